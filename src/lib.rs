@@ -1,0 +1,28 @@
+//! Privet: a streaming reverse proxy between a chat client and a chatbot that
+//! keeps personal data out of the chatbot.
+
+// Layer 0: pure and synchronous; no clock, no I/O, no runtime.
+pub mod detect;
+pub mod entity;
+pub mod framing;
+pub mod json;
+pub mod token;
+
+// Layer 1: state and policy.
+pub mod clock;
+pub mod config;
+pub mod consent;
+pub mod protocol;
+pub mod sensitive;
+pub mod telemetry;
+pub mod vault;
+
+// Layer 2: the data path.
+pub mod proxy;
+pub mod server;
+
+// Layer 3: control.
+pub mod admin;
+
+// Layer 4: the shell.
+pub mod cli;
