@@ -48,8 +48,9 @@ pub struct BindError {
 /// What the connections of a listener may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// From the first byte of a request to the end of its header; also from a
-    /// connection's start to its first byte, and the whole TLS handshake.
+    /// From the first byte of an HTTP/1 request to the end of its header; also
+    /// from the start of a connection to its first byte or to the end of its
+    /// TLS handshake.
     pub header_read: Duration,
     /// How long a connection may stand without a request. Longer than the
     /// pools of clients and of proxies in front keep theirs, so that it is the
@@ -99,9 +100,7 @@ impl fmt::Debug for Peer {
 /// How a drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
-    /// Connections that were open when the drain began.
-    pub open: usize,
-    /// Those of them that were cut, being still at work after the grace.
+    /// Connections that were cut, being still at work after the grace.
     pub cut: usize,
 }
 
@@ -161,8 +160,6 @@ where
     // Closed before anything is waited for: what comes now is refused.
     drop(tcp);
 
-    while connections.try_join_next().is_some() {}
-    let open = connections.len();
     tokio::select! {
         () = async { while connections.join_next().await.is_some() {} } => (),
         () = time::sleep(limits.drain) => (),
@@ -171,8 +168,8 @@ where
     while connections.try_join_next().is_some() {}
     let cut = connections.len();
     connections.shutdown().await;
-    tracing::info!(listener = %address, open, cut, "The listener is drained.");
-    Drained { open, cut }
+    tracing::info!(listener = %address, cut, "The listener is drained.");
+    Drained { cut }
 }
 
 /// The next connection, once there is a slot for it.

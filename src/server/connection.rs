@@ -65,22 +65,20 @@ impl Acceptor {
         // acknowledged. Failing means the socket is dead already.
         let _ = stream.set_nodelay(true);
         let Shared { tls, limits, shutdown, .. } = &*self.0;
-        let opening = async {
-            match tls {
-                None => preface(&stream).await.map(|http| (http, None)),
-                Some(tls) => Some((Http::One, Some(tls))),
+        let Some(tls) = tls else {
+            if let Some(Some(http)) = within(limits.header_read, shutdown, preface(&stream)).await {
+                self.serve(http, stream, service).await;
             }
+            return;
         };
-        let Some((http, tls)) = within(limits.header_read, shutdown, opening).await.flatten() else { return };
-        let Some(tls) = tls else { return self.serve(http, stream, service).await };
-        let Some(Ok(stream)) = within(limits.header_read, shutdown, tls.accept(stream)).await else { return };
-        let http = match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => Http::Two,
-            _ => Http::One,
-        };
-        // Boxed: the state of TLS is large, and few connections need the
-        // larger future twice.
-        Box::pin(self.serve(http, stream, service)).await;
+        if let Some(Ok(stream)) = within(limits.header_read, shutdown, tls.accept(stream)).await {
+            let http = match stream.get_ref().1.alpn_protocol() {
+                Some(b"h2") => Http::Two,
+                _ => Http::One,
+            };
+            // Boxed, or the task of a plain connection would have its size.
+            Box::pin(self.serve(http, stream, service)).await;
+        }
     }
 
     async fn serve<T, S, B>(&self, http: Http, stream: T, service: S)
