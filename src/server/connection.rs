@@ -214,7 +214,6 @@ where
             return Poll::Ready(());
         }
         match deadlines.poll(cx) {
-            Some(Passed::Header) => Poll::Ready(()),
             // The way out of a drain is also that of an idle connection. If
             // the client does not take it, the next deadline ends it.
             Some(Passed::Idle) if !draining => {
@@ -226,7 +225,7 @@ where
                 }
                 Poll::Pending
             }
-            Some(Passed::Idle) => Poll::Ready(()),
+            Some(Passed::Idle | Passed::Header) => Poll::Ready(()),
             None => Poll::Pending,
         }
     })

@@ -224,7 +224,7 @@ async fn a_slow_header_is_cut() {
             loop {
                 time::sleep(Duration::from_millis(50)).await;
                 if begin.starts_with("GET") && write.write_all(b"x").await.is_err() {
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             }
         };
@@ -381,7 +381,7 @@ async fn what_is_over_the_grace_is_cut() {
 
 #[tokio::test]
 async fn a_second_signal_ends_at_once() {
-    let rig = Rig::start(Limits { drain: Duration::from_secs(60), ..limits() }).await;
+    let rig = Rig::start(Limits { drain: Duration::from_mins(1), ..limits() }).await;
     let mut io = rig.connect().await;
     talk(&mut io, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n").await;
     rig.shutdown.trigger();

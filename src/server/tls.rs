@@ -54,13 +54,12 @@ pub enum TlsError {
 /// Reads a certificate chain (the listener's own first) and its private key
 /// (PKCS#8, SEC1 or PKCS#1) from PEM files.
 pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = CertificateDer::pem_file_iter(certificate)
+    let chain: Vec<_> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
-        .map_err(|e| read_error(certificate, e))
-        .and_then(|chain: Vec<_>| match chain.is_empty() {
-            true => Err(TlsError::NoCertificate { path: certificate.to_owned() }),
-            false => Ok(chain),
-        })?;
+        .map_err(|e| read_error(certificate, e))?;
+    if chain.is_empty() {
+        return Err(TlsError::NoCertificate { path: certificate.to_owned() });
+    }
     let private = PrivateKeyDer::from_pem_file(key).map_err(|e| match e {
         pem::Error::NoItemsFound => TlsError::NoKey { path: key.to_owned() },
         e => read_error(key, e),
