@@ -1,1 +1,164 @@
-//! Placeholder, replaced by its author.
+//! The command line: what `privet` understands, and how each command ends.
+//! Data goes to standard output, messages to standard error; exit code 0 is
+//! done, 1 that the thing checked does not hold, 2 a wrong usage or
+//! configuration.
+
+pub mod check;
+pub mod completions;
+pub mod config;
+pub mod demo;
+mod flags;
+pub mod man;
+pub mod rules;
+pub mod scan;
+pub mod serve;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Problem, Problems};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "privet",
+    version,
+    about = "Keeps personal data out of chatbots",
+    long_about = "Privet is a streaming reverse proxy between a chat client and a chatbot. It finds personal data in \
+                  requests, replaces it by tokens kept in an encrypted vault, restores the values in the streamed \
+                  reply, and forwards nothing without consent.\n\nStart with `privet demo`: it needs no set-up.",
+    after_help = "Exit codes: 0 done, 1 the thing checked does not hold, 2 wrong usage or configuration.",
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Try the whole product on this machine, with a chatbot of its own
+    Demo(demo::Args),
+    /// Run the gateway
+    Serve(serve::Args),
+    /// Check configuration and rules, and say what to mend
+    Check(check::Args),
+    /// Find personal data in files or standard input
+    Scan(scan::Args),
+    /// List, test and compare rules
+    Rules(rules::Args),
+    /// Print every setting with its default, or the schema of the file
+    Config(config::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Print the manual page
+    Man(man::Args),
+}
+
+/// Why a command ended before it was done.
+#[derive(Debug)]
+pub enum Failure {
+    /// Wrong usage: exit code 2.
+    Usage(String),
+    /// A configuration that cannot be used: exit code 2.
+    Configuration(Problems),
+    /// Something failed while it ran: exit code 1.
+    Failed(String),
+    /// Nobody reads the output any more: no error.
+    BrokenPipe,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::BrokenPipe,
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self::Configuration(problems)
+    }
+}
+
+/// Parses the arguments of this process, runs the command and says how it ended.
+pub fn main() -> ExitCode {
+    // The first provider stands; that another one is installed already can
+    // only happen where this function is called twice.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let ended = match Cli::parse().command {
+        Command::Demo(args) => demo::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Scan(args) => scan::run(args),
+        Command::Rules(args) => rules::run(args),
+        Command::Config(args) => config::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
+    };
+    ended.unwrap_or_else(|failure| report(&failure))
+}
+
+/// Prints warnings of a configuration to standard error.
+fn warn(warnings: &[Problem]) {
+    for warning in warnings {
+        message("warning", warning);
+    }
+}
+
+fn report(failure: &Failure) -> ExitCode {
+    match failure {
+        Failure::Usage(sentence) => {
+            message("error", sentence);
+            ExitCode::from(2)
+        }
+        Failure::Configuration(problems) => {
+            warn(&problems.warnings);
+            for problem in &problems.errors {
+                message("error", problem);
+            }
+            ExitCode::from(2)
+        }
+        Failure::Failed(sentence) => {
+            message("error", sentence);
+            ExitCode::from(1)
+        }
+        Failure::BrokenPipe => ExitCode::SUCCESS,
+    }
+}
+
+/// One line on standard error. Where even that is closed there is nobody to tell.
+fn message(label: &str, text: impl std::fmt::Display) {
+    let style = if label == "error" { anstyle::AnsiColor::Red } else { anstyle::AnsiColor::Yellow };
+    let style = style.on_default().bold();
+    let _ = writeln!(anstream::stderr(), "{style}{label}{style:#}: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_broken_pipe_is_no_error() {
+        assert!(matches!(Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)), Failure::BrokenPipe));
+        assert!(matches!(Failure::from(io::Error::from(io::ErrorKind::NotFound)), Failure::Failed(_)));
+    }
+
+    #[test]
+    fn exit_codes_tell_usage_from_failure() {
+        assert_eq!(report(&Failure::Usage(String::new())), ExitCode::from(2));
+        assert_eq!(report(&Failure::Failed(String::new())), ExitCode::from(1));
+        assert_eq!(report(&Failure::BrokenPipe), ExitCode::SUCCESS);
+    }
+}

@@ -1,0 +1,1 @@
+//! The configuration as users write it.
