@@ -45,6 +45,8 @@ labels! {
         Forwarded => "forwarded",
         /// Forwarded without consent, every finding removed beyond recovery.
         Anonymized => "anonymized",
+        /// Answered by Privet itself: its own pages, preflights.
+        Answered => "answered",
         /// Answered 403 for want of consent.
         RefusedConsent => "refused_consent",
         /// Answered 400, 413, 415 or 422.
