@@ -3,8 +3,7 @@
 use crate::json::{Path, Step};
 use serde::{Deserialize, Deserializer, de};
 
-/// A compiled path pattern. Member names are compared as they are written in
-/// the document; the names that patterns use need no escapes.
+/// A compiled path pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     /// Starts with `**`.
@@ -64,7 +63,7 @@ impl Want {
     fn is(&self, step: &Step<'_>) -> bool {
         match (self, step) {
             (Self::Any, _) | (Self::Element, Step::Index(_)) => true,
-            (Self::Member(name), Step::Key(key)) => name == key,
+            (Self::Member(name), Step::Key(key)) => key.is(name),
             _ => false,
         }
     }

@@ -11,12 +11,7 @@ use http::{HeaderName, HeaderValue, Uri, header};
 use percent_encoding::percent_decode_str;
 
 /// The headers that may stand in the query instead.
-const IN_QUERY: [HeaderName; 4] = [
-    HeaderName::from_static("privet-consent"),
-    HeaderName::from_static("privet-consent-token"),
-    HeaderName::from_static("privet-subject"),
-    HeaderName::from_static("privet-conversation"),
-];
+const IN_QUERY: [&str; 4] = ["privet-consent", "privet-consent-token", "privet-subject", "privet-conversation"];
 
 /// What the request says of consent.
 pub(super) struct Presented {
@@ -62,7 +57,7 @@ fn move_query_to_headers(head: &mut Parts) -> Result<(), ProxyError> {
     let mut kept = Vec::new();
     for pair in head.uri.query().unwrap_or_default().split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let Some(header) = IN_QUERY.iter().find(|header| header.as_str() == name) else {
+        let Some(header) = IN_QUERY.into_iter().find(|header| *header == name) else {
             kept.push(pair);
             continue;
         };
@@ -70,7 +65,7 @@ fn move_query_to_headers(head: &mut Parts) -> Result<(), ProxyError> {
         let value = value.and_then(|value| HeaderValue::from_str(&value).ok());
         let value = value.ok_or_else(|| ProxyError::bad_header(format!("The query parameter `{header}` is no header value.")))?;
         if !head.headers.contains_key(header) {
-            head.headers.insert(header.clone(), value);
+            head.headers.insert(HeaderName::from_static(header), value);
         }
     }
     let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };

@@ -20,7 +20,7 @@ pub(super) struct Findings {
     /// In the order of the body; they do not overlap.
     pub(super) list: Vec<Located>,
     /// The values found, one after another.
-    values: String,
+    pub(super) values: String,
     /// Bytes that no rule looked at: pictures and sound.
     pub(super) uninspected: usize,
     /// The strings that were sought, in the order of their patterns.
@@ -127,6 +127,11 @@ impl Place<'_> {
     }
 }
 
+/// The name of the member that a value stands in.
+fn label<'a>(path: &Path<'a>) -> Option<&'a str> {
+    path.last_key().map(|key| key.raw)
+}
+
 struct Inspector<'i> {
     rules: &'i Rules<'i>,
     scratch: &'i mut Scratch,
@@ -207,7 +212,7 @@ impl Inspector<'_> {
             _ => ("", value.raw),
         };
         if !data.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=-_\\".contains(&b)) {
-            return self.look(value, path.last_key(), Form::Text);
+            return self.look(value, label(path), Form::Text);
         }
         let kind = kind.to_ascii_lowercase();
         if ["text/", "json", "xml"].iter().any(|text| kind.contains(text)) {
@@ -227,7 +232,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
 
     fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
         if self.depth > 0 {
-            return self.look(value, path.last_key(), Form::Text);
+            return self.look(value, label(path), Form::Text);
         }
         self.seek(path, value);
         let fields = self.rules.fields;
@@ -239,9 +244,9 @@ impl<'a> Visitor<'a> for Inspector<'_> {
             RequestField::Identity => match self.rules.identity {
                 Identity::Keep => {}
                 Identity::Token => self.replace_whole(value, form),
-                Identity::Scan => self.look(value, path.last_key(), form),
+                Identity::Scan => self.look(value, label(path), form),
             },
-            RequestField::Opaque | RequestField::Text => self.look(value, path.last_key(), form),
+            RequestField::Opaque | RequestField::Text => self.look(value, label(path), form),
         }
     }
 
@@ -254,7 +259,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
             return;
         }
         // Only a number that is personal data as a whole can be replaced.
-        let whole = self.rules.engine.scan(Input { text: raw, label: path.last_key() }, self.scratch).first().copied();
+        let whole = self.rules.engine.scan(Input { text: raw, label: label(path) }, self.scratch).first().copied();
         if let Some(found) = whole.filter(|f| f.start == 0 && f.end == raw.len()) {
             let at = self.place.range(start..start + raw.len());
             self.findings.add(at, &found, raw, Form::Number { depth: self.depth });

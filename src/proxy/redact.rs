@@ -52,7 +52,7 @@ impl Counts {
 /// returns; without a subject, beyond recovery.
 pub(super) async fn redact(
     body: Bytes,
-    findings: Findings,
+    findings: &Findings,
     subject: Option<&Subject>,
 ) -> Result<Redacted, VaultError> {
     if findings.list.is_empty() {
@@ -70,7 +70,7 @@ pub(super) async fn redact(
         }
         None => Vec::new(),
     };
-    Ok(splice(&body, &findings, &tokens))
+    Ok(splice(&body, findings, &tokens))
 }
 
 /// `tokens` belong to the findings with the operator `Token`, in order; where

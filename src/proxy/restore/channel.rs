@@ -36,7 +36,7 @@ impl Place {
         let mut place = Self { steps: [0; DEPTH], length: path.len().min(DEPTH) };
         for (at, step) in path.iter().enumerate() {
             let hash = match step {
-                Step::Key(name) => name.bytes().fold(1, |hash, byte| mix(hash, u64::from(byte))),
+                Step::Key(name) => name.raw.bytes().fold(1, |hash, byte| mix(hash, u64::from(byte))),
                 Step::Index(index) => element(u64::from(*index)),
             };
             if let Some(own) = place.steps.get_mut(at.min(DEPTH - 1)) {

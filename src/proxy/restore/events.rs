@@ -282,7 +282,7 @@ impl<'a> Visitor<'a> for EventWalk<'_> {
             self.found.ends.push(Place::of_parent(path));
         }
         // A copy of an event must still say of what type its parts are.
-        if fields.is_streamed(path) && path.last_key() != Some("type") {
+        if fields.is_streamed(path) && !path.last_key().is_some_and(|key| key.is("type")) {
             self.found.streamed.push(at.clone());
         }
         match fields.classify(path) {

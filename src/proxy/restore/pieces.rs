@@ -85,8 +85,9 @@ impl Pieces {
         let at = self.text.len();
         self.text.push_str(text);
         let raw = at..self.text.len();
-        match self.list.last_mut() {
-            Some(last) if token.is_none() && last.token.is_none() && self.list.len() > start => last.raw.end = raw.end,
+        let last = self.list.get_mut(start..).and_then(<[Piece]>::last_mut);
+        match last {
+            Some(last) if token.is_none() && last.token.is_none() => last.raw.end = raw.end,
             _ => {
                 let value = token.and_then(|token| context.subject.cached(&token));
                 self.missing |= token.is_some() && value.is_none();
