@@ -117,18 +117,16 @@ impl Vault {
     pub async fn subject(&self, tenant: &str, subject: &str) -> Result<Subject, VaultError> {
         let shared = &self.0;
         let row = shared.root.row(tenant, subject);
-        let state = match shared.cache.subject(row) {
-            Some(state) => state,
-            None => {
-                let keys = match shared.store.subject(row).await? {
-                    Some(record) => SubjectKeys::open(&shared.root, row, tenant, subject, record)?,
-                    None => SubjectKeys::create(&shared.root, row, tenant, subject, clock::unix_seconds())?,
-                };
-                let state = Arc::new(State::new(row, tenant, subject, keys));
-                let cost = state.cost();
-                shared.cache.subject_or_insert(row, state, cost)
-            }
+        if let Some(state) = shared.cache.subject(row) {
+            return Ok(Subject::kept(Arc::clone(shared), state));
+        }
+        let keys = match shared.store.subject(row).await? {
+            Some(record) => SubjectKeys::open(&shared.root, row, tenant, subject, record)?,
+            None => SubjectKeys::create(&shared.root, row, tenant, subject, clock::unix_seconds())?,
         };
+        let state = Arc::new(State::new(row, tenant, subject, keys));
+        let cost = state.cost();
+        let state = shared.cache.subject_or_insert(row, state, cost);
         Ok(Subject::kept(Arc::clone(shared), state))
     }
 

@@ -43,10 +43,8 @@ impl SealingKey {
         out.extend_from_slice(&nonce);
         let start = out.len();
         out.resize(start + plain.len() + TAG, 0);
-        let sealed = out
-            .get_mut(start..)
-            .and_then(|tail| tail.split_at_mut_checked(plain.len()))
-            .and_then(|(text, tag)| {
+        let sealed =
+            out.get_mut(start..).and_then(|tail| tail.split_at_mut_checked(plain.len())).and_then(|(text, tag)| {
                 let nonce = Nonce::assume_unique_for_key(nonce);
                 self.0.seal_out_of_place_scatter(nonce, Aad::from(aad), plain, text, &[], tag).ok()
             });

@@ -93,6 +93,16 @@ impl Subject {
     }
 }
 
+#[cfg(test)]
+impl Subject {
+    pub(super) fn state(&self) -> &State {
+        match &self.0 {
+            Kind::Kept { state, .. } => state,
+            Kind::Passing(_) => panic!("a passing subject has no state"),
+        }
+    }
+}
+
 impl fmt::Debug for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Subject")

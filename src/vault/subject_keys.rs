@@ -39,13 +39,7 @@ pub(super) struct SubjectKeys {
 
 impl SubjectKeys {
     /// New keys for a subject without any, not stored yet.
-    pub(super) fn create(
-        root: &Root,
-        row: Row,
-        tenant: &str,
-        subject: &str,
-        created: u64,
-    ) -> Result<Self, VaultError> {
+    pub(super) fn create(root: &Root, row: Row, tenant: &str, subject: &str, created: u64) -> Result<Self, VaultError> {
         let secret = random::<64>()?;
         let (data, token) = split(&secret)?;
         let nonces = random::<{ 2 * NONCE }>()?;

@@ -185,3 +185,6 @@ fn entity_of(row: Row, key: &[u8]) -> Option<Entity> {
     let name = rest.split(|byte| *byte == 0).next()?;
     std::str::from_utf8(name).ok()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,6 +90,22 @@ impl Memory {
     }
 }
 
+/// What a store does not offer, so that tests can misuse this one.
+#[cfg(test)]
+impl Memory {
+    pub(in crate::vault) fn erase(&self, row: Row) {
+        self.subjects.remove(&row).unwrap();
+    }
+
+    pub(in crate::vault) fn set_subject(&self, row: Row, record: Vec<u8>) {
+        self.subjects.get_mut(&row).unwrap().subject = record.into();
+    }
+
+    pub(in crate::vault) fn record(&self, row: Row, token: &Token) -> Vec<u8> {
+        self.subjects.get(&row).unwrap().mappings[&key(token)].clone()
+    }
+}
+
 fn key(token: &Token) -> (Entity, u64) {
     (token.entity(), token.bits())
 }

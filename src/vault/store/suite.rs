@@ -9,7 +9,7 @@ const ROW: Row = Row([7; 16]);
 const OTHER: Row = Row([8; 16]);
 
 /// Runs the suite; `make` gives a new, empty store each time.
-pub(super) async fn run<S: Store, F: Future<Output = S>>(make: impl Fn() -> F) {
+pub(super) async fn run<S: Store + 'static, F: Future<Output = S>>(make: impl Fn() -> F) {
     own_record(&make().await).await;
     batches(&make().await).await;
     first_contact(&make().await).await;
