@@ -301,7 +301,7 @@ mod tests {
         let forms = |prefix: &str| {
             let tails = [
                 "", "[", "u005b", "005b", "05b", "5b", "b", "amp;#91;", "mp;#91;", "p;#91;", ";#91;", "#91;", "91;",
-                "1;", ";", "x5b;", "5b;", "b;", "brack;", "55b", "255b", "lsqb;", "sqb;",
+                "1;", ";", "x5b;", "5b;", "b;", "brack;", "55b", "rack;", "255b", "lsqb;", "sqb;",
             ];
             tails.iter().any(|tail| matches!(unit(&format!("{prefix}{tail}"), 0, want), Unit::Char(..)))
         };

@@ -227,7 +227,7 @@ fn tokens_stand_back_to_back_and_inside_false_starts() {
             vec![found(token(), &format!("%5B{}%5D", token().bare())), found(other, &other.bare().to_string())],
         ),
         (format!("[EMAIL_{other}"), vec![text("[EMAIL_"), found(other, &other.to_string())]),
-        (format!("[[[{other}]]]"), vec![text("[["), found(other, &other.to_string()), text("]]")]),
+        (format!("[[{other}]]"), vec![text("[["), found(other, &other.to_string()), text("]]")]),
         (format!("[IPX [IPX_[IPX_000{other}"), vec![text("[IPX [IPX_[IPX_000"), found(other, &other.to_string())]),
         (format!("[{} EMAIL_", token().bare()), vec![found(token(), &format!("[{}", token().bare())), text(" EMAIL_")]),
     ] {
