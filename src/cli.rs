@@ -40,21 +40,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Try the whole product on this machine, with a chatbot of its own
+    // The texts of the commands are those of their arguments.
     Demo(demo::Args),
-    /// Run the gateway
     Serve(serve::Args),
-    /// Check configuration and rules, and say what to mend
     Check(check::Args),
-    /// Find personal data in files or standard input
     Scan(scan::Args),
-    /// List, test and compare rules
     Rules(rules::Args),
-    /// Print every setting with its default, or the schema of the file
     Config(config::Args),
-    /// Print a completion script for a shell
     Completions(completions::Args),
-    /// Print the manual page
     Man(man::Args),
 }
 

@@ -7,6 +7,9 @@ mod environment;
 
 use std::path::PathBuf;
 
+#[cfg(test)]
+pub(super) use environment::name as variable_name;
+
 use super::keys::{self, Key};
 use super::problem::{Found, Origin, Problem, Problems};
 use super::settings::{Settings, Value};
@@ -105,7 +108,7 @@ fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a s
     let likeness = |other: &str| strsim::normalized_damerau_levenshtein(&name, &other.to_lowercase());
     names
         .map(|other| (likeness(other), other))
-        .filter(|(like, _)| *like > 0.6)
+        .filter(|(like, _)| *like > 0.55)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, other)| other)
 }

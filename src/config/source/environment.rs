@@ -33,7 +33,7 @@ pub(super) fn read(variables: &[(String, String)], settings: &mut Settings, foun
 }
 
 /// The name of the variable of a key.
-pub(super) fn name(key: &Key) -> String {
+pub(in crate::config) fn name(key: &Key) -> String {
     format!("PRIVET_{}", key.path.replace("[].", "__0__").replace('.', "__").to_uppercase())
 }
 
