@@ -20,7 +20,7 @@ fn problems(toml: &str) -> String {
 }
 
 fn with_environment(toml: &str, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
-    let environment = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let environment = variables.iter().map(|&(name, value)| (name.to_owned(), value.into())).collect();
     Config::load(&Sources { text: Some(toml.to_owned()), environment, ..Sources::default() })
 }
 
@@ -346,6 +346,8 @@ fn each_problem_has_its_place_and_its_mend() {
         (format!("{u}[subject]\nfrom = [\"body:a..b\"]"), "no place that can name a subject"),
         (format!("{u}[cors]\norigins = [\"*\"]"), "any page of the web"),
         (format!("{u}[cors]\norigins = [\"https://a/\"]"), "this is no origin"),
+        (format!("{u}[cors]\norigins = [\"https://a:443\"]"), "this is no origin"),
+        (format!("{u}[cors]\norigins = [\"a.example\"]"), "this is no origin"),
         (format!("{u}[cors]\norigins = \"https://a\""), "takes a list of texts"),
         (format!("{u}[tls]"), "configuration:2:2: [tls] needs `certificate`"),
         (format!("{u}key_file = \"/nowhere\""), "the file of the key cannot be read"),
@@ -382,9 +384,9 @@ fn later_layers_win() {
         file: Some(file),
         text: None,
         environment: vec![
-            ("PRIVET_LISTEN".to_owned(), "b:1".to_owned()),
-            ("PRIVET_ADMIN".to_owned(), "b:2".to_owned()),
-            ("PRIVET_VAULT".to_owned(), String::new()),
+            ("PRIVET_LISTEN".to_owned(), "b:1".into()),
+            ("PRIVET_ADMIN".to_owned(), "b:2".into()),
+            ("PRIVET_VAULT".to_owned(), "".into()),
         ],
         flags: vec![
             Flag { flag: "--listen", key: "listen", value: "c:1".to_owned() },
@@ -454,6 +456,17 @@ fn an_unknown_variable_is_a_warning() {
             && line.ends_with("write PRIVET_LISTEN, or unset it")),
         "{said:?}"
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_utf8_is_an_error() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let value = std::ffi::OsString::from_vec(vec![b'2', 0xff]);
+    let environment = vec![("PRIVET_CONSENT__POLICY".to_owned(), value)];
+    let sources = Sources { text: Some(UPSTREAM.to_owned()), environment, ..Sources::default() };
+    let said = Config::load(&sources).unwrap_err().to_string();
+    assert!(said.starts_with("PRIVET_CONSENT__POLICY (environment): the value is not UTF-8"), "{said}");
 }
 
 #[test]
