@@ -40,21 +40,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Try the whole product on this machine, with a chatbot of its own
+    // The texts of the commands are those of their arguments.
     Demo(demo::Args),
-    /// Run the gateway
     Serve(serve::Args),
-    /// Check configuration and rules, and say what to mend
     Check(check::Args),
-    /// Find personal data in files or standard input
     Scan(scan::Args),
-    /// List, test and compare rules
     Rules(rules::Args),
-    /// Print every setting with its default, or the schema of the file
     Config(config::Args),
-    /// Print a completion script for a shell
     Completions(completions::Args),
-    /// Print the manual page
     Man(man::Args),
 }
 
@@ -69,6 +62,17 @@ pub enum Failure {
     Failed(String),
     /// Nobody reads the output any more: no error.
     BrokenPipe,
+}
+
+impl Failure {
+    /// How the process ends.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) | Self::Configuration(_) => ExitCode::from(2),
+            Self::Failed(_) => ExitCode::from(1),
+            Self::BrokenPipe => ExitCode::SUCCESS,
+        }
+    }
 }
 
 impl From<io::Error> for Failure {
@@ -113,23 +117,16 @@ fn warn(warnings: &[Problem]) {
 
 fn report(failure: &Failure) -> ExitCode {
     match failure {
-        Failure::Usage(sentence) => {
-            message("error", sentence);
-            ExitCode::from(2)
-        }
+        Failure::Usage(sentence) | Failure::Failed(sentence) => message("error", sentence),
         Failure::Configuration(problems) => {
             warn(&problems.warnings);
             for problem in &problems.errors {
                 message("error", problem);
             }
-            ExitCode::from(2)
         }
-        Failure::Failed(sentence) => {
-            message("error", sentence);
-            ExitCode::from(1)
-        }
-        Failure::BrokenPipe => ExitCode::SUCCESS,
+        Failure::BrokenPipe => {}
     }
+    failure.exit_code()
 }
 
 /// One line on standard error. Where even that is closed there is nobody to tell.
@@ -157,8 +154,10 @@ mod tests {
 
     #[test]
     fn exit_codes_tell_usage_from_failure() {
-        assert_eq!(report(&Failure::Usage(String::new())), ExitCode::from(2));
-        assert_eq!(report(&Failure::Failed(String::new())), ExitCode::from(1));
-        assert_eq!(report(&Failure::BrokenPipe), ExitCode::SUCCESS);
+        let problems = crate::config::Config::parse("").unwrap_err();
+        assert_eq!(Failure::from(problems).exit_code(), ExitCode::from(2));
+        assert_eq!(Failure::Usage(String::new()).exit_code(), ExitCode::from(2));
+        assert_eq!(Failure::Failed(String::new()).exit_code(), ExitCode::from(1));
+        assert_eq!(Failure::BrokenPipe.exit_code(), ExitCode::SUCCESS);
     }
 }

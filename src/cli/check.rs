@@ -27,7 +27,12 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         return Err(Failure::Usage(format!("{} cannot be read: {error}", file.display())));
     }
     let (errors, warnings) = match Config::load(&sources) {
-        Ok(loaded) => (rules(loaded.config.rules.as_deref()), loaded.warnings),
+        Ok(loaded) => {
+            if loaded.config.key.is_none() {
+                message("warning", "no key is set here; `privet serve` needs PRIVET_KEY or PRIVET_KEY_FILE");
+            }
+            (rules(loaded.config.rules.as_deref()), loaded.warnings)
+        }
         Err(problems) => (problems.errors, problems.warnings),
     };
     warn(&warnings);

@@ -7,7 +7,7 @@ use super::keys::{self, KEYS, Key, Kind, TABLES};
 
 const HEAD: &str = "\
 # Every setting of Privet with its default.
-# A line that is commented out has no default; it shows an example.
+# A line that is commented out is an example; in a table that is commented out it shows the default, if there is one.
 # Each setting is also an environment variable: PRIVET_ and the key in capitals, levels joined by two
 # underscores, as in PRIVET_CONSENT__POLICY or PRIVET_ROUTES__0__PATH. Flags outweigh variables, variables
 # outweigh this file. PRIVET_KEY holds the key and has no place in a file.

@@ -5,7 +5,11 @@ mod convert;
 mod document;
 mod environment;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+
+#[cfg(test)]
+pub(super) use environment::name as variable_name;
 
 use super::keys::{self, Key};
 use super::problem::{Found, Origin, Problem, Problems};
@@ -20,7 +24,7 @@ pub struct Sources {
     pub text: Option<String>,
     /// Environment variables, all of them: settings are those whose names
     /// begin with `PRIVET_`, the others may be named by `env:NAME`.
-    pub environment: Vec<(String, String)>,
+    pub environment: Vec<(String, OsString)>,
     /// Settings from the command line.
     pub flags: Vec<Flag>,
 }
@@ -37,16 +41,16 @@ pub struct Flag {
 }
 
 impl Sources {
-    /// The variables of this process; those that are not UTF-8 are left out.
-    pub fn process_environment() -> Vec<(String, String)> {
-        std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect()
+    /// The variables of this process.
+    pub fn process_environment() -> Vec<(String, OsString)> {
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect()
     }
 
-    /// The value of a variable. An empty one counts as not set.
+    /// The value of a variable. An empty one counts as not set, and so does
+    /// one that is not UTF-8.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
-        self.environment.iter().find(|(n, value)| n == name && !value.is_empty()).map(|(_, value)| value.as_str())
+        let (_, value) = self.environment.iter().find(|(n, _)| n == name)?;
+        value.to_str().filter(|value| !value.is_empty())
     }
 
     /// The whole file, for problems that have no place of their own.
@@ -105,7 +109,7 @@ fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a s
     let likeness = |other: &str| strsim::normalized_damerau_levenshtein(&name, &other.to_lowercase());
     names
         .map(|other| (likeness(other), other))
-        .filter(|(like, _)| *like > 0.6)
+        .filter(|(like, _)| *like > 0.55)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, other)| other)
 }
