@@ -334,7 +334,7 @@ mod tests {
         let holds = executor.clone();
         executor.execute(async move {
             let _held = (held, holds);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         });
         tokio::task::yield_now().await;
         drop((executor, streams));

@@ -243,7 +243,10 @@ async fn a_slow_header_is_cut() {
 async fn a_slow_second_header_is_cut_and_an_idle_connection_is_not() {
     let rig = Rig::start(limits()).await;
     let mut io = rig.connect().await;
-    talk(&mut io, GET, "/a").await;
+    // The rest of a body is not the beginning of a header.
+    io.write_all(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc").await.unwrap();
+    time::sleep(Duration::from_millis(50)).await;
+    talk(&mut io, "def", "abcdef").await;
     time::sleep(Duration::from_millis(500)).await;
     talk(&mut io, GET, "/a").await;
     let begun = Instant::now();
@@ -285,6 +288,17 @@ async fn an_idle_connection_is_closed_in_time() {
     let _: &hyper::client::conn::http2::SendRequest<Empty<Bytes>> = &client;
     time::timeout(Duration::from_secs(5), connection).await.unwrap().unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(250), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn an_idle_http2_client_that_does_not_leave_is_cut() {
+    let rig = Rig::start(Limits { keep_alive: Duration::from_millis(200), ..limits() }).await;
+    let mut io = rig.connect().await;
+    io.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let begun = Instant::now();
+    // It answers no PING and takes no GOAWAY.
+    time::timeout(Duration::from_secs(5), io.read_to_end(&mut Vec::new())).await.expect("it may stay").unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(350), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
