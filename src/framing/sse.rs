@@ -65,6 +65,12 @@ enum Places {
     Many(Vec<Range<usize>>),
 }
 
+impl From<Range<usize>> for Spans {
+    fn from(place: Range<usize>) -> Self {
+        Self(Places::One(place))
+    }
+}
+
 impl Sse {
     /// A splitter for events of at most so many bytes, line ends included.
     pub fn new(max_event: usize) -> Self {

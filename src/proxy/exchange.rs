@@ -195,7 +195,7 @@ async fn restore(
     let body = if shape == Shape::Document {
         ReplyBody::whole(restore::document(body, gateway.reply_limit, &context).await?)
     } else {
-        ReplyBody::restored(restore::stream(body, shape, context), gateway.stream_idle)
+        ReplyBody::restored(restore::stream(body, shape, gateway.reply_limit, context), gateway.stream_idle)
     };
     Ok(Response::from_parts(head, body))
 }

@@ -1,6 +1,7 @@
 //! The body of a reply to the client, and what is settled when it ends.
 
 use super::watch::Watch;
+use crate::framing::TooLong;
 use crate::problem::ProblemKind;
 use crate::telemetry::{Held, Outcome, RouteMetrics};
 use bytes::Bytes;
@@ -23,6 +24,9 @@ pub enum ReplyError {
     /// The chatbot sent nothing for longer than `timeouts.stream_idle`.
     #[error("the upstream fell silent")]
     Silent,
+    /// One event of the stream is larger than `limits.reply_body`.
+    #[error("{0}")]
+    TooLong(#[from] TooLong),
 }
 
 /// What the client is sent.
@@ -35,7 +39,7 @@ pub struct ReplyBody {
 enum Source {
     Whole(Full<Bytes>),
     Passing(Incoming),
-    Restored(Pin<Box<dyn Stream<Item = Result<Bytes, hyper::Error>> + Send>>),
+    Restored(Pin<Box<dyn Stream<Item = Result<Bytes, ReplyError>> + Send>>),
 }
 
 impl ReplyBody {
@@ -49,7 +53,7 @@ impl ReplyBody {
     }
 
     pub(super) fn restored(
-        stream: impl Stream<Item = Result<Bytes, hyper::Error>> + Send + 'static,
+        stream: impl Stream<Item = Result<Bytes, ReplyError>> + Send + 'static,
         idle: Duration,
     ) -> Self {
         Self { source: Source::Restored(Box::pin(stream)), idle: Some(Idle::new(idle)), settle: None }

@@ -8,6 +8,7 @@ mod pieces;
 mod plain;
 
 use super::error::ProxyError;
+use super::reply::ReplyError;
 use super::watch::Watch;
 use crate::framing::{Lines, Sse};
 use crate::protocol::Protocol;
@@ -24,9 +25,6 @@ use pieces::Escape;
 use plain::PlainRestorer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Longer events pass as plain text, so that one event cannot fill the memory.
-const MAX_EVENT: usize = 4 * 1024 * 1024;
 
 /// What restoring a reply needs to know.
 pub(super) struct Context {
@@ -81,16 +79,18 @@ pub(super) async fn document(body: Incoming, limit: usize, context: &Context) ->
 }
 
 /// Restores a reply as it streams. Each item is what one piece of the
-/// upstream's reply lets go; nothing is read before it is asked for.
+/// upstream's reply lets go; nothing is read before it is asked for. No single
+/// event may have more than `limit` bytes.
 pub(super) fn stream(
     body: Incoming,
     shape: Shape,
+    limit: usize,
     context: Context,
-) -> impl Stream<Item = Result<Bytes, hyper::Error>> + Send {
+) -> impl Stream<Item = Result<Bytes, ReplyError>> + Send {
     let restorer = match shape {
         Shape::Text(escape) => Restorer::Plain(PlainRestorer::new(escape, &context)),
-        Shape::JsonLines => Restorer::Events(EventRestorer::new(Framing::Lines(Lines::new(MAX_EVENT)))),
-        _ => Restorer::Events(EventRestorer::new(Framing::Sse(Sse::new(MAX_EVENT)))),
+        Shape::JsonLines => Restorer::Events(EventRestorer::new(Framing::Lines(Lines::new(limit)))),
+        _ => Restorer::Events(EventRestorer::new(Framing::Sse(Sse::new(limit)))),
     };
     let state = Streaming { body, restorer, context, out: BytesMut::new(), ended: false, took: Duration::ZERO };
     futures_util::stream::unfold(state, |mut state| async { state.next().await.map(|item| (item, state)) })
@@ -117,21 +117,28 @@ impl Drop for Streaming {
 }
 
 impl Streaming {
-    async fn next(&mut self) -> Option<Result<Bytes, hyper::Error>> {
+    async fn next(&mut self) -> Option<Result<Bytes, ReplyError>> {
         while !self.ended {
             match self.body.frame().await {
                 Some(Ok(frame)) => {
                     let Ok(chunk) = frame.into_data() else { continue };
                     let started = Instant::now();
-                    match &mut self.restorer {
+                    let pushed = match &mut self.restorer {
                         Restorer::Events(events) => events.push(chunk, &self.context, &mut self.out).await,
-                        Restorer::Plain(plain) => plain.push(&chunk, &self.context, &mut self.out).await,
+                        Restorer::Plain(plain) => {
+                            plain.push(&chunk, &self.context, &mut self.out).await;
+                            Ok(())
+                        }
+                    };
+                    if let Err(error) = pushed {
+                        self.ended = true;
+                        return Some(Err(error.into()));
                     }
                     self.took += started.elapsed();
                 }
                 Some(Err(error)) => {
                     self.ended = true;
-                    return Some(Err(error));
+                    return Some(Err(error.into()));
                 }
                 None => {
                     self.ended = true;

@@ -320,3 +320,25 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StreamExecutor {
         streams.spawn(future);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_streams_of_a_connection_end_with_it() {
+        let streams = Streams::default();
+        let (held, is_held) = tokio::sync::oneshot::channel::<()>();
+        let executor = streams.executor();
+        // Holds what spawned it, as hyper's own may.
+        let holds = executor.clone();
+        executor.execute(async move {
+            let _held = (held, holds);
+            std::future::pending::<()>().await;
+        });
+        tokio::task::yield_now().await;
+        drop((executor, streams));
+        let ended = time::timeout(Duration::from_secs(5), is_held).await;
+        assert!(ended.expect("the task runs on").is_err());
+    }
+}

@@ -107,4 +107,19 @@ mod tests {
         shutdown.triggered().await;
         assert!(shutdown.is_triggered());
     }
+
+    #[tokio::test]
+    async fn the_first_signal_drains_and_the_second_ends() {
+        let shutdown = Shutdown::on_signals().unwrap();
+        signal_self("-TERM");
+        shutdown.triggered().await;
+        assert!(!shutdown.0.end.is_cancelled());
+        signal_self("-INT");
+        shutdown.ended().await;
+    }
+
+    fn signal_self(name: &str) {
+        let id = std::process::id().to_string();
+        assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
 }

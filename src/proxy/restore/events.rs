@@ -5,7 +5,7 @@ use super::Context;
 use super::channel::{Channel, Channels, Place, Template};
 use super::document::Strings;
 use super::pieces::{Change, Escape, Pieces, splice};
-use crate::framing::{Event, Lines, Sse};
+use crate::framing::{Event, Line, Lines, Sse, TooLong};
 use crate::json::{self, OffsetMap, Path, Str, Visitor};
 use crate::protocol::ReplyField;
 use bytes::{Bytes, BytesMut};
@@ -26,17 +26,17 @@ impl Framing {
         }
     }
 
-    fn next(&mut self) -> Option<Event> {
+    fn next(&mut self) -> Option<Result<Event, TooLong>> {
         match self {
             Self::Sse(sse) => sse.next(),
-            Self::Lines(lines) => lines.next(),
+            Self::Lines(lines) => Some(lines.next()?.map(as_event)),
         }
     }
 
     fn finish(&mut self) -> Option<Event> {
         match self {
             Self::Sse(sse) => sse.finish(),
-            Self::Lines(lines) => lines.finish(),
+            Self::Lines(lines) => lines.finish().map(as_event),
         }
     }
 
@@ -47,6 +47,10 @@ impl Framing {
             Self::Lines(_) => b"\n",
         }
     }
+}
+
+fn as_event(line: Line) -> Event {
+    Event { raw: line.raw, data: line.text.into() }
 }
 
 /// Restores one stream of events.
@@ -74,11 +78,12 @@ impl EventRestorer {
     }
 
     /// Takes a piece of the reply, and writes the events that can be sent now.
-    pub(super) async fn push(&mut self, chunk: Bytes, context: &Context, out: &mut BytesMut) {
+    pub(super) async fn push(&mut self, chunk: Bytes, context: &Context, out: &mut BytesMut) -> Result<(), TooLong> {
         self.framing.push(chunk);
         while let Some(event) = self.framing.next() {
-            self.event(&event, context, out).await;
+            self.event(&event?, context, out).await;
         }
+        Ok(())
     }
 
     /// The stream is over: writes all that was held back.
@@ -197,7 +202,7 @@ impl EventRestorer {
 
     /// Writes the event with other data; its other lines stay.
     fn write(&self, event: &Event, data: &[u8], out: &mut BytesMut) {
-        let spans = event.data();
+        let spans = &*event.data;
         let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return };
         out.extend_from_slice(event.raw.get(..first.start).unwrap_or_default());
         for (n, line) in data.split(|byte| *byte == b'\n').enumerate() {
@@ -221,7 +226,7 @@ impl EventRestorer {
 /// data is no UTF-8.
 fn data_of(event: &Event) -> Option<Cow<'_, str>> {
     let line = |at: &Range<usize>| std::str::from_utf8(event.raw.get(at.clone()).unwrap_or_default()).ok();
-    match event.data() {
+    match &*event.data {
         [] => None,
         [one] => line(one).map(Cow::Borrowed),
         many => many.iter().map(line).collect::<Option<Vec<_>>>().map(|lines| Cow::Owned(lines.join("\n"))),
