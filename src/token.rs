@@ -50,14 +50,14 @@ impl Token {
             shift -= 5;
             *value = (bits >> shift) as u8 & 31;
         }
-        values[CODE_LEN - 1] = check(seed(entity), &values);
+        values[CODE_LEN - 1] = check(seed(entity), values);
         Self { entity, code: Code(values.map(symbol)) }
     }
 
     /// The token with these eight base-32 values, if the check holds. `seed`
     /// is that of `entity`.
     fn checked(entity: Entity, seed: u8, values: [u8; CODE_LEN]) -> Option<Self> {
-        (check(seed, &values) == values[CODE_LEN - 1]).then(|| Self { entity, code: Code(values.map(symbol)) })
+        (check(seed, values) == values[CODE_LEN - 1]).then(|| Self { entity, code: Code(values.map(symbol)) })
     }
 
     /// What kind of value the token stands for.
@@ -160,7 +160,7 @@ fn seed(entity: Entity) -> u8 {
 }
 
 /// The check character's value for the first seven of `values`.
-fn check(seed: u8, values: &[u8; CODE_LEN]) -> u8 {
+fn check(seed: u8, values: [u8; CODE_LEN]) -> u8 {
     let sum = values.iter().take(CODE_LEN - 1).fold(seed, |sum, &v| times_alpha(sum) ^ v);
     times_alpha(sum)
 }

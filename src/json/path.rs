@@ -54,12 +54,3 @@ impl<'a> Path<'a> {
         self.steps.last_mut()
     }
 }
-
-impl<'p, 'a> IntoIterator for &'p Path<'a> {
-    type Item = &'p Step<'a>;
-    type IntoIter = std::slice::Iter<'p, Step<'a>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.steps.iter()
-    }
-}

@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 
 use super::{JsonError, MAX_DEPTH, OffsetMap, Path, Step, Str, Visitor, escape, unescape, walk};
 
-/// Accepts and refuses as serde_json does, and gives the same strings, numbers
+/// Accepts and refuses as `serde_json` does, and gives the same strings, numbers
 /// and paths.
 pub fn agrees_with_serde_json(text: &str) {
     let depth = depth(text);
@@ -141,7 +141,7 @@ impl Seen<'_> {
         }
     }
 
-    /// Each value is the one that serde_json has at its path, but for double
+    /// Each value is the one that `serde_json` has at its path, but for double
     /// keys and for numbers of which it keeps less.
     fn check_values(&self, root: &serde_json::Value) {
         let mut doubled = false;

@@ -279,8 +279,9 @@ fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
     let run = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
     let run = rest.get(..run).unwrap_or_default();
-    let has_control = run.iter().fold(false, |found, &b| found | (b < 0x20));
-    at + if has_control { position_of_special(run) } else { run.len() }
+    // Without a way out of the loop the compiler can take many bytes at once.
+    let least = run.iter().fold(u8::MAX, |least, &b| least.min(b));
+    at + if least < 0x20 { position_of_special(run) } else { run.len() }
 }
 
 fn position_of_special(bytes: &[u8]) -> usize {
@@ -291,9 +292,11 @@ fn position_of_special(bytes: &[u8]) -> usize {
 /// a control character. Bytes after the first such may be set falsely.
 fn specials(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xFF;
+    const QUOTES: u64 = ONES * 0x22;
+    const BACKSLASHES: u64 = ONES * 0x5C;
     let is_zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes;
-    let quote = is_zero(word ^ ONES * b'"' as u64);
-    let backslash = is_zero(word ^ ONES * b'\\' as u64);
+    let quote = is_zero(word ^ QUOTES);
+    let backslash = is_zero(word ^ BACKSLASHES);
     let control = word.wrapping_sub(ONES * 0x20) & !word;
     (quote | backslash | control) & (ONES * 0x80)
 }

@@ -317,7 +317,7 @@ fn only_a_prefix_of_a_token_is_held() {
         ("，", ""),
         ("Ｅ", "Ｅ"),
         ("Ｘ", ""),
-        (&format!("{bare}"), &bare),
+        (&bare, &bare),
         (&format!("{bare}\\"), &format!("{bare}\\")),
         (&format!("{bare},"), ""),
         (&format!("[{bare} "), &format!("[{bare} ")),
