@@ -16,18 +16,17 @@ mod restore;
 mod subject;
 mod upstream;
 mod watch;
+mod widget;
 
 pub use reply::{ReplyBody, ReplyError};
 
-use crate::config::{Binary, Config, ConsentConfig, Identity, Purpose, Reply, WithoutConsent};
+use crate::config::{Binary, Config, Identity, Purpose, Reply, WithoutConsent};
 use crate::detect::{Engine, Operator};
-use crate::problem::{self, Problem, ProblemKind};
 use crate::protocol::{Pattern, Protocol, Protocols};
 use crate::telemetry::{Metrics, Outcome, RouteMetrics};
 use crate::vault::Vault;
-use bytes::Bytes;
 use error::ProxyError;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use prometheus::IntCounter;
@@ -42,9 +41,6 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use watch::Watch;
 
-/// Paths of Privet's own on the data listener; they are never forwarded.
-const OWN_PATHS: &str = "/.privet";
-
 const REQUEST_ID: HeaderName = HeaderName::from_static("privet-request-id");
 
 /// Everything that requests share. Made once, before a port is bound.
@@ -52,7 +48,6 @@ pub struct Gateway {
     config: Config,
     /// In the order of `config.routes`.
     routes: Vec<Arc<Route>>,
-    consent: ConsentConfig,
     subjects: subject::Sources,
     /// Members of JSON bodies that may name the subject.
     sought: Vec<Pattern>,
@@ -107,7 +102,8 @@ impl Gateway {
             .collect::<Result<Vec<_>, String>>()
             .map_err(problem)?;
         if let Some(rule) = engine.rules().find(|rule| rule.operator == Operator::Hash) {
-            let why = format!("rule `{}`: the operator `hash` is not in this version; write `remove` or `mask`", rule.id);
+            let why =
+                format!("rule `{}`: the operator `hash` is not in this version; write `remove` or `mask`", rule.id);
             return Err(SetupError(why));
         }
         let watch = Arc::new(Watch::new(metrics, &engine).map_err(|e| SetupError(e.to_string()))?);
@@ -146,7 +142,6 @@ impl Gateway {
         aws_lc_rs::rand::fill(&mut random).map_err(|_| SetupError("no random numbers can be had".to_owned()))?;
         Ok(Arc::new(Self {
             routes,
-            consent: config.consent.clone(),
             subjects,
             sought,
             engine,
@@ -154,12 +149,7 @@ impl Gateway {
             vault,
             watch,
             places: Arc::new(Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS))),
-            bodies: body::Budget::new(
-                limits.bodies_in_flight,
-                limits.request_body,
-                timeouts.body,
-                timeouts.body_idle,
-            ),
+            bodies: body::Budget::new(limits.bodies_in_flight, limits.request_body, timeouts.body, timeouts.body_idle),
             cors: cors::Cors::new(&config.cors.origins),
             stream_idle: timeouts.stream_idle,
             reply_limit: limits.reply_body,
@@ -174,36 +164,24 @@ impl Gateway {
         let id = self.next_id();
         let origin = request.headers().get(header::ORIGIN).cloned();
         let mut settle = Settle::new(Arc::clone(&id), Arc::clone(&self.watch));
-        let mut response = if let Some(answer) = self.cors.preflight(request.method(), request.headers()) {
-            no_content(answer)
-        } else if is_own(request.uri().path()) {
-            self.own(request.method(), request.uri().path(), &mut settle)
+        let answered = if let Some(allowed) = self.cors.preflight(request.method(), request.headers()) {
+            settle.outcome(Outcome::Answered);
+            Ok(ReplyBody::no_content(allowed))
+        } else if widget::is_own(request.uri().path()) {
+            settle.outcome(Outcome::Answered);
+            widget::answer(&self, request.method(), request.uri().path())
         } else {
-            match exchange::exchange(&self, request, &mut settle).await {
-                Ok(response) => response,
-                Err(error) => refused(error, &id, &mut settle),
-            }
+            exchange::exchange(&self, request, &mut settle).await
         };
+        let mut response = answered.unwrap_or_else(|error| {
+            settle.refused(error.outcome, error.problem.kind);
+            error.into_response(&id)
+        });
         self.cors.allow(origin.as_ref(), response.headers_mut());
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         response.map(|body| body.settles(settle))
-    }
-
-    /// The paths of Privet's own.
-    fn own(&self, method: &Method, path: &str, settle: &mut Settle) -> Response<ReplyBody> {
-        if path == "/.privet/notice" && (method == Method::GET || method == Method::HEAD) {
-            settle.outcome(Outcome::Answered);
-            let purposes: Vec<_> = self.config.purposes.iter().map(|p| serde_json::json!({"name": p.name, "basis": p.basis.as_str()})).collect();
-            let notice = serde_json::json!({
-                "policy": self.consent.policy,
-                "notice_url": (self.consent.notice_url != path).then_some(&self.consent.notice_url),
-                "purposes": purposes,
-            });
-            return with_type("application/json", StatusCode::OK, notice.to_string());
-        }
-        refused(ProxyError::not_found("Privet has nothing at this path."), settle.id().clone().as_ref(), settle)
     }
 
     fn admit(&self) -> Result<OwnedSemaphorePermit, ProxyError> {
@@ -245,34 +223,4 @@ impl Service<Request<Incoming>> for DataService {
         let gateway = Arc::clone(&self.0);
         Box::pin(async move { Ok(gateway.answer(request).await) })
     }
-}
-
-fn is_own(path: &str) -> bool {
-    path.strip_prefix(OWN_PATHS).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-fn no_content(headers: HeaderMap) -> Response<ReplyBody> {
-    let mut response = Response::new(ReplyBody::whole(Bytes::new()));
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    *response.headers_mut() = headers;
-    response
-}
-
-fn with_type(content_type: &'static str, status: StatusCode, body: impl Into<Bytes>) -> Response<ReplyBody> {
-    let mut response = Response::new(ReplyBody::whole(body.into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-fn refused(error: ProxyError, id: &str, settle: &mut Settle) -> Response<ReplyBody> {
-    settle.refused(error.outcome, error.problem.kind);
-    let problem: Problem = error.problem.with_request_id(id);
-    let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = with_type(problem::MEDIA_TYPE, status, problem.to_json());
-    if matches!(problem.kind, ProblemKind::Overloaded | ProblemKind::VaultUnavailable) {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
 }

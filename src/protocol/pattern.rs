@@ -36,7 +36,9 @@ impl Pattern {
         for name in names {
             let bare = name.trim_end_matches("[]");
             match bare {
-                "" | "**" => return Err(format!("`{text}`: `{name}` is no step; write `a[].b`, `*`, or `**` at an end")),
+                "" | "**" => {
+                    return Err(format!("`{text}`: `{name}` is no step; write `a[].b`, `*`, or `**` at an end"));
+                }
                 "*" => steps.push(Want::Any),
                 _ => steps.push(Want::Member(bare.to_owned())),
             }

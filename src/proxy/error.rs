@@ -1,9 +1,11 @@
 //! Why an exchange ended before its reply, and what the client is told.
 
+use super::reply::ReplyBody;
 use crate::consent::{Refusal, RefusalKind};
-use crate::problem::{Problem, ProblemKind as Kind};
+use crate::problem::{MEDIA_TYPE, Problem, ProblemKind as Kind};
 use crate::telemetry::Outcome;
 use crate::vault::VaultError;
+use http::{HeaderValue, Response, StatusCode, header};
 use std::borrow::Cow;
 
 /// One cause of refusal. It holds nothing of the request.
@@ -64,7 +66,9 @@ impl ProxyError {
             RefusalKind::Stale => Kind::ConsentStale,
         };
         let detail = match refusal.kind {
-            RefusalKind::Required => "This chat needs consent to the purposes in `missing`: send it as `Privet-Consent`.",
+            RefusalKind::Required => {
+                "This chat needs consent to the purposes in `missing`: send it as `Privet-Consent`."
+            }
             RefusalKind::Stale => "The consent was given under another version of the notice: show the current one.",
         };
         let problem = Problem::new(kind, detail).with_consent(refusal.missing, refusal.notice);
@@ -100,6 +104,19 @@ impl ProxyError {
 
     pub(super) fn internal() -> Self {
         Self::new(Kind::InternalError, Outcome::InternalError, "The gateway failed; nothing was forwarded.")
+    }
+}
+
+impl ProxyError {
+    /// The problem as the client gets it.
+    pub(super) fn into_response(self, request_id: &str) -> Response<ReplyBody> {
+        let problem = self.problem.with_request_id(request_id);
+        let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = ReplyBody::with_type(status, MEDIA_TYPE, problem.to_json());
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 

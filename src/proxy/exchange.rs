@@ -72,7 +72,9 @@ pub(super) async fn exchange(
     let started = Instant::now();
     let subject = match gateway.subjects.choose(named, &head.headers, &findings) {
         _ if !reversible => None,
-        Some(id) => Some(gateway.watch.vault(VaultOperation::Subject, gateway.vault.subject(&route.tenant, &id).await)?),
+        Some(id) => {
+            Some(gateway.watch.vault(VaultOperation::Subject, gateway.vault.subject(&route.tenant, &id).await)?)
+        }
         None => Some(gateway.vault.passing_subject()),
     };
     let redacted = redact(bytes, &findings, subject.as_ref()).await;
@@ -127,8 +129,7 @@ async fn look_through(
         Ok(format) => {
             let (gateway, route, protocol) = (Arc::clone(gateway), Arc::clone(route), Arc::clone(protocol));
             let body = body.clone();
-            let looked =
-                tokio::task::spawn_blocking(move || inspect_body(&gateway, &route, &protocol, format, &body));
+            let looked = tokio::task::spawn_blocking(move || inspect_body(&gateway, &route, &protocol, format, &body));
             looked.await.map_err(|_| ProxyError::internal())?
         }
     };
@@ -160,11 +161,14 @@ fn inspect_body(
             sought: &gateway.sought,
         };
         let as_json = |scratch: &mut Scratch| inspect::inspect_json(text, &rules, scratch);
+        let as_text = |scratch: &mut Scratch| inspect::inspect_text(text, &gateway.engine, scratch);
         match format {
             Format::Json => as_json(scratch),
-            Format::Text => Ok(inspect::inspect_text(text, &gateway.engine, scratch)),
-            Format::Unsaid if text.trim_start().starts_with(['{', '[']) => as_json(scratch),
-            Format::Unsaid => Ok(inspect::inspect_text(text, &gateway.engine, scratch)),
+            Format::Text => Ok(as_text(scratch)),
+            Format::Unsaid => match as_json(scratch) {
+                Err(inspect::NOT_JSON) => Ok(as_text(scratch)),
+                looked => looked,
+            },
         }
     })
 }

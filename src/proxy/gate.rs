@@ -41,7 +41,7 @@ impl Presented {
 /// everything removed beyond recovery (false). Else the request is refused.
 pub(super) fn decide(presented: &Presented, route: &Route, gateway: &Gateway) -> Result<bool, ProxyError> {
     let presented = consent::Presented { consent: presented.header.as_deref(), gpc: presented.gpc };
-    match consent::decide(&presented, &route.purpose, &gateway.consent) {
+    match consent::decide(&presented, &route.purpose, &gateway.config.consent) {
         Decision::Given => Ok(true),
         Decision::Missing(refusal) => {
             route.denied.inc();
@@ -63,14 +63,14 @@ fn move_query_to_headers(head: &mut Parts) -> Result<(), ProxyError> {
         };
         let value = percent_decode_str(&value.replace('+', " ")).decode_utf8().ok().map(String::from);
         let value = value.and_then(|value| HeaderValue::from_str(&value).ok());
-        let value = value.ok_or_else(|| ProxyError::bad_header(format!("The query parameter `{header}` is no header value.")))?;
+        let value = value
+            .ok_or_else(|| ProxyError::bad_header(format!("The query parameter `{header}` is no header value.")))?;
         if !head.headers.contains_key(header) {
             head.headers.insert(HeaderName::from_static(header), value);
         }
     }
     let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
-    let path: PathAndQuery =
-        format!("{}{query}", head.uri.path()).parse().map_err(|_| ProxyError::bad_address())?;
+    let path: PathAndQuery = format!("{}{query}", head.uri.path()).parse().map_err(|_| ProxyError::bad_address())?;
     let mut parts = std::mem::take(&mut head.uri).into_parts();
     parts.path_and_query = Some(path);
     head.uri = Uri::from_parts(parts).map_err(|_| ProxyError::bad_address())?;
@@ -103,8 +103,7 @@ mod tests {
 
     #[test]
     fn the_query_may_stand_in_for_headers_and_does_not_travel() {
-        let (presented, head) =
-            taken("/v1/events?a=1&privet-consent=support%2C%20x%3D%3F0&privet-subject=u1&b=2", &[]);
+        let (presented, head) = taken("/v1/events?a=1&privet-consent=support%2C%20x%3D%3F0&privet-subject=u1&b=2", &[]);
         assert_eq!(presented.header.as_deref(), Some("support, x=?0"));
         assert_eq!(head.headers["privet-subject"], "u1");
         assert_eq!(head.uri, "/v1/events?a=1&b=2");

@@ -14,6 +14,10 @@ const IDENTITY: Entity = Entity::constant("IDENTITY");
 /// A number with fewer digits is neither a card nor a phone.
 const SHORTEST_NUMBER: usize = 7;
 
+/// The one reason after which a body may still be text.
+pub(super) const NOT_JSON: Uninspectable =
+    Uninspectable("The body is not valid JSON (RFC 8259), or is nested deeper than 128 levels.");
+
 /// What was found in one body.
 #[derive(Default)]
 pub(super) struct Findings {
@@ -101,7 +105,7 @@ pub(super) fn inspect_json(text: &str, rules: &Rules<'_>, scratch: &mut Scratch)
     let findings = Findings { sought: vec![None; rules.sought.len()], ..Findings::default() };
     let mut inspector = Inspector { rules, scratch, place: &root, depth: 0, findings, refused: None };
     if json::walk(document, &mut inspector).is_err() {
-        return Err(Uninspectable("The body is not valid JSON (RFC 8259), or is nested deeper than 128 levels."));
+        return Err(NOT_JSON);
     }
     match inspector.refused {
         Some(why) => Err(why),

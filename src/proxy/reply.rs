@@ -6,6 +6,7 @@ use crate::problem::ProblemKind;
 use crate::telemetry::{Held, Outcome, RouteMetrics};
 use bytes::Bytes;
 use futures_util::Stream;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::pin::Pin;
@@ -45,6 +46,27 @@ enum Source {
 impl ReplyBody {
     pub(super) fn whole(bytes: Bytes) -> Self {
         Self { source: Source::Whole(Full::new(bytes)), idle: None, settle: None }
+    }
+
+    /// A whole answer of Privet's own.
+    pub(super) fn with_type(
+        status: StatusCode,
+        content_type: &'static str,
+        body: impl Into<Bytes>,
+    ) -> Response<ReplyBody> {
+        let mut response = Response::new(Self::whole(body.into()));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+
+    /// 204, with these headers.
+    pub(super) fn no_content(headers: HeaderMap) -> Response<ReplyBody> {
+        let mut response = Response::new(Self::whole(Bytes::new()));
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        *response.headers_mut() = headers;
+        response
     }
 
     /// The upstream's own bytes.
@@ -155,7 +177,7 @@ impl Idle {
             if silent >= limit {
                 return true;
             }
-            timer.as_mut().reset(tokio::time::Instant::now() + (limit - silent));
+            timer.as_mut().reset(tokio::time::Instant::now() + (limit.saturating_sub(silent)));
         }
         false
     }
@@ -168,7 +190,7 @@ pub(super) struct Settle {
     watch: Arc<Watch>,
     route: Option<Arc<RouteMetrics>>,
     _in_flight: Held,
-    _place: Option<OwnedSemaphorePermit>,
+    place: Option<OwnedSemaphorePermit>,
     started: Instant,
     outcome: Outcome,
     replaced: u32,
@@ -182,7 +204,7 @@ impl Settle {
             route: None,
             _in_flight: Held::new(&watch.metrics.in_flight_requests, 1),
             watch,
-            _place: None,
+            place: None,
             started: Instant::now(),
             outcome: Outcome::Forwarded,
             replaced: 0,
@@ -190,13 +212,9 @@ impl Settle {
         }
     }
 
-    pub(super) fn id(&self) -> &Arc<str> {
-        &self.id
-    }
-
     /// Keeps the place among the requests in flight until the reply has ended.
     pub(super) fn hold(&mut self, place: OwnedSemaphorePermit) {
-        self._place = Some(place);
+        self.place = Some(place);
     }
 
     pub(super) fn on_route(&mut self, route: &Arc<RouteMetrics>) {
@@ -219,6 +237,7 @@ impl Settle {
 
 impl Drop for Settle {
     fn drop(&mut self) {
+        drop(self.place.take());
         // Dropped in the middle: hyper does so when the client is gone.
         let outcome = if self.completed { self.outcome } else { Outcome::ClientGone };
         self.route.as_deref().unwrap_or(self.watch.no_route()).count(outcome);

@@ -70,7 +70,11 @@ impl Shape {
 /// that is no JSON after all is restored as text.
 pub(super) async fn document(body: Incoming, limit: usize, context: &Context) -> Result<Bytes, ProxyError> {
     let collected = Limited::new(body, limit).collect().await.map_err(|error| {
-        if error.is::<LengthLimitError>() { ProxyError::reply_too_large(limit) } else { ProxyError::upstream_broke_off() }
+        if error.is::<LengthLimitError>() {
+            ProxyError::reply_too_large(limit)
+        } else {
+            ProxyError::upstream_broke_off()
+        }
     })?;
     let started = Instant::now();
     let restored = document::restore(collected.to_bytes(), context).await;
@@ -89,15 +93,15 @@ pub(super) fn stream(
 ) -> impl Stream<Item = Result<Bytes, ReplyError>> + Send {
     let restorer = match shape {
         Shape::Text(escape) => Restorer::Plain(PlainRestorer::new(escape, &context)),
-        Shape::JsonLines => Restorer::Events(EventRestorer::new(Framing::Lines(Lines::new(limit)))),
-        _ => Restorer::Events(EventRestorer::new(Framing::Sse(Sse::new(limit)))),
+        Shape::JsonLines => Restorer::Events(Box::new(EventRestorer::new(Framing::Lines(Lines::new(limit))))),
+        _ => Restorer::Events(Box::new(EventRestorer::new(Framing::Sse(Sse::new(limit))))),
     };
     let state = Streaming { body, restorer, context, out: BytesMut::new(), ended: false, took: Duration::ZERO };
     futures_util::stream::unfold(state, |mut state| async { state.next().await.map(|item| (item, state)) })
 }
 
 enum Restorer {
-    Events(EventRestorer),
+    Events(Box<EventRestorer>),
     Plain(PlainRestorer),
 }
 

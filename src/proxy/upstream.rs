@@ -77,12 +77,7 @@ impl Upstream {
     fn address(&self, asked: &Uri) -> Option<Uri> {
         let path = asked.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
         let path = if self.base.is_empty() { path } else { format!("{}{path}", self.base).parse().ok()? };
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(path)
-            .build()
-            .ok()
+        Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(path).build().ok()
     }
 }
 

@@ -76,7 +76,8 @@ impl Place {
     }
 
     fn lies_below(&self, ancestor: &Self) -> bool {
-        self.length > ancestor.length && self.steps.iter().zip(&ancestor.steps).take(ancestor.length).all(|(a, b)| a == b)
+        self.length > ancestor.length
+            && self.steps.iter().zip(&ancestor.steps).take(ancestor.length).all(|(a, b)| a == b)
     }
 }
 

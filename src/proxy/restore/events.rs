@@ -130,8 +130,13 @@ impl EventRestorer {
             let escape = if field.nested { Escape::NestedJson } else { Escape::Json };
             if channel.holds() {
                 let streamed = self.found.streamed.clone();
-                channel.template =
-                    Some(Template { event: event.clone(), data: data.into(), text: field.at.clone(), streamed, escape });
+                channel.template = Some(Template {
+                    event: event.clone(),
+                    data: data.into(),
+                    text: field.at.clone(),
+                    streamed,
+                    escape,
+                });
             }
             if was_holding || !pieces.is_text(range.clone(), text.len()) {
                 self.edits.push(Edit { at: field.at.clone(), pieces: range, escape });

@@ -45,7 +45,9 @@ impl Setup {
         let folder = scratch_folder();
         let file = folder.path().join("privet.toml");
         let Self { upstream, vault, key, toml } = self;
-        let head = format!("listen = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\nvault = \"{vault}\"\n");
+        let head = format!(
+            "listen = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\nvault = \"{vault}\"\n"
+        );
         std::fs::write(&file, head + &toml).unwrap();
         let mut child = privet()
             .args(["serve", "--config"])
