@@ -204,7 +204,6 @@ fn log_level(level: config::LogLevel) -> LevelFilter {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands where a function of the error is wanted")]
 fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::Failed(error.to_string())
 }
