@@ -70,6 +70,13 @@ pub struct Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleId(u16);
 
+impl RuleId {
+    /// Its place among [`Engine::rules`].
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 /// What a rule asks to be done with a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operator {
@@ -214,7 +221,10 @@ impl Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("version", &self.version).field("rules", &self.infos.len()).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("version", &self.version)
+            .field("rules", &self.infos.len())
+            .finish_non_exhaustive()
     }
 }
 

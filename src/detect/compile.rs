@@ -90,7 +90,13 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
             against: HashSetOfWords::new(rule.against.iter().map(String::as_str)),
         });
         let line = position(&file.text, rule.span.start).0;
-        infos.push(RuleInfo { id: rule.id, entity: rule.entity, operator: rule.operator, file: file.name.clone(), line });
+        infos.push(RuleInfo {
+            id: rule.id,
+            entity: rule.entity,
+            operator: rule.operator,
+            file: file.name.clone(),
+            line,
+        });
     }
     if !errors.is_empty() {
         return Err(RuleErrors(errors));

@@ -32,7 +32,21 @@ impl Pass<'_> {
         let latin = self.before(end)?.is_ascii();
         while let Some(c) = self.before(start) {
             let allowed = match c {
-                'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-' | '%' | '~' | '^' | '!' | '#' | '$' | '&' | '\'' | '=' => true,
+                'a'..='z'
+                | 'A'..='Z'
+                | '0'..='9'
+                | '.'
+                | '_'
+                | '-'
+                | '%'
+                | '~'
+                | '^'
+                | '!'
+                | '#'
+                | '$'
+                | '&'
+                | '\''
+                | '=' => true,
                 '+' => {
                     plus = Some(start);
                     true
@@ -52,7 +66,8 @@ impl Pass<'_> {
         {
             start += i + 1;
         }
-        while self.bytes.get(start).is_some_and(|b| matches!(b, b'.' | b'-' | b'~' | b'%' | b'_' | b'+')) && start < end {
+        while self.bytes.get(start).is_some_and(|b| matches!(b, b'.' | b'-' | b'~' | b'%' | b'_' | b'+')) && start < end
+        {
             start += 1;
         }
         let local = self.text.get(start..end)?;
@@ -111,7 +126,8 @@ impl Pass<'_> {
             return None;
         }
         let length = text.chars().count();
-        let top = (alphabetic && (2..=24).contains(&length)) || text.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("xn--"));
+        let top =
+            (alphabetic && (2..=24).contains(&length)) || text.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("xn--"));
         Some((end, top))
     }
 
@@ -120,7 +136,9 @@ impl Pass<'_> {
         let domain = self.text.get(at + 1..end).unwrap_or_default();
         let local = self.text.get(start..at).unwrap_or_default();
         // `git@host:path`
-        if self.bytes.get(end) == Some(&b':') && self.bytes.get(end + 1).is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'~' | b'/')) {
+        if self.bytes.get(end) == Some(&b':')
+            && self.bytes.get(end + 1).is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'~' | b'/'))
+        {
             let path = self.text.get(end + 1..).unwrap_or_default();
             let path = path.split(|c: char| c.is_whitespace()).next().unwrap_or_default();
             if local == "git" || path.contains('/') || path.ends_with(".git") {
@@ -131,8 +149,13 @@ impl Pass<'_> {
         if matches!(self.before(start), Some(':' | '/')) {
             let from = self.text.floor_char_boundary(start.saturating_sub(80));
             let before = self.text.get(from..start).unwrap_or_default();
-            let chain = before.rsplit(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '(')).next().unwrap_or_default();
-            if chain.contains("://") && (chain.ends_with("//") || chain.ends_with(':') || chain.rsplit("//").next().is_some_and(|r| r.contains(':'))) {
+            let chain =
+                before.rsplit(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '(')).next().unwrap_or_default();
+            if chain.contains("://")
+                && (chain.ends_with("//")
+                    || chain.ends_with(':')
+                    || chain.rsplit("//").next().is_some_and(|r| r.contains(':')))
+            {
                 return true;
             }
         }
@@ -211,7 +234,8 @@ impl Pass<'_> {
 
     fn word_before(&self, end: usize) -> Option<Word> {
         let mut start = end;
-        while let Some(c) = self.before(start).filter(|c| (c.is_alphabetic() || words::is_mark(*c)) && end - start < 24) {
+        while let Some(c) = self.before(start).filter(|c| (c.is_alphabetic() || words::is_mark(*c)) && end - start < 24)
+        {
             start -= c.len_utf8();
         }
         words::read(self.text, start).filter(|w| w.end == end)

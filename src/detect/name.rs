@@ -101,7 +101,27 @@ impl Pass<'_> {
                 return None;
             }
         };
-        let light = |c: char| matches!(c, ' ' | '\u{a0}' | '\t' | ',' | ':' | '"' | '\'' | '*' | '\n' | '\r' | '-' | '=' | '“' | '„' | '’' | '!' | '(');
+        let light = |c: char| {
+            matches!(
+                c,
+                ' ' | '\u{a0}'
+                    | '\t'
+                    | ','
+                    | ':'
+                    | '"'
+                    | '\''
+                    | '*'
+                    | '\n'
+                    | '\r'
+                    | '-'
+                    | '='
+                    | '“'
+                    | '„'
+                    | '’'
+                    | '!'
+                    | '('
+            )
+        };
         if !gap.chars().all(|c| light(c) || (c == '.' && pending.cue == Cue::Title)) {
             self.cue = None;
             return None;
@@ -166,7 +186,9 @@ impl Pass<'_> {
             c @ ('\u{a0}' | '\u{202f}') => Some((end + c.len_utf8(), false)),
             c @ ('-' | '\u{2010}' | '\u{2011}') => Some((end + c.len_utf8(), true)),
             c @ ('\'' | '’') if short => Some((end + c.len_utf8(), true)),
-            '.' if matches!(last.shape, Shape::Initial) => Some((end + if self.bytes.get(end + 1) == Some(&b' ') { 2 } else { 1 }, false)),
+            '.' if matches!(last.shape, Shape::Initial) => {
+                Some((end + if self.bytes.get(end + 1) == Some(&b' ') { 2 } else { 1 }, false))
+            }
             _ => None,
         }
     }
@@ -174,13 +196,14 @@ impl Pass<'_> {
     fn weigh(&self, parts: &Parts, cue: Option<Pending>) -> Option<(Finder, f32, Evidence)> {
         let first = parts.iter().next()?;
         let mut evidence = Evidence::default();
-        let mut score: f32 = match (first.classes.has(Classes::GIVEN), first.classes.has(Classes::SURNAME), first.is_ordinary()) {
-            (true, _, false) => 0.6,
-            (true, _, true) => 0.3,
-            (false, true, false) => 0.25,
-            (false, true, true) => 0.1,
-            _ => 0.0,
-        };
+        let mut score: f32 =
+            match (first.classes.has(Classes::GIVEN), first.classes.has(Classes::SURNAME), first.is_ordinary()) {
+                (true, _, false) => 0.6,
+                (true, _, true) => 0.3,
+                (false, true, false) => 0.25,
+                (false, true, true) => 0.1,
+                _ => 0.0,
+            };
         if first.classes.has(Classes::GIVEN) {
             evidence |= Evidence::GIVEN;
         }

@@ -104,7 +104,8 @@ impl Pass<'_> {
 
     /// Reads groups from `start` on until the text, or the room, ends.
     fn collect(&self, start: usize) -> Number {
-        let mut number = Number { digits: [0; MAX_DIGITS], groups: [Group::default(); MAX_GROUPS], count: 0, truncated: false };
+        let mut number =
+            Number { digits: [0; MAX_DIGITS], groups: [Group::default(); MAX_GROUPS], count: 0, truncated: false };
         let mut at = start;
         let mut used = 0;
         let mut gap = Gap::default();
@@ -207,7 +208,8 @@ impl Pass<'_> {
     pub(crate) fn is_free_right(&self, number: &Number, last: usize) -> bool {
         let Some(group) = number.groups().get(last) else { return false };
         if let Some(next) = number.groups().get(last + 1) {
-            return next.gap == Gap::SPACE || next.gap.has(Gap::SPACE) && (next.gap.has(Gap::SLASH) || next.gap.has(Gap::OPEN));
+            return next.gap == Gap::SPACE
+                || next.gap.has(Gap::SPACE) && (next.gap.has(Gap::SLASH) || next.gap.has(Gap::OPEN));
         }
         if number.truncated {
             return false;
@@ -215,7 +217,11 @@ impl Pass<'_> {
         match self.at(group.end) {
             Some('_' | '%' | '@' | '€' | '$') => false,
             Some('-' | '/' | '=') => !self.at(group.end + 1).is_some_and(char::is_alphabetic),
-            Some(',' | ':' | '.') => !self.digit(group.end + 1).is_some_and(|_| true) && (self.bytes.get(group.end) != Some(&b'.') || !self.at(group.end + 1).is_some_and(char::is_alphabetic)),
+            Some(',' | ':' | '.') => {
+                !self.digit(group.end + 1).is_some_and(|_| true)
+                    && (self.bytes.get(group.end) != Some(&b'.')
+                        || !self.at(group.end + 1).is_some_and(char::is_alphabetic))
+            }
             Some(c) => !c.is_alphanumeric(),
             None => true,
         }
@@ -243,7 +249,8 @@ impl Pass<'_> {
                 continue;
             }
             let prefix = digits.iter().take(6).fold(0, |n, &d| n * 10 + u32::from(d));
-            let grouped = last == 0 || (first.len() == 4 && groups.get(..last).is_some_and(|g| g.iter().skip(1).all(|g| g.len() >= 4)));
+            let grouped = last == 0
+                || (first.len() == 4 && groups.get(..last).is_some_and(|g| g.iter().skip(1).all(|g| g.len() >= 4)));
             if grouped && validate::is_card_prefix(prefix, digits.len()) && validate::luhn(digits.iter().copied()) {
                 let raise = if last > 0 { 0.05 } else { 0.0 };
                 if self.report(Finder::Card, start, group.end, raise, Evidence::CHECK_DIGITS) {

@@ -110,7 +110,14 @@ fn read_unicode(text: &str, start: usize) -> Option<Word> {
     finish(start, end, folded, letters, capitals, first_is_capital)
 }
 
-fn finish(start: usize, end: usize, folded: Folded, letters: usize, capitals: usize, first_is_capital: bool) -> Option<Word> {
+fn finish(
+    start: usize,
+    end: usize,
+    folded: Folded,
+    letters: usize,
+    capitals: usize,
+    first_is_capital: bool,
+) -> Option<Word> {
     if letters == 0 {
         return None;
     }
@@ -130,20 +137,18 @@ pub(crate) fn each(text: &str, mut found: impl FnMut(u64)) {
     let mut at = 0;
     while at < text.len() {
         match read(text, at) {
-            Some(word) => {
-                match camel(text, &word) {
-                    Some(hump) => {
-                        if let Some(part) = text.get(..hump).and_then(|head| read(head, at)) {
-                            found(part.hash);
-                        }
-                        at = hump;
+            Some(word) => match camel(text, &word) {
+                Some(hump) => {
+                    if let Some(part) = text.get(..hump).and_then(|head| read(head, at)) {
+                        found(part.hash);
                     }
-                    None => {
-                        found(word.hash);
-                        at = word.end;
-                    }
+                    at = hump;
                 }
-            }
+                None => {
+                    found(word.hash);
+                    at = word.end;
+                }
+            },
             None => at += text.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8),
         }
     }
