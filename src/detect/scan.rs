@@ -270,7 +270,7 @@ impl Pass<'_> {
             return end;
         }
         if classes.has(Classes::AT)
-            && let Some(end) = self.spelled_email(&word)
+            && let Some(end) = self.at_word(&word)
         {
             return end;
         }
