@@ -1,1 +1,4 @@
-//! Placeholder, replaced by its author.
+//! The command line.
+
+pub mod rules;
+pub mod scan;

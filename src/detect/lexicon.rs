@@ -39,6 +39,8 @@ impl Classes {
     pub(crate) const DIRECTION: Self = Self(1 << 14);
     /// A title: "Mr".
     pub(crate) const TITLE: Self = Self(1 << 15);
+    /// Joins two of a kind: "and", "or".
+    pub(crate) const AND: Self = Self(1 << 16);
     /// A key that holds a person's name.
     pub(crate) const NAME_LABEL: Self = Self(1 << 12);
 
@@ -55,6 +57,7 @@ impl Classes {
             "place" => Self::PLACE,
             "particle" => Self::PARTICLE,
             "organisation" => Self::ORGANISATION,
+            "and" => Self::AND,
             "article" => Self::ARTICLE,
             "after" => Self::AFTER,
             "at" => Self::AT,
@@ -115,7 +118,7 @@ impl Cue {
 }
 
 /// Names of the classes in rule files.
-pub(crate) const CLASS_NAMES: &str = "given, surname, common, stop, place, particle, organisation, article, after, at, dot, direction, extension, \
+pub(crate) const CLASS_NAMES: &str = "given, surname, and, common, stop, place, particle, organisation, article, after, at, dot, direction, extension, \
      label, greeting, hint, field, weak-cue, sign-off, strong-cue, title";
 
 /// The longest phrase, in words.

@@ -32,7 +32,12 @@ impl Part {
     }
 
     fn is_particle(&self) -> bool {
-        self.classes.has(Classes::PARTICLE) && matches!(self.word.shape, Shape::Lower)
+        self.classes.has(Classes::PARTICLE)
+            && match self.word.shape {
+                Shape::Lower => true,
+                Shape::Capitalised => self.classes.has(Classes::STOP) || !self.is_known(),
+                _ => false,
+            }
     }
 }
 
@@ -68,7 +73,8 @@ impl Pass<'_> {
     pub(crate) fn name(&mut self, word: &Word, classes: Classes) -> Option<usize> {
         let cue = self.cue_at(word.start);
         let known = classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME);
-        let capital = matches!(word.shape, Shape::Capitalised | Shape::Mixed(true) | Shape::Initial);
+        let loud = word.shape == Shape::Upper && cue.is_some_and(|c| c.cue >= Cue::SignOff);
+        let capital = loud || matches!(word.shape, Shape::Capitalised | Shape::Mixed(true) | Shape::Initial);
         let strong = cue.is_some_and(|c| c.cue >= Cue::Strong);
         let particle = strong && classes.has(Classes::PARTICLE);
         let initial = word.shape == Shape::Initial && matches!(self.at(word.end), Some('.' | '\'' | '’'));
@@ -123,7 +129,8 @@ impl Pass<'_> {
 
     /// The words of the name, from its first on.
     fn parts(&self, first: Word, classes: Classes, cue: Option<Pending>) -> Option<Parts> {
-        let lower = matches!(first.shape, Shape::Lower | Shape::Upper | Shape::Mixed(false));
+        let particle = classes.has(Classes::PARTICLE) && first.shape == Shape::Lower && cue.is_some_and(|c| c.cue >= Cue::Strong);
+        let lower = !particle && matches!(first.shape, Shape::Lower | Shape::Upper | Shape::Mixed(false));
         let mut parts = Parts { all: [None; MAX_PARTS], count: 0 };
         let shouted = first.shape == Shape::Upper;
         let loud = shouted && cue.is_some_and(|c| c.cue >= Cue::SignOff);
@@ -224,7 +231,8 @@ impl Pass<'_> {
         }
         if initial {
             // "J. Novak" is a name; "J. Something" is none.
-            score = if best > 0.3 { 0.2 } else { 0.0 };
+            let initials = parts.iter().filter(|p| p.word.shape == Shape::Initial).count();
+            score = if best > 0.3 || (initials > 1 && parts.count > initials) { 0.35 } else { 0.0 };
         }
         score += best;
         let strong = cue.is_some_and(|c| c.cue >= Cue::SignOff);
@@ -235,7 +243,7 @@ impl Pass<'_> {
                 _ => 0.35,
             };
             evidence |= Evidence::LOWER_CASE;
-        } else if !first.is_known() && !initial && cue.is_none() && self.starts_sentence(first.word.start) {
+        } else if !first.is_known() && !initial && cue.is_none() && first.word.end - first.word.start < 4 && self.starts_sentence(first.word.start) {
             // The capital says nothing there.
             score -= 0.15;
         } else if !first.is_known() && !initial && best > 0.3 {
@@ -252,7 +260,7 @@ impl Pass<'_> {
         }
         let mut finder = Finder::PersonName;
         match cue.map(|c| c.cue) {
-            Some(Cue::Title) if !first.is_ordinary() || first.is_known() => {
+            Some(Cue::Title) if !first.is_ordinary() || (first.is_known() && !first.plain) => {
                 score += 0.6;
                 evidence |= Evidence::TITLE;
                 finder = Finder::PersonTitle;
@@ -282,6 +290,10 @@ impl Pass<'_> {
             _ => {}
         }
         let end = parts.last()?.word.end;
+        if self.is_paired(first, end) {
+            score += 0.3;
+            evidence |= Evidence::AFTER;
+        }
         if let Some(next) = self.bytes.get(end).filter(|b| **b == b' ').and_then(|_| words::read(self.text, end + 1))
             && self.engine.lexicon.classes(next.hash).has(Classes::AFTER)
         {
@@ -289,6 +301,30 @@ impl Pass<'_> {
             evidence |= Evidence::AFTER;
         }
         Some((finder, score.min(0.99), evidence))
+    }
+
+    /// Whether another name stands beside: "daniel and vanessa".
+    fn is_paired(&self, first: &Part, end: usize) -> bool {
+        if self.named_until > 0
+            && let Some(between) = self.text.get(self.named_until..first.word.start)
+            && (3..=8).contains(&between.len())
+            && between.starts_with(' ')
+            && let Some(and) = words::read(self.text, self.named_until + 1)
+            && and.end + 1 == first.word.start
+        {
+            return self.engine.lexicon.classes(and.hash).has(Classes::AND);
+        }
+        if self.bytes.get(end) != Some(&b' ') || !first.classes.has(Classes::GIVEN) {
+            return false;
+        }
+        let Some(and) = words::read(self.text, end + 1) else { return false };
+        if !self.engine.lexicon.classes(and.hash).has(Classes::AND) || self.bytes.get(and.end) != Some(&b' ') {
+            return false;
+        }
+        let Some(other) = words::read(self.text, and.end + 1) else { return false };
+        let classes = self.engine.lexicon.classes(other.hash);
+        let ordinary = [Classes::COMMON, Classes::PLACE, Classes::STOP].into_iter().any(|c| classes.has(c));
+        classes.has(Classes::GIVEN) && !ordinary && other.shape == first.word.shape && other.end - other.start > 2
     }
 
     /// "McDonald", "O'Brien": what only family names look like.
