@@ -11,6 +11,7 @@ mod cache;
 mod error;
 mod key;
 mod mint;
+mod mix;
 mod passing;
 mod root;
 mod seal;
