@@ -1,2 +1,7 @@
-//! Privet.
-fn main() {}
+//! The `privet` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    privet::cli::main()
+}

@@ -1,0 +1,5 @@
+//! Tests of the whole: the real binary over real sockets. One test binary, so
+//! that it is linked once.
+
+mod proxy;
+mod support;
