@@ -26,7 +26,7 @@ async fn tokens_outlive_a_restart() {
         assert_eq!(subject.tokenize(&values).await.unwrap(), tokens);
         assert_restores(&subject, &tokens, &values).await;
         let kinds = subject.kinds().await.unwrap();
-        assert!(kinds.contains(&entity("EMAIL")) && kinds.contains(&entity("PERSON")));
+        assert!(kinds.contains(entity("EMAIL")) && kinds.contains(entity("PERSON")));
         vault.check_writable().await.unwrap();
         vault.close().await;
         assert!(subject.restore(&[Token::new(entity("EMAIL"), 1)]).await.is_err(), "it is closed");
