@@ -1,0 +1,191 @@
+//! `privet demo`: the whole product on loopback with no set-up. A built-in
+//! chatbot as upstream, the gateway in front of it, and a chat page that shows
+//! side by side what the person sees and what the chatbot sees.
+
+mod chatbot;
+mod dialogue;
+mod site;
+
+use super::Failure;
+use super::serve::{self, Gateway};
+use aws_lc_rs::rand;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::process::ExitCode;
+use tokio::net::TcpListener;
+
+/// The version of the page's privacy notice.
+const POLICY: &str = "2026-05";
+
+/// What `privet demo` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where the gateway listens; port 0 takes any free port.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    pub listen: String,
+    /// Where the admin listener listens; port 0 takes any free port.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9464")]
+    pub admin: String,
+}
+
+/// Runs until it is interrupted. The key is made for this run and the vault
+/// lies in a temporary folder that is removed at the end, so that nothing of
+/// the demo is left.
+pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    check_free("--listen", &args.listen)?;
+    check_free("--admin", &args.admin)?;
+    let folder = tempfile::Builder::new()
+        .prefix("privet-demo-")
+        .tempdir()
+        .map_err(|e| Failure::Failed(format!("A temporary folder for the vault cannot be made: {e}.")))?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::Failed(format!("The runtime cannot start: {e}.")))?
+        .block_on(run_in(folder.path(), &args))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_in(folder: &Path, args: &Args) -> Result<(), Failure> {
+    let (listener, site) = bind_site()
+        .await
+        .map_err(|e| Failure::Failed(format!("The demo's chatbot cannot listen on a loopback port: {e}.")))?;
+    let gateway = start_gateway(folder, args, site).await?;
+    let gateway_url = format!("http://{}", reachable(gateway.data));
+
+    let feed = site::Feed::new();
+    let app = chatbot::router(chatbot::Chatbot::new(feed.clone())).merge(site::router(feed, &gateway_url, POLICY));
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+
+    announce(&gateway_url, &format!("http://{}", reachable(gateway.admin)), site)?;
+    let ended = gateway.ended().await;
+    serving.abort();
+    ended
+}
+
+async fn bind_site() -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// The gateway with a key of its own for this run.
+async fn start_gateway(folder: &Path, args: &Args, site: SocketAddr) -> Result<Gateway, Failure> {
+    let mut key = zeroize::Zeroizing::new([0; 32]);
+    rand::fill(key.as_mut()).map_err(|_| Failure::Failed("The system gives no random numbers.".to_owned()))?;
+    serve::start(&settings(folder, args, site), key).await
+}
+
+/// The demo's configuration, as a site would write it.
+fn settings(folder: &Path, args: &Args, site: SocketAddr) -> String {
+    let port = site.port();
+    let text = |s: &str| toml::Value::from(s).to_string();
+    format!(
+        r#"
+listen = {listen}
+admin = {admin}
+upstream = "http://{site}"
+vault = {vault}
+
+[[purposes]]
+name = "support"
+
+[consent]
+policy = "{POLICY}"
+
+[cors]
+origins = ["http://127.0.0.1:{port}", "http://localhost:{port}"]
+"#,
+        listen = text(&args.listen),
+        admin = text(&args.admin),
+        vault = text(&format!("embedded:{}", folder.join("vault").display())),
+    )
+}
+
+/// One `name: URL` a line for people and programs, and a line to paste.
+fn announce(gateway: &str, admin: &str, site: SocketAddr) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "gateway: {gateway}")?;
+    writeln!(out, "admin: {admin}")?;
+    writeln!(out, "chat page: http://{site}/")?;
+    writeln!(out, "{}", curl_line(gateway))?;
+    out.flush()
+}
+
+fn curl_line(gateway: &str) -> String {
+    format!(
+        "curl -N {gateway}/v1/chat/completions -H 'Content-Type: application/json' -H 'Privet-Consent: support' \
+         -d '{{\"stream\": true, \"messages\": [{{\"role\": \"user\", \"content\": \
+         \"I am Anna Kowalska, please write to anna.kowalska@example.com\"}}]}}'"
+    )
+}
+
+/// The address under which a browser on this machine reaches a listener that
+/// takes every address.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
+}
+
+/// A taken default port is what a first run is most likely to meet, so it is
+/// told apart from all else, with the flag that helps.
+fn check_free(flag: &str, address: &str) -> Result<(), Failure> {
+    match std::net::TcpListener::bind(address) {
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse => Err(Failure::Failed(format!(
+            "{address} is in use by another program. Choose another address with `{flag} HOST:PORT`; \
+             `{flag} 127.0.0.1:0` takes any free port."
+        ))),
+        // What else is wrong with it is said where it is bound for good.
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(listen: &str) -> Args {
+        Args { listen: listen.to_owned(), admin: "127.0.0.1:0".to_owned() }
+    }
+
+    #[test]
+    fn a_taken_port_is_said_with_the_flag_that_helps() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let Err(Failure::Failed(said)) = check_free("--listen", &address) else { panic!("it was not refused") };
+        assert!(said.contains(&address) && said.contains("--listen"), "{said}");
+        drop(taken);
+        assert!(check_free("--listen", &address).is_ok());
+    }
+
+    #[test]
+    fn the_demo_settings_are_toml_whatever_the_flags_say() {
+        let site = SocketAddr::from((Ipv4Addr::LOCALHOST, 4000));
+        let text = settings(Path::new("/tmp/a \"b\""), &args("x\"\nvault = 1"), site);
+        let table: toml::Table = text.parse().unwrap();
+        assert_eq!(table["listen"].as_str(), Some("x\"\nvault = 1"));
+        assert_eq!(table["vault"].as_str(), Some("embedded:/tmp/a \"b\"/vault"));
+        assert_eq!(table["cors"]["origins"][1].as_str(), Some("http://localhost:4000"));
+    }
+
+    #[test]
+    fn a_listener_on_every_address_is_reached_on_loopback() {
+        assert_eq!(reachable("0.0.0.0:80".parse().unwrap()).to_string(), "127.0.0.1:80");
+        assert_eq!(reachable("[::]:80".parse().unwrap()).to_string(), "[::1]:80");
+        assert_eq!(reachable("127.0.0.1:80".parse().unwrap()).to_string(), "127.0.0.1:80");
+    }
+
+    #[test]
+    fn the_curl_line_holds_a_request_that_is_json() {
+        let line = curl_line("http://127.0.0.1:8080");
+        let body = line.split(" -d '").nth(1).unwrap().trim_end_matches('\'');
+        let request: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(request["stream"], true);
+        assert!(line.starts_with("curl ") && !line.contains('\n'));
+    }
+}
