@@ -43,7 +43,7 @@ function decide(choice) {
   $("consent").hidden = true;
   $("composer").hidden = false;
   $("consent-state").dataset.state = choice;
-  $("consent-text").textContent = choice === "given" ? "Consent given" : "Consent refused";
+  $("consent-text").textContent = choice;
   $("withdraw").hidden = choice !== "given";
 }
 
@@ -97,7 +97,6 @@ async function send(text) {
       signal: running.signal,
     });
     if (response.ok) {
-      noteRedacted(mine, response.headers.get("Privet-Redacted"));
       flow("in");
       const answer = await readReply(response.body, reply);
       history.push({ role: "assistant", content: answer });
@@ -155,21 +154,6 @@ async function* pieces(stream) {
     if (done) return;
     yield value;
   }
-}
-
-function noteRedacted(bubble, header) {
-  if (!header) return;
-  let total = 0;
-  const parts = header.split(",").map((member) => {
-    const [entity, count] = member.trim().split("=");
-    total += Number(count) || 0;
-    const name = ENTITIES[entity.toUpperCase()] ?? entity.replaceAll("_", " ");
-    return `${count} ${name}${Number(count) === 1 ? "" : "s"}`.replace("addresss", "addresses");
-  });
-  const note = document.createElement("p");
-  note.className = "note";
-  note.textContent = `Kept from the chatbot: ${parts.join(", ")}`;
-  bubble.after(note);
 }
 
 function showRefusal(body, response) {
@@ -320,9 +304,15 @@ function learn(arrived) {
   const values = text.match(new RegExp(`^${literals.map(literally).join("(.+?)")}$`, "s"))?.slice(1) ?? [];
   values.forEach((value, i) => known.set(value, tokens[i]));
   bubble.replaceChildren(...withValues(text));
+  if (values.length > 0) {
+    const names = new Set(tokens.map((token) => ENTITIES[entityOf(token)] ?? "other data"));
+    const note = element("p", `Kept from the chatbot: ${[...names].join(", ")}`);
+    note.className = "note";
+    bubble.after(note);
+    toEnd("you");
+  }
   $("kept").hidden = known.size === 0;
   $("kept-count").textContent = known.size;
-  $("kept-label").textContent = known.size === 1 ? "value kept from the chatbot" : "values kept from the chatbot";
 }
 
 function seenBox(title) {
@@ -352,7 +342,7 @@ function withTokens(text) {
 // --- both sides ---------------------------------------------------------------
 
 function labelled(tag, text, token) {
-  const entity = token.slice(1, token.lastIndexOf("_"));
+  const entity = entityOf(token);
   const node = element(tag, text);
   node.className = `${tag === "span" ? "token " : ""}e-${ENTITIES[entity] ? entity.toLowerCase().replaceAll("_", "-") : "other"}`;
   node.dataset.token = token;
@@ -368,6 +358,10 @@ for (const kind of ["pointerover", "pointerout"]) {
       node.classList.toggle("lit", kind === "pointerover" && node.dataset.token === token);
     }
   });
+}
+
+function entityOf(token) {
+  return token.slice(1, token.lastIndexOf("_"));
 }
 
 // A pattern that matches the text and nothing else.
