@@ -1,1 +1,307 @@
-//! Placeholder, replaced by its author.
+//! The configuration: one [`Config`] tree, read once, checked before anything
+//! starts. A TOML file, `PRIVET_…` variables and command line flags are laid
+//! over the defaults in this order; the later wins. Every problem is found in
+//! one go, each with its place and what to write instead.
+//!
+//! `keys` is the one table of settings: the reader, the printed defaults, the
+//! JSON Schema and the names of the variables all come from it.
+
+mod build;
+mod check;
+mod choice;
+mod keys;
+mod path;
+mod print;
+mod problem;
+mod settings;
+mod source;
+mod units;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hyper::Uri;
+use hyper::header::{HeaderName, HeaderValue};
+
+use crate::sensitive::Sensitive;
+
+pub use choice::{Basis, Binary, Identity, LogFormat, LogLevel, Reply, WithoutConsent};
+pub use problem::{Origin, Problem, Problems};
+pub use source::{Flag, Sources};
+
+/// Everything that the gateway can be told, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where the chat traffic is served, `HOST:PORT`; port 0 takes any free one.
+    pub listen: String,
+    /// Where metrics, health and the admin API are served, `HOST:PORT`.
+    pub admin: String,
+    /// The vault: `embedded:PATH` or `memory:`.
+    pub vault: String,
+    /// A folder of rule files beside the built-in rules.
+    pub rules: Option<PathBuf>,
+    /// The chatbots; the first serves routes that name none. Never empty.
+    pub upstreams: Vec<Upstream>,
+    /// What data is used for. Every purpose that a route names is here.
+    pub purposes: Vec<Purpose>,
+    /// How consent is judged.
+    pub consent: ConsentConfig,
+    /// Paths and how they are treated, one with path `/` among them.
+    pub routes: Vec<Route>,
+    /// The tenant of routes that name none.
+    pub tenant: String,
+    /// Where a request says whose it is, beside `Privet-Subject`.
+    pub subject: SubjectConfig,
+    /// Browsers of other origins.
+    pub cors: Cors,
+    /// TLS on the listeners; plain HTTP without it.
+    pub tls: Option<Tls>,
+    /// The file that holds the key, in the form of `PRIVET_KEY`.
+    pub key_file: Option<PathBuf>,
+    /// The key from `PRIVET_KEY` or `key_file`: 32 bytes in base64 (RFC 4648
+    /// section 4). `serve` needs one.
+    pub key: Option<Sensitive>,
+    /// Bounds on what clients may send and hold.
+    pub limits: Limits,
+    /// How long to wait for whom.
+    pub timeouts: Timeouts,
+    /// The log.
+    pub log: Log,
+}
+
+/// A chatbot or LLM backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// The name that routes use; `default` for the one of `upstream = "URL"`.
+    pub name: String,
+    /// `http` or `https`, an authority, and perhaps a path that is put before
+    /// the request's; no user info, no query.
+    pub url: Uri,
+    /// Where it stands, as records of processing name it.
+    pub region: Option<String>,
+    /// A PEM file (RFC 7468) with roots to trust beside the system's.
+    pub ca: Option<PathBuf>,
+    /// Headers set on every request to it. The values are marked sensitive,
+    /// so `Debug` does not show them.
+    pub set_headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Upstream {
+    /// The path to put before the request's, without a slash at its end; empty
+    /// where `url` has none.
+    pub fn path_prefix(&self) -> &str {
+        self.url.path().trim_end_matches('/')
+    }
+}
+
+/// What data is used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purpose {
+    /// The name, a key of Structured Fields (RFC 9651 section 3.1.2).
+    pub name: String,
+    /// The legal basis (GDPR Article 6(1)).
+    pub basis: Basis,
+    /// Data is sold: `Sec-GPC: 1` objects to it.
+    pub sale: bool,
+    /// Data is shared for advertising: `Sec-GPC: 1` objects to it.
+    pub sharing: bool,
+    /// Persons are profiled: `Sec-GPC: 1` objects to it.
+    pub profiling: bool,
+}
+
+impl Purpose {
+    /// Whether `Sec-GPC: 1` objects to this purpose.
+    pub fn yields_to_gpc(&self) -> bool {
+        self.sale || self.sharing || self.profiling
+    }
+}
+
+/// How consent is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsentConfig {
+    /// The version of the current notice; without it any version is taken.
+    pub policy: Option<String>,
+    /// The versions that consent may have been given to, `policy` among them.
+    pub accept_policies: Vec<String>,
+    /// The address of the notice, as refusals name it.
+    pub notice_url: String,
+    /// Whether consent must be signed. Always false in this version.
+    pub require_signed: bool,
+}
+
+impl ConsentConfig {
+    /// Whether consent to this version of the notice still holds.
+    pub fn accepts(&self, version: &str) -> bool {
+        self.policy.is_none() || self.accept_policies.iter().any(|accepted| accepted == version)
+    }
+}
+
+/// How requests under a path are treated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The path, without a slash at its end (but for `/` itself). It matches
+    /// whole segments: `/v1` matches `/v1` and `/v1/x`, not `/v1x`.
+    pub path: String,
+    /// The purpose that needs consent; always one of [`Config::purposes`].
+    pub purpose: String,
+    /// What happens to requests without consent.
+    pub without_consent: WithoutConsent,
+    /// `auto`, or the name of a protocol.
+    pub protocol: String,
+    /// What happens to tokens in replies.
+    pub reply: Reply,
+    /// The name of its upstream; the first one without it.
+    pub upstream: Option<String>,
+    /// What happens to fields that identify a person to the protocol.
+    pub identity: Identity,
+    /// What happens to bodies that cannot be inspected.
+    pub binary: Binary,
+    /// Its tenant.
+    pub tenant: String,
+}
+
+/// Where a request says whose it is, beside `Privet-Subject`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SubjectConfig {
+    /// The places to look at, in this order.
+    pub from: Vec<SubjectSource>,
+}
+
+/// A place of a request that names its subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubjectSource {
+    /// `header:NAME`.
+    Header(HeaderName),
+    /// `cookie:NAME` (RFC 6265).
+    Cookie(String),
+    /// `body:PATH`, the keys of a JSON body joined by dots.
+    Body(String),
+}
+
+/// Browsers of other origins (CORS, the Fetch standard).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cors {
+    /// Origins whose pages may use the gateway; without any, preflights go to
+    /// the upstream.
+    pub origins: Vec<String>,
+}
+
+/// TLS on the listeners.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate chain, a PEM file.
+    pub certificate: PathBuf,
+    /// Its private key, a PEM file.
+    pub key: PathBuf,
+    /// Whether the admin listener speaks TLS too.
+    pub admin: bool,
+}
+
+/// Bounds on what clients may send and hold. Sizes are in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest request body.
+    pub request_body: usize,
+    /// All bodies that are held at one time, together.
+    pub bodies_in_flight: usize,
+    /// How deep JSON may nest.
+    pub json_depth: usize,
+    /// The longest reply body that is held whole to be restored.
+    pub reply_body: usize,
+    /// The longest request head.
+    pub header_bytes: usize,
+    /// The most header lines of a request.
+    pub headers: usize,
+    /// The most connections at one time.
+    pub connections: usize,
+    /// The most requests in work at one time.
+    pub in_flight: usize,
+    /// The most streams of one HTTP/2 connection.
+    pub h2_streams: u32,
+}
+
+/// How long to wait for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a whole request head.
+    pub header: Duration,
+    /// For a whole request body.
+    pub body: Duration,
+    /// Between two pieces of a request body.
+    pub body_idle: Duration,
+    /// For a connection to the upstream.
+    pub connect: Duration,
+    /// For the head of the upstream's reply.
+    pub first_byte: Duration,
+    /// Between two pieces of the upstream's reply.
+    pub stream_idle: Duration,
+    /// For running requests to end at shutdown.
+    pub drain: Duration,
+}
+
+/// The log on standard error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// The least grave lines that are written.
+    pub level: LogLevel,
+}
+
+/// A configuration that can be used, and what is odd about it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What should be mended but does no harm, such as an unknown variable.
+    pub warnings: Vec<Problem>,
+}
+
+impl Config {
+    /// Reads and checks the configuration. The error holds every problem that
+    /// was found. Reads the files that the configuration names, and nothing else.
+    pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
+        let (settings, problems) = sources.collect()?;
+        build::config(&settings, sources, problems)
+    }
+
+    /// Reads a configuration from TOML text alone.
+    pub fn parse(toml: &str) -> Result<Loaded, Problems> {
+        Self::load(&Sources { text: Some(toml.to_owned()), ..Sources::default() })
+    }
+
+    /// Every setting with its default and meaning, as a TOML file.
+    pub fn defaults() -> String {
+        print::defaults()
+    }
+
+    /// A JSON Schema (draft 2020-12) of the configuration file.
+    pub fn schema() -> serde_json::Value {
+        print::schema()
+    }
+
+    /// The route with the longest path that matches the path of a request
+    /// (without its query). Percent-encoded unreserved characters, empty and
+    /// dot segments do not choose another route than the plain form does
+    /// (RFC 3986 section 6.2.2).
+    pub fn route(&self, path: &str) -> Option<&Route> {
+        let plain = path::normalize(path);
+        self.routes.iter().filter(|route| path::is_under(&plain, &route.path)).max_by_key(|route| route.path.len())
+    }
+
+    /// The purpose with this name.
+    pub fn purpose(&self, name: &str) -> Option<&Purpose> {
+        self.purposes.iter().find(|purpose| purpose.name == name)
+    }
+
+    /// The upstream with this name, or the first one for `None`.
+    pub fn upstream(&self, name: Option<&str>) -> Option<&Upstream> {
+        match name {
+            None => self.upstreams.first(),
+            Some(name) => self.upstreams.iter().find(|upstream| upstream.name == name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,25 +6,36 @@ mod chatbot;
 mod dialogue;
 mod site;
 
-use super::Failure;
-use super::serve::{self, Gateway};
-use aws_lc_rs::rand;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
+
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tokio::net::TcpListener;
+use zeroize::Zeroizing;
+
+use super::Failure;
+use super::serve::{self, Gateway};
+use crate::config::Config;
+use crate::sensitive::Sensitive;
 
 /// The version of the page's privacy notice.
 const POLICY: &str = "2026-05";
 
-/// What `privet demo` takes.
+/// Show the whole product on this machine, with no set-up.
+///
+/// Starts a chatbot, the gateway in front of it, and a chat page that shows
+/// side by side what you see and what the chatbot sees. Key and vault are made
+/// for this run and removed at its end.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the gateway listens; port 0 takes any free port.
+    /// Where the chat traffic is served; port 0 takes any free port
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub listen: String,
-    /// Where the admin listener listens; port 0 takes any free port.
+    /// Where metrics, health and the admin API are served
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9464")]
     pub admin: String,
 }
@@ -70,11 +81,18 @@ async fn bind_site() -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-/// The gateway with a key of its own for this run.
+/// The gateway in front of the chatbot.
 async fn start_gateway(folder: &Path, args: &Args, site: SocketAddr) -> Result<Gateway, Failure> {
-    let mut key = zeroize::Zeroizing::new([0; 32]);
+    let mut config = Config::parse(&settings(folder, args, site))?.config;
+    config.key = Some(new_key()?);
+    serve::start(config).await
+}
+
+/// A key that nobody else knows and that ends with this process.
+fn new_key() -> Result<Sensitive, Failure> {
+    let mut key = Zeroizing::new([0; 32]);
     rand::fill(key.as_mut()).map_err(|_| Failure::Failed("The system gives no random numbers.".to_owned()))?;
-    serve::start(&settings(folder, args, site), key).await
+    Ok(Sensitive::new(STANDARD.encode(key.as_ref())))
 }
 
 /// The demo's configuration, as a site would write it.
@@ -171,6 +189,15 @@ mod tests {
         assert_eq!(table["listen"].as_str(), Some("x\"\nvault = 1"));
         assert_eq!(table["vault"].as_str(), Some("embedded:/tmp/a \"b\"/vault"));
         assert_eq!(table["cors"]["origins"][1].as_str(), Some("http://localhost:4000"));
+    }
+
+    #[test]
+    fn the_demo_settings_are_a_configuration_without_fault() {
+        let site = SocketAddr::from((Ipv4Addr::LOCALHOST, 4000));
+        let loaded = Config::parse(&settings(Path::new("/tmp/x"), &args("127.0.0.1:0"), site)).unwrap();
+        assert!(loaded.warnings.is_empty());
+        assert_eq!(loaded.config.consent.policy.as_deref(), Some(POLICY));
+        assert_ne!(new_key().unwrap(), new_key().unwrap());
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //! loopback. It answers from what it was sent, and shows on its site what
 //! that was.
 
-use super::dialogue::{self, Turn};
-use super::site::{Feed, Seen, Speaker};
-use crate::clock;
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -14,11 +17,10 @@ use axum::routing::{get, post};
 use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::convert::Infallible;
-use std::fmt::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+
+use super::dialogue::{self, Turn};
+use super::site::{Feed, Seen, Speaker};
+use crate::clock;
 
 const MODEL: &str = "corner-shop-1";
 

@@ -1,17 +1,19 @@
 //! The demo's site: the chat page, and the feed that lets it show what the
 //! chatbot received and answered.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header, uri::Authority};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::stream;
 use serde::Serialize;
-use std::convert::Infallible;
-use std::sync::Arc;
 use tokio::sync::broadcast;
 
 const PAGE: &str = include_str!("page/index.html");

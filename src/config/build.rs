@@ -1,0 +1,334 @@
+//! Builds the [`Config`] from the settings: what a table needs, what refers
+//! to what, and what is not in this version.
+
+use std::path::PathBuf;
+
+use super::check;
+use super::choice::Choice;
+use super::problem::{Found, Origin, Problems};
+use super::settings::{Placed, Section, Settings};
+use super::source::Sources;
+use super::{
+    Basis, Config, ConsentConfig, Cors, Limits, Loaded, Log, Purpose, Route, SubjectConfig, Timeouts, Tls, Upstream,
+};
+use crate::sensitive::Sensitive;
+
+/// The purpose where nothing names one.
+const SUPPORT: &str = "support";
+
+/// Builds and checks the whole.
+pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -> Result<Loaded, Problems> {
+    let found_in = &mut found;
+    let top = settings.section("");
+    let tenant = top.text("tenant").map(|placed| placed.value).unwrap_or_default();
+    let upstreams = upstreams(settings, sources, found_in);
+    let listed = purposes(settings, found_in);
+    let routes = routes(settings, &tenant, &upstreams, &listed, found_in);
+    let config = Config {
+        listen: address(&top, "listen", found_in),
+        admin: address(&top, "admin", found_in),
+        vault: checked(top.text("vault"), check::vault, found_in).unwrap_or_default(),
+        rules: checked(top.text("rules"), check::folder, found_in),
+        upstreams,
+        purposes: complete(listed, &routes),
+        consent: consent(&settings.section("consent"), found_in),
+        routes,
+        tenant,
+        subject: SubjectConfig { from: each(&settings.section("subject"), "from", check::subject_source, found_in) },
+        cors: Cors { origins: each(&settings.section("cors"), "origins", check::origin, found_in) },
+        tls: tls(&settings.section("tls"), found_in),
+        key_file: top.text("key_file").map(|placed| PathBuf::from(placed.value)),
+        key: key(&top, sources, found_in),
+        limits: limits(&settings.section("limits")),
+        timeouts: timeouts(&settings.section("timeouts")),
+        log: log(&settings.section("log")),
+    };
+    together(&config, settings, found_in);
+    let warnings = found.finish()?;
+    Ok(Loaded { config, warnings })
+}
+
+fn upstreams(settings: &Settings, sources: &Sources, found: &mut Found) -> Vec<Upstream> {
+    let one = settings.section("").text("upstream");
+    let many = settings.origin("upstreams");
+    match (one, many) {
+        (Some(one), Some(many)) if one.origin.layer() == many.layer() => {
+            found.error(&one.origin, "both `upstream` and [[upstreams]] are given", "keep one of them");
+            Vec::new()
+        }
+        // The later layer wins: a flag replaces the list of the file.
+        (Some(one), many) if many.is_none_or(|many| one.origin.layer() > many.layer()) => {
+            let url = checked(Some(one), check::url, found);
+            url.into_iter()
+                .map(|url| Upstream {
+                    name: "default".to_owned(),
+                    url,
+                    region: None,
+                    ca: None,
+                    set_headers: Vec::new(),
+                })
+                .collect()
+        }
+        _ if settings.len("upstreams") == 0 => {
+            found.error(
+                &sources.whole(),
+                "no upstream is given",
+                "write upstream = \"https://chatbot.example\", or give --upstream or PRIVET_UPSTREAM",
+            );
+            Vec::new()
+        }
+        _ => {
+            let mut all: Vec<Upstream> = Vec::new();
+            for section in settings.list("upstreams", "upstreams[]") {
+                let Some(one) = upstream(&section, sources, found) else { continue };
+                if all.iter().any(|other| other.name == one.name) {
+                    found.error(&section.origin(), "two upstreams have one name", "give each a name of its own");
+                }
+                all.push(one);
+            }
+            all
+        }
+    }
+}
+
+fn upstream(section: &Section<'_>, sources: &Sources, found: &mut Found) -> Option<Upstream> {
+    let name = checked(section.required("name", found), check::name, found);
+    let url = checked(section.required("url", found), check::url, found);
+    let ca = checked(section.text("ca"), check::certificates, found);
+    let mut set_headers = Vec::new();
+    for (name, value) in section.headers("set_headers") {
+        match check::header(&name.value, &value, |variable| sources.variable(variable)) {
+            Ok(header) => set_headers.push(header),
+            Err(wrong) => found.error(&name.origin, wrong.message, wrong.mend),
+        }
+    }
+    Some(Upstream {
+        name: name?,
+        url: url?,
+        region: section.text("region").map(|placed| placed.value),
+        ca,
+        set_headers,
+    })
+}
+
+fn purposes(settings: &Settings, found: &mut Found) -> Vec<Purpose> {
+    let mut all: Vec<Purpose> = Vec::new();
+    for section in settings.list("purposes", "purposes[]") {
+        let Some(name) = checked(section.required("name", found), check::purpose, found) else { continue };
+        if all.iter().any(|other| other.name == name) {
+            found.error(&section.origin(), format!("the purpose `{name}` is listed twice"), "keep one of them");
+        }
+        all.push(Purpose {
+            name,
+            basis: choice(&section, "basis"),
+            sale: section.boolean("sale"),
+            sharing: section.boolean("sharing"),
+            profiling: section.boolean("profiling"),
+        });
+    }
+    all
+}
+
+/// Adds the purposes that routes name and nobody listed: they ask for consent.
+fn complete(mut listed: Vec<Purpose>, routes: &[Route]) -> Vec<Purpose> {
+    for route in routes {
+        if !listed.iter().any(|purpose| purpose.name == route.purpose) {
+            listed.push(Purpose {
+                name: route.purpose.clone(),
+                basis: Basis::Consent,
+                sale: false,
+                sharing: false,
+                profiling: false,
+            });
+        }
+    }
+    listed
+}
+
+fn routes(
+    settings: &Settings,
+    tenant: &str,
+    upstreams: &[Upstream],
+    purposes: &[Purpose],
+    found: &mut Found,
+) -> Vec<Route> {
+    let usual = match purposes.first() {
+        Some(first) if !purposes.iter().any(|purpose| purpose.name == SUPPORT) => first.name.clone(),
+        _ => SUPPORT.to_owned(),
+    };
+    let mut all: Vec<Route> = Vec::new();
+    for section in settings.list("routes", "routes[]") {
+        let Some(path) = checked(section.required("path", found), check::path, found) else { continue };
+        if all.iter().any(|other| other.path == path) {
+            found.error(&section.origin(), format!("two routes have the path {path}"), "keep one of them");
+        }
+        let route =
+            Route { path, purpose: purpose_of(&section, &usual, purposes, found), ..route(&section, &usual, tenant) };
+        if let Some(name) = &route.upstream
+            && !upstreams.is_empty()
+            && !upstreams.iter().any(|upstream| upstream.name == *name)
+        {
+            let names: Vec<_> = upstreams.iter().map(|upstream| format!("\"{}\"", upstream.name)).collect();
+            let mend = format!("write one of {}, or list it under [[upstreams]]", names.join(", "));
+            found.error(&section.origin(), format!("no upstream has the name `{name}`"), mend);
+        }
+        all.push(route);
+    }
+    if !all.iter().any(|route| route.path == "/") {
+        all.push(route(&settings.section("routes[]"), &usual, tenant));
+    }
+    all
+}
+
+/// A route as a table says it, or with every default; its path is `/`.
+fn route(section: &Section<'_>, purpose: &str, tenant: &str) -> Route {
+    let text = |name| section.text(name).map(|placed| placed.value);
+    Route {
+        path: "/".to_owned(),
+        purpose: purpose.to_owned(),
+        without_consent: choice(section, "without_consent"),
+        protocol: text("protocol").unwrap_or_default(),
+        reply: choice(section, "reply"),
+        upstream: text("upstream"),
+        identity: choice(section, "identity"),
+        binary: choice(section, "binary"),
+        tenant: text("tenant").unwrap_or_else(|| tenant.to_owned()),
+    }
+}
+
+fn purpose_of(section: &Section<'_>, usual: &str, listed: &[Purpose], found: &mut Found) -> String {
+    let Some(named) = section.text("purpose") else { return usual.to_owned() };
+    let origin = named.origin.clone();
+    let Some(name) = checked(Some(named), check::purpose, found) else { return usual.to_owned() };
+    if !listed.is_empty() && !listed.iter().any(|purpose| purpose.name == name) {
+        let mend = format!("list it: [[purposes]] name = \"{name}\"; until then it asks for consent");
+        found.warning(&origin, format!("the purpose `{name}` is not listed under [[purposes]]"), mend);
+    }
+    name
+}
+
+fn consent(section: &Section<'_>, found: &mut Found) -> ConsentConfig {
+    let policy = checked(section.text("policy"), check::policy, found);
+    let accept = section.texts("accept_policies");
+    match (&policy, &accept) {
+        (Some(policy), Some(accept)) if !accept.value.iter().any(|version| version.value == *policy) => {
+            found.error(&accept.origin, "`accept_policies` leaves out the current `policy`", "add it to the list");
+        }
+        (None, Some(accept)) if section.text("policy").is_none() => {
+            found.error(
+                &accept.origin,
+                "`accept_policies` is given without `policy`",
+                "write policy = \"…\" too, the version of the current notice",
+            );
+        }
+        _ => {}
+    }
+    if section.boolean("require_signed") {
+        // It is there to be found by name: without it a site would believe
+        // that unsigned consent is refused.
+        let origin = section.placed("require_signed");
+        found.error(&origin, "signed consent is not in this version", "write require_signed = false");
+    }
+    let accept_policies = match accept {
+        Some(accept) => accept.value.into_iter().map(|version| version.value).collect(),
+        None => policy.iter().cloned().collect(),
+    };
+    let notice_url = checked(section.text("notice_url"), check::notice, found).unwrap_or_default();
+    ConsentConfig { policy, accept_policies, notice_url, require_signed: false }
+}
+
+fn tls(section: &Section<'_>, found: &mut Found) -> Option<Tls> {
+    if !section.is_written() {
+        return None;
+    }
+    let certificate = checked(section.required("certificate", found), check::certificates, found);
+    let key = checked(section.required("key", found), check::private_key, found);
+    Some(Tls { certificate: certificate?, key: key?, admin: section.boolean("admin") })
+}
+
+fn key(top: &Section<'_>, sources: &Sources, found: &mut Found) -> Option<Sensitive> {
+    if let Some(text) = sources.variable("PRIVET_KEY") {
+        return judge(check::key(text), &Origin::Environment("PRIVET_KEY".to_owned()), found);
+    }
+    let file = top.text("key_file")?;
+    judge(check::key_file(&file.value), &file.origin, found)
+}
+
+fn limits(section: &Section<'_>) -> Limits {
+    Limits {
+        request_body: section.size("request_body"),
+        bodies_in_flight: section.size("bodies_in_flight"),
+        json_depth: section.size("json_depth"),
+        reply_body: section.size("reply_body"),
+        header_bytes: section.size("header_bytes"),
+        headers: section.size("headers"),
+        connections: section.size("connections"),
+        in_flight: section.size("in_flight"),
+        h2_streams: u32::try_from(section.number("h2_streams")).unwrap_or(u32::MAX),
+    }
+}
+
+fn timeouts(section: &Section<'_>) -> Timeouts {
+    Timeouts {
+        header: section.time("header"),
+        body: section.time("body"),
+        body_idle: section.time("body_idle"),
+        connect: section.time("connect"),
+        first_byte: section.time("first_byte"),
+        stream_idle: section.time("stream_idle"),
+        drain: section.time("drain"),
+    }
+}
+
+fn log(section: &Section<'_>) -> Log {
+    Log { format: choice(section, "format"), level: choice(section, "level") }
+}
+
+/// What only the whole can show.
+fn together(config: &Config, settings: &Settings, found: &mut Found) {
+    if config.listen == config.admin && !config.listen.is_empty() && !config.listen.ends_with(":0") {
+        let top = settings.section("");
+        let origin = [top.placed("admin"), top.placed("listen")].into_iter().max_by_key(Origin::layer);
+        let mend = "give them two ports; the admin listener must not be public";
+        found.error(&origin.unwrap_or(Origin::Nowhere), "`listen` and `admin` are one address", mend);
+    }
+    if config.limits.bodies_in_flight < config.limits.request_body {
+        let origin = settings.section("limits").placed("bodies_in_flight");
+        let message = "`bodies_in_flight` is less than `request_body`, so one request could never be served";
+        found.error(&origin, message, "write at least as much, better sixteen times as much");
+    }
+}
+
+fn address(section: &Section<'_>, name: &str, found: &mut Found) -> String {
+    checked(section.text(name), check::address, found).unwrap_or_default()
+}
+
+/// A word that the reader has let pass. If the tables ever disagreed, the
+/// strictest value stands.
+fn choice<T: Choice>(section: &Section<'_>, name: &str) -> T {
+    section.text(name).and_then(|placed| T::from_word(&placed.value)).unwrap_or(T::STRICTEST)
+}
+
+fn checked<T>(
+    placed: Option<Placed<String>>,
+    check: fn(&str) -> Result<T, check::Wrong>,
+    found: &mut Found,
+) -> Option<T> {
+    let Placed { value, origin } = placed?;
+    judge(check(&value), &origin, found)
+}
+
+fn each<T>(section: &Section<'_>, name: &str, check: fn(&str) -> Result<T, check::Wrong>, found: &mut Found) -> Vec<T> {
+    let texts = section.texts(name).map(|placed| placed.value).unwrap_or_default();
+    texts.into_iter().filter_map(|text| checked(Some(text), check, found)).collect()
+}
+
+fn judge<T>(result: Result<T, check::Wrong>, origin: &Origin, found: &mut Found) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(check::Wrong { message, mend }) => {
+            found.error(origin, message, mend);
+            None
+        }
+    }
+}

@@ -1,0 +1,460 @@
+//! The table of settings: the one place that names a key, says what it takes,
+//! what it is by default and what it means. A key of a list of tables is
+//! written `routes[].path`.
+
+use std::time::Duration;
+
+use super::choice::{Basis, Binary, Identity, LogFormat, LogLevel, Reply, WithoutConsent};
+
+/// One setting.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// Where it stands, levels joined by dots.
+    pub(super) path: &'static str,
+    /// What it takes.
+    pub(super) kind: Kind,
+    /// What it is where nothing is said, as TOML; `None` for nothing.
+    pub(super) default: Option<&'static str>,
+    /// A value that differs from the default, as TOML.
+    pub(super) example: &'static str,
+    /// What it means, in full sentences.
+    pub(super) doc: &'static str,
+}
+
+/// What a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Any text; its form is checked where it is used.
+    Text,
+    /// One of a few words.
+    Word(&'static [&'static str]),
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number within bounds.
+    Count { min: u64, max: u64 },
+    /// Bytes within bounds.
+    Size { min: u64, max: u64 },
+    /// A time within bounds.
+    Time { min: Duration, max: Duration },
+    /// A list of texts.
+    Texts,
+    /// A table of header names and values. Values may be secret.
+    Headers,
+    /// A list of tables.
+    Tables,
+    /// A setting of later versions: refused by name, so that nobody relies on
+    /// what is not there.
+    Later,
+}
+
+/// A table of the file, for print and for documentation.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) path: &'static str,
+    pub(super) doc: &'static str,
+    /// Whether its presence alone means something, so that the printed
+    /// defaults must leave it out.
+    pub(super) optional: bool,
+}
+
+/// What a path names.
+pub(super) enum Node {
+    Key(&'static Key),
+    Table,
+}
+
+const SIZE: Kind = Kind::Size { min: 1, max: 1 << 40 };
+const COUNT: Kind = Kind::Count { min: 1, max: 1 << 24 };
+const TIME: Kind = Kind::Time { min: Duration::from_millis(1), max: Duration::from_hours(24) };
+
+const fn key(
+    path: &'static str,
+    kind: Kind,
+    default: Option<&'static str>,
+    example: &'static str,
+    doc: &'static str,
+) -> Key {
+    Key { path, kind, default, example, doc }
+}
+
+const fn later(path: &'static str) -> Key {
+    key(path, Kind::Later, None, "", "")
+}
+
+/// The tables below the top level, in the order of print.
+pub(super) static TABLES: &[Table] = &[
+    Table {
+        path: "upstreams",
+        doc: "Several chatbots, instead of `upstream`. The first one serves routes that name none.",
+        optional: true,
+    },
+    Table {
+        path: "purposes",
+        doc: "What data is used for. Without any there is one, `support`, on the basis of consent.",
+        optional: true,
+    },
+    Table { path: "consent", doc: "How `Privet-Consent` is judged.", optional: false },
+    Table {
+        path: "routes",
+        doc: "How requests are treated, by path; the longest path that matches whole segments wins. What no route matches is treated as a route \"/\" with every default.",
+        optional: true,
+    },
+    Table { path: "subject", doc: "Whose request it is, where `Privet-Subject` does not say so.", optional: false },
+    Table { path: "cors", doc: "Browsers of other origins.", optional: false },
+    Table { path: "tls", doc: "TLS 1.3 on the listeners. Without this table they speak plain HTTP.", optional: true },
+    Table { path: "limits", doc: "Bounds. Sizes are bytes, or texts such as \"32 MiB\".", optional: false },
+    Table {
+        path: "timeouts",
+        doc: "How long to wait: seconds, or texts such as \"500ms\", \"30s\", \"2m\", \"1h\".",
+        optional: false,
+    },
+    Table { path: "log", doc: "The log on standard error. It never holds personal data.", optional: false },
+];
+
+/// Every setting, in the order of print.
+pub(super) static KEYS: &[Key] = &[
+    key(
+        "listen",
+        Kind::Text,
+        Some(r#""127.0.0.1:8080""#),
+        r#""0.0.0.0:8080""#,
+        "Where the chat traffic is served, HOST:PORT. Port 0 takes any free port, which is printed at the start.",
+    ),
+    key(
+        "admin",
+        Kind::Text,
+        Some(r#""127.0.0.1:9464""#),
+        r#""127.0.0.1:9000""#,
+        "Where metrics, health and the admin API are served, HOST:PORT.",
+    ),
+    key(
+        "vault",
+        Kind::Text,
+        Some(r#""embedded:./privet-data""#),
+        r#""memory:""#,
+        "Where the values behind the tokens are kept: \"embedded:FOLDER\", or \"memory:\", which forgets with the process.",
+    ),
+    key(
+        "rules",
+        Kind::Text,
+        None,
+        r#""./rules""#,
+        "A folder of rule files that are added to the built-in rules. A rule with the id of another replaces it.",
+    ),
+    key(
+        "upstream",
+        Kind::Text,
+        None,
+        r#""https://chatbot.example""#,
+        "The chatbot or LLM backend, http:// or https://. A path in it is put before the path of each request. This, or [[upstreams]], is required.",
+    ),
+    key(
+        "tenant",
+        Kind::Text,
+        Some(r#""default""#),
+        r#""shop""#,
+        "The tenant of routes that name none. The subjects of two tenants have nothing in common.",
+    ),
+    key(
+        "key_file",
+        Kind::Text,
+        None,
+        r#""/run/secrets/privet-key""#,
+        "A file that holds the key: 32 random bytes in base64, as `openssl rand -base64 32` prints them. PRIVET_KEY, where it is set, is used instead.",
+    ),
+    later("erasures"),
+    key("upstreams", Kind::Tables, None, "", ""),
+    key("upstreams[].name", Kind::Text, None, r#""eu""#, "Its name, for routes. Required."),
+    key(
+        "upstreams[].url",
+        Kind::Text,
+        None,
+        r#""https://chatbot.example/base""#,
+        "Its address, as `upstream`. Required.",
+    ),
+    key("upstreams[].region", Kind::Text, None, r#""eu-central""#, "Where it stands, for the records."),
+    key(
+        "upstreams[].ca",
+        Kind::Text,
+        None,
+        r#""/etc/privet/ca.pem""#,
+        "A PEM file with certificate authorities to trust beside the system's.",
+    ),
+    key(
+        "upstreams[].set_headers",
+        Kind::Headers,
+        None,
+        r#"{ Authorization = "env:CHATBOT_AUTHORIZATION" }"#,
+        "Headers to set on every request to it. A value \"env:NAME\" is read from that environment variable at the start. Values are never printed.",
+    ),
+    key("purposes", Kind::Tables, None, "", ""),
+    key(
+        "purposes[].name",
+        Kind::Text,
+        None,
+        r#""support""#,
+        "Its name, as `Privet-Consent` spells it: a-z, 0-9, and _ - . * after the first letter. Required.",
+    ),
+    key(
+        "purposes[].basis",
+        Kind::Word(Basis::WORDS),
+        Some(r#""consent""#),
+        r#""contract""#,
+        "The legal basis (GDPR Article 6(1)). Only `consent` asks for the header; an objection applies to `consent` and `legitimate-interest`.",
+    ),
+    key("purposes[].sale", Kind::Boolean, Some("false"), "true", "Whether data is sold. `Sec-GPC: 1` objects to it."),
+    key(
+        "purposes[].sharing",
+        Kind::Boolean,
+        Some("false"),
+        "true",
+        "Whether data is shared for advertising. `Sec-GPC: 1` objects to it.",
+    ),
+    key(
+        "purposes[].profiling",
+        Kind::Boolean,
+        Some("false"),
+        "true",
+        "Whether persons are profiled. `Sec-GPC: 1` objects to it.",
+    ),
+    key(
+        "consent.policy",
+        Kind::Text,
+        None,
+        r#""2026-05""#,
+        "The version of the current notice. Without it consent to any version is taken.",
+    ),
+    key(
+        "consent.accept_policies",
+        Kind::Texts,
+        None,
+        r#"["2026-05", "2026-01"]"#,
+        "The versions that consent may have been given to, the current one among them. By default that one alone.",
+    ),
+    key(
+        "consent.notice_url",
+        Kind::Text,
+        Some(r#""/.privet/notice""#),
+        r#""https://shop.example/privacy""#,
+        "The address of the notice, which a refusal names.",
+    ),
+    key(
+        "consent.require_signed",
+        Kind::Boolean,
+        Some("false"),
+        "false",
+        "Whether consent must be signed by the site. Only false in this version.",
+    ),
+    later("consent.hs256_secret"),
+    later("consent.jwks"),
+    later("consent.audience"),
+    later("consent.issuer"),
+    key("routes", Kind::Tables, None, "", ""),
+    key(
+        "routes[].path",
+        Kind::Text,
+        None,
+        r#""/v1/embeddings""#,
+        "The path; it matches whole segments, so \"/v1\" matches /v1/x and not /v1x. Required.",
+    ),
+    key(
+        "routes[].purpose",
+        Kind::Text,
+        None,
+        r#""analytics""#,
+        "The purpose that needs consent. By default `support`, or the first purpose listed where that is not.",
+    ),
+    key(
+        "routes[].without_consent",
+        Kind::Word(WithoutConsent::WORDS),
+        Some(r#""block""#),
+        r#""anonymize""#,
+        "What happens without consent: `block` answers 403; `anonymize` forwards the request with every finding removed beyond recovery, and stores nothing.",
+    ),
+    key(
+        "routes[].protocol",
+        Kind::Text,
+        Some(r#""auto""#),
+        r#""openai-chat""#,
+        "The protocol of the chatbot, by the name of its file; `auto` tells it by path and body.",
+    ),
+    key(
+        "routes[].reply",
+        Kind::Word(Reply::WORDS),
+        Some(r#""restore""#),
+        r#""pass""#,
+        "What happens to tokens in replies: `restore` puts the values back, `pass` leaves replies untouched.",
+    ),
+    key("routes[].upstream", Kind::Text, None, r#""eu""#, "The name of its upstream. By default the first one."),
+    key(
+        "routes[].identity",
+        Kind::Word(Identity::WORDS),
+        Some(r#""scan""#),
+        r#""token""#,
+        "What happens to fields that identify a person to the protocol, such as `user`: `scan` replaces findings in them, `token` the whole value, `keep` nothing.",
+    ),
+    key(
+        "routes[].binary",
+        Kind::Word(Binary::WORDS),
+        Some(r#""refuse""#),
+        r#""pass""#,
+        "What happens to bodies that cannot be inspected: `refuse` answers 415, `pass` forwards them as they are and counts them.",
+    ),
+    key("routes[].tenant", Kind::Text, None, r#""shop""#, "Its tenant. By default the `tenant` of the top level."),
+    key(
+        "subject.from",
+        Kind::Texts,
+        Some("[]"),
+        r#"["header:X-User", "cookie:sid", "body:user"]"#,
+        "Places to look at, in this order: \"header:NAME\", \"cookie:NAME\", \"body:KEY.KEY\".",
+    ),
+    key(
+        "cors.origins",
+        Kind::Texts,
+        Some("[]"),
+        r#"["https://shop.example"]"#,
+        "Origins whose pages may use the gateway. Where there are any, Privet answers preflights; else it forwards them.",
+    ),
+    key(
+        "tls.certificate",
+        Kind::Text,
+        None,
+        r#""/etc/privet/tls.crt""#,
+        "The certificate chain, a PEM file. Required.",
+    ),
+    key("tls.key", Kind::Text, None, r#""/etc/privet/tls.key""#, "Its private key, a PEM file. Required."),
+    key("tls.admin", Kind::Boolean, Some("false"), "true", "Whether the admin listener speaks TLS too."),
+    key(
+        "limits.request_body",
+        SIZE,
+        Some(r#""32 MiB""#),
+        r#""1 MiB""#,
+        "The longest request body. A longer one is answered with 413.",
+    ),
+    key(
+        "limits.bodies_in_flight",
+        SIZE,
+        Some(r#""512 MiB""#),
+        r#""1 GiB""#,
+        "All bodies held at one time, together. Beyond it requests are answered with 503.",
+    ),
+    key("limits.json_depth", Kind::Count { min: 1, max: 1024 }, Some("128"), "32", "How deep JSON may nest."),
+    key(
+        "limits.reply_body",
+        SIZE,
+        Some(r#""32 MiB""#),
+        r#""4 MiB""#,
+        "The longest reply that is held whole to be restored. Streams have no such bound.",
+    ),
+    key(
+        "limits.header_bytes",
+        Kind::Size { min: 8 << 10, max: 1 << 20 },
+        Some(r#""16 KiB""#),
+        r#""32 KiB""#,
+        "The longest request head.",
+    ),
+    key(
+        "limits.headers",
+        Kind::Count { min: 1, max: 10_000 },
+        Some("100"),
+        "50",
+        "The most header lines of a request.",
+    ),
+    key("limits.connections", COUNT, Some("10_000"), "1_000", "The most connections at one time."),
+    key(
+        "limits.in_flight",
+        COUNT,
+        Some("2_048"),
+        "256",
+        "The most requests in work at one time. Beyond it they are answered with 503.",
+    ),
+    key(
+        "limits.h2_streams",
+        Kind::Count { min: 1, max: 1 << 16 },
+        Some("100"),
+        "32",
+        "The most streams of one HTTP/2 connection.",
+    ),
+    key("timeouts.header", TIME, Some(r#""10s""#), r#""5s""#, "For a whole request head."),
+    key("timeouts.body", TIME, Some(r#""30s""#), r#""2m""#, "For a whole request body."),
+    key("timeouts.body_idle", TIME, Some(r#""5s""#), r#""500ms""#, "Between two pieces of a request body."),
+    key("timeouts.connect", TIME, Some(r#""3s""#), r#""1s""#, "For a connection to the upstream."),
+    key("timeouts.first_byte", TIME, Some(r#""60s""#), r#""5m""#, "For the head of the upstream's reply."),
+    key("timeouts.stream_idle", TIME, Some(r#""120s""#), r#""10m""#, "Between two pieces of the upstream's reply."),
+    key(
+        "timeouts.drain",
+        Kind::Time { min: Duration::ZERO, max: Duration::from_hours(24) },
+        Some(r#""30s""#),
+        r#""0s""#,
+        "For running requests to end at shutdown.",
+    ),
+    key(
+        "log.format",
+        Kind::Word(LogFormat::WORDS),
+        Some(r#""text""#),
+        r#""json""#,
+        "How a line looks: `text` for people, `json` for machines.",
+    ),
+    key(
+        "log.level",
+        Kind::Word(LogLevel::WORDS),
+        Some(r#""info""#),
+        r#""debug""#,
+        "The least grave lines that are written.",
+    ),
+];
+
+/// What a path names, if anything.
+pub(super) fn lookup(path: &str) -> Option<Node> {
+    if let Some(key) = find(path) {
+        return Some(Node::Key(key));
+    }
+    TABLES.iter().any(|table| table.path == path).then_some(Node::Table)
+}
+
+/// The key with this path.
+pub(super) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// The names right below a table, for suggestions; `""` is the top level.
+pub(super) fn names_below(table: &str) -> Vec<&'static str> {
+    let tables = TABLES.iter().map(|table| table.path);
+    let keys = KEYS.iter().filter(|key| key.kind != Kind::Later).map(|key| key.path);
+    let mut names: Vec<_> =
+        tables.chain(keys).filter_map(|path| split(path).1.filter(|_| split(path).0 == table)).collect();
+    names.dedup();
+    names
+}
+
+/// The tables in which a key of this name stands, as their headers.
+pub(super) fn tables_with(name: &str) -> Vec<String> {
+    KEYS.iter()
+        .filter(|key| key.kind != Kind::Later)
+        .filter_map(|key| match split(key.path) {
+            (table, Some(last)) if last == name && !table.is_empty() => Some(header(table)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A table's header in the file: `[consent]`, `[[routes]]`.
+pub(super) fn header(table: &str) -> String {
+    match table.strip_suffix("[]") {
+        Some(name) => format!("[[{name}]]"),
+        None => format!("[{table}]"),
+    }
+}
+
+/// The path of a name in a table.
+pub(super) fn join(table: &str, name: &str) -> String {
+    if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") }
+}
+
+/// A path as its table and its last name.
+pub(super) fn split(path: &str) -> (&str, Option<&str>) {
+    match path.rsplit_once('.') {
+        Some((table, name)) => (table, Some(name)),
+        None => ("", Some(path)),
+    }
+}
