@@ -43,6 +43,7 @@ pub struct Args {
 /// Runs until it is interrupted. The key is made for this run and the vault
 /// lies in a temporary folder that is removed at the end, so that nothing of
 /// the demo is left.
+#[expect(clippy::needless_pass_by_value, reason = "every command takes its arguments over")]
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     check_free("--listen", &args.listen)?;
     check_free("--admin", &args.admin)?;

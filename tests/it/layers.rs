@@ -128,7 +128,6 @@ fn check(file: &Path, source: &str) -> Vec<Violation> {
         for (at, used) in members_of(&code, root) {
             let line = line_of(&code, at);
             match layer_of(&used) {
-                Some(_) if used == module => {}
                 Some(layer) if layer > own => {
                     let (low, high) = (LAYERS[own].0, LAYERS[layer].0);
                     found(line, format!("`{module}` ({low} layer) uses `{used}` ({high} layer)"));
@@ -136,10 +135,10 @@ fn check(file: &Path, source: &str) -> Vec<Violation> {
                 Some(_) if FORBIDDEN.contains(&(module, &*used)) => {
                     found(line, format!("`{module}` must not know `{used}`"));
                 }
-                Some(_) => {}
+                // What is in no layer after `super` is something of the file
+                // itself, named by a module within it.
                 None if *root == "crate" => found(line, format!("`crate::{used}` is in no layer")),
-                // Something of the file itself, named by a module within it.
-                None => {}
+                Some(_) | None => {}
             }
         }
     }

@@ -7,6 +7,7 @@
 //! `privet check` must find right. Blocks fenced as `sh` are for people.
 
 use std::env;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -23,7 +24,8 @@ fn the_readmes_commands_print_what_it_says() {
         for (command, expected) in commands(&block) {
             let printed = run(folder.path(), &command);
             if !matches(&expected, &printed) {
-                wrong += &format!("README.md:{line}: $ {command}\n--- says\n{expected}\n--- printed\n{printed}\n\n");
+                write!(wrong, "README.md:{line}: $ {command}\n--- says\n{expected}\n--- printed\n{printed}\n\n")
+                    .unwrap();
             }
         }
     }

@@ -1,6 +1,8 @@
 //! What the demo's chatbot says: the support desk of a small shop that knows
 //! no more about a person than the messages it was sent.
 
+use std::fmt::Write as _;
+
 /// One message of the conversation, as the chatbot received it.
 pub(super) struct Turn {
     /// Whether the person said it (role `user`).
@@ -69,7 +71,8 @@ fn what_is_known(held: &Facts) -> String {
     }
     let mut out = "This is all I hold about you, word for word:\n".to_owned();
     for (kind, value) in &held.0 {
-        out.push_str(&format!("\n- **{}:** {value}", kind.label()));
+        // Writing to a string cannot fail.
+        let _ = write!(out, "\n- **{}:** {value}", kind.label());
     }
     out.push_str("\n\nThat is what I was sent, and it is all I could pass on.");
     out
