@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 
@@ -222,7 +223,11 @@ def watching(admin):
 
 def demo(binary):
     """`privet demo` as a stranger meets it."""
-    with Program(binary, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", names=("gateway", "admin", "chat page")) as running:
+    places = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Program(binary, "demo", *places, env={"TMPDIR": folder}, names=("gateway", "admin", "chat page")) as running,
+    ):
         curl = running.next_line()
         checks.that("demo: a curl line is printed", curl.startswith("curl "), curl)
         out = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, timeout=60).stdout
@@ -244,7 +249,9 @@ def demo(binary):
             shown += line
         found = [FORBIDDEN.index(v) for v in FORBIDDEN if v in shown]
         checks.that("demo: the chatbot saw tokens alone", not found and TOKEN.search(shown), f"planted values {found}")
+        checks.that("demo: its vault is in a folder of its own", len(os.listdir(folder)) == 1)
         checks.that("demo: it ends when told to", running.stop() == 0)
+        checks.that("demo: it leaves nothing behind", not os.listdir(folder), str(os.listdir(folder)))
 
 
 def main(binary):

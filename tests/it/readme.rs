@@ -39,11 +39,14 @@ fn the_readmes_configurations_are_right() {
     for (line, block) in blocks {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("privet.toml");
-        fs::write(&file, block).unwrap();
+        // A value `env:NAME` is read from the environment.
+        let secrets = block.split("\"env:").skip(1).filter_map(|rest| rest.split('"').next());
+        let secrets: Vec<(&str, &str)> = secrets.map(|name| (name, "a-secret")).collect();
+        fs::write(&file, &block).unwrap();
         let out = Command::new(env!("CARGO_BIN_EXE_privet"))
             .args(["check", "--config"])
             .arg(&file)
-            .env("OPENAI_API_KEY", "sk-example")
+            .envs(secrets)
             .output()
             .unwrap();
         let said = String::from_utf8([out.stdout, out.stderr].concat()).unwrap();
