@@ -64,6 +64,17 @@ pub enum Failure {
     BrokenPipe,
 }
 
+impl Failure {
+    /// How the process ends.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) | Self::Configuration(_) => ExitCode::from(2),
+            Self::Failed(_) => ExitCode::from(1),
+            Self::BrokenPipe => ExitCode::SUCCESS,
+        }
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -106,23 +117,16 @@ fn warn(warnings: &[Problem]) {
 
 fn report(failure: &Failure) -> ExitCode {
     match failure {
-        Failure::Usage(sentence) => {
-            message("error", sentence);
-            ExitCode::from(2)
-        }
+        Failure::Usage(sentence) | Failure::Failed(sentence) => message("error", sentence),
         Failure::Configuration(problems) => {
             warn(&problems.warnings);
             for problem in &problems.errors {
                 message("error", problem);
             }
-            ExitCode::from(2)
         }
-        Failure::Failed(sentence) => {
-            message("error", sentence);
-            ExitCode::from(1)
-        }
-        Failure::BrokenPipe => ExitCode::SUCCESS,
+        Failure::BrokenPipe => {}
     }
+    failure.exit_code()
 }
 
 /// One line on standard error. Where even that is closed there is nobody to tell.
@@ -150,8 +154,10 @@ mod tests {
 
     #[test]
     fn exit_codes_tell_usage_from_failure() {
-        assert_eq!(report(&Failure::Usage(String::new())), ExitCode::from(2));
-        assert_eq!(report(&Failure::Failed(String::new())), ExitCode::from(1));
-        assert_eq!(report(&Failure::BrokenPipe), ExitCode::SUCCESS);
+        let problems = crate::config::Config::parse("").unwrap_err();
+        assert_eq!(Failure::from(problems).exit_code(), ExitCode::from(2));
+        assert_eq!(Failure::Usage(String::new()).exit_code(), ExitCode::from(2));
+        assert_eq!(Failure::Failed(String::new()).exit_code(), ExitCode::from(1));
+        assert_eq!(Failure::BrokenPipe.exit_code(), ExitCode::SUCCESS);
     }
 }

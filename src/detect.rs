@@ -1,1 +1,232 @@
-//! Placeholder, replaced by its author.
+//! Finds personal data in text.
+//!
+//! [`Engine`] is compiled once from a [`RuleSet`] and never changes; a scan
+//! writes only to the caller's [`Scratch`]. A scan is one pass over the bytes.
+//! The pass stops at anchors (`@`, a digit, a colon between hex digits, a
+//! word), the finder of that anchor looks at the candidate around it, words
+//! nearby raise or lower the score, and what is left is freed of overlaps.
+//! Time is linear in the text for any input, and nothing here can fail, read a
+//! clock or touch a file, but for [`RuleSet::add_dir`].
+
+mod compile;
+mod email;
+mod example;
+mod finder;
+mod ip;
+mod lexicon;
+mod load;
+mod name;
+mod number;
+mod pattern;
+mod phone;
+mod resolve;
+mod rule;
+mod scan;
+mod validate;
+mod words;
+
+pub use example::Failure;
+pub use rule::{RuleError, RuleErrors, RuleSet};
+pub use scan::{Evidence, Scratch};
+
+use crate::entity::Entity;
+use lexicon::Lexicon;
+
+/// The text to scan.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// The key in front of the text in its format ("phone", "customerName"),
+    /// which counts as a word in front of the text.
+    pub label: Option<&'a str>,
+}
+
+impl<'a> Input<'a> {
+    /// Text without a label.
+    pub fn text(text: &'a str) -> Self {
+        Self { text, label: None }
+    }
+}
+
+/// A span that a rule recognised.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finding {
+    /// First byte, on a character border.
+    pub start: usize,
+    /// Byte behind the last, on a character border.
+    pub end: usize,
+    /// The kind.
+    pub entity: Entity,
+    /// The rule that fired.
+    pub rule: RuleId,
+    /// From 0.5 to 1.
+    pub score: f32,
+    /// What the rule asks to be done.
+    pub operator: Operator,
+}
+
+/// Index of a rule in the engine that reported it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleId(u16);
+
+impl RuleId {
+    /// Its place among [`Engine::rules`].
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// What a rule asks to be done with a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operator {
+    /// Replace by a token, reversible.
+    Token,
+    /// Replace by a mask.
+    Mask,
+    /// Replace by a keyed hash.
+    Hash,
+    /// Take it out.
+    Remove,
+    /// An exception: what it covers wholly is no finding.
+    Keep,
+    /// Refuse the request.
+    Block,
+}
+
+impl Operator {
+    pub(crate) const NAMES: &'static [&'static str] = &["token", "mask", "hash", "remove", "keep", "block"];
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "token" => Self::Token,
+            "mask" => Self::Mask,
+            "hash" => Self::Hash,
+            "remove" => Self::Remove,
+            "keep" => Self::Keep,
+            "block" => Self::Block,
+            _ => return None,
+        })
+    }
+
+    /// The name in rule files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Mask => "mask",
+            Self::Hash => "hash",
+            Self::Remove => "remove",
+            Self::Keep => "keep",
+            Self::Block => "block",
+        }
+    }
+
+    /// The stricter operator wins where findings overlap.
+    pub(crate) fn strictness(self) -> u8 {
+        match self {
+            Self::Block => 2,
+            Self::Mask | Self::Hash | Self::Remove => 1,
+            Self::Token | Self::Keep => 0,
+        }
+    }
+}
+
+/// What is to be known about a rule.
+#[derive(Clone, Debug)]
+pub struct RuleInfo {
+    /// The id in the rule file.
+    pub id: String,
+    /// The kind of its findings.
+    pub entity: Entity,
+    /// What it asks to be done.
+    pub operator: Operator,
+    /// The file it stands in.
+    pub file: String,
+    /// Its line in the file, from 1.
+    pub line: usize,
+}
+
+/// Compiled rules.
+pub struct Engine {
+    identity: u64,
+    version: String,
+    infos: Vec<RuleInfo>,
+    rules: Vec<compile::Scoring>,
+    /// Rules by finder.
+    finders: [Vec<RuleId>; finder::Finder::COUNT],
+    patterns: Vec<pattern::Pattern>,
+    lexicon: Lexicon,
+    dialling: phone::DiallingCodes,
+    examples: Vec<example::Example>,
+}
+
+impl Engine {
+    /// The rules that are built in.
+    pub fn builtin() -> Result<Self, RuleError> {
+        Self::compile(&RuleSet::builtin()?).map_err(|RuleErrors(all)| {
+            all.into_iter().next().unwrap_or(RuleError {
+                file: String::new(),
+                line: 0,
+                column: 0,
+                problem: "no rules".to_owned(),
+            })
+        })
+    }
+
+    /// Compiles rules, or names all mistakes in them.
+    pub fn compile(rules: &RuleSet) -> Result<Self, RuleErrors> {
+        compile::compile(rules)
+    }
+
+    /// The findings of a text: sorted, not overlapping, on character borders.
+    pub fn scan<'s>(&self, input: Input<'_>, scratch: &'s mut Scratch) -> &'s [Finding] {
+        scan::scan(self, input, scratch);
+        &scratch.findings
+    }
+
+    /// The rule of a finding of this engine.
+    ///
+    /// An id of another engine gives some rule of this one.
+    pub fn rule(&self, id: RuleId) -> &RuleInfo {
+        static NONE: RuleInfo = RuleInfo {
+            id: String::new(),
+            entity: Entity::constant("UNKNOWN"),
+            operator: Operator::Token,
+            file: String::new(),
+            line: 0,
+        };
+        self.infos.get(usize::from(id.0)).unwrap_or(&NONE)
+    }
+
+    /// All rules.
+    pub fn rules(&self) -> impl Iterator<Item = &RuleInfo> {
+        self.infos.iter()
+    }
+
+    /// A short hash of the rule texts.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Runs the examples that stand in the rule files.
+    pub fn test_examples(&self) -> Vec<Failure> {
+        example::run(self)
+    }
+
+    /// How many examples there are.
+    pub fn example_count(&self) -> usize {
+        self.examples.len()
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("version", &self.version)
+            .field("rules", &self.infos.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ pub mod detect;
 pub mod entity;
 pub mod framing;
 pub mod json;
+pub mod problem;
 pub mod token;
 
 // Layer 1: state and policy.

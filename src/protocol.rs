@@ -1,1 +1,216 @@
-//! Placeholder, replaced by its author.
+//! What is known of each chat protocol: which members of its JSON carry text,
+//! and how its replies are streamed. Declared in `rules/protocols/*.toml`;
+//! there is one engine for all of them, and no protocol by `if` in the code.
+
+mod pattern;
+
+pub use pattern::Pattern;
+
+use crate::json::Path;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// The embedded protocol files. The first whose `paths` match is taken, so the
+/// one that matches everything stands last.
+const BUILTIN: [&str; 2] =
+    [include_str!("../rules/protocols/openai-chat.toml"), include_str!("../rules/protocols/json.toml")];
+
+/// One chat protocol.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Protocol {
+    /// What a route calls it in its `protocol` key.
+    pub name: String,
+    /// Request paths by which `auto` knows it: `*` is one segment, `**` any number.
+    paths: Vec<String>,
+    /// The members of requests.
+    #[serde(default)]
+    pub request: RequestFields,
+    /// The members of replies.
+    #[serde(default)]
+    pub reply: ReplyFields,
+}
+
+/// What stands in a request, besides prose, which is everything not named here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RequestFields {
+    never: Vec<Pattern>,
+    media: Vec<Pattern>,
+    identity: Vec<Pattern>,
+    bare: Vec<Pattern>,
+    nested: Vec<Pattern>,
+    opaque: Vec<Pattern>,
+}
+
+/// What a member of a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestField {
+    /// Ids and names of the protocol: never touched.
+    Never,
+    /// Pictures and sound, or an address of them.
+    Media,
+    /// Who is asking; the route's `identity` policy holds.
+    Identity,
+    /// A number that is a piece of text in a form that cannot be read.
+    Opaque,
+    /// A JSON text within the string.
+    Nested,
+    /// Anything else: looked at.
+    Text,
+}
+
+impl RequestFields {
+    /// What stands at `path`.
+    pub fn classify(&self, path: &Path<'_>) -> RequestField {
+        let any = |patterns: &[Pattern]| patterns.iter().any(|p| p.matches(path));
+        if any(&self.never) {
+            RequestField::Never
+        } else if any(&self.media) {
+            RequestField::Media
+        } else if any(&self.identity) {
+            RequestField::Identity
+        } else if any(&self.opaque) {
+            RequestField::Opaque
+        } else if any(&self.nested) {
+            RequestField::Nested
+        } else {
+            RequestField::Text
+        }
+    }
+
+    /// Whether the API takes no brackets there.
+    pub fn is_bare(&self, path: &Path<'_>) -> bool {
+        self.bare.iter().any(|p| p.matches(path))
+    }
+}
+
+/// What stands in a reply, besides whole texts, which is everything not named here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReplyFields {
+    never: Vec<Pattern>,
+    nested: Vec<Pattern>,
+    stream: Vec<Pattern>,
+    index: Vec<Pattern>,
+    end: Vec<Pattern>,
+    /// The data of the event that ends a stream.
+    pub done: Option<String>,
+}
+
+/// What a member of a reply is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyField {
+    /// Never touched.
+    Never,
+    /// A piece of a text that goes on in the next event.
+    Piece,
+    /// A text that is whole.
+    Whole,
+}
+
+impl ReplyFields {
+    /// What stands at `path`.
+    pub fn classify(&self, path: &Path<'_>) -> ReplyField {
+        let any = |patterns: &[Pattern]| patterns.iter().any(|p| p.matches(path));
+        if any(&self.never) {
+            ReplyField::Never
+        } else if any(&self.stream) {
+            ReplyField::Piece
+        } else {
+            ReplyField::Whole
+        }
+    }
+
+    /// Whether the value at `path` stands below a member that is streamed.
+    pub fn is_streamed(&self, path: &Path<'_>) -> bool {
+        self.stream.iter().any(|p| p.matches(path))
+    }
+
+    /// Whether the string at `path` holds a JSON text.
+    pub fn is_nested(&self, path: &Path<'_>) -> bool {
+        self.nested.iter().any(|p| p.matches(path))
+    }
+
+    /// Whether the number at `path` tells which element of its array this is.
+    pub fn is_index(&self, path: &Path<'_>) -> bool {
+        self.index.iter().any(|p| p.matches(path))
+    }
+
+    /// Whether a value at `path` says that its object gets no more text.
+    pub fn is_end(&self, path: &Path<'_>) -> bool {
+        self.end.iter().any(|p| p.matches(path))
+    }
+}
+
+/// All protocols of this gateway.
+#[derive(Debug, Clone)]
+pub struct Protocols(Arc<[Arc<Protocol>]>);
+
+/// A protocol file does not hold.
+#[derive(Debug, thiserror::Error)]
+#[error("protocol file: {0}")]
+pub struct ProtocolError(#[from] toml::de::Error);
+
+impl Protocols {
+    /// The embedded ones.
+    pub fn builtin() -> Result<Self, ProtocolError> {
+        let all = BUILTIN.iter().map(|text| Ok(Arc::new(toml::from_str(text)?)));
+        Ok(Self(all.collect::<Result<_, ProtocolError>>()?))
+    }
+
+    /// The names a route may use, besides `auto`.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|p| p.name.as_str())
+    }
+
+    /// The protocol called `name`; with `auto`, the first that knows the path of the request.
+    pub fn find(&self, name: &str, path: &str) -> Option<&Arc<Protocol>> {
+        self.0.iter().find(|p| if name == "auto" { p.knows(path) } else { p.name == name })
+    }
+}
+
+impl Protocol {
+    fn knows(&self, path: &str) -> bool {
+        self.paths.iter().any(|glob| {
+            let glob: Vec<_> = glob.split('/').skip(1).collect();
+            let path: Vec<_> = path.split('/').skip(1).collect();
+            segments_match(&glob, &path)
+        })
+    }
+}
+
+fn segments_match(glob: &[&str], path: &[&str]) -> bool {
+    match (glob, path) {
+        ([], []) | (["**"], _) => true,
+        (["**", rest @ ..], _) => (0..=path.len()).any(|n| segments_match(rest, path.get(n..).unwrap_or_default())),
+        (["*", rest @ ..], [_, tail @ ..]) => segments_match(rest, tail),
+        ([head, rest @ ..], [first, tail @ ..]) => head == first && segments_match(rest, tail),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_picks_by_path() {
+        let all = Protocols::builtin().unwrap();
+        let name = |path| all.find("auto", path).unwrap().name.as_str();
+        assert_eq!(name("/v1/chat/completions"), "openai-chat");
+        assert_eq!(name("/chat/completions"), "openai-chat");
+        assert_eq!(name("/openai/deployments/x/chat/completions"), "openai-chat");
+        assert_eq!(name("/v1/embeddings"), "openai-chat");
+        assert_eq!(name("/v1/chat/completionsx"), "json");
+        assert_eq!(name("/webhooks/rest/webhook"), "json");
+        assert_eq!(name("/"), "json");
+    }
+
+    #[test]
+    fn a_name_picks_regardless_of_the_path() {
+        let all = Protocols::builtin().unwrap();
+        assert_eq!(all.find("openai-chat", "/bot").unwrap().name, "openai-chat");
+        assert!(all.find("telepathy", "/bot").is_none());
+    }
+}

@@ -1,1 +1,226 @@
-//! Placeholder, replaced by its author.
+//! The data path: from the client's request to the chatbot and back.
+//!
+//! [`exchange`](exchange::exchange) reads straight down; each stage is a
+//! module beside it.
+
+mod body;
+mod cors;
+mod error;
+mod exchange;
+mod gate;
+mod headers;
+mod inspect;
+mod redact;
+mod reply;
+mod restore;
+mod subject;
+mod upstream;
+mod watch;
+mod widget;
+
+pub use reply::{ReplyBody, ReplyError};
+
+use crate::config::{Binary, Config, Identity, Purpose, Reply, WithoutConsent};
+use crate::detect::{Engine, Operator};
+use crate::protocol::{Pattern, Protocol, Protocols};
+use crate::telemetry::{Metrics, Outcome, RouteMetrics};
+use crate::vault::Vault;
+use error::ProxyError;
+use http::{HeaderName, HeaderValue, Request, Response, header};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use prometheus::IntCounter;
+use reply::Settle;
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use watch::Watch;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("privet-request-id");
+
+/// Everything that requests share. Made once, before a port is bound.
+pub struct Gateway {
+    config: Config,
+    /// In the order of `config.routes`.
+    routes: Vec<Arc<Route>>,
+    subjects: subject::Sources,
+    /// Members of JSON bodies that may name the subject.
+    sought: Vec<Pattern>,
+    engine: Arc<Engine>,
+    protocols: Protocols,
+    vault: Vault,
+    watch: Arc<Watch>,
+    places: Arc<Semaphore>,
+    bodies: body::Budget,
+    cors: cors::Cors,
+    stream_idle: Duration,
+    reply_limit: usize,
+    /// Random for each process, so that the ids of replicas differ.
+    id_prefix: u64,
+    id_count: AtomicU64,
+}
+
+/// How requests under one path are treated.
+struct Route {
+    purpose: Purpose,
+    without_consent: WithoutConsent,
+    reply: Reply,
+    identity: Identity,
+    binary: Binary,
+    tenant: String,
+    /// None: by the path of each request.
+    protocol: Option<Arc<Protocol>>,
+    upstream: Arc<upstream::Upstream>,
+    metrics: Arc<RouteMetrics>,
+    denied: IntCounter,
+}
+
+/// The gateway cannot be set up; the text says what to change.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SetupError(String);
+
+impl Gateway {
+    /// Sets up routes and upstream clients. Binds and connects nothing.
+    pub fn new(
+        config: Config,
+        engine: Arc<Engine>,
+        vault: Vault,
+        metrics: Arc<Metrics>,
+    ) -> Result<Arc<Self>, SetupError> {
+        let problem = |why: String| SetupError(why);
+        let protocols = Protocols::builtin().map_err(|e| SetupError(e.to_string()))?;
+        let upstreams = config
+            .upstreams
+            .iter()
+            .map(|one| Ok((one.name.clone(), Arc::new(upstream::Upstream::new(one, &config.timeouts)?))))
+            .collect::<Result<Vec<_>, String>>()
+            .map_err(problem)?;
+        if let Some(rule) = engine.rules().find(|rule| rule.operator == Operator::Hash) {
+            let why =
+                format!("rule `{}`: the operator `hash` is not in this version; write `remove` or `mask`", rule.id);
+            return Err(SetupError(why));
+        }
+        let watch = Arc::new(Watch::new(metrics, &engine).map_err(|e| SetupError(e.to_string()))?);
+        let mut routes = Vec::new();
+        for route in &config.routes {
+            let named = |(name, _): &&(String, _)| route.upstream.as_ref().is_none_or(|wanted| wanted == name);
+            let (_, upstream) = upstreams
+                .iter()
+                .find(named)
+                .ok_or_else(|| SetupError(format!("route {}: there is no such upstream", route.path)))?;
+            let purpose = config
+                .purpose(&route.purpose)
+                .cloned()
+                .ok_or_else(|| SetupError(format!("route {}: there is no purpose `{}`", route.path, route.purpose)))?;
+            let protocol = protocols.find(&route.protocol, "/").cloned().ok_or_else(|| {
+                let known: Vec<_> = protocols.names().collect();
+                let known = known.join("`, `");
+                SetupError(format!("route {}: `protocol` must be `auto`, `{known}`", route.path))
+            })?;
+            routes.push(Arc::new(Route {
+                purpose,
+                without_consent: route.without_consent,
+                reply: route.reply,
+                identity: route.identity,
+                binary: route.binary,
+                tenant: route.tenant.clone(),
+                protocol: (route.protocol != "auto").then_some(protocol),
+                upstream: Arc::clone(upstream),
+                denied: watch.metrics.consent_denied(&route.purpose).map_err(|e| SetupError(e.to_string()))?,
+                metrics: Arc::new(watch.route(&route.path).map_err(|e| SetupError(e.to_string()))?),
+            }));
+        }
+        let (subjects, sought) = subject::Sources::new(&config.subject).map_err(problem)?;
+        let (limits, timeouts) = (&config.limits, &config.timeouts);
+        let mut random = [0; 8];
+        aws_lc_rs::rand::fill(&mut random).map_err(|_| SetupError("no random numbers can be had".to_owned()))?;
+        Ok(Arc::new(Self {
+            routes,
+            subjects,
+            sought,
+            engine,
+            protocols,
+            vault,
+            watch,
+            places: Arc::new(Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS))),
+            bodies: body::Budget::new(limits.bodies_in_flight, limits.request_body, timeouts.body, timeouts.body_idle),
+            cors: cors::Cors::new(&config.cors.origins),
+            stream_idle: timeouts.stream_idle,
+            reply_limit: limits.reply_body,
+            id_prefix: u64::from_be_bytes(random),
+            id_count: AtomicU64::new(0),
+            config,
+        }))
+    }
+
+    /// Answers one request of the data listener.
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<ReplyBody> {
+        let id = self.next_id();
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        let mut settle = Settle::new(Arc::clone(&id), Arc::clone(&self.watch));
+        let answered = if let Some(allowed) = self.cors.preflight(request.method(), request.headers()) {
+            settle.outcome(Outcome::Answered);
+            Ok(ReplyBody::no_content(allowed))
+        } else if widget::is_own(request.uri().path()) {
+            settle.outcome(Outcome::Answered);
+            widget::answer(&self, request.method(), request.uri().path())
+        } else {
+            exchange::exchange(&self, request, &mut settle).await
+        };
+        let mut response = answered.unwrap_or_else(|error| {
+            settle.refused(error.outcome, error.problem.kind);
+            error.into_response(&id)
+        });
+        self.cors.allow(origin.as_ref(), response.headers_mut());
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        response.map(|body| body.settles(settle))
+    }
+
+    fn admit(&self) -> Result<OwnedSemaphorePermit, ProxyError> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| ProxyError::too_many_requests())
+    }
+
+    fn route(&self, path: &str) -> Result<&Arc<Route>, ProxyError> {
+        let found = self.config.route(path);
+        let at = found.and_then(|found| self.config.routes.iter().position(|route| std::ptr::eq(route, found)));
+        at.and_then(|at| self.routes.get(at)).ok_or_else(|| ProxyError::not_found("No route covers this path."))
+    }
+
+    fn next_id(&self) -> Arc<str> {
+        let mut id = String::with_capacity(24);
+        let count = self.id_count.fetch_add(1, Ordering::Relaxed);
+        // Writing to a string cannot fail.
+        let _ = write!(id, "{:016x}{count:08x}", self.id_prefix);
+        id.into()
+    }
+}
+
+impl Route {
+    /// The protocol of requests to this path.
+    fn protocol(&self, path: &str, gateway: &Gateway) -> Option<Arc<Protocol>> {
+        self.protocol.clone().or_else(|| gateway.protocols.find("auto", path).cloned())
+    }
+}
+
+/// The gateway as what answers the requests of a connection.
+#[derive(Clone)]
+pub struct DataService(pub Arc<Gateway>);
+
+impl Service<Request<Incoming>> for DataService {
+    type Response = Response<ReplyBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let gateway = Arc::clone(&self.0);
+        Box::pin(async move { Ok(gateway.answer(request).await) })
+    }
+}

@@ -7,7 +7,7 @@ mod dialogue;
 mod site;
 
 use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
 use super::Failure;
-use super::serve::{self, Gateway};
+use super::serve::{self, Running};
 use crate::config::Config;
 use crate::sensitive::Sensitive;
 
@@ -51,11 +51,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         .prefix("privet-demo-")
         .tempdir()
         .map_err(|e| Failure::Failed(format!("A temporary folder for the vault cannot be made: {e}.")))?;
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::Failed(format!("The runtime cannot start: {e}.")))?
-        .block_on(run_in(folder.path(), &args))?;
+    serve::runtime()?.block_on(run_in(folder.path(), &args))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -63,17 +59,17 @@ async fn run_in(folder: &Path, args: &Args) -> Result<(), Failure> {
     let (listener, site) = bind_site()
         .await
         .map_err(|e| Failure::Failed(format!("The demo's chatbot cannot listen on a loopback port: {e}.")))?;
-    let gateway = start_gateway(folder, args, site).await?;
-    let gateway_url = format!("http://{}", reachable(gateway.data));
+    let running = start_gateway(folder, args, site).await?;
+    let gateway = reachable(&running.gateway_url());
 
     let feed = site::Feed::new();
-    let app = chatbot::router(chatbot::Chatbot::new(feed.clone())).merge(site::router(feed, &gateway_url, POLICY));
+    let app = chatbot::router(chatbot::Chatbot::new(feed.clone())).merge(site::router(feed, &gateway, POLICY));
     let serving = tokio::spawn(async move { axum::serve(listener, app).await });
 
-    announce(&gateway_url, &format!("http://{}", reachable(gateway.admin)), site)?;
-    let ended = gateway.ended().await;
+    announce(&gateway, &reachable(&running.admin_url()), site)?;
+    running.ended().await;
     serving.abort();
-    ended
+    Ok(())
 }
 
 async fn bind_site() -> io::Result<(TcpListener, SocketAddr)> {
@@ -83,7 +79,7 @@ async fn bind_site() -> io::Result<(TcpListener, SocketAddr)> {
 }
 
 /// The gateway in front of the chatbot.
-async fn start_gateway(folder: &Path, args: &Args, site: SocketAddr) -> Result<Gateway, Failure> {
+async fn start_gateway(folder: &Path, args: &Args, site: SocketAddr) -> Result<Running, Failure> {
     let mut config = Config::parse(&settings(folder, args, site))?.config;
     config.key = Some(new_key()?);
     serve::start(config).await
@@ -142,13 +138,8 @@ fn curl_line(gateway: &str) -> String {
 
 /// The address under which a browser on this machine reaches a listener that
 /// takes every address.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    address
+fn reachable(url: &str) -> String {
+    url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 }
 
 /// A taken default port is what a first run is most likely to meet, so it is
@@ -203,9 +194,9 @@ mod tests {
 
     #[test]
     fn a_listener_on_every_address_is_reached_on_loopback() {
-        assert_eq!(reachable("0.0.0.0:80".parse().unwrap()).to_string(), "127.0.0.1:80");
-        assert_eq!(reachable("[::]:80".parse().unwrap()).to_string(), "[::1]:80");
-        assert_eq!(reachable("127.0.0.1:80".parse().unwrap()).to_string(), "127.0.0.1:80");
+        assert_eq!(reachable("http://0.0.0.0:80"), "http://127.0.0.1:80");
+        assert_eq!(reachable("http://[::]:80"), "http://[::1]:80");
+        assert_eq!(reachable("http://127.0.0.1:80"), "http://127.0.0.1:80");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The settings that the command line takes, shared by `serve` and `check`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::config::{Flag, Sources};
@@ -7,8 +8,8 @@ use crate::config::{Flag, Sources};
 /// Settings from the command line; they outweigh variables and the file.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct Settings {
-    /// The configuration file (TOML); `privet config --defaults` prints one
-    #[arg(long, value_name = "FILE", env = "PRIVET_CONFIG")]
+    /// The configuration file (TOML); `privet config --defaults` prints one, and `PRIVET_CONFIG` may name it too
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
     /// The chatbot or LLM backend, such as `https://chatbot.example`
@@ -45,10 +46,46 @@ impl Settings {
         ];
         let flags = flags.into_iter().filter_map(|(flag, key, value)| Some(Flag { flag, key, value: value? }));
         Sources {
-            file: self.config,
+            file: self.config.or_else(|| named(std::env::var_os("PRIVET_CONFIG"))),
             environment: Sources::process_environment(),
             flags: flags.collect(),
             ..Sources::default()
         }
+    }
+}
+
+/// The file that a variable names; an empty one names none.
+fn named(variable: Option<OsString>) -> Option<PathBuf> {
+    variable.filter(|name| !name.is_empty()).map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn every_flag_sets_its_key() {
+        let given = |text: &str| Some(text.to_owned());
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            config: None,
+            upstream: given("http://u"),
+            listen: given("l:1"),
+            admin: given("a:1"),
+            vault: given("memory:"),
+            rules: given(&folder.path().display().to_string()),
+        };
+        let sources = Sources { environment: Vec::new(), ..settings.into_sources() };
+        let config = Config::load(&sources).unwrap().config;
+        assert_eq!((config.listen.as_str(), config.admin.as_str(), config.vault.as_str()), ("l:1", "a:1", "memory:"));
+        assert_eq!((config.rules.as_deref(), config.upstreams[0].url.host()), (Some(folder.path()), Some("u")));
+    }
+
+    #[test]
+    fn an_empty_variable_names_no_file() {
+        assert_eq!(named(None), None);
+        assert_eq!(named(Some(OsString::new())), None);
+        assert_eq!(named(Some("a.toml".into())), Some(PathBuf::from("a.toml")));
     }
 }

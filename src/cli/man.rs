@@ -28,7 +28,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         },
     };
     let mut text = Vec::new();
-    clap_mangen::Man::new(page).render(&mut text)?;
+    clap_mangen::Man::new(page).source(concat!("privet ", env!("CARGO_PKG_VERSION"))).render(&mut text)?;
     std::io::stdout().write_all(&text)?;
     Ok(ExitCode::SUCCESS)
 }

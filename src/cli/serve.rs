@@ -1,10 +1,32 @@
 //! `privet serve`: the gateway.
 
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+
+use hyper_util::service::TowerToHyperService;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+use tracing::level_filters::LevelFilter;
 
 use super::flags::Settings;
 use super::{Failure, warn};
-use crate::config::Config;
+use crate::admin::{self, AdminState, Facts, Readiness};
+use crate::config::{self, Config};
+use crate::detect::{Engine, RuleSet};
+use crate::proxy::{DataService, Gateway};
+use crate::server::tls::server_config;
+use crate::server::{self, Drained, Limits, Listener, Shutdown};
+use crate::telemetry::{self, Metrics, VaultOperation};
+use crate::vault::{self, Key, Vault, VaultUrl};
+
+const NO_KEY: &str = "no key is given for the vault; set one, and keep it: without it no token can be restored\n\n  \
+                      export PRIVET_KEY=$(openssl rand -base64 32)";
+
+/// Bodies over 256 KiB are looked through on such threads, and the vault's file is opened.
+const MAX_BLOCKING_THREADS: usize = 16;
 
 /// Run the gateway between chat clients and a chatbot.
 ///
@@ -25,39 +47,173 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let loaded = Config::load(&args.settings.into_sources())?;
     warn(&loaded.warnings);
     if loaded.config.key.is_none() {
-        return Err(Failure::Usage(
-            "no key is given for the vault; set one, and keep it: without it no token can be restored\n\n  \
-             export PRIVET_KEY=$(openssl rand -base64 32)"
-                .to_owned(),
-        ));
+        return Err(Failure::Usage(NO_KEY.to_owned()));
     }
-    run_gateway(loaded.config)
+    serve(loaded.config)
 }
 
 /// Runs the gateway until it is told to stop.
-#[expect(clippy::needless_pass_by_value, reason = "the gateway keeps its configuration")]
-pub fn run_gateway(config: Config) -> Result<ExitCode, Failure> {
-    Err(Failure::Failed(format!("the gateway for {} cannot be started: it is not in this build", config.listen)))
+fn serve(config: Config) -> Result<ExitCode, Failure> {
+    let (format, level) = (log_format(config.log.format), log_level(config.log.level));
+    telemetry::init(format, level).map_err(failed)?;
+    runtime()?.block_on(async {
+        let running = start(config).await?;
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "gateway: {}", running.gateway_url())?;
+        writeln!(out, "admin: {}", running.admin_url())?;
+        out.flush()?;
+        drop(out);
+        running.ended().await;
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
-/// A gateway that runs.
-pub struct Gateway {
-    /// The data listener's address.
-    pub data: std::net::SocketAddr,
-    /// The admin listener's address.
-    pub admin: std::net::SocketAddr,
+/// The runtime that fits the cores this process may use: with one core a
+/// second thread would only be in the way.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    let one_core = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    let mut builder = if one_core { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().max_blocking_threads(MAX_BLOCKING_THREADS).build().map_err(failed)
 }
 
-/// Starts both listeners and comes back when they are open.
-#[expect(clippy::unused_async, reason = "opening the listeners waits")]
-pub async fn start(config: Config) -> Result<Gateway, Failure> {
-    run_gateway(config).and(Err(Failure::Failed(String::new())))
+/// A gateway at work, with its admin listener.
+pub(super) struct Running {
+    gateway: SocketAddr,
+    admin: SocketAddr,
+    gateway_tls: bool,
+    admin_tls: bool,
+    tasks: [JoinHandle<Drained>; 2],
+    vault: Vault,
 }
 
-impl Gateway {
-    /// Waits until it was told to stop and has drained.
-    #[expect(clippy::unused_async, reason = "it waits for a signal")]
-    pub async fn ended(self) -> Result<(), Failure> {
-        Ok(())
+impl Running {
+    /// Where the chat traffic goes.
+    pub(super) fn gateway_url(&self) -> String {
+        url(self.gateway, self.gateway_tls)
     }
+
+    /// Where the metrics are.
+    pub(super) fn admin_url(&self) -> String {
+        url(self.admin, self.admin_tls)
+    }
+
+    /// Waits for a signal to end, and for the requests in flight.
+    pub(super) async fn ended(self) {
+        for task in self.tasks {
+            // A listener that panicked has been logged; the other one goes on draining.
+            let _ = task.await;
+        }
+        self.vault.close().await;
+    }
+}
+
+/// Opens the vault, compiles the rules, binds both listeners and serves them.
+/// All that can be wrong is found before a port is bound.
+pub(super) async fn start(config: Config) -> Result<Running, Failure> {
+    let metrics = Metrics::new().map_err(failed)?;
+    telemetry::catch_panics(Some(metrics.panics.clone()));
+    let engine = Arc::new(engine(config.rules.as_deref())?);
+    let tls = match &config.tls {
+        Some(tls) => Some(server_config(&tls.certificate, &tls.key).map_err(|e| Failure::Usage(e.to_string()))?),
+        None => None,
+    };
+    let admin_tls = tls.clone().filter(|_| config.tls.as_ref().is_some_and(|tls| tls.admin));
+    let limits = Limits {
+        header_read: config.timeouts.header,
+        header_bytes: config.limits.header_bytes,
+        headers: config.limits.headers,
+        connections: config.limits.connections,
+        h2_streams: config.limits.h2_streams,
+        drain: config.timeouts.drain,
+        ..Limits::default()
+    };
+    let key = config.key.as_ref().ok_or_else(|| Failure::Usage(NO_KEY.to_owned()))?;
+    let key = Key::from_base64(key.expose()).map_err(|e| Failure::Usage(format!("PRIVET_KEY: {e}")))?;
+    let place: VaultUrl = config.vault.parse().map_err(|e| Failure::Usage(format!("vault: {e}")))?;
+    let vault = Vault::open(&place, key, vault::Options::default()).await;
+    let vault = vault.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
+
+    let facts = facts(&config, &engine, &place);
+    let (listen, admin) = (config.listen.clone(), config.admin.clone());
+    let gateway =
+        Gateway::new(config, engine, vault.clone(), Arc::clone(&metrics)).map_err(|e| Failure::Usage(e.to_string()))?;
+    let shutdown = Shutdown::on_signals()?;
+    let data_listener = Listener::bind(&listen, tls.clone()).await.map_err(failed)?;
+    let admin_listener = Listener::bind(&admin, admin_tls.clone()).await.map_err(failed)?;
+
+    let readiness = Readiness::new({
+        let (vault, metrics) = (vault.clone(), Arc::clone(&metrics));
+        move || {
+            let (vault, metrics) = (vault.clone(), Arc::clone(&metrics));
+            async move { is_writable(&vault, &metrics).await }
+        }
+    });
+    let pages = admin::router(AdminState::new(metrics, readiness, &facts));
+    let pages = TowerToHyperService::new(pages);
+    let (gateway_address, admin_address) = (data_listener.local_addr(), admin_listener.local_addr());
+    let data = DataService(gateway);
+    let tasks = [
+        tokio::spawn(server::serve(data_listener, move |_| data.clone(), limits, shutdown.clone())),
+        tokio::spawn(server::serve(admin_listener, move |_| pages.clone(), limits, shutdown)),
+    ];
+    tracing::info!(gateway = %gateway_address, admin = %admin_address, "Privet is serving.");
+    Ok(Running {
+        gateway: gateway_address,
+        admin: admin_address,
+        gateway_tls: tls.is_some(),
+        admin_tls: admin_tls.is_some(),
+        tasks,
+        vault,
+    })
+}
+
+/// The built-in rules and those of a folder.
+fn engine(folder: Option<&Path>) -> Result<Engine, Failure> {
+    let mut rules = RuleSet::builtin().map_err(|e| Failure::Usage(e.to_string()))?;
+    if let Some(folder) = folder {
+        rules.add_dir(folder).map_err(|e| Failure::Usage(e.to_string()))?;
+    }
+    Engine::compile(&rules).map_err(|e| Failure::Usage(e.to_string()))
+}
+
+async fn is_writable(vault: &Vault, metrics: &Metrics) -> bool {
+    let written = vault.check_writable().await;
+    metrics.vault_operation(VaultOperation::Check, written.is_ok());
+    if let Err(error) = &written {
+        tracing::warn!(%error, "The vault cannot be written.");
+    }
+    written.is_ok()
+}
+
+/// What the status page tells; it needs no login, so it names no secret.
+fn facts(config: &Config, engine: &Engine, vault: &VaultUrl) -> Facts {
+    let kind = if *vault == VaultUrl::Memory { "memory" } else { "embedded" };
+    let facts = Facts::new()
+        .with("Rules", format!("{} (version {})", engine.rules().count(), engine.version()))
+        .with("Vault", kind);
+    config.routes.iter().fold(facts, |facts, route| facts.with(format!("Route {}", route.path), route.purpose.clone()))
+}
+
+fn url(address: SocketAddr, tls: bool) -> String {
+    format!("{}://{address}", if tls { "https" } else { "http" })
+}
+
+fn log_format(format: config::LogFormat) -> telemetry::LogFormat {
+    match format {
+        config::LogFormat::Text => telemetry::LogFormat::Text,
+        config::LogFormat::Json => telemetry::LogFormat::Json,
+    }
+}
+
+fn log_level(level: config::LogLevel) -> LevelFilter {
+    match level {
+        config::LogLevel::Error => LevelFilter::ERROR,
+        config::LogLevel::Warn => LevelFilter::WARN,
+        config::LogLevel::Info => LevelFilter::INFO,
+        config::LogLevel::Debug => LevelFilter::DEBUG,
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::Failed(error.to_string())
 }

@@ -16,6 +16,20 @@ use crate::sensitive::Sensitive;
 
 pub(super) use super::problem::Wrong;
 
+/// Headers that frame a message or belong to one connection (RFC 9110
+/// section 7.6.1); setting them by hand would break the framing.
+const CONNECTION_HEADERS: [&str; 9] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "proxy-connection",
+    "keep-alive",
+    "upgrade",
+    "te",
+    "trailer",
+];
+
 /// `HOST:PORT`, with an IPv6 address in brackets (RFC 3986 section 3.2.2).
 pub(super) fn address(text: &str) -> Result<String, Wrong> {
     let wrong = |message: &str| Err(wrong(message, "write HOST:PORT, such as \"127.0.0.1:8080\" or \"[::]:8080\""));
@@ -151,7 +165,10 @@ pub(super) fn origin(text: &str) -> Result<String, Wrong> {
         return Err(wrong("any page of the web could use the gateway", mend));
     }
     let bare = text.split_once("://").is_some_and(|(scheme, rest)| {
-        matches!(scheme, "http" | "https") && !rest.contains(['/', '?', '#', '@']) && !rest.ends_with(':')
+        // Browsers leave the usual port out, so an origin with it would never match.
+        let usual = if scheme == "https" { ":443" } else { ":80" };
+        let ends_badly = rest.ends_with(':') || rest.ends_with(usual);
+        matches!(scheme, "http" | "https") && !rest.contains(['/', '?', '#', '@']) && !ends_badly
     });
     match text.parse::<Uri>() {
         Ok(uri) if bare && uri.host().is_some_and(|host| !host.is_empty()) => Ok(text.to_lowercase()),
@@ -169,9 +186,7 @@ pub(super) fn header<'a>(
     let Ok(header) = name.parse::<HeaderName>() else {
         return Err(wrong("this is no name of a header", "write a name such as Authorization"));
     };
-    if ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"]
-        .contains(&header.as_str())
-    {
+    if CONNECTION_HEADERS.contains(&header.as_str()) {
         return Err(wrong("this header belongs to the connection", "take it out; Privet sets it"));
     }
     let value = match value.strip_prefix("env:") {

@@ -5,6 +5,7 @@ mod convert;
 mod document;
 mod environment;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 #[cfg(test)]
@@ -23,7 +24,7 @@ pub struct Sources {
     pub text: Option<String>,
     /// Environment variables, all of them: settings are those whose names
     /// begin with `PRIVET_`, the others may be named by `env:NAME`.
-    pub environment: Vec<(String, String)>,
+    pub environment: Vec<(String, OsString)>,
     /// Settings from the command line.
     pub flags: Vec<Flag>,
 }
@@ -40,16 +41,16 @@ pub struct Flag {
 }
 
 impl Sources {
-    /// The variables of this process; those that are not UTF-8 are left out.
-    pub fn process_environment() -> Vec<(String, String)> {
-        std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect()
+    /// The variables of this process.
+    pub fn process_environment() -> Vec<(String, OsString)> {
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect()
     }
 
-    /// The value of a variable. An empty one counts as not set.
+    /// The value of a variable. An empty one counts as not set, and so does
+    /// one that is not UTF-8.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
-        self.environment.iter().find(|(n, value)| n == name && !value.is_empty()).map(|(_, value)| value.as_str())
+        let (_, value) = self.environment.iter().find(|(n, _)| n == name)?;
+        value.to_str().filter(|value| !value.is_empty())
     }
 
     /// The whole file, for problems that have no place of their own.

@@ -20,7 +20,7 @@ fn problems(toml: &str) -> String {
 }
 
 fn with_environment(toml: &str, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
-    let environment = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let environment = variables.iter().map(|&(name, value)| (name.to_owned(), value.into())).collect();
     Config::load(&Sources { text: Some(toml.to_owned()), environment, ..Sources::default() })
 }
 
@@ -40,12 +40,28 @@ fn an_upstream_is_all_it_takes() {
     assert_eq!((route.without_consent, route.reply), (WithoutConsent::Block, Reply::Restore));
     assert_eq!((route.identity, route.binary), (Identity::Scan, Binary::Refuse));
     assert_eq!(route.tenant, "default");
-    assert_eq!(config.limits.request_body, 32 << 20);
-    assert_eq!(config.limits.bodies_in_flight, 512 << 20);
-    assert_eq!((config.limits.json_depth, config.limits.headers, config.limits.header_bytes), (128, 100, 16 << 10));
-    assert_eq!((config.limits.connections, config.limits.in_flight, config.limits.h2_streams), (10_000, 2_048, 100));
-    assert_eq!(config.timeouts.header, Duration::from_secs(10));
-    assert_eq!(config.timeouts.stream_idle, Duration::from_mins(2));
+    let limits = Limits {
+        request_body: 32 << 20,
+        bodies_in_flight: 512 << 20,
+        json_depth: 128,
+        reply_body: 32 << 20,
+        header_bytes: 16 << 10,
+        headers: 100,
+        connections: 10_000,
+        in_flight: 2_048,
+        h2_streams: 100,
+    };
+    assert_eq!(config.limits, limits);
+    let timeouts = Timeouts {
+        header: Duration::from_secs(10),
+        body: Duration::from_secs(30),
+        body_idle: Duration::from_secs(5),
+        connect: Duration::from_secs(3),
+        first_byte: Duration::from_mins(1),
+        stream_idle: Duration::from_mins(2),
+        drain: Duration::from_secs(30),
+    };
+    assert_eq!(config.timeouts, timeouts);
     assert_eq!((config.log.format, config.log.level), (LogFormat::Text, LogLevel::Info));
     assert!(config.tls.is_none() && config.key.is_none() && config.rules.is_none());
 }
@@ -346,6 +362,8 @@ fn each_problem_has_its_place_and_its_mend() {
         (format!("{u}[subject]\nfrom = [\"body:a..b\"]"), "no place that can name a subject"),
         (format!("{u}[cors]\norigins = [\"*\"]"), "any page of the web"),
         (format!("{u}[cors]\norigins = [\"https://a/\"]"), "this is no origin"),
+        (format!("{u}[cors]\norigins = [\"https://a:443\"]"), "this is no origin"),
+        (format!("{u}[cors]\norigins = [\"a.example\"]"), "this is no origin"),
         (format!("{u}[cors]\norigins = \"https://a\""), "takes a list of texts"),
         (format!("{u}[tls]"), "configuration:2:2: [tls] needs `certificate`"),
         (format!("{u}key_file = \"/nowhere\""), "the file of the key cannot be read"),
@@ -382,9 +400,9 @@ fn later_layers_win() {
         file: Some(file),
         text: None,
         environment: vec![
-            ("PRIVET_LISTEN".to_owned(), "b:1".to_owned()),
-            ("PRIVET_ADMIN".to_owned(), "b:2".to_owned()),
-            ("PRIVET_VAULT".to_owned(), String::new()),
+            ("PRIVET_LISTEN".to_owned(), "b:1".into()),
+            ("PRIVET_ADMIN".to_owned(), "b:2".into()),
+            ("PRIVET_VAULT".to_owned(), "".into()),
         ],
         flags: vec![
             Flag { flag: "--listen", key: "listen", value: "c:1".to_owned() },
@@ -431,6 +449,11 @@ fn variables_reach_lists() {
     assert_eq!(config.cors.origins, ["https://a", "https://b"]);
     assert_eq!(config.subject.from, [SubjectSource::Cookie("a".to_owned())]);
     assert_eq!(config.purpose("support").unwrap().basis, Basis::Contract);
+    // A whole list leaves nothing of the one it replaces.
+    let file = format!("{UPSTREAM}[[routes]]\npath = \"/x\"\nreply = \"pass\"\n[[routes]]\npath = \"/y\"\n");
+    let config = with_environment(&file, &[("PRIVET_ROUTES", "[{ path = \"/a\" }]")]).unwrap().config;
+    assert_eq!(config.routes.iter().map(|route| route.path.as_str()).collect::<Vec<_>>(), ["/a", "/"]);
+    assert_eq!(config.routes[0].reply, Reply::Restore);
     let said = with_environment(UPSTREAM, &[("PRIVET_ROUTES__1__PATH", "/a")]).unwrap_err().to_string();
     assert!(said.contains("`routes` has no entry before this one; number the entries from 0"), "{said}");
     let said = with_environment(UPSTREAM, &[("PRIVET_ROUTES", "[{ pth = \"/a\" }]")]).unwrap_err().to_string();
@@ -454,6 +477,17 @@ fn an_unknown_variable_is_a_warning() {
             && line.ends_with("write PRIVET_LISTEN, or unset it")),
         "{said:?}"
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_utf8_is_an_error() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let value = std::ffi::OsString::from_vec(vec![b'2', 0xff]);
+    let environment = vec![("PRIVET_CONSENT__POLICY".to_owned(), value)];
+    let sources = Sources { text: Some(UPSTREAM.to_owned()), environment, ..Sources::default() };
+    let said = Config::load(&sources).unwrap_err().to_string();
+    assert!(said.starts_with("PRIVET_CONSENT__POLICY (environment): the value is not UTF-8"), "{said}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use sfv::Parser;
 
 const NOTICE: &str = "https://shop.example/privacy";
 
@@ -252,5 +253,3 @@ proptest! {
         prop_assert_eq!(given == Decision::Given, oracle);
     }
 }
-
-use sfv::Parser;

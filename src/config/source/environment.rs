@@ -2,6 +2,8 @@
 //! in `PRIVET_CONSENT__POLICY`. The tables of a list are numbered from 0, as in
 //! `PRIVET_ROUTES__0__PATH`; a whole list may be written as TOML.
 
+use std::ffi::OsString;
+
 use super::super::keys::{self, Key, Kind, Node};
 use super::super::problem::{Found, Origin, Wrong};
 use super::super::settings::{Settings, Value};
@@ -13,16 +15,20 @@ const RESERVED: [&str; 2] = ["PRIVET_KEY", "PRIVET_CONFIG"];
 
 /// Reads the settings among the variables. One that names no setting is a
 /// warning: orchestrators add variables of their own.
-pub(super) fn read(variables: &[(String, String)], settings: &mut Settings, found: &mut Found) {
+pub(super) fn read(variables: &[(String, OsString)], settings: &mut Settings, found: &mut Found) {
     let mut written = Vec::new();
     for (name, value) in variables {
         let Some(path) = name.strip_prefix("PRIVET_") else { continue };
         if value.is_empty() || RESERVED.contains(&name.as_str()) {
             continue;
         }
-        match resolve(path) {
-            Some((key, steps)) => written.push((steps, key, name, value)),
-            None => unknown(name, found),
+        match (resolve(path), value.to_str()) {
+            (Some((key, steps)), Some(value)) => written.push((steps, key, name, value)),
+            (Some(_), None) => {
+                let origin = Origin::Environment(name.clone());
+                found.error(&origin, "the value is not UTF-8", "write it in UTF-8, or unset it");
+            }
+            (None, _) => unknown(name, found),
         }
     }
     // Lists come before their entries, and entries in their order.

@@ -1,0 +1,294 @@
+//! Mail addresses: `ana@example.com` (RFC 5321, with the letters of RFC 6531),
+//! and addresses in words, "ana (at) example dot com".
+
+use crate::detect::finder::Finder;
+use crate::detect::lexicon::Classes;
+use crate::detect::scan::{Evidence, Pass};
+use crate::detect::words::{self, Word};
+
+/// Octets of a local part and of a label (RFC 5321, 4.5.3.1; RFC 1035, 2.3.4).
+const MAX_LOCAL: usize = 64;
+const MAX_LABEL: usize = 63;
+const MAX_DOMAIN: usize = 255;
+
+impl Pass<'_> {
+    /// Looks at the `@` at `at`.
+    pub(crate) fn email(&mut self, at: usize) -> usize {
+        self.forget();
+        if let Some(start) = self.local_part(at)
+            && let Some(end) = self.domain(at + 1)
+            && !self.is_no_mail(start, at, end)
+            && self.report(Finder::Email, start, end, 0.0, Evidence::default())
+        {
+            return end;
+        }
+        at + 1
+    }
+
+    /// The start of the local part that ends at `end`.
+    fn local_part(&self, end: usize) -> Option<usize> {
+        let mut start = end;
+        let mut plus = None;
+        let latin = self.before(end)?.is_ascii();
+        while let Some(c) = self.before(start) {
+            let allowed = match c {
+                'a'..='z'
+                | 'A'..='Z'
+                | '0'..='9'
+                | '.'
+                | '_'
+                | '-'
+                | '%'
+                | '~'
+                | '^'
+                | '!'
+                | '#'
+                | '$'
+                | '&'
+                | '\''
+                | '=' => true,
+                '+' => {
+                    plus = Some(start);
+                    true
+                }
+                c if c.is_ascii() => false,
+                c => words::is_mark(c) || (c.is_alphanumeric() && (!latin || c < '\u{250}')),
+            };
+            if !allowed || end - start >= MAX_LOCAL {
+                break;
+            }
+            start -= c.len_utf8();
+        }
+        // `=`, `&`, `$` and `#` are allowed in a local part, but nearly always
+        // they end what stands in front: `email=ana@…`, `&to=ana@…`.
+        if let Some(i) = self.text.get(start..end)?.rfind(['=', '&', '$', '#', '!', '%', '^', '\''])
+            && plus.is_none_or(|p| p > start + i + 1)
+        {
+            start += i + 1;
+        }
+        while self.bytes.get(start).is_some_and(|b| matches!(b, b'.' | b'-' | b'~' | b'%' | b'_' | b'+')) && start < end
+        {
+            start += 1;
+        }
+        let local = self.text.get(start..end)?;
+        let good = !local.is_empty() && !local.ends_with('.') && !local.contains("..");
+        good.then_some(start)
+    }
+
+    /// The end of the domain that starts at `start`.
+    fn domain(&self, start: usize) -> Option<usize> {
+        let mut end = None;
+        let mut at = start;
+        let mut labels = 0;
+        while let Some((label_end, top)) = self.label(at) {
+            labels += 1;
+            if labels > 1 && top {
+                end = Some(label_end);
+            } else if labels > 1 && self.bytes.get(label_end) != Some(&b'.') {
+                // `ana@host.1x`: the last label is no top-level domain.
+                end = None;
+            }
+            if self.bytes.get(label_end) != Some(&b'.') || label_end - start > MAX_DOMAIN {
+                break;
+            }
+            at = label_end + 1;
+        }
+        end
+    }
+
+    /// The end of the label that starts at `start`, and whether it can be a
+    /// top-level domain.
+    fn label(&self, start: usize) -> Option<(usize, bool)> {
+        let ascii = self.at(start)?.is_ascii();
+        let mut end = start;
+        let mut alphabetic = true;
+        while let Some(c) = self.at(end) {
+            let allowed = match c {
+                'a'..='z' | 'A'..='Z' => true,
+                '0'..='9' | '-' => {
+                    alphabetic = false;
+                    true
+                }
+                c => !c.is_ascii() && (words::is_mark(c) || c.is_alphanumeric()) && (!ascii || c < '\u{370}'),
+            };
+            if !allowed || end - start > MAX_LABEL {
+                break;
+            }
+            end += c.len_utf8();
+        }
+        let mut text = self.text.get(start..end)?;
+        let trimmed = text.trim_end_matches('-');
+        if trimmed.len() < text.len() {
+            end = start + trimmed.len();
+            text = trimmed;
+        }
+        if text.is_empty() || text.starts_with('-') {
+            return None;
+        }
+        let length = text.chars().count();
+        let top =
+            (alphabetic && (2..=24).contains(&length)) || text.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("xn--"));
+        Some((end, top))
+    }
+
+    /// Things that look like addresses: remotes, URL credentials, image sizes.
+    fn is_no_mail(&self, start: usize, at: usize, end: usize) -> bool {
+        let domain = self.text.get(at + 1..end).unwrap_or_default();
+        let local = self.text.get(start..at).unwrap_or_default();
+        // `git@host:path`
+        if self.bytes.get(end) == Some(&b':')
+            && self.bytes.get(end + 1).is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'~' | b'/'))
+        {
+            let path = self.text.get(end + 1..).unwrap_or_default();
+            let path = path.split(|c: char| c.is_whitespace()).next().unwrap_or_default();
+            if local == "git" || path.contains('/') || path.ends_with(".git") {
+                return true;
+            }
+        }
+        // `https://user:secret@host.example`, but not `mailto:`
+        if matches!(self.before(start), Some(':' | '/')) {
+            let from = self.text.floor_char_boundary(start.saturating_sub(80));
+            let before = self.text.get(from..start).unwrap_or_default();
+            let chain =
+                before.rsplit(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '(')).next().unwrap_or_default();
+            if chain.contains("://")
+                && (chain.ends_with("//")
+                    || chain.ends_with(':')
+                    || chain.rsplit("//").next().is_some_and(|r| r.contains(':')))
+            {
+                return true;
+            }
+        }
+        // `logo@2x.png`
+        let mut head = domain.bytes();
+        head.next().is_some_and(|b| b.is_ascii_digit()) && head.next() == Some(b'x') && head.next() == Some(b'.')
+    }
+
+    /// Looks at a word that may stand for `@`.
+    pub(crate) fn spelled_email(&mut self, word: &Word) -> Option<usize> {
+        let (left, open) = self.unwrap_left(word.start)?;
+        let (right, closed) = self.unwrap_right(word.end)?;
+        if open != closed {
+            return None;
+        }
+        let start = self.spelled_local(left)?;
+        let (end, dots_spelled) = self.spelled_domain(right)?;
+        let local = self.text.get(start..left)?;
+        // "look at example.com" is no address; "ana.novak at example.com" is.
+        if !open && !dots_spelled && !local.contains(['.', '_']) && !local.bytes().any(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let taken = self.report(Finder::EmailSpelled, start, end, 0.0, Evidence::default());
+        self.forget();
+        taken.then_some(end)
+    }
+
+    /// Steps over `(`, `[` and spaces to the left; whether there was a bracket.
+    fn unwrap_left(&self, from: usize) -> Option<(usize, bool)> {
+        let mut at = from;
+        let mut bracket = false;
+        for _ in 0..4 {
+            match self.before(at)? {
+                ' ' | '\u{a0}' => at -= self.before(at)?.len_utf8(),
+                '(' | '[' | '{' | '<' if !bracket => {
+                    bracket = true;
+                    at -= 1;
+                }
+                _ => break,
+            }
+        }
+        (at < from).then_some((at, bracket))
+    }
+
+    fn unwrap_right(&self, from: usize) -> Option<(usize, bool)> {
+        let mut at = from;
+        let mut bracket = false;
+        for _ in 0..4 {
+            match self.at(at)? {
+                c @ (' ' | '\u{a0}') => at += c.len_utf8(),
+                ')' | ']' | '}' | '>' if !bracket => {
+                    bracket = true;
+                    at += 1;
+                }
+                _ => break,
+            }
+        }
+        (at > from).then_some((at, bracket))
+    }
+
+    /// The start of a local part that ends at `end`, its dots maybe spelled.
+    fn spelled_local(&self, end: usize) -> Option<usize> {
+        let mut start = self.local_part(end)?;
+        for _ in 0..3 {
+            let Some((dot_end, _)) = self.unwrap_left(start) else { break };
+            let Some(dot) = self.word_before(dot_end) else { break };
+            if !self.engine.lexicon.classes(dot.hash).has(Classes::DOT) {
+                break;
+            }
+            let Some((left, _)) = self.unwrap_left(dot.start) else { break };
+            let Some(next) = self.local_part(left) else { break };
+            start = next;
+        }
+        Some(start)
+    }
+
+    fn word_before(&self, end: usize) -> Option<Word> {
+        let mut start = end;
+        while let Some(c) = self.before(start).filter(|c| (c.is_alphabetic() || words::is_mark(*c)) && end - start < 24)
+        {
+            start -= c.len_utf8();
+        }
+        words::read(self.text, start).filter(|w| w.end == end)
+    }
+
+    /// The end of a domain whose dots are spelled, and whether one is.
+    fn spelled_domain(&self, start: usize) -> Option<(usize, bool)> {
+        let mut at = start;
+        let mut end = None;
+        let mut spelled = false;
+        for labels in 1..=5 {
+            let Some((label_end, top)) = self.label(at) else { break };
+            if labels > 1 && top {
+                end = Some(label_end);
+            }
+            if self.bytes.get(label_end) == Some(&b'.') && self.label(label_end + 1).is_some() {
+                at = label_end + 1;
+                continue;
+            }
+            let Some((dot_at, open)) = self.unwrap_right_open(label_end) else { break };
+            let after = if open && self.bytes.get(dot_at) == Some(&b'.') {
+                dot_at + 1
+            } else {
+                let Some(dot) = words::read(self.text, dot_at) else { break };
+                if !self.engine.lexicon.classes(dot.hash).has(Classes::DOT) {
+                    break;
+                }
+                dot.end
+            };
+            let Some((next, closed)) = self.unwrap_right(after) else { break };
+            if open != closed || self.label(next).is_none() {
+                break;
+            }
+            spelled = true;
+            at = next;
+        }
+        end.map(|e| (e, spelled))
+    }
+
+    /// Steps over spaces and an opening bracket to the right.
+    fn unwrap_right_open(&self, from: usize) -> Option<(usize, bool)> {
+        let mut at = from;
+        let mut bracket = false;
+        for _ in 0..4 {
+            match self.at(at)? {
+                c @ (' ' | '\u{a0}') => at += c.len_utf8(),
+                '(' | '[' | '{' | '<' if !bracket => {
+                    bracket = true;
+                    at += 1;
+                }
+                _ => break,
+            }
+        }
+        (at > from).then_some((at, bracket))
+    }
+}

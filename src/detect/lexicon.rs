@@ -1,0 +1,286 @@
+//! What is known about words: one table from a word's hash to its classes, and
+//! one from the hash of a phrase to the cue it is.
+
+use crate::detect::words;
+use std::ops::{BitOr, BitOrAssign};
+
+/// A set of word classes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Classes(u32);
+
+impl Classes {
+    /// A given name.
+    pub(crate) const GIVEN: Self = Self(1);
+    /// A family name.
+    pub(crate) const SURNAME: Self = Self(1 << 1);
+    /// An ordinary word; as a name it needs more evidence.
+    pub(crate) const COMMON: Self = Self(1 << 2);
+    /// A function word; never part of a name.
+    pub(crate) const STOP: Self = Self(1 << 3);
+    /// A place, month, product …; as a name it needs more evidence.
+    pub(crate) const PLACE: Self = Self(1 << 4);
+    /// Stands inside names in small letters: "de", "van".
+    pub(crate) const PARTICLE: Self = Self(1 << 5);
+    /// Makes what stands before it no person: "Street", "GmbH".
+    pub(crate) const ORGANISATION: Self = Self(1 << 6);
+    /// Makes what stands behind it less of a person: "the", "der".
+    pub(crate) const ARTICLE: Self = Self(1 << 7);
+    /// Behind a name it says that it is one: "here", "hier".
+    pub(crate) const AFTER: Self = Self(1 << 8);
+    /// "at" as it is spelled in addresses.
+    pub(crate) const AT: Self = Self(1 << 9);
+    /// "dot" as it is spelled in addresses.
+    pub(crate) const DOT: Self = Self(1 << 10);
+    /// A phrase of the cue table ends with this word.
+    pub(crate) const PHRASE_END: Self = Self(1 << 11);
+    /// In front of the extension of a telephone number: "ext".
+    pub(crate) const EXTENSION: Self = Self(1 << 13);
+    /// A key that holds a person's name.
+    pub(crate) const NAME_LABEL: Self = Self(1 << 12);
+
+    pub(crate) const fn has(self, class: Self) -> bool {
+        self.0 & class.0 != 0
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "given" => Self::GIVEN,
+            "surname" => Self::SURNAME,
+            "common" => Self::COMMON,
+            "stop" => Self::STOP,
+            "place" => Self::PLACE,
+            "particle" => Self::PARTICLE,
+            "organisation" => Self::ORGANISATION,
+            "article" => Self::ARTICLE,
+            "after" => Self::AFTER,
+            "at" => Self::AT,
+            "dot" => Self::DOT,
+            "extension" => Self::EXTENSION,
+            "label" => Self::NAME_LABEL,
+            _ => return None,
+        })
+    }
+}
+
+impl BitOr for Classes {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Classes {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+/// What a phrase in front of a name says about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cue {
+    /// "hello", "dear"
+    Greeting,
+    /// "I am", "call", "from": often a name follows, often not.
+    Weak,
+    /// "best regards": a name follows on the next line.
+    SignOff,
+    /// "my name is": a name follows.
+    Strong,
+    /// "Mr", "Frau Dr": a name follows.
+    Title,
+}
+
+impl Cue {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "greeting" => Self::Greeting,
+            "weak-cue" => Self::Weak,
+            "sign-off" => Self::SignOff,
+            "strong-cue" => Self::Strong,
+            "title" => Self::Title,
+            _ => return None,
+        })
+    }
+}
+
+/// Names of the classes in rule files.
+pub(crate) const CLASS_NAMES: &str = "given, surname, common, stop, place, particle, organisation, article, after, at, dot, extension, \
+     label, greeting, weak-cue, sign-off, strong-cue, title";
+
+/// The longest phrase, in words.
+pub(crate) const MAX_PHRASE: usize = 5;
+
+/// The compiled word lists.
+#[derive(Debug)]
+pub(crate) struct Lexicon {
+    words: Table<Classes>,
+    phrases: Table<Option<Cue>>,
+}
+
+impl Lexicon {
+    pub(crate) fn builder() -> LexiconBuilder {
+        LexiconBuilder { words: Vec::new(), phrases: Vec::new() }
+    }
+
+    /// The classes of the word with this hash.
+    #[inline]
+    pub(crate) fn classes(&self, hash: u64) -> Classes {
+        self.words.find(hash)
+    }
+
+    /// The cue that a phrase is.
+    pub(crate) fn cue(&self, phrase: u64) -> Option<Cue> {
+        self.phrases.find(phrase)
+    }
+}
+
+/// Why a word could not be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BadWord {
+    UnknownClass,
+    NotOneWord,
+    TooLong,
+}
+
+pub(crate) struct LexiconBuilder {
+    words: Vec<(u64, Classes)>,
+    phrases: Vec<(u64, Cue)>,
+}
+
+impl LexiconBuilder {
+    /// Adds a word, or for the cue classes a phrase of up to [`MAX_PHRASE`] words.
+    pub(crate) fn add(&mut self, class: &str, text: &str) -> Result<(), BadWord> {
+        if let Some(class) = Classes::named(class) {
+            let hash = words::hash_of(text).ok_or(BadWord::NotOneWord)?;
+            self.words.push((hash, class));
+            return Ok(());
+        }
+        let cue = Cue::named(class).ok_or(BadWord::UnknownClass)?;
+        let mut phrase = Vec::new();
+        words::each(text, |hash| phrase.push(hash));
+        let last = *phrase.last().ok_or(BadWord::NotOneWord)?;
+        if phrase.len() > MAX_PHRASE {
+            return Err(BadWord::TooLong);
+        }
+        self.words.push((last, Classes::PHRASE_END));
+        self.phrases.push((phrase_hash(phrase.into_iter().rev()), cue));
+        Ok(())
+    }
+
+    pub(crate) fn build(self) -> Lexicon {
+        let mut words = Table::with_room(self.words.len());
+        for (hash, class) in self.words {
+            *words.entry(hash) |= class;
+        }
+        let mut phrases = Table::with_room(self.phrases.len());
+        for (hash, cue) in self.phrases {
+            let slot: &mut Option<Cue> = phrases.entry(hash);
+            *slot = (*slot).max(Some(cue));
+        }
+        Lexicon { words, phrases }
+    }
+}
+
+/// Hash of a phrase from the hashes of its words, the last word first.
+pub(crate) fn phrase_hash(words_backwards: impl Iterator<Item = u64>) -> u64 {
+    words_backwards.fold(0, words::join)
+}
+
+/// Open addressing with linear probing over a power of two of slots. A slot
+/// keeps 32 bits of the hash; the other bits choose the place, so that two
+/// words are taken for one with a probability below 2^-40.
+#[derive(Debug)]
+struct Table<V> {
+    slots: Vec<(u32, V)>,
+    mask: usize,
+}
+
+impl<V: Copy + Default> Table<V> {
+    fn with_room(n: usize) -> Self {
+        // At most 60 percent full, so that a miss ends after few steps and
+        // there is always an empty slot to end it.
+        let size = (n * 5 / 3 + 8).next_power_of_two();
+        Self { slots: vec![(0, V::default()); size], mask: size - 1 }
+    }
+
+    #[inline]
+    fn find(&self, hash: u64) -> V {
+        let tag = tag(hash);
+        let mut at = hash as usize & self.mask;
+        while let Some(&(found, value)) = self.slots.get(at) {
+            if found == tag {
+                return value;
+            }
+            if found == 0 {
+                break;
+            }
+            at = (at + 1) & self.mask;
+        }
+        V::default()
+    }
+
+    fn entry(&mut self, hash: u64) -> &mut V {
+        let tag = tag(hash);
+        let mut at = hash as usize & self.mask;
+        while self.slots[at].0 != tag && self.slots[at].0 != 0 {
+            at = (at + 1) & self.mask;
+        }
+        self.slots[at].0 = tag;
+        &mut self.slots[at].1
+    }
+}
+
+/// The upper half of the hash, never 0, which marks an empty slot.
+fn tag(hash: u64) -> u32 {
+    ((hash >> 32) as u32).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_add_up() {
+        let mut builder = Lexicon::builder();
+        builder.add("given", "will").unwrap();
+        builder.add("common", "Will").unwrap();
+        builder.add("strong-cue", "my name is").unwrap();
+        let lexicon = builder.build();
+        let hash = |s: &str| words::hash_of(s).unwrap();
+        let will = lexicon.classes(hash("WILL"));
+        assert!(will.has(Classes::GIVEN) && will.has(Classes::COMMON) && !will.has(Classes::SURNAME));
+        assert!(lexicon.classes(hash("is")).has(Classes::PHRASE_END));
+        let phrase = |s: &str| {
+            let mut all = Vec::new();
+            words::each(s, |h| all.push(h));
+            lexicon.cue(phrase_hash(all.into_iter().rev()))
+        };
+        assert_eq!(phrase("my name is"), Some(Cue::Strong));
+        assert_eq!(phrase("name is"), None);
+        assert_eq!(phrase("is name my"), None);
+    }
+
+    #[test]
+    fn bad_words_are_refused() {
+        let mut builder = Lexicon::builder();
+        assert_eq!(builder.add("given", "two words"), Err(BadWord::NotOneWord));
+        assert_eq!(builder.add("nonsense", "word"), Err(BadWord::UnknownClass));
+        assert_eq!(builder.add("title", "a b c d e f"), Err(BadWord::TooLong));
+        assert_eq!(builder.add("title", "--"), Err(BadWord::NotOneWord));
+    }
+
+    #[test]
+    fn a_full_table_still_ends_a_search() {
+        let mut builder = Lexicon::builder();
+        for a in 'a'..='z' {
+            for b in 'a'..='z' {
+                for c in 'a'..='h' {
+                    builder.add("common", &format!("{a}{b}{c}")).unwrap();
+                }
+            }
+        }
+        let lexicon = builder.build();
+        assert!(lexicon.classes(words::hash_of("abc").unwrap()).has(Classes::COMMON));
+        assert_eq!(lexicon.classes(words::hash_of("abcd").unwrap()), Classes::default());
+    }
+}

@@ -1,0 +1,73 @@
+//! The rules that are built in, and rules from a folder.
+
+use crate::detect::rule::{RuleError, RuleSet, WordList};
+use std::path::Path;
+
+const PACKS: &[(&str, &str)] = &[
+    ("email.toml", include_str!("../../rules/packs/email.toml")),
+    ("ip.toml", include_str!("../../rules/packs/ip.toml")),
+    ("payment.toml", include_str!("../../rules/packs/payment.toml")),
+    ("person.toml", include_str!("../../rules/packs/person.toml")),
+    ("phone.toml", include_str!("../../rules/packs/phone.toml")),
+    ("words.toml", include_str!("../../rules/packs/words.toml")),
+];
+
+const LISTS: &[WordList] = &[
+    WordList { class: "given", text: include_str!("../../rules/lists/given.txt") },
+    WordList { class: "surname", text: include_str!("../../rules/lists/surname.txt") },
+    WordList { class: "common", text: include_str!("../../rules/lists/common.txt") },
+];
+
+pub(crate) const CALLING_CODES: &str = include_str!("../../rules/lists/calling-codes.txt");
+
+impl RuleSet {
+    /// The rules and word lists that are built in.
+    pub fn builtin() -> Result<Self, RuleError> {
+        let mut set = Self::empty();
+        set.lists.extend_from_slice(LISTS);
+        for (name, text) in PACKS {
+            set.add(&format!("builtin/{name}"), text)?;
+        }
+        Ok(set)
+    }
+
+    /// Adds all `*.toml` files of a folder, in the order of their names.
+    pub fn add_dir(&mut self, dir: &Path) -> Result<(), RuleError> {
+        let fail =
+            |path: &Path, problem: String| RuleError { file: path.display().to_string(), line: 0, column: 0, problem };
+        let unreadable = |path: &Path, error: &std::io::Error| fail(path, format!("cannot be read: {error}"));
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(dir).map_err(|e| unreadable(dir, &e))? {
+            let path = entry.map_err(|e| unreadable(dir, &e))?.path();
+            if path.extension().is_some_and(|e| e == "toml") {
+                paths.push(path);
+            }
+        }
+        if paths.is_empty() {
+            return Err(fail(dir, "no *.toml file here; name a folder that holds rule files".into()));
+        }
+        paths.sort();
+        for path in paths {
+            let text = std::fs::read_to_string(&path).map_err(|e| unreadable(&path, &e))?;
+            self.add(&path.display().to_string(), &text)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::words;
+
+    #[test]
+    fn every_line_of_the_lists_is_one_folded_word_in_order() {
+        for list in LISTS {
+            let lines: Vec<&str> = list.text.lines().filter(|l| !l.starts_with('#')).collect();
+            for line in &lines {
+                assert!(words::hash_of(line).is_some(), "{}: {line:?}", list.class);
+            }
+            assert!(lines.is_sorted_by(|a, b| a < b), "{} is not sorted or has a word twice", list.class);
+        }
+    }
+}

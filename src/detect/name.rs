@@ -1,0 +1,317 @@
+//! Names of people: lists, shapes and cues, weighed by a small grammar.
+//!
+//! A name is up to six words: known names, capitalised words, initials,
+//! particles between them. Whether it is one is decided by a sum: what the
+//! lists say of its words, what stands in front ("my name is", "Dear", "Dr"),
+//! what stands behind ("here"), minus what speaks against it (an ordinary
+//! word, small letters, an article).
+
+use crate::detect::finder::Finder;
+use crate::detect::lexicon::{Classes, Cue};
+use crate::detect::scan::{Evidence, Pass, Pending, THRESHOLD};
+use crate::detect::words::{self, Shape, Word};
+
+const MAX_PARTS: usize = 6;
+
+/// A word of a name.
+#[derive(Clone, Copy)]
+struct Part {
+    word: Word,
+    classes: Classes,
+    /// In capitals where the words around it are not, or in small letters.
+    plain: bool,
+}
+
+impl Part {
+    fn is_known(&self) -> bool {
+        self.classes.has(Classes::GIVEN) || self.classes.has(Classes::SURNAME)
+    }
+
+    fn is_ordinary(&self) -> bool {
+        self.classes.has(Classes::COMMON) || self.classes.has(Classes::PLACE)
+    }
+
+    fn is_particle(&self) -> bool {
+        self.classes.has(Classes::PARTICLE) && matches!(self.word.shape, Shape::Lower)
+    }
+}
+
+/// The words of a candidate.
+struct Parts {
+    all: [Option<Part>; MAX_PARTS],
+    count: usize,
+}
+
+impl Parts {
+    fn push(&mut self, part: Part) -> bool {
+        match self.all.get_mut(self.count) {
+            Some(slot) => {
+                *slot = Some(part);
+                self.count += 1;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn iter(&self) -> impl DoubleEndedIterator<Item = &Part> {
+        self.all.iter().take(self.count).flatten()
+    }
+
+    fn last(&self) -> Option<&Part> {
+        self.iter().next_back()
+    }
+}
+
+impl Pass<'_> {
+    /// Looks for a name that starts with `word`; gives its end.
+    pub(crate) fn name(&mut self, word: &Word, classes: Classes) -> Option<usize> {
+        let cue = self.cue_at(word.start);
+        let known = classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME);
+        let capital = matches!(word.shape, Shape::Capitalised | Shape::Mixed(true) | Shape::Initial);
+        if classes.has(Classes::STOP) || word.is_too_long() {
+            return None;
+        }
+        if !known && (!capital || (cue.is_none() && classes.has(Classes::COMMON))) {
+            return None;
+        }
+        if !known && matches!(word.shape, Shape::Initial) && cue.is_none_or(|c| c.cue < Cue::SignOff) {
+            return None;
+        }
+        if classes.has(Classes::ORGANISATION) || !self.is_free_before(word.start) {
+            return None;
+        }
+        let parts = self.parts(*word, classes, cue)?;
+        let (finder, score, evidence) = self.weigh(&parts, cue)?;
+        let end = parts.last()?.word.end;
+        if score < THRESHOLD - 0.001 || !self.is_free_behind(&parts, end) {
+            return None;
+        }
+        self.report(finder, word.start, end, score, evidence).then_some(end)
+    }
+
+    /// The cue that waits for a name at `start`, if only light punctuation
+    /// stands between.
+    fn cue_at(&mut self, start: usize) -> Option<Pending> {
+        let mut pending = self.cue?;
+        let gap = match self.text.get(pending.end..start) {
+            Some(gap) if gap.len() <= 6 => gap,
+            _ => {
+                self.cue = None;
+                return None;
+            }
+        };
+        let light = |c: char| {
+            matches!(
+                c,
+                ' ' | '\u{a0}'
+                    | '\t'
+                    | ','
+                    | ':'
+                    | '"'
+                    | '\''
+                    | '*'
+                    | '\n'
+                    | '\r'
+                    | '-'
+                    | '='
+                    | '“'
+                    | '„'
+                    | '’'
+                    | '!'
+                    | '('
+            )
+        };
+        if !gap.chars().all(|c| light(c) || (c == '.' && pending.cue == Cue::Title)) {
+            self.cue = None;
+            return None;
+        }
+        match pending.cue {
+            // A farewell stands on the line before; else it is but a word of thanks.
+            Cue::SignOff if !gap.contains('\n') => pending.cue = Cue::Greeting,
+            Cue::Strong | Cue::Weak | Cue::Title if gap.contains('\n') && !pending.label => return None,
+            Cue::Weak | Cue::Title if gap.contains([',', '!', '(']) => return None,
+            _ => {}
+        }
+        Some(pending)
+    }
+
+    /// The words of the name, from its first on.
+    fn parts(&self, first: Word, classes: Classes, cue: Option<Pending>) -> Option<Parts> {
+        let lower = matches!(first.shape, Shape::Lower | Shape::Upper | Shape::Mixed(false));
+        let mut parts = Parts { all: [None; MAX_PARTS], count: 0 };
+        let shouted = first.shape == Shape::Upper;
+        parts.push(Part { word: first, classes, plain: lower });
+        while let Some(last) = parts.last().copied() {
+            let Some((start, hyphen)) = self.next_part(&last.word) else { break };
+            let Some(word) = words::read(self.text, start) else { break };
+            let classes = self.engine.lexicon.classes(word.hash);
+            let part = Part { word, classes, plain: lower };
+            if word.is_too_long() || (classes.has(Classes::STOP) && !part.is_particle() && !hyphen) {
+                break;
+            }
+            if classes.has(Classes::ORGANISATION) && !lower {
+                // "Victoria Street", "Johnson GmbH": a place or a firm, whatever stands in front.
+                if cue.is_none_or(|c| c.cue < Cue::SignOff) {
+                    return None;
+                }
+                break;
+            }
+            let fits = match word.shape {
+                Shape::Capitalised | Shape::Mixed(true) if shouted => part.is_known(),
+                Shape::Capitalised | Shape::Mixed(true) => !lower && (hyphen || part.is_known() || !part.is_ordinary()),
+                Shape::Initial => !lower && self.bytes.get(word.end) == Some(&b'.'),
+                Shape::Upper => part.is_known() && (shouted || !part.is_ordinary()),
+                Shape::Lower if part.is_particle() => true,
+                Shape::Lower => lower && !shouted && part.is_known() && !part.is_ordinary(),
+                Shape::Mixed(false) => false,
+            };
+            if !fits || !parts.push(part) {
+                break;
+            }
+        }
+        while parts.count > 1 && parts.last().is_some_and(Part::is_particle) {
+            parts.count -= 1;
+        }
+        Some(parts)
+    }
+
+    /// Where the next word of a name would start, and whether a hyphen or an
+    /// apostrophe joins it.
+    fn next_part(&self, last: &Word) -> Option<(usize, bool)> {
+        let end = last.end;
+        let short = end - last.start <= 2;
+        match self.at(end)? {
+            ' ' => Some((end + if self.bytes.get(end + 1) == Some(&b' ') { 2 } else { 1 }, false)),
+            c @ ('\u{a0}' | '\u{202f}') => Some((end + c.len_utf8(), false)),
+            c @ ('-' | '\u{2010}' | '\u{2011}') => Some((end + c.len_utf8(), true)),
+            c @ ('\'' | '’') if short => Some((end + c.len_utf8(), true)),
+            '.' if matches!(last.shape, Shape::Initial) => {
+                Some((end + if self.bytes.get(end + 1) == Some(&b' ') { 2 } else { 1 }, false))
+            }
+            _ => None,
+        }
+    }
+
+    fn weigh(&self, parts: &Parts, cue: Option<Pending>) -> Option<(Finder, f32, Evidence)> {
+        let first = parts.iter().next()?;
+        let mut evidence = Evidence::default();
+        let mut score: f32 =
+            match (first.classes.has(Classes::GIVEN), first.classes.has(Classes::SURNAME), first.is_ordinary()) {
+                (true, _, false) => 0.6,
+                (true, _, true) => 0.3,
+                (false, true, false) => 0.25,
+                (false, true, true) => 0.1,
+                _ => 0.0,
+            };
+        if first.classes.has(Classes::GIVEN) {
+            evidence |= Evidence::GIVEN;
+        }
+        if first.is_ordinary() {
+            evidence |= Evidence::COMMON;
+        }
+        if first.is_known() && first.word.end - first.word.start <= 2 {
+            score -= 0.2;
+        }
+        let mut best: f32 = 0.0;
+        for part in parts.iter().skip(1).filter(|p| !p.is_particle()) {
+            let weight = match (part.is_known(), part.is_ordinary()) {
+                (true, false) => 0.35,
+                (true, true) => 0.15,
+                _ => 0.15,
+            };
+            if part.is_known() {
+                evidence |= Evidence::SURNAME;
+            }
+            best = best.max(weight);
+        }
+        score += best;
+        if first.plain {
+            score -= 0.35;
+            evidence |= Evidence::LOWER_CASE;
+        } else if !first.is_known() && cue.is_none() && self.starts_sentence(first.word.start) {
+            // The capital says nothing there.
+            score -= 0.15;
+        } else if !first.is_known() && best > 0.3 {
+            score += 0.15;
+        }
+        if cue.is_none() && self.follows_article() {
+            score -= 0.4;
+        }
+        let mut finder = Finder::PersonName;
+        match cue.map(|c| c.cue) {
+            Some(Cue::Title) if !first.is_ordinary() || first.is_known() => {
+                score += 0.6;
+                evidence |= Evidence::TITLE;
+                finder = Finder::PersonTitle;
+            }
+            Some(Cue::Strong) if !first.is_ordinary() || first.is_known() => {
+                score += 0.5;
+                evidence |= if cue.is_some_and(|c| c.label) { Evidence::LABEL } else { Evidence::STRONG_CUE };
+                finder = Finder::PersonCue;
+            }
+            Some(Cue::SignOff) => {
+                score += 0.4;
+                evidence |= Evidence::SIGN_OFF;
+                finder = Finder::PersonCue;
+            }
+            Some(Cue::Weak) => {
+                score += 0.3;
+                evidence |= Evidence::WEAK_CUE;
+            }
+            Some(Cue::Greeting) => {
+                score += 0.3;
+                evidence |= Evidence::GREETING;
+            }
+            _ => {}
+        }
+        let end = parts.last()?.word.end;
+        if let Some(next) = self.bytes.get(end).filter(|b| **b == b' ').and_then(|_| words::read(self.text, end + 1))
+            && self.engine.lexicon.classes(next.hash).has(Classes::AFTER)
+        {
+            score += 0.3;
+            evidence |= Evidence::AFTER;
+        }
+        Some((finder, score.min(0.99), evidence))
+    }
+
+    /// Whether the word before is an article.
+    fn follows_article(&self) -> bool {
+        self.recent.first().is_some_and(|&h| h != 0 && self.engine.lexicon.classes(h).has(Classes::ARTICLE))
+    }
+
+    fn starts_sentence(&self, start: usize) -> bool {
+        let before = self.text.get(..start).unwrap_or_default();
+        match before.trim_end_matches([' ', '"', '\'', '“', '„', '(', '*', '-', '\t', '>']).chars().next_back() {
+            None => true,
+            Some(c) => matches!(c, '.' | '!' | '?' | '\n' | ':' | '…' | '|'),
+        }
+    }
+
+    /// Not in the middle of a path, handle, number or longer word.
+    fn is_free_before(&self, start: usize) -> bool {
+        match self.before(start) {
+            None => true,
+            Some('@' | '#' | '/' | '\\' | '_' | '&' | '+' | '$' | '~') => false,
+            Some('-' | '.' | ':') => {
+                let c = self.text.get(..start - 1).and_then(|t| t.chars().next_back());
+                let colon = self.bytes.get(start - 1) == Some(&b':');
+                !c.is_some_and(|c| if colon { c == ':' } else { c.is_alphanumeric() || c == ')' })
+            }
+            Some(c) => !c.is_alphanumeric(),
+        }
+    }
+
+    fn is_free_behind(&self, parts: &Parts, end: usize) -> bool {
+        let next = self.bytes.get(end + 1);
+        let joined = |c: Option<&u8>| c.is_some_and(|b| b.is_ascii_alphanumeric() || *b >= 0x80);
+        match self.at(end) {
+            None => true,
+            Some('_' | '@' | '\\' | '=' | '<') => false,
+            Some('(') => parts.count > 1,
+            Some('.' | '-') => !joined(next) || (parts.last().is_some_and(|p| p.word.shape == Shape::Initial)),
+            Some(':') => next != Some(&b':') && next != Some(&b'/'),
+            Some(c) => !c.is_alphanumeric(),
+        }
+    }
+}

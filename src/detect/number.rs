@@ -1,0 +1,302 @@
+//! Numbers: a run of digit groups is collected once, then read as a dotted
+//! quad, a payment card, a telephone number. Also IBANs, which start with two
+//! letters.
+
+use crate::detect::finder::Finder;
+use crate::detect::scan::{Evidence, Pass};
+use crate::detect::validate;
+
+/// What stands between two groups, as a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gap(u8);
+
+impl Gap {
+    pub(crate) const SPACE: Self = Self(1);
+    pub(crate) const DASH: Self = Self(2);
+    pub(crate) const DOT: Self = Self(4);
+    pub(crate) const SLASH: Self = Self(8);
+    pub(crate) const OPEN: Self = Self(16);
+    pub(crate) const CLOSE: Self = Self(32);
+
+    pub(crate) const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// A group of digits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Group {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// Where its digits are in [`Number::digits`].
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    /// What stands in front of it; empty for the first.
+    pub(crate) gap: Gap,
+}
+
+impl Group {
+    pub(crate) fn len(&self) -> usize {
+        self.to - self.from
+    }
+}
+
+const MAX_GROUPS: usize = 16;
+const MAX_DIGITS: usize = 32;
+
+/// A run of digit groups.
+pub(crate) struct Number {
+    digits: [u8; MAX_DIGITS],
+    groups: [Group; MAX_GROUPS],
+    count: usize,
+    /// The run goes on behind the last group.
+    pub(crate) truncated: bool,
+}
+
+impl Number {
+    pub(crate) fn groups(&self) -> &[Group] {
+        self.groups.get(..self.count).unwrap_or_default()
+    }
+
+    /// The digits, 0 to 9, of the first `groups` groups.
+    pub(crate) fn digits(&self, groups: usize) -> &[u8] {
+        let to = self.groups().get(..groups).and_then(<[Group]>::last).map_or(0, |g| g.to);
+        self.digits.get(..to).unwrap_or_default()
+    }
+
+    pub(crate) fn digits_of(&self, group: &Group) -> &[u8] {
+        self.digits.get(group.from..group.to).unwrap_or_default()
+    }
+
+    /// The first groups that hang together without a space.
+    fn chain(&self) -> usize {
+        1 + self.groups().iter().skip(1).take_while(|g| !g.gap.has(Gap::SPACE)).count()
+    }
+}
+
+impl Pass<'_> {
+    /// Looks at the digit at `start`; every digit run comes here once.
+    pub(crate) fn number(&mut self, start: usize) -> usize {
+        let number = self.collect(start);
+        let groups = number.groups();
+        let Some(first) = groups.first() else { return start + 1 };
+        let first_end = first.end;
+        self.recent = Default::default();
+        let plus = matches!(self.before(start), Some('+' | '＋'));
+        let alone = groups.len() == 1 && !number.truncated;
+        if alone && first.len() < 7 && !plus {
+            return first_end;
+        }
+        if first.len() <= 3
+            && self.bytes.get(first_end) == Some(&b'.')
+            && let Some(end) = self.ipv4(start)
+        {
+            return end;
+        }
+        if self.is_free_left(start)
+            && let Some(end) = self.card(&number).or_else(|| self.phone(&number, plus))
+        {
+            return end;
+        }
+        // What hangs together stands or falls together.
+        groups.get(number.chain() - 1).map_or(first_end, |g| g.end)
+    }
+
+    /// Reads groups from `start` on until the text, or the room, ends.
+    fn collect(&self, start: usize) -> Number {
+        let mut number =
+            Number { digits: [0; MAX_DIGITS], groups: [Group::default(); MAX_GROUPS], count: 0, truncated: false };
+        let mut at = start;
+        let mut used = 0;
+        let mut gap = Gap::default();
+        loop {
+            let (from, group_start) = (used, at);
+            while let Some((digit, len)) = self.digit(at) {
+                if let Some(slot) = number.digits.get_mut(used) {
+                    *slot = digit;
+                    used += 1;
+                } else {
+                    number.truncated = true;
+                }
+                at += len;
+            }
+            if let Some(slot) = number.groups.get_mut(number.count) {
+                *slot = Group { start: group_start, end: at, from, to: used, gap };
+                number.count += 1;
+            } else {
+                number.truncated = true;
+            }
+            if number.truncated {
+                return number;
+            }
+            let Some((next, between)) = self.gap(at) else { return number };
+            (at, gap) = (next, between);
+        }
+    }
+
+    /// The digit at an offset and its length; ASCII or full width.
+    pub(crate) fn digit(&self, at: usize) -> Option<(u8, usize)> {
+        match self.bytes.get(at)? {
+            b @ b'0'..=b'9' => Some((b - b'0', 1)),
+            0xEF => match self.at(at)? {
+                c @ '０'..='９' => Some((c as u32 - '０' as u32).try_into().ok().map(|d: u8| (d, 3))?),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Separators between two groups: where the next digit stands.
+    fn gap(&self, from: usize) -> Option<(usize, Gap)> {
+        let mut gap = 0;
+        let mut at = from;
+        for _ in 0..4 {
+            if at > from && self.digit(at).is_some() {
+                return Some((at, Gap(gap)));
+            }
+            let (bit, len) = match self.bytes.get(at)? {
+                b' ' => (Gap::SPACE, 1),
+                b'-' => (Gap::DASH, 1),
+                b'.' => (Gap::DOT, 1),
+                b'/' => (Gap::SLASH, 1),
+                b'(' => (Gap::OPEN, 1),
+                b')' => (Gap::CLOSE, 1),
+                0xC2 | 0xE2 | 0xE3 | 0xEF => match self.at(at)? {
+                    '\u{a0}' => (Gap::SPACE, 2),
+                    '\u{2002}'..='\u{200a}' | '\u{202f}' | '\u{3000}' => (Gap::SPACE, 3),
+                    '\u{2010}'..='\u{2014}' | '－' => (Gap::DASH, 3),
+                    '．' => (Gap::DOT, 3),
+                    '（' => (Gap::OPEN, 3),
+                    '）' => (Gap::CLOSE, 3),
+                    _ => return None,
+                },
+                _ => return None,
+            };
+            gap |= bit.0;
+            at += len;
+        }
+        None
+    }
+
+    /// Whether a number can start here: not in the middle of a word, an amount
+    /// or a code.
+    fn is_free_left(&self, start: usize) -> bool {
+        let mut at = start;
+        for _ in 0..3 {
+            match self.before(at) {
+                Some(c @ ('+' | '＋' | '(' | '（')) => at -= c.len_utf8(),
+                _ => break,
+            }
+        }
+        match self.before(at) {
+            Some('#' | '$' | '€' | '£' | '_' | '@' | '\\') => false,
+            Some('-' | '.' | '/' | ',' | ':' | '–') if at == start => {
+                // `ORD-2026-…`, `1,5`, `12:30`; but `tel:+49…`, "call:030 …".
+                let one = self.before(at).map_or(0, char::len_utf8);
+                match self.before(at - one) {
+                    Some(c) if c.is_ascii_digit() => false,
+                    Some(c) => !c.is_alphabetic() || self.bytes.get(at - 1) == Some(&b':'),
+                    None => true,
+                }
+            }
+            Some(c) => !c.is_alphanumeric(),
+            None => true,
+        }
+    }
+
+    /// Whether a number that ends with group `last` ends there.
+    pub(crate) fn is_free_right(&self, number: &Number, last: usize) -> bool {
+        let Some(group) = number.groups().get(last) else { return false };
+        if let Some(next) = number.groups().get(last + 1) {
+            return next.gap == Gap::SPACE
+                || next.gap.has(Gap::SPACE) && (next.gap.has(Gap::SLASH) || next.gap.has(Gap::OPEN));
+        }
+        if number.truncated {
+            return false;
+        }
+        match self.at(group.end) {
+            Some('_' | '%' | '@' | '€' | '$') => false,
+            Some('-' | '/' | '=') => !self.at(group.end + 1).is_some_and(char::is_alphabetic),
+            Some(',' | ':' | '.') => {
+                !self.digit(group.end + 1).is_some_and(|_| true)
+                    && (self.bytes.get(group.end) != Some(&b'.')
+                        || !self.at(group.end + 1).is_some_and(char::is_alphabetic))
+            }
+            Some(c) => !c.is_alphanumeric(),
+            None => true,
+        }
+    }
+
+    /// A payment card at the start of the number.
+    fn card(&mut self, number: &Number) -> Option<usize> {
+        let groups = number.groups();
+        let first = groups.first()?;
+        let start = first.start;
+        for last in 0..groups.len().min(6) {
+            let digits = number.digits(last + 1);
+            if digits.len() > 19 {
+                break;
+            }
+            let group = groups.get(last)?;
+            if last > 0 {
+                // One kind of separator, and groups as they are printed on cards.
+                let gap = group.gap;
+                if gap != groups.get(1)?.gap || !(gap == Gap::SPACE || gap == Gap::DASH) || group.len() < 2 {
+                    break;
+                }
+            }
+            if digits.len() < 13 || !self.is_free_right(number, last) {
+                continue;
+            }
+            let prefix = digits.iter().take(6).fold(0, |n, &d| n * 10 + u32::from(d));
+            let grouped = last == 0
+                || (first.len() == 4 && groups.get(..last).is_some_and(|g| g.iter().skip(1).all(|g| g.len() >= 4)));
+            if grouped && validate::is_card_prefix(prefix, digits.len()) && validate::luhn(digits.iter().copied()) {
+                let raise = if last > 0 { 0.05 } else { 0.0 };
+                if self.report(Finder::Card, start, group.end, raise, Evidence::CHECK_DIGITS) {
+                    return Some(group.end);
+                }
+            }
+        }
+        None
+    }
+
+    /// An IBAN that starts with the two letters at `start`.
+    pub(crate) fn iban(&mut self, start: usize) -> Option<usize> {
+        let country = [*self.bytes.get(start)?, *self.bytes.get(start + 1)?];
+        let len = validate::iban_len(country)?;
+        if self.before(start).is_some_and(|c| c.is_alphanumeric() || c == '_') {
+            return None;
+        }
+        let mut characters = [0_u8; 34];
+        let mut count = 0;
+        let mut at = start;
+        loop {
+            match self.bytes.get(at)? {
+                b if b.is_ascii_alphanumeric() => {
+                    *characters.get_mut(count)? = *b;
+                    count += 1;
+                    at += 1;
+                }
+                b' ' | b'-' | b'.' if self.bytes.get(at + 1).is_some_and(u8::is_ascii_alphanumeric) => at += 1,
+                0xC2 if self.bytes.get(at + 1) == Some(&0xA0) => at += 2,
+                0xE2 if self.at(at) == Some('\u{202f}') => at += 3,
+                _ => return None,
+            }
+            if count == len {
+                break;
+            }
+        }
+        if self.at(at).is_some_and(|c| c.is_alphanumeric() || c == '_') {
+            return None;
+        }
+        let characters = characters.get(..count)?;
+        if !validate::iban(characters.iter().copied()) {
+            return None;
+        }
+        self.report(Finder::Iban, start, at, 0.0, Evidence::CHECK_DIGITS).then(|| {
+            self.forget();
+            at
+        })
+    }
+}

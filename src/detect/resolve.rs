@@ -1,0 +1,133 @@
+//! Overlaps: the stricter operator wins, then the longer span, then the higher
+//! score, then the earlier start, then the rule that stands first.
+
+use crate::detect::Operator;
+use crate::detect::scan::Candidate;
+use std::cmp::Ordering;
+
+/// Leaves the candidates that win, sorted and not overlapping.
+pub(crate) fn resolve(candidates: &mut Vec<Candidate>) {
+    if candidates.len() == 1 && candidates.iter().all(|c| c.operator != Operator::Keep) {
+        return;
+    }
+    except(candidates);
+    candidates.sort_unstable_by(|a, b| a.start.cmp(&b.start).then_with(|| prefer(a, b)));
+    // Each run of candidates that hang together is settled on its own.
+    let mut kept = 0;
+    let mut from = 0;
+    while from < candidates.len() {
+        let mut to = from + 1;
+        let mut end = candidates[from].end;
+        while to < candidates.len() && candidates[to].start < end {
+            end = end.max(candidates[to].end);
+            to += 1;
+        }
+        kept = if to - from == 1 {
+            candidates[kept] = candidates[from];
+            kept + 1
+        } else {
+            settle(candidates, from, to, kept)
+        };
+        from = to;
+    }
+    candidates.truncate(kept);
+}
+
+/// Settles one run and writes the winners at `kept`.
+fn settle(candidates: &mut [Candidate], from: usize, to: usize, kept: usize) -> usize {
+    let Some(run) = candidates.get_mut(from..to) else { return kept };
+    run.sort_unstable_by(prefer);
+    let mut winners: Vec<Candidate> = Vec::with_capacity(4);
+    for candidate in run.iter() {
+        let at = winners.partition_point(|w| w.start < candidate.start);
+        let free_left = at == 0 || winners[at - 1].end <= candidate.start;
+        let free_right = at == winners.len() || candidate.end <= winners[at].start;
+        if free_left && free_right {
+            winners.insert(at, *candidate);
+        }
+    }
+    for (i, winner) in winners.iter().enumerate() {
+        candidates[kept + i] = *winner;
+    }
+    kept + winners.len()
+}
+
+/// Removes the exceptions and what they cover wholly, but for `block`.
+fn except(candidates: &mut Vec<Candidate>) {
+    let mut keeps: Vec<(usize, usize)> =
+        candidates.iter().filter(|c| c.operator == Operator::Keep).map(|c| (c.start, c.end)).collect();
+    if keeps.is_empty() {
+        return;
+    }
+    keeps.sort_unstable();
+    // The furthest end of all exceptions up to each one.
+    let mut furthest = 0;
+    for keep in &mut keeps {
+        furthest = furthest.max(keep.1);
+        keep.1 = furthest;
+    }
+    candidates.retain(|c| {
+        let before = keeps.partition_point(|k| k.0 <= c.start);
+        let covered = before > 0 && keeps[before - 1].1 >= c.end;
+        c.operator != Operator::Keep && (!covered || c.operator == Operator::Block)
+    });
+}
+
+fn prefer(a: &Candidate, b: &Candidate) -> Ordering {
+    b.operator
+        .strictness()
+        .cmp(&a.operator.strictness())
+        .then_with(|| (b.end - b.start).cmp(&(a.end - a.start)))
+        .then_with(|| b.score.total_cmp(&a.score))
+        .then_with(|| a.start.cmp(&b.start))
+        .then_with(|| a.rule.cmp(&b.rule))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::RuleId;
+    use crate::detect::scan::Evidence;
+
+    fn candidate(start: usize, end: usize, score: f32, operator: Operator) -> Candidate {
+        Candidate { start, end, rule: RuleId(0), score, operator, evidence: Evidence::default() }
+    }
+
+    fn spans(mut all: Vec<Candidate>) -> Vec<(usize, usize)> {
+        resolve(&mut all);
+        all.iter().map(|c| (c.start, c.end)).collect()
+    }
+
+    use Operator::{Block, Hash, Keep, Remove, Token};
+
+    #[test]
+    fn the_stricter_then_the_longer_then_the_surer_wins() {
+        assert_eq!(spans(vec![candidate(0, 10, 0.9, Token), candidate(4, 6, 0.5, Block)]), [(4, 6)]);
+        assert_eq!(spans(vec![candidate(0, 10, 0.9, Token), candidate(4, 6, 0.5, Remove)]), [(4, 6)]);
+        assert_eq!(spans(vec![candidate(0, 10, 0.9, Hash), candidate(4, 6, 0.5, Block)]), [(4, 6)]);
+        assert_eq!(spans(vec![candidate(0, 5, 0.9, Token), candidate(3, 12, 0.5, Token)]), [(3, 12)]);
+        assert_eq!(spans(vec![candidate(0, 5, 0.6, Token), candidate(3, 8, 0.9, Token)]), [(3, 8)]);
+    }
+
+    #[test]
+    fn a_loser_frees_what_only_it_overlapped() {
+        // The middle one loses to the first; the last touches only the middle.
+        let all = vec![candidate(0, 10, 0.9, Token), candidate(8, 14, 0.9, Token), candidate(12, 15, 0.9, Token)];
+        assert_eq!(spans(all), [(0, 10), (12, 15)]);
+    }
+
+    #[test]
+    fn touching_is_not_overlapping() {
+        assert_eq!(spans(vec![candidate(5, 9, 0.9, Token), candidate(0, 5, 0.9, Token)]), [(0, 5), (5, 9)]);
+    }
+
+    #[test]
+    fn keep_covers_all_but_block() {
+        assert_eq!(spans(vec![candidate(0, 10, 0.9, Keep)]), []);
+        assert_eq!(spans(vec![candidate(0, 10, 0.9, Keep), candidate(2, 8, 0.9, Token)]), []);
+        assert_eq!(spans(vec![candidate(0, 10, 0.9, Keep), candidate(2, 11, 0.9, Token)]), [(2, 11)]);
+        assert_eq!(spans(vec![candidate(0, 10, 0.9, Keep), candidate(2, 8, 0.9, Block)]), [(2, 8)]);
+        let nested = vec![candidate(0, 20, 0.9, Keep), candidate(3, 4, 0.9, Keep), candidate(5, 9, 0.9, Token)];
+        assert_eq!(spans(nested), []);
+    }
+}

@@ -1,0 +1,396 @@
+//! The pass over the bytes, and the state it keeps.
+
+use crate::detect::finder::Finder;
+use crate::detect::lexicon::{Classes, Cue, MAX_PHRASE};
+use crate::detect::words::{self, Word};
+use crate::detect::{Engine, Finding, Input, Operator, RuleId, resolve};
+use regex_automata::meta::Cache;
+use std::ops::{BitOr, BitOrAssign};
+
+/// A finding needs at least this score.
+pub(crate) const THRESHOLD: f32 = 0.5;
+
+/// How far a context word may be in front of or behind a candidate, in bytes.
+const CONTEXT_BEFORE: usize = 64;
+const CONTEXT_BEHIND: usize = 32;
+
+/// Memory of a scan, to be used again for the next one. After some scans no
+/// memory is taken any more.
+#[derive(Default)]
+pub struct Scratch {
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) candidates: Vec<Candidate>,
+    label: Vec<u64>,
+    caches: Vec<Cache>,
+    /// The engine that the caches are for.
+    engine: u64,
+}
+
+impl Scratch {
+    /// What led to the finding with this index in the last scan's result.
+    pub fn evidence(&self, finding: usize) -> Evidence {
+        self.candidates.get(finding).map_or(Evidence::default(), |c| c.evidence)
+    }
+}
+
+impl std::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scratch").field("findings", &self.findings.len()).finish_non_exhaustive()
+    }
+}
+
+/// What raised or lowered the score of a finding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evidence(u16);
+
+impl Evidence {
+    pub(crate) const CONTEXT: Self = Self(1);
+    pub(crate) const AGAINST: Self = Self(1 << 1);
+    pub(crate) const LABEL: Self = Self(1 << 2);
+    pub(crate) const CHECK_DIGITS: Self = Self(1 << 3);
+    pub(crate) const OWN_LINE: Self = Self(1 << 4);
+    pub(crate) const GIVEN: Self = Self(1 << 5);
+    pub(crate) const SURNAME: Self = Self(1 << 6);
+    pub(crate) const COMMON: Self = Self(1 << 7);
+    pub(crate) const STRONG_CUE: Self = Self(1 << 8);
+    pub(crate) const WEAK_CUE: Self = Self(1 << 9);
+    pub(crate) const TITLE: Self = Self(1 << 10);
+    pub(crate) const GREETING: Self = Self(1 << 11);
+    pub(crate) const SIGN_OFF: Self = Self(1 << 12);
+    pub(crate) const LOWER_CASE: Self = Self(1 << 13);
+    pub(crate) const AFTER: Self = Self(1 << 14);
+    pub(crate) const TRUNK_PREFIX: Self = Self(1 << 15);
+
+    const WORDS: [(Self, &'static str); 16] = [
+        (Self::CONTEXT, "+context word"),
+        (Self::AGAINST, "-word against"),
+        (Self::LABEL, "+label"),
+        (Self::CHECK_DIGITS, "+check digits"),
+        (Self::OWN_LINE, "+line of its own"),
+        (Self::GIVEN, "+given name"),
+        (Self::SURNAME, "+family name"),
+        (Self::COMMON, "-ordinary word"),
+        (Self::STRONG_CUE, "+introduction"),
+        (Self::WEAK_CUE, "+cue"),
+        (Self::TITLE, "+title"),
+        (Self::GREETING, "+greeting"),
+        (Self::SIGN_OFF, "+sign-off"),
+        (Self::LOWER_CASE, "-small letters"),
+        (Self::AFTER, "+word behind"),
+        (Self::TRUNK_PREFIX, "+trunk prefix"),
+    ];
+
+    pub(crate) const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Each piece of evidence for people, with + where it raised the score and
+    /// - where it lowered it.
+    pub fn describe(self) -> impl Iterator<Item = &'static str> {
+        Self::WORDS.into_iter().filter(move |(bit, _)| self.has(*bit)).map(|(_, text)| text)
+    }
+}
+
+impl BitOr for Evidence {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Evidence {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+/// A span that a rule would report, before overlaps are settled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) rule: RuleId,
+    pub(crate) score: f32,
+    pub(crate) operator: Operator,
+    pub(crate) evidence: Evidence,
+}
+
+/// What the pass does at a byte.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Other,
+    Letter,
+    Digit,
+    At,
+    Colon,
+    High,
+}
+
+const CLASSES: [Class; 256] = {
+    let mut table = [Class::Other; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = match b as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
+            b'0'..=b'9' => Class::Digit,
+            b'@' => Class::At,
+            b':' => Class::Colon,
+            0x80.. => Class::High,
+            _ => Class::Other,
+        };
+        b += 1;
+    }
+    table
+};
+
+/// Scans `input` and leaves candidates and findings in `scratch`, index by index.
+pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
+    scratch.findings.clear();
+    scratch.candidates.clear();
+    scratch.label.clear();
+    if let Some(label) = input.label.filter(|l| l.len() <= 256) {
+        words::each(label, |hash| scratch.label.push(hash));
+    }
+    let mut pass = Pass {
+        engine,
+        text: input.text,
+        bytes: input.text.as_bytes(),
+        label: &scratch.label,
+        out: &mut scratch.candidates,
+        recent: [0; MAX_PHRASE],
+        cue: None,
+        resume: 0,
+    };
+    if pass.label.iter().any(|&h| engine.lexicon.classes(h).has(Classes::NAME_LABEL)) {
+        pass.cue = Some(Pending { cue: Cue::Strong, end: 0, label: true });
+    }
+    pass.run();
+    patterns(engine, input.text, scratch);
+    resolve::resolve(&mut scratch.candidates);
+    let findings = scratch.candidates.iter().map(|c| Finding {
+        start: c.start,
+        end: c.end,
+        entity: engine.rule(c.rule).entity,
+        rule: c.rule,
+        score: c.score,
+        operator: c.operator,
+    });
+    scratch.findings.extend(findings);
+}
+
+/// The rules that search by themselves.
+fn patterns(engine: &Engine, text: &str, scratch: &mut Scratch) {
+    if engine.patterns.is_empty() {
+        return;
+    }
+    if scratch.engine != engine.identity {
+        scratch.caches.clear();
+        scratch.caches.extend(engine.patterns.iter().map(|p| p.regex.create_cache()));
+        scratch.engine = engine.identity;
+    }
+    let Scratch { candidates, caches, label, .. } = scratch;
+    let mut pass = Pass {
+        engine,
+        text,
+        bytes: text.as_bytes(),
+        label,
+        out: candidates,
+        recent: [0; MAX_PHRASE],
+        cue: None,
+        resume: 0,
+    };
+    for (pattern, cache) in engine.patterns.iter().zip(caches) {
+        let mut input = regex_automata::Input::new(text);
+        while let Some(found) = pattern.regex.search_with(cache, &input) {
+            let checked = pattern.validator.is_none_or(|v| text.get(found.range()).is_some_and(|t| v.holds(t)));
+            if checked && !found.is_empty() {
+                let evidence = if pattern.validator.is_some() { Evidence::CHECK_DIGITS } else { Evidence::default() };
+                pass.propose(pattern.rule, found.start(), found.end(), 0.0, evidence);
+            }
+            // An empty match in spite of the check at compile time must not stop here for ever.
+            let mut next = found.end() + usize::from(found.is_empty());
+            while next < text.len() && !text.is_char_boundary(next) {
+                next += 1;
+            }
+            if next > text.len() {
+                break;
+            }
+            input.set_start(next);
+        }
+    }
+}
+
+/// A cue that waits for its name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pending {
+    pub(crate) cue: Cue,
+    pub(crate) end: usize,
+    pub(crate) label: bool,
+}
+
+/// The state of one pass.
+pub(crate) struct Pass<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) text: &'a str,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) label: &'a [u64],
+    pub(crate) out: &'a mut Vec<Candidate>,
+    /// Hashes of the last words, the newest first; 0 for none.
+    pub(crate) recent: [u64; MAX_PHRASE],
+    pub(crate) cue: Option<Pending>,
+    /// Colons before this offset have been looked at.
+    pub(crate) resume: usize,
+}
+
+impl Pass<'_> {
+    fn run(&mut self) {
+        let bytes = self.bytes;
+        let mut i = 0;
+        while let Some(&b) = bytes.get(i) {
+            i = match CLASSES[usize::from(b)] {
+                Class::Other => i + 1,
+                Class::Letter => self.word(i),
+                Class::Digit => self.number(i),
+                Class::At => self.email(i),
+                Class::Colon => self.ipv6(i),
+                Class::High => self.high(i),
+            };
+        }
+    }
+
+    /// A character outside ASCII: a letter, a wide digit, or something between.
+    fn high(&mut self, i: usize) -> usize {
+        match self.text.get(i..).and_then(|rest| rest.chars().next()) {
+            Some('０'..='９') => self.number(i),
+            Some(c) if c.is_alphabetic() => self.word(i),
+            Some(c) => i + c.len_utf8(),
+            None => i + 1,
+        }
+    }
+
+    fn word(&mut self, i: usize) -> usize {
+        let Some(word) = words::read(self.text, i) else { return i + 1 };
+        let classes = self.engine.lexicon.classes(word.hash);
+        if word.end - word.start == 2
+            && self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
+            && let Some(end) = self.iban(word.start)
+        {
+            return end;
+        }
+        if classes.has(Classes::AT)
+            && let Some(end) = self.spelled_email(&word)
+        {
+            return end;
+        }
+        if let Some(end) = self.name(&word, classes) {
+            self.forget();
+            return end;
+        }
+        self.remember(&word, classes);
+        word.end
+    }
+
+    /// Shifts the word into the recent ones and looks whether a cue ends here.
+    fn remember(&mut self, word: &Word, classes: Classes) {
+        self.recent.rotate_right(1);
+        self.recent[0] = word.hash;
+        if !classes.has(Classes::PHRASE_END) {
+            return;
+        }
+        let mut phrase = 0;
+        // The longest phrase wins: "I am not" is none, though "am" may be.
+        for &hash in self.recent.iter().take_while(|&&h| h != 0) {
+            phrase = words::join(phrase, hash);
+            if let Some(cue) = self.engine.lexicon.cue(phrase) {
+                self.cue = Some(Pending { cue, end: word.end, label: false });
+            }
+        }
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.recent = [0; MAX_PHRASE];
+        self.cue = None;
+    }
+
+    /// Reports a span for all rules of a finder. `raise` is what the finder
+    /// itself adds to the rule's score. Says whether one took it.
+    pub(crate) fn report(&mut self, finder: Finder, start: usize, end: usize, raise: f32, evidence: Evidence) -> bool {
+        let engine = self.engine;
+        let mut taken = false;
+        for &rule in engine.finders.get(finder as usize).map_or(&[][..], Vec::as_slice) {
+            taken |= self.propose(rule, start, end, raise, evidence);
+        }
+        taken
+    }
+
+    fn propose(&mut self, rule: RuleId, start: usize, end: usize, raise: f32, mut evidence: Evidence) -> bool {
+        let index = usize::from(rule.0);
+        let (Some(scoring), Some(info)) = (self.engine.rules.get(index), self.engine.infos.get(index)) else {
+            return false;
+        };
+        let mut score = scoring.score + raise;
+        if !(scoring.context.is_empty() && scoring.against.is_empty()) {
+            let found = self.context(rule, start, end);
+            evidence |= found;
+            if found.has(Evidence::CONTEXT) || found.has(Evidence::LABEL) {
+                score += scoring.weight;
+            }
+            if found.has(Evidence::AGAINST) {
+                score -= scoring.weight;
+            }
+        }
+        // The small slack takes the rounding of sums of tenths.
+        if score < THRESHOLD - 0.001 {
+            return false;
+        }
+        let score = score.clamp(THRESHOLD, 1.0);
+        self.out.push(Candidate { start, end, rule, score, operator: info.operator, evidence });
+        true
+    }
+
+    /// The context word that is nearest in front, else the label, else the
+    /// first behind on the same line.
+    fn context(&self, rule: RuleId, start: usize, end: usize) -> Evidence {
+        let Some(scoring) = self.engine.rules.get(usize::from(rule.0)) else { return Evidence::default() };
+        let judge = |hash: u64| {
+            if scoring.context.contains(hash) {
+                Some(Evidence::CONTEXT)
+            } else if scoring.against.contains(hash) {
+                Some(Evidence::AGAINST)
+            } else {
+                None
+            }
+        };
+        let mut nearest = None;
+        let from = self.text.floor_char_boundary(start.saturating_sub(CONTEXT_BEFORE));
+        if let Some(before) = self.text.get(from..start) {
+            words::each(before, |hash| nearest = judge(hash).or(nearest));
+        }
+        if let Some(found) = nearest {
+            return found;
+        }
+        match self.label.iter().rev().find_map(|&hash| judge(hash)) {
+            Some(Evidence::CONTEXT) => return Evidence::LABEL,
+            Some(against) => return against,
+            None => {}
+        }
+        let to = self.text.floor_char_boundary((end + CONTEXT_BEHIND).min(self.text.len()));
+        if let Some(behind) = self.text.get(end..to).and_then(|t| t.lines().next()) {
+            words::each(behind, |hash| nearest = nearest.or(judge(hash)));
+        }
+        match nearest {
+            Some(Evidence::CONTEXT) => Evidence::CONTEXT,
+            _ => Evidence::default(),
+        }
+    }
+
+    /// The character in front of an offset.
+    pub(crate) fn before(&self, at: usize) -> Option<char> {
+        self.text.get(..at).and_then(|t| t.chars().next_back())
+    }
+
+    /// The character at an offset.
+    pub(crate) fn at(&self, at: usize) -> Option<char> {
+        self.text.get(at..).and_then(|t| t.chars().next())
+    }
+}

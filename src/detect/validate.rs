@@ -1,0 +1,186 @@
+//! Checks of a candidate's text: check digits, lengths, ranges.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// A check that a pattern rule asks for by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Validator {
+    Iban,
+    Ipv4,
+    Ipv6,
+    Luhn,
+}
+
+impl Validator {
+    /// Their names in rule files.
+    pub(crate) const NAMES: &'static [&'static str] = &["iban", "ipv4", "ipv6", "luhn"];
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "iban" => Some(Self::Iban),
+            "ipv4" => Some(Self::Ipv4),
+            "ipv6" => Some(Self::Ipv6),
+            "luhn" => Some(Self::Luhn),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn holds(self, text: &str) -> bool {
+        match self {
+            Self::Iban => iban(text.bytes().filter(u8::is_ascii_alphanumeric)),
+            Self::Ipv4 => text.parse::<Ipv4Addr>().is_ok(),
+            Self::Ipv6 => text.parse::<Ipv6Addr>().is_ok(),
+            Self::Luhn => luhn(text.bytes().filter(u8::is_ascii_digit).map(|b| b - b'0')),
+        }
+    }
+}
+
+/// The Luhn formula (ISO/IEC 7812-1, annex B) over digits 0 to 9.
+pub(crate) fn luhn(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
+    let mut sum = 0_u32;
+    let mut count = 0;
+    for (i, digit) in digits.rev().enumerate() {
+        let digit = u32::from(digit);
+        sum += match (i % 2, digit) {
+            (0, d) => d,
+            (_, d) if d > 4 => 2 * d - 9,
+            (_, d) => 2 * d,
+        };
+        count += 1;
+    }
+    count > 1 && sum.is_multiple_of(10)
+}
+
+/// Whether a card of this many digits can start with these: the issuer ranges
+/// of the large schemes. `prefix` holds the first six digits.
+pub(crate) fn is_card_prefix(prefix: u32, len: usize) -> bool {
+    let first = |digits: u32| prefix / 10_u32.pow(6 - digits);
+    match first(1) {
+        // Visa
+        4 => matches!(len, 13 | 16 | 19),
+        // Mastercard, Maestro, Diners Club
+        5 => match first(2) {
+            51..=55 => len == 16,
+            50 | 56..=58 => (13..=19).contains(&len),
+            _ => false,
+        },
+        // Mastercard (2221-2720), Mir (2200-2204), JCB of 15 digits (2131)
+        2 => (len == 16 && matches!(first(4), 2221..=2720 | 2200..=2204)) || (len == 15 && first(4) == 2131),
+        // JCB of 15 digits
+        1 => len == 15 && first(4) == 1800,
+        // American Express, Diners Club, JCB
+        3 => match first(2) {
+            34 | 37 => len == 15,
+            36 => (14..=19).contains(&len),
+            30 => matches!(first(3), 300..=305 | 309) && (14..=19).contains(&len),
+            38 | 39 => (14..=19).contains(&len),
+            35 => matches!(first(4), 3528..=3589) && (16..=19).contains(&len),
+            _ => false,
+        },
+        // Discover, UnionPay, Maestro, RuPay
+        6 => match first(2) {
+            60 | 64 | 65 => (16..=19).contains(&len),
+            62 | 63 | 67 => (16..=19).contains(&len) || (first(2) != 62 && (13..=15).contains(&len)),
+            _ => false,
+        },
+        // RuPay, Troy
+        8 => matches!(first(2), 81 | 82) && len == 16,
+        9 => first(4) == 9792 && len == 16,
+        _ => false,
+    }
+}
+
+/// The length of a country's IBAN, check digits and country code included
+/// (ISO 13616 registry). The code may be in small letters.
+pub(crate) fn iban_len(country: [u8; 2]) -> Option<usize> {
+    let country = [country[0].to_ascii_uppercase(), country[1].to_ascii_uppercase()];
+    Some(match &country {
+        b"NO" => 15,
+        b"BE" => 16,
+        b"DK" | b"FI" | b"FK" | b"FO" | b"GL" | b"NL" | b"SD" => 18,
+        b"MK" | b"SI" => 19,
+        b"AT" | b"BA" | b"EE" | b"KZ" | b"LT" | b"LU" | b"MN" | b"XK" => 20,
+        b"CH" | b"CR" | b"HR" | b"LI" | b"LV" => 21,
+        b"BG" | b"BH" | b"DE" | b"GB" | b"GE" | b"IE" | b"ME" | b"RS" | b"VA" => 22,
+        b"AE" | b"GI" | b"IL" | b"IQ" | b"OM" | b"SO" | b"TL" => 23,
+        b"AD" | b"CZ" | b"ES" | b"MD" | b"PK" | b"RO" | b"SA" | b"SE" | b"SK" | b"TN" | b"VG" => 24,
+        b"LY" | b"PT" | b"ST" => 25,
+        b"IS" | b"TR" => 26,
+        b"BI" | b"DJ" | b"FR" | b"GR" | b"IT" | b"MC" | b"MR" | b"SM" => 27,
+        b"AL" | b"AZ" | b"BY" | b"CY" | b"DO" | b"GT" | b"HN" | b"HU" | b"LB" | b"NI" | b"PL" | b"SV" => 28,
+        b"BR" | b"EG" | b"PS" | b"QA" | b"UA" => 29,
+        b"JO" | b"KW" | b"MU" | b"YE" => 30,
+        b"MT" | b"SC" => 31,
+        b"LC" => 32,
+        b"RU" => 33,
+        _ => return None,
+    })
+}
+
+/// Country, length and check digits (ISO 7064 MOD 97-10) of an IBAN given as
+/// its letters and digits alone.
+pub(crate) fn iban(characters: impl Iterator<Item = u8> + Clone) -> bool {
+    let mut head = characters.clone();
+    let (Some(a), Some(b)) = (head.next(), head.next()) else { return false };
+    let Some(len) = iban_len([a, b]) else { return false };
+    if characters.clone().count() != len {
+        return false;
+    }
+    let rotated = characters.clone().skip(4).chain(characters.take(4));
+    let mut rest = 0_u32;
+    for (i, c) in rotated.enumerate() {
+        rest = match c {
+            b'0'..=b'9' => rest * 10 + u32::from(c - b'0'),
+            // The check digits are digits.
+            _ if i >= len - 2 => return false,
+            b'A'..=b'Z' => rest * 100 + u32::from(c - b'A') + 10,
+            b'a'..=b'z' => rest * 100 + u32::from(c - b'a') + 10,
+            _ => return false,
+        } % 97;
+    }
+    rest == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn luhn_catches_a_wrong_digit() {
+        assert!(Validator::Luhn.holds("4111 1111 1111 1111"));
+        assert!(!Validator::Luhn.holds("4111 1111 1111 1112"));
+        assert!(!Validator::Luhn.holds("0"));
+        assert!(!Validator::Luhn.holds(""));
+    }
+
+    #[test]
+    fn iban_checks_length_and_digits() {
+        for good in [
+            "DE89 3704 0044 0532 0130 00",
+            "GB29NWBK60161331926819",
+            "no9386011117947",
+            "MT84MALT011000012345MTLCAST001S",
+        ] {
+            assert!(Validator::Iban.holds(good), "{good}");
+        }
+        for bad in [
+            "DE89 3704 0044 0532 0130 01",
+            "DE89 3704 0044 0532 0130",
+            "ZZ89370400440532013000",
+            "D",
+            "",
+            "DEAA370400440532013000",
+        ] {
+            assert!(!Validator::Iban.holds(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn card_prefixes() {
+        assert!(is_card_prefix(411_111, 16));
+        assert!(!is_card_prefix(411_111, 15));
+        assert!(is_card_prefix(371_449, 15));
+        assert!(!is_card_prefix(123_456, 16));
+        assert!(!is_card_prefix(0, 16));
+    }
+}

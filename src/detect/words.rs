@@ -1,0 +1,287 @@
+//! Words: where one ends, how it is written, and a hash of its folded form.
+//!
+//! Folding means lower case without diacritics ("Céline" and "celine" are one
+//! word, composed or decomposed), so the lists need one spelling of each word.
+//! The hash is computed while the word is read; no folded copy is made.
+
+/// Longer words are read to their end but are never looked up as names.
+pub(crate) const MAX_WORD: usize = 40;
+
+/// How a word is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// `anna`
+    Lower,
+    /// `Anna`
+    Capitalised,
+    /// `ANNA`, two letters or more
+    Upper,
+    /// `A`, one capital alone
+    Initial,
+    /// `McDonald`, `iPhone`; whether the first letter is a capital
+    Mixed(bool),
+}
+
+/// A word of the text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Word {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) hash: u64,
+    pub(crate) shape: Shape,
+}
+
+impl Word {
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.end - self.start > MAX_WORD
+    }
+}
+
+const SEED: u64 = 0x9AE1_6A3B_2F90_404F;
+const MULTIPLIER: u64 = 0xD6E8_FEB8_6659_FD93;
+
+fn mix(hash: u64, block: u64) -> u64 {
+    let wide = u128::from(hash ^ block).wrapping_mul(u128::from(MULTIPLIER));
+    (wide as u64) ^ ((wide >> 64) as u64)
+}
+
+/// Hash of a phrase from the hashes of its words, left to right.
+pub(crate) fn join(first: u64, second: u64) -> u64 {
+    mix(first.rotate_left(23), second)
+}
+
+/// The folded letter of an ASCII byte, 0 where it is no letter.
+const LETTER: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut b = b'a';
+    while b <= b'z' {
+        table[b as usize] = b;
+        table[b.to_ascii_uppercase() as usize] = b;
+        b += 1;
+    }
+    table
+};
+
+/// Reads the word that starts at `start`; `None` where no letter stands there.
+#[inline]
+pub(crate) fn read(text: &str, start: usize) -> Option<Word> {
+    let bytes = text.as_bytes();
+    let mut folded = Folded::new();
+    let mut capitals = 0;
+    let mut end = start;
+    while let Some(&b) = bytes.get(end) {
+        let letter = LETTER[usize::from(b)];
+        if letter == 0 {
+            if b >= 0x80 {
+                return read_unicode(text, start);
+            }
+            break;
+        }
+        capitals += usize::from(b & 0x20 == 0);
+        folded.push(letter);
+        end += 1;
+    }
+    let first_is_capital = bytes.get(start).is_some_and(u8::is_ascii_uppercase);
+    finish(start, end, folded, end - start, capitals, first_is_capital)
+}
+
+#[cold]
+fn read_unicode(text: &str, start: usize) -> Option<Word> {
+    let mut folded = Folded::new();
+    let (mut letters, mut capitals, mut first_is_capital) = (0, 0, false);
+    let mut end = start;
+    for c in text.get(start..)?.chars() {
+        if is_mark(c) {
+            // A combining mark belongs to the letter before it.
+            if letters == 0 {
+                break;
+            }
+        } else if c.is_alphabetic() {
+            let capital = c.is_uppercase();
+            first_is_capital |= capital && letters == 0;
+            capitals += usize::from(capital);
+            letters += 1;
+            fold(c, &mut folded);
+        } else {
+            break;
+        }
+        end += c.len_utf8();
+    }
+    finish(start, end, folded, letters, capitals, first_is_capital)
+}
+
+fn finish(
+    start: usize,
+    end: usize,
+    folded: Folded,
+    letters: usize,
+    capitals: usize,
+    first_is_capital: bool,
+) -> Option<Word> {
+    if letters == 0 {
+        return None;
+    }
+    let shape = match capitals {
+        0 => Shape::Lower,
+        1 if letters == 1 => Shape::Initial,
+        1 if first_is_capital => Shape::Capitalised,
+        n if n == letters => Shape::Upper,
+        _ => Shape::Mixed(first_is_capital),
+    };
+    Some(Word { start, end, hash: folded.hash(), shape })
+}
+
+/// Words of a phrase, a key or a list entry, each by its hash. Here a change
+/// from a small to a capital letter ends a word too, as in `customerPhone`.
+pub(crate) fn each(text: &str, mut found: impl FnMut(u64)) {
+    let mut at = 0;
+    while at < text.len() {
+        match read(text, at) {
+            Some(word) => match camel(text, &word) {
+                Some(hump) => {
+                    if let Some(part) = text.get(..hump).and_then(|head| read(head, at)) {
+                        found(part.hash);
+                    }
+                    at = hump;
+                }
+                None => {
+                    found(word.hash);
+                    at = word.end;
+                }
+            },
+            None => at += text.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8),
+        }
+    }
+}
+
+fn camel(text: &str, word: &Word) -> Option<usize> {
+    if !matches!(word.shape, Shape::Mixed(_)) {
+        return None;
+    }
+    let bytes = text.as_bytes();
+    (word.start + 1..word.end).find(|&i| {
+        bytes.get(i).is_some_and(u8::is_ascii_uppercase) && bytes.get(i - 1).is_some_and(u8::is_ascii_lowercase)
+    })
+}
+
+/// The hash of a single folded word; `None` where `text` is not one word.
+pub(crate) fn hash_of(text: &str) -> Option<u64> {
+    read(text, 0).filter(|w| w.end == text.len()).map(|w| w.hash)
+}
+
+struct Folded {
+    hash: u64,
+    block: u64,
+    len: u64,
+}
+
+impl Folded {
+    fn new() -> Self {
+        Self { hash: SEED, block: 0, len: 0 }
+    }
+
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        self.block = self.block << 8 | u64::from(byte);
+        self.len += 1;
+        if self.len & 7 == 0 {
+            self.hash = mix(self.hash, self.block);
+            self.block = 0;
+        }
+    }
+
+    #[inline]
+    fn hash(self) -> u64 {
+        mix(mix(self.hash, self.block), self.len)
+    }
+}
+
+/// A combining mark that decomposed Latin letters use.
+pub(crate) fn is_mark(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}')
+}
+
+/// Base letters of U+00C0..U+0180 and U+1E00..U+1F00; a dot stands for none.
+const LATIN_1_AND_A: &[u8; 192] = b"aaaaaaaceeeeiiiidnooooo.ouuuuytsaaaaaaaceeeeiiiidnooooo.ouuuuytyaaaaaaccccccccddddeeeeeeeeeegggggggghhhhiiiiiiiiiiiijjkkkllllllllllnnnnnnnnnoooooooorrrrrrssssssssttttttuuuuuuuuuuuuwwyyyzzzzzzs";
+const LATIN_ADDITIONAL: &[u8; 256] = b"aabbbbbbccddddddddddeeeeeeeeeeffgghhhhhhhhhhiiiikkkkkkllllllllmmmmmmnnnnnnnnoooooooopppprrrrrrrrssssssssssttttttttuuuuuuuuuuvvvvwwwwwwwwwwxxxxyyzzzzzzhtwyas....aaaaaaaaaaaaaaaaaaaaaaaaeeeeeeeeeeeeeeeeiiiioooooooooooooooooooooooouuuuuuuuuuuuuuyyyyyyyy......";
+
+fn fold(c: char, folded: &mut Folded) {
+    let code = c as usize;
+    let base = match c {
+        'a'..='z' | 'A'..='Z' => Some((c as u8).to_ascii_lowercase()),
+        'ß' | 'ẞ' => {
+            folded.push(b's');
+            Some(b's')
+        }
+        'æ' | 'Æ' => {
+            folded.push(b'a');
+            Some(b'e')
+        }
+        'œ' | 'Œ' => {
+            folded.push(b'o');
+            Some(b'e')
+        }
+        'Ș' | 'ș' => Some(b's'),
+        'Ț' | 'ț' => Some(b't'),
+        'Ə' | 'ə' => Some(b'e'),
+        'Ơ' | 'ơ' => Some(b'o'),
+        'Ư' | 'ư' => Some(b'u'),
+        _ if (0xC0..0x180).contains(&code) => LATIN_1_AND_A.get(code - 0xC0).copied(),
+        _ if (0x1E00..0x1F00).contains(&code) => LATIN_ADDITIONAL.get(code - 0x1E00).copied(),
+        _ => None,
+    };
+    match base {
+        Some(letter) if letter != b'.' => folded.push(letter),
+        _ => {
+            for lower in c.to_lowercase() {
+                for b in (lower as u32).to_le_bytes() {
+                    folded.push(b);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_a_word_have_one_hash() {
+        let all = ["Céline", "celine", "CÉLINE", "Ce\u{301}line", "CELINE"];
+        for spelling in all {
+            assert_eq!(hash_of(spelling), hash_of("celine"), "{spelling}");
+        }
+        assert_eq!(hash_of("Großmann"), hash_of("grossmann"));
+        assert_eq!(hash_of("Łukasz"), hash_of("lukasz"));
+        assert_eq!(hash_of("Иван"), hash_of("иван"));
+        assert_ne!(hash_of("abcdefgh"), hash_of("abcdefg"));
+        assert_ne!(hash_of("a"), hash_of("aa"));
+    }
+
+    #[test]
+    fn shapes() {
+        let shape = |s: &str| read(s, 0).map(|w| w.shape);
+        assert_eq!(shape("anna"), Some(Shape::Lower));
+        assert_eq!(shape("Anna"), Some(Shape::Capitalised));
+        assert_eq!(shape("Émile"), Some(Shape::Capitalised));
+        assert_eq!(shape("ÖZ"), Some(Shape::Upper));
+        assert_eq!(shape("J."), Some(Shape::Initial));
+        assert_eq!(shape("McDonald"), Some(Shape::Mixed(true)));
+        assert_eq!(shape("iPhone"), Some(Shape::Mixed(false)));
+        assert_eq!(shape("7"), None);
+    }
+
+    #[test]
+    fn keys_are_split_at_humps_and_underscores() {
+        let split = |s: &str| {
+            let mut all = Vec::new();
+            each(s, |h| all.push(h));
+            all
+        };
+        let parts = |ws: &[&str]| ws.iter().filter_map(|w| hash_of(w)).collect::<Vec<_>>();
+        assert_eq!(split("customerPhone"), parts(&["customer", "phone"]));
+        assert_eq!(split("phone_number2"), parts(&["phone", "number"]));
+        assert_eq!(split("n'est-ce pas"), parts(&["n", "est", "ce", "pas"]));
+    }
+}

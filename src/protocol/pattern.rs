@@ -1,0 +1,128 @@
+//! Patterns over the path of a JSON value: `choices[].delta.**`.
+
+use crate::json::{Path, Step};
+use serde::{Deserialize, Deserializer, de};
+
+/// A compiled path pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    /// Starts with `**`.
+    anywhere: bool,
+    steps: Vec<Want>,
+    /// Ends with `**`.
+    below: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Want {
+    Member(String),
+    Element,
+    Any,
+}
+
+impl Pattern {
+    /// Parses a pattern; the error says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut steps = Vec::new();
+        let mut names: Vec<&str> = text.split('.').collect();
+        let anywhere = names.len() > 1 && names.first() == Some(&"**");
+        if anywhere {
+            names.remove(0);
+        }
+        let below = names.len() > 1 && names.last() == Some(&"**");
+        if below {
+            names.pop();
+        }
+        for name in names {
+            let bare = name.trim_end_matches("[]");
+            match bare {
+                "" | "**" => {
+                    return Err(format!("`{text}`: `{name}` is no step; write `a[].b`, `*`, or `**` at an end"));
+                }
+                "*" => steps.push(Want::Any),
+                _ => steps.push(Want::Member(bare.to_owned())),
+            }
+            steps.extend((0..(name.len() - bare.len()) / 2).map(|_| Want::Element));
+        }
+        Ok(Self { anywhere, steps, below })
+    }
+
+    /// Whether the pattern covers the value at `path`.
+    pub fn matches(&self, path: &Path<'_>) -> bool {
+        let path = path.steps();
+        let wanted = self.steps.len();
+        let fits = |part: &[Step<'_>]| part.iter().zip(&self.steps).all(|(step, want)| want.is(step));
+        match (self.anywhere, self.below) {
+            (false, false) => path.len() == wanted && fits(path),
+            (false, true) => path.len() > wanted && fits(path),
+            (true, false) => path.len() >= wanted && path.get(path.len() - wanted..).is_some_and(fits),
+            (true, true) => path.windows(wanted).take(path.len().saturating_sub(wanted)).any(fits),
+        }
+    }
+}
+
+impl Want {
+    fn is(&self, step: &Step<'_>) -> bool {
+        match (self, step) {
+            (Self::Any, _) | (Self::Element, Step::Index(_)) => true,
+            (Self::Member(name), Step::Key(key)) => key.is(name),
+            _ => false,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{Str, Visitor, walk};
+
+    /// The values of `document` that stand where `pattern` says.
+    fn found(pattern: &str, document: &str) -> Vec<String> {
+        struct Collect(Pattern, Vec<String>);
+        impl<'a> Visitor<'a> for Collect {
+            fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
+                if self.0.matches(path) {
+                    self.1.push(value.raw.to_owned());
+                }
+            }
+        }
+        let mut collect = Collect(Pattern::parse(pattern).unwrap(), Vec::new());
+        walk(document, &mut collect).unwrap();
+        collect.1
+    }
+
+    #[test]
+    fn patterns_cover_what_they_say() {
+        let document = r#"{"a":"1","b":[{"c":"2","d":{"e":"3"}},"4"],"f":{"a":"5","g":[["6"]]}}"#;
+        let cases: [(&str, &[&str]); 12] = [
+            ("a", &["1"]),
+            ("b[]", &["4"]),
+            ("b[].c", &["2"]),
+            ("b[].**", &["2", "3"]),
+            ("b[].d.**", &["3"]),
+            ("b[].d", &[]),
+            ("**.a", &["1", "5"]),
+            ("f.*", &["5"]),
+            ("f.g[][]", &["6"]),
+            ("**.d.**", &["3"]),
+            ("*", &["1"]),
+            ("f.a.**", &[]),
+        ];
+        for (pattern, want) in cases {
+            assert_eq!(found(pattern, document), want, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_bad_pattern_says_so() {
+        for bad in ["", "a..b", "a.**.b", "[]"] {
+            assert!(Pattern::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Why an exchange ended before its reply, and what the client is told.
+
+use super::reply::ReplyBody;
+use crate::consent::{Refusal, RefusalKind};
+use crate::problem::{MEDIA_TYPE, Problem, ProblemKind as Kind};
+use crate::telemetry::Outcome;
+use crate::vault::VaultError;
+use http::{HeaderValue, Response, StatusCode, header};
+use std::borrow::Cow;
+
+/// One cause of refusal. It holds nothing of the request.
+#[derive(Debug)]
+pub(super) struct ProxyError {
+    pub(super) problem: Problem,
+    pub(super) outcome: Outcome,
+}
+
+impl ProxyError {
+    fn new(kind: Kind, outcome: Outcome, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { problem: Problem::new(kind, detail), outcome }
+    }
+
+    pub(super) fn bad_header(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::BadHeader, Outcome::RefusedInput, detail)
+    }
+
+    pub(super) fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::BadRequest, Outcome::RefusedInput, detail)
+    }
+
+    pub(super) fn bad_address() -> Self {
+        Self::bad_request("The path of the request cannot be joined to the upstream's address.")
+    }
+
+    pub(super) fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::NotFound, Outcome::RefusedInput, detail)
+    }
+
+    pub(super) fn slow_body() -> Self {
+        Self::bad_request("The body of the request did not arrive in time.")
+    }
+
+    pub(super) fn broken_body() -> Self {
+        Self::bad_request("The body of the request broke off.")
+    }
+
+    pub(super) fn too_large(limit: usize) -> Self {
+        let detail = format!("The body has more than {limit} bytes, the limit `limits.request_body` of this gateway.");
+        Self::new(Kind::TooLarge, Outcome::RefusedInput, detail)
+    }
+
+    /// `why` says what is wrong; how to allow it is added.
+    pub(super) fn unsupported_body(why: &str) -> Self {
+        let detail = format!("{why} To let such bodies pass uninspected, set `binary = \"pass\"` on the route.");
+        Self::new(Kind::UnsupportedBody, Outcome::RefusedInput, detail)
+    }
+
+    pub(super) fn blocked() -> Self {
+        let detail = "The message holds data that this service does not accept, by a rule with the operator `block`.";
+        Self::new(Kind::Blocked, Outcome::RefusedInput, detail)
+    }
+
+    pub(super) fn consent(refusal: Refusal) -> Self {
+        let kind = match refusal.kind {
+            RefusalKind::Required => Kind::ConsentRequired,
+            RefusalKind::Stale => Kind::ConsentStale,
+        };
+        let detail = match refusal.kind {
+            RefusalKind::Required => {
+                "This chat needs consent to the purposes in `missing`: send it as `Privet-Consent`."
+            }
+            RefusalKind::Stale => "The consent was given under another version of the notice: show the current one.",
+        };
+        let problem = Problem::new(kind, detail).with_consent(refusal.missing, refusal.notice);
+        Self { problem, outcome: Outcome::RefusedConsent }
+    }
+
+    pub(super) fn no_memory_for_bodies() -> Self {
+        let detail = "The bodies of all requests in flight fill `limits.bodies_in_flight`; try again.";
+        Self::new(Kind::Overloaded, Outcome::RefusedOverload, detail)
+    }
+
+    pub(super) fn too_many_requests() -> Self {
+        let detail = "As many requests as `limits.in_flight` allows are being served; try again.";
+        Self::new(Kind::Overloaded, Outcome::RefusedOverload, detail)
+    }
+
+    pub(super) fn upstream_unreachable() -> Self {
+        Self::new(Kind::UpstreamFailed, Outcome::UpstreamFailed, "The chatbot could not be reached.")
+    }
+
+    pub(super) fn upstream_broke_off() -> Self {
+        Self::new(Kind::UpstreamFailed, Outcome::UpstreamFailed, "The chatbot broke the connection off.")
+    }
+
+    pub(super) fn reply_too_large(limit: usize) -> Self {
+        let detail = format!("The chatbot's reply has more than {limit} bytes, the limit `limits.reply_body`.");
+        Self::new(Kind::UpstreamFailed, Outcome::UpstreamFailed, detail)
+    }
+
+    pub(super) fn upstream_timeout() -> Self {
+        Self::new(Kind::UpstreamTimeout, Outcome::UpstreamFailed, "The chatbot did not answer in time.")
+    }
+
+    pub(super) fn internal() -> Self {
+        Self::new(Kind::InternalError, Outcome::InternalError, "The gateway failed; nothing was forwarded.")
+    }
+}
+
+impl ProxyError {
+    /// The problem as the client gets it.
+    pub(super) fn into_response(self, request_id: &str) -> Response<ReplyBody> {
+        let problem = self.problem.with_request_id(request_id);
+        let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = ReplyBody::with_type(status, MEDIA_TYPE, problem.to_json());
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<VaultError> for ProxyError {
+    /// Without the vault nothing can be tokenized, so nothing is forwarded. The
+    /// cause goes to the log, not to the client.
+    fn from(error: VaultError) -> Self {
+        tracing::error!(%error, "The vault failed.");
+        let detail = "The vault cannot be reached or written, so nothing was forwarded; try again.";
+        Self::new(Kind::VaultUnavailable, Outcome::VaultFailed, detail)
+    }
+}

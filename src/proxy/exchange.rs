@@ -1,0 +1,209 @@
+//! One request and its reply, from socket to socket, read straight down.
+
+use super::body::Format;
+use super::error::ProxyError;
+use super::gate;
+use super::inspect::{self, Findings};
+use super::redact::{Redacted, redact};
+use super::reply::{ReplyBody, Settle};
+use super::restore::{self, Shape};
+use super::{Gateway, Route, cors, headers, subject};
+use crate::config::{Binary, Reply};
+use crate::detect::{Operator, Scratch};
+use crate::protocol::Protocol;
+use crate::telemetry::{Outcome, Stage, VaultOperation};
+use crate::vault::Subject;
+use bytes::Bytes;
+use http::header::HeaderName;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Instant;
+
+const REDACTED: HeaderName = HeaderName::from_static("privet-redacted");
+
+/// Larger bodies are looked through on a thread where waiting harms nobody.
+const INLINE_LIMIT: usize = 256 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
+}
+
+/// Forwards the request and gives the reply; an error means that nothing was
+/// forwarded, or that there is no reply.
+pub(super) async fn exchange(
+    gateway: &Arc<Gateway>,
+    request: Request<Incoming>,
+    settle: &mut Settle,
+) -> Result<Response<ReplyBody>, ProxyError> {
+    let (mut head, body) = request.into_parts();
+    // 1. Admit: a place among the requests in flight, and the route.
+    settle.hold(gateway.admit()?);
+    let route = gateway.route(head.uri.path())?;
+    settle.on_route(&route.metrics);
+    let protocol = route.protocol(head.uri.path(), gateway).ok_or_else(ProxyError::internal)?;
+
+    // 2. Vet: what cannot be proxied, and who is asking.
+    vet(&head)?;
+    let presented = gate::Presented::take(&mut head)?;
+    let named = subject::in_headers(&head.headers)?;
+
+    // 3. Consent: may this purpose be served, and with a way back?
+    let preflight = cors::is_preflight(&head.method, &head.headers);
+    let reversible = preflight || gate::decide(&presented, route, gateway)?;
+
+    // 4. Read: the whole body, within bounds.
+    let body = gateway.bodies.read(body).await?;
+
+    // 5. Walk the body, and 6. detect in each text.
+    let started = Instant::now();
+    let (bytes, findings) = look_through(gateway, route, &protocol, &head, body.bytes).await?;
+    gateway.watch.took(Stage::Scan, started.elapsed());
+    for found in &findings.list {
+        gateway.watch.found_in_request(found.rule);
+    }
+    if findings.list.iter().any(|found| found.operator == Operator::Block) {
+        return Err(ProxyError::blocked());
+    }
+
+    // 7. Tokenize: durable before anything is forwarded, and 8. rewrite.
+    let started = Instant::now();
+    let subject = match gateway.subjects.choose(named, &head.headers, &findings) {
+        _ if !reversible => None,
+        Some(id) => {
+            Some(gateway.watch.vault(VaultOperation::Subject, gateway.vault.subject(&route.tenant, &id).await)?)
+        }
+        None => Some(gateway.vault.passing_subject()),
+    };
+    let redacted = redact(bytes, &findings, subject.as_ref()).await;
+    let Redacted { body: bytes, counts } = gateway.watch.vault(VaultOperation::Tokenize, redacted)?;
+    gateway.watch.took(Stage::Vault, started.elapsed());
+    settle.replaced(counts.sum());
+
+    // 9. Forward: nothing of the client's place or of Privet travels along.
+    headers::clean_request(&mut head.headers);
+    let started = Instant::now();
+    let response = route.upstream.send(Request::from_parts(head, Full::new(bytes))).await?;
+    gateway.watch.took(Stage::Upstream, started.elapsed());
+    drop(body.share);
+
+    // 10. Restore: as the reply streams. What is left to do then, 11. settling,
+    // falls to the reply's body when it ends.
+    let mut response = restore(gateway, route, protocol, subject, response).await?;
+    if !counts.is_empty()
+        && let Ok(value) = HeaderValue::from_str(&counts.to_header())
+    {
+        response.headers_mut().insert(REDACTED, value);
+    }
+    settle.outcome(if reversible { Outcome::Forwarded } else { Outcome::Anonymized });
+    Ok(response)
+}
+
+fn vet(head: &http::request::Parts) -> Result<(), ProxyError> {
+    if head.method == Method::CONNECT || head.method == Method::TRACE {
+        return Err(ProxyError::bad_request("The methods CONNECT and TRACE are not served."));
+    }
+    if head.headers.contains_key(header::UPGRADE) {
+        return Err(ProxyError::bad_request("This gateway does not serve protocol upgrades such as WebSocket."));
+    }
+    Ok(())
+}
+
+/// What stands in the body. One that cannot be inspected is refused, or passes
+/// where the route says so.
+async fn look_through(
+    gateway: &Arc<Gateway>,
+    route: &Arc<Route>,
+    protocol: &Arc<Protocol>,
+    head: &http::request::Parts,
+    body: Bytes,
+) -> Result<(Bytes, Findings), ProxyError> {
+    if body.is_empty() {
+        return Ok((body, Findings::default()));
+    }
+    let looked = match Format::of_request(&head.headers) {
+        Err(why) => Err(inspect::Uninspectable(why)),
+        Ok(format) if body.len() <= INLINE_LIMIT => inspect_body(gateway, route, protocol, format, &body),
+        Ok(format) => {
+            let (gateway, route, protocol) = (Arc::clone(gateway), Arc::clone(route), Arc::clone(protocol));
+            let body = body.clone();
+            let looked = tokio::task::spawn_blocking(move || inspect_body(&gateway, &route, &protocol, format, &body));
+            looked.await.map_err(|_| ProxyError::internal())?
+        }
+    };
+    match looked {
+        Ok(findings) => Ok((body, findings)),
+        Err(_) if route.binary == Binary::Pass => {
+            let findings = Findings { uninspected: body.len(), ..Findings::default() };
+            Ok((body, findings))
+        }
+        Err(why) => Err(ProxyError::unsupported_body(why.0)),
+    }
+}
+
+fn inspect_body(
+    gateway: &Gateway,
+    route: &Route,
+    protocol: &Protocol,
+    format: Format,
+    body: &[u8],
+) -> Result<Findings, inspect::Uninspectable> {
+    let Ok(text) = std::str::from_utf8(body) else {
+        return Err(inspect::Uninspectable("The body is not valid UTF-8."));
+    };
+    SCRATCH.with_borrow_mut(|scratch| {
+        let rules = inspect::Rules {
+            engine: &gateway.engine,
+            fields: &protocol.request,
+            identity: route.identity,
+            sought: &gateway.sought,
+        };
+        let as_json = |scratch: &mut Scratch| inspect::inspect_json(text, &rules, scratch);
+        let as_text = |scratch: &mut Scratch| inspect::inspect_text(text, &gateway.engine, scratch);
+        match format {
+            Format::Json => as_json(scratch),
+            Format::Text => Ok(as_text(scratch)),
+            Format::Unsaid => match as_json(scratch) {
+                Err(inspect::NOT_JSON) => Ok(as_text(scratch)),
+                looked => looked,
+            },
+        }
+    })
+}
+
+async fn restore(
+    gateway: &Gateway,
+    route: &Route,
+    protocol: Arc<Protocol>,
+    subject: Option<Subject>,
+    response: Response<Incoming>,
+) -> Result<Response<ReplyBody>, ProxyError> {
+    let (mut head, body) = response.into_parts();
+    headers::clean_reply(&mut head.headers);
+    let shape = Shape::of_reply(&head.headers);
+    let subject = subject.filter(|_| route.reply == Reply::Restore && shape != Shape::Opaque && has_body(head.status));
+    let (subject, kinds) = match subject {
+        Some(subject) => {
+            let kinds = subject.kinds().await?;
+            (Some(subject).filter(|_| !kinds.is_empty()), kinds)
+        }
+        None => (None, Arc::default()),
+    };
+    let Some(subject) = subject else {
+        return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
+    };
+    headers::drop_validators(&mut head.headers);
+    let context = restore::Context { subject, kinds, protocol, watch: Arc::clone(&gateway.watch) };
+    let body = if shape == Shape::Document {
+        ReplyBody::whole(restore::document(body, gateway.reply_limit, &context).await?)
+    } else {
+        ReplyBody::restored(restore::stream(body, shape, gateway.reply_limit, context), gateway.stream_idle)
+    };
+    Ok(Response::from_parts(head, body))
+}
+
+fn has_body(status: StatusCode) -> bool {
+    !status.is_informational() && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
+}

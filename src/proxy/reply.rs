@@ -1,0 +1,252 @@
+//! The body of a reply to the client, and what is settled when it ends.
+
+use super::watch::Watch;
+use crate::framing::TooLong;
+use crate::problem::ProblemKind;
+use crate::telemetry::{Held, Outcome, RouteMetrics};
+use bytes::Bytes;
+use futures_util::Stream;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
+
+/// Why a reply broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplyError {
+    /// The chatbot's connection failed.
+    #[error("the upstream broke off")]
+    Upstream(#[from] hyper::Error),
+    /// The chatbot sent nothing for longer than `timeouts.stream_idle`.
+    #[error("the upstream fell silent")]
+    Silent,
+    /// One event of the stream is larger than `limits.reply_body`.
+    #[error("{0}")]
+    TooLong(#[from] TooLong),
+}
+
+/// What the client is sent.
+pub struct ReplyBody {
+    source: Source,
+    idle: Option<Idle>,
+    settle: Option<Settle>,
+}
+
+enum Source {
+    Whole(Full<Bytes>),
+    Passing(Incoming),
+    Restored(Pin<Box<dyn Stream<Item = Result<Bytes, ReplyError>> + Send>>),
+}
+
+impl ReplyBody {
+    pub(super) fn whole(bytes: Bytes) -> Self {
+        Self { source: Source::Whole(Full::new(bytes)), idle: None, settle: None }
+    }
+
+    /// A whole answer of Privet's own.
+    pub(super) fn with_type(
+        status: StatusCode,
+        content_type: &'static str,
+        body: impl Into<Bytes>,
+    ) -> Response<ReplyBody> {
+        let mut response = Response::new(Self::whole(body.into()));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+
+    /// 204, with these headers.
+    pub(super) fn no_content(headers: HeaderMap) -> Response<ReplyBody> {
+        let mut response = Response::new(Self::whole(Bytes::new()));
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        *response.headers_mut() = headers;
+        response
+    }
+
+    /// The upstream's own bytes.
+    pub(super) fn passing(body: Incoming, idle: Duration) -> Self {
+        Self { source: Source::Passing(body), idle: Some(Idle::new(idle)), settle: None }
+    }
+
+    pub(super) fn restored(
+        stream: impl Stream<Item = Result<Bytes, ReplyError>> + Send + 'static,
+        idle: Duration,
+    ) -> Self {
+        Self { source: Source::Restored(Box::pin(stream)), idle: Some(Idle::new(idle)), settle: None }
+    }
+
+    /// From now on the exchange is settled when this body ends.
+    pub(super) fn settles(mut self, settle: Settle) -> Self {
+        self.settle = Some(settle);
+        self
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ReplyError>>> {
+        match &mut self.source {
+            Source::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Source::Passing(body) => Pin::new(body).poll_frame(cx).map_err(ReplyError::from),
+            Source::Restored(stream) => {
+                stream.as_mut().poll_next(cx).map(|item| item.map(|bytes| Ok(Frame::data(bytes?))))
+            }
+        }
+    }
+
+    fn ended(&mut self, outcome: Option<Outcome>) {
+        if let Some(mut settle) = self.settle.take() {
+            if let Some(outcome) = outcome {
+                settle.outcome(outcome);
+            }
+            settle.completed = true;
+        }
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = ReplyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ReplyError>>> {
+        let this = self.get_mut();
+        match this.poll_source(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(idle) = &mut this.idle {
+                    idle.last = Instant::now();
+                }
+                if this.is_end_stream() {
+                    this.ended(None);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                this.ended(Some(Outcome::UpstreamFailed));
+                Poll::Ready(Some(Err(error)))
+            }
+            Poll::Ready(None) => {
+                this.ended(None);
+                Poll::Ready(None)
+            }
+            Poll::Pending if this.idle.as_mut().is_some_and(|idle| idle.is_over(cx)) => {
+                this.ended(Some(Outcome::UpstreamFailed));
+                Poll::Ready(Some(Err(ReplyError::Silent)))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Whole(body) => body.is_end_stream(),
+            Source::Passing(body) => body.is_end_stream(),
+            Source::Restored(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Whole(body) => body.size_hint(),
+            Source::Passing(body) => body.size_hint(),
+            Source::Restored(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// Watches for silence. The timer is set once and moved on when it fires, so
+/// that a frame costs a look at the clock and no more.
+struct Idle {
+    limit: Duration,
+    last: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Idle {
+    fn new(limit: Duration) -> Self {
+        Self { limit, last: Instant::now(), timer: None }
+    }
+
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let limit = self.limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        while timer.as_mut().poll(cx).is_ready() {
+            let silent = self.last.elapsed();
+            if silent >= limit {
+                return true;
+            }
+            timer.as_mut().reset(tokio::time::Instant::now() + (limit.saturating_sub(silent)));
+        }
+        false
+    }
+}
+
+/// What is owed when an exchange is over, however it ends: the place in flight
+/// is given back, and the outcome is counted and logged.
+pub(super) struct Settle {
+    id: Arc<str>,
+    watch: Arc<Watch>,
+    route: Option<Arc<RouteMetrics>>,
+    _in_flight: Held,
+    place: Option<OwnedSemaphorePermit>,
+    started: Instant,
+    outcome: Outcome,
+    replaced: u32,
+    completed: bool,
+}
+
+impl Settle {
+    pub(super) fn new(id: Arc<str>, watch: Arc<Watch>) -> Self {
+        Self {
+            id,
+            route: None,
+            _in_flight: Held::new(&watch.metrics.in_flight_requests, 1),
+            watch,
+            place: None,
+            started: Instant::now(),
+            outcome: Outcome::Forwarded,
+            replaced: 0,
+            completed: false,
+        }
+    }
+
+    /// Keeps the place among the requests in flight until the reply has ended.
+    pub(super) fn hold(&mut self, place: OwnedSemaphorePermit) {
+        self.place = Some(place);
+    }
+
+    pub(super) fn on_route(&mut self, route: &Arc<RouteMetrics>) {
+        self.route = Some(Arc::clone(route));
+    }
+
+    pub(super) fn replaced(&mut self, count: u32) {
+        self.replaced = count;
+    }
+
+    pub(super) fn outcome(&mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+
+    pub(super) fn refused(&mut self, outcome: Outcome, problem: ProblemKind) {
+        self.outcome = outcome;
+        self.watch.metrics.rejected(problem);
+    }
+}
+
+impl Drop for Settle {
+    fn drop(&mut self) {
+        drop(self.place.take());
+        // Dropped in the middle: hyper does so when the client is gone.
+        let outcome = if self.completed { self.outcome } else { Outcome::ClientGone };
+        self.route.as_deref().unwrap_or(self.watch.no_route()).count(outcome);
+        let (request_id, outcome, replaced) = (&*self.id, outcome.as_str(), self.replaced);
+        let milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if self.completed && matches!(self.outcome, Outcome::Forwarded | Outcome::Anonymized | Outcome::Answered) {
+            tracing::debug!(request_id, outcome, replaced, milliseconds, "The exchange is over.");
+        } else {
+            tracing::info!(request_id, outcome, replaced, milliseconds, "The exchange is over.");
+        }
+    }
+}

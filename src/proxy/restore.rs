@@ -1,0 +1,185 @@
+//! Puts the values back into a reply: JSON documents as a whole, event streams
+//! event by event, other text as it comes. What needs no restoring passes.
+
+mod channel;
+mod document;
+mod events;
+mod pieces;
+mod plain;
+
+use super::error::ProxyError;
+use super::reply::ReplyError;
+use super::watch::Watch;
+use crate::framing::{Lines, Sse};
+use crate::protocol::Protocol;
+use crate::telemetry::Stage;
+use crate::token::Kinds;
+use crate::vault::Subject;
+use bytes::{Bytes, BytesMut};
+use events::{EventRestorer, Framing};
+use futures_util::Stream;
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use pieces::Escape;
+use plain::PlainRestorer;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What restoring a reply needs to know.
+pub(super) struct Context {
+    pub(super) subject: Subject,
+    pub(super) kinds: Arc<Kinds>,
+    pub(super) protocol: Arc<Protocol>,
+    pub(super) watch: Arc<Watch>,
+}
+
+/// How a reply is restored, by its headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Nothing that could hold a token in the clear.
+    Opaque,
+    Document,
+    EventStream,
+    JsonLines,
+    Text(Escape),
+}
+
+impl Shape {
+    pub(super) fn of_reply(headers: &HeaderMap) -> Self {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        if text(header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+            return Self::Opaque;
+        }
+        let content_type = text(header::CONTENT_TYPE).unwrap_or("text/plain");
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "text/event-stream" => Self::EventStream,
+            "application/x-ndjson" | "application/jsonl" | "application/json-lines" => Self::JsonLines,
+            "application/json" | "text/json" => Self::Document,
+            "text/html" | "text/xml" | "application/xml" => Self::Text(Escape::Html),
+            other if other.ends_with("+json") => Self::Document,
+            other if other.ends_with("+xml") => Self::Text(Escape::Html),
+            other if other.starts_with("text/") => Self::Text(Escape::None),
+            _ => Self::Opaque,
+        }
+    }
+}
+
+/// Reads a whole JSON reply of at most `limit` bytes and restores it. A body
+/// that is no JSON after all is restored as text.
+pub(super) async fn document(body: Incoming, limit: usize, context: &Context) -> Result<Bytes, ProxyError> {
+    let collected = Limited::new(body, limit).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            ProxyError::reply_too_large(limit)
+        } else {
+            ProxyError::upstream_broke_off()
+        }
+    })?;
+    let started = Instant::now();
+    let restored = document::restore(collected.to_bytes(), context).await;
+    context.watch.took(Stage::Restore, started.elapsed());
+    Ok(restored)
+}
+
+/// Restores a reply as it streams. Each item is what one piece of the
+/// upstream's reply lets go; nothing is read before it is asked for. No single
+/// event may have more than `limit` bytes.
+pub(super) fn stream(
+    body: Incoming,
+    shape: Shape,
+    limit: usize,
+    context: Context,
+) -> impl Stream<Item = Result<Bytes, ReplyError>> + Send {
+    let restorer = match shape {
+        Shape::Text(escape) => Restorer::Plain(PlainRestorer::new(escape, &context)),
+        Shape::JsonLines => Restorer::Events(Box::new(EventRestorer::new(Framing::Lines(Lines::new(limit))))),
+        _ => Restorer::Events(Box::new(EventRestorer::new(Framing::Sse(Sse::new(limit))))),
+    };
+    let state = Streaming { body, restorer, context, out: BytesMut::new(), ended: false, took: Duration::ZERO };
+    futures_util::stream::unfold(state, |mut state| async { state.next().await.map(|item| (item, state)) })
+}
+
+enum Restorer {
+    Events(Box<EventRestorer>),
+    Plain(PlainRestorer),
+}
+
+struct Streaming {
+    body: Incoming,
+    restorer: Restorer,
+    context: Context,
+    out: BytesMut,
+    ended: bool,
+    took: Duration,
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.context.watch.took(Stage::Restore, self.took);
+    }
+}
+
+impl Streaming {
+    async fn next(&mut self) -> Option<Result<Bytes, ReplyError>> {
+        while !self.ended {
+            match self.body.frame().await {
+                Some(Ok(frame)) => {
+                    let Ok(chunk) = frame.into_data() else { continue };
+                    let started = Instant::now();
+                    let pushed = match &mut self.restorer {
+                        Restorer::Events(events) => events.push(chunk, &self.context, &mut self.out).await,
+                        Restorer::Plain(plain) => {
+                            plain.push(&chunk, &self.context, &mut self.out).await;
+                            Ok(())
+                        }
+                    };
+                    if let Err(error) = pushed {
+                        self.ended = true;
+                        return Some(Err(error.into()));
+                    }
+                    self.took += started.elapsed();
+                }
+                Some(Err(error)) => {
+                    self.ended = true;
+                    return Some(Err(error.into()));
+                }
+                None => {
+                    self.ended = true;
+                    match &mut self.restorer {
+                        Restorer::Events(events) => events.finish(&self.context, &mut self.out).await,
+                        Restorer::Plain(plain) => plain.finish(&self.context, &mut self.out).await,
+                    }
+                }
+            }
+            if !self.out.is_empty() {
+                return Some(Ok(self.out.split().freeze()));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn the_headers_say_how_to_restore() {
+        let of = |content_type: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = content_type {
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
+            }
+            Shape::of_reply(&headers)
+        };
+        assert_eq!(of(Some("text/event-stream; charset=utf-8")), Shape::EventStream);
+        assert_eq!(of(Some("application/json")), Shape::Document);
+        assert_eq!(of(Some("application/problem+json")), Shape::Document);
+        assert_eq!(of(Some("text/html")), Shape::Text(Escape::Html));
+        assert_eq!(of(Some("text/markdown")), Shape::Text(Escape::None));
+        assert_eq!(of(Some("image/png")), Shape::Opaque);
+        assert_eq!(of(None), Shape::Text(Escape::None));
+    }
+}

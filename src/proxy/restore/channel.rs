@@ -1,0 +1,147 @@
+//! A stream of events carries many texts at once: one for each choice, member
+//! and tool call. Each has a restorer of its own.
+
+use super::Context;
+use super::pieces::Escape;
+use crate::framing::Event;
+use crate::json::{Path, Step};
+use crate::token::Restorer;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Paths of streamed texts are short; what is deeper shares the last place.
+const DEPTH: usize = 12;
+
+/// Where in an event a text stands, as one hash a step. The default is the
+/// event as a whole.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Place {
+    steps: [u64; DEPTH],
+    length: usize,
+}
+
+impl Place {
+    /// Of a value.
+    pub(super) fn of(path: &Path<'_>) -> Self {
+        Self::of_steps(path.steps())
+    }
+
+    /// Of the object or array that a value stands in.
+    pub(super) fn of_parent(path: &Path<'_>) -> Self {
+        let steps = path.steps();
+        Self::of_steps(steps.get(..steps.len().saturating_sub(1)).unwrap_or_default())
+    }
+
+    fn of_steps(path: &[Step<'_>]) -> Self {
+        let mut place = Self { steps: [0; DEPTH], length: path.len().min(DEPTH) };
+        for (at, step) in path.iter().enumerate() {
+            let hash = match step {
+                Step::Key(name) => name.raw.bytes().fold(1, |hash, byte| mix(hash, u64::from(byte))),
+                Step::Index(index) => element(u64::from(*index)),
+            };
+            if let Some(own) = place.steps.get_mut(at.min(DEPTH - 1)) {
+                *own = mix(*own, hash);
+            }
+        }
+        place
+    }
+
+    /// One number for the place in this event.
+    pub(super) fn hash(&self) -> u64 {
+        self.prefixes().last().unwrap_or(0)
+    }
+
+    fn prefixes(&self) -> impl Iterator<Item = u64> {
+        self.steps.iter().take(self.length).scan(0, |hash, step| {
+            *hash = mix(*hash, *step);
+            Some(*hash)
+        })
+    }
+
+    /// The same place, with each element of an array called by the number it
+    /// gives itself (`"index": 1`) instead of its position. `indexes` holds the
+    /// hash of an element's place and its number.
+    pub(super) fn renumbered(mut self, indexes: &[(u64, u64)]) -> Self {
+        if indexes.is_empty() {
+            return self;
+        }
+        let as_written = self;
+        for (at, prefix) in as_written.prefixes().enumerate() {
+            let number = indexes.iter().find(|(element, _)| *element == prefix);
+            if let (Some((_, number)), Some(own)) = (number, self.steps.get_mut(at)) {
+                *own = mix(0, element(*number));
+            }
+        }
+        self
+    }
+
+    fn lies_below(&self, ancestor: &Self) -> bool {
+        self.length > ancestor.length
+            && self.steps.iter().zip(&ancestor.steps).take(ancestor.length).all(|(a, b)| a == b)
+    }
+}
+
+fn element(number: u64) -> u64 {
+    mix(2, number)
+}
+
+/// One round of FNV-1a with a fold of the high bits.
+fn mix(hash: u64, value: u64) -> u64 {
+    let mixed = (hash ^ value ^ 0xcbf2_9ce4_8422_2325).wrapping_mul(0x0100_0000_01b3);
+    mixed ^ (mixed >> 29)
+}
+
+/// A text that goes on from event to event.
+pub(super) struct Channel {
+    place: Place,
+    pub(super) restorer: Restorer,
+    /// The last event after which text was held back.
+    pub(super) template: Option<Template>,
+    /// The number of the last event that carried this text.
+    pub(super) seen: u64,
+}
+
+/// An event from which another of the same shape can be made.
+pub(super) struct Template {
+    pub(super) event: Event,
+    pub(super) data: String,
+    /// Where the text stands in the data.
+    pub(super) text: Range<usize>,
+    /// All streamed strings of the event; in a copy the others are empty.
+    pub(super) streamed: Vec<Range<usize>>,
+    pub(super) escape: Escape,
+}
+
+/// All texts of one reply.
+#[derive(Default)]
+pub(super) struct Channels(Vec<Channel>);
+
+impl Channels {
+    /// The text at this place; a new one if it is the first time.
+    pub(super) fn at(&mut self, place: Place, context: &Context) -> &mut Channel {
+        let hash = place.hash();
+        let known = self.0.iter().position(|channel| channel.place.hash() == hash);
+        let at = known.unwrap_or_else(|| {
+            let restorer = Restorer::new(Arc::clone(&context.kinds));
+            self.0.push(Channel { place, restorer, template: None, seen: 0 });
+            self.0.len() - 1
+        });
+        &mut self.0[at]
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Channel> {
+        self.0.iter_mut()
+    }
+}
+
+impl Channel {
+    /// Whether this text belongs to one of these objects.
+    pub(super) fn ends_with(&self, ended: &[Place]) -> bool {
+        ended.iter().any(|object| self.place.lies_below(object))
+    }
+
+    /// Whether the start of what may be a token waits for its rest.
+    pub(super) fn holds(&self) -> bool {
+        !self.restorer.held().is_empty()
+    }
+}

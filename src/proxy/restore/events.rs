@@ -1,0 +1,314 @@
+//! Streams of events (SSE, JSON lines): each event is looked at as it comes,
+//! and goes on at once; what may be the start of a token waits for its rest.
+
+use super::Context;
+use super::channel::{Channel, Channels, Place, Template};
+use super::document::Strings;
+use super::pieces::{Change, Escape, Pieces, splice};
+use crate::framing::{Event, Line, Lines, Sse, TooLong};
+use crate::json::{self, OffsetMap, Path, Str, Visitor};
+use crate::protocol::ReplyField;
+use bytes::{Bytes, BytesMut};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// How events are told apart.
+pub(super) enum Framing {
+    Sse(Sse),
+    Lines(Lines),
+}
+
+impl Framing {
+    fn push(&mut self, chunk: Bytes) {
+        match self {
+            Self::Sse(sse) => sse.push(chunk),
+            Self::Lines(lines) => lines.push(chunk),
+        }
+    }
+
+    fn next(&mut self) -> Option<Result<Event, TooLong>> {
+        match self {
+            Self::Sse(sse) => sse.next(),
+            Self::Lines(lines) => Some(lines.next()?.map(as_event)),
+        }
+    }
+
+    fn finish(&mut self) -> Option<Event> {
+        match self {
+            Self::Sse(sse) => sse.finish(),
+            Self::Lines(lines) => lines.finish().map(as_event),
+        }
+    }
+
+    /// What stands between two lines of data.
+    fn line_break(&self) -> &'static [u8] {
+        match self {
+            Self::Sse(_) => b"\ndata: ",
+            Self::Lines(_) => b"\n",
+        }
+    }
+}
+
+fn as_event(line: Line) -> Event {
+    Event { raw: line.raw, data: line.text.into() }
+}
+
+/// Restores one stream of events.
+pub(super) struct EventRestorer {
+    framing: Framing,
+    channels: Channels,
+    /// Events so far.
+    count: u64,
+    found: Found,
+    pieces: Pieces,
+    edits: Vec<Edit>,
+}
+
+/// A streamed text of the present event that changes.
+struct Edit {
+    at: Range<usize>,
+    pieces: Range<usize>,
+    escape: Escape,
+}
+
+impl EventRestorer {
+    pub(super) fn new(framing: Framing) -> Self {
+        let (channels, found, pieces) = (Channels::default(), Found::default(), Pieces::default());
+        Self { framing, channels, count: 0, found, pieces, edits: Vec::new() }
+    }
+
+    /// Takes a piece of the reply, and writes the events that can be sent now.
+    pub(super) async fn push(&mut self, chunk: Bytes, context: &Context, out: &mut BytesMut) -> Result<(), TooLong> {
+        self.framing.push(chunk);
+        while let Some(event) = self.framing.next() {
+            self.event(&event?, context, out).await;
+        }
+        Ok(())
+    }
+
+    /// The stream is over: writes all that was held back.
+    pub(super) async fn finish(&mut self, context: &Context, out: &mut BytesMut) {
+        if let Some(event) = self.framing.finish() {
+            self.event(&event, context, out).await;
+        }
+        self.flush(|_| true, context, out).await;
+    }
+
+    async fn event(&mut self, event: &Event, context: &Context, out: &mut BytesMut) {
+        self.count += 1;
+        let Some(data) = data_of(event) else { return out.extend_from_slice(&event.raw) };
+        if context.protocol.reply.done.as_deref() == Some(&*data) {
+            self.flush(|_| true, context, out).await;
+            return out.extend_from_slice(&event.raw);
+        }
+        self.found.clear();
+        self.pieces.clear();
+        self.edits.clear();
+        if json::walk(&data, &mut EventWalk { context, found: &mut self.found }).is_ok() {
+            self.json_event(event, &data, context, out).await;
+        } else {
+            self.text_event(event, &data, context, out).await;
+        }
+    }
+
+    async fn json_event(&mut self, event: &Event, data: &str, context: &Context, out: &mut BytesMut) {
+        let indexes = &self.found.indexes;
+        let ended: Vec<Place> = self.found.ends.iter().map(|place| place.renumbered(indexes)).collect();
+        for field in &self.found.fields {
+            let channel = self.channels.at(field.place.renumbered(indexes), context);
+            channel.seen = self.count;
+            let raw = data.get(field.at.clone()).unwrap_or_default();
+            let text = if field.escaped { Cow::Owned(unescaped(raw)) } else { Cow::Borrowed(raw) };
+            let was_holding = channel.holds();
+            let first = self.pieces.end();
+            let pieces = &mut self.pieces;
+            channel.restorer.push(&text, &mut |piece| pieces.add(&piece, first, context));
+            if channel.ends_with(&ended) {
+                channel.restorer.finish(&mut |piece| pieces.add(&piece, first, context));
+            }
+            let range = first..pieces.end();
+            let escape = if field.nested { Escape::NestedJson } else { Escape::Json };
+            if channel.holds() {
+                let streamed = self.found.streamed.clone();
+                channel.template = Some(Template {
+                    event: event.clone(),
+                    data: data.into(),
+                    text: field.at.clone(),
+                    streamed,
+                    escape,
+                });
+            }
+            if was_holding || !pieces.is_text(range.clone(), text.len()) {
+                self.edits.push(Edit { at: field.at.clone(), pieces: range, escape });
+            } else {
+                pieces.truncate(first);
+            }
+        }
+        if !ended.is_empty() {
+            let count = self.count;
+            self.flush(|channel| channel.seen != count && channel.ends_with(&ended), context, out).await;
+        }
+        if self.edits.is_empty() && self.found.whole.is_empty() {
+            return out.extend_from_slice(&event.raw);
+        }
+        self.pieces.look_up(context).await;
+        self.found.whole.look_up(context).await;
+        let mut changes = self.found.whole.changes(context);
+        for edit in &self.edits {
+            let mut text = Vec::new();
+            self.pieces.write(edit.pieces.clone(), edit.escape, context, &mut text);
+            changes.push(Change { at: edit.at.clone(), text });
+        }
+        changes.sort_by_key(|change| change.at.start);
+        self.write(event, &splice(data, &changes), out);
+    }
+
+    /// An event whose data is no JSON: the data of all such events is one text.
+    async fn text_event(&mut self, event: &Event, data: &str, context: &Context, out: &mut BytesMut) {
+        let channel = self.channels.at(Place::default(), context);
+        let was_holding = channel.holds();
+        let pieces = &mut self.pieces;
+        channel.restorer.push(data, &mut |piece| pieces.add(&piece, 0, context));
+        if channel.holds() {
+            let (text, streamed) = (0..data.len(), Vec::new());
+            channel.template =
+                Some(Template { event: event.clone(), data: data.into(), text, streamed, escape: Escape::None });
+        }
+        if !was_holding && pieces.is_text(0..pieces.end(), data.len()) {
+            return out.extend_from_slice(&event.raw);
+        }
+        self.pieces.look_up(context).await;
+        let mut changed = Vec::with_capacity(data.len() + 64);
+        self.pieces.write(0..self.pieces.end(), Escape::None, context, &mut changed);
+        self.write(event, &changed, out);
+    }
+
+    /// Sends what these texts hold back, each in an event of the shape of the
+    /// last one that carried it.
+    async fn flush(&mut self, which: impl Fn(&Channel) -> bool, context: &Context, out: &mut BytesMut) {
+        let mut pieces = Pieces::default();
+        let mut extra = Vec::new();
+        for channel in self.channels.iter_mut().filter(|channel| channel.holds() && which(channel)) {
+            let first = pieces.end();
+            channel.restorer.finish(&mut |piece| pieces.add(&piece, first, context));
+            extra.extend(channel.template.take().map(|template| (template, first..pieces.end())));
+        }
+        pieces.look_up(context).await;
+        for (template, range) in extra {
+            let mut held = Vec::new();
+            pieces.write(range, template.escape, context, &mut held);
+            let others = template.streamed.iter().filter(|at| **at != template.text);
+            let mut changes: Vec<Change> = others.map(|at| Change { at: at.clone(), text: Vec::new() }).collect();
+            changes.push(Change { at: template.text.clone(), text: held });
+            changes.sort_by_key(|change| change.at.start);
+            self.write(&template.event, &splice(&template.data, &changes), out);
+        }
+    }
+
+    /// Writes the event with other data; its other lines stay.
+    fn write(&self, event: &Event, data: &[u8], out: &mut BytesMut) {
+        let spans = &*event.data;
+        let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return };
+        out.extend_from_slice(event.raw.get(..first.start).unwrap_or_default());
+        for (n, line) in data.split(|byte| *byte == b'\n').enumerate() {
+            if n > 0 {
+                out.extend_from_slice(self.framing.line_break());
+            }
+            out.extend_from_slice(line);
+        }
+        // Between two lines of data there may be lines of another kind.
+        for pair in spans.windows(2) {
+            let [one, next] = pair else { continue };
+            let between = event.raw.get(one.end..next.start).unwrap_or_default();
+            let lines = between.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(0);
+            out.extend_from_slice(between.get(..lines).unwrap_or_default());
+        }
+        out.extend_from_slice(event.raw.get(last.end..).unwrap_or_default());
+    }
+}
+
+/// The data of an event, its lines joined; none where it has no data, or its
+/// data is no UTF-8.
+fn data_of(event: &Event) -> Option<Cow<'_, str>> {
+    let line = |at: &Range<usize>| std::str::from_utf8(event.raw.get(at.clone()).unwrap_or_default()).ok();
+    match &*event.data {
+        [] => None,
+        [one] => line(one).map(Cow::Borrowed),
+        many => many.iter().map(line).collect::<Option<Vec<_>>>().map(|lines| Cow::Owned(lines.join("\n"))),
+    }
+}
+
+fn unescaped(raw: &str) -> String {
+    let mut text = String::with_capacity(raw.len());
+    json::unescape(raw, &mut text, &mut OffsetMap::default());
+    text
+}
+
+/// What one event holds.
+#[derive(Default)]
+struct Found {
+    fields: Vec<Field>,
+    /// All strings below the streamed members, ids and roles included.
+    streamed: Vec<Range<usize>>,
+    /// Elements of arrays (the hash of their place), and the number each gives itself.
+    indexes: Vec<(u64, u64)>,
+    /// Objects that get no more text.
+    ends: Vec<Place>,
+    whole: Strings,
+}
+
+/// A piece of a streamed text.
+struct Field {
+    place: Place,
+    at: Range<usize>,
+    escaped: bool,
+    nested: bool,
+}
+
+impl Found {
+    fn clear(&mut self) {
+        self.fields.clear();
+        self.streamed.clear();
+        self.indexes.clear();
+        self.ends.clear();
+        self.whole.clear();
+    }
+}
+
+struct EventWalk<'w> {
+    context: &'w Context,
+    found: &'w mut Found,
+}
+
+impl<'a> Visitor<'a> for EventWalk<'_> {
+    fn key(&mut self, _path: &Path<'a>, key: Str<'a>) {
+        self.found.whole.look_at_key(key, self.context);
+    }
+
+    fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
+        let fields = &self.context.protocol.reply;
+        let at = value.start..value.start + value.raw.len();
+        if fields.is_end(path) {
+            self.found.ends.push(Place::of_parent(path));
+        }
+        // A copy of an event must still say of what type its parts are.
+        if fields.is_streamed(path) && !path.last_key().is_some_and(|key| key.is("type")) {
+            self.found.streamed.push(at.clone());
+        }
+        match fields.classify(path) {
+            ReplyField::Never => {}
+            ReplyField::Piece => {
+                let (place, nested) = (Place::of(path), fields.is_nested(path));
+                self.found.fields.push(Field { place, at, escaped: value.escaped, nested });
+            }
+            ReplyField::Whole => self.found.whole.look_at_string(path, value, self.context),
+        }
+    }
+
+    fn number(&mut self, path: &Path<'a>, raw: &'a str, _start: usize) {
+        if self.context.protocol.reply.is_index(path) {
+            let number = raw.parse().unwrap_or(u64::MAX);
+            self.found.indexes.push((Place::of_parent(path).hash(), number));
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Plain text and markup, restored as it streams.
+
+use super::Context;
+use super::pieces::{Escape, Pieces};
+use crate::token::Restorer;
+use bytes::{Bytes, BytesMut};
+use std::sync::Arc;
+
+/// One stream of text.
+pub(super) struct PlainRestorer {
+    restorer: Restorer,
+    escape: Escape,
+    pieces: Pieces,
+    /// The start of a character whose end has not come yet.
+    cut: Vec<u8>,
+}
+
+impl PlainRestorer {
+    pub(super) fn new(escape: Escape, context: &Context) -> Self {
+        let restorer = Restorer::new(Arc::clone(&context.kinds));
+        Self { restorer, escape, pieces: Pieces::default(), cut: Vec::new() }
+    }
+
+    /// Takes a piece of the reply, and writes what can be sent now.
+    pub(super) async fn push(&mut self, chunk: &[u8], context: &Context, out: &mut BytesMut) {
+        let joined;
+        let mut bytes = chunk;
+        if !self.cut.is_empty() {
+            joined = [std::mem::take(&mut self.cut).as_slice(), chunk].concat();
+            bytes = &joined;
+        }
+        while !bytes.is_empty() {
+            let (text, rest, bad) = match std::str::from_utf8(bytes) {
+                Ok(text) => (text, &[][..], 0),
+                Err(error) => {
+                    let (valid, rest) = bytes.split_at(error.valid_up_to());
+                    (std::str::from_utf8(valid).unwrap_or_default(), rest, error.error_len().unwrap_or(0))
+                }
+            };
+            self.text(text, context, out).await;
+            if bad == 0 {
+                // Nothing is left, or a character that goes on in the next piece.
+                self.cut = rest.to_vec();
+                return;
+            }
+            // Bytes that are no UTF-8 hold no token, and pass.
+            self.flush(context, out).await;
+            let (passing, next) = rest.split_at(bad);
+            out.extend_from_slice(passing);
+            bytes = next;
+        }
+    }
+
+    /// Writes all that is left.
+    pub(super) async fn finish(&mut self, context: &Context, out: &mut BytesMut) {
+        self.flush(context, out).await;
+        out.extend_from_slice(&std::mem::take(&mut self.cut));
+    }
+
+    async fn text(&mut self, text: &str, context: &Context, out: &mut BytesMut) {
+        self.pieces.clear();
+        let pieces = &mut self.pieces;
+        self.restorer.push(text, &mut |piece| pieces.add(&piece, 0, context));
+        self.write(context, out).await;
+    }
+
+    async fn flush(&mut self, context: &Context, out: &mut BytesMut) {
+        self.pieces.clear();
+        let pieces = &mut self.pieces;
+        self.restorer.finish(&mut |piece| pieces.add(&piece, 0, context));
+        self.write(context, out).await;
+    }
+
+    async fn write(&mut self, context: &Context, out: &mut BytesMut) {
+        self.pieces.look_up(context).await;
+        let mut written = Vec::new();
+        self.pieces.write(0..self.pieces.end(), self.escape, context, &mut written);
+        out.extend_from_slice(&written);
+    }
+}
+
+/// Restores a text that is whole.
+pub(super) async fn restore(text: &str, escape: Escape, context: &Context) -> Bytes {
+    let mut restorer = PlainRestorer::new(escape, context);
+    let mut out = BytesMut::with_capacity(text.len());
+    restorer.push(text.as_bytes(), context, &mut out).await;
+    restorer.finish(context, &mut out).await;
+    out.freeze()
+}

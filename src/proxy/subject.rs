@@ -1,0 +1,116 @@
+//! Who is chatting: the subject whose tokens these are.
+
+use super::error::ProxyError;
+use super::inspect::Findings;
+use crate::config::{SubjectConfig, SubjectSource};
+use crate::consent;
+use crate::protocol::Pattern;
+use http::{HeaderMap, header};
+
+/// Where requests say whose they are, besides Privet's own headers.
+pub(super) struct Sources(Vec<Source>);
+
+enum Source {
+    Request(SubjectSource),
+    /// The n-th of the patterns that are looked for in the body.
+    Body(usize),
+}
+
+impl Sources {
+    /// With the patterns that the body is to be searched for.
+    pub(super) fn new(config: &SubjectConfig) -> Result<(Self, Vec<Pattern>), String> {
+        let mut patterns = Vec::new();
+        let mut sources = Vec::new();
+        for source in &config.from {
+            sources.push(match source {
+                SubjectSource::Body(path) => {
+                    patterns.push(Pattern::parse(path)?);
+                    Source::Body(patterns.len() - 1)
+                }
+                other => Source::Request(other.clone()),
+            });
+        }
+        Ok((Self(sources), patterns))
+    }
+
+    /// The first place that names a subject, after `named` by Privet's own
+    /// headers. None: the request is its own subject.
+    pub(super) fn choose(&self, named: Option<String>, headers: &HeaderMap, findings: &Findings) -> Option<String> {
+        named.or_else(|| {
+            let ids = self.0.iter().filter_map(|source| match source {
+                Source::Request(source) => look_in(headers, source),
+                Source::Body(n) => findings.sought.get(*n).cloned().flatten(),
+            });
+            ids.into_iter().find(|id| !id.is_empty())
+        })
+    }
+}
+
+/// The subject by `Privet-Subject`, else the conversation by
+/// `Privet-Conversation`.
+pub(super) fn in_headers(headers: &HeaderMap) -> Result<Option<String>, ProxyError> {
+    for name in ["privet-subject", "privet-conversation"] {
+        let mut values = headers.get_all(name).iter();
+        let Some(value) = values.next() else { continue };
+        let id = value.to_str().ok().and_then(|text| consent::subject_id(text).ok());
+        return match id {
+            Some(id) if values.next().is_none() => Ok(Some(id)),
+            _ => Err(ProxyError::bad_header(format!(
+                "`{name}` must be sent once, as one string: up to 128 of A-Z a-z 0-9 . _ : @ / + - or a quoted string."
+            ))),
+        };
+    }
+    Ok(None)
+}
+
+fn look_in(headers: &HeaderMap, source: &SubjectSource) -> Option<String> {
+    match source {
+        SubjectSource::Header(name) => Some(headers.get(name)?.to_str().ok()?.to_owned()),
+        SubjectSource::Cookie(name) => headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|line| line.to_str().ok())
+            .flat_map(|line| line.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.to_owned()),
+        SubjectSource::Body(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
+        list.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
+    }
+
+    #[test]
+    fn the_subject_comes_before_the_conversation() {
+        let both = headers(&[("privet-conversation", "c1"), ("privet-subject", "u1")]);
+        assert_eq!(in_headers(&both).unwrap().as_deref(), Some("u1"));
+        assert_eq!(in_headers(&headers(&[("privet-conversation", "c1")])).unwrap().as_deref(), Some("c1"));
+        assert_eq!(in_headers(&headers(&[])).unwrap(), None);
+        assert!(in_headers(&headers(&[("privet-subject", "a b")])).is_err());
+    }
+
+    #[test]
+    fn other_places_are_looked_at_in_order() {
+        let from = vec![
+            SubjectSource::Header(HeaderName::from_static("x-user")),
+            SubjectSource::Body("user".into()),
+            SubjectSource::Cookie("sid".into()),
+        ];
+        let (sources, patterns) = Sources::new(&SubjectConfig { from }).unwrap();
+        assert_eq!(patterns.len(), 1);
+        let with_body = |id: Option<&str>| Findings { sought: vec![id.map(str::to_owned)], ..Findings::default() };
+        let sent = headers(&[("cookie", "a=1; sid=s1")]);
+        assert_eq!(sources.choose(None, &sent, &with_body(None)).as_deref(), Some("s1"));
+        assert_eq!(sources.choose(None, &sent, &with_body(Some("u2"))).as_deref(), Some("u2"));
+        let sent = headers(&[("cookie", "sid=s1"), ("x-user", "u3")]);
+        assert_eq!(sources.choose(None, &sent, &with_body(Some("u2"))).as_deref(), Some("u3"));
+        assert_eq!(sources.choose(Some("u4".into()), &sent, &with_body(None)).as_deref(), Some("u4"));
+    }
+}

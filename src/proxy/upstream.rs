@@ -1,0 +1,105 @@
+//! The chatbot's side: one HTTP client per upstream, with its own connections.
+
+use super::error::ProxyError;
+use crate::config;
+use bytes::Bytes;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderName, HeaderValue, Request, Response, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Below the keep-alive of common servers (60 to 75 s), so that a connection is
+/// not taken from the pool just as the other side closes it.
+const POOL_IDLE: Duration = Duration::from_secs(50);
+
+/// One chatbot backend.
+pub(super) struct Upstream {
+    scheme: Scheme,
+    authority: Authority,
+    /// Put before the request's path; without a slash at its end.
+    base: String,
+    set_headers: Vec<(HeaderName, HeaderValue)>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    first_byte: Duration,
+}
+
+impl Upstream {
+    /// Prepares the client; reads the certificates that are trusted.
+    pub(super) fn new(config: &config::Upstream, timeouts: &config::Timeouts) -> Result<Self, String> {
+        let parts = config.url.clone().into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(format!("upstream {}: the address needs http:// or https:// and a host", config.name));
+        };
+        let mut http = HttpConnector::new();
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(timeouts.connect));
+        http.enforce_http(false);
+        let tls = tls_config(scheme == Scheme::HTTPS, config.ca.as_deref())
+            .map_err(|why| format!("upstream {}: {why}", config.name))?;
+        let connector =
+            hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions();
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_timer(TokioTimer::new())
+            .build(connector.wrap_connector(http));
+        let base = config.url.path().trim_end_matches('/').to_owned();
+        let set_headers = config.set_headers.clone();
+        Ok(Self { scheme, authority, base, set_headers, client, first_byte: timeouts.first_byte })
+    }
+
+    /// Sends a request of which nothing is left to check. This is the one call
+    /// by which anything leaves for the chatbot.
+    pub(super) async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Incoming>, ProxyError> {
+        *request.uri_mut() = self.address(request.uri()).ok_or_else(ProxyError::bad_address)?;
+        *request.version_mut() = http::Version::HTTP_11;
+        for (name, value) in &self.set_headers {
+            request.headers_mut().insert(name.clone(), value.clone());
+        }
+        match timeout(self.first_byte, self.client.request(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) if error.is_connect() => Err(ProxyError::upstream_unreachable()),
+            Ok(Err(_)) => Err(ProxyError::upstream_broke_off()),
+            Err(_) => Err(ProxyError::upstream_timeout()),
+        }
+    }
+
+    fn address(&self, asked: &Uri) -> Option<Uri> {
+        let path = asked.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+        let path = if self.base.is_empty() { path } else { format!("{}{path}", self.base).parse().ok()? };
+        Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(path).build().ok()
+    }
+}
+
+/// Trusts the system's roots and those in `ca`, a PEM file.
+fn tls_config(needed: bool, ca: Option<&Path>) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    if needed {
+        let system = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(system.certs);
+    }
+    if let Some(file) = ca {
+        let problem = |why: String| format!("ca file {}: {why}", file.display());
+        for certificate in CertificateDer::pem_file_iter(file).map_err(|e| problem(e.to_string()))? {
+            let certificate = certificate.map_err(|e| problem(e.to_string()))?;
+            roots.add(certificate).map_err(|e| problem(e.to_string()))?;
+        }
+    }
+    if needed && roots.is_empty() {
+        return Err("no trusted certificates: install ca-certificates, or name a PEM file as `ca`".to_owned());
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = versions.map_err(|e| e.to_string())?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}

@@ -1,0 +1,55 @@
+//! The metrics of the data path, each series looked up once.
+
+use crate::detect::{Engine, RuleId};
+use crate::entity::Entity;
+use crate::telemetry::{EntityCounters, Metrics, MetricsError, RouteMetrics, RuleMetrics, Stage, VaultOperation};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the data path counts.
+pub(super) struct Watch {
+    pub(super) metrics: Arc<Metrics>,
+    /// In the order of the engine's rules.
+    rules: Vec<RuleMetrics>,
+    restored: EntityCounters,
+    /// Requests that no route covers.
+    no_route: RouteMetrics,
+}
+
+impl Watch {
+    pub(super) fn new(metrics: Arc<Metrics>, engine: &Engine) -> Result<Self, MetricsError> {
+        metrics.set_rules_version(engine.version())?;
+        let rules = engine.rules().map(|rule| metrics.rule(rule.entity, &rule.id)).collect::<Result<_, _>>()?;
+        let restored = metrics.restored(engine.rules().map(|rule| rule.entity))?;
+        let no_route = metrics.route("none")?;
+        Ok(Self { metrics, rules, restored, no_route })
+    }
+
+    pub(super) fn route(&self, path: &str) -> Result<RouteMetrics, MetricsError> {
+        self.metrics.route(path)
+    }
+
+    pub(super) fn no_route(&self) -> &RouteMetrics {
+        &self.no_route
+    }
+
+    pub(super) fn found_in_request(&self, rule: Option<RuleId>) {
+        if let Some(series) = rule.and_then(|rule| self.rules.get(rule.index())) {
+            series.request.inc();
+        }
+    }
+
+    pub(super) fn restored(&self, entity: Entity) {
+        self.restored.count(entity, 1);
+    }
+
+    pub(super) fn took(&self, stage: Stage, time: Duration) {
+        self.metrics.observe(stage, time);
+    }
+
+    /// Counts an operation of the vault by its result, and passes that on.
+    pub(super) fn vault<T, E>(&self, operation: VaultOperation, result: Result<T, E>) -> Result<T, E> {
+        self.metrics.vault_operation(operation, result.is_ok());
+        result
+    }
+}

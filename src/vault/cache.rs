@@ -1,0 +1,276 @@
+//! The hot cache: values by token, and unwrapped keys by subject, together
+//! below one budget of bytes.
+//!
+//! Eviction is CLOCK with a second chance: each ring holds the keys in the
+//! order they came; the hand takes the oldest, spares it once where it was
+//! used since, and never takes a subject that somebody holds, so that there is
+//! at most one live state of a subject. Every call returns clones: no lock
+//! outlives it.
+
+use super::store::Row;
+use crate::sensitive::Sensitive;
+use crate::token::Token;
+use dashmap::{DashMap, Entry};
+use std::collections::VecDeque;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::mem::size_of;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+const RINGS: usize = 16;
+/// How many entries one insertion may look at: a bound on its time.
+const STEPS: usize = 64;
+
+pub(super) struct Cache<S> {
+    map: DashMap<Place, Slot<S>, BuildHasherDefault<Mix>>,
+    rings: [Mutex<VecDeque<Place>>; RINGS],
+    bytes: AtomicUsize,
+    budget: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
+    row: Row,
+    /// None is the subject itself.
+    token: Option<Token>,
+}
+
+struct Slot<S> {
+    held: Held<S>,
+    cost: usize,
+    used: AtomicBool,
+}
+
+enum Held<S> {
+    Value(Arc<Sensitive>),
+    Subject(Arc<S>),
+}
+
+impl<S> Cache<S> {
+    /// A cache of about `budget` bytes.
+    pub(super) fn new(budget: usize) -> Self {
+        Self {
+            map: DashMap::default(),
+            rings: std::array::from_fn(|_| Mutex::default()),
+            bytes: AtomicUsize::new(0),
+            budget,
+        }
+    }
+
+    pub(super) fn value(&self, row: Row, token: &Token) -> Option<Arc<Sensitive>> {
+        let slot = self.map.get(&Place { row, token: Some(*token) })?;
+        slot.touch();
+        match &slot.held {
+            Held::Value(value) => Some(Arc::clone(value)),
+            Held::Subject(_) => None,
+        }
+    }
+
+    pub(super) fn insert_value(&self, row: Row, token: Token, value: Arc<Sensitive>) {
+        let place = Place { row, token: Some(token) };
+        let cost = value.expose().len() + size_of::<Sensitive>();
+        let fresh = match self.map.entry(place) {
+            // The mapping of a token never changes, so what is here is right.
+            Entry::Occupied(_) => false,
+            Entry::Vacant(free) => {
+                free.insert(Slot::new(Held::Value(value), cost));
+                true
+            }
+        };
+        if fresh {
+            self.admit(place, cost);
+        }
+    }
+
+    pub(super) fn subject(&self, row: Row) -> Option<Arc<S>> {
+        let slot = self.map.get(&Place { row, token: None })?;
+        slot.touch();
+        match &slot.held {
+            Held::Subject(subject) => Some(Arc::clone(subject)),
+            Held::Value(_) => None,
+        }
+    }
+
+    /// Puts a subject in where there is none; the one that is there then.
+    pub(super) fn subject_or_insert(&self, row: Row, subject: Arc<S>, cost: usize) -> Arc<S> {
+        let place = Place { row, token: None };
+        let fresh = match self.map.entry(place) {
+            Entry::Occupied(slot) => match &slot.get().held {
+                Held::Subject(first) => return Arc::clone(first),
+                Held::Value(_) => false,
+            },
+            Entry::Vacant(free) => {
+                free.insert(Slot::new(Held::Subject(Arc::clone(&subject)), cost));
+                true
+            }
+        };
+        if fresh {
+            self.admit(place, cost);
+        }
+        subject
+    }
+
+    /// Accounts for a new entry, then makes room for it.
+    fn admit(&self, place: Place, cost: usize) {
+        self.bytes.fetch_add(cost + overhead::<S>(), Ordering::Relaxed);
+        let home = Mix::of(&place) as usize;
+        self.ring(home).push_back(place);
+        for step in 0..STEPS {
+            if self.bytes.load(Ordering::Relaxed) <= self.budget {
+                return;
+            }
+            let hand = home.wrapping_add(step);
+            let Some(oldest) = self.ring(hand).pop_front() else { continue };
+            match self.map.remove_if(&oldest, |_, slot| slot.may_go()) {
+                Some((_, slot)) => {
+                    self.bytes.fetch_sub(slot.cost + overhead::<S>(), Ordering::Relaxed);
+                }
+                None => self.ring(hand).push_back(oldest),
+            }
+        }
+    }
+
+    fn ring(&self, index: usize) -> std::sync::MutexGuard<'_, VecDeque<Place>> {
+        let ring = self.rings.get(index % RINGS).unwrap_or(&self.rings[0]);
+        ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl<S> Slot<S> {
+    fn new(held: Held<S>, cost: usize) -> Self {
+        Self { held, cost, used: AtomicBool::new(false) }
+    }
+
+    fn touch(&self) {
+        // Read first: a hot entry's cache line then stays shared by all cores.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Asked under the map's write lock, where nobody can take a new clone.
+    fn may_go(&self) -> bool {
+        let in_use = match &self.held {
+            Held::Value(_) => false,
+            Held::Subject(subject) => Arc::strong_count(subject) > 1,
+        };
+        !in_use && !self.used.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// What an entry costs beyond what it holds: key and slot in the map with its
+/// free places, the key in its ring, the reference counts, the allocators'.
+const fn overhead<S>() -> usize {
+    2 * (size_of::<Place>() + size_of::<Slot<S>>()) + size_of::<Place>() + 64
+}
+
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let row = u64::from_le_bytes(self.row.0.first_chunk().copied().unwrap_or_default());
+        state.write_u64(row ^ self.token.map_or(0, |token| token.bits() | 1 << 63));
+    }
+}
+
+/// Mixes one number. Rows and token bits are outputs of keyed functions that
+/// no client can steer, so a keyed hash would protect nothing.
+#[derive(Default)]
+struct Mix(u64);
+
+impl Mix {
+    fn of(place: &Place) -> u64 {
+        let mut mix = Self::default();
+        place.hash(&mut mix);
+        mix.finish()
+    }
+}
+
+impl Hasher for Mix {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        let mut x = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        x ^= x >> 32;
+        self.0 = x.wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(n: u8) -> Row {
+        Row([n; 16])
+    }
+
+    fn token(bits: u64) -> Token {
+        Token::new("EMAIL".parse().unwrap(), bits)
+    }
+
+    fn value(text: &str) -> Arc<Sensitive> {
+        Arc::new(Sensitive::from(text))
+    }
+
+    #[test]
+    fn holds_values_and_subjects() {
+        let cache = Cache::<u32>::new(1 << 20);
+        cache.insert_value(row(1), token(7), value("ana"));
+        assert_eq!(cache.value(row(1), &token(7)).unwrap().expose(), "ana");
+        assert!(cache.value(row(2), &token(7)).is_none());
+        assert!(cache.value(row(1), &token(8)).is_none());
+        assert!(cache.subject(row(1)).is_none());
+        assert_eq!(*cache.subject_or_insert(row(1), Arc::new(5), 100), 5);
+        assert_eq!(*cache.subject_or_insert(row(1), Arc::new(6), 100), 5, "the first stays");
+        assert_eq!(*cache.subject(row(1)).unwrap(), 5);
+    }
+
+    #[test]
+    fn stays_within_its_budget() {
+        let budget = 100 * (overhead::<u32>() + size_of::<Sensitive>() + 10);
+        let cache = Cache::<u32>::new(budget);
+        for i in 0..10_000 {
+            cache.insert_value(row(i as u8), token(i), value("0123456789"));
+            assert!(cache.bytes() <= budget, "after {i}: {}", cache.bytes());
+        }
+        assert!(cache.map.len() > 80, "{} entries", cache.map.len());
+        assert_eq!(cache.rings.iter().map(|r| r.lock().unwrap().len()).sum::<usize>(), cache.map.len());
+    }
+
+    #[test]
+    fn what_is_used_outlives_what_is_not() {
+        let cache = Cache::<u32>::new(200 * (overhead::<u32>() + size_of::<Sensitive>() + 10));
+        for i in 0..5_000 {
+            cache.insert_value(row(1), token(i), value("0123456789"));
+            cache.value(row(1), &token(0));
+        }
+        assert!(cache.value(row(1), &token(0)).is_some());
+        assert!(cache.value(row(1), &token(1)).is_none());
+    }
+
+    #[test]
+    fn a_subject_in_use_is_never_evicted() {
+        let cache = Cache::<u32>::new(0);
+        let held = cache.subject_or_insert(row(1), Arc::new(5), 100);
+        for i in 0..2_000 {
+            cache.subject_or_insert(row((i % 200) as u8 + 2), Arc::new(0), 100);
+        }
+        assert!(Arc::ptr_eq(&held, &cache.subject(row(1)).unwrap()));
+        drop(held);
+        for i in 0..2_000 {
+            cache.insert_value(row(9), token(i), value("x"));
+        }
+        assert!(cache.subject(row(1)).is_none());
+    }
+}

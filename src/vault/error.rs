@@ -1,0 +1,48 @@
+//! What can go wrong with the vault.
+
+use super::key::KeyId;
+use std::borrow::Cow;
+
+/// Why the vault did not do what was asked. No text here ever holds a value,
+/// a subject or any other content.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VaultError {
+    /// The store cannot be read or written just now. Trying again later may
+    /// help; nothing that was acknowledged is lost.
+    #[error("the vault is unavailable: {cause}")]
+    Unavailable {
+        /// What failed, in words that hold no content.
+        cause: Cow<'static, str>,
+    },
+    /// The vault was made with another key than the one given.
+    #[error("the vault was made with the key {vault}, but the key given is {given}")]
+    WrongKey {
+        /// The key that the vault needs.
+        vault: KeyId,
+        /// The key that was given.
+        given: KeyId,
+    },
+    /// A newer Privet wrote the vault.
+    #[error("the vault has format {found}, but this build reads formats up to {known}: use a newer privet")]
+    NewerFormat {
+        /// The vault's format.
+        found: u32,
+        /// The newest format that this build reads.
+        known: u32,
+    },
+    /// Another process holds the vault.
+    #[error("the vault is in use by another process")]
+    InUse,
+    /// Something in the store is not what Privet wrote there.
+    #[error("the vault is damaged: its {what} cannot be read")]
+    Corrupt {
+        /// Which part of the vault.
+        what: &'static str,
+    },
+}
+
+impl VaultError {
+    pub(super) fn unavailable(cause: impl Into<Cow<'static, str>>) -> Self {
+        Self::Unavailable { cause: cause.into() }
+    }
+}

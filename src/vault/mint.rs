@@ -1,0 +1,250 @@
+//! Tokens for values: from the cache, from the store, or new.
+//!
+//! A value's token is a keyed function of entity, value and a counter. The
+//! counter is 0 unless that token stands for another value of the subject;
+//! then it is the next that fits. So the same questions in the same order lead
+//! everybody to the same token, and the store's put-if-absent decides between
+//! two who ask at once.
+
+use super::error::VaultError;
+use super::seal::{NONCE, fill_random};
+use super::store::{Batch, Outcome};
+use super::subject::State;
+use super::subject_keys::SubjectKeys;
+use super::{Shared, clock};
+use crate::entity::Entity;
+use crate::sensitive::Sensitive;
+use crate::token::Token;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+/// How many tokens are tried for one value. Even the second is rare: a subject
+/// with a million values of one entity needs it once in 30 000.
+pub(super) const MAX_COUNTER: u32 = 1000;
+
+pub(super) const NO_ROOM: VaultError =
+    VaultError::Unavailable { cause: Cow::Borrowed("a subject has too many values of one entity") };
+
+/// How often a subject's keys may change under one call.
+const MAX_ADOPTIONS: usize = 8;
+
+pub(super) async fn tokenize(
+    vault: &Shared,
+    state: &State,
+    values: &[(Entity, &str)],
+) -> Result<Vec<Token>, VaultError> {
+    let mut minting = Minting::start(vault, state, state.keys(), values)?;
+    if minting.open.is_empty() {
+        return Ok(minting.tokens);
+    }
+    let mut adoptions = 0;
+    loop {
+        minting.look_up().await?;
+        let Some(batch) = minting.batch()? else { continue };
+        if batch.mappings.is_empty() {
+            return Ok(minting.tokens);
+        }
+        match vault.store.put(batch).await? {
+            Outcome::Stored => {
+                minting.settle();
+                return Ok(minting.tokens);
+            }
+            Outcome::Taken(records) => minting.yield_to(&records)?,
+            Outcome::Superseded(standing) => {
+                adoptions += 1;
+                if adoptions > MAX_ADOPTIONS {
+                    return Err(VaultError::unavailable("the keys of a subject keep changing"));
+                }
+                let keys = state.adopt(&vault.root, &minting.keys, standing)?;
+                minting = Minting::start(vault, state, keys, values)?;
+            }
+        }
+    }
+}
+
+/// One batch on its way. `tokens` has a token for every value; those of the
+/// values in `open` are not known to be right.
+struct Minting<'a> {
+    vault: &'a Shared,
+    state: &'a State,
+    keys: Arc<SubjectKeys>,
+    values: &'a [(Entity, &'a str)],
+    tokens: Vec<Token>,
+    open: Vec<Open>,
+}
+
+/// A value whose token neither cache nor (where `absent`) store knows.
+struct Open {
+    index: usize,
+    entity: Entity,
+    counter: u32,
+    absent: bool,
+}
+
+impl<'a> Minting<'a> {
+    fn start(
+        vault: &'a Shared,
+        state: &'a State,
+        keys: Arc<SubjectKeys>,
+        values: &'a [(Entity, &'a str)],
+    ) -> Result<Self, VaultError> {
+        let tokens = Vec::with_capacity(values.len());
+        let mut minting = Self { vault, state, keys, values, tokens, open: Vec::new() };
+        for (index, (entity, value)) in values.iter().enumerate() {
+            let (token, open) = minting.first_fit(index, *entity, value, 0)?;
+            minting.tokens.push(token);
+            minting.open.extend(open);
+        }
+        Ok(minting)
+    }
+
+    /// The first token from `counter` on that the cache does not know to be
+    /// another value's. Open, where the cache does not know it at all.
+    fn first_fit(
+        &self,
+        index: usize,
+        entity: Entity,
+        value: &str,
+        from: u32,
+    ) -> Result<(Token, Option<Open>), VaultError> {
+        for counter in from..MAX_COUNTER {
+            let token = self.keys.token(entity, value, counter, self.vault.token_mask);
+            match self.vault.cache.value(self.state.row, &token) {
+                Some(same) if same.expose() == value => return Ok((token, None)),
+                Some(_) => {}
+                None => return Ok((token, Some(Open { index, entity, counter, absent: false }))),
+            }
+        }
+        Err(NO_ROOM)
+    }
+
+    /// Moves a value to its next token, as this one is another value's.
+    fn advance(&mut self, open: &Open) -> Result<(), VaultError> {
+        let (token, next) = self.first_fit(open.index, open.entity, self.value(open), open.counter + 1)?;
+        if let Some(place) = self.tokens.get_mut(open.index) {
+            *place = token;
+        }
+        self.open.extend(next);
+        Ok(())
+    }
+
+    /// Asks the store for the open tokens, until each is known or absent.
+    async fn look_up(&mut self) -> Result<(), VaultError> {
+        loop {
+            let (mut absent, unread): (Vec<_>, Vec<_>) = self.open.drain(..).partition(|open| open.absent);
+            if unread.is_empty() {
+                self.open = absent;
+                return Ok(());
+            }
+            if !self.keys.are_stored() {
+                // No mapping was ever made under keys that are not stored.
+                absent.extend(unread.into_iter().map(|open| Open { absent: true, ..open }));
+                self.open = absent;
+                continue;
+            }
+            let tokens: Vec<Token> = unread.iter().map(|open| self.token(open)).collect();
+            let records = self.vault.store.mappings(self.state.row, &tokens).await?;
+            self.open = absent;
+            for ((open, token), record) in unread.into_iter().zip(tokens).zip(records) {
+                match record {
+                    None => self.open.push(Open { absent: true, ..open }),
+                    Some(record) => self.compare(&open, token, &record)?,
+                }
+            }
+        }
+    }
+
+    /// Settles a value whose token has a record: the same value, or the next
+    /// token.
+    fn compare(&mut self, open: &Open, token: Token, record: &[u8]) -> Result<(), VaultError> {
+        let value = self.keys.open_value(self.state.row, &token, record)?;
+        let same = value.expose() == self.value(open);
+        self.vault.cache.insert_value(self.state.row, token, Arc::new(value));
+        if same {
+            // Perhaps of a call that was dropped before it could take note.
+            self.state.note(std::iter::once(open.entity));
+            Ok(())
+        } else {
+            self.advance(open)
+        }
+    }
+
+    /// Seals what is to be written. None where two values of this batch met at
+    /// one token, and the later one has moved on to a token to be looked up.
+    fn batch(&mut self) -> Result<Option<Batch>, VaultError> {
+        let mut firsts: HashMap<Token, usize> = HashMap::with_capacity(self.open.len());
+        let mut minted = Vec::with_capacity(self.open.len());
+        let mut moved = false;
+        for open in std::mem::take(&mut self.open) {
+            let token = self.token(&open);
+            match firsts.entry(token) {
+                Entry::Vacant(free) => {
+                    free.insert(open.index);
+                    minted.push((token, open.index));
+                    self.open.push(open);
+                }
+                Entry::Occupied(first) if self.values.get(*first.get()) == self.values.get(open.index) => {
+                    self.open.push(open);
+                }
+                Entry::Occupied(_) => {
+                    moved = true;
+                    self.advance(&open)?;
+                }
+            }
+        }
+        if moved {
+            return Ok(None);
+        }
+        let mut nonces = vec![0; NONCE * minted.len()];
+        fill_random(&mut nonces)?;
+        let (nonces, _) = nonces.as_chunks::<NONCE>();
+        let created = clock::unix_seconds();
+        let mappings = minted.into_iter().zip(nonces).map(|((token, index), nonce)| {
+            let value = self.values.get(index).map_or("", |(_, value)| *value);
+            self.keys.seal(self.state.row, &token, value, created, *nonce).map(|record| (token, record))
+        });
+        Ok(Some(Batch {
+            row: self.state.row,
+            subject: Arc::clone(self.keys.record()),
+            first_contact: !self.keys.are_stored(),
+            mappings: mappings.collect::<Result<_, _>>()?,
+        }))
+    }
+
+    /// The batch is durable.
+    fn settle(&mut self) {
+        if !self.keys.are_stored() {
+            self.keys.mark_stored();
+        }
+        for open in &self.open {
+            let value = Arc::new(Sensitive::from(self.value(open)));
+            self.vault.cache.insert_value(self.state.row, self.token(open), value);
+        }
+        self.state.note(self.open.iter().map(|open| open.entity));
+        self.open.clear();
+    }
+
+    /// Somebody else was first with some of the tokens.
+    fn yield_to(&mut self, records: &[(Token, Vec<u8>)]) -> Result<(), VaultError> {
+        let records: HashMap<_, _> = records.iter().map(|(token, record)| (*token, record)).collect();
+        for open in std::mem::take(&mut self.open) {
+            let token = self.token(&open);
+            match records.get(&token) {
+                Some(record) => self.compare(&open, token, record)?,
+                None => self.open.push(open),
+            }
+        }
+        Ok(())
+    }
+
+    fn token(&self, open: &Open) -> Token {
+        // Every index comes from enumerating `values`, so the token is there.
+        self.tokens.get(open.index).copied().unwrap_or_else(|| Token::new(open.entity, 0))
+    }
+
+    fn value(&self, open: &Open) -> &'a str {
+        self.values.get(open.index).map_or("", |(_, value)| *value)
+    }
+}

@@ -1,0 +1,126 @@
+//! The `memory:` store: ordered maps that end with the process.
+
+use super::{Answer, Batch, Outcome, Row, Store};
+use crate::entity::Entity;
+use crate::token::Token;
+use crate::vault::error::VaultError;
+use dashmap::{DashMap, Entry};
+use std::collections::BTreeMap;
+use std::future::ready;
+use std::ops::Bound;
+use std::sync::{Arc, OnceLock};
+
+/// Records in memory. Its maps are sharded by subject; a lock is held for one
+/// batch and never while anything is awaited.
+#[derive(Default)]
+pub(in crate::vault) struct Memory {
+    meta: OnceLock<Vec<u8>>,
+    subjects: DashMap<Row, Rows>,
+}
+
+struct Rows {
+    subject: Arc<[u8]>,
+    mappings: BTreeMap<(Entity, u64), Vec<u8>>,
+}
+
+impl Store for Memory {
+    fn meta(&self) -> Answer<'_, Option<Vec<u8>>> {
+        now(self.meta.get().cloned())
+    }
+
+    fn put_meta(&self, record: Vec<u8>) -> Answer<'_, Vec<u8>> {
+        now(self.meta.get_or_init(|| record).clone())
+    }
+
+    fn subject(&self, row: Row) -> Answer<'_, Option<Vec<u8>>> {
+        now(self.subjects.get(&row).map(|rows| rows.subject.to_vec()))
+    }
+
+    fn mappings<'a>(&'a self, row: Row, tokens: &'a [Token]) -> Answer<'a, Vec<Option<Vec<u8>>>> {
+        let Some(rows) = self.subjects.get(&row) else { return now(vec![None; tokens.len()]) };
+        now(tokens.iter().map(|token| rows.mappings.get(&key(token)).cloned()).collect())
+    }
+
+    fn entities(&self, row: Row) -> Answer<'_, Vec<Entity>> {
+        let mut entities = Vec::new();
+        if let Some(rows) = self.subjects.get(&row) {
+            // One step an entity, not one a mapping: past the last possible
+            // key of each entity begins the next.
+            let mut next = rows.mappings.keys().next();
+            while let Some((entity, _)) = next {
+                entities.push(*entity);
+                let past = (Bound::Excluded((*entity, u64::MAX)), Bound::Unbounded);
+                next = rows.mappings.range(past).next().map(|(key, _)| key);
+            }
+        }
+        now(entities)
+    }
+
+    fn put(&self, batch: Batch) -> Answer<'_, Outcome> {
+        now(self.put_now(batch))
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        now(())
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        now(())
+    }
+}
+
+impl Memory {
+    fn put_now(&self, batch: Batch) -> Outcome {
+        let mut rows = match self.subjects.entry(batch.row) {
+            Entry::Occupied(rows) if rows.get().subject != batch.subject => {
+                return Outcome::Superseded(Some(rows.get().subject.to_vec()));
+            }
+            Entry::Occupied(rows) => rows.into_ref(),
+            Entry::Vacant(_) if !batch.first_contact => return Outcome::Superseded(None),
+            Entry::Vacant(free) => free.insert(Rows { subject: batch.subject, mappings: BTreeMap::new() }),
+        };
+        let taken: Vec<_> = (batch.mappings.iter())
+            .filter_map(|(token, _)| rows.mappings.get(&key(token)).map(|record| (*token, record.clone())))
+            .collect();
+        if !taken.is_empty() {
+            return Outcome::Taken(taken);
+        }
+        rows.mappings.extend(batch.mappings.into_iter().map(|(token, record)| (key(&token), record)));
+        Outcome::Stored
+    }
+}
+
+/// What a store does not offer, so that tests can misuse this one.
+#[cfg(test)]
+impl Memory {
+    pub(in crate::vault) fn erase(&self, row: Row) {
+        self.subjects.remove(&row).unwrap();
+    }
+
+    pub(in crate::vault) fn set_subject(&self, row: Row, record: Vec<u8>) {
+        self.subjects.get_mut(&row).unwrap().subject = record.into();
+    }
+
+    pub(in crate::vault) fn record(&self, row: Row, token: &Token) -> Vec<u8> {
+        self.subjects.get(&row).unwrap().mappings[&key(token)].clone()
+    }
+}
+
+fn key(token: &Token) -> (Entity, u64) {
+    (token.entity(), token.bits())
+}
+
+fn now<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
+    Box::pin(ready(Ok::<_, VaultError>(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::store::suite;
+
+    #[tokio::test]
+    async fn conforms() {
+        suite::run(|| async { Memory::default() }).await;
+    }
+}

@@ -1,0 +1,219 @@
+//! One person's tokens and values.
+
+use super::error::VaultError;
+use super::mint;
+use super::passing::Passing;
+use super::root::Root;
+use super::store::Row;
+use super::subject_keys::SubjectKeys;
+use super::{Shared, clock};
+use crate::entity::Entity;
+use crate::sensitive::Sensitive;
+use crate::token::{Kinds, Token};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::mem::size_of;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// A person's part of the vault. Clones share it.
+#[derive(Clone)]
+pub struct Subject(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Kept { vault: Arc<Shared>, state: Arc<State> },
+    Passing(Arc<Passing>),
+}
+
+impl Subject {
+    pub(super) fn kept(vault: Arc<Shared>, state: Arc<State>) -> Self {
+        Self(Kind::Kept { vault, state })
+    }
+
+    pub(super) fn passing(passing: Passing) -> Self {
+        Self(Kind::Passing(Arc::new(passing)))
+    }
+
+    /// The tokens of `values`, in their order. When this returns, every
+    /// mapping is durable; known values cost no I/O.
+    ///
+    /// Cancel safety: a dropped call has stored all of its new mappings or
+    /// none, and has cached nothing that is not durable.
+    pub async fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
+        match &self.0 {
+            Kind::Kept { vault, state } => mint::tokenize(vault, state, values).await,
+            Kind::Passing(passing) => passing.tokenize(values),
+        }
+    }
+
+    /// The value of a token where it is at hand; no I/O.
+    pub fn cached(&self, token: &Token) -> Option<Arc<Sensitive>> {
+        match &self.0 {
+            Kind::Kept { vault, state } => vault.cache.value(state.row, token),
+            Kind::Passing(passing) => passing.value(token),
+        }
+    }
+
+    /// The values of `tokens`, in their order; none for those that are not
+    /// this subject's.
+    pub async fn restore(&self, tokens: &[Token]) -> Result<Vec<Option<Arc<Sensitive>>>, VaultError> {
+        let mut values: Vec<_> = tokens.iter().map(|token| self.cached(token)).collect();
+        if let Kind::Kept { vault, state } = &self.0
+            && values.contains(&None)
+        {
+            let keys = state.current_keys(vault).await?;
+            let absent = tokens.iter().zip(&values).filter(|(_, value)| value.is_none());
+            let absent: Vec<Token> = absent.map(|(token, _)| *token).collect();
+            let records = vault.store.mappings(state.row, &absent).await?;
+            let places = values.iter_mut().filter(|value| value.is_none());
+            for ((place, token), record) in places.zip(absent).zip(records) {
+                if let Some(record) = record {
+                    let value = Arc::new(keys.open_value(state.row, &token, &record)?);
+                    vault.cache.insert_value(state.row, token, Arc::clone(&value));
+                    *place = Some(value);
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// The entities of which this subject has tokens.
+    pub async fn kinds(&self) -> Result<Arc<Kinds>, VaultError> {
+        match &self.0 {
+            Kind::Kept { vault, state } => {
+                let known = state.kinds().shared.clone();
+                if let Some(kinds) = known {
+                    return Ok(kinds);
+                }
+                let entities = vault.store.entities(state.row).await?;
+                Ok(state.kinds().load(entities))
+            }
+            Kind::Passing(passing) => Ok(passing.kinds()),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Subject {
+    pub(super) fn state(&self) -> &State {
+        match &self.0 {
+            Kind::Kept { state, .. } => state,
+            Kind::Passing(_) => panic!("a passing subject has no state"),
+        }
+    }
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Subject")
+    }
+}
+
+/// What is known of a subject in this process. There is at most one live
+/// state of a subject, shared by all its handles.
+pub(super) struct State {
+    pub(super) row: Row,
+    tenant: String,
+    subject: Sensitive,
+    keys: RwLock<Arc<SubjectKeys>>,
+    kinds: Mutex<KnownKinds>,
+}
+
+/// The entities of a subject's tokens: at first those minted here, and all of
+/// them once the store was asked.
+#[derive(Default)]
+struct KnownKinds {
+    entities: BTreeSet<Entity>,
+    /// Set once the store was asked.
+    shared: Option<Arc<Kinds>>,
+}
+
+impl State {
+    pub(super) fn new(row: Row, tenant: &str, subject: &str, keys: SubjectKeys) -> Self {
+        Self {
+            row,
+            tenant: tenant.to_owned(),
+            subject: Sensitive::from(subject),
+            keys: RwLock::new(Arc::new(keys)),
+            kinds: Mutex::default(),
+        }
+    }
+
+    /// About how many bytes this takes.
+    pub(super) fn cost(&self) -> usize {
+        let texts = self.tenant.len() + self.subject.expose().len() + self.keys().record().len();
+        // The rest stands for the kinds and what the contexts of keys allocate.
+        size_of::<Self>() + size_of::<SubjectKeys>() + texts + 512
+    }
+
+    pub(super) fn keys(&self) -> Arc<SubjectKeys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The keys, once more compared with the store where they were not stored
+    /// when they were made: another replica may have met the subject since.
+    async fn current_keys(&self, vault: &Shared) -> Result<Arc<SubjectKeys>, VaultError> {
+        let keys = self.keys();
+        if keys.are_stored() {
+            return Ok(keys);
+        }
+        match vault.store.subject(self.row).await? {
+            Some(record) => self.adopt(&vault.root, &keys, Some(record)),
+            None => Ok(keys),
+        }
+    }
+
+    /// Replaces keys that proved not to be the subject's: by those of the
+    /// record that stands in the store, or by new ones where none does.
+    pub(super) fn adopt(
+        &self,
+        root: &Root,
+        refused: &Arc<SubjectKeys>,
+        standing: Option<Vec<u8>>,
+    ) -> Result<Arc<SubjectKeys>, VaultError> {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let subject = self.subject.expose();
+        match standing {
+            Some(record) if *record == **keys.record() => keys.mark_stored(),
+            Some(record) => *keys = Arc::new(SubjectKeys::open(root, self.row, &self.tenant, subject, record)?),
+            None if Arc::ptr_eq(&keys, refused) => {
+                let created = clock::unix_seconds();
+                *keys = Arc::new(SubjectKeys::create(root, self.row, &self.tenant, subject, created)?);
+            }
+            // Somebody else has replaced them already.
+            None => {}
+        }
+        Ok(Arc::clone(&keys))
+    }
+
+    /// Takes note of entities that were minted.
+    pub(super) fn note(&self, entities: impl Iterator<Item = Entity>) {
+        self.kinds().note(entities);
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, KnownKinds> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl KnownKinds {
+    fn note(&mut self, entities: impl Iterator<Item = Entity>) {
+        let before = self.entities.len();
+        self.entities.extend(entities);
+        if self.entities.len() != before && self.shared.is_some() {
+            self.share();
+        }
+    }
+
+    /// Adds what the store knows. What was minted while it was asked stays.
+    fn load(&mut self, entities: Vec<Entity>) -> Arc<Kinds> {
+        self.entities.extend(entities);
+        self.share()
+    }
+
+    fn share(&mut self) -> Arc<Kinds> {
+        let kinds = Arc::new(Kinds::new(self.entities.iter().copied()));
+        self.shared = Some(Arc::clone(&kinds));
+        kinds
+    }
+}

@@ -1,0 +1,107 @@
+//! A store in memory that counts what it is asked, can be made to wait, and
+//! can hand out what it was not given.
+
+use crate::entity::Entity;
+use crate::token::Token;
+use crate::vault::error::VaultError;
+use crate::vault::store::memory::Memory;
+use crate::vault::store::{Answer, Batch, Outcome, Row, Store};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
+
+type Bend = Box<dyn Fn(Row, &[Token], &mut Vec<Option<Vec<u8>>>) + Send + Sync>;
+
+pub(super) struct Spy {
+    pub(super) memory: Memory,
+    pub(super) reads: AtomicUsize,
+    pub(super) puts: AtomicUsize,
+    pub(super) probes: AtomicUsize,
+    /// Every put takes a permit before it writes, and one before it answers.
+    pub(super) gate: Semaphore,
+    pub(super) broken: AtomicBool,
+    /// Changes what `mappings` answers.
+    pub(super) bend: Mutex<Option<Bend>>,
+}
+
+impl Default for Spy {
+    fn default() -> Self {
+        Self {
+            memory: Memory::default(),
+            reads: AtomicUsize::new(0),
+            puts: AtomicUsize::new(0),
+            probes: AtomicUsize::new(0),
+            gate: Semaphore::new(Semaphore::MAX_PERMITS),
+            broken: AtomicBool::new(false),
+            bend: Mutex::new(None),
+        }
+    }
+}
+
+impl Spy {
+    pub(super) fn calls(&self) -> usize {
+        self.reads.load(Ordering::Relaxed) + self.puts.load(Ordering::Relaxed)
+    }
+
+    /// Lets puts take `steps` steps (two each) and then wait.
+    pub(super) fn allow(&self, steps: usize) {
+        self.gate.forget_permits(Semaphore::MAX_PERMITS);
+        self.gate.add_permits(steps);
+    }
+
+    fn check(&self) -> Result<(), VaultError> {
+        if self.broken.load(Ordering::Relaxed) { Err(VaultError::unavailable("broken")) } else { Ok(()) }
+    }
+}
+
+impl Store for Arc<Spy> {
+    fn meta(&self) -> Answer<'_, Option<Vec<u8>>> {
+        self.memory.meta()
+    }
+
+    fn put_meta(&self, record: Vec<u8>) -> Answer<'_, Vec<u8>> {
+        self.memory.put_meta(record)
+    }
+
+    fn subject(&self, row: Row) -> Answer<'_, Option<Vec<u8>>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.memory.subject(row)
+    }
+
+    fn mappings<'a>(&'a self, row: Row, tokens: &'a [Token]) -> Answer<'a, Vec<Option<Vec<u8>>>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move {
+            self.check()?;
+            let mut records = self.memory.mappings(row, tokens).await?;
+            if let Some(bend) = &*self.bend.lock().unwrap() {
+                bend(row, tokens, &mut records);
+            }
+            Ok(records)
+        })
+    }
+
+    fn entities(&self, row: Row) -> Answer<'_, Vec<Entity>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.memory.entities(row)
+    }
+
+    fn put(&self, batch: Batch) -> Answer<'_, Outcome> {
+        Box::pin(async move {
+            self.puts.fetch_add(1, Ordering::Relaxed);
+            self.check()?;
+            self.gate.acquire().await.unwrap().forget();
+            let outcome = self.memory.put(batch).await;
+            self.gate.acquire().await.unwrap().forget();
+            outcome
+        })
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        self.probes.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async { self.check() })
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        self.memory.close()
+    }
+}

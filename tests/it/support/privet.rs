@@ -1,0 +1,145 @@
+//! The real binary, run as a user would.
+
+use super::Upstream;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// 32 bytes in base64; not weak, and used nowhere else.
+pub const KEY: &str = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
+
+/// How a gateway is set up.
+pub struct Setup {
+    upstream: String,
+    vault: String,
+    key: String,
+    toml: String,
+}
+
+impl Setup {
+    /// In front of this chatbot, with a vault in memory.
+    pub fn new(upstream: &Upstream) -> Self {
+        Self::at(&upstream.url())
+    }
+
+    pub fn at(upstream: &str) -> Self {
+        Self { upstream: upstream.to_owned(), vault: "memory:".into(), key: KEY.into(), toml: String::new() }
+    }
+
+    pub fn vault(mut self, folder: &Path) -> Self {
+        self.vault = format!("embedded:{}", folder.display());
+        self
+    }
+
+    /// More configuration; tables must come last.
+    pub fn toml(mut self, toml: &str) -> Self {
+        self.toml.push_str(toml);
+        self
+    }
+
+    /// Starts it and waits until it serves.
+    pub fn start(self) -> Privet {
+        let folder = scratch_folder();
+        let file = folder.path().join("privet.toml");
+        let Self { upstream, vault, key, toml } = self;
+        let head = format!(
+            "listen = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\nvault = \"{vault}\"\n"
+        );
+        std::fs::write(&file, head + &toml).unwrap();
+        let mut child = privet()
+            .args(["serve", "--config"])
+            .arg(&file)
+            .env("PRIVET_KEY", key)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let mut stderr = child.stderr.take().unwrap();
+        let sink = Arc::clone(&log);
+        std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(n @ 1..) = stderr.read(&mut piece) {
+                sink.lock().unwrap().extend_from_slice(&piece[..n]);
+            }
+        });
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut address = |name: &str| {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            let found = line.trim().strip_prefix(&format!("{name}: ")).map(str::to_owned);
+            found.unwrap_or_else(|| panic!("no `{name}: URL` line: {line:?}; the log: {}", text(&log)))
+        };
+        let (gateway, admin) = (address("gateway"), address("admin"));
+        Privet { child, gateway, admin, log, _stdout: stdout, _folder: folder }
+    }
+}
+
+/// The command, without settings of this environment.
+pub fn privet() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_privet"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PRIVET_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+pub fn scratch_folder() -> TempDir {
+    tempfile::Builder::new().prefix("privet-test-").tempdir().unwrap()
+}
+
+fn text(log: &Mutex<Vec<u8>>) -> String {
+    String::from_utf8(log.lock().unwrap().clone()).unwrap()
+}
+
+/// A running gateway; ended when dropped.
+pub struct Privet {
+    child: Child,
+    pub gateway: String,
+    pub admin: String,
+    log: Arc<Mutex<Vec<u8>>>,
+    _stdout: BufReader<ChildStdout>,
+    _folder: TempDir,
+}
+
+impl Privet {
+    /// What it wrote to standard error so far.
+    pub fn log(&self) -> String {
+        text(&self.log)
+    }
+
+    /// The power fails.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end, as an init system does.
+    pub fn terminate(&self) {
+        let done = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(done.success());
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(started.elapsed() < limit, "privet did not end; its log: {}", self.log());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Privet {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
