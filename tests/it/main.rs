@@ -1,5 +1,10 @@
-//! Tests of the whole: the real binary over real sockets. One test binary, so
-//! that it is linked once.
+//! Tests of the whole: the real binary over real sockets, and what holds the
+//! repository together. One test binary, so that it is linked once.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod documents;
+mod layers;
 mod proxy;
+mod readme;
 mod support;
