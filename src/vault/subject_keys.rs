@@ -194,3 +194,61 @@ impl MappingAad {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::key::Key;
+
+    const ROW: Row = Row([1; 16]);
+
+    fn root() -> Root {
+        let key = Key::generate();
+        Root::open(&key, &Root::create(&key, 1).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn keys_open_for_their_own_subject_alone() {
+        let root = root();
+        let record = SubjectKeys::create(&root, ROW, "default", "ana", 7).unwrap().record().to_vec();
+        let open = |row, tenant, subject| SubjectKeys::open(&root, row, tenant, subject, record.clone()).err();
+        assert_eq!(open(ROW, "default", "ana"), None);
+        assert_eq!(open(ROW, "default", "ben"), Some(SUBJECT));
+        assert_eq!(open(ROW, "defaul", "tana"), Some(SUBJECT));
+        assert_eq!(open(Row([2; 16]), "default", "ana"), Some(SUBJECT));
+    }
+
+    #[test]
+    fn a_value_is_bound_to_its_row_and_token() {
+        let keys = SubjectKeys::create(&root(), ROW, "default", "ana", 7).unwrap();
+        let email: Entity = "EMAIL".parse().unwrap();
+        let token = keys.token(email, "a@b.c", 0, u64::MAX);
+        let record = keys.seal(ROW, &token, "a@b.c", 7, *random().unwrap()).unwrap();
+        assert_eq!(keys.open_value(ROW, &token, &record).unwrap().expose(), "a@b.c");
+        let others = [
+            (Row([2; 16]), token),
+            (ROW, Token::new(email, token.bits() ^ 1)),
+            (ROW, Token::new("EMAI".parse().unwrap(), token.bits())),
+        ];
+        for (row, token) in others {
+            assert_eq!(keys.open_value(row, &token, &record).err(), Some(MAPPING));
+        }
+    }
+
+    #[test]
+    fn tokens_depend_on_key_entity_value_and_counter() {
+        let root = root();
+        let (a, b) = [(); 2].map(|()| SubjectKeys::create(&root, ROW, "default", "ana", 7).unwrap()).into();
+        let [email, emails] = ["EMAIL", "EMAILS"].map(|name| name.parse().unwrap());
+        let tokens = [
+            a.token(email, "x", 0, u64::MAX),
+            b.token(email, "x", 0, u64::MAX),
+            a.token(emails, "x", 0, u64::MAX),
+            a.token(email, "x\0\0\0\0", 0, u64::MAX),
+            a.token(email, "x", 1, u64::MAX),
+        ];
+        let distinct: std::collections::HashSet<_> = tokens.iter().map(Token::bits).collect();
+        assert_eq!(distinct.len(), tokens.len());
+        assert_eq!(a.token(email, "x", 0, u64::MAX), tokens[0]);
+    }
+}
