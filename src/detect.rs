@@ -214,7 +214,10 @@ impl Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("version", &self.version).field("rules", &self.infos.len()).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("version", &self.version)
+            .field("rules", &self.infos.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -6,6 +6,7 @@ use crate::detect::lexicon::{BadWord, CLASS_NAMES, Lexicon, MAX_PHRASE};
 use crate::detect::pattern::Pattern;
 use crate::detect::phone::DiallingCodes;
 use crate::detect::rule::{Rule, RuleError, RuleErrors, RuleSet, Source, position};
+use crate::detect::scan::Evidence;
 use crate::detect::words;
 use crate::detect::{Engine, RuleId, RuleInfo};
 use std::collections::HashMap;
@@ -21,6 +22,19 @@ pub(crate) struct Scoring {
     pub(crate) weight: f32,
     pub(crate) context: HashSetOfWords,
     pub(crate) against: HashSetOfWords,
+}
+
+impl Scoring {
+    /// Whether a word speaks for this rule or against it.
+    pub(crate) fn judge(&self, hash: u64) -> Option<Evidence> {
+        if self.context.contains(hash) {
+            Some(Evidence::CONTEXT)
+        } else if self.against.contains(hash) {
+            Some(Evidence::AGAINST)
+        } else {
+            None
+        }
+    }
 }
 
 /// A small sorted set of word hashes.
@@ -90,7 +104,13 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
             against: HashSetOfWords::new(rule.against.iter().map(String::as_str)),
         });
         let line = position(&file.text, rule.span.start).0;
-        infos.push(RuleInfo { id: rule.id, entity: rule.entity, operator: rule.operator, file: file.name.clone(), line });
+        infos.push(RuleInfo {
+            id: rule.id,
+            entity: rule.entity,
+            operator: rule.operator,
+            file: file.name.clone(),
+            line,
+        });
     }
     if !errors.is_empty() {
         return Err(RuleErrors(errors));

@@ -33,7 +33,8 @@ impl RuleSet {
 
     /// Adds all `*.toml` files of a folder, in the order of their names.
     pub fn add_dir(&mut self, dir: &Path) -> Result<(), RuleError> {
-        let fail = |path: &Path, problem: String| RuleError { file: path.display().to_string(), line: 0, column: 0, problem };
+        let fail =
+            |path: &Path, problem: String| RuleError { file: path.display().to_string(), line: 0, column: 0, problem };
         let unreadable = |path: &Path, error: &std::io::Error| fail(path, format!("cannot be read: {error}"));
         let mut paths = Vec::new();
         for entry in std::fs::read_dir(dir).map_err(|e| unreadable(dir, &e))? {

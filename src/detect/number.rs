@@ -77,6 +77,10 @@ impl Number {
 impl Pass<'_> {
     /// Looks at the digit at `start`; every digit run comes here once.
     pub(crate) fn number(&mut self, start: usize) -> usize {
+        if let Some(end) = self.small_number(start) {
+            self.recent = Default::default();
+            return end;
+        }
         let number = self.collect(start);
         let groups = number.groups();
         let Some(first) = groups.first() else { return start + 1 };
@@ -102,9 +106,29 @@ impl Pass<'_> {
         groups.get(number.chain() - 1).map_or(first_end, |g| g.end)
     }
 
+    /// The end of a number that is too short to be anything and stands alone:
+    /// nearly all numbers are, and they need not be collected.
+    #[inline]
+    fn small_number(&self, start: usize) -> Option<usize> {
+        let digits = self.bytes.get(start..)?.iter().take(7).take_while(|b| b.is_ascii_digit()).count();
+        let end = start + digits;
+        let ends = match self.bytes.get(end) {
+            None => true,
+            Some(b) if b.is_ascii_digit() => false,
+            Some(b' ' | b'-' | b'.' | b'/' | b'(' | b')') => !self
+                .bytes
+                .get(end + 1)
+                .is_some_and(|b| b.is_ascii_digit() || matches!(b, b' ' | b'-' | b'.' | b'/' | b'(' | b')' | 0x80..)),
+            Some(b) => b.is_ascii(),
+        };
+        let plus = start > 0 && matches!(self.bytes.get(start - 1), Some(b'+' | 0x80..));
+        (digits > 0 && digits < 7 && ends && !plus).then_some(end)
+    }
+
     /// Reads groups from `start` on until the text, or the room, ends.
     fn collect(&self, start: usize) -> Number {
-        let mut number = Number { digits: [0; MAX_DIGITS], groups: [Group::default(); MAX_GROUPS], count: 0, truncated: false };
+        let mut number =
+            Number { digits: [0; MAX_DIGITS], groups: [Group::default(); MAX_GROUPS], count: 0, truncated: false };
         let mut at = start;
         let mut used = 0;
         let mut gap = Gap::default();
@@ -207,7 +231,8 @@ impl Pass<'_> {
     pub(crate) fn is_free_right(&self, number: &Number, last: usize) -> bool {
         let Some(group) = number.groups().get(last) else { return false };
         if let Some(next) = number.groups().get(last + 1) {
-            return next.gap == Gap::SPACE || next.gap.has(Gap::SPACE) && (next.gap.has(Gap::SLASH) || next.gap.has(Gap::OPEN));
+            return next.gap == Gap::SPACE
+                || next.gap.has(Gap::SPACE) && (next.gap.has(Gap::SLASH) || next.gap.has(Gap::OPEN));
         }
         if number.truncated {
             return false;
@@ -215,7 +240,11 @@ impl Pass<'_> {
         match self.at(group.end) {
             Some('_' | '%' | '@' | '€' | '$') => false,
             Some('-' | '/' | '=') => !self.at(group.end + 1).is_some_and(char::is_alphabetic),
-            Some(',' | ':' | '.') => !self.digit(group.end + 1).is_some_and(|_| true) && (self.bytes.get(group.end) != Some(&b'.') || !self.at(group.end + 1).is_some_and(char::is_alphabetic)),
+            Some(',' | ':' | '.') => {
+                !self.digit(group.end + 1).is_some_and(|_| true)
+                    && (self.bytes.get(group.end) != Some(&b'.')
+                        || !self.at(group.end + 1).is_some_and(char::is_alphabetic))
+            }
             Some(c) => !c.is_alphanumeric(),
             None => true,
         }
@@ -243,7 +272,8 @@ impl Pass<'_> {
                 continue;
             }
             let prefix = digits.iter().take(6).fold(0, |n, &d| n * 10 + u32::from(d));
-            let grouped = last == 0 || (first.len() == 4 && groups.get(..last).is_some_and(|g| g.iter().skip(1).all(|g| g.len() >= 4)));
+            let grouped = last == 0
+                || (first.len() == 4 && groups.get(..last).is_some_and(|g| g.iter().skip(1).all(|g| g.len() >= 4)));
             if grouped && validate::is_card_prefix(prefix, digits.len()) && validate::luhn(digits.iter().copied()) {
                 let raise = if last > 0 { 0.05 } else { 0.0 };
                 if self.report(Finder::Card, start, group.end, raise, Evidence::CHECK_DIGITS) {

@@ -35,7 +35,9 @@ impl Pattern {
             let mut fail = |problem: String| errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
             match Self::build(&[pattern.as_str()]) {
                 Err(problem) => fail(problem),
-                Ok(regex) if regex.is_match("") => fail("the pattern matches the empty text; make one part of it required".into()),
+                Ok(regex) if regex.is_match("") => {
+                    fail("the pattern matches the empty text; make one part of it required".into())
+                }
                 Ok(_) => {}
             }
         }
@@ -96,7 +98,12 @@ impl Pattern {
 
     fn build(patterns: &[&str]) -> Result<Regex, String> {
         meta::Builder::new()
-            .configure(meta::Config::new().nfa_size_limit(Some(RULE_LIMIT)).onepass_size_limit(Some(RULE_LIMIT)).hybrid_cache_capacity(RULE_LIMIT))
+            .configure(
+                meta::Config::new()
+                    .nfa_size_limit(Some(RULE_LIMIT))
+                    .onepass_size_limit(Some(RULE_LIMIT))
+                    .hybrid_cache_capacity(RULE_LIMIT),
+            )
             .syntax(syntax::Config::new().nest_limit(100))
             .build_many(patterns)
             .map_err(|error| match (error.size_limit(), error.syntax_error()) {

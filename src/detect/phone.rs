@@ -35,10 +35,13 @@ impl DiallingCodes {
     /// digits may follow.
     fn split(&self, digits: &[u8]) -> Option<(usize, u8, u8)> {
         let mut code = 0;
+        if digits.first() == Some(&0) {
+            return None;
+        }
         for (i, &digit) in digits.iter().take(3).enumerate() {
             code = code * 10 + usize::from(digit);
             match self.lengths.get(code) {
-                Some(&(least, most)) if most > 0 && code > 0 => return Some((i + 1, least, most)),
+                Some(&(least, most)) if most > 0 => return Some((i + 1, least, most)),
                 _ => {}
             }
         }
@@ -81,7 +84,11 @@ impl Pass<'_> {
         for last in (0..groups.len()).rev() {
             // The trunk prefix in brackets is not dialled from abroad.
             let head = groups.get(..=last)?;
-            let trunk = head.iter().enumerate().filter(|(i, g)| *i > 0 && g.gap.has(Gap::OPEN) && number.digits_of(g) == [0]).count();
+            let trunk = head
+                .iter()
+                .enumerate()
+                .filter(|(i, g)| *i > 0 && g.gap.has(Gap::OPEN) && number.digits_of(g) == [0])
+                .count();
             let count = number.digits(last + 1).len().checked_sub(skip + code + trunk);
             let Some(count) = count.filter(|c| (usize::from(least)..=usize::from(most)).contains(c)) else { continue };
             let dots = head.iter().any(|g| g.gap.has(Gap::DOT) && g.gap.has(Gap::SPACE));
@@ -90,7 +97,9 @@ impl Pass<'_> {
             }
             let end = self.extension(groups.get(last)?.end);
             let bare = skip > 0 && last == 0;
-            return self.report(Finder::PhoneInternational, start, end, if bare { -0.1 } else { 0.0 }, Evidence::default()).then_some(end);
+            return self
+                .report(Finder::PhoneInternational, start, end, if bare { -0.1 } else { 0.0 }, Evidence::default())
+                .then_some(end);
         }
         None
     }
@@ -99,7 +108,11 @@ impl Pass<'_> {
         let groups = number.groups();
         let first = groups.first()?;
         let open = matches!(self.before(first.start), Some('(' | '（'));
-        let start = if open && groups.get(1).is_some_and(|g| g.gap.has(Gap::CLOSE)) { self.before(first.start).map_or(first.start, |c| first.start - c.len_utf8()) } else { first.start };
+        let start = if open && groups.get(1).is_some_and(|g| g.gap.has(Gap::CLOSE)) {
+            self.before(first.start).map_or(first.start, |c| first.start - c.len_utf8())
+        } else {
+            first.start
+        };
         for last in (0..groups.len().min(8)).rev() {
             let digits = number.digits(last + 1);
             if !(7..=15).contains(&digits.len()) || !self.is_free_right(number, last) {
@@ -148,7 +161,9 @@ impl Pass<'_> {
             _ => return end,
         }
         let behind = at;
-        while let Some(c) = self.at(at).filter(|c| matches!(c, ' ' | '.' | ':' | '\u{a0}' | '\u{3000}') && at - behind < 6) {
+        while let Some(c) =
+            self.at(at).filter(|c| matches!(c, ' ' | '.' | ':' | '\u{a0}' | '\u{3000}') && at - behind < 6)
+        {
             at += c.len_utf8();
         }
         let from = at;
@@ -186,7 +201,11 @@ fn shape(number: &Number, groups: &[Group], digits: &[u8], open: bool) -> Option
     let zero = number.digits_of(first).first() == Some(&0);
     if rest.is_empty() {
         let trunk = zero && (9..=12).contains(&digits.len()) && digits.get(1) != Some(&0);
-        return Some(if trunk { (Finder::PhoneDigits, 0.15, Evidence::TRUNK_PREFIX) } else { (Finder::PhoneDigits, 0.0, none) });
+        return Some(if trunk {
+            (Finder::PhoneDigits, 0.15, Evidence::TRUNK_PREFIX)
+        } else {
+            (Finder::PhoneDigits, 0.0, none)
+        });
     }
     let any = |gap: Gap| rest.iter().any(|g| g.gap.has(gap));
     let all = |gap: Gap| rest.iter().all(|g| g.gap == gap);

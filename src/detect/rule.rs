@@ -179,26 +179,38 @@ pub(crate) struct Example {
 
 impl Rule {
     /// Checks the fields of a rule; every problem goes to `errors`.
-    pub(crate) fn check(raw: &Spanned<RawRule>, index: usize, file: &RuleFile, errors: &mut Vec<RuleError>) -> Option<Self> {
+    pub(crate) fn check(
+        raw: &Spanned<RawRule>,
+        index: usize,
+        file: &RuleFile,
+        errors: &mut Vec<RuleError>,
+    ) -> Option<Self> {
         let before = errors.len();
         let span = raw.span();
         let raw = raw.get_ref();
-        let mut fail = |at: Range<usize>, problem: String| errors.push(RuleError::at(&file.name, &file.text, at, problem));
+        let mut fail =
+            |at: Range<usize>, problem: String| errors.push(RuleError::at(&file.name, &file.text, at, problem));
 
         if !is_id(raw.id.get_ref()) {
-            fail(raw.id.span(), "a rule id has 1 to 64 characters a-z, 0-9, -, . and _; write for example \"staff-number\"".into());
+            fail(
+                raw.id.span(),
+                "a rule id has 1 to 64 characters a-z, 0-9, -, . and _; write for example \"staff-number\"".into(),
+            );
         }
         let entity = Entity::from_str(raw.entity.get_ref());
         if let Err(problem) = &entity {
             fail(raw.entity.span(), format!("{problem}; write for example \"STAFF_NUMBER\""));
         }
-        let operator = named(raw.operator.as_ref(), Operator::parse, Operator::NAMES, &mut fail).unwrap_or(Operator::Token);
+        let operator =
+            named(raw.operator.as_ref(), Operator::parse, Operator::NAMES, &mut fail).unwrap_or(Operator::Token);
         let finder = named(raw.finder.as_ref(), Finder::parse, Finder::NAMES, &mut fail);
         let validator = named(raw.validator.as_ref(), Validator::parse, Validator::NAMES, &mut fail);
 
-        let mut patterns: Vec<_> = raw.pattern.iter().chain(&raw.patterns).map(|p| (p.get_ref().clone(), p.span())).collect();
+        let mut patterns: Vec<_> =
+            raw.pattern.iter().chain(&raw.patterns).map(|p| (p.get_ref().clone(), p.span())).collect();
         let words: Vec<_> = raw.words.iter().map(|w| (w.get_ref().clone(), w.span())).collect();
-        let sources = usize::from(raw.finder.is_some()) + usize::from(!patterns.is_empty()) + usize::from(!words.is_empty());
+        let sources =
+            usize::from(raw.finder.is_some()) + usize::from(!patterns.is_empty()) + usize::from(!words.is_empty());
         if sources != 1 {
             fail(raw.id.span(), "a rule needs exactly one of finder, pattern (or patterns), words".into());
         }
@@ -214,7 +226,10 @@ impl Rule {
         }
         for word in raw.context.iter().chain(&raw.against) {
             if crate::detect::words::hash_of(word.get_ref()).is_none() {
-                fail(word.span(), "a context word is one word of letters alone; write phrases as their main word".into());
+                fail(
+                    word.span(),
+                    "a context word is one word of letters alone; write phrases as their main word".into(),
+                );
             }
         }
         let mut examples = Vec::new();

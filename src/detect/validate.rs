@@ -155,10 +155,22 @@ mod tests {
 
     #[test]
     fn iban_checks_length_and_digits() {
-        for good in ["DE89 3704 0044 0532 0130 00", "GB29NWBK60161331926819", "no9386011117947", "MT84MALT011000012345MTLCAST001S"] {
+        for good in [
+            "DE89 3704 0044 0532 0130 00",
+            "GB29NWBK60161331926819",
+            "no9386011117947",
+            "MT84MALT011000012345MTLCAST001S",
+        ] {
             assert!(Validator::Iban.holds(good), "{good}");
         }
-        for bad in ["DE89 3704 0044 0532 0130 01", "DE89 3704 0044 0532 0130", "ZZ89370400440532013000", "D", "", "DEAA370400440532013000"] {
+        for bad in [
+            "DE89 3704 0044 0532 0130 01",
+            "DE89 3704 0044 0532 0130",
+            "ZZ89370400440532013000",
+            "D",
+            "",
+            "DEAA370400440532013000",
+        ] {
             assert!(!Validator::Iban.holds(bad), "{bad}");
         }
     }
