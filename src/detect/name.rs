@@ -72,6 +72,10 @@ impl Pass<'_> {
     /// Looks for a name that starts with `word`; gives its end.
     pub(crate) fn name(&mut self, word: &Word, classes: Classes) -> Option<usize> {
         let cue = self.cue_at(word.start);
+        let ordinary = classes.has(Classes::COMMON) || classes.has(Classes::PLACE);
+        if cue.is_none() && ordinary && word.shape == Shape::Lower {
+            return None;
+        }
         let known = classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME);
         let loud = word.shape == Shape::Upper && cue.is_some_and(|c| c.cue >= Cue::SignOff);
         let capital = loud || matches!(word.shape, Shape::Capitalised | Shape::Mixed(true) | Shape::Initial);
@@ -282,9 +286,8 @@ impl Pass<'_> {
             score += 0.15;
         }
         if !strong {
-            let before = self.recent.first().map_or(Classes::default(), |&h| {
-                if h == 0 { Classes::default() } else { self.engine.lexicon.classes(h) }
-            });
+            let before = self.recent.newest_first().next().map(|hash| self.engine.lexicon.classes(hash));
+            let before = before.unwrap_or_default();
             if (cue.is_none() && before.has(Classes::ARTICLE)) || before.has(Classes::DIRECTION) {
                 score -= 0.4;
             }

@@ -3,7 +3,7 @@
 use crate::detect::compile::Scoring;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue, MAX_PHRASE};
-use crate::detect::words::{self, Word};
+use crate::detect::words::{self, Shape, Word};
 use crate::detect::{Engine, Finding, Input, Operator, RuleId, resolve};
 use regex_automata::meta::Cache;
 use std::ops::{BitOr, BitOrAssign};
@@ -163,7 +163,7 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
         bytes: input.text.as_bytes(),
         label: &scratch.label,
         out: &mut scratch.candidates,
-        recent: [0; MAX_PHRASE],
+        recent: Recent::default(),
         cue: None,
         named_until: 0,
         resume: 0,
@@ -202,7 +202,7 @@ fn patterns(engine: &Engine, text: &str, scratch: &mut Scratch) {
         bytes: text.as_bytes(),
         label,
         out: candidates,
-        recent: [0; MAX_PHRASE],
+        recent: Recent::default(),
         cue: None,
         named_until: 0,
         resume: 0,
@@ -260,6 +260,28 @@ pub(crate) struct Pending {
     pub(crate) label: bool,
 }
 
+/// Hashes of the last words, as many as a phrase may have.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Recent {
+    ring: [u64; Self::ROOM],
+    pushed: usize,
+}
+
+impl Recent {
+    const ROOM: usize = MAX_PHRASE.next_power_of_two();
+
+    #[inline]
+    fn push(&mut self, hash: u64) {
+        self.ring[self.pushed % Self::ROOM] = hash;
+        self.pushed += 1;
+    }
+
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = u64> {
+        let count = self.pushed.min(MAX_PHRASE);
+        (1..=count).map(|back| self.ring[(self.pushed - back) % Self::ROOM])
+    }
+}
+
 /// The state of one pass.
 pub(crate) struct Pass<'a> {
     pub(crate) engine: &'a Engine,
@@ -267,8 +289,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) label: &'a [u64],
     pub(crate) out: &'a mut Vec<Candidate>,
-    /// Hashes of the last words, the newest first; 0 for none.
-    pub(crate) recent: [u64; MAX_PHRASE],
+    /// The last words.
+    pub(crate) recent: Recent,
     pub(crate) cue: Option<Pending>,
     /// Where the last name ends; 0 for none.
     pub(crate) named_until: usize,
@@ -307,13 +329,17 @@ impl Pass<'_> {
         if word.end == i {
             return i + 1;
         }
-        let classes = self.engine.lexicon.classes(word.hash);
         if word.end - word.start == 2
             && self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
             && let Some(end) = self.iban(word.start)
         {
             return end;
         }
+        if word.shape == Shape::Lower && !self.engine.lexicon.may_matter_small(word.hash) {
+            self.recent.push(word.hash);
+            return word.end;
+        }
+        let classes = self.engine.lexicon.classes(word.hash);
         if classes.has(Classes::AT)
             && let Some(end) = self.at_word(&word)
         {
@@ -330,14 +356,13 @@ impl Pass<'_> {
 
     /// Shifts the word into the recent ones and looks whether a cue ends here.
     fn remember(&mut self, word: &Word, classes: Classes) {
-        self.recent.rotate_right(1);
-        self.recent[0] = word.hash;
+        self.recent.push(word.hash);
         if !classes.has(Classes::PHRASE_END) {
             return;
         }
         let mut phrase = 0;
         // The longest phrase wins: "I am not" is none, though "am" may be.
-        for &hash in self.recent.iter().take_while(|&&h| h != 0) {
+        for hash in self.recent.newest_first() {
             phrase = words::join(phrase, hash);
             if let Some(cue) = self.engine.lexicon.cue(phrase) {
                 self.cue = Some(Pending { cue, end: word.end, label: false });
@@ -346,7 +371,7 @@ impl Pass<'_> {
     }
 
     pub(crate) fn forget(&mut self) {
-        self.recent = [0; MAX_PHRASE];
+        self.recent = Recent::default();
         self.cue = None;
     }
 

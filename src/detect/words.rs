@@ -50,18 +50,6 @@ pub(crate) fn join(first: u64, second: u64) -> u64 {
     mix(first.rotate_left(23), second)
 }
 
-/// The folded letter of an ASCII byte, 0 where it is no letter.
-const LETTER: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut b = b'a';
-    while b <= b'z' {
-        table[b as usize] = b;
-        table[b.to_ascii_uppercase() as usize] = b;
-        b += 1;
-    }
-    table
-};
-
 /// Reads the word that starts at `start`; `None` where no letter stands there.
 pub(crate) fn read(text: &str, start: usize) -> Option<Word> {
     let word = read_from(text, start);
@@ -69,28 +57,74 @@ pub(crate) fn read(text: &str, start: usize) -> Option<Word> {
 }
 
 /// Reads the word that starts at `start`; an empty one where no letter stands
-/// there. This is the innermost loop of the scan: it has no `Option`, whose
-/// copies cost as much as the loop itself.
+/// there. This is the innermost loop of the scan: it takes eight bytes at a
+/// time, and has no `Option`, whose copies cost as much as the loop itself.
 #[inline]
 pub(crate) fn read_from(text: &str, start: usize) -> Word {
     let bytes = text.as_bytes();
     let mut folded = Folded::new();
     let mut capitals = 0;
     let mut end = start;
-    while let Some(&b) = bytes.get(end) {
-        let letter = LETTER[usize::from(b)];
-        if letter == 0 {
-            if b >= 0x80 {
-                return read_unicode(text, start);
-            }
+    loop {
+        let eight = Eight::at(bytes, end);
+        let letters = eight.letters();
+        capitals += eight.capitals(letters);
+        folded.push_eight(eight, letters);
+        end += letters;
+        if letters < 8 {
             break;
         }
-        capitals += usize::from(b & 0x20 == 0);
-        folded.push(letter);
-        end += 1;
+    }
+    if bytes.get(end).is_some_and(|b| *b >= 0x80) {
+        return read_unicode(text, start);
     }
     let first_is_capital = bytes.get(start).is_some_and(u8::is_ascii_uppercase);
     Word { start, end, hash: folded.hash(), shape: shape(end - start, capitals, first_is_capital) }
+}
+
+/// Eight bytes of a text, the first one lowest; zero bytes stand behind its end.
+#[derive(Clone, Copy)]
+struct Eight(u64);
+
+/// One in each byte.
+const ONES: u64 = 0x0101_0101_0101_0101;
+/// The high bit of each byte.
+const HIGH: u64 = ONES << 7;
+/// The bit of each byte that tells small letters from capitals.
+const CASE: u64 = ONES << 5;
+
+impl Eight {
+    #[inline]
+    fn at(bytes: &[u8], at: usize) -> Self {
+        let rest = bytes.get(at..).unwrap_or_default();
+        Self(match rest.first_chunk::<8>() {
+            Some(eight) => u64::from_le_bytes(*eight),
+            None => rest.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte)),
+        })
+    }
+
+    /// How many ASCII letters it starts with.
+    #[inline]
+    fn letters(self) -> usize {
+        // Sums of seven bits each cannot carry into the next byte.
+        let low = (self.0 | CASE) & !HIGH;
+        let from_a = low + ONES * u64::from(0x80 - b'a');
+        let beyond_z = low + ONES * u64::from(0x80 - b'z' - 1);
+        let letters = from_a & !beyond_z & !self.0 & HIGH;
+        ((letters ^ HIGH).trailing_zeros() / 8) as usize
+    }
+
+    /// How many of the first `letters` are capitals.
+    #[inline]
+    fn capitals(self, letters: usize) -> usize {
+        (!self.0 & CASE & first(letters)).count_ones() as usize
+    }
+}
+
+/// A mask of the first `n` bytes, 8 at the most.
+#[inline]
+fn first(n: usize) -> u64 {
+    u64::MAX.checked_shr(64 - 8 * n as u32).unwrap_or(0)
 }
 
 #[cold]
@@ -167,6 +201,7 @@ pub(crate) fn hash_of(text: &str) -> Option<u64> {
     read(text, 0).filter(|w| w.end == text.len()).map(|w| w.hash)
 }
 
+/// The hash of folded letters, in blocks of eight.
 struct Folded {
     hash: u64,
     block: u64,
@@ -174,13 +209,25 @@ struct Folded {
 }
 
 impl Folded {
+    #[inline]
     fn new() -> Self {
         Self { hash: SEED, block: 0, len: 0 }
     }
 
+    /// Adds the first `letters` of eight bytes; all before must have been full.
     #[inline]
+    fn push_eight(&mut self, eight: Eight, letters: usize) {
+        let block = (eight.0 | CASE) & first(letters);
+        self.len += letters as u64;
+        if letters == 8 {
+            self.hash = mix(self.hash, block);
+        } else {
+            self.block = block;
+        }
+    }
+
     fn push(&mut self, byte: u8) {
-        self.block = self.block << 8 | u64::from(byte);
+        self.block |= u64::from(byte) << (8 * (self.len & 7));
         self.len += 1;
         if self.len & 7 == 0 {
             self.hash = mix(self.hash, self.block);
@@ -255,6 +302,24 @@ mod tests {
         assert_eq!(hash_of("Иван"), hash_of("иван"));
         assert_ne!(hash_of("abcdefgh"), hash_of("abcdefg"));
         assert_ne!(hash_of("a"), hash_of("aa"));
+    }
+
+    #[test]
+    fn words_of_any_length_end_where_their_letters_do() {
+        for length in 1..40 {
+            let word: String = ('a'..='z').chain('A'..='Z').cycle().take(length).collect();
+            for behind in ["", " ", "1", "@", "[", "`", "{", "_more", " and much more"] {
+                let text = format!("{word}{behind}");
+                let found = read(&text, 0).unwrap();
+                assert_eq!(found.end, length, "{text}");
+                // One letter at a time gives the same hash as eight.
+                let mut folded = Folded::new();
+                word.bytes().for_each(|b| folded.push(b.to_ascii_lowercase()));
+                assert_eq!(found.hash, folded.hash(), "{text}");
+                let capitals = word.bytes().filter(u8::is_ascii_uppercase).count();
+                assert_eq!(found.shape, shape(length, capitals, false), "{text}");
+            }
+        }
     }
 
     #[test]
