@@ -1,5 +1,7 @@
 //! Tests of the whole: the real binary over real sockets. One test binary, so
 //! that it is linked once.
 
+mod crash;
 mod proxy;
+mod random;
 mod support;
