@@ -5,4 +5,5 @@ mod canary;
 mod crash;
 mod proxy;
 mod random;
+mod splicing;
 mod support;

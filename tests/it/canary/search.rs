@@ -87,7 +87,8 @@ pub(crate) fn forms(value: &str) -> Vec<(&'static str, Vec<u8>)> {
         forms.push((["base64", "base64, second place", "base64, third place"][skipped], base64(value, skipped)));
     }
     let mut seen = BTreeSet::new();
-    forms.retain(|(_, bytes)| seen.insert(bytes.clone()));
+    // The search does not regard case.
+    forms.retain(|(_, bytes)| seen.insert(bytes.to_ascii_lowercase()));
     forms
 }
 
