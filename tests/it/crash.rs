@@ -1,5 +1,6 @@
 //! The power fails while people chat: whatever token the chatbot ever
-//! received, the vault still knows its value afterwards.
+//! received, the vault still knows its value afterwards. `PRIVET_CRASH_ROUNDS`
+//! asks for more rounds, `PRIVET_CRASH_SEED` for those of an earlier run.
 
 use crate::random::Random;
 use crate::support::{Client, Recorded, Setup, Upstream, chat, scratch_folder, tokens};
@@ -66,13 +67,11 @@ async fn chat_until_the_crash(folder: &Path, sent: &Sent, round: usize, random: 
                 let (_, value) = sent.lock().unwrap()[number].clone();
                 let headers = [("privet-subject", &*name(subject)), ("x-number", &*number.to_string())];
                 let begun_before = !killed.load(Ordering::SeqCst);
-                match gateway.try_chat(&chat(&format!("write to {value}")), &headers).await {
-                    Ok(reply) => assert_eq!(reply.says(), format!("write to {value}")),
-                    Err(_) => {
-                        cut_off.fetch_add(usize::from(begun_before), Ordering::SeqCst);
-                        break;
-                    }
-                }
+                let Ok(reply) = gateway.try_chat(&chat(&format!("write to {value}")), &headers).await else {
+                    cut_off.fetch_add(usize::from(begun_before), Ordering::SeqCst);
+                    break;
+                };
+                assert_eq!(reply.says(), format!("write to {value}"));
             }
         }));
     }

@@ -1,6 +1,6 @@
 //! Numbers by chance that can be had again: everything follows from a seed.
 
-/// A small generator (SplitMix64), good enough to choose test data.
+/// A small generator (`SplitMix64`), good enough to choose test data.
 pub struct Random(u64);
 
 impl Random {

@@ -183,21 +183,20 @@ async fn however_the_network_cuts_a_stream_the_client_is_sent_the_same() {
         assert!(whole.text().contains(kept), "{kept} is lost: {}", whole.text());
     }
     for cutting in 0..CUTTINGS {
-        // Few cuts, some, or every byte on its own.
-        let cuts = match cutting {
-            0 => (1..4000).collect(),
-            _ => {
-                let (least, most) = random.one_of(&[(1, 4), (4, 30), (30, 200)]);
-                let mut cuts: Vec<usize> = (0..random.between(least, most)).map(|_| random.below(3000)).collect();
-                cuts.sort_unstable();
-                cuts.dedup();
-                cuts
-            }
-        };
+        // Every byte on its own, then few cuts, some, or many.
+        let cuts = if cutting == 0 { (1..4000).collect() } else { cuts(&mut random) };
         plan.lock().unwrap().clone_from(&cuts);
         let reply = client.chat(&request, &[("privet-subject", "u1")]).await;
         assert_eq!(reply.text(), whole.text(), "cut at {cuts:?}");
     }
+}
+
+fn cuts(random: &mut Random) -> Vec<usize> {
+    let (least, most) = random.one_of(&[(1, 4), (4, 30), (30, 200)]);
+    let mut cuts: Vec<usize> = (0..random.between(least, most)).map(|_| random.below(3000)).collect();
+    cuts.sort_unstable();
+    cuts.dedup();
+    cuts
 }
 
 /// The stream that is cut: two choices and a tool call in turns, tokens over

@@ -117,8 +117,8 @@ fn said(body: &[u8]) -> String {
 fn arguments(body: &[u8]) -> String {
     let body: Value = serde_json::from_slice(body).unwrap();
     let messages = body["messages"].as_array().unwrap();
-    let calls = messages.iter().filter_map(|message| message["tool_calls"][0]["function"]["arguments"].as_str());
-    calls.last().unwrap().to_owned()
+    let mut calls = messages.iter().filter_map(|message| message["tool_calls"][0]["function"]["arguments"].as_str());
+    calls.next_back().unwrap().to_owned()
 }
 
 fn choice(choice: &Value) -> Value {

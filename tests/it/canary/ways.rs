@@ -48,6 +48,9 @@ pub(crate) enum Way {
     BrokenJson,
     NotUtf8,
     Blocked,
+    OwnPath,
+    HeadTooLarge,
+    NotHttp,
     // Gone wrong on the way.
     ChatbotBreaksOff,
     ChatbotBreaksOffInReply,
@@ -56,7 +59,7 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::Chat,
         Self::ChatStream,
         Self::ChatEscaped,
@@ -77,6 +80,9 @@ impl Way {
         Self::BrokenJson,
         Self::NotUtf8,
         Self::Blocked,
+        Self::OwnPath,
+        Self::HeadTooLarge,
+        Self::NotHttp,
         Self::ChatbotBreaksOff,
         Self::ChatbotBreaksOffInReply,
         Self::ClientGoneInReply,
@@ -134,8 +140,7 @@ pub(crate) async fn plant(way: Way, one: &Identity, gateway: &str) -> Got {
             );
             let reply = plan.send("/webhooks/chat", "body", JSON, number(&one.card_digits()) + &keys).await;
             assert_eq!(reply.text(), number(&format!("\"{}\"", one.card_digits())) + &keys);
-            // The card came without the spaces by which it is searched.
-            Got { body: [&reply.body, one.card.as_bytes()].concat(), ..got(&reply, true) }
+            got(&reply, true)
         }
         Way::ChatbotRefuses => plan.echoed("refuse", 400).await,
         Way::ChatbotFails => plan.echoed("fail", 500).await,
@@ -176,6 +181,16 @@ pub(crate) async fn plant(way: Way, one: &Identity, gateway: &str) -> Got {
             let body = chat(&format!("{} {FORBIDDEN}-{}", one.says(), one.number)).to_string();
             plan.refused(&[JSON, CONSENT, plan.whose()], body, 422, "blocked").await
         }
+        Way::OwnPath => {
+            let reply = client.get(&format!("/.privet/{}?ip={}", one.email, one.ipv4)).await;
+            reply.problem(404, "not-found");
+            got(&reply, false)
+        }
+        Way::HeadTooLarge => {
+            let said = format!("GET / HTTP/1.1\r\nhost: x\r\nx-said: {}\r\n\r\n", one.says().repeat(300));
+            plan.raw(gateway, said.as_bytes()).await
+        }
+        Way::NotHttp => plan.raw(gateway, format!("{}\r\n\r\n", one.says()).as_bytes()).await,
         Way::ChatbotBreaksOff => {
             let reply = plan.send(CHAT, "break off", JSON, chat(&one.says()).to_string()).await;
             reply.problem(502, "upstream-failed");
@@ -294,13 +309,17 @@ impl Planting<'_> {
              {name}: {value}\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
-        let mut socket = TcpStream::connect(address).await.unwrap();
-        socket.write_all(head.as_bytes()).await.unwrap();
-        socket.write_all(&body.as_bytes()[..body.len() - 1]).await.unwrap();
-        socket.shutdown().await.unwrap();
+        self.raw(gateway, (head + &body[..body.len() - 1]).as_bytes()).await
+    }
+
+    /// These bytes, and no more. Whether the gateway answers or hangs up is up to it.
+    async fn raw(&self, gateway: &str, bytes: &[u8]) -> Got {
+        let mut socket = TcpStream::connect(gateway.strip_prefix("http://").unwrap()).await.unwrap();
         let mut answer = Vec::new();
-        // Whether the gateway answers such a request or hangs up is up to it.
+        let _ = socket.write_all(bytes).await;
+        let _ = socket.shutdown().await;
         let _ = socket.read_to_end(&mut answer).await;
+        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{answer:?}");
         Got { body: answer, ..Got::default() }
     }
 }
