@@ -179,9 +179,11 @@ async fn however_the_network_cuts_a_stream_the_client_is_sent_the_same() {
     let (text, arguments) = heard(whole.text());
     assert_eq!(arguments, "{\"to\": \"bo.b@example.org\", \"n\": 1}", "{}", whole.text());
     assert_eq!(text, format!("{said} — so `ana@example.com`, and bo.b@example.org? [EMAIL_"), "{}", whole.text());
-    for kept in [": hello", "retry: 1000", "id: 1", ": ping", "event: message", "\"usage\":null"] {
+    for kept in [": hello", "retry: 1000", "id: 1", ": ping", "event: message", "retry: 5"] {
         assert!(whole.text().contains(kept), "{kept} is lost: {}", whole.text());
     }
+    // Nothing but what the stream said has changed: the line ends are as they were.
+    assert!(whole.text().contains("event: message\r\ndata: {\"usage\":null,\r\n"), "{:?}", whole.text());
     for cutting in 0..CUTTINGS {
         // Every byte on its own, then few cuts, some, or many.
         let cuts = if cutting == 0 { (1..4000).collect() } else { cuts(&mut random) };
@@ -221,13 +223,10 @@ fn stream_for(said: &str) -> Vec<u8> {
         calls(&format!("{}\", \"n\": 1}}", &second[9..])),
         says("ted\" — so `"),
         says(&first.to_lowercase().replace(['[', ']'], "")),
-        format!(
-            "event: message\n{}",
-            says("`, and ").replace("\"choices\"", "\"usage\":null,\n data: \"choices\"").replace("\n data", "\ndata")
-        ),
+        lines("event: message", &says("`, and ")).replace('\n', "\r\n"),
         says(&second.replace('[', "\\[")[..6]),
         says(&second.replace('[', "\\[")[6..]),
-        says("? [EMAIL_"),
+        says("? [EMAIL_").replace('\n', "\r\n"),
         event(json!({"index": 0, "delta": {}, "finish_reason": "stop"})).replace('\n', "\r"),
         event(json!({"index": 1, "delta": {}, "finish_reason": "tool_calls"})),
         "data: [DONE]\n\n".to_owned(),
@@ -252,6 +251,11 @@ fn heard(stream: &str) -> (String, String) {
         arguments.push_str(delta["tool_calls"][0]["function"]["arguments"].as_str().unwrap_or_default());
     }
     (said, arguments)
+}
+
+/// The event with a line more, and its data over two lines.
+fn lines(line: &str, event: &str) -> String {
+    format!("{line}\n{}", event.replace("\"choices\"", "\"usage\":null,\nretry: 5\ndata: \"choices\""))
 }
 
 /// A chatbot that writes its stream to the socket in the pieces of the plan.
