@@ -12,7 +12,7 @@ use crate::sensitive::Sensitive;
 use crate::token::Token;
 use aws_lc_rs::hmac;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use zeroize::{Zeroize, Zeroizing};
 
 const VERSION: u8 = 1;
@@ -130,34 +130,6 @@ impl SubjectKeys {
                 Err(MAPPING)
             }
         }
-    }
-}
-
-/// Makes keys of tokens that live in memory alone: unlinkable to each other,
-/// as each is a keyed function of its own number under one random key.
-pub(super) struct VolatileKeys {
-    root: hmac::Key,
-    next: AtomicU64,
-}
-
-/// The key of the tokens of one such subject.
-pub(super) struct VolatileKey(hmac::Key);
-
-impl VolatileKeys {
-    pub(super) fn new() -> Result<Self, VaultError> {
-        let root = hmac::Key::new(hmac::HMAC_SHA256, random::<32>()?.as_ref());
-        Ok(Self { root, next: AtomicU64::new(0) })
-    }
-
-    pub(super) fn next(&self) -> VolatileKey {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        VolatileKey(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&self.root, &number.to_be_bytes()).as_ref()))
-    }
-}
-
-impl VolatileKey {
-    pub(super) fn token(&self, entity: Entity, value: &str, counter: u32, mask: u64) -> Token {
-        Token::new(entity, token_bits(&self.0, entity, value, counter) & mask)
     }
 }
 

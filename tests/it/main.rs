@@ -1,5 +1,5 @@
-//! Tests of the whole: the real binary over real sockets. One test binary, so
-//! that it is linked once.
+//! Tests of the whole: the real binary over real sockets, and what holds the
+//! repository together. One test binary, so that it is linked once.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,12 +7,15 @@
     clippy::panic,
     clippy::print_stdout,
     unreachable_pub,
-    reason = "a test fails by a panic, and tells by printing; its modules are a program of their own"
+    reason = "a test fails by panicking and tells by printing; its modules are a program of their own"
 )]
 
 mod canary;
 mod crash;
+mod documents;
+mod layers;
 mod proxy;
 mod random;
+mod readme;
 mod splicing;
 mod support;
