@@ -16,7 +16,8 @@ const BYTE_ORDER_MARK: &[u8] = "\u{FEFF}".as_bytes();
 ///
 /// Nothing complete is held back: an event is given out with the line end of
 /// its blank line. Where that is a CR at the end of a chunk, an LF that follows
-/// is the first byte of the next event. Comments before an event are given out
+/// is given out by itself, so that it stands before whatever is sent in front
+/// of the next event. Comments before an event are given out
 /// each by itself, since servers send them to show that they are alive.
 #[derive(Debug)]
 pub struct Sse {
@@ -89,7 +90,6 @@ impl Sse {
     /// blank line. The splitter is then as new.
     pub fn finish(&mut self) -> Option<Event> {
         let end = self.bytes.len();
-        self.pass_line_feed();
         if self.state.line < end {
             self.read_line(end, end);
         }
@@ -99,16 +99,22 @@ impl Sse {
     }
 
     /// Passes over the LF of a CR LF of which the CR was at the end of a chunk.
-    fn pass_line_feed(&mut self) {
-        if self.state.after_cr
-            && let Some(byte) = self.bytes.byte(self.state.line)
-        {
-            self.state.after_cr = false;
-            if byte == b'\n' {
-                self.state.line += 1;
-                self.state.searched = self.state.line;
-            }
+    /// Gives it out where that CR ended an event.
+    fn pass_line_feed(&mut self) -> Option<Event> {
+        if !self.state.after_cr {
+            return None;
         }
+        let byte = self.bytes.byte(self.state.line)?;
+        self.state.after_cr = false;
+        if byte != b'\n' {
+            return None;
+        }
+        if self.state.line == 0 {
+            return Some(Event { raw: self.bytes.take(1), data: Spans::default() });
+        }
+        self.state.line += 1;
+        self.state.searched = self.state.line;
+        None
     }
 
     /// Reads the line at hand, whose text ends at `text_end` and whose line
@@ -151,7 +157,9 @@ impl Iterator for Sse {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            self.pass_line_feed();
+            if let Some(line_feed) = self.pass_line_feed() {
+                return Some(Ok(line_feed));
+            }
             let found = self.bytes.find(self.state.searched, |bytes| memchr2(b'\n', b'\r', bytes));
             let mut end = found.map_or(self.bytes.len(), |at| at + 1);
             let is_cr = found.is_some_and(|at| self.bytes.byte(at) == Some(b'\r'));
@@ -274,13 +282,14 @@ mod tests {
         sse.push(Bytes::from_static(b"data: a\r\n\r"));
         assert_eq!(sse.next().unwrap().unwrap().raw, "data: a\r\n\r");
         sse.push(Bytes::from_static(b"\ndata: b\r"));
+        assert_eq!(sse.next().unwrap().unwrap().raw, "\n");
         assert_eq!(sse.next(), None);
         sse.push(Bytes::from_static(b"\r"));
         let event = sse.next().unwrap().unwrap();
-        assert_eq!((event.raw.as_ref(), event.data_lines().next()), (&b"\ndata: b\r\r"[..], Some(&b"b"[..])));
+        assert_eq!((event.raw.as_ref(), event.data_lines().next()), (&b"data: b\r\r"[..], Some(&b"b"[..])));
         sse.push(Bytes::from_static(b"\n"));
+        assert_eq!(sse.next().unwrap().unwrap().raw, "\n");
         assert_eq!(sse.next(), None);
-        assert_eq!(sse.finish().unwrap().raw, "\n");
         assert_eq!(sse.finish(), None);
     }
 

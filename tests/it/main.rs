@@ -1,10 +1,21 @@
 //! Tests of the whole: the real binary over real sockets, and what holds the
 //! repository together. One test binary, so that it is linked once.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test fails by panicking and tells by printing; its modules are a program of their own"
+)]
 
+mod canary;
+mod crash;
 mod documents;
 mod layers;
 mod proxy;
+mod random;
 mod readme;
+mod splicing;
 mod support;

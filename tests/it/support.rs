@@ -6,7 +6,7 @@ mod privet;
 mod upstream;
 
 pub use client::{Client, Reply};
-pub use privet::{Privet, Setup, scratch_folder};
+pub use privet::{KEY, Privet, Setup, scratch_folder};
 pub use upstream::{Answer, Recorded, Upstream};
 
 use serde_json::{Value, json};

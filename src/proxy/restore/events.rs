@@ -40,11 +40,13 @@ impl Framing {
         }
     }
 
-    /// What stands between two lines of data.
-    fn line_break(&self) -> &'static [u8] {
-        match self {
-            Self::Sse(_) => b"\ndata: ",
-            Self::Lines(_) => b"\n",
+    /// What stands between two lines of data, where the first is followed by `behind`.
+    fn line_break(&self, behind: &[u8]) -> &'static [u8] {
+        match (self, behind) {
+            (Self::Lines(_), _) => b"\n",
+            (Self::Sse(_), [b'\r', b'\n', ..]) => b"\r\ndata: ",
+            (Self::Sse(_), [b'\r', ..]) => b"\rdata: ",
+            (Self::Sse(_), _) => b"\ndata: ",
         }
     }
 }
@@ -95,6 +97,9 @@ impl EventRestorer {
     }
 
     async fn event(&mut self, event: &Event, context: &Context, out: &mut BytesMut) {
+        if event.data.is_empty() && event.raw == "\n" {
+            self.complete_templates();
+        }
         self.count += 1;
         let Some(data) = data_of(event) else { return out.extend_from_slice(&event.raw) };
         if context.protocol.reply.done.as_deref() == Some(&*data) {
@@ -166,6 +171,7 @@ impl EventRestorer {
     /// An event whose data is no JSON: the data of all such events is one text.
     async fn text_event(&mut self, event: &Event, data: &str, context: &Context, out: &mut BytesMut) {
         let channel = self.channels.at(Place::default(), context);
+        channel.seen = self.count;
         let was_holding = channel.holds();
         let pieces = &mut self.pieces;
         channel.restorer.push(data, &mut |piece| pieces.add(&piece, 0, context));
@@ -205,14 +211,28 @@ impl EventRestorer {
         }
     }
 
+    /// A line feed came by itself: where the last event ended with half a
+    /// line end, its copies would too.
+    fn complete_templates(&mut self) {
+        let count = self.count;
+        for channel in self.channels.iter_mut().filter(|channel| channel.seen == count) {
+            if let Some(template) = &mut channel.template
+                && template.event.raw.ends_with(b"\r")
+            {
+                template.event.raw = [&template.event.raw, &b"\n"[..]].concat().into();
+            }
+        }
+    }
+
     /// Writes the event with other data; its other lines stay.
     fn write(&self, event: &Event, data: &[u8], out: &mut BytesMut) {
         let spans = &*event.data;
         let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return };
         out.extend_from_slice(event.raw.get(..first.start).unwrap_or_default());
+        let line_break = self.framing.line_break(event.raw.get(first.end..).unwrap_or_default());
         for (n, line) in data.split(|byte| *byte == b'\n').enumerate() {
             if n > 0 {
-                out.extend_from_slice(self.framing.line_break());
+                out.extend_from_slice(line_break);
             }
             out.extend_from_slice(line);
         }
@@ -221,7 +241,9 @@ impl EventRestorer {
             let [one, next] = pair else { continue };
             let between = event.raw.get(one.end..next.start).unwrap_or_default();
             let lines = between.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(0);
-            out.extend_from_slice(between.get(..lines).unwrap_or_default());
+            let kept = between.get(..lines).unwrap_or_default();
+            let is_crlf = between.get(lines) == Some(&b'\n');
+            out.extend_from_slice(if is_crlf { kept.strip_suffix(b"\r").unwrap_or(kept) } else { kept });
         }
         out.extend_from_slice(event.raw.get(last.end..).unwrap_or_default());
     }

@@ -8,6 +8,7 @@ use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
+use std::error::Error;
 use std::time::Duration;
 
 /// The consent that the default configuration asks for.
@@ -83,6 +84,24 @@ impl Client {
         let (head, body) = self.open(method, path, headers, body).await.into_parts();
         let body = tokio::time::timeout(Duration::from_secs(20), body.collect()).await.expect("no end in time");
         Reply { status: head.status, headers: head.headers, body: body.unwrap().to_bytes() }
+    }
+
+    /// A chat request as [`chat`](Self::chat), of a server that may go away in the middle.
+    pub async fn try_chat(
+        &self,
+        body: &Value,
+        headers: &[(&str, &str)],
+    ) -> Result<Reply, Box<dyn Error + Send + Sync>> {
+        let mut request = Request::post(format!("{}/v1/chat/completions", self.base));
+        for (name, value) in [("content-type", "application/json"), CONSENT].iter().chain(headers) {
+            request = request.header(*name, *value);
+        }
+        let exchange = async {
+            let reply = self.pool.request(request.body(Full::new(body.to_string().into()))?).await?;
+            let (head, body) = reply.into_parts();
+            Ok(Reply { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes() })
+        };
+        tokio::time::timeout(Duration::from_secs(20), exchange).await?
     }
 
     pub async fn get(&self, path: &str) -> Reply {

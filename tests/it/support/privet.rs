@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -60,12 +61,13 @@ impl Setup {
         let log = Arc::new(Mutex::new(Vec::new()));
         let mut stderr = child.stderr.take().unwrap();
         let sink = Arc::clone(&log);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut piece = [0; 4096];
             while let Ok(n @ 1..) = stderr.read(&mut piece) {
                 sink.lock().unwrap().extend_from_slice(&piece[..n]);
             }
         });
+        let reader = Some(reader);
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut address = |name: &str| {
             let mut line = String::new();
@@ -74,7 +76,7 @@ impl Setup {
             found.unwrap_or_else(|| panic!("no `{name}: URL` line: {line:?}; the log: {}", text(&log)))
         };
         let (gateway, admin) = (address("gateway"), address("admin"));
-        Privet { child, gateway, admin, log, _stdout: stdout, _folder: folder }
+        Privet { child, gateway, admin, log, reader, stdout, _folder: folder }
     }
 }
 
@@ -101,7 +103,9 @@ pub struct Privet {
     pub gateway: String,
     pub admin: String,
     log: Arc<Mutex<Vec<u8>>>,
-    _stdout: BufReader<ChildStdout>,
+    /// Reads the log until the end of the process.
+    reader: Option<JoinHandle<()>>,
+    stdout: BufReader<ChildStdout>,
     _folder: TempDir,
 }
 
@@ -115,6 +119,18 @@ impl Privet {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// As [`kill`](Self::kill), if it has not ended. Gives all that it wrote: to
+    /// standard output behind its addresses, and to standard error.
+    pub fn kill_and_read(mut self) -> (Vec<u8>, Vec<u8>) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        self.child.wait().unwrap();
+        let mut stdout = Vec::new();
+        self.stdout.read_to_end(&mut stdout).unwrap();
+        self.reader.take().unwrap().join().unwrap();
+        (stdout, self.log.lock().unwrap().clone())
     }
 
     /// Asks it to end, as an init system does.
