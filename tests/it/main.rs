@@ -1,5 +1,6 @@
 //! Tests of the whole: the real binary over real sockets. One test binary, so
 //! that it is linked once.
 
+mod consent;
 mod proxy;
 mod support;

@@ -4,10 +4,12 @@
 mod client;
 mod privet;
 mod upstream;
+mod wire;
 
-pub use client::{Client, Reply};
-pub use privet::{Privet, Setup, scratch_folder};
+pub use client::{CONSENT, Client, Reply};
+pub use privet::{KEY, Privet, Setup, privet, scratch_folder};
 pub use upstream::{Answer, Recorded, Upstream};
+pub use wire::{RawUpstream, Step, Wire, port_of_nobody};
 
 use serde_json::{Value, json};
 

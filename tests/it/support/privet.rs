@@ -1,6 +1,6 @@
 //! The real binary, run as a user would.
 
-use super::Upstream;
+use super::{Client, Upstream};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -17,6 +17,7 @@ pub struct Setup {
     vault: String,
     key: String,
     toml: String,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Setup {
@@ -26,7 +27,18 @@ impl Setup {
     }
 
     pub fn at(upstream: &str) -> Self {
-        Self { upstream: upstream.to_owned(), vault: "memory:".into(), key: KEY.into(), toml: String::new() }
+        let (upstream, vault, key) = (upstream.to_owned(), "memory:".into(), KEY.into());
+        Self { upstream, vault, key, toml: String::new(), environment: Vec::new() }
+    }
+
+    /// The configuration names its upstreams by itself.
+    pub fn without_upstream() -> Self {
+        Self::at("")
+    }
+
+    pub fn env(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
+        self
     }
 
     pub fn vault(mut self, folder: &Path) -> Self {
@@ -44,15 +56,17 @@ impl Setup {
     pub fn start(self) -> Privet {
         let folder = scratch_folder();
         let file = folder.path().join("privet.toml");
-        let Self { upstream, vault, key, toml } = self;
-        let head = format!(
-            "listen = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\nvault = \"{vault}\"\n"
-        );
+        let Self { upstream, vault, key, toml, environment } = self;
+        let mut head = format!("listen = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nvault = \"{vault}\"\n");
+        if !upstream.is_empty() {
+            head.push_str(&format!("upstream = \"{upstream}\"\n"));
+        }
         std::fs::write(&file, head + &toml).unwrap();
         let mut child = privet()
             .args(["serve", "--config"])
             .arg(&file)
             .env("PRIVET_KEY", key)
+            .envs(environment)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -109,6 +123,30 @@ impl Privet {
     /// What it wrote to standard error so far.
     pub fn log(&self) -> String {
         text(&self.log)
+    }
+
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The value of a series on its metrics page; 0 where there is none.
+    pub async fn metric(&self, series: &str) -> u64 {
+        let page = Client::new(&self.admin).get("/metrics").await;
+        let found = page.text().lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        found.map_or(0, |value| value.parse().unwrap())
+    }
+
+    /// Waits until a series has this value: some are counted when a reply has
+    /// ended, just after the client has seen its end.
+    pub async fn metric_becomes(&self, series: &str, value: u64) {
+        for _ in 0..200 {
+            if self.metric(series).await == value {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("{series} is {} and does not become {value}", self.metric(series).await);
     }
 
     /// The power fails.
