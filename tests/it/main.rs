@@ -3,4 +3,5 @@
 
 mod consent;
 mod proxy;
+mod requests;
 mod support;
