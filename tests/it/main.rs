@@ -2,6 +2,8 @@
 //! that it is linked once.
 
 mod consent;
+mod fields;
 mod proxy;
+mod replies;
 mod requests;
 mod support;

@@ -2,11 +2,13 @@
 //! the real `privet` binary in front of it, and a client.
 
 mod client;
+mod dialogue;
 mod privet;
 mod upstream;
 mod wire;
 
 pub use client::{CONSENT, Client, Reply};
+pub use dialogue::Dialogue;
 pub use privet::{KEY, Privet, Setup, privet, scratch_folder};
 pub use upstream::{Answer, Recorded, Upstream};
 pub use wire::{RawUpstream, Step, Wire, port_of_nobody};

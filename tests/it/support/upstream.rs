@@ -56,6 +56,7 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// An empty type is not sent.
     pub fn new(content_type: &'static str, pieces: Vec<Bytes>) -> Self {
         Self { status: 200, content_type, headers: Vec::new(), pieces, pause: Duration::ZERO }
     }
@@ -179,7 +180,10 @@ async fn answer(
     let recorded = Recorded { method: head.method, target: head.uri.to_string(), headers: head.headers, body };
     record.lock().unwrap().push(recorded.clone());
     let answer = script(&recorded);
-    let mut response = Response::builder().status(answer.status).header("content-type", answer.content_type);
+    let mut response = Response::builder().status(answer.status);
+    if !answer.content_type.is_empty() {
+        response = response.header("content-type", answer.content_type);
+    }
     for (name, value) in &answer.headers {
         response = response.header(*name, *value);
     }
