@@ -1,5 +1,7 @@
 //! What the vault costs a request: `cargo bench --bench vault`.
 
+#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark that fails may panic, and is no library")]
+
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
 use privet::entity::Entity;
@@ -66,14 +68,14 @@ fn new_values(c: &mut Criterion, name: &str, url: &VaultUrl) {
         runtime.block_on(subject.tokenize(&findings)).unwrap()
     };
     group.bench_function("tokenize, new", |b| {
-        b.iter_batched(fresh, |values| tokenize(&subject, &values), BatchSize::SmallInput);
+        b.iter_batched_ref(fresh, |values| tokenize(&subject, values), BatchSize::SmallInput);
     });
     group.bench_function("tokenize, first contact", |b| {
-        b.iter_batched(
+        b.iter_batched_ref(
             fresh,
             |values| {
                 let subject = runtime.block_on(vault.subject("default", &values[0])).unwrap();
-                tokenize(&subject, &values)
+                tokenize(&subject, values)
             },
             BatchSize::SmallInput,
         );

@@ -44,8 +44,8 @@ enum Command {
     Demo(demo::Args),
     Serve(serve::Args),
     Check(check::Args),
-    Scan(scan::Args),
-    Rules(rules::Args),
+    Scan(scan::ScanArgs),
+    Rules(rules::RulesArgs),
     Config(config::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -84,6 +84,16 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl From<scan::ScanError> for Failure {
+    /// Rules or an input that cannot be read are wrong usage.
+    fn from(error: scan::ScanError) -> Self {
+        match error {
+            scan::ScanError::Write(error) => error.into(),
+            other => Self::Usage(other.to_string()),
+        }
+    }
+}
+
 impl From<Problems> for Failure {
     fn from(problems: Problems) -> Self {
         Self::Configuration(problems)
@@ -99,8 +109,8 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(args),
-        Command::Scan(args) => scan::run(args),
-        Command::Rules(args) => rules::run(args),
+        Command::Scan(args) => scan::run(&args).map_err(Failure::from),
+        Command::Rules(args) => rules::run(&args).map_err(Failure::from),
         Command::Config(args) => config::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

@@ -20,7 +20,7 @@ mod widget;
 
 pub use reply::{ReplyBody, ReplyError};
 
-use crate::config::{Binary, Config, Identity, Purpose, Reply, WithoutConsent};
+use crate::config::{self, Binary, Config, Identity, Purpose, Reply, WithoutConsent};
 use crate::detect::{Engine, Operator};
 use crate::protocol::{Pattern, Protocol, Protocols};
 use crate::telemetry::{Metrics, Outcome, RouteMetrics};
@@ -118,11 +118,6 @@ impl Gateway {
                 .purpose(&route.purpose)
                 .cloned()
                 .ok_or_else(|| SetupError(format!("route {}: there is no purpose `{}`", route.path, route.purpose)))?;
-            let protocol = protocols.find(&route.protocol, "/").cloned().ok_or_else(|| {
-                let known: Vec<_> = protocols.names().collect();
-                let known = known.join("`, `");
-                SetupError(format!("route {}: `protocol` must be `auto`, `{known}`", route.path))
-            })?;
             routes.push(Arc::new(Route {
                 purpose,
                 without_consent: route.without_consent,
@@ -130,7 +125,7 @@ impl Gateway {
                 identity: route.identity,
                 binary: route.binary,
                 tenant: route.tenant.clone(),
-                protocol: (route.protocol != "auto").then_some(protocol),
+                protocol: protocol_of(route, &protocols)?,
                 upstream: Arc::clone(upstream),
                 denied: watch.metrics.consent_denied(&route.purpose).map_err(|e| SetupError(e.to_string()))?,
                 metrics: Arc::new(watch.route(&route.path).map_err(|e| SetupError(e.to_string()))?),
@@ -157,6 +152,15 @@ impl Gateway {
             id_count: AtomicU64::new(0),
             config,
         }))
+    }
+
+    /// Whether a gateway could be set up so: certificates, protocols, upstreams.
+    pub fn check(config: &Config) -> Result<(), SetupError> {
+        let protocols = Protocols::builtin().map_err(|e| SetupError(e.to_string()))?;
+        for upstream in &config.upstreams {
+            upstream::Upstream::new(upstream, &config.timeouts).map_err(SetupError)?;
+        }
+        config.routes.iter().try_for_each(|route| protocol_of(route, &protocols).map(|_| ()))
     }
 
     /// Answers one request of the data listener.
@@ -201,6 +205,16 @@ impl Gateway {
         let _ = write!(id, "{:016x}{count:08x}", self.id_prefix);
         id.into()
     }
+}
+
+/// The protocol that a route names; none for `auto`.
+fn protocol_of(route: &config::Route, protocols: &Protocols) -> Result<Option<Arc<Protocol>>, SetupError> {
+    if route.protocol == "auto" {
+        return Ok(None);
+    }
+    let known: Vec<_> = protocols.names().collect();
+    let unknown = || format!("route {}: `protocol` must be `auto` or one of `{}`", route.path, known.join("`, `"));
+    protocols.find(&route.protocol, "").cloned().map(Some).ok_or_else(|| SetupError(unknown()))
 }
 
 impl Route {

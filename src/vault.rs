@@ -6,11 +6,16 @@
 //! the token key, so every replica computes the same token for a value, and
 //! two subjects' tokens are unrelated. The store below sees only sealed bytes
 //! under keyed hashes ([`Row`](store::Row)).
+//!
+//! Who holds the store without the secret learns how many subjects there are,
+//! how many tokens of which entity each has, how long each value is and when
+//! it came; not who the subjects are, not the values, not who shares one.
 
 mod cache;
 mod error;
 mod key;
 mod mint;
+mod mix;
 mod passing;
 mod root;
 mod seal;

@@ -1,12 +1,14 @@
 //! `privet check`: is the configuration right, and are the rules?
 
 use std::io::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use super::flags::Settings;
+use super::scan::engine;
 use super::{Failure, message, warn};
-use crate::config::{Config, Origin, Problem};
+use crate::config::Config;
+use crate::proxy::Gateway;
+use crate::vault::VaultUrl;
 
 /// Check configuration and rules without starting anything.
 ///
@@ -26,14 +28,9 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     {
         return Err(Failure::Usage(format!("{} cannot be read: {error}", file.display())));
     }
-    let (errors, warnings) = match Config::load(&sources) {
-        Ok(loaded) => {
-            if loaded.config.key.is_none() {
-                message("warning", "no key is set here; `privet serve` needs PRIVET_KEY or PRIVET_KEY_FILE");
-            }
-            (rules(loaded.config.rules.as_deref()), loaded.warnings)
-        }
-        Err(problems) => (problems.errors, problems.warnings),
+    let (errors, warnings): (Vec<String>, _) = match Config::load(&sources) {
+        Ok(loaded) => (beyond(&loaded.config), loaded.warnings),
+        Err(problems) => (problems.errors.iter().map(ToString::to_string).collect(), problems.warnings),
     };
     warn(&warnings);
     for problem in &errors {
@@ -46,15 +43,18 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(1))
 }
 
-/// What is wrong with the rules of a folder.
-fn rules(folder: Option<&Path>) -> Vec<Problem> {
-    let Some(folder) = folder else { return Vec::new() };
-    match std::fs::read_dir(folder) {
-        Ok(_) => Vec::new(),
-        Err(error) => vec![Problem {
-            origin: Origin::Whole(folder.to_owned()),
-            message: format!("the folder cannot be read: {error}"),
-            mend: "name a folder that this user may read".to_owned(),
-        }],
+/// What is wrong beyond the file itself: with the rules, the vault's address,
+/// the names of protocols.
+fn beyond(config: &Config) -> Vec<String> {
+    let mut errors = Vec::new();
+    if let Err(rules) = engine(config.rules.as_deref()) {
+        errors.extend(rules.0.iter().map(ToString::to_string));
     }
+    if let Err(error) = config.vault.parse::<VaultUrl>() {
+        errors.push(format!("vault: {error}"));
+    }
+    if let Err(error) = Gateway::check(config) {
+        errors.push(error.to_string());
+    }
+    errors
 }

@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,10 +11,11 @@ use tokio::task::JoinHandle;
 use tracing::level_filters::LevelFilter;
 
 use super::flags::Settings;
+use super::scan::engine;
 use super::{Failure, warn};
 use crate::admin::{self, AdminState, Facts, Readiness};
 use crate::config::{self, Config};
-use crate::detect::{Engine, RuleSet};
+use crate::detect::Engine;
 use crate::proxy::{DataService, Gateway};
 use crate::server::tls::server_config;
 use crate::server::{self, Drained, Limits, Listener, Shutdown};
@@ -112,7 +112,7 @@ impl Running {
 pub(super) async fn start(config: Config) -> Result<Running, Failure> {
     let metrics = Metrics::new().map_err(failed)?;
     telemetry::catch_panics(Some(metrics.panics.clone()));
-    let engine = Arc::new(engine(config.rules.as_deref())?);
+    let engine = Arc::new(engine(config.rules.as_deref()).map_err(|e| Failure::Usage(e.to_string()))?);
     let tls = match &config.tls {
         Some(tls) => Some(server_config(&tls.certificate, &tls.key).map_err(|e| Failure::Usage(e.to_string()))?),
         None => None,
@@ -165,15 +165,6 @@ pub(super) async fn start(config: Config) -> Result<Running, Failure> {
         tasks,
         vault,
     })
-}
-
-/// The built-in rules and those of a folder.
-fn engine(folder: Option<&Path>) -> Result<Engine, Failure> {
-    let mut rules = RuleSet::builtin().map_err(|e| Failure::Usage(e.to_string()))?;
-    if let Some(folder) = folder {
-        rules.add_dir(folder).map_err(|e| Failure::Usage(e.to_string()))?;
-    }
-    Engine::compile(&rules).map_err(|e| Failure::Usage(e.to_string()))
 }
 
 async fn is_writable(vault: &Vault, metrics: &Metrics) -> bool {

@@ -15,6 +15,11 @@ impl Pass<'_> {
     /// Looks at the `@` at `at`.
     pub(crate) fn email(&mut self, at: usize) -> usize {
         self.forget();
+        let spaced = |c: Option<char>| matches!(c, Some(' ' | '\u{a0}'));
+        if spaced(self.before(at)) && spaced(self.at(at + 1)) {
+            // "ana @ example . com" is an address in disguise.
+            return self.spelled_email(at, at + 1).unwrap_or(at + 1);
+        }
         if let Some(start) = self.local_part(at)
             && let Some(end) = self.domain(at + 1)
             && !self.is_no_mail(start, at, end)
@@ -32,21 +37,7 @@ impl Pass<'_> {
         let latin = self.before(end)?.is_ascii();
         while let Some(c) = self.before(start) {
             let allowed = match c {
-                'a'..='z'
-                | 'A'..='Z'
-                | '0'..='9'
-                | '.'
-                | '_'
-                | '-'
-                | '%'
-                | '~'
-                | '^'
-                | '!'
-                | '#'
-                | '$'
-                | '&'
-                | '\''
-                | '=' => true,
+                'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-' | '%' | '~' | '^' | '!' | '#' | '$' | '&' | '\'' | '=' => true,
                 '+' => {
                     plus = Some(start);
                     true
@@ -61,13 +52,12 @@ impl Pass<'_> {
         }
         // `=`, `&`, `$` and `#` are allowed in a local part, but nearly always
         // they end what stands in front: `email=ana@…`, `&to=ana@…`.
-        if let Some(i) = self.text.get(start..end)?.rfind(['=', '&', '$', '#', '!', '%', '^', '\''])
+        if let Some(i) = self.text.get(start..end)?.rfind(['=', '&', '$', '#', '%', '^'])
             && plus.is_none_or(|p| p > start + i + 1)
         {
             start += i + 1;
         }
-        while self.bytes.get(start).is_some_and(|b| matches!(b, b'.' | b'-' | b'~' | b'%' | b'_' | b'+')) && start < end
-        {
+        while self.bytes.get(start).is_some_and(|b| matches!(b, b'.' | b'-' | b'~' | b'\'' | b'+')) && start < end {
             start += 1;
         }
         let local = self.text.get(start..end)?;
@@ -126,8 +116,7 @@ impl Pass<'_> {
             return None;
         }
         let length = text.chars().count();
-        let top =
-            (alphabetic && (2..=24).contains(&length)) || text.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("xn--"));
+        let top = (alphabetic && (2..=24).contains(&length)) || text.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("xn--"));
         Some((end, top))
     }
 
@@ -136,9 +125,7 @@ impl Pass<'_> {
         let domain = self.text.get(at + 1..end).unwrap_or_default();
         let local = self.text.get(start..at).unwrap_or_default();
         // `git@host:path`
-        if self.bytes.get(end) == Some(&b':')
-            && self.bytes.get(end + 1).is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'~' | b'/'))
-        {
+        if self.bytes.get(end) == Some(&b':') && self.bytes.get(end + 1).is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'~' | b'/')) {
             let path = self.text.get(end + 1..).unwrap_or_default();
             let path = path.split(|c: char| c.is_whitespace()).next().unwrap_or_default();
             if local == "git" || path.contains('/') || path.ends_with(".git") {
@@ -149,13 +136,8 @@ impl Pass<'_> {
         if matches!(self.before(start), Some(':' | '/')) {
             let from = self.text.floor_char_boundary(start.saturating_sub(80));
             let before = self.text.get(from..start).unwrap_or_default();
-            let chain =
-                before.rsplit(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '(')).next().unwrap_or_default();
-            if chain.contains("://")
-                && (chain.ends_with("//")
-                    || chain.ends_with(':')
-                    || chain.rsplit("//").next().is_some_and(|r| r.contains(':')))
-            {
+            let chain = before.rsplit(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '(')).next().unwrap_or_default();
+            if chain.contains("://") && (chain.ends_with("//") || chain.ends_with(':') || chain.rsplit("//").next().is_some_and(|r| r.contains(':'))) {
                 return true;
             }
         }
@@ -165,14 +147,30 @@ impl Pass<'_> {
     }
 
     /// Looks at a word that may stand for `@`.
-    pub(crate) fn spelled_email(&mut self, word: &Word) -> Option<usize> {
-        let (left, open) = self.unwrap_left(word.start)?;
-        let (right, closed) = self.unwrap_right(word.end)?;
-        if open != closed {
+    pub(crate) fn at_word(&mut self, word: &Word) -> Option<usize> {
+        let mut end = word.end;
+        // Swedish "snabel-a" is the one that has a hyphen.
+        if self.bytes.get(end..end + 2).is_some_and(|b| b.eq_ignore_ascii_case(b"-a")) {
+            end += 2;
+        }
+        self.spelled_email(word.start, end)
+    }
+
+    /// Looks for an address around what stands for its `@`.
+    fn spelled_email(&mut self, at_start: usize, at_end: usize) -> Option<usize> {
+        let (left, open) = self.unwrap_left(at_start)?;
+        let (right, closed) = self.unwrap_right(at_end)?;
+        let sign = self.text.get(at_start..at_end)?;
+        // Turkish "et" is French for "and": it counts in brackets only.
+        if open != closed || (!open && sign.eq_ignore_ascii_case("et")) {
             return None;
         }
         let start = self.spelled_local(left)?;
-        let (end, dots_spelled) = self.spelled_domain(right)?;
+        let english = !open && sign.eq_ignore_ascii_case("at");
+        let (end, dots_spelled) = self.spelled_domain(right, english)?;
+        if sign == "@" && !dots_spelled {
+            return None;
+        }
         let local = self.text.get(start..left)?;
         // "look at example.com" is no address; "ana.novak at example.com" is.
         if !open && !dots_spelled && !local.contains(['.', '_']) && !local.bytes().any(|b| b.is_ascii_digit()) {
@@ -234,15 +232,15 @@ impl Pass<'_> {
 
     fn word_before(&self, end: usize) -> Option<Word> {
         let mut start = end;
-        while let Some(c) = self.before(start).filter(|c| (c.is_alphabetic() || words::is_mark(*c)) && end - start < 24)
-        {
+        while let Some(c) = self.before(start).filter(|c| (c.is_alphabetic() || words::is_mark(*c)) && end - start < 24) {
             start -= c.len_utf8();
         }
         words::read(self.text, start).filter(|w| w.end == end)
     }
 
-    /// The end of a domain whose dots are spelled, and whether one is.
-    fn spelled_domain(&self, start: usize) -> Option<(usize, bool)> {
+    /// The end of a domain whose dots are spelled, and whether one is. Behind
+    /// the English "at", "point" is a word like any other.
+    fn spelled_domain(&self, start: usize, english: bool) -> Option<(usize, bool)> {
         let mut at = start;
         let mut end = None;
         let mut spelled = false;
@@ -256,11 +254,12 @@ impl Pass<'_> {
                 continue;
             }
             let Some((dot_at, open)) = self.unwrap_right_open(label_end) else { break };
-            let after = if open && self.bytes.get(dot_at) == Some(&b'.') {
+            let after = if self.bytes.get(dot_at) == Some(&b'.') && (open || dot_at > label_end) {
                 dot_at + 1
             } else {
                 let Some(dot) = words::read(self.text, dot_at) else { break };
-                if !self.engine.lexicon.classes(dot.hash).has(Classes::DOT) {
+                let other = english && self.text.get(dot.start..dot.end).is_some_and(|t| t.eq_ignore_ascii_case("point"));
+                if other || !self.engine.lexicon.classes(dot.hash).has(Classes::DOT) {
                     break;
                 }
                 dot.end

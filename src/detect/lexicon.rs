@@ -35,6 +35,12 @@ impl Classes {
     pub(crate) const PHRASE_END: Self = Self(1 << 11);
     /// In front of the extension of a telephone number: "ext".
     pub(crate) const EXTENSION: Self = Self(1 << 13);
+    /// Starts the name of a place: "North", "Lake".
+    pub(crate) const DIRECTION: Self = Self(1 << 14);
+    /// A title: "Mr".
+    pub(crate) const TITLE: Self = Self(1 << 15);
+    /// Joins two of a kind: "and", "or".
+    pub(crate) const AND: Self = Self(1 << 16);
     /// A key that holds a person's name.
     pub(crate) const NAME_LABEL: Self = Self(1 << 12);
 
@@ -51,10 +57,12 @@ impl Classes {
             "place" => Self::PLACE,
             "particle" => Self::PARTICLE,
             "organisation" => Self::ORGANISATION,
+            "and" => Self::AND,
             "article" => Self::ARTICLE,
             "after" => Self::AFTER,
             "at" => Self::AT,
             "dot" => Self::DOT,
+            "direction" => Self::DIRECTION,
             "extension" => Self::EXTENSION,
             "label" => Self::NAME_LABEL,
             _ => return None,
@@ -78,12 +86,16 @@ impl BitOrAssign for Classes {
 /// What a phrase in front of a name says about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cue {
+    /// "from", "and": a name may follow.
+    Hint,
     /// "hello", "dear"
     Greeting,
     /// "I am", "call", "from": often a name follows, often not.
     Weak,
     /// "best regards": a name follows on the next line.
     SignOff,
+    /// "name": a name follows behind a colon.
+    Field,
     /// "my name is": a name follows.
     Strong,
     /// "Mr", "Frau Dr": a name follows.
@@ -93,7 +105,9 @@ pub(crate) enum Cue {
 impl Cue {
     fn named(name: &str) -> Option<Self> {
         Some(match name {
+            "field" => Self::Field,
             "greeting" => Self::Greeting,
+            "hint" => Self::Hint,
             "weak-cue" => Self::Weak,
             "sign-off" => Self::SignOff,
             "strong-cue" => Self::Strong,
@@ -104,8 +118,8 @@ impl Cue {
 }
 
 /// Names of the classes in rule files.
-pub(crate) const CLASS_NAMES: &str = "given, surname, common, stop, place, particle, organisation, article, after, at, dot, extension, \
-     label, greeting, weak-cue, sign-off, strong-cue, title";
+pub(crate) const CLASS_NAMES: &str = "given, surname, and, common, stop, place, particle, organisation, article, after, at, dot, direction, extension, \
+     label, greeting, hint, field, weak-cue, sign-off, strong-cue, title";
 
 /// The longest phrase, in words.
 pub(crate) const MAX_PHRASE: usize = 5;
@@ -162,7 +176,8 @@ impl LexiconBuilder {
         if phrase.len() > MAX_PHRASE {
             return Err(BadWord::TooLong);
         }
-        self.words.push((last, Classes::PHRASE_END));
+        let class = if cue == Cue::Title && phrase.len() == 1 { Classes::TITLE } else { Classes::default() };
+        self.words.push((last, Classes::PHRASE_END | class));
         self.phrases.push((phrase_hash(phrase.into_iter().rev()), cue));
         Ok(())
     }

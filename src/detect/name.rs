@@ -28,11 +28,16 @@ impl Part {
     }
 
     fn is_ordinary(&self) -> bool {
-        self.classes.has(Classes::COMMON) || self.classes.has(Classes::PLACE)
+        [Classes::COMMON, Classes::PLACE, Classes::AFTER].into_iter().any(|c| self.classes.has(c))
     }
 
     fn is_particle(&self) -> bool {
-        self.classes.has(Classes::PARTICLE) && matches!(self.word.shape, Shape::Lower)
+        self.classes.has(Classes::PARTICLE)
+            && match self.word.shape {
+                Shape::Lower => true,
+                Shape::Capitalised => self.classes.has(Classes::STOP) || !self.is_known(),
+                _ => false,
+            }
     }
 }
 
@@ -68,14 +73,18 @@ impl Pass<'_> {
     pub(crate) fn name(&mut self, word: &Word, classes: Classes) -> Option<usize> {
         let cue = self.cue_at(word.start);
         let known = classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME);
-        let capital = matches!(word.shape, Shape::Capitalised | Shape::Mixed(true) | Shape::Initial);
-        if classes.has(Classes::STOP) || word.is_too_long() {
+        let loud = word.shape == Shape::Upper && cue.is_some_and(|c| c.cue >= Cue::SignOff);
+        let capital = loud || matches!(word.shape, Shape::Capitalised | Shape::Mixed(true) | Shape::Initial);
+        let strong = cue.is_some_and(|c| c.cue >= Cue::Strong);
+        let particle = strong && classes.has(Classes::PARTICLE);
+        let initial = word.shape == Shape::Initial && matches!(self.at(word.end), Some('.' | '\'' | '’'));
+        if word.is_too_long() || (classes.has(Classes::STOP) && !particle && !initial) {
             return None;
         }
-        if !known && (!capital || (cue.is_none() && classes.has(Classes::COMMON))) {
+        if !known && !particle && (!capital || (cue.is_none() && classes.has(Classes::COMMON))) {
             return None;
         }
-        if !known && matches!(word.shape, Shape::Initial) && cue.is_none_or(|c| c.cue < Cue::SignOff) {
+        if (word.shape == Shape::Initial && !initial) || classes.has(Classes::TITLE) || classes.has(Classes::DIRECTION) {
             return None;
         }
         if classes.has(Classes::ORGANISATION) || !self.is_free_before(word.start) {
@@ -101,27 +110,7 @@ impl Pass<'_> {
                 return None;
             }
         };
-        let light = |c: char| {
-            matches!(
-                c,
-                ' ' | '\u{a0}'
-                    | '\t'
-                    | ','
-                    | ':'
-                    | '"'
-                    | '\''
-                    | '*'
-                    | '\n'
-                    | '\r'
-                    | '-'
-                    | '='
-                    | '“'
-                    | '„'
-                    | '’'
-                    | '!'
-                    | '('
-            )
-        };
+        let light = |c: char| matches!(c, ' ' | '\u{a0}' | '\t' | ',' | ':' | '"' | '\'' | '*' | '\n' | '\r' | '-' | '=' | '“' | '„' | '’' | '!' | '(');
         if !gap.chars().all(|c| light(c) || (c == '.' && pending.cue == Cue::Title)) {
             self.cue = None;
             return None;
@@ -129,8 +118,10 @@ impl Pass<'_> {
         match pending.cue {
             // A farewell stands on the line before; else it is but a word of thanks.
             Cue::SignOff if !gap.contains('\n') => pending.cue = Cue::Greeting,
-            Cue::Strong | Cue::Weak | Cue::Title if gap.contains('\n') && !pending.label => return None,
-            Cue::Weak | Cue::Title if gap.contains([',', '!', '(']) => return None,
+            Cue::Field if pending.label || gap.contains([':', '=']) => pending.cue = Cue::Strong,
+            Cue::Field => pending.cue = Cue::Hint,
+            Cue::Strong | Cue::Weak | Cue::Hint | Cue::Title if gap.contains('\n') && !pending.label => return None,
+            Cue::Weak | Cue::Hint | Cue::Title if gap.contains([',', '!', '(']) => return None,
             _ => {}
         }
         Some(pending)
@@ -138,19 +129,25 @@ impl Pass<'_> {
 
     /// The words of the name, from its first on.
     fn parts(&self, first: Word, classes: Classes, cue: Option<Pending>) -> Option<Parts> {
-        let lower = matches!(first.shape, Shape::Lower | Shape::Upper | Shape::Mixed(false));
+        let particle = classes.has(Classes::PARTICLE) && first.shape == Shape::Lower && cue.is_some_and(|c| c.cue >= Cue::Strong);
+        let lower = !particle && matches!(first.shape, Shape::Lower | Shape::Upper | Shape::Mixed(false));
         let mut parts = Parts { all: [None; MAX_PARTS], count: 0 };
         let shouted = first.shape == Shape::Upper;
+        let loud = shouted && cue.is_some_and(|c| c.cue >= Cue::SignOff);
         parts.push(Part { word: first, classes, plain: lower });
         while let Some(last) = parts.last().copied() {
-            let Some((start, hyphen)) = self.next_part(&last.word) else { break };
+            let Some((start, hyphen)) = self.next_part(&parts, &last.word) else { break };
             let Some(word) = words::read(self.text, start) else { break };
             let classes = self.engine.lexicon.classes(word.hash);
             let part = Part { word, classes, plain: lower };
-            if word.is_too_long() || (classes.has(Classes::STOP) && !part.is_particle() && !hyphen) {
+            let initial = word.shape == Shape::Initial && matches!(self.at(word.end), Some('.' | '\'' | '’'));
+            if word.is_too_long() || (classes.has(Classes::STOP) && !part.is_particle() && !hyphen && !initial) {
                 break;
             }
-            if classes.has(Classes::ORGANISATION) && !lower {
+            if classes.has(Classes::TITLE) && !hyphen {
+                break;
+            }
+            if classes.has(Classes::ORGANISATION) && !hyphen {
                 // "Victoria Street", "Johnson GmbH": a place or a firm, whatever stands in front.
                 if cue.is_none_or(|c| c.cue < Cue::SignOff) {
                     return None;
@@ -158,9 +155,11 @@ impl Pass<'_> {
                 break;
             }
             let fits = match word.shape {
+                Shape::Upper if loud => !part.is_ordinary() || part.is_known(),
+                Shape::Lower if hyphen => word.end - word.start <= 5,
                 Shape::Capitalised | Shape::Mixed(true) if shouted => part.is_known(),
                 Shape::Capitalised | Shape::Mixed(true) => !lower && (hyphen || part.is_known() || !part.is_ordinary()),
-                Shape::Initial => !lower && self.bytes.get(word.end) == Some(&b'.'),
+                Shape::Initial => !lower && initial,
                 Shape::Upper => part.is_known() && (shouted || !part.is_ordinary()),
                 Shape::Lower if part.is_particle() => true,
                 Shape::Lower => lower && !shouted && part.is_known() && !part.is_ordinary(),
@@ -178,7 +177,7 @@ impl Pass<'_> {
 
     /// Where the next word of a name would start, and whether a hyphen or an
     /// apostrophe joins it.
-    fn next_part(&self, last: &Word) -> Option<(usize, bool)> {
+    fn next_part(&self, parts: &Parts, last: &Word) -> Option<(usize, bool)> {
         let end = last.end;
         let short = end - last.start <= 2;
         match self.at(end)? {
@@ -186,61 +185,82 @@ impl Pass<'_> {
             c @ ('\u{a0}' | '\u{202f}') => Some((end + c.len_utf8(), false)),
             c @ ('-' | '\u{2010}' | '\u{2011}') => Some((end + c.len_utf8(), true)),
             c @ ('\'' | '’') if short => Some((end + c.len_utf8(), true)),
-            '.' if matches!(last.shape, Shape::Initial) => {
-                Some((end + if self.bytes.get(end + 1) == Some(&b' ') { 2 } else { 1 }, false))
+            // "Novak, Jana"
+            ',' if parts.count == 1 && self.bytes.get(end + 1) == Some(&b' ') => {
+                let first = parts.last()?;
+                let next = words::read(self.text, end + 2)?;
+                let classes = self.engine.lexicon.classes(next.hash);
+                let given = classes.has(Classes::GIVEN) && !classes.has(Classes::COMMON) && !classes.has(Classes::STOP);
+                let family = first.classes.has(Classes::SURNAME) && !first.classes.has(Classes::GIVEN) && !first.is_ordinary();
+                let capitals = matches!((last.shape, next.shape), (Shape::Capitalised | Shape::Mixed(true), Shape::Capitalised));
+                (given && family && capitals).then_some((end + 2, false))
             }
+            '.' if matches!(last.shape, Shape::Initial) => Some((end + if self.bytes.get(end + 1) == Some(&b' ') { 2 } else { 1 }, false)),
             _ => None,
         }
     }
 
     fn weigh(&self, parts: &Parts, cue: Option<Pending>) -> Option<(Finder, f32, Evidence)> {
-        let first = parts.iter().next()?;
+        let first = parts.iter().find(|p| !p.is_particle())?;
+        let single = parts.count == 1;
         let mut evidence = Evidence::default();
-        let mut score: f32 =
-            match (first.classes.has(Classes::GIVEN), first.classes.has(Classes::SURNAME), first.is_ordinary()) {
-                (true, _, false) => 0.6,
-                (true, _, true) => 0.3,
-                (false, true, false) => 0.25,
-                (false, true, true) => 0.1,
-                _ => 0.0,
-            };
+        let mut score: f32 = match (first.classes.has(Classes::GIVEN), first.classes.has(Classes::SURNAME), first.is_ordinary()) {
+            (true, _, false) => 0.6,
+            (true, _, true) => 0.3,
+            (false, true, false) => 0.25,
+            (false, true, true) => 0.1,
+            _ => 0.0,
+        };
         if first.classes.has(Classes::GIVEN) {
             evidence |= Evidence::GIVEN;
         }
         if first.is_ordinary() {
             evidence |= Evidence::COMMON;
         }
-        if first.is_known() && first.word.end - first.word.start <= 2 {
+        let initial = first.word.shape == Shape::Initial;
+        if first.is_known() && !initial && first.word.end - first.word.start <= 2 {
             score -= 0.2;
         }
         let mut best: f32 = 0.0;
-        for part in parts.iter().skip(1).filter(|p| !p.is_particle()) {
-            let weight = match (part.is_known(), part.is_ordinary()) {
-                (true, false) => 0.35,
-                (true, true) => 0.15,
-                _ => 0.15,
-            };
-            if part.is_known() {
+        for part in parts.iter().skip_while(|p| p.word.start <= first.word.start).filter(|p| !p.is_particle()) {
+            let known = part.is_known() || self.is_patronymic(&part.word);
+            if known {
                 evidence |= Evidence::SURNAME;
             }
-            best = best.max(weight);
+            best = best.max(if known && !part.is_ordinary() { 0.35 } else { 0.15 });
+        }
+        if initial {
+            // "J. Novak" is a name; "J. Something" is none.
+            let initials = parts.iter().filter(|p| p.word.shape == Shape::Initial).count();
+            score = if best > 0.3 || (initials > 1 && parts.count > initials) { 0.35 } else { 0.0 };
         }
         score += best;
+        let strong = cue.is_some_and(|c| c.cue >= Cue::SignOff);
         if first.plain {
-            score -= 0.35;
+            score -= match first.word.shape {
+                Shape::Upper if strong => 0.1,
+                Shape::Upper if single => 0.5,
+                _ => 0.35,
+            };
             evidence |= Evidence::LOWER_CASE;
-        } else if !first.is_known() && cue.is_none() && self.starts_sentence(first.word.start) {
+        } else if !first.is_known() && !initial && cue.is_none() && first.word.end - first.word.start < 4 && self.starts_sentence(first.word.start) {
             // The capital says nothing there.
             score -= 0.15;
-        } else if !first.is_known() && best > 0.3 {
+        } else if !first.is_known() && !initial && best > 0.3 {
             score += 0.15;
         }
-        if cue.is_none() && self.follows_article() {
-            score -= 0.4;
+        if !strong {
+            let before = self.recent.first().map_or(Classes::default(), |&h| if h == 0 { Classes::default() } else { self.engine.lexicon.classes(h) });
+            if (cue.is_none() && before.has(Classes::ARTICLE)) || before.has(Classes::DIRECTION) {
+                score -= 0.4;
+            }
+            if single && self.is_beside_ampersand(parts) {
+                score -= 0.4;
+            }
         }
         let mut finder = Finder::PersonName;
         match cue.map(|c| c.cue) {
-            Some(Cue::Title) if !first.is_ordinary() || first.is_known() => {
+            Some(Cue::Title) if !first.is_ordinary() || (first.is_known() && !first.plain) => {
                 score += 0.6;
                 evidence |= Evidence::TITLE;
                 finder = Finder::PersonTitle;
@@ -259,6 +279,10 @@ impl Pass<'_> {
                 score += 0.3;
                 evidence |= Evidence::WEAK_CUE;
             }
+            Some(Cue::Hint) => {
+                score += 0.15;
+                evidence |= Evidence::WEAK_CUE;
+            }
             Some(Cue::Greeting) => {
                 score += 0.3;
                 evidence |= Evidence::GREETING;
@@ -266,6 +290,10 @@ impl Pass<'_> {
             _ => {}
         }
         let end = parts.last()?.word.end;
+        if self.is_paired(first, end) {
+            score += 0.3;
+            evidence |= Evidence::AFTER;
+        }
         if let Some(next) = self.bytes.get(end).filter(|b| **b == b' ').and_then(|_| words::read(self.text, end + 1))
             && self.engine.lexicon.classes(next.hash).has(Classes::AFTER)
         {
@@ -275,9 +303,41 @@ impl Pass<'_> {
         Some((finder, score.min(0.99), evidence))
     }
 
-    /// Whether the word before is an article.
-    fn follows_article(&self) -> bool {
-        self.recent.first().is_some_and(|&h| h != 0 && self.engine.lexicon.classes(h).has(Classes::ARTICLE))
+    /// Whether another name stands beside: "daniel and vanessa".
+    fn is_paired(&self, first: &Part, end: usize) -> bool {
+        if self.named_until > 0
+            && let Some(between) = self.text.get(self.named_until..first.word.start)
+            && (3..=8).contains(&between.len())
+            && between.starts_with(' ')
+            && let Some(and) = words::read(self.text, self.named_until + 1)
+            && and.end + 1 == first.word.start
+        {
+            return self.engine.lexicon.classes(and.hash).has(Classes::AND);
+        }
+        if self.bytes.get(end) != Some(&b' ') || !first.classes.has(Classes::GIVEN) {
+            return false;
+        }
+        let Some(and) = words::read(self.text, end + 1) else { return false };
+        if !self.engine.lexicon.classes(and.hash).has(Classes::AND) || self.bytes.get(and.end) != Some(&b' ') {
+            return false;
+        }
+        let Some(other) = words::read(self.text, and.end + 1) else { return false };
+        let classes = self.engine.lexicon.classes(other.hash);
+        let ordinary = [Classes::COMMON, Classes::PLACE, Classes::STOP].into_iter().any(|c| classes.has(c));
+        classes.has(Classes::GIVEN) && !ordinary && other.shape == first.word.shape && other.end - other.start > 2
+    }
+
+    /// "McDonald", "O'Brien": what only family names look like.
+    fn is_patronymic(&self, word: &Word) -> bool {
+        word.shape == Shape::Mixed(true) && self.text.get(word.start..word.end).is_some_and(|t| t.starts_with("Mc") || t.starts_with("Mac"))
+    }
+
+    /// "Johnson & Johnson" is a firm.
+    fn is_beside_ampersand(&self, parts: &Parts) -> bool {
+        let (Some(first), Some(last)) = (parts.iter().next(), parts.last()) else { return false };
+        let before = self.text.get(..first.word.start).unwrap_or_default().trim_end_matches(' ');
+        let behind = self.text.get(last.word.end..).unwrap_or_default().trim_start_matches(' ');
+        before.ends_with('&') || behind.starts_with('&')
     }
 
     fn starts_sentence(&self, start: usize) -> bool {

@@ -123,7 +123,9 @@ impl Pass<'_> {
                 raise += 0.3;
             }
             if self.is_own_line(start, end) {
-                raise += 0.3;
+                // Below a name it is most often a number to call.
+                let signed = start > 0 && (9..=12).contains(&digits.len());
+                raise += if signed { 0.35 } else { 0.3 };
                 evidence |= Evidence::OWN_LINE;
             }
             if self.report(finder, start, end, raise, evidence) {
@@ -171,7 +173,7 @@ impl Pass<'_> {
 
     /// Whether nothing else but spaces and a full stop is on the line.
     fn is_own_line(&self, start: usize, end: usize) -> bool {
-        let quiet = |c: char| matches!(c, ' ' | '\t' | '.' | '\u{a0}' | '(' | '\r');
+        let quiet = |c: char| !c.is_alphanumeric();
         let from = self.text.floor_char_boundary(start.saturating_sub(8));
         let to = self.text.floor_char_boundary((end + 8).min(self.text.len()));
         let before = self.text.get(from..start).unwrap_or_default();
@@ -209,6 +211,12 @@ fn shape(number: &Number, groups: &[Group], digits: &[u8], open: bool) -> Option
     if rest.iter().any(|g| g.len() < 2 && groups.len() > 3) || groups.iter().any(|g| g.len() > 9) || digits.len() > 12 {
         return None;
     }
+    // A decimal fraction, and the United States' social security number.
+    if (number.digits_of(first) == [0] && rest.first().is_some_and(|g| g.gap == Gap::DOT))
+        || (all(Gap::DASH) && groups.iter().map(Group::len).eq([3, 2, 4]))
+    {
+        return None;
+    }
     if any(Gap::DOT) && !all(Gap::DOT) {
         return None;
     }
@@ -221,7 +229,7 @@ fn shape(number: &Number, groups: &[Group], digits: &[u8], open: bool) -> Option
     }
     // A trunk prefix: 030 123456, 05 20 14 89 43, 0712-345-678, 030/123464.
     if zero && digits.get(1) != Some(&0) && (2..=6).contains(&first.len()) && (9..=12).contains(&digits.len()) {
-        let raise = if any(Gap::DOT) { -0.25 } else { 0.0 };
+        let raise = if any(Gap::DOT) { -0.1 } else { 0.0 };
         return Some((Finder::PhoneNational, raise, Evidence::TRUNK_PREFIX));
     }
     let raise = if zero { 0.1 } else { 0.0 };

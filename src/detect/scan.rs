@@ -27,6 +27,11 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// The findings of the last scan.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
     /// What led to the finding with this index in the last scan's result.
     pub fn evidence(&self, finding: usize) -> Evidence {
         self.candidates.get(finding).map_or(Evidence::default(), |c| c.evidence)
@@ -159,6 +164,7 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
         out: &mut scratch.candidates,
         recent: [0; MAX_PHRASE],
         cue: None,
+        named_until: 0,
         resume: 0,
     };
     if pass.label.iter().any(|&h| engine.lexicon.classes(h).has(Classes::NAME_LABEL)) {
@@ -189,16 +195,8 @@ fn patterns(engine: &Engine, text: &str, scratch: &mut Scratch) {
         scratch.engine = engine.identity;
     }
     let Scratch { candidates, caches, label, .. } = scratch;
-    let mut pass = Pass {
-        engine,
-        text,
-        bytes: text.as_bytes(),
-        label,
-        out: candidates,
-        recent: [0; MAX_PHRASE],
-        cue: None,
-        resume: 0,
-    };
+    let mut pass =
+        Pass { engine, text, bytes: text.as_bytes(), label, out: candidates, recent: [0; MAX_PHRASE], cue: None, named_until: 0, resume: 0 };
     for (pattern, cache) in engine.patterns.iter().zip(caches) {
         let mut input = regex_automata::Input::new(text);
         while let Some(found) = pattern.regex.search_with(cache, &input) {
@@ -238,6 +236,8 @@ pub(crate) struct Pass<'a> {
     /// Hashes of the last words, the newest first; 0 for none.
     pub(crate) recent: [u64; MAX_PHRASE],
     pub(crate) cue: Option<Pending>,
+    /// Where the last name ends; 0 for none.
+    pub(crate) named_until: usize,
     /// Colons before this offset have been looked at.
     pub(crate) resume: usize,
 }
@@ -278,12 +278,13 @@ impl Pass<'_> {
             return end;
         }
         if classes.has(Classes::AT)
-            && let Some(end) = self.spelled_email(&word)
+            && let Some(end) = self.at_word(&word)
         {
             return end;
         }
         if let Some(end) = self.name(&word, classes) {
             self.forget();
+            self.named_until = end;
             return end;
         }
         self.remember(&word, classes);
@@ -325,9 +326,7 @@ impl Pass<'_> {
 
     fn propose(&mut self, rule: RuleId, start: usize, end: usize, raise: f32, mut evidence: Evidence) -> bool {
         let index = usize::from(rule.0);
-        let (Some(scoring), Some(info)) = (self.engine.rules.get(index), self.engine.infos.get(index)) else {
-            return false;
-        };
+        let (Some(scoring), Some(info)) = (self.engine.rules.get(index), self.engine.infos.get(index)) else { return false };
         let mut score = scoring.score + raise;
         if !(scoring.context.is_empty() && scoring.against.is_empty()) {
             let found = self.context(rule, start, end);

@@ -7,12 +7,13 @@
 //! at most one live state of a subject. Every call returns clones: no lock
 //! outlives it.
 
+use super::mix::Mix;
 use super::store::Row;
 use crate::sensitive::Sensitive;
 use crate::token::Token;
 use dashmap::{DashMap, Entry};
 use std::collections::VecDeque;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::mem::size_of;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -113,7 +114,7 @@ impl<S> Cache<S> {
     /// Accounts for a new entry, then makes room for it.
     fn admit(&self, place: Place, cost: usize) {
         self.bytes.fetch_add(cost + overhead::<S>(), Ordering::Relaxed);
-        let home = Mix::of(&place) as usize;
+        let home = BuildHasherDefault::<Mix>::default().hash_one(place) as usize;
         self.ring(home).push_back(place);
         for step in 0..STEPS {
             if self.bytes.load(Ordering::Relaxed) <= self.budget {
@@ -171,39 +172,8 @@ const fn overhead<S>() -> usize {
 
 impl Hash for Place {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let row = u64::from_le_bytes(self.row.0.first_chunk().copied().unwrap_or_default());
-        state.write_u64(row ^ self.token.map_or(0, |token| token.bits() | 1 << 63));
-    }
-}
-
-/// Mixes one number. Rows and token bits are outputs of keyed functions that
-/// no client can steer, so a keyed hash would protect nothing.
-#[derive(Default)]
-struct Mix(u64);
-
-impl Mix {
-    fn of(place: &Place) -> u64 {
-        let mut mix = Self::default();
-        place.hash(&mut mix);
-        mix.finish()
-    }
-}
-
-impl Hasher for Mix {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        let mut x = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        x ^= x >> 32;
-        self.0 = x.wrapping_mul(0xD6E8_FEB8_6659_FD93);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 32)
+        self.row.hash(state);
+        state.write_u64(self.token.map_or(0, |token| token.bits() | 1 << 63));
     }
 }
 

@@ -135,17 +135,17 @@ async fn kinds_are_those_of_the_tokens() {
     let held = vault.subject("default", "ana").await.unwrap();
     held.tokenize(&[(entity("PERSON"), "Ana")]).await.unwrap();
     for kinds in [subject.kinds().await.unwrap(), held.kinds().await.unwrap()] {
-        assert!(kinds.contains(&entity("EMAIL")) && kinds.contains(&entity("PERSON")));
-        assert!(!kinds.contains(&entity("PHONE")));
+        assert!(kinds.contains(entity("EMAIL")) && kinds.contains(entity("PERSON")));
+        assert!(!kinds.contains(entity("PHONE")));
     }
     let again = replica(&spy, &key, SMALL, 35).await.subject("default", "ana").await.unwrap();
     again.tokenize(&[(entity("IBAN"), "DE02")]).await.unwrap();
     let kinds = again.kinds().await.unwrap();
-    assert!(["EMAIL", "PERSON", "IBAN"].iter().all(|name| kinds.contains(&entity(name))));
+    assert!(["EMAIL", "PERSON", "IBAN"].iter().all(|name| kinds.contains(entity(name))));
 
     let passing = vault.passing_subject();
     passing.tokenize(&emails(&["a@b.c"])).await.unwrap();
-    assert!(passing.kinds().await.unwrap().contains(&entity("EMAIL")));
+    assert!(passing.kinds().await.unwrap().contains(entity("EMAIL")));
 }
 
 #[tokio::test]

@@ -1,13 +1,14 @@
-//! The `memory:` store: ordered maps that end with the process.
+//! The `memory:` store: maps that end with the process.
 
 use super::{Answer, Batch, Outcome, Row, Store};
 use crate::entity::Entity;
 use crate::token::Token;
 use crate::vault::error::VaultError;
+use crate::vault::mix::Mix;
 use dashmap::{DashMap, Entry};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::ready;
-use std::ops::Bound;
+use std::hash::BuildHasherDefault;
 use std::sync::{Arc, OnceLock};
 
 /// Records in memory. Its maps are sharded by subject; a lock is held for one
@@ -15,12 +16,13 @@ use std::sync::{Arc, OnceLock};
 #[derive(Default)]
 pub(in crate::vault) struct Memory {
     meta: OnceLock<Vec<u8>>,
-    subjects: DashMap<Row, Rows>,
+    subjects: DashMap<Row, Rows, BuildHasherDefault<Mix>>,
 }
 
 struct Rows {
     subject: Arc<[u8]>,
-    mappings: BTreeMap<(Entity, u64), Vec<u8>>,
+    /// By entity, then by the token's bits.
+    mappings: BTreeMap<Entity, HashMap<u64, Vec<u8>, BuildHasherDefault<Mix>>>,
 }
 
 impl Store for Memory {
@@ -38,22 +40,12 @@ impl Store for Memory {
 
     fn mappings<'a>(&'a self, row: Row, tokens: &'a [Token]) -> Answer<'a, Vec<Option<Vec<u8>>>> {
         let Some(rows) = self.subjects.get(&row) else { return now(vec![None; tokens.len()]) };
-        now(tokens.iter().map(|token| rows.mappings.get(&key(token)).cloned()).collect())
+        now(tokens.iter().map(|token| rows.record(token).cloned()).collect())
     }
 
     fn entities(&self, row: Row) -> Answer<'_, Vec<Entity>> {
-        let mut entities = Vec::new();
-        if let Some(rows) = self.subjects.get(&row) {
-            // One step an entity, not one a mapping: past the last possible
-            // key of each entity begins the next.
-            let mut next = rows.mappings.keys().next();
-            while let Some((entity, _)) = next {
-                entities.push(*entity);
-                let past = (Bound::Excluded((*entity, u64::MAX)), Bound::Unbounded);
-                next = rows.mappings.range(past).next().map(|(key, _)| key);
-            }
-        }
-        now(entities)
+        let entities = self.subjects.get(&row).map(|rows| rows.mappings.keys().copied().collect());
+        now(entities.unwrap_or_default())
     }
 
     fn put(&self, batch: Batch) -> Answer<'_, Outcome> {
@@ -80,12 +72,14 @@ impl Memory {
             Entry::Vacant(free) => free.insert(Rows { subject: batch.subject, mappings: BTreeMap::new() }),
         };
         let taken: Vec<_> = (batch.mappings.iter())
-            .filter_map(|(token, _)| rows.mappings.get(&key(token)).map(|record| (*token, record.clone())))
+            .filter_map(|(token, _)| rows.record(token).map(|record| (*token, record.clone())))
             .collect();
         if !taken.is_empty() {
             return Outcome::Taken(taken);
         }
-        rows.mappings.extend(batch.mappings.into_iter().map(|(token, record)| (key(&token), record)));
+        for (token, record) in batch.mappings {
+            rows.mappings.entry(token.entity()).or_default().insert(token.bits(), record);
+        }
         Outcome::Stored
     }
 }
@@ -102,12 +96,14 @@ impl Memory {
     }
 
     pub(in crate::vault) fn record(&self, row: Row, token: &Token) -> Vec<u8> {
-        self.subjects.get(&row).unwrap().mappings[&key(token)].clone()
+        self.subjects.get(&row).unwrap().record(token).unwrap().clone()
     }
 }
 
-fn key(token: &Token) -> (Entity, u64) {
-    (token.entity(), token.bits())
+impl Rows {
+    fn record(&self, token: &Token) -> Option<&Vec<u8>> {
+        self.mappings.get(&token.entity())?.get(&token.bits())
+    }
 }
 
 fn now<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {

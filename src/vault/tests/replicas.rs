@@ -103,7 +103,7 @@ async fn a_dropped_call_leaves_nothing_that_is_not_durable() {
         assert_restores(&subject, &tokens, &values).await;
         let cold = replica(&spy, &key, SMALL, 35).await.subject("default", "ana").await.unwrap();
         assert_eq!(cold.tokenize(&values).await.unwrap(), tokens);
-        assert!(subject.kinds().await.unwrap().contains(&entity("EMAIL")));
+        assert!(subject.kinds().await.unwrap().contains(entity("EMAIL")));
     }
 }
 
