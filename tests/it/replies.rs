@@ -146,6 +146,22 @@ async fn of_a_stream_nothing_changes_but_the_tokens() {
 }
 
 #[tokio::test]
+async fn a_character_cut_over_two_events_stays_whole() {
+    // Some servers cut between the two escapes of one character.
+    let dialogue = Dialogue::new("").await;
+    let delta =
+        |text: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
+    dialogue.answers_with(move |token| {
+        let (head, tail) = token.split_at(5);
+        let deltas = [delta(&format!("\\u00e9 {head}")), delta(&format!("{tail} \\ud83d")), delta("\\ude00 @")];
+        Answer::new("text/event-stream", deltas.into_iter().map(Bytes::from).collect())
+    });
+    let reply = dialogue.ask(CHAT, chat_stream(EMAIL).to_string()).await;
+    let expected = [delta("\\u00e9 "), delta(&format!("{EMAIL} \\ud83d")), delta("\\ude00 @")].concat();
+    assert_eq!(reply.text(), expected);
+}
+
+#[tokio::test]
 async fn choices_that_take_turns_are_kept_apart() {
     let dialogue = Dialogue::new("").await;
     dialogue.answers(|request| {
