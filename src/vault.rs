@@ -16,7 +16,6 @@ mod error;
 mod key;
 mod mint;
 mod mix;
-mod passing;
 mod root;
 mod seal;
 mod store;
@@ -25,6 +24,7 @@ mod subject_keys;
 #[cfg(test)]
 mod tests;
 mod url;
+mod volatile;
 
 pub use error::VaultError;
 pub use key::{Key, KeyError, KeyId};
@@ -33,16 +33,15 @@ pub use url::{VaultUrl, VaultUrlError};
 
 use crate::clock;
 use cache::Cache;
-use passing::Passing;
 use root::Root;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::Store;
 use store::embedded::Embedded;
-use store::memory::Memory;
 use subject::State;
-use subject_keys::{PassingKeys, SubjectKeys};
+use subject_keys::{SubjectKeys, VolatileKeys};
+use volatile::{Memory, Volatile};
 
 /// For how long one finding of [`Vault::check_writable`] holds.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -68,13 +67,19 @@ impl Default for Options {
 /// An open vault. Clones share it; it closes with the last of them and of the
 /// [`Subject`]s it gave out, or by [`close`](Self::close).
 #[derive(Clone)]
-pub struct Vault(Arc<Shared>);
+pub struct Vault(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Stored(Arc<Shared>),
+    Memory(Arc<Memory>),
+}
 
 struct Shared {
     store: Box<dyn Store>,
     root: Root,
     cache: Cache<State>,
-    passing: PassingKeys,
+    passing: VolatileKeys,
     probed: tokio::sync::Mutex<Option<(Instant, Result<(), VaultError>)>>,
     token_mask: u64,
 }
@@ -88,17 +93,15 @@ impl Vault {
     /// [`VaultError::InUse`] where another process holds it,
     /// [`VaultError::NewerFormat`] where a newer build wrote it.
     pub async fn open(at: &VaultUrl, key: Key, options: Options) -> Result<Self, VaultError> {
-        let store: Box<dyn Store> = match at {
-            VaultUrl::Memory => Box::new(Memory::default()),
-            VaultUrl::Embedded(folder) => {
-                let folder = folder.clone();
-                let open = move || Embedded::open(&folder, options.page_cache_bytes);
-                // Opening may repair the file, which takes as long as it takes.
-                let opened = tokio::task::spawn_blocking(open).await;
-                Box::new(opened.map_err(|_| VaultError::Corrupt { what: "file" })??)
-            }
+        let folder = match at {
+            VaultUrl::Memory => return Ok(Self(Kind::Memory(Arc::new(Memory::new(TOKEN_BITS)?)))),
+            VaultUrl::Embedded(folder) => folder.clone(),
         };
-        Self::over(store, &key, options, TOKEN_BITS).await
+        let open = move || Embedded::open(&folder, options.page_cache_bytes);
+        // Opening may repair the file, which takes as long as it takes.
+        let opened = tokio::task::spawn_blocking(open).await;
+        let store = opened.map_err(|_| VaultError::Corrupt { what: "file" })??;
+        Self::over(Box::new(store), &key, options, TOKEN_BITS).await
     }
 
     async fn over(store: Box<dyn Store>, key: &Key, options: Options, token_mask: u64) -> Result<Self, VaultError> {
@@ -106,21 +109,24 @@ impl Vault {
             Some(record) => record,
             None => store.put_meta(Root::create(key, clock::unix_seconds())?).await?,
         };
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Kind::Stored(Arc::new(Shared {
             root: Root::open(key, &record)?,
             store,
             cache: Cache::new(options.cache_bytes),
-            passing: PassingKeys::new()?,
+            passing: VolatileKeys::new()?,
             probed: tokio::sync::Mutex::default(),
             token_mask,
-        })))
+        }))))
     }
 
     /// A person's tokens and values. Nothing is written for a subject that the
     /// vault does not know: its keys are made in memory, and become durable
     /// together with its first mapping.
     pub async fn subject(&self, tenant: &str, subject: &str) -> Result<Subject, VaultError> {
-        let shared = &self.0;
+        let shared = match &self.0 {
+            Kind::Stored(shared) => shared,
+            Kind::Memory(memory) => return Ok(Subject::volatile(memory.subject(tenant, subject))),
+        };
         let row = shared.root.row(tenant, subject);
         if let Some(state) = shared.cache.subject(row) {
             return Ok(Subject::kept(Arc::clone(shared), state));
@@ -138,17 +144,21 @@ impl Vault {
     /// A subject of one request alone: its keys are random, it lives in
     /// memory, and nothing of it is stored.
     pub fn passing_subject(&self) -> Subject {
-        Subject::passing(Passing::new(self.0.passing.next(), self.0.token_mask))
+        Subject::volatile(Arc::new(match &self.0 {
+            Kind::Stored(shared) => Volatile::new(shared.passing.next(), shared.token_mask),
+            Kind::Memory(memory) => memory.passing_subject(),
+        }))
     }
 
     /// Shows by a real durable write that the vault can be written. Callers
     /// within a second share one write, so this cannot be used to load a disk.
     pub async fn check_writable(&self) -> Result<(), VaultError> {
-        let mut probed = self.0.probed.lock().await;
+        let Kind::Stored(shared) = &self.0 else { return Ok(()) };
+        let mut probed = shared.probed.lock().await;
         match &*probed {
             Some((at, found)) if at.elapsed() < PROBE_EVERY => found.clone(),
             _ => {
-                let found = self.0.store.probe().await;
+                let found = shared.store.probe().await;
                 *probed = Some((Instant::now(), found.clone()));
                 found
             }
@@ -158,13 +168,28 @@ impl Vault {
     /// Finishes what was accepted, and lets go of the store. What other clones
     /// and subjects ask for afterwards fails, but for what is cached.
     pub async fn close(self) {
-        // Closing twice is the only way to fail, and comes to the same.
-        let _ = self.0.store.close().await;
+        if let Kind::Stored(shared) = self.0 {
+            // Closing twice is the only way to fail, and comes to the same.
+            let _ = shared.store.close().await;
+        }
+    }
+}
+
+#[cfg(test)]
+impl Vault {
+    fn shared(&self) -> &Shared {
+        match &self.0 {
+            Kind::Stored(shared) => shared,
+            Kind::Memory(_) => panic!("a vault in memory has no store"),
+        }
     }
 }
 
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Vault").field("key", &self.0.root.key_id).finish_non_exhaustive()
+        match &self.0 {
+            Kind::Stored(shared) => f.debug_struct("Vault").field("key", &shared.root.key_id).finish_non_exhaustive(),
+            Kind::Memory(_) => f.write_str("Vault(memory)"),
+        }
     }
 }

@@ -81,14 +81,16 @@ mod tests {
         let mut out = Vec::new();
         assert_eq!(test(&folder, &mut out).unwrap(), ExitCode::FAILURE);
         let out = String::from_utf8(out).unwrap();
-        let wanted = format!("{}:7: badge: \"nothing\" holds BADGE, found nothing\n", dir.path().join("own.toml").display());
+        let wanted =
+            format!("{}:7: badge: \"nothing\" holds BADGE, found nothing\n", dir.path().join("own.toml").display());
         assert!(out.contains(&wanted), "{out}");
         assert!(out.ends_with(" 1 failed\n"), "{out}");
     }
 
     #[test]
     fn an_own_rule_replaces_the_built_in_one_of_its_id() {
-        let (_dir, folder) = folder("[[rule]]\nid = \"email\"\nentity = \"EMAIL\"\nfinder = \"email\"\noperator = \"block\"\n");
+        let (_dir, folder) =
+            folder("[[rule]]\nid = \"email\"\nentity = \"EMAIL\"\nfinder = \"email\"\noperator = \"block\"\n");
         let mut out = Vec::new();
         list(&folder, &mut out).unwrap();
         let out = String::from_utf8(out).unwrap();

@@ -66,7 +66,9 @@ pub enum ScanError {
         offset: usize,
     },
     /// A line of a JSONL input cannot be used.
-    #[error("{name}:{line}: column {column}: {problem}; each line must be an object like {{\"id\": \"1\", \"text\": \"…\"}}")]
+    #[error(
+        "{name}:{line}: column {column}: {problem}; each line must be an object like {{\"id\": \"1\", \"text\": \"…\"}}"
+    )]
     Line {
         /// The file.
         name: String,
@@ -187,7 +189,9 @@ impl<'a> Scanner<'a> {
         let mut bytes = Vec::new();
         for number in 1.. {
             bytes.clear();
-            let count = input.read_until(b'\n', &mut bytes).map_err(|error| ScanError::Read { name: name.to_owned(), error })?;
+            let count = input
+                .read_until(b'\n', &mut bytes)
+                .map_err(|error| ScanError::Read { name: name.to_owned(), error })?;
             if count == 0 {
                 break;
             }
@@ -207,7 +211,8 @@ impl<'a> Scanner<'a> {
             })?;
             let findings = self.find(&line.text);
             let redacted = self.args.redact.then(|| redact(&line.text, &self.scratch));
-            serde_json::to_writer(&mut *out, &LineFindings { id: &line.id, findings, redacted }).map_err(io::Error::from)?;
+            serde_json::to_writer(&mut *out, &LineFindings { id: &line.id, findings, redacted })
+                .map_err(io::Error::from)?;
             writeln!(out)?;
         }
         Ok(())
@@ -296,7 +301,8 @@ mod tests {
 
     #[test]
     fn jsonl_keeps_order_and_ids() {
-        let input = "{\"text\": \"é ana@example.com\", \"id\": \"a\", \"x\": [1]}\n\n{\"id\": 2, \"text\": \"nothing\"}\n";
+        let input =
+            "{\"text\": \"é ana@example.com\", \"id\": \"a\", \"x\": [1]}\n\n{\"id\": 2, \"text\": \"nothing\"}\n";
         let (found, out) = output(Format::Jsonl, input, |_| {}).unwrap();
         assert!(found);
         assert_eq!(
@@ -308,7 +314,11 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_named_and_not_quoted() {
-        for (bad, line) in [("{\"id\": 1, \"text\": \"x\"}\n{\"id\": \"secret\", \"text\": 5}\n", 2), ("secret\n", 1), ("{\"id\": 1", 1)] {
+        for (bad, line) in [
+            ("{\"id\": 1, \"text\": \"x\"}\n{\"id\": \"secret\", \"text\": 5}\n", 2),
+            ("secret\n", 1),
+            ("{\"id\": 1", 1),
+        ] {
             let error = output(Format::Jsonl, bad, |_| {}).unwrap_err().to_string();
             assert!(error.starts_with(&format!("stdin:{line}: ")), "{error}");
             assert!(!error.contains("secret"), "{error}");

@@ -37,7 +37,21 @@ impl Pass<'_> {
         let latin = self.before(end)?.is_ascii();
         while let Some(c) = self.before(start) {
             let allowed = match c {
-                'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-' | '%' | '~' | '^' | '!' | '#' | '$' | '&' | '\'' | '=' => true,
+                'a'..='z'
+                | 'A'..='Z'
+                | '0'..='9'
+                | '.'
+                | '_'
+                | '-'
+                | '%'
+                | '~'
+                | '^'
+                | '!'
+                | '#'
+                | '$'
+                | '&'
+                | '\''
+                | '=' => true,
                 '+' => {
                     plus = Some(start);
                     true
@@ -116,7 +130,8 @@ impl Pass<'_> {
             return None;
         }
         let length = text.chars().count();
-        let top = (alphabetic && (2..=24).contains(&length)) || text.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("xn--"));
+        let top =
+            (alphabetic && (2..=24).contains(&length)) || text.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("xn--"));
         Some((end, top))
     }
 
@@ -125,7 +140,9 @@ impl Pass<'_> {
         let domain = self.text.get(at + 1..end).unwrap_or_default();
         let local = self.text.get(start..at).unwrap_or_default();
         // `git@host:path`
-        if self.bytes.get(end) == Some(&b':') && self.bytes.get(end + 1).is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'~' | b'/')) {
+        if self.bytes.get(end) == Some(&b':')
+            && self.bytes.get(end + 1).is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'~' | b'/'))
+        {
             let path = self.text.get(end + 1..).unwrap_or_default();
             let path = path.split(|c: char| c.is_whitespace()).next().unwrap_or_default();
             if local == "git" || path.contains('/') || path.ends_with(".git") {
@@ -136,8 +153,13 @@ impl Pass<'_> {
         if matches!(self.before(start), Some(':' | '/')) {
             let from = self.text.floor_char_boundary(start.saturating_sub(80));
             let before = self.text.get(from..start).unwrap_or_default();
-            let chain = before.rsplit(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '(')).next().unwrap_or_default();
-            if chain.contains("://") && (chain.ends_with("//") || chain.ends_with(':') || chain.rsplit("//").next().is_some_and(|r| r.contains(':'))) {
+            let chain =
+                before.rsplit(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '(')).next().unwrap_or_default();
+            if chain.contains("://")
+                && (chain.ends_with("//")
+                    || chain.ends_with(':')
+                    || chain.rsplit("//").next().is_some_and(|r| r.contains(':')))
+            {
                 return true;
             }
         }
@@ -232,7 +254,8 @@ impl Pass<'_> {
 
     fn word_before(&self, end: usize) -> Option<Word> {
         let mut start = end;
-        while let Some(c) = self.before(start).filter(|c| (c.is_alphabetic() || words::is_mark(*c)) && end - start < 24) {
+        while let Some(c) = self.before(start).filter(|c| (c.is_alphabetic() || words::is_mark(*c)) && end - start < 24)
+        {
             start -= c.len_utf8();
         }
         words::read(self.text, start).filter(|w| w.end == end)
@@ -258,7 +281,8 @@ impl Pass<'_> {
                 dot_at + 1
             } else {
                 let Some(dot) = words::read(self.text, dot_at) else { break };
-                let other = english && self.text.get(dot.start..dot.end).is_some_and(|t| t.eq_ignore_ascii_case("point"));
+                let other =
+                    english && self.text.get(dot.start..dot.end).is_some_and(|t| t.eq_ignore_ascii_case("point"));
                 if other || !self.engine.lexicon.classes(dot.hash).has(Classes::DOT) {
                     break;
                 }

@@ -84,7 +84,8 @@ impl Pass<'_> {
         if !known && !particle && (!capital || (cue.is_none() && classes.has(Classes::COMMON))) {
             return None;
         }
-        if (word.shape == Shape::Initial && !initial) || classes.has(Classes::TITLE) || classes.has(Classes::DIRECTION) {
+        if (word.shape == Shape::Initial && !initial) || classes.has(Classes::TITLE) || classes.has(Classes::DIRECTION)
+        {
             return None;
         }
         if classes.has(Classes::ORGANISATION) || !self.is_free_before(word.start) {
@@ -110,7 +111,27 @@ impl Pass<'_> {
                 return None;
             }
         };
-        let light = |c: char| matches!(c, ' ' | '\u{a0}' | '\t' | ',' | ':' | '"' | '\'' | '*' | '\n' | '\r' | '-' | '=' | '“' | '„' | '’' | '!' | '(');
+        let light = |c: char| {
+            matches!(
+                c,
+                ' ' | '\u{a0}'
+                    | '\t'
+                    | ','
+                    | ':'
+                    | '"'
+                    | '\''
+                    | '*'
+                    | '\n'
+                    | '\r'
+                    | '-'
+                    | '='
+                    | '“'
+                    | '„'
+                    | '’'
+                    | '!'
+                    | '('
+            )
+        };
         if !gap.chars().all(|c| light(c) || (c == '.' && pending.cue == Cue::Title)) {
             self.cue = None;
             return None;
@@ -129,7 +150,8 @@ impl Pass<'_> {
 
     /// The words of the name, from its first on.
     fn parts(&self, first: Word, classes: Classes, cue: Option<Pending>) -> Option<Parts> {
-        let particle = classes.has(Classes::PARTICLE) && first.shape == Shape::Lower && cue.is_some_and(|c| c.cue >= Cue::Strong);
+        let particle =
+            classes.has(Classes::PARTICLE) && first.shape == Shape::Lower && cue.is_some_and(|c| c.cue >= Cue::Strong);
         let lower = !particle && matches!(first.shape, Shape::Lower | Shape::Upper | Shape::Mixed(false));
         let mut parts = Parts { all: [None; MAX_PARTS], count: 0 };
         let shouted = first.shape == Shape::Upper;
@@ -191,11 +213,15 @@ impl Pass<'_> {
                 let next = words::read(self.text, end + 2)?;
                 let classes = self.engine.lexicon.classes(next.hash);
                 let given = classes.has(Classes::GIVEN) && !classes.has(Classes::COMMON) && !classes.has(Classes::STOP);
-                let family = first.classes.has(Classes::SURNAME) && !first.classes.has(Classes::GIVEN) && !first.is_ordinary();
-                let capitals = matches!((last.shape, next.shape), (Shape::Capitalised | Shape::Mixed(true), Shape::Capitalised));
+                let family =
+                    first.classes.has(Classes::SURNAME) && !first.classes.has(Classes::GIVEN) && !first.is_ordinary();
+                let capitals =
+                    matches!((last.shape, next.shape), (Shape::Capitalised | Shape::Mixed(true), Shape::Capitalised));
                 (given && family && capitals).then_some((end + 2, false))
             }
-            '.' if matches!(last.shape, Shape::Initial) => Some((end + if self.bytes.get(end + 1) == Some(&b' ') { 2 } else { 1 }, false)),
+            '.' if matches!(last.shape, Shape::Initial) => {
+                Some((end + if self.bytes.get(end + 1) == Some(&b' ') { 2 } else { 1 }, false))
+            }
             _ => None,
         }
     }
@@ -204,13 +230,14 @@ impl Pass<'_> {
         let first = parts.iter().find(|p| !p.is_particle())?;
         let single = parts.count == 1;
         let mut evidence = Evidence::default();
-        let mut score: f32 = match (first.classes.has(Classes::GIVEN), first.classes.has(Classes::SURNAME), first.is_ordinary()) {
-            (true, _, false) => 0.6,
-            (true, _, true) => 0.3,
-            (false, true, false) => 0.25,
-            (false, true, true) => 0.1,
-            _ => 0.0,
-        };
+        let mut score: f32 =
+            match (first.classes.has(Classes::GIVEN), first.classes.has(Classes::SURNAME), first.is_ordinary()) {
+                (true, _, false) => 0.6,
+                (true, _, true) => 0.3,
+                (false, true, false) => 0.25,
+                (false, true, true) => 0.1,
+                _ => 0.0,
+            };
         if first.classes.has(Classes::GIVEN) {
             evidence |= Evidence::GIVEN;
         }
@@ -243,14 +270,21 @@ impl Pass<'_> {
                 _ => 0.35,
             };
             evidence |= Evidence::LOWER_CASE;
-        } else if !first.is_known() && !initial && cue.is_none() && first.word.end - first.word.start < 4 && self.starts_sentence(first.word.start) {
+        } else if !first.is_known()
+            && !initial
+            && cue.is_none()
+            && first.word.end - first.word.start < 4
+            && self.starts_sentence(first.word.start)
+        {
             // The capital says nothing there.
             score -= 0.15;
         } else if !first.is_known() && !initial && best > 0.3 {
             score += 0.15;
         }
         if !strong {
-            let before = self.recent.first().map_or(Classes::default(), |&h| if h == 0 { Classes::default() } else { self.engine.lexicon.classes(h) });
+            let before = self.recent.first().map_or(Classes::default(), |&h| {
+                if h == 0 { Classes::default() } else { self.engine.lexicon.classes(h) }
+            });
             if (cue.is_none() && before.has(Classes::ARTICLE)) || before.has(Classes::DIRECTION) {
                 score -= 0.4;
             }
@@ -329,7 +363,8 @@ impl Pass<'_> {
 
     /// "McDonald", "O'Brien": what only family names look like.
     fn is_patronymic(&self, word: &Word) -> bool {
-        word.shape == Shape::Mixed(true) && self.text.get(word.start..word.end).is_some_and(|t| t.starts_with("Mc") || t.starts_with("Mac"))
+        word.shape == Shape::Mixed(true)
+            && self.text.get(word.start..word.end).is_some_and(|t| t.starts_with("Mc") || t.starts_with("Mac"))
     }
 
     /// "Johnson & Johnson" is a firm.

@@ -195,8 +195,17 @@ fn patterns(engine: &Engine, text: &str, scratch: &mut Scratch) {
         scratch.engine = engine.identity;
     }
     let Scratch { candidates, caches, label, .. } = scratch;
-    let mut pass =
-        Pass { engine, text, bytes: text.as_bytes(), label, out: candidates, recent: [0; MAX_PHRASE], cue: None, named_until: 0, resume: 0 };
+    let mut pass = Pass {
+        engine,
+        text,
+        bytes: text.as_bytes(),
+        label,
+        out: candidates,
+        recent: [0; MAX_PHRASE],
+        cue: None,
+        named_until: 0,
+        resume: 0,
+    };
     for (pattern, cache) in engine.patterns.iter().zip(caches) {
         let mut input = regex_automata::Input::new(text);
         while let Some(found) = pattern.regex.search_with(cache, &input) {
@@ -326,7 +335,9 @@ impl Pass<'_> {
 
     fn propose(&mut self, rule: RuleId, start: usize, end: usize, raise: f32, mut evidence: Evidence) -> bool {
         let index = usize::from(rule.0);
-        let (Some(scoring), Some(info)) = (self.engine.rules.get(index), self.engine.infos.get(index)) else { return false };
+        let (Some(scoring), Some(info)) = (self.engine.rules.get(index), self.engine.infos.get(index)) else {
+            return false;
+        };
         let mut score = scoring.score + raise;
         if !(scoring.context.is_empty() && scoring.against.is_empty()) {
             let found = self.context(rule, start, end);

@@ -4,6 +4,7 @@
 //! put-if-absent, so replicas that race for one key agree on who was first.
 
 pub(super) mod embedded;
+#[cfg(test)]
 pub(super) mod memory;
 #[cfg(test)]
 mod suite;

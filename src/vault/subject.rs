@@ -2,10 +2,10 @@
 
 use super::error::VaultError;
 use super::mint;
-use super::passing::Passing;
 use super::root::Root;
 use super::store::Row;
 use super::subject_keys::SubjectKeys;
+use super::volatile::Volatile;
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
@@ -22,7 +22,7 @@ pub struct Subject(Kind);
 #[derive(Clone)]
 enum Kind {
     Kept { vault: Arc<Shared>, state: Arc<State> },
-    Passing(Arc<Passing>),
+    Volatile(Arc<Volatile>),
 }
 
 impl Subject {
@@ -30,8 +30,8 @@ impl Subject {
         Self(Kind::Kept { vault, state })
     }
 
-    pub(super) fn passing(passing: Passing) -> Self {
-        Self(Kind::Passing(Arc::new(passing)))
+    pub(super) fn volatile(subject: Arc<Volatile>) -> Self {
+        Self(Kind::Volatile(subject))
     }
 
     /// The tokens of `values`, in their order. When this returns, every
@@ -42,7 +42,7 @@ impl Subject {
     pub async fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
         match &self.0 {
             Kind::Kept { vault, state } => mint::tokenize(vault, state, values).await,
-            Kind::Passing(passing) => passing.tokenize(values),
+            Kind::Volatile(subject) => subject.tokenize(values),
         }
     }
 
@@ -50,7 +50,7 @@ impl Subject {
     pub fn cached(&self, token: &Token) -> Option<Arc<Sensitive>> {
         match &self.0 {
             Kind::Kept { vault, state } => vault.cache.value(state.row, token),
-            Kind::Passing(passing) => passing.value(token),
+            Kind::Volatile(subject) => subject.value(token),
         }
     }
 
@@ -88,7 +88,7 @@ impl Subject {
                 let entities = vault.store.entities(state.row).await?;
                 Ok(state.kinds().load(entities))
             }
-            Kind::Passing(passing) => Ok(passing.kinds()),
+            Kind::Volatile(subject) => Ok(subject.kinds()),
         }
     }
 }
@@ -98,7 +98,7 @@ impl Subject {
     pub(super) fn state(&self) -> &State {
         match &self.0 {
             Kind::Kept { state, .. } => state,
-            Kind::Passing(_) => panic!("a passing subject has no state"),
+            Kind::Volatile(_) => panic!("a volatile subject has no state"),
         }
     }
 }

@@ -133,29 +133,29 @@ impl SubjectKeys {
     }
 }
 
-/// Makes keys of tokens that live for one request: unlinkable to each other,
+/// Makes keys of tokens that live in memory alone: unlinkable to each other,
 /// as each is a keyed function of its own number under one random key.
-pub(super) struct PassingKeys {
+pub(super) struct VolatileKeys {
     root: hmac::Key,
     next: AtomicU64,
 }
 
-/// The key of one request's tokens.
-pub(super) struct PassingKey(hmac::Key);
+/// The key of the tokens of one such subject.
+pub(super) struct VolatileKey(hmac::Key);
 
-impl PassingKeys {
+impl VolatileKeys {
     pub(super) fn new() -> Result<Self, VaultError> {
         let root = hmac::Key::new(hmac::HMAC_SHA256, random::<32>()?.as_ref());
         Ok(Self { root, next: AtomicU64::new(0) })
     }
 
-    pub(super) fn next(&self) -> PassingKey {
+    pub(super) fn next(&self) -> VolatileKey {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        PassingKey(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&self.root, &number.to_be_bytes()).as_ref()))
+        VolatileKey(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&self.root, &number.to_be_bytes()).as_ref()))
     }
 }
 
-impl PassingKey {
+impl VolatileKey {
     pub(super) fn token(&self, entity: Entity, value: &str, counter: u32, mask: u64) -> Token {
         Token::new(entity, token_bits(&self.0, entity, value, counter) & mask)
     }

@@ -108,7 +108,7 @@ async fn an_unknown_subject_leaves_no_trace() {
     let passing = vault.passing_subject();
     passing.tokenize(&emails(&["ana@example.com"])).await.unwrap();
     assert_eq!(spy.puts.load(Ordering::Relaxed), 0);
-    assert_eq!(spy.subject(vault.0.root.row("default", "ana")).await.unwrap(), None);
+    assert_eq!(spy.subject(vault.shared().root.row("default", "ana")).await.unwrap(), None);
 }
 
 #[tokio::test]

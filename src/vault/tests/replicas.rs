@@ -69,7 +69,7 @@ async fn an_erased_subject_starts_anew_under_a_live_handle() {
     let subject = vault.subject("default", "ana").await.unwrap();
     let values = emails(&["a@b.c"]);
     let before = subject.tokenize(&values).await.unwrap();
-    spy.memory.erase(vault.0.root.row("default", "ana"));
+    spy.memory.erase(vault.shared().root.row("default", "ana"));
     let after = subject.tokenize(&values).await.unwrap();
     assert_ne!(before, after, "the old keys are not used again");
     assert_restores(&subject, &after, &values).await;
@@ -87,7 +87,7 @@ async fn a_dropped_call_leaves_nothing_that_is_not_durable() {
         spy.allow(steps);
         assert!(subject.tokenize(&values).now_or_never().is_none(), "it waits for the store");
 
-        let keys = match spy.subject(vault.0.root.row("default", "ana")).await.unwrap() {
+        let keys = match spy.subject(vault.shared().root.row("default", "ana")).await.unwrap() {
             Some(_) => steps == 1,
             None => steps == 0,
         };
@@ -115,7 +115,7 @@ async fn probes_are_shared() {
     }
     assert_eq!(spy.probes.load(Ordering::Relaxed), 1);
     spy.broken.store(true, Ordering::Relaxed);
-    vault.0.probed.lock().await.take();
+    vault.shared().probed.lock().await.take();
     for _ in 0..100 {
         vault.check_writable().await.unwrap_err();
     }

@@ -1,0 +1,108 @@
+//! Subjects whose values live in memory alone: those of one request, and all
+//! of a `memory:` vault. Nothing of them is sealed, as nothing is written.
+
+use super::error::VaultError;
+use super::mint::{MAX_COUNTER, NO_ROOM};
+use super::mix::Mix;
+use super::subject_keys::{VolatileKey, VolatileKeys};
+use crate::entity::Entity;
+use crate::sensitive::Sensitive;
+use crate::token::{Kinds, Token};
+use dashmap::DashMap;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A vault that forgets with the process.
+pub(super) struct Memory {
+    keys: VolatileKeys,
+    /// By tenant and subject.
+    subjects: DashMap<Box<str>, Arc<Volatile>>,
+    token_mask: u64,
+}
+
+impl Memory {
+    pub(super) fn new(token_mask: u64) -> Result<Self, VaultError> {
+        Ok(Self { keys: VolatileKeys::new()?, subjects: DashMap::new(), token_mask })
+    }
+
+    pub(super) fn passing_subject(&self) -> Volatile {
+        Volatile::new(self.keys.next(), self.token_mask)
+    }
+
+    pub(super) fn subject(&self, tenant: &str, subject: &str) -> Arc<Volatile> {
+        // A tenant's name has no zero byte, so no two pairs are one key.
+        let name = [tenant, "\0", subject].concat();
+        if let Some(known) = self.subjects.get(name.as_str()) {
+            return Arc::clone(&known);
+        }
+        let new = || Arc::new(self.passing_subject());
+        Arc::clone(&self.subjects.entry(name.into_boxed_str()).or_insert_with(new))
+    }
+}
+
+/// One subject.
+pub(super) struct Volatile {
+    key: VolatileKey,
+    token_mask: u64,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    values: HashMap<Place, Arc<Sensitive>, BuildHasherDefault<Mix>>,
+    kinds: Arc<Kinds>,
+}
+
+/// A token, hashed by its code alone, which is the output of a keyed function.
+#[derive(PartialEq, Eq)]
+struct Place(Token);
+
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.bits());
+    }
+}
+
+impl Volatile {
+    pub(super) fn new(key: VolatileKey, token_mask: u64) -> Self {
+        Self { key, token_mask, known: Mutex::default() }
+    }
+
+    pub(super) fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
+        let mut known = self.known();
+        known.values.reserve(values.len());
+        values.iter().map(|(entity, value)| self.token(&mut known, *entity, value)).collect()
+    }
+
+    fn token(&self, known: &mut Known, entity: Entity, value: &str) -> Result<Token, VaultError> {
+        for counter in 0..MAX_COUNTER {
+            let token = self.key.token(entity, value, counter, self.token_mask);
+            match known.values.entry(Place(token)) {
+                Entry::Vacant(free) => {
+                    free.insert(Arc::new(Sensitive::from(value)));
+                    if !known.kinds.contains(entity) {
+                        Arc::make_mut(&mut known.kinds).insert(entity);
+                    }
+                    return Ok(token);
+                }
+                Entry::Occupied(same) if same.get().expose() == value => return Ok(token),
+                Entry::Occupied(_) => {}
+            }
+        }
+        Err(NO_ROOM)
+    }
+
+    pub(super) fn value(&self, token: &Token) -> Option<Arc<Sensitive>> {
+        self.known().values.get(&Place(*token)).cloned()
+    }
+
+    pub(super) fn kinds(&self) -> Arc<Kinds> {
+        Arc::clone(&self.known().kinds)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
