@@ -3,6 +3,7 @@
 
 mod consent;
 mod fields;
+mod limits;
 mod proxy;
 mod replies;
 mod requests;

@@ -77,7 +77,8 @@ fn odd_bodies() -> Vec<Odd> {
         add(name, CHAT, JSON, body, "JSON");
     }
     let deep = [vec![b'['; 129], vec![b']'; 129]].concat();
-    add("129 levels", CHAT, JSON, &deep, "128");
+    add("129 levels", CHAT, JSON, &deep, "`limits.json_depth`");
+    add("129 levels without a type", CHAT, &[], &deep, "`limits.json_depth`");
     for (name, body) in [
         ("a stray byte", &b"{\"m\":\"\xff\"}"[..]),
         ("latin1 in JSON", b"{\"m\":\"Jos\xe9\"}"),

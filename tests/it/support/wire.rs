@@ -28,6 +28,11 @@ impl Wire {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
 
+    /// Where the server may have closed already.
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.stream.write_all(bytes.as_ref()).await
+    }
+
     /// A POST to `path` with these header lines, and this much of its body.
     pub async fn post(&mut self, path: &str, headers: &str, body: impl AsRef<[u8]>) {
         let head = format!("POST {path} HTTP/1.1\r\nhost: chat.example\r\nprivet-consent: support\r\n{headers}\r\n");
