@@ -1,10 +1,15 @@
-//! Tests of the whole: the real binary over real sockets. One test binary, so
-//! that it is linked once.
+//! Tests of the whole: the real binary over real sockets, and what holds the
+//! repository together. One test binary, so that it is linked once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod consent;
+mod documents;
 mod fields;
+mod layers;
 mod limits;
 mod proxy;
+mod readme;
 mod replies;
 mod requests;
 mod support;
