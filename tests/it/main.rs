@@ -6,6 +6,7 @@
 mod consent;
 mod documents;
 mod fields;
+mod forwarding;
 mod layers;
 mod limits;
 mod proxy;

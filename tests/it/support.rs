@@ -4,12 +4,14 @@
 mod client;
 mod dialogue;
 mod privet;
+mod tls;
 mod upstream;
 mod wire;
 
 pub use client::{CONSENT, Client, Reply};
 pub use dialogue::Dialogue;
 pub use privet::{KEY, Privet, Setup, privet, scratch_folder};
+pub use tls::Identity;
 pub use upstream::{Answer, Recorded, Upstream};
 pub use wire::{RawUpstream, Step, Wire, port_of_nobody};
 
