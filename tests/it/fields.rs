@@ -1,4 +1,4 @@
-//! OpenAI chat completions, field by field: text in any of them becomes a token
+//! Chat completions, field by field: text in any of them becomes a token
 //! on the way to the chatbot, and a value on the way back.
 
 use crate::support::{Dialogue, chat, chat_stream, events, tokens};

@@ -178,7 +178,7 @@ async fn no_header_is_added_and_those_of_the_way_are_dropped() {
         "proxy-authorization: Basic eA==",
     ];
     let mut wire = Wire::connect(&privet.gateway).await;
-    let lines: String = kept.iter().chain(&dropped).map(|line| format!("{line}\r\n")).collect();
+    let lines: String = kept.iter().chain(&dropped).flat_map(|line| [line, "\r\n"]).collect();
     wire.send(format!("POST /v1/x HTTP/1.1\r\nhost: chat.shop.example\r\n{lines}\r\nnull")).await;
     let head = wire.head().await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -206,7 +206,7 @@ async fn headers_of_a_reply_travel_but_those_of_its_connection() {
     let privet = Setup::at(&upstream.url()).start();
     let reply = Client::new(&privet.gateway).chat(&chat("hi"), &[]).await;
     assert_eq!((reply.status.as_u16(), reply.text()), (201, "ok"));
-    let mut names: Vec<&str> = reply.headers.keys().map(|name| name.as_str()).collect();
+    let mut names: Vec<&str> = reply.headers.keys().map(http::HeaderName::as_str).collect();
     names.sort_unstable();
     let want = [
         "content-length",

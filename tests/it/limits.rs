@@ -68,7 +68,7 @@ async fn a_body_over_the_limit_is_refused() {
 async fn a_head_over_the_limit_is_refused() {
     let (upstream, privet, _client) = gateway("[limits]\nheader_bytes = \"8 KiB\"\nheaders = 20\n").await;
     let long = format!("x-long: {}\r\n", "x".repeat(9000));
-    let many: String = (0..30).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let many = "x-many: 1\r\n".repeat(30);
     for headers in [long, many] {
         let mut wire = Wire::connect(&privet.gateway).await;
         wire.post("/", &format!("{headers}content-length: 0\r\n"), "").await;

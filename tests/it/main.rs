@@ -1,6 +1,7 @@
 //! Tests of the whole: the real binary over real sockets, and what holds the
 //! repository together. One test binary, so that it is linked once.
 
+#![allow(unreachable_pub, reason = "a test binary exports nothing")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod consent;
@@ -13,4 +14,5 @@ mod proxy;
 mod readme;
 mod replies;
 mod requests;
+mod serve;
 mod support;

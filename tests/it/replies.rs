@@ -3,7 +3,6 @@
 
 use crate::support::{Answer, Dialogue, chat, chat_stream, events, streamed_text, tokens};
 use bytes::Bytes;
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 const CHAT: &str = "/v1/chat/completions";
@@ -252,11 +251,12 @@ async fn a_reply_that_is_no_json_after_all_is_restored_as_text() {
     }
 }
 
+/// Not UTF-8, so nothing may have looked at it.
+const PACKED: &[u8] = b"\x1f\x8b\x08\0\xff\xfe[EMAIL_";
+
 #[tokio::test]
 async fn a_reply_that_cannot_be_restored_passes_untouched() {
     let dialogue = Dialogue::new("[[routes]]\npath = \"/raw\"\nreply = \"pass\"\n").await;
-    // Not UTF-8, so nothing may have looked at it.
-    const PACKED: &[u8] = b"\x1f\x8b\x08\0\xff\xfe[EMAIL_";
     let check = async |path: &str, content_type: &'static str, encoding: &'static str, body: &'static [u8]| {
         dialogue.answers(move |_| {
             let answer = Answer::new(content_type, vec![Bytes::from_static(body)]).header("etag", "\"v1\"");
@@ -278,7 +278,7 @@ async fn a_reply_that_cannot_be_restored_passes_untouched() {
     check(CHAT, "application/octet-stream", "", PACKED).await;
     check("/raw", "application/json", "", b"{\"a\": 1}").await;
 
-    dialogue.answers_with(|token| Answer::says(token));
+    dialogue.answers_with(Answer::says);
     let reply = dialogue.ask("/raw", chat(EMAIL).to_string()).await;
     assert_eq!([reply.says()], tokens(&dialogue.upstream.last().said())[..], "`pass` leaves tokens");
 }
@@ -325,7 +325,7 @@ async fn replies_without_a_body_stay_so() {
         }
     }
     // The connection is good for another request after each of them.
-    dialogue.answers_with(|token| Answer::says(token));
+    dialogue.answers_with(Answer::says);
     assert_eq!(dialogue.client.chat(&chat(EMAIL), &[("privet-subject", "u1")]).await.says(), EMAIL);
 }
 

@@ -27,6 +27,7 @@ async fn forwarded(upstream: &Upstream, client: &Client, path: &str, headers: &[
 }
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+const TEXT: &[(&str, &str)] = &[("content-type", "text/plain")];
 
 struct Odd {
     name: &'static str,
@@ -151,7 +152,6 @@ async fn a_route_may_let_them_pass_as_they_are() {
 #[tokio::test]
 async fn a_text_keeps_all_bytes_but_its_findings() {
     let (upstream, _privet, client) = gateway("").await;
-    const TEXT: &[(&str, &str)] = &[("content-type", "text/plain")];
     for (headers, body) in [
         (TEXT, "write to @@ or call\r\n\0 never \u{1f600}"),
         (TEXT, "@@"),

@@ -10,7 +10,7 @@ mod wire;
 
 pub use client::{CONSENT, Client, Reply};
 pub use dialogue::Dialogue;
-pub use privet::{KEY, Privet, Setup, privet, scratch_folder};
+pub use privet::{KEY, Privet, Setup, privet, scratch_folder, without_settings};
 pub use tls::Identity;
 pub use upstream::{Answer, Recorded, Upstream};
 pub use wire::{RawUpstream, Step, Wire, port_of_nobody};

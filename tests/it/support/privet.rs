@@ -57,44 +57,25 @@ impl Setup {
         let folder = scratch_folder();
         let file = folder.path().join("privet.toml");
         let Self { upstream, vault, key, toml, environment } = self;
-        let mut head = format!("listen = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nvault = \"{vault}\"\n");
-        if !upstream.is_empty() {
-            head.push_str(&format!("upstream = \"{upstream}\"\n"));
-        }
+        let head = format!("listen = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nvault = \"{vault}\"\n");
+        let head = if upstream.is_empty() { head } else { format!("{head}upstream = \"{upstream}\"\n") };
         std::fs::write(&file, head + &toml).unwrap();
-        let mut child = privet()
-            .args(["serve", "--config"])
-            .arg(&file)
-            .env("PRIVET_KEY", key)
-            .envs(environment)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let mut stderr = child.stderr.take().unwrap();
-        let sink = Arc::clone(&log);
-        std::thread::spawn(move || {
-            let mut piece = [0; 4096];
-            while let Ok(n @ 1..) = stderr.read(&mut piece) {
-                sink.lock().unwrap().extend_from_slice(&piece[..n]);
-            }
-        });
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut address = |name: &str| {
-            let mut line = String::new();
-            stdout.read_line(&mut line).unwrap();
-            let found = line.trim().strip_prefix(&format!("{name}: ")).map(str::to_owned);
-            found.unwrap_or_else(|| panic!("no `{name}: URL` line: {line:?}; the log: {}", text(&log)))
-        };
-        let (gateway, admin) = (address("gateway"), address("admin"));
-        Privet { child, gateway, admin, log, _stdout: stdout, _folder: folder }
+        let mut command = privet();
+        command.args(["serve", "--config"]).arg(&file).env("PRIVET_KEY", key).envs(environment);
+        let mut privet = Privet::start(command);
+        privet.folder = Some(folder);
+        privet
     }
 }
 
 /// The command, without settings of this environment.
 pub fn privet() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_privet"));
+    without_settings(env!("CARGO_BIN_EXE_privet"))
+}
+
+/// A program that is not told of settings in this environment.
+pub fn without_settings(program: &str) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PRIVET_")) {
         command.env_remove(name);
     }
@@ -116,10 +97,34 @@ pub struct Privet {
     pub admin: String,
     log: Arc<Mutex<Vec<u8>>>,
     _stdout: BufReader<ChildStdout>,
-    _folder: TempDir,
+    /// Of its configuration; removed with it.
+    folder: Option<TempDir>,
 }
 
 impl Privet {
+    /// Starts what this command says, and waits until it serves.
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let mut stderr = child.stderr.take().unwrap();
+        let sink = Arc::clone(&log);
+        std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(n @ 1..) = stderr.read(&mut piece) {
+                sink.lock().unwrap().extend_from_slice(&piece[..n]);
+            }
+        });
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut address = |name: &str| {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            let found = line.trim().strip_prefix(&format!("{name}: ")).map(str::to_owned);
+            found.unwrap_or_else(|| panic!("no `{name}: URL` line: {line:?}; the log: {}", text(&log)))
+        };
+        let (gateway, admin) = (address("gateway"), address("admin"));
+        Self { child, gateway, admin, log, _stdout: stdout, folder: None }
+    }
+
     /// What it wrote to standard error so far.
     pub fn log(&self) -> String {
         text(&self.log)

@@ -143,10 +143,11 @@ impl Upstream {
                     match tls {
                         None => serve(socket, script, record).await,
                         // A client that does not trust it goes away.
-                        Some(tls) => match tls.accept(socket).await {
-                            Ok(socket) => serve(socket, script, record).await,
-                            Err(_) => {}
-                        },
+                        Some(tls) => {
+                            if let Ok(socket) = tls.accept(socket).await {
+                                serve(socket, script, record).await;
+                            }
+                        }
                     }
                 });
             }
