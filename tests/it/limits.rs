@@ -165,16 +165,18 @@ async fn a_body_that_comes_too_slowly_is_refused() {
 
     // A byte now and then is no silence, but ends too.
     let mut dripping = Wire::connect(&privet.gateway).await;
-    dripping.post("/", head, "{").await;
+    dripping.post("/", "content-type: application/json\r\ncontent-length: 100000\r\n", "{").await;
     let started = Instant::now();
-    for _ in 0..20 {
-        tokio::time::sleep(Duration::from_millis(80)).await;
-        // It may have been answered and closed already.
-        if dripping.try_send(" ").await.is_err() || started.elapsed() > Duration::from_millis(1200) {
-            break;
+    let answer = loop {
+        assert!(started.elapsed() < Duration::from_secs(10), "it waits as long as there comes a byte");
+        // The other side may have closed after its answer.
+        let _ = dripping.try_send(" ").await;
+        if let Ok(answer) = tokio::time::timeout(Duration::from_millis(60), dripping.until("}")).await {
+            break answer;
         }
-    }
-    assert_eq!(dripping.problem().await.0, 400);
+    };
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(started.elapsed() >= Duration::from_millis(900), "it was cut while it was in time");
     assert!(upstream.recorded().is_empty());
     privet.metric_becomes(&outcome("refused_input"), 2).await;
 }
