@@ -49,7 +49,12 @@ impl Entity {
 
     /// The name in capitals, as it stands in a token.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.name[..usize::from(self.len)]).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The same as ASCII bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.name.get(..usize::from(self.len)).unwrap_or_default()
     }
 }
 

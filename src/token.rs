@@ -98,6 +98,13 @@ impl Token {
         Self::checked(entity, seed(entity), values)
     }
 
+    /// Appends `EMAIL_7K3FQ2MZ`, without brackets.
+    pub fn append_bare(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.entity.as_bytes());
+        out.push(b'_');
+        out.extend_from_slice(&self.code.0);
+    }
+
     /// Prints the token without its brackets: `EMAIL_7K3FQ2MZ`.
     pub fn bare(&self) -> impl fmt::Display {
         struct Bare(Token);

@@ -40,8 +40,8 @@ use std::time::{Duration, Instant};
 use store::Store;
 use store::embedded::Embedded;
 use subject::State;
-use subject_keys::{SubjectKeys, VolatileKeys};
-use volatile::{Memory, Volatile};
+use subject_keys::SubjectKeys;
+use volatile::{Memory, Volatile, VolatileKeys};
 
 /// For how long one finding of [`Vault::check_writable`] holds.
 const PROBE_EVERY: Duration = Duration::from_secs(1);

@@ -6,6 +6,7 @@ use crate::detect::lexicon::{BadWord, CLASS_NAMES, Lexicon, MAX_PHRASE};
 use crate::detect::pattern::Pattern;
 use crate::detect::phone::DiallingCodes;
 use crate::detect::rule::{Rule, RuleError, RuleErrors, RuleSet, Source, position};
+use crate::detect::scan::Evidence;
 use crate::detect::words;
 use crate::detect::{Engine, RuleId, RuleInfo};
 use std::collections::HashMap;
@@ -21,6 +22,19 @@ pub(crate) struct Scoring {
     pub(crate) weight: f32,
     pub(crate) context: HashSetOfWords,
     pub(crate) against: HashSetOfWords,
+}
+
+impl Scoring {
+    /// Whether a word speaks for this rule or against it.
+    pub(crate) fn judge(&self, hash: u64) -> Option<Evidence> {
+        if self.context.contains(hash) {
+            Some(Evidence::CONTEXT)
+        } else if self.against.contains(hash) {
+            Some(Evidence::AGAINST)
+        } else {
+            None
+        }
+    }
 }
 
 /// A small sorted set of word hashes.

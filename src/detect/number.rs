@@ -77,6 +77,10 @@ impl Number {
 impl Pass<'_> {
     /// Looks at the digit at `start`; every digit run comes here once.
     pub(crate) fn number(&mut self, start: usize) -> usize {
+        if let Some(end) = self.small_number(start) {
+            self.recent = Default::default();
+            return end;
+        }
         let number = self.collect(start);
         let groups = number.groups();
         let Some(first) = groups.first() else { return start + 1 };
@@ -100,6 +104,25 @@ impl Pass<'_> {
         }
         // What hangs together stands or falls together.
         groups.get(number.chain() - 1).map_or(first_end, |g| g.end)
+    }
+
+    /// The end of a number that is too short to be anything and stands alone:
+    /// nearly all numbers are, and they need not be collected.
+    #[inline]
+    fn small_number(&self, start: usize) -> Option<usize> {
+        let digits = self.bytes.get(start..)?.iter().take(7).take_while(|b| b.is_ascii_digit()).count();
+        let end = start + digits;
+        let ends = match self.bytes.get(end) {
+            None => true,
+            Some(b) if b.is_ascii_digit() => false,
+            Some(b' ' | b'-' | b'.' | b'/' | b'(' | b')') => !self
+                .bytes
+                .get(end + 1)
+                .is_some_and(|b| b.is_ascii_digit() || matches!(b, b' ' | b'-' | b'.' | b'/' | b'(' | b')' | 0x80..)),
+            Some(b) => b.is_ascii(),
+        };
+        let plus = start > 0 && matches!(self.bytes.get(start - 1), Some(b'+' | 0x80..));
+        (digits > 0 && digits < 7 && ends && !plus).then_some(end)
     }
 
     /// Reads groups from `start` on until the text, or the room, ends.

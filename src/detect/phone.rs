@@ -35,10 +35,13 @@ impl DiallingCodes {
     /// digits may follow.
     fn split(&self, digits: &[u8]) -> Option<(usize, u8, u8)> {
         let mut code = 0;
+        if digits.first() == Some(&0) {
+            return None;
+        }
         for (i, &digit) in digits.iter().take(3).enumerate() {
             code = code * 10 + usize::from(digit);
             match self.lengths.get(code) {
-                Some(&(least, most)) if most > 0 && code > 0 => return Some((i + 1, least, most)),
+                Some(&(least, most)) if most > 0 => return Some((i + 1, least, most)),
                 _ => {}
             }
         }

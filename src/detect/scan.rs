@@ -1,5 +1,6 @@
 //! The pass over the bytes, and the state it keeps.
 
+use crate::detect::compile::Scoring;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue, MAX_PHRASE};
 use crate::detect::words::{self, Word};
@@ -227,6 +228,30 @@ fn patterns(engine: &Engine, text: &str, scratch: &mut Scratch) {
     }
 }
 
+/// The last word of a run that speaks for or against a rule.
+struct Nearest<'a> {
+    scoring: &'a Scoring,
+    /// What the word before the present one said.
+    last: Option<Evidence>,
+    found: Option<Evidence>,
+}
+
+impl<'a> Nearest<'a> {
+    fn new(scoring: &'a Scoring) -> Self {
+        Self { scoring, last: None, found: None }
+    }
+
+    fn step(&mut self, hash: u64) {
+        let mut judged = self.scoring.judge(hash);
+        // In "order number" the first word says what the second is of.
+        if judged == Some(Evidence::CONTEXT) && self.last == Some(Evidence::AGAINST) {
+            judged = self.last;
+        }
+        self.last = judged;
+        self.found = judged.or(self.found);
+    }
+}
+
 /// A cue that waits for its name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pending {
@@ -278,7 +303,10 @@ impl Pass<'_> {
     }
 
     fn word(&mut self, i: usize) -> usize {
-        let Some(word) = words::read(self.text, i) else { return i + 1 };
+        let word = words::read_from(self.text, i);
+        if word.end == i {
+            return i + 1;
+        }
         let classes = self.engine.lexicon.classes(word.hash);
         if word.end - word.start == 2
             && self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
@@ -362,36 +390,26 @@ impl Pass<'_> {
     /// first behind on the same line.
     fn context(&self, rule: RuleId, start: usize, end: usize) -> Evidence {
         let Some(scoring) = self.engine.rules.get(usize::from(rule.0)) else { return Evidence::default() };
-        let judge = |hash: u64| {
-            if scoring.context.contains(hash) {
-                Some(Evidence::CONTEXT)
-            } else if scoring.against.contains(hash) {
-                Some(Evidence::AGAINST)
-            } else {
-                None
-            }
-        };
-        let mut nearest = None;
+        let mut in_front = Nearest::new(scoring);
         let from = self.text.floor_char_boundary(start.saturating_sub(CONTEXT_BEFORE));
         if let Some(before) = self.text.get(from..start) {
-            words::each(before, |hash| nearest = judge(hash).or(nearest));
+            words::each(before, |hash| in_front.step(hash));
         }
-        if let Some(found) = nearest {
+        if let Some(found) = in_front.found {
             return found;
         }
-        match self.label.iter().rev().find_map(|&hash| judge(hash)) {
+        let mut label = Nearest::new(scoring);
+        self.label.iter().for_each(|&hash| label.step(hash));
+        match label.found {
             Some(Evidence::CONTEXT) => return Evidence::LABEL,
             Some(against) => return against,
             None => {}
         }
         let to = self.text.floor_char_boundary((end + CONTEXT_BEHIND).min(self.text.len()));
-        if let Some(behind) = self.text.get(end..to).and_then(|t| t.lines().next()) {
-            words::each(behind, |hash| nearest = nearest.or(judge(hash)));
-        }
-        match nearest {
-            Some(Evidence::CONTEXT) => Evidence::CONTEXT,
-            _ => Evidence::default(),
-        }
+        let behind = self.text.get(end..to).and_then(|t| t.lines().next()).unwrap_or_default();
+        let mut first = None;
+        words::each(behind, |hash| first = first.or_else(|| scoring.judge(hash)));
+        first.filter(|&f| f == Evidence::CONTEXT).unwrap_or_default()
     }
 
     /// The character in front of an offset.

@@ -10,3 +10,330 @@ fn all_examples_hold() {
     let text: Vec<String> = failures.iter().map(ToString::to_string).collect();
     assert!(failures.is_empty(), "\n{}", text.join("\n"));
 }
+
+fn spans(engine: &Engine, text: &str) -> Vec<(usize, usize, String)> {
+    let mut scratch = Scratch::default();
+    let findings = engine.scan(Input::text(text), &mut scratch);
+    findings.iter().map(|f| (f.start, f.end, f.entity.to_string())).collect()
+}
+
+fn with(rules: &str) -> Result<Engine, RuleErrors> {
+    let mut set = RuleSet::builtin().map_err(|e| RuleErrors(vec![e]))?;
+    set.add("own.toml", rules).map_err(|e| RuleErrors(vec![e]))?;
+    Engine::compile(&set)
+}
+
+fn problem(rules: &str) -> String {
+    with(rules).map(|_| ()).expect_err("these rules must be refused").to_string()
+}
+
+/// What every result must be, for whatever text.
+fn check(text: &str, findings: &[Finding]) {
+    let mut last = 0;
+    for f in findings {
+        assert!(last <= f.start && f.start < f.end && f.end <= text.len(), "{f:?}");
+        assert!(text.is_char_boundary(f.start) && text.is_char_boundary(f.end), "{f:?}");
+        assert!((0.5..=1.0).contains(&f.score), "{f:?}");
+        last = f.end;
+    }
+}
+
+#[test]
+fn a_label_is_a_cue() {
+    let engine = engine();
+    let mut scratch = Scratch::default();
+    let mut found = |label, text| {
+        let findings = engine.scan(Input { text, label }, &mut scratch);
+        findings.iter().map(|f| (f.start, f.end, f.entity.to_string())).collect::<Vec<_>>()
+    };
+    assert_eq!(found(None, "5550123456"), []);
+    assert_eq!(found(Some("customerPhone"), "5550123456"), [(0, 10, "PHONE".into())]);
+    assert_eq!(found(Some("order_number"), "4505887"), []);
+    assert_eq!(found(Some("first_name"), "Zorbana"), [(0, 7, "PERSON".into())]);
+    assert_eq!(found(Some("customerName"), "jana novak"), [(0, 10, "PERSON".into())]);
+    assert_eq!(found(Some("name"), "get_weather"), []);
+    assert_eq!(found(None, "Zorbana"), []);
+}
+
+#[test]
+fn rules_by_pattern_and_by_words_run_beside_the_built_in_ones() {
+    let engine = with(
+        r#"
+        [[rule]]
+        id = "badge"
+        entity = "BADGE"
+        pattern = '\bB-\d{4}\b'
+        operator = "block"
+
+        [[rule]]
+        id = "project"
+        entity = "PROJECT"
+        words = ["Blue Heron", "Heron"]
+        operator = "remove"
+
+        [[rule]]
+        id = "bonus"
+        entity = "BONUS"
+        patterns = ['\b\d{16}\b', '\b\d{4}-\d{4}-\d{4}-\d{4}\b']
+        validator = "luhn"
+        "#,
+    )
+    .unwrap();
+    let text = "B-1234 works on blue heron, not heronry; write ana@example.com";
+    assert_eq!(spans(&engine, text), [(0, 6, "BADGE".into()), (16, 26, "PROJECT".into()), (47, 62, "EMAIL".into())]);
+    assert_eq!(spans(&engine, "9999000011112228 and 9999000011112222").len(), 1);
+}
+
+#[test]
+fn a_keep_rule_is_an_exception() {
+    let engine =
+        with("[[rule]]\nid = \"ours\"\nentity = \"EMAIL\"\noperator = \"keep\"\nwords = [\"help@shop.example\"]\n")
+            .unwrap();
+    assert_eq!(spans(&engine, "write to help@shop.example or ana@shop.example"), [(30, 46, "EMAIL".into())]);
+    // It covers a part only: the finding stands.
+    assert_eq!(spans(&engine, "more.help@shop.example"), [(0, 22, "EMAIL".into())]);
+}
+
+#[test]
+fn a_scratch_serves_any_engine() {
+    let one = with("[[rule]]\nid = \"a\"\nentity = \"AA\"\npattern = 'aaa+'\n").unwrap();
+    let two = with("[[rule]]\nid = \"b\"\nentity = \"BB\"\npattern = 'bbb+'\n[[rule]]\nid = \"c\"\nentity = \"CC\"\npattern = 'ccc+'\n").unwrap();
+    let mut scratch = Scratch::default();
+    for _ in 0..2 {
+        assert_eq!(one.scan(Input::text("aaa bbb"), &mut scratch).len(), 1);
+        assert_eq!(two.scan(Input::text("aaa bbb ccc"), &mut scratch).len(), 2);
+    }
+}
+
+#[test]
+fn mistakes_have_a_place_and_a_mend() {
+    let rule = |rest: &str| format!("[[rule]]\nid = \"a\"\nentity = \"AA\"\n{rest}\n");
+    for (rules, place, mend) in [
+        (rule("pattern = '('"), "own.toml:4:11: ", "regular expression"),
+        (rule("pattern = 'x*'"), "own.toml:4:11: ", "empty text"),
+        (rule("pattern = '(a{1000}){1000}'"), "own.toml:4:11: ", "too large"),
+        (rule("finder = \"emial\""), "own.toml:4:10: ", "email, "),
+        (rule("finder = \"email\"\npattern = 'x'"), "own.toml:2:6: ", "exactly one"),
+        (rule(""), "own.toml:2:6: ", "exactly one"),
+        (rule("pattern = 'x'\nscore = 1.5"), "own.toml:5:9: ", "0.0 to 1.0"),
+        (rule("pattern = 'x'\noperator = \"tokenise\""), "own.toml:5:12: ", "token, mask"),
+        (rule("pattern = 'x'\nmatch = [\"«x\"]"), "own.toml:5:10: ", "pairs"),
+        (rule("pattern = 'x'\ncontext = [\"two words\"]"), "own.toml:5:12: ", "one word"),
+        (rule("pattern = 'x'\ncolour = 1"), "own.toml:5:1: ", "colour"),
+        (rule("words = [\" x\"]"), "own.toml:4:10: ", "space"),
+        (rule("pattern = 'x'") + &rule("pattern = 'y'"), "own.toml:6:6: ", "own"),
+        ("[[rule]]\nid = \"A b\"\nentity = \"aa\"\npattern = 'x'".into(), "own.toml:2:6: ", "staff-number"),
+        ("[words]\ngivn = [\"x\"]\n".into(), "own.toml:2:1: ", "given, "),
+        ("[words]\ngiven = [\"two words\"]\n".into(), "own.toml:2:10: ", "one word"),
+    ] {
+        let problem = problem(&rules);
+        assert!(problem.starts_with(place) && problem.contains(mend), "{rules}\n{problem}");
+    }
+    assert_eq!(problem("[[rule]]\nid = \"A b\"\nentity = \"aa\"\npattern = 'x'").lines().count(), 2);
+}
+
+#[test]
+fn the_version_changes_with_the_rules() {
+    let builtin = engine();
+    assert_eq!(builtin.version(), engine().version());
+    assert_ne!(builtin.version(), with("[words]\ngiven = [\"zorbana\"]\n").unwrap().version());
+    assert_eq!(builtin.version().len(), 12);
+}
+
+/// Texts that are all trap: time must grow as the text does, which is seen in
+/// the ratio of two lengths rather than in seconds.
+#[test]
+fn time_is_linear_in_hostile_text() {
+    let engine = engine();
+    let mut scratch = Scratch::default();
+    let units = [
+        "@",
+        "a@",
+        "a@b",
+        "@a.",
+        "7",
+        "12 ",
+        "1-",
+        "+1 2",
+        "(0)",
+        "00 ",
+        " ",
+        "a",
+        "é",
+        "Ab ",
+        "Maria ",
+        "Maria-",
+        "J. ",
+        "O'",
+        "de ",
+        "a:",
+        ":",
+        "::",
+        "f:1.",
+        "DE12 ",
+        "de12",
+        "at dot ",
+        "(at)",
+        " @ . ",
+        "my name is ",
+        "Dr ",
+        "x\n",
+        "1.1.1.1",
+        "０",
+        "ﬀ",
+        "e\u{301}",
+        "a.",
+        "4111 ",
+        "mr. ",
+        "and Maria ",
+        "ext ",
+    ];
+    for unit in units {
+        let mut time = |len: usize| {
+            let text = unit.repeat(len / unit.len());
+            // The best of some runs: other work on the machine only adds.
+            let runs = (0..3).map(|_| {
+                let start = std::time::Instant::now();
+                check(&text, engine.scan(Input::text(&text), &mut scratch));
+                start.elapsed().as_secs_f64()
+            });
+            runs.fold(f64::MAX, f64::min)
+        };
+        let (short, long) = (time(16 << 10), time(256 << 10));
+        assert!(long < short * 16.0 * 6.0 + 0.01, "{unit:?}: {short} s for 16 KiB, {long} s for 256 KiB");
+    }
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::OnceLock;
+
+    fn shared() -> &'static Engine {
+        static ENGINE: OnceLock<Engine> = OnceLock::new();
+        ENGINE.get_or_init(engine)
+    }
+
+    /// Pieces that bring the scan close to every finder.
+    fn piece() -> impl Strategy<Value = String> {
+        let known = prop::sample::select(vec![
+            "ana",
+            "Ana",
+            "Novak",
+            "MARIA",
+            "my name is ",
+            "Dr. ",
+            "Hi ",
+            "\nRegards,\n",
+            "@",
+            "example.com",
+            " at ",
+            " dot ",
+            "(at)",
+            "[dot]",
+            "+49",
+            "0049",
+            "030",
+            "123",
+            "4567",
+            "(",
+            ")",
+            "-",
+            ".",
+            "/",
+            " ",
+            "\u{a0}",
+            "４",
+            "２０",
+            "4111",
+            "1111",
+            "DE89",
+            "3704",
+            "0044",
+            "0532",
+            "0130",
+            "00",
+            "::",
+            ":",
+            "ffff",
+            "192.0.2.1",
+            "2001:db8",
+            "%",
+            "_",
+            "«",
+            "é",
+            "e\u{301}",
+            "漢字",
+            "🙂",
+            "\u{200d}",
+            "ext. ",
+            "phone ",
+            "order ",
+            "'",
+            "’",
+            "\"",
+            ",",
+            ";",
+            "\r\n",
+            "\0",
+            "İ",
+            "ß",
+            "de ",
+            "van ",
+            "O'",
+            "J. ",
+        ]);
+        prop_oneof![4 => known.prop_map(str::to_owned), 1 => any::<String>(), 1 => any::<char>().prop_map(String::from)]
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_gives_sound_findings(pieces in prop::collection::vec(piece(), 0..24), label in prop::option::of(piece())) {
+            let text = pieces.concat();
+            let mut scratch = Scratch::default();
+            let input = Input { text: &text, label: label.as_deref() };
+            let first = shared().scan(input, &mut scratch).to_vec();
+            check(&text, &first);
+            // The same text gives the same findings, whatever the scratch held before.
+            prop_assert_eq!(&first[..], shared().scan(input, &mut scratch));
+        }
+
+        #[test]
+        fn mail_is_found_in_any_surroundings(before in "[ \n\"<,;]?", local in "[a-z][a-z0-9]{0,12}([._-][a-z0-9]{1,8}){0,2}", domain in "[a-z]{1,10}(-[a-z0-9]{1,5})?\\.(com|org|example|co\\.uk)", behind in "[ \n\">,;!?)]?") {
+            let text = format!("{before}{local}@{domain}{behind}");
+            let found = spans(shared(), &text);
+            prop_assert_eq!(found, vec![(before.len(), text.len() - behind.len(), "EMAIL".to_owned())], "{}", text);
+        }
+
+        #[test]
+        fn every_ipv6_address_is_found_in_every_form(bits in any::<u128>(), zeros in any::<u8>()) {
+            // Some groups are zero, so that the short form has its gap.
+            let mut groups = std::net::Ipv6Addr::from(bits).segments();
+            for (i, group) in groups.iter_mut().enumerate() {
+                if zeros >> i & 1 == 1 {
+                    *group = 0;
+                }
+            }
+            groups[0] |= 0x2001;
+            let address = std::net::Ipv6Addr::from(groups);
+            let full = groups.map(|g| format!("{g:04X}")).join(":");
+            for form in [address.to_string(), full] {
+                let text = format!("host [{form}]:80");
+                prop_assert_eq!(spans(shared(), &text), vec![(6, 6 + form.len(), "IP".to_owned())], "{}", text);
+            }
+        }
+
+        #[test]
+        fn a_card_with_a_wrong_digit_is_none(digits in prop::collection::vec(0_u8..10, 14), at in 0_usize..16, by in 1_u8..10) {
+            let mut card = vec![4];
+            card.extend(&digits);
+            let check = (0..10).find(|&c| crate::detect::validate::luhn(card.iter().copied().chain([c]))).unwrap();
+            card.push(check);
+            let show = |card: &[u8]| card.chunks(4).map(|c| c.iter().map(|d| (b'0' + d) as char).collect::<String>()).collect::<Vec<_>>().join(" ");
+            prop_assert_eq!(spans(shared(), &format!("card {}", show(&card))), vec![(5, 24, "CREDIT_CARD".to_owned())]);
+            card[at] = (card[at] + by) % 10;
+            let found = spans(shared(), &format!("card {}", show(&card)));
+            prop_assert!(found.iter().all(|s| s.2 != "CREDIT_CARD"));
+        }
+    }
+}

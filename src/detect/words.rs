@@ -63,8 +63,16 @@ const LETTER: [u8; 256] = {
 };
 
 /// Reads the word that starts at `start`; `None` where no letter stands there.
-#[inline]
 pub(crate) fn read(text: &str, start: usize) -> Option<Word> {
+    let word = read_from(text, start);
+    (word.end > start).then_some(word)
+}
+
+/// Reads the word that starts at `start`; an empty one where no letter stands
+/// there. This is the innermost loop of the scan: it has no `Option`, whose
+/// copies cost as much as the loop itself.
+#[inline]
+pub(crate) fn read_from(text: &str, start: usize) -> Word {
     let bytes = text.as_bytes();
     let mut folded = Folded::new();
     let mut capitals = 0;
@@ -82,15 +90,16 @@ pub(crate) fn read(text: &str, start: usize) -> Option<Word> {
         end += 1;
     }
     let first_is_capital = bytes.get(start).is_some_and(u8::is_ascii_uppercase);
-    finish(start, end, folded, end - start, capitals, first_is_capital)
+    Word { start, end, hash: folded.hash(), shape: shape(end - start, capitals, first_is_capital) }
 }
 
 #[cold]
-fn read_unicode(text: &str, start: usize) -> Option<Word> {
+#[inline(never)]
+fn read_unicode(text: &str, start: usize) -> Word {
     let mut folded = Folded::new();
     let (mut letters, mut capitals, mut first_is_capital) = (0, 0, false);
     let mut end = start;
-    for c in text.get(start..)?.chars() {
+    for c in text.get(start..).unwrap_or_default().chars() {
         if is_mark(c) {
             // A combining mark belongs to the letter before it.
             if letters == 0 {
@@ -107,28 +116,17 @@ fn read_unicode(text: &str, start: usize) -> Option<Word> {
         }
         end += c.len_utf8();
     }
-    finish(start, end, folded, letters, capitals, first_is_capital)
+    Word { start, end, hash: folded.hash(), shape: shape(letters, capitals, first_is_capital) }
 }
 
-fn finish(
-    start: usize,
-    end: usize,
-    folded: Folded,
-    letters: usize,
-    capitals: usize,
-    first_is_capital: bool,
-) -> Option<Word> {
-    if letters == 0 {
-        return None;
-    }
-    let shape = match capitals {
+fn shape(letters: usize, capitals: usize, first_is_capital: bool) -> Shape {
+    match capitals {
         0 => Shape::Lower,
         1 if letters == 1 => Shape::Initial,
         1 if first_is_capital => Shape::Capitalised,
         n if n == letters => Shape::Upper,
         _ => Shape::Mixed(first_is_capital),
-    };
-    Some(Word { start, end, hash: folded.hash(), shape })
+    }
 }
 
 /// Words of a phrase, a key or a list entry, each by its hash. Here a change

@@ -51,10 +51,13 @@ impl Pattern {
     pub fn matches(&self, path: &Path<'_>) -> bool {
         let path = path.steps();
         let wanted = self.steps.len();
-        let fits = |part: &[Step<'_>]| part.iter().zip(&self.steps).all(|(step, want)| want.is(step));
+        // Paths differ most at their ends.
+        let fits = |part: &[Step<'_>]| {
+            part.iter().zip(&self.steps).rev().all(|(step, want)| want.is(step)) && part.len() >= wanted
+        };
         match (self.anywhere, self.below) {
             (false, false) => path.len() == wanted && fits(path),
-            (false, true) => path.len() > wanted && fits(path),
+            (false, true) => path.len() > wanted && path.get(..wanted).is_some_and(fits),
             (true, false) => path.len() >= wanted && path.get(path.len() - wanted..).is_some_and(fits),
             (true, true) => path.windows(wanted).take(path.len().saturating_sub(wanted)).any(fits),
         }

@@ -7,11 +7,10 @@ use crate::entity::Entity;
 use crate::token::Token;
 use crate::vault::{Subject, VaultError};
 use bytes::Bytes;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// What a mask shows, whatever the length of the value was.
-const MASK: &str = "****";
+const MASK: &[u8] = b"****";
 
 /// A body without personal data.
 pub(super) struct Redacted {
@@ -21,11 +20,14 @@ pub(super) struct Redacted {
 
 /// How many findings of each entity were replaced.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Counts(BTreeMap<Entity, u32>);
+pub(super) struct Counts(Vec<(Entity, u32)>);
 
 impl Counts {
     pub(super) fn add(&mut self, entity: Entity) {
-        *self.0.entry(entity).or_default() += 1;
+        match self.0.iter_mut().find(|(known, _)| *known == entity) {
+            Some((_, count)) => *count += 1,
+            None => self.0.push((entity, 1)),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -33,13 +35,15 @@ impl Counts {
     }
 
     pub(super) fn sum(&self) -> u32 {
-        self.0.values().sum()
+        self.0.iter().map(|(_, count)| count).sum()
     }
 
     /// The `Privet-Redacted` header: a dictionary (RFC 9651) of entity to count.
     pub(super) fn to_header(&self) -> String {
         let mut header = String::new();
-        for (entity, count) in &self.0 {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        for (entity, count) in &sorted {
             let separator = if header.is_empty() { "" } else { ", " };
             // Writing to a string cannot fail.
             let _ = write!(header, "{separator}{}={count}", entity.as_str().to_ascii_lowercase());
@@ -92,23 +96,23 @@ fn splice(body: &Bytes, findings: &Findings, tokens: &[Token]) -> Redacted {
 }
 
 fn write_replacement(out: &mut Vec<u8>, found: &Located, token: Option<&Token>) {
-    use std::io::Write as _;
-    let quote: &[u8] = match found.form {
-        Form::Number { depth: 0 } => b"\"",
-        Form::Number { depth: 1 } => b"\\\"",
-        Form::Number { .. } => b"\\\\\\\"",
-        Form::Text | Form::Bare => b"",
+    let (open, close): (&[u8], &[u8]) = match found.form {
+        Form::Text => (b"[", b"]"),
+        Form::Bare => (b"", b""),
+        Form::Number { depth: 0 } => (b"\"[", b"]\""),
+        Form::Number { depth: 1 } => (b"\\\"[", b"]\\\""),
+        Form::Number { .. } => (b"\\\\\\\"[", b"]\\\\\\\""),
     };
-    out.extend_from_slice(quote);
-    // Writing to a vector cannot fail.
-    let _ = match (found.operator, token, found.form) {
-        (Operator::Token, Some(token), Form::Bare) => write!(out, "{}", token.bare()),
-        (Operator::Token, Some(token), _) => write!(out, "{token}"),
-        (Operator::Mask, ..) => write!(out, "{MASK}"),
-        (_, _, Form::Bare) => write!(out, "{}", found.entity),
-        _ => write!(out, "[{}]", found.entity),
-    };
-    out.extend_from_slice(quote);
+    if found.operator == Operator::Mask && found.form == Form::Text {
+        return out.extend_from_slice(MASK);
+    }
+    out.extend_from_slice(open);
+    match (found.operator, token) {
+        (Operator::Token, Some(token)) => token.append_bare(out),
+        (Operator::Mask, _) => out.extend_from_slice(MASK),
+        _ => out.extend_from_slice(found.entity.as_bytes()),
+    }
+    out.extend_from_slice(close);
 }
 
 #[cfg(test)]

@@ -20,12 +20,18 @@ use events::{EventRestorer, Framing};
 use futures_util::Stream;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming};
 use pieces::Escape;
 use plain::PlainRestorer;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
+
+/// With so many bytes at hand a write does not wait for more of what has arrived.
+const ENOUGH: usize = 16 * 1024;
 
 /// What restoring a reply needs to know.
 pub(super) struct Context {
@@ -122,7 +128,8 @@ pub(super) fn stream(
         Shape::JsonLines => Restorer::Events(Box::new(EventRestorer::new(Framing::Lines(Lines::new(limit))))),
         _ => Restorer::Events(Box::new(EventRestorer::new(Framing::Sse(Sse::new(limit))))),
     };
-    let state = Streaming { body, restorer, context, out: BytesMut::new(), ended: false, took: Duration::ZERO };
+    let state =
+        Streaming { body, restorer, context, out: BytesMut::new(), ended: false, error: None, took: Duration::ZERO };
     futures_util::stream::unfold(state, |mut state| async { state.next().await.map(|item| (item, state)) })
 }
 
@@ -137,6 +144,8 @@ struct Streaming {
     context: Context,
     out: BytesMut,
     ended: bool,
+    /// What broke the reply off, once all before it is sent.
+    error: Option<ReplyError>,
     took: Duration,
 }
 
@@ -149,40 +158,51 @@ impl Drop for Streaming {
 impl Streaming {
     async fn next(&mut self) -> Option<Result<Bytes, ReplyError>> {
         while !self.ended {
-            match self.body.frame().await {
-                Some(Ok(frame)) => {
-                    let Ok(chunk) = frame.into_data() else { continue };
-                    let started = Instant::now();
-                    let pushed = match &mut self.restorer {
-                        Restorer::Events(events) => events.push(chunk, &self.context, &mut self.out).await,
-                        Restorer::Plain(plain) => {
-                            plain.push(&chunk, &self.context, &mut self.out).await;
-                            Ok(())
-                        }
-                    };
-                    if let Err(error) = pushed {
-                        self.ended = true;
-                        return Some(Err(error.into()));
-                    }
-                    self.took += started.elapsed();
-                }
-                Some(Err(error)) => {
-                    self.ended = true;
-                    return Some(Err(error.into()));
-                }
-                None => {
-                    self.ended = true;
-                    match &mut self.restorer {
-                        Restorer::Events(events) => events.finish(&self.context, &mut self.out).await,
-                        Restorer::Plain(plain) => plain.finish(&self.context, &mut self.out).await,
-                    }
-                }
+            let frame = self.body.frame().await;
+            let mut taken = self.take(frame).await;
+            // What has arrived already goes out in one write with it.
+            while taken.is_ok() && !self.ended && self.out.len() < ENOUGH {
+                let Poll::Ready(frame) = self.arrived().await else { break };
+                taken = self.take(frame).await;
+            }
+            if let Err(error) = taken {
+                self.ended = true;
+                self.error = Some(error);
             }
             if !self.out.is_empty() {
                 return Some(Ok(self.out.split().freeze()));
             }
         }
-        None
+        self.error.take().map(Err)
+    }
+
+    /// The next frame, if it is there.
+    async fn arrived(&mut self) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        poll_fn(|cx| Poll::Ready(Pin::new(&mut self.body).poll_frame(cx))).await
+    }
+
+    /// Restores a frame of the upstream's reply; none is its end.
+    async fn take(&mut self, frame: Option<Result<Frame<Bytes>, hyper::Error>>) -> Result<(), ReplyError> {
+        let chunk = match frame.transpose()?.map(Frame::into_data) {
+            Some(Ok(chunk)) => Some(chunk),
+            // Trailers do not travel.
+            Some(Err(_)) => return Ok(()),
+            None => None,
+        };
+        let started = Instant::now();
+        match (&mut self.restorer, chunk) {
+            (Restorer::Events(events), Some(chunk)) => events.push(chunk, &self.context, &mut self.out).await?,
+            (Restorer::Plain(plain), Some(chunk)) => plain.push(&chunk, &self.context, &mut self.out).await,
+            (restorer, None) => {
+                self.ended = true;
+                match restorer {
+                    Restorer::Events(events) => events.finish(&self.context, &mut self.out).await,
+                    Restorer::Plain(plain) => plain.finish(&self.context, &mut self.out).await,
+                }
+            }
+        }
+        self.took += started.elapsed();
+        Ok(())
     }
 }
 

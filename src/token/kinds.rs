@@ -19,6 +19,8 @@ pub struct Kinds {
     kinds: Vec<Kind>,
     /// For each byte whether a token may start with it.
     starts: [u8; 256],
+    /// For each first letter of a name the set of second letters, A the lowest bit.
+    seconds: [u32; 26],
 }
 
 /// An entity in the form in which the grammar compares it.
@@ -78,6 +80,12 @@ impl Kinds {
         };
         let kind = Kind::new(entity);
         let first = kind.name[0];
+        if let [first, second, ..] = kind.name()
+            && let Some(seconds) = self.seconds.get_mut(usize::from(first - b'A'))
+            && second.is_ascii_uppercase()
+        {
+            *seconds |= 1 << (second - b'A');
+        }
         self.kinds.insert(at, kind);
 
         // `]` starts no token, but the restorer counts brackets. 0xEF is the
@@ -91,6 +99,16 @@ impl Kinds {
             // U+0130 and U+0131, the Turkish I with and the i without a dot.
             self.starts[0xC4] |= AT_WORD;
         }
+    }
+
+    /// Whether a name may start with these two bytes. Only of two plain letters
+    /// it can be said that none does; anything else may be an escape.
+    pub(super) fn may_start(&self, first: u8, second: u8) -> bool {
+        if !first.is_ascii_alphabetic() || !second.is_ascii_alphabetic() {
+            return true;
+        }
+        let seconds = self.seconds.get(usize::from((first | 0x20) - b'a')).copied().unwrap_or_default();
+        seconds >> ((second | 0x20) - b'a') & 1 != 0
     }
 
     pub(super) fn starts(&self) -> &[u8; 256] {
@@ -109,7 +127,7 @@ impl Kinds {
 
 impl Default for Kinds {
     fn default() -> Self {
-        Self { kinds: Vec::new(), starts: [0; 256] }
+        Self { kinds: Vec::new(), starts: [0; 256], seconds: [0; 26] }
     }
 }
 

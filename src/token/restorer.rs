@@ -158,6 +158,12 @@ impl Restorer {
         if first == Some(&b']') {
             return Outcome::Nothing;
         }
+        // Most words that begin like a name are told apart by their second letter.
+        if let [first, second, ..] = rest.as_bytes()
+            && !self.kinds.may_start(*first, *second)
+        {
+            return Outcome::Nothing;
+        }
         let at_word = first != Some(&b'[') && self.starts_word(text, start);
         if !at_word && first.is_some_and(u8::is_ascii_alphabetic) {
             return Outcome::Nothing;

@@ -36,21 +36,14 @@ pub(super) async fn tokenize(
     values: &[(Entity, &str)],
 ) -> Result<Vec<Token>, VaultError> {
     let mut minting = Minting::start(vault, state, state.keys(), values)?;
-    if minting.open.is_empty() {
-        return Ok(minting.tokens);
-    }
     let mut adoptions = 0;
     loop {
         minting.look_up().await?;
-        let Some(batch) = minting.batch()? else { continue };
-        if batch.mappings.is_empty() {
+        if minting.open.is_empty() {
             return Ok(minting.tokens);
         }
-        match vault.store.put(batch).await? {
-            Outcome::Stored => {
-                minting.settle();
-                return Ok(minting.tokens);
-            }
+        match vault.store.put(minting.batch()?).await? {
+            Outcome::Stored => minting.settle(),
             Outcome::Taken(records) => minting.yield_to(&records)?,
             Outcome::Superseded(standing) => {
                 adoptions += 1;
@@ -161,41 +154,26 @@ impl<'a> Minting<'a> {
     fn compare(&mut self, open: &Open, token: Token, record: &[u8]) -> Result<(), VaultError> {
         let value = self.keys.open_value(self.state.row, &token, record)?;
         let same = value.expose() == self.value(open);
-        self.vault.cache.insert_value(self.state.row, token, Arc::new(value));
-        if same {
-            // Perhaps of a call that was dropped before it could take note.
-            self.state.note(std::iter::once(open.entity));
-            Ok(())
-        } else {
-            self.advance(open)
-        }
+        self.state.remember(self.vault, token, Arc::new(value));
+        if same { Ok(()) } else { self.advance(open) }
     }
 
-    /// Seals what is to be written. None where two values of this batch met at
-    /// one token, and the later one has moved on to a token to be looked up.
-    fn batch(&mut self) -> Result<Option<Batch>, VaultError> {
+    /// Seals what is to be written. Where two values meet at one token, the
+    /// later one waits for the next batch: it moves on to another token only
+    /// once this one is known to be another value's for good.
+    fn batch(&mut self) -> Result<Batch, VaultError> {
         let mut firsts: HashMap<Token, usize> = HashMap::with_capacity(self.open.len());
         let mut minted = Vec::with_capacity(self.open.len());
-        let mut moved = false;
-        for open in std::mem::take(&mut self.open) {
-            let token = self.token(&open);
-            match firsts.entry(token) {
+        for open in &mut self.open {
+            // Every index comes from enumerating `values`, so all are there.
+            let Some(token) = self.tokens.get(open.index) else { continue };
+            match firsts.entry(*token) {
                 Entry::Vacant(free) => {
                     free.insert(open.index);
-                    minted.push((token, open.index));
-                    self.open.push(open);
+                    minted.push((*token, open.index));
                 }
-                Entry::Occupied(first) if self.values.get(*first.get()) == self.values.get(open.index) => {
-                    self.open.push(open);
-                }
-                Entry::Occupied(_) => {
-                    moved = true;
-                    self.advance(&open)?;
-                }
+                Entry::Occupied(first) => open.absent = self.values.get(*first.get()) == self.values.get(open.index),
             }
-        }
-        if moved {
-            return Ok(None);
         }
         let mut nonces = vec![0; NONCE * minted.len()];
         fill_random(&mut nonces)?;
@@ -205,12 +183,12 @@ impl<'a> Minting<'a> {
             let value = self.values.get(index).map_or("", |(_, value)| *value);
             self.keys.seal(self.state.row, &token, value, created, *nonce).map(|record| (token, record))
         });
-        Ok(Some(Batch {
+        Ok(Batch {
             row: self.state.row,
             subject: Arc::clone(self.keys.record()),
             first_contact: !self.keys.are_stored(),
             mappings: mappings.collect::<Result<_, _>>()?,
-        }))
+        })
     }
 
     /// The batch is durable.
@@ -218,12 +196,13 @@ impl<'a> Minting<'a> {
         if !self.keys.are_stored() {
             self.keys.mark_stored();
         }
-        for open in &self.open {
-            let value = Arc::new(Sensitive::from(self.value(open)));
-            self.vault.cache.insert_value(self.state.row, self.token(open), value);
-        }
         self.state.note(self.open.iter().map(|open| open.entity));
-        self.open.clear();
+        let (stored, waiting) = self.open.drain(..).partition(|open| open.absent);
+        self.open = waiting;
+        for open in stored {
+            let value = Arc::new(Sensitive::from(self.value(&open)));
+            self.vault.cache.insert_value(self.state.row, self.token(&open), value);
+        }
     }
 
     /// Somebody else was first with some of the tokens.
@@ -231,7 +210,7 @@ impl<'a> Minting<'a> {
         let records: HashMap<_, _> = records.iter().map(|(token, record)| (*token, record)).collect();
         for open in std::mem::take(&mut self.open) {
             let token = self.token(&open);
-            match records.get(&token) {
+            match records.get(&token).filter(|_| open.absent) {
                 Some(record) => self.compare(&open, token, record)?,
                 None => self.open.push(open),
             }

@@ -38,7 +38,8 @@ impl Subject {
     /// mapping is durable; known values cost no I/O.
     ///
     /// Cancel safety: a dropped call has stored all of its new mappings or
-    /// none, and has cached nothing that is not durable.
+    /// none (but for values whose tokens collide, which are stored in turn),
+    /// and has cached nothing that is not durable.
     pub async fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
         match &self.0 {
             Kind::Kept { vault, state } => mint::tokenize(vault, state, values).await,
@@ -69,7 +70,7 @@ impl Subject {
             for ((place, token), record) in places.zip(absent).zip(records) {
                 if let Some(record) = record {
                     let value = Arc::new(keys.open_value(state.row, &token, &record)?);
-                    vault.cache.insert_value(state.row, token, Arc::clone(&value));
+                    state.remember(vault, token, Arc::clone(&value));
                     *place = Some(value);
                 }
             }
@@ -184,6 +185,13 @@ impl State {
             None => {}
         }
         Ok(Arc::clone(&keys))
+    }
+
+    /// Caches a value that was read from the store. Perhaps the call that
+    /// minted it was dropped before it could take note of the entity.
+    pub(super) fn remember(&self, vault: &Shared, token: Token, value: Arc<Sensitive>) {
+        self.note(std::iter::once(token.entity()));
+        vault.cache.insert_value(self.row, token, value);
     }
 
     /// Takes note of entities that were minted.

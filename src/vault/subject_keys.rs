@@ -12,7 +12,7 @@ use crate::sensitive::Sensitive;
 use crate::token::Token;
 use aws_lc_rs::hmac;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use zeroize::{Zeroize, Zeroizing};
 
 const VERSION: u8 = 1;
@@ -133,34 +133,6 @@ impl SubjectKeys {
     }
 }
 
-/// Makes keys of tokens that live in memory alone: unlinkable to each other,
-/// as each is a keyed function of its own number under one random key.
-pub(super) struct VolatileKeys {
-    root: hmac::Key,
-    next: AtomicU64,
-}
-
-/// The key of the tokens of one such subject.
-pub(super) struct VolatileKey(hmac::Key);
-
-impl VolatileKeys {
-    pub(super) fn new() -> Result<Self, VaultError> {
-        let root = hmac::Key::new(hmac::HMAC_SHA256, random::<32>()?.as_ref());
-        Ok(Self { root, next: AtomicU64::new(0) })
-    }
-
-    pub(super) fn next(&self) -> VolatileKey {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        VolatileKey(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&self.root, &number.to_be_bytes()).as_ref()))
-    }
-}
-
-impl VolatileKey {
-    pub(super) fn token(&self, entity: Entity, value: &str, counter: u32, mask: u64) -> Token {
-        Token::new(entity, token_bits(&self.0, entity, value, counter) & mask)
-    }
-}
-
 /// The first 35 bits of HMAC-SHA-256 (RFC 2104) over entity, value, counter.
 fn token_bits(key: &hmac::Key, entity: Entity, value: &str, counter: u32) -> u64 {
     let mut mac = hmac::Context::with_key(key);
@@ -220,5 +192,63 @@ impl MappingAad {
 
     fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::key::Key;
+
+    const ROW: Row = Row([1; 16]);
+
+    fn root() -> Root {
+        let key = Key::generate();
+        Root::open(&key, &Root::create(&key, 1).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn keys_open_for_their_own_subject_alone() {
+        let root = root();
+        let record = SubjectKeys::create(&root, ROW, "default", "ana", 7).unwrap().record().to_vec();
+        let open = |row, tenant, subject| SubjectKeys::open(&root, row, tenant, subject, record.clone()).err();
+        assert_eq!(open(ROW, "default", "ana"), None);
+        assert_eq!(open(ROW, "default", "ben"), Some(SUBJECT));
+        assert_eq!(open(ROW, "defaul", "tana"), Some(SUBJECT));
+        assert_eq!(open(Row([2; 16]), "default", "ana"), Some(SUBJECT));
+    }
+
+    #[test]
+    fn a_value_is_bound_to_its_row_and_token() {
+        let keys = SubjectKeys::create(&root(), ROW, "default", "ana", 7).unwrap();
+        let email: Entity = "EMAIL".parse().unwrap();
+        let token = keys.token(email, "a@b.c", 0, u64::MAX);
+        let record = keys.seal(ROW, &token, "a@b.c", 7, *random().unwrap()).unwrap();
+        assert_eq!(keys.open_value(ROW, &token, &record).unwrap().expose(), "a@b.c");
+        let others = [
+            (Row([2; 16]), token),
+            (ROW, Token::new(email, token.bits() ^ 1)),
+            (ROW, Token::new("EMAI".parse().unwrap(), token.bits())),
+        ];
+        for (row, token) in others {
+            assert_eq!(keys.open_value(row, &token, &record).err(), Some(MAPPING));
+        }
+    }
+
+    #[test]
+    fn tokens_depend_on_key_entity_value_and_counter() {
+        let root = root();
+        let (a, b) = [(); 2].map(|()| SubjectKeys::create(&root, ROW, "default", "ana", 7).unwrap()).into();
+        let [email, emails] = ["EMAIL", "EMAILS"].map(|name| name.parse().unwrap());
+        let tokens = [
+            a.token(email, "x", 0, u64::MAX),
+            b.token(email, "x", 0, u64::MAX),
+            a.token(emails, "x", 0, u64::MAX),
+            a.token(email, "x\0\0\0\0", 0, u64::MAX),
+            a.token(email, "x", 1, u64::MAX),
+        ];
+        let distinct: std::collections::HashSet<_> = tokens.iter().map(Token::bits).collect();
+        assert_eq!(distinct.len(), tokens.len());
+        assert_eq!(a.token(email, "x", 0, u64::MAX), tokens[0]);
     }
 }

@@ -4,15 +4,18 @@
 use super::error::VaultError;
 use super::mint::{MAX_COUNTER, NO_ROOM};
 use super::mix::Mix;
-use super::subject_keys::{VolatileKey, VolatileKeys};
+use super::seal::random;
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 use crate::token::{Kinds, Token};
 use dashmap::DashMap;
+use siphasher::sip::SipHasher24;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use zeroize::Zeroize;
 
 /// A vault that forgets with the process.
 pub(super) struct Memory {
@@ -104,5 +107,57 @@ impl Volatile {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes keys for such subjects, unlinkable to each other: each is a keyed
+/// function of its own number under one random key.
+pub(super) struct VolatileKeys {
+    root: VolatileKey,
+    next: AtomicU64,
+}
+
+impl VolatileKeys {
+    pub(super) fn new() -> Result<Self, VaultError> {
+        let secret = random::<16>()?;
+        let (halves, _) = secret.as_chunks::<8>();
+        let half = |n: usize| halves.get(n).map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        Ok(Self { root: VolatileKey(half(0), half(1)), next: AtomicU64::new(0) })
+    }
+
+    pub(super) fn next(&self) -> VolatileKey {
+        let number = self.next.fetch_add(2, Ordering::Relaxed);
+        let half = |n: u64| self.root.hasher().hash(&n.to_le_bytes());
+        VolatileKey(half(number), half(number + 1))
+    }
+}
+
+/// The key of the tokens of one such subject.
+///
+/// `SipHash`-2-4 (Aumasson, Bernstein, 2012), a keyed function for short inputs
+/// with a key of 128 bits. These tokens need not be the same after a restart,
+/// so their function may be another than that of stored ones.
+pub(super) struct VolatileKey(u64, u64);
+
+impl Drop for VolatileKey {
+    fn drop(&mut self) {
+        self.0.zeroize();
+        self.1.zeroize();
+    }
+}
+
+impl VolatileKey {
+    fn hasher(&self) -> SipHasher24 {
+        SipHasher24::new_with_keys(self.0, self.1)
+    }
+
+    fn token(&self, entity: Entity, value: &str, counter: u32, mask: u64) -> Token {
+        let mut hasher = self.hasher();
+        hasher.write(entity.as_bytes());
+        hasher.write(&[0]);
+        hasher.write(value.as_bytes());
+        // Four bytes at the end, so no value can pass for another with a counter.
+        hasher.write(&counter.to_be_bytes());
+        Token::new(entity, (hasher.finish() >> (64 - 35)) & mask)
     }
 }

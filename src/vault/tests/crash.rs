@@ -3,7 +3,7 @@
 use super::*;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 const FOLDER: &str = "PRIVET_CRASH_TEST_FOLDER";
 const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFE=";
@@ -42,18 +42,41 @@ async fn writer() {
     }
 }
 
+fn start(folder: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["vault::tests::crash::writer", "--exact", "--nocapture"])
+        .env(FOLDER, folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_vault_whose_making_was_killed_can_be_opened() {
+    for round in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = start(folder.path());
+        // Anything in the folder shows that the making has begun.
+        let began = async {
+            while std::fs::read_dir(folder.path()).unwrap().next().is_none() {
+                tokio::time::sleep(Duration::from_micros(200)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), began).await.expect("it starts in time");
+        tokio::time::sleep(Duration::from_micros(700 * round)).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        open(folder.path()).await.close().await;
+    }
+}
+
 #[tokio::test]
 async fn what_was_acknowledged_outlives_kill_9() {
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged = Vec::new();
     for round in 0..20 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["vault::tests::crash::writer", "--exact", "--nocapture"])
-            .env(FOLDER, folder.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = start(folder.path());
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (first, mut first_line) = tokio::sync::mpsc::channel(1);
         let reader = std::thread::spawn(move || {

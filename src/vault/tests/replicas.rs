@@ -2,6 +2,7 @@
 
 use super::*;
 use futures_util::FutureExt;
+use std::sync::atomic::AtomicBool;
 
 #[tokio::test]
 async fn replicas_agree_on_a_first_contact() {
@@ -31,6 +32,31 @@ async fn a_replica_restores_what_another_made_at_first_contact() {
     let tokens = early.tokenize(&values).await.unwrap();
     assert_restores(&late, &tokens, &values).await;
     assert_eq!(late.tokenize(&values).await.unwrap(), tokens);
+}
+
+#[tokio::test]
+async fn who_comes_second_yields() {
+    let (key, spy) = (Key::generate(), Arc::new(Spy::default()));
+    let first = replica(&spy, &key, SMALL, 5).await.subject("default", "ana").await.unwrap();
+    let theirs = emails(&["a", "b", "c", "d", "e", "f", "g", "h"]);
+    let before = first.tokenize(&theirs).await.unwrap();
+
+    // The second looks before the first has written, and writes after it:
+    // eight values of its own on 32 tokens, and two that both have.
+    let second = replica(&spy, &key, SMALL, 5).await.subject("default", "ana").await.unwrap();
+    let looked = AtomicBool::new(false);
+    *spy.bend.lock().unwrap() = Some(Box::new(move |_, _, records| {
+        if !looked.swap(true, Ordering::Relaxed) {
+            records.fill(None);
+        }
+    }));
+    let ours = emails(&["1", "2", "3", "4", "5", "6", "7", "8", "a", "h"]);
+    let after = second.tokenize(&ours).await.unwrap();
+    assert_eq!(after[8..], [before[0], before[7]]);
+    assert_eq!(before.iter().chain(&after).collect::<HashSet<_>>().len(), 16, "no two values share a token");
+    assert_restores(&first, &before, &theirs).await;
+    assert_restores(&first, &after, &ours).await;
+    assert_restores(&second, &before, &theirs).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -84,6 +110,7 @@ async fn a_dropped_call_leaves_nothing_that_is_not_durable() {
         let (key, spy) = (Key::generate(), Arc::new(Spy::default()));
         let vault = replica(&spy, &key, Options::default(), 35).await;
         let subject = vault.subject("default", "ana").await.unwrap();
+        assert!(subject.kinds().await.unwrap().is_empty());
         spy.allow(steps);
         assert!(subject.tokenize(&values).now_or_never().is_none(), "it waits for the store");
 

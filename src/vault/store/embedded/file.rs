@@ -3,13 +3,14 @@
 use super::{MAPPINGS, META, SUBJECTS};
 use crate::vault::error::VaultError;
 use redb::{Builder, Database, ReadableDatabase, StorageBackend, backends::FileBackend};
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 const NAME: &str = "vault.redb";
+const UNFINISHED: &str = "vault.redb.new";
 
 type Opener = Box<dyn Fn() -> Result<Database, redb::Error> + Send + Sync>;
 
@@ -99,11 +100,35 @@ impl File {
 /// mode 0700, the file with mode 0600.
 pub(super) fn on_disk(folder: &Path, page_cache_bytes: usize) -> Result<Opener, VaultError> {
     let path = folder.join(NAME);
-    make_private(folder, &path).map_err(|e| VaultError::unavailable(format!("its folder: {}", e.kind())))?;
+    create(folder, &path, page_cache_bytes).map_err(fault)?;
     Ok(Box::new(move || {
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
         database(FileBackend::new(file)?, page_cache_bytes)
     }))
+}
+
+/// Makes the file where there is none. It is made under another name first:
+/// redb cannot open a file whose making was cut short.
+fn create(folder: &Path, path: &Path, page_cache_bytes: usize) -> Result<(), redb::Error> {
+    if !folder.is_dir() {
+        private::folder(folder)?;
+    }
+    // One process at a time, or one would rename its file over another's.
+    let turn = private::lock(folder)?;
+    if path.try_exists()? {
+        private::restrict(path)?;
+    } else {
+        let unfinished = folder.join(UNFINISHED);
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        database(FileBackend::new(private::file(&unfinished)?)?, page_cache_bytes)?.close()?;
+        fs::rename(&unfinished, path)?;
+    }
+    // The names in a folder become durable by a sync of the folder.
+    turn.sync_all()?;
+    Ok(())
 }
 
 /// Opens a database and sees that its tables exist.
@@ -126,30 +151,64 @@ pub(super) fn database(backend: impl StorageBackend, page_cache_bytes: usize) ->
     Ok(database)
 }
 
+/// Files and folders that nobody else may read.
 #[cfg(unix)]
-fn make_private(folder: &Path, path: &PathBuf) -> io::Result<()> {
+mod private {
+    use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+    use std::io;
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+    use std::path::Path;
 
-    if !folder.is_dir() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        sync_folder(folder.parent().unwrap_or(folder))?;
+    pub(super) fn folder(path: &Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            Some(parent) => File::open(parent)?.sync_all(),
+            None => File::open(".")?.sync_all(),
+        }
     }
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    sync_folder(folder)
+
+    pub(super) fn file(path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+    }
+
+    pub(super) fn restrict(path: &Path) -> io::Result<()> {
+        fs::set_permissions(path, Permissions::from_mode(0o600))
+    }
+
+    /// Waits until this process alone has the folder, as long as the handle
+    /// lives.
+    pub(super) fn lock(folder: &Path) -> io::Result<File> {
+        let folder = File::open(folder)?;
+        folder.lock()?;
+        Ok(folder)
+    }
 }
 
-/// Makes the names in a folder durable, as a file's own sync does not.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    fs::File::open(folder)?.sync_all()
-}
-
+/// Files and folders with the rights that their place gives them.
 #[cfg(not(unix))]
-fn make_private(folder: &Path, path: &PathBuf) -> io::Result<()> {
-    DirBuilder::new().recursive(true).create(folder)?;
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map(drop)
+mod private {
+    use std::fs::{DirBuilder, File, OpenOptions};
+    use std::io;
+    use std::path::Path;
+
+    pub(super) fn folder(path: &Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).create(path)
+    }
+
+    pub(super) fn file(path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create_new(true).open(path)
+    }
+
+    pub(super) fn restrict(_: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// A folder cannot be locked here, so a file in it is.
+    pub(super) fn lock(folder: &Path) -> io::Result<File> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(folder.join("vault.lock"))?;
+        file.lock()?;
+        Ok(file)
+    }
 }
 
 /// Runs a task of redb, which may panic on a file that was changed by others.

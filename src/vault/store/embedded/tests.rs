@@ -74,6 +74,11 @@ impl StorageBackend for Disk {
 fn on(path: PathBuf, room: &Arc<AtomicUsize>, refused: &Arc<AtomicUsize>) -> Embedded {
     let (room, refused) = (Arc::clone(room), Arc::clone(refused));
     let open = move || {
+        // A disk that is full for good does not even let the file be opened.
+        if room.load(Ordering::SeqCst) == 0 {
+            refused.fetch_add(1, Ordering::SeqCst);
+            return Err(redb::Error::Io(io::ErrorKind::StorageFull.into()));
+        }
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
         let (room, refused) = (Arc::clone(&room), Arc::clone(&refused));
         database(Disk { file: FileBackend::new(file)?, room, refused }, 1 << 20)
@@ -114,6 +119,10 @@ async fn a_full_disk_loses_nothing_and_heals() {
         }
         let _ = store.probe().await;
         room.store(usize::MAX, Ordering::SeqCst);
+        if writes % 2 == 0 {
+            // Reading heals as well as writing.
+            assert!(store.subject(Row([1; 16])).await.unwrap().is_some() || stored.is_empty());
+        }
         n += 1;
         assert_eq!(store.put(batch(n)).await.unwrap(), Outcome::Stored, "with room again it works again");
         store.probe().await.unwrap();
