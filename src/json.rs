@@ -14,9 +14,10 @@ mod walker;
 pub use error::{Fault, JsonError};
 pub use path::{Path, Step};
 pub use string::{OffsetMap, Str, escape, unescape};
-pub use walker::walk;
+pub use walker::{walk, walk_within};
 
-/// Arrays and objects may stand this deep in one another.
+/// Arrays and objects may stand this deep in one another, where nothing else is
+/// said.
 pub const MAX_DEPTH: usize = 128;
 
 /// What [`walk`] calls for each part of the text. Every `start` is a byte

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 /// The plain form of a request's path (RFC 3986 section 6.2.2): unreserved
 /// characters decoded, dot segments resolved, empty segments left out. It
-/// chooses the route only; what is forwarded is the path as it came. An
-/// encoded slash stays encoded: it is data within a segment.
-pub(super) fn normalize(path: &str) -> Cow<'_, str> {
+/// chooses who answers, and the route; what is forwarded is the path as it
+/// came. An encoded slash stays encoded: it is data within a segment.
+pub(crate) fn normalize(path: &str) -> Cow<'_, str> {
     let plain = !path.contains('%') && !path.contains("//") && !path.contains("/.");
     if plain { Cow::Borrowed(path) } else { Cow::Owned(rebuild(path)) }
 }

@@ -39,7 +39,7 @@ pub enum Fault {
     /// Something follows the value.
     #[error("expected the end")]
     TrailingText,
-    /// More than [`super::MAX_DEPTH`] arrays and objects in one another.
+    /// More arrays and objects in one another than the walk allows.
     #[error("nested too deeply")]
     TooDeep,
     /// The text ends too early.

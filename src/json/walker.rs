@@ -9,7 +9,12 @@ use super::{Fault, JsonError, MAX_DEPTH, Path, Step, Str, Visitor};
 /// RFC does; a byte order mark is not. When an error is found the visitor has
 /// seen what stands before it.
 pub fn walk<'a, V: Visitor<'a>>(text: &'a str, visitor: &mut V) -> Result<(), JsonError> {
-    let mut walker = Walker { text, bytes: text.as_bytes(), at: 0, path: Path::root() };
+    walk_within(MAX_DEPTH, text, visitor)
+}
+
+/// The same, with another bound of the depth.
+pub fn walk_within<'a, V: Visitor<'a>>(max_depth: usize, text: &'a str, visitor: &mut V) -> Result<(), JsonError> {
+    let mut walker = Walker { text, bytes: text.as_bytes(), at: 0, path: Path::root(), max_depth };
     walker.document(visitor)
 }
 
@@ -20,6 +25,7 @@ struct Walker<'a> {
     /// The steps to the value at hand. The last step also says what it stands
     /// in.
     path: Path<'a>,
+    max_depth: usize,
 }
 
 /// What comes after a value or an open bracket.
@@ -97,7 +103,7 @@ impl<'a> Walker<'a> {
     }
 
     fn check_depth(&self) -> Result<(), JsonError> {
-        if self.path.depth() < MAX_DEPTH { Ok(()) } else { Err(self.fault(Fault::TooDeep)) }
+        if self.path.depth() < self.max_depth { Ok(()) } else { Err(self.fault(Fault::TooDeep)) }
     }
 
     /// Goes on to the next value of the array or object, or ends it.

@@ -39,10 +39,10 @@ pub(super) async fn exchange(
     settle: &mut Settle,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let (mut head, body) = request.into_parts();
-    // 1. Admit: a place among the requests in flight, and the route.
-    settle.hold(gateway.admit()?);
+    // 1. Admit: the route, and a place among the requests in flight.
     let route = gateway.route(head.uri.path())?;
     settle.on_route(&route.metrics);
+    settle.hold(gateway.admit()?);
     let protocol = route.protocol(head.uri.path(), gateway).ok_or_else(ProxyError::internal)?;
 
     // 2. Vet: what cannot be proxied, and who is asking.
@@ -159,6 +159,7 @@ fn inspect_body(
             fields: &protocol.request,
             identity: route.identity,
             sought: &gateway.sought,
+            depth: gateway.config.limits.json_depth,
         };
         let as_json = |scratch: &mut Scratch| inspect::inspect_json(text, &rules, scratch);
         let as_text = |scratch: &mut Scratch| inspect::inspect_text(text, &gateway.engine, scratch);
@@ -197,7 +198,7 @@ async fn restore(
     headers::drop_validators(&mut head.headers);
     let context = restore::Context { subject, kinds, protocol, watch: Arc::clone(&gateway.watch) };
     let body = if shape == Shape::Document {
-        ReplyBody::whole(restore::document(body, gateway.reply_limit, &context).await?)
+        ReplyBody::whole(restore::document(body, gateway.reply_limit, gateway.stream_idle, &context).await?)
     } else {
         ReplyBody::restored(restore::stream(body, shape, gateway.reply_limit, context), gateway.stream_idle)
     };

@@ -4,7 +4,7 @@
 use crate::config::Identity;
 use crate::detect::{Engine, Finding, Input, Operator, RuleId, Scratch};
 use crate::entity::Entity;
-use crate::json::{self, OffsetMap, Path, Str, Visitor};
+use crate::json::{self, Fault, OffsetMap, Path, Str, Visitor};
 use crate::protocol::{Pattern, RequestField, RequestFields};
 use std::ops::Range;
 
@@ -15,8 +15,9 @@ const IDENTITY: Entity = Entity::constant("IDENTITY");
 const SHORTEST_NUMBER: usize = 7;
 
 /// The one reason after which a body may still be text.
-pub(super) const NOT_JSON: Uninspectable =
-    Uninspectable("The body is not valid JSON (RFC 8259), or is nested deeper than 128 levels.");
+pub(super) const NOT_JSON: Uninspectable = Uninspectable("The body is not valid JSON (RFC 8259).");
+
+const TOO_DEEP: Uninspectable = Uninspectable("The body is JSON nested deeper than `limits.json_depth` allows.");
 
 /// What was found in one body.
 #[derive(Default)]
@@ -94,6 +95,8 @@ pub(super) struct Rules<'r> {
     pub(super) identity: Identity,
     /// Strings whose value is wanted besides.
     pub(super) sought: &'r [Pattern],
+    /// How deep a document may nest.
+    pub(super) depth: usize,
 }
 
 /// Looks through a JSON document: all strings, all names of members, and the
@@ -104,8 +107,8 @@ pub(super) fn inspect_json(text: &str, rules: &Rules<'_>, scratch: &mut Scratch)
     let root = Place { start: text.len() - document.len(), map: None, outer: None };
     let findings = Findings { sought: vec![None; rules.sought.len()], ..Findings::default() };
     let mut inspector = Inspector { rules, scratch, place: &root, depth: 0, findings, refused: None };
-    if json::walk(document, &mut inspector).is_err() {
-        return Err(NOT_JSON);
+    if let Err(error) = json::walk_within(rules.depth, document, &mut inspector) {
+        return Err(if error.fault == Fault::TooDeep { TOO_DEEP } else { NOT_JSON });
     }
     match inspector.refused {
         Some(why) => Err(why),
@@ -179,7 +182,7 @@ impl Inspector<'_> {
             refused: None,
         };
         let (list, values) = (inner.findings.list.len(), inner.findings.values.len());
-        let walked = json::walk(&text, &mut inner);
+        let walked = json::walk_within(self.rules.depth, &text, &mut inner);
         self.findings = inner.findings;
         if walked.is_err() {
             self.findings.list.truncate(list);

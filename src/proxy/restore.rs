@@ -28,6 +28,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 /// With so many bytes at hand a write does not wait for more of what has arrived.
 const ENOUGH: usize = 16 * 1024;
@@ -74,18 +75,43 @@ impl Shape {
 
 /// Reads a whole JSON reply of at most `limit` bytes and restores it. A body
 /// that is no JSON after all is restored as text.
-pub(super) async fn document(body: Incoming, limit: usize, context: &Context) -> Result<Bytes, ProxyError> {
-    let collected = Limited::new(body, limit).collect().await.map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            ProxyError::reply_too_large(limit)
-        } else {
-            ProxyError::upstream_broke_off()
-        }
+pub(super) async fn document(
+    body: Incoming,
+    limit: usize,
+    idle: Duration,
+    context: &Context,
+) -> Result<Bytes, ProxyError> {
+    let body = read_whole(Limited::new(body, limit), idle).await.map_err(|error| match error {
+        Some(error) if error.is::<LengthLimitError>() => ProxyError::reply_too_large(limit),
+        Some(_) => ProxyError::upstream_broke_off(),
+        None => ProxyError::upstream_timeout(),
     })?;
     let started = Instant::now();
-    let restored = document::restore(collected.to_bytes(), context).await;
+    let restored = document::restore(body, context).await;
     context.watch.took(Stage::Restore, started.elapsed());
     Ok(restored)
+}
+
+/// Reads the body to its end. The error is none where no next piece came within
+/// `idle`.
+async fn read_whole(
+    mut body: Limited<Incoming>,
+    idle: Duration,
+) -> Result<Bytes, Option<Box<dyn std::error::Error + Send + Sync>>> {
+    let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = timeout(idle, body.frame()).await.map_err(|_| None)? {
+        let Ok(data) = frame?.into_data() else { continue };
+        if first.is_empty() && rest.is_empty() {
+            // Often the whole body is one piece, and is not copied.
+            first = data;
+            continue;
+        }
+        if rest.is_empty() {
+            rest.extend_from_slice(&std::mem::take(&mut first));
+        }
+        rest.extend_from_slice(&data);
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
 /// Restores a reply as it streams. Each item is what one piece of the

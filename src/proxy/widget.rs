@@ -4,15 +4,18 @@
 use super::Gateway;
 use super::error::ProxyError;
 use super::reply::ReplyBody;
+use crate::config::plain_path;
 use http::{Method, Response, StatusCode};
 use serde_json::json;
 
 const PREFIX: &str = "/.privet";
 const NOTICE: &str = "/.privet/notice";
 
-/// Whether the path is Privet's own.
+/// Whether the path is Privet's own: as it is written, or as an upstream that
+/// resolves dot segments would read it.
 pub(super) fn is_own(path: &str) -> bool {
-    path.strip_prefix(PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let below = |path: &str| path.strip_prefix(PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    below(path) || below(&plain_path(path))
 }
 
 /// Answers a request to a path of Privet's own.

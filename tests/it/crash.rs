@@ -89,7 +89,7 @@ async fn chat_until_the_crash(folder: &Path, sent: &Sent, round: usize, random: 
         tokio::time::sleep(after).await;
     }
     killed.store(true, Ordering::SeqCst);
-    privet.kill();
+    privet.kill_and_read();
     for client in clients {
         client.await.unwrap();
     }

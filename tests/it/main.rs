@@ -11,11 +11,18 @@
 )]
 
 mod canary;
+mod consent;
 mod crash;
 mod documents;
+mod fields;
+mod forwarding;
 mod layers;
+mod limits;
 mod proxy;
 mod random;
 mod readme;
+mod replies;
+mod requests;
+mod serve;
 mod splicing;
 mod support;

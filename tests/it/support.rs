@@ -2,12 +2,18 @@
 //! the real `privet` binary in front of it, and a client.
 
 mod client;
+mod dialogue;
 mod privet;
+mod tls;
 mod upstream;
+mod wire;
 
-pub use client::{Client, Reply};
-pub use privet::{KEY, Privet, Setup, scratch_folder};
+pub use client::{CONSENT, Client, Reply};
+pub use dialogue::Dialogue;
+pub use privet::{KEY, Privet, Setup, privet, scratch_folder, without_settings};
+pub use tls::Identity;
 pub use upstream::{Answer, Recorded, Upstream};
+pub use wire::{RawUpstream, Step, Wire, port_of_nobody};
 
 use serde_json::{Value, json};
 

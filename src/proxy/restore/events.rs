@@ -4,7 +4,7 @@
 use super::Context;
 use super::channel::{Channel, Channels, Place, Template};
 use super::document::Strings;
-use super::pieces::{Change, Escape, Pieces, splice};
+use super::pieces::{Change, Escape, Pieces, Source, splice};
 use crate::framing::{Event, Line, Lines, Sse, TooLong};
 use crate::json::{self, OffsetMap, Path, Str, Visitor};
 use crate::protocol::ReplyField;
@@ -71,6 +71,9 @@ struct Edit {
     at: Range<usize>,
     pieces: Range<usize>,
     escape: Escape,
+    /// Of a string with escapes; and how much was held before it.
+    map: Option<OffsetMap>,
+    held: usize,
 }
 
 impl EventRestorer {
@@ -123,11 +126,15 @@ impl EventRestorer {
             let channel = self.channels.at(field.place.renumbered(indexes), context);
             channel.seen = self.count;
             let raw = data.get(field.at.clone()).unwrap_or_default();
-            let text = if field.escaped { Cow::Owned(unescaped(raw)) } else { Cow::Borrowed(raw) };
-            let was_holding = channel.holds();
+            let (mut decoded, mut map) = (String::new(), None);
+            if field.escaped {
+                json::unescape(raw, &mut decoded, map.insert(OffsetMap::new()));
+            }
+            let text = if field.escaped { decoded.as_str() } else { raw };
+            let held = channel.restorer.held().len();
             let first = self.pieces.end();
             let pieces = &mut self.pieces;
-            channel.restorer.push(&text, &mut |piece| pieces.add(&piece, first, context));
+            channel.restorer.push(text, &mut |piece| pieces.add(&piece, first, context));
             if channel.ends_with(&ended) {
                 channel.restorer.finish(&mut |piece| pieces.add(&piece, first, context));
             }
@@ -143,8 +150,8 @@ impl EventRestorer {
                     escape,
                 });
             }
-            if was_holding || !pieces.is_text(range.clone(), text.len()) {
-                self.edits.push(Edit { at: field.at.clone(), pieces: range, escape });
+            if held > 0 || !pieces.is_text(range.clone(), text.len()) {
+                self.edits.push(Edit { at: field.at.clone(), pieces: range, escape, map, held });
             } else {
                 pieces.truncate(first);
             }
@@ -161,7 +168,9 @@ impl EventRestorer {
         let mut changes = self.found.whole.changes(context);
         for edit in &self.edits {
             let mut text = Vec::new();
-            self.pieces.write(edit.pieces.clone(), edit.escape, context, &mut text);
+            let raw = data.get(edit.at.clone()).unwrap_or_default();
+            let source = edit.map.as_ref().map(|map| Source { raw, map, held: edit.held });
+            self.pieces.write_over(edit.pieces.clone(), edit.escape, source, context, &mut text);
             changes.push(Change { at: edit.at.clone(), text });
         }
         changes.sort_by_key(|change| change.at.start);
@@ -258,12 +267,6 @@ fn data_of(event: &Event) -> Option<Cow<'_, str>> {
         [one] => line(one).map(Cow::Borrowed),
         many => many.iter().map(line).collect::<Option<Vec<_>>>().map(|lines| Cow::Owned(lines.join("\n"))),
     }
-}
-
-fn unescaped(raw: &str) -> String {
-    let mut text = String::with_capacity(raw.len());
-    json::unescape(raw, &mut text, &mut OffsetMap::default());
-    text
 }
 
 /// What one event holds.

@@ -2,7 +2,7 @@
 //! back as its place demands.
 
 use super::Context;
-use crate::json;
+use crate::json::{self, OffsetMap};
 use crate::sensitive::Sensitive;
 use crate::token::{self, Token};
 use std::ops::Range;
@@ -140,19 +140,59 @@ impl Pieces {
 
     /// Writes the pieces with their values in place.
     pub(super) fn write(&self, pieces: Range<usize>, escape: Escape, context: &Context, out: &mut Vec<u8>) {
-        for piece in self.list.get(pieces).unwrap_or_default() {
-            match (&piece.value, piece.token) {
-                (Some(value), Some(token)) => {
-                    write_value(value.expose(), escape, out);
-                    context.watch.restored(token.entity());
-                }
-                _ => write_raw(self.text.get(piece.raw.clone()).unwrap_or_default(), escape, out),
+        self.write_over(pieces, escape, None, context, out);
+    }
+
+    /// The same; text between the tokens is copied from its source, so that
+    /// its escapes stay as they were.
+    pub(super) fn write_over(
+        &self,
+        pieces: Range<usize>,
+        escape: Escape,
+        source: Option<Source<'_>>,
+        context: &Context,
+        out: &mut Vec<u8>,
+    ) {
+        let list = self.list.get(pieces).unwrap_or_default();
+        let start = list.first().map_or(0, |first| first.raw.start);
+        for piece in list {
+            if let (Some(value), Some(token)) = (&piece.value, piece.token) {
+                write_value(value.expose(), escape, out);
+                context.watch.restored(token.entity());
+                continue;
+            }
+            let text = self.text.get(piece.raw.clone()).unwrap_or_default();
+            match source {
+                Some(source) => source.write(text, piece.raw.start - start, escape, out),
+                None => write_raw(text, escape, out),
             }
         }
     }
 }
 
-/// Text of the upstream's own: its decoded form goes back where it was.
+/// A JSON string with escapes from which pieces were made.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'s> {
+    /// The string as it stands.
+    pub(super) raw: &'s str,
+    pub(super) map: &'s OffsetMap,
+    /// So many bytes of the pieces are from before this string.
+    pub(super) held: usize,
+}
+
+impl Source<'_> {
+    /// Writes `text`, which stands at `offset` of the pieces.
+    fn write(self, text: &str, offset: usize, escape: Escape, out: &mut Vec<u8>) {
+        let before = self.held.saturating_sub(offset).min(text.len());
+        write_raw(text.get(..before).unwrap_or_default(), escape, out);
+        if before < text.len() {
+            let at = (offset + before - self.held)..(offset + text.len() - self.held);
+            out.extend_from_slice(self.raw.get(self.map.raw_range(at)).unwrap_or_default().as_bytes());
+        }
+    }
+}
+
+/// Text of the upstream's own of which the escapes are not known any more.
 fn write_raw(text: &str, escape: Escape, out: &mut Vec<u8>) {
     match escape {
         Escape::None | Escape::Html => out.extend_from_slice(text.as_bytes()),

@@ -1,7 +1,7 @@
 //! An HTTP client that shows everything of a reply.
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as Pool;
@@ -25,6 +25,7 @@ pub struct Client {
 #[derive(Debug)]
 pub struct Reply {
     pub status: StatusCode,
+    pub version: Version,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
@@ -64,6 +65,12 @@ impl Client {
         Self { base: base.to_owned(), pool: Pool::builder(TokioExecutor::new()).build(HttpConnector::new()) }
     }
 
+    /// Speaks HTTP/2 without asking.
+    pub fn http2(base: &str) -> Self {
+        let pool = Pool::builder(TokioExecutor::new()).http2_only(true).build(HttpConnector::new());
+        Self { base: base.to_owned(), pool }
+    }
+
     /// Sends a request and gives the head of the reply; the body can be read as it comes.
     pub async fn open(
         &self,
@@ -83,7 +90,7 @@ impl Client {
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Reply {
         let (head, body) = self.open(method, path, headers, body).await.into_parts();
         let body = tokio::time::timeout(Duration::from_secs(20), body.collect()).await.expect("no end in time");
-        Reply { status: head.status, headers: head.headers, body: body.unwrap().to_bytes() }
+        Reply { status: head.status, version: head.version, headers: head.headers, body: body.unwrap().to_bytes() }
     }
 
     /// A chat request as [`chat`](Self::chat), of a server that may go away in the middle.
@@ -99,7 +106,12 @@ impl Client {
         let exchange = async {
             let reply = self.pool.request(request.body(Full::new(body.to_string().into()))?).await?;
             let (head, body) = reply.into_parts();
-            Ok(Reply { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes() })
+            Ok(Reply {
+                version: head.version,
+                status: head.status,
+                headers: head.headers,
+                body: body.collect().await?.to_bytes(),
+            })
         };
         tokio::time::timeout(Duration::from_secs(20), exchange).await?
     }

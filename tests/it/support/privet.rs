@@ -1,6 +1,6 @@
 //! The real binary, run as a user would.
 
-use super::Upstream;
+use super::{Client, Upstream};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -18,6 +18,7 @@ pub struct Setup {
     vault: String,
     key: String,
     toml: String,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Setup {
@@ -27,7 +28,18 @@ impl Setup {
     }
 
     pub fn at(upstream: &str) -> Self {
-        Self { upstream: upstream.to_owned(), vault: "memory:".into(), key: KEY.into(), toml: String::new() }
+        let (upstream, vault, key) = (upstream.to_owned(), "memory:".into(), KEY.into());
+        Self { upstream, vault, key, toml: String::new(), environment: Vec::new() }
+    }
+
+    /// The configuration names its upstreams by itself.
+    pub fn without_upstream() -> Self {
+        Self::at("")
+    }
+
+    pub fn env(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
+        self
     }
 
     pub fn vault(mut self, folder: &Path) -> Self {
@@ -45,44 +57,26 @@ impl Setup {
     pub fn start(self) -> Privet {
         let folder = scratch_folder();
         let file = folder.path().join("privet.toml");
-        let Self { upstream, vault, key, toml } = self;
-        let head = format!(
-            "listen = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\nvault = \"{vault}\"\n"
-        );
+        let Self { upstream, vault, key, toml, environment } = self;
+        let head = format!("listen = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nvault = \"{vault}\"\n");
+        let head = if upstream.is_empty() { head } else { format!("{head}upstream = \"{upstream}\"\n") };
         std::fs::write(&file, head + &toml).unwrap();
-        let mut child = privet()
-            .args(["serve", "--config"])
-            .arg(&file)
-            .env("PRIVET_KEY", key)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let mut stderr = child.stderr.take().unwrap();
-        let sink = Arc::clone(&log);
-        let reader = std::thread::spawn(move || {
-            let mut piece = [0; 4096];
-            while let Ok(n @ 1..) = stderr.read(&mut piece) {
-                sink.lock().unwrap().extend_from_slice(&piece[..n]);
-            }
-        });
-        let reader = Some(reader);
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut address = |name: &str| {
-            let mut line = String::new();
-            stdout.read_line(&mut line).unwrap();
-            let found = line.trim().strip_prefix(&format!("{name}: ")).map(str::to_owned);
-            found.unwrap_or_else(|| panic!("no `{name}: URL` line: {line:?}; the log: {}", text(&log)))
-        };
-        let (gateway, admin) = (address("gateway"), address("admin"));
-        Privet { child, gateway, admin, log, reader, stdout, _folder: folder }
+        let mut command = privet();
+        command.args(["serve", "--config"]).arg(&file).env("PRIVET_KEY", key).envs(environment);
+        let mut privet = Privet::start(command);
+        privet.folder = Some(folder);
+        privet
     }
 }
 
 /// The command, without settings of this environment.
 pub fn privet() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_privet"));
+    without_settings(env!("CARGO_BIN_EXE_privet"))
+}
+
+/// A program that is not told of settings in this environment.
+pub fn without_settings(program: &str) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PRIVET_")) {
         command.env_remove(name);
     }
@@ -106,23 +100,65 @@ pub struct Privet {
     /// Reads the log until the end of the process.
     reader: Option<JoinHandle<()>>,
     stdout: BufReader<ChildStdout>,
-    _folder: TempDir,
+    /// Of its configuration; removed with it.
+    folder: Option<TempDir>,
 }
 
 impl Privet {
+    /// Starts what this command says, and waits until it serves.
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let mut stderr = child.stderr.take().unwrap();
+        let sink = Arc::clone(&log);
+        let reader = std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(n @ 1..) = stderr.read(&mut piece) {
+                sink.lock().unwrap().extend_from_slice(&piece[..n]);
+            }
+        });
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut address = |name: &str| {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            let found = line.trim().strip_prefix(&format!("{name}: ")).map(str::to_owned);
+            found.unwrap_or_else(|| panic!("no `{name}: URL` line: {line:?}; the log: {}", text(&log)))
+        };
+        let (gateway, admin) = (address("gateway"), address("admin"));
+        Self { child, gateway, admin, log, reader: Some(reader), stdout, folder: None }
+    }
+
     /// What it wrote to standard error so far.
     pub fn log(&self) -> String {
         text(&self.log)
     }
 
-    /// The power fails.
-    pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
-    /// As [`kill`](Self::kill), if it has not ended. Gives all that it wrote: to
-    /// standard output behind its addresses, and to standard error.
+    /// The value of a series on its metrics page; 0 where there is none.
+    pub async fn metric(&self, series: &str) -> u64 {
+        let page = Client::new(&self.admin).get("/metrics").await;
+        let found = page.text().lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        found.map_or(0, |value| value.parse().unwrap())
+    }
+
+    /// Waits until a series has this value: some are counted when a reply has
+    /// ended, just after the client has seen its end.
+    pub async fn metric_becomes(&self, series: &str, value: u64) {
+        for _ in 0..200 {
+            if self.metric(series).await == value {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("{series} is {} and does not become {value}", self.metric(series).await);
+    }
+
+    /// The power fails, if it has not ended. Gives all that it wrote: to standard
+    /// output behind its addresses, and to standard error.
     pub fn kill_and_read(mut self) -> (Vec<u8>, Vec<u8>) {
         // It may have ended already.
         let _ = self.child.kill();

@@ -3,22 +3,26 @@
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, Version};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// A request as the chatbot received it.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     pub method: Method,
+    pub version: Version,
     pub target: String,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -56,6 +60,7 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// An empty type is not sent.
     pub fn new(content_type: &'static str, pieces: Vec<Bytes>) -> Self {
         Self { status: 200, content_type, headers: Vec::new(), pieces, pause: Duration::ZERO }
     }
@@ -114,20 +119,36 @@ pub struct Upstream {
 
 impl Upstream {
     pub async fn start(script: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) -> Self {
+        Self::listen(None, Arc::new(script)).await
+    }
+
+    /// One that speaks TLS.
+    pub async fn start_tls(
+        tls: Arc<rustls::ServerConfig>,
+        script: impl Fn(&Recorded) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(Some(tls.into()), Arc::new(script)).await
+    }
+
+    async fn listen(tls: Option<TlsAcceptor>, script: Arc<Script>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let recorded = Arc::new(Mutex::new(Vec::new()));
-        let (script, record): (Arc<Script>, _) = (Arc::new(script), Arc::clone(&recorded));
+        let record = Arc::clone(&recorded);
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let (script, record) = (Arc::clone(&script), Arc::clone(&record));
+                let (script, record, tls) = (Arc::clone(&script), Arc::clone(&record), tls.clone());
                 socket.set_nodelay(true).unwrap();
                 tokio::spawn(async move {
-                    let service = service_fn(move |request| answer(request, Arc::clone(&script), Arc::clone(&record)));
-                    // A client that goes away in the middle is part of some tests.
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(socket), service)
-                        .await;
+                    match tls {
+                        None => serve(socket, script, record).await,
+                        // A client that does not trust it goes away.
+                        Some(tls) => {
+                            if let Ok(socket) = tls.accept(socket).await {
+                                serve(socket, script, record).await;
+                            }
+                        }
+                    }
                 });
             }
         });
@@ -169,6 +190,16 @@ impl Upstream {
     }
 }
 
+async fn serve<T>(socket: T, script: Arc<Script>, record: Arc<Mutex<Vec<Recorded>>>)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| answer(request, Arc::clone(&script), Arc::clone(&record)));
+    let server = auto::Builder::new(TokioExecutor::new());
+    // A client that goes away in the middle is part of some tests.
+    let _ = server.serve_connection(TokioIo::new(socket), service).await;
+}
+
 async fn answer(
     request: Request<Incoming>,
     script: Arc<Script>,
@@ -176,10 +207,19 @@ async fn answer(
 ) -> Result<Response<impl hyper::body::Body<Data = Bytes, Error = Infallible>>, hyper::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
-    let recorded = Recorded { method: head.method, target: head.uri.to_string(), headers: head.headers, body };
+    let recorded = Recorded {
+        method: head.method,
+        version: head.version,
+        target: head.uri.to_string(),
+        headers: head.headers,
+        body,
+    };
     record.lock().unwrap().push(recorded.clone());
     let answer = script(&recorded);
-    let mut response = Response::builder().status(answer.status).header("content-type", answer.content_type);
+    let mut response = Response::builder().status(answer.status);
+    if !answer.content_type.is_empty() {
+        response = response.header("content-type", answer.content_type);
+    }
     for (name, value) in &answer.headers {
         response = response.header(*name, *value);
     }
