@@ -332,14 +332,16 @@ impl Pass<'_> {
     fn remember(&mut self, word: &Word, classes: Classes) {
         self.recent.rotate_right(1);
         self.recent[0] = word.hash;
-        if !classes.has(Classes::PHRASE_END) {
+        if !classes.ends_any_phrase() {
             return;
         }
         let mut phrase = 0;
         // The longest phrase wins: "I am not" is none, though "am" may be.
-        for &hash in self.recent.iter().take_while(|&&h| h != 0) {
+        for (i, &hash) in self.recent.iter().enumerate().take_while(|(_, h)| **h != 0) {
             phrase = words::join(phrase, hash);
-            if let Some(cue) = self.engine.lexicon.cue(phrase) {
+            if classes.has(Classes::ends_phrase(i + 1))
+                && let Some(cue) = self.engine.lexicon.cue(phrase)
+            {
                 self.cue = Some(Pending { cue, end: word.end, label: false });
             }
         }
