@@ -1,6 +1,8 @@
 //! Speed of the detection engine: chat text with and without personal data,
 //! and texts made to be slow.
 
+#![allow(clippy::expect_used, reason = "a bench without rules has nothing to measure")]
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use privet::detect::{Engine, Input, Scratch};
 use std::hint::black_box;

@@ -145,7 +145,7 @@ impl Pass<'_> {
         {
             let path = self.text.get(end + 1..).unwrap_or_default();
             let path = path.split(|c: char| c.is_whitespace()).next().unwrap_or_default();
-            if local == "git" || path.contains('/') || path.ends_with(".git") {
+            if local == "git" || path.contains('/') || path.to_ascii_lowercase().ends_with(".git") {
                 return true;
             }
         }

@@ -43,7 +43,8 @@ impl Pass<'_> {
         }
         let in_run = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'));
         let is_part = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_hexdigit() || *b == b':');
-        if !is_part(self.bytes.get(next)) && !(at > 0 && self.bytes.get(at - 1) == Some(&b':')) {
+        let doubled = at > 0 && self.bytes.get(at - 1) == Some(&b':');
+        if !doubled && !is_part(self.bytes.get(next)) {
             return next;
         }
         let mut start = at;

@@ -21,7 +21,7 @@ impl Classes {
     pub(crate) const PLACE: Self = Self(1 << 4);
     /// Stands inside names in small letters: "de", "van".
     pub(crate) const PARTICLE: Self = Self(1 << 5);
-    /// Makes what stands before it no person: "Street", "GmbH".
+    /// Makes what stands before it no person: "Street", "Inc".
     pub(crate) const ORGANISATION: Self = Self(1 << 6);
     /// Makes what stands behind it less of a person: "the", "der".
     pub(crate) const ARTICLE: Self = Self(1 << 7);
@@ -31,8 +31,6 @@ impl Classes {
     pub(crate) const AT: Self = Self(1 << 9);
     /// "dot" as it is spelled in addresses.
     pub(crate) const DOT: Self = Self(1 << 10);
-    /// A phrase of the cue table ends with this word.
-    pub(crate) const PHRASE_END: Self = Self(1 << 11);
     /// In front of the extension of a telephone number: "ext".
     pub(crate) const EXTENSION: Self = Self(1 << 13);
     /// Starts the name of a place: "North", "Lake".
@@ -43,6 +41,18 @@ impl Classes {
     pub(crate) const AND: Self = Self(1 << 16);
     /// A key that holds a person's name.
     pub(crate) const NAME_LABEL: Self = Self(1 << 12);
+
+    /// The word is the last of a phrase of `words` words in the cue table,
+    /// `words` being 1 to [`MAX_PHRASE`]: most last words belong to short
+    /// phrases only, and the scan need not look for longer ones.
+    pub(crate) const fn ends_phrase(words: usize) -> Self {
+        Self(1 << (23 + words))
+    }
+
+    /// Whether the word is the last of any phrase.
+    pub(crate) const fn ends_any_phrase(self) -> bool {
+        self.0 >> 24 != 0
+    }
 
     pub(crate) const fn has(self, class: Self) -> bool {
         self.0 & class.0 != 0
@@ -187,7 +197,7 @@ impl LexiconBuilder {
             return Err(BadWord::TooLong);
         }
         let class = if cue == Cue::Title && phrase.len() == 1 { Classes::TITLE } else { Classes::default() };
-        self.words.push((last, Classes::PHRASE_END | class));
+        self.words.push((last, Classes::ends_phrase(phrase.len()) | class));
         self.phrases.push((phrase_hash(phrase.into_iter().rev()), cue));
         Ok(())
     }
@@ -201,8 +211,8 @@ impl LexiconBuilder {
         for (hash, _) in &self.words {
             let classes = words.find(*hash);
             let name = (classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME)) && !classes.has(Classes::STOP);
-            let other = [Classes::PHRASE_END, Classes::AT, Classes::PARTICLE].into_iter().any(|c| classes.has(c));
-            if name || other {
+            let other = classes.has(Classes::AT) || classes.has(Classes::PARTICLE);
+            if name || other || classes.ends_any_phrase() {
                 small.add(*hash);
             }
         }
@@ -320,7 +330,7 @@ mod tests {
         let hash = |s: &str| words::hash_of(s).unwrap();
         let will = lexicon.classes(hash("WILL"));
         assert!(will.has(Classes::GIVEN) && will.has(Classes::COMMON) && !will.has(Classes::SURNAME));
-        assert!(lexicon.classes(hash("is")).has(Classes::PHRASE_END));
+        assert!(lexicon.classes(hash("is")).has(Classes::ends_phrase(3)));
         assert!(lexicon.may_matter_small(hash("is")) && lexicon.may_matter_small(hash("will")));
         assert!(!lexicon.may_matter_small(hash("parcel")));
         let phrase = |s: &str| {

@@ -364,7 +364,7 @@ impl Pass<'_> {
         classes.has(Classes::GIVEN) && !ordinary && other.shape == first.word.shape && other.end - other.start > 2
     }
 
-    /// "McDonald", "O'Brien": what only family names look like.
+    /// What only family names look like: a capital behind "Mc" or "Mac".
     fn is_patronymic(&self, word: &Word) -> bool {
         word.shape == Shape::Mixed(true)
             && self.text.get(word.start..word.end).is_some_and(|t| t.starts_with("Mc") || t.starts_with("Mac"))

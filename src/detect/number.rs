@@ -97,8 +97,9 @@ impl Pass<'_> {
         {
             return end;
         }
+        // A card has no `+`, but one number in ten passes the card check.
         if self.is_free_left(start)
-            && let Some(end) = self.card(&number).or_else(|| self.phone(&number, plus))
+            && let Some(end) = (if plus { None } else { self.card(&number) }).or_else(|| self.phone(&number, plus))
         {
             return end;
         }

@@ -36,7 +36,7 @@ impl Pattern {
             match Self::build(&[pattern.as_str()]) {
                 Err(problem) => fail(problem),
                 Ok(regex) if regex.is_match("") => {
-                    fail("the pattern matches the empty text; make one part of it required".into())
+                    fail("the pattern matches the empty text; make one part of it required".into());
                 }
                 Ok(_) => {}
             }
@@ -86,13 +86,11 @@ impl Pattern {
         let span = places.first().map_or(0..0, |(_, span)| span.clone());
         let mut fail = |problem: String| errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
         let regex = Self::build(texts).map_err(&mut fail).ok()?;
-        match budget.checked_sub(regex.memory_usage()) {
-            Some(rest) => *budget = rest,
-            None => {
-                fail("all patterns together are too large; make repetitions smaller or use fewer rules".into());
-                return None;
-            }
-        }
+        let Some(rest) = budget.checked_sub(regex.memory_usage()) else {
+            fail("all patterns together are too large; make repetitions smaller or use fewer rules".into());
+            return None;
+        };
+        *budget = rest;
         Some(Self { rule, regex, validator })
     }
 

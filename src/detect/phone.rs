@@ -113,6 +113,7 @@ impl Pass<'_> {
         } else {
             first.start
         };
+        let mut grouped = false;
         for last in (0..groups.len().min(8)).rev() {
             let digits = number.digits(last + 1);
             if !(7..=15).contains(&digits.len()) || !self.is_free_right(number, last) {
@@ -120,6 +121,10 @@ impl Pass<'_> {
             }
             let head = groups.get(..=last)?;
             let Some((finder, raise, mut evidence)) = shape(number, head, digits, open) else { continue };
+            // Without a word nearby a shorter run of groups is no number either.
+            if finder == Finder::PhoneGrouped && std::mem::replace(&mut grouped, true) {
+                continue;
+            }
             let end = self.extension(groups.get(last)?.end);
             let mut raise = raise;
             if end > groups.get(last)?.end {

@@ -7,7 +7,9 @@ use std::cmp::Ordering;
 
 /// Leaves the candidates that win, sorted and not overlapping.
 pub(crate) fn resolve(candidates: &mut Vec<Candidate>) {
-    if candidates.len() == 1 && candidates.iter().all(|c| c.operator != Operator::Keep) {
+    // Most texts bring them in order and apart already.
+    let apart = candidates.is_sorted_by(|a, b| a.end <= b.start);
+    if apart && candidates.iter().all(|c| c.operator != Operator::Keep) {
         return;
     }
     except(candidates);

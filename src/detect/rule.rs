@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn marks_give_text_and_spans() {
-        assert_eq!(marks("to «a@b.c» now"), Some(("to a@b.c now".into(), vec![3..8])));
+        assert_eq!(marks("«ana» to «a@b.c» now"), Some(("ana to a@b.c now".into(), vec![0..3, 7..12])));
         assert_eq!(marks("plain"), Some(("plain".into(), vec![])));
         assert_eq!(marks("«open"), None);
         assert_eq!(marks("clo»se"), None);

@@ -357,14 +357,16 @@ impl Pass<'_> {
     /// Shifts the word into the recent ones and looks whether a cue ends here.
     fn remember(&mut self, word: &Word, classes: Classes) {
         self.recent.push(word.hash);
-        if !classes.has(Classes::PHRASE_END) {
+        if !classes.ends_any_phrase() {
             return;
         }
         let mut phrase = 0;
         // The longest phrase wins: "I am not" is none, though "am" may be.
-        for hash in self.recent.newest_first() {
+        for (i, hash) in self.recent.newest_first().enumerate() {
             phrase = words::join(phrase, hash);
-            if let Some(cue) = self.engine.lexicon.cue(phrase) {
+            if classes.has(Classes::ends_phrase(i + 1))
+                && let Some(cue) = self.engine.lexicon.cue(phrase)
+            {
                 self.cue = Some(Pending { cue, end: word.end, label: false });
             }
         }

@@ -71,9 +71,8 @@ pub(crate) fn is_card_prefix(prefix: u32, len: usize) -> bool {
         // American Express, Diners Club, JCB
         3 => match first(2) {
             34 | 37 => len == 15,
-            36 => (14..=19).contains(&len),
             30 => matches!(first(3), 300..=305 | 309) && (14..=19).contains(&len),
-            38 | 39 => (14..=19).contains(&len),
+            36 | 38 | 39 => (14..=19).contains(&len),
             35 => matches!(first(4), 3528..=3589) && (16..=19).contains(&len),
             _ => false,
         },

@@ -167,22 +167,16 @@ fn shape(letters: usize, capitals: usize, first_is_capital: bool) -> Shape {
 /// from a small to a capital letter ends a word too, as in `customerPhone`.
 pub(crate) fn each(text: &str, mut found: impl FnMut(u64)) {
     let mut at = 0;
-    while at < text.len() {
-        match read(text, at) {
-            Some(word) => match camel(text, &word) {
-                Some(hump) => {
-                    if let Some(part) = text.get(..hump).and_then(|head| read(head, at)) {
-                        found(part.hash);
-                    }
-                    at = hump;
-                }
-                None => {
-                    found(word.hash);
-                    at = word.end;
-                }
-            },
-            None => at += text.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8),
+    while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
+        let Some(word) = read(text, at) else {
+            at += c.len_utf8();
+            continue;
+        };
+        let end = camel(text, &word).unwrap_or(word.end);
+        if let Some(part) = text.get(..end).and_then(|head| read(head, at)) {
+            found(part.hash);
         }
+        at = end;
     }
 }
 
@@ -229,7 +223,7 @@ impl Folded {
     fn push(&mut self, byte: u8) {
         self.block |= u64::from(byte) << (8 * (self.len & 7));
         self.len += 1;
-        if self.len & 7 == 0 {
+        if self.len.is_multiple_of(8) {
             self.hash = mix(self.hash, self.block);
             self.block = 0;
         }
