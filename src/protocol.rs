@@ -4,7 +4,7 @@
 
 mod pattern;
 
-pub use pattern::Pattern;
+pub use pattern::{Pattern, PatternSet};
 
 use crate::json::Path;
 use serde::Deserialize;
@@ -35,12 +35,12 @@ pub struct Protocol {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestFields {
-    never: Vec<Pattern>,
-    media: Vec<Pattern>,
-    identity: Vec<Pattern>,
-    bare: Vec<Pattern>,
-    nested: Vec<Pattern>,
-    opaque: Vec<Pattern>,
+    never: PatternSet,
+    media: PatternSet,
+    identity: PatternSet,
+    bare: PatternSet,
+    nested: PatternSet,
+    opaque: PatternSet,
 }
 
 /// What a member of a request is.
@@ -63,16 +63,15 @@ pub enum RequestField {
 impl RequestFields {
     /// What stands at `path`.
     pub fn classify(&self, path: &Path<'_>) -> RequestField {
-        let any = |patterns: &[Pattern]| patterns.iter().any(|p| p.matches(path));
-        if any(&self.never) {
+        if self.never.matches(path) {
             RequestField::Never
-        } else if any(&self.media) {
+        } else if self.media.matches(path) {
             RequestField::Media
-        } else if any(&self.identity) {
+        } else if self.identity.matches(path) {
             RequestField::Identity
-        } else if any(&self.opaque) {
+        } else if self.opaque.matches(path) {
             RequestField::Opaque
-        } else if any(&self.nested) {
+        } else if self.nested.matches(path) {
             RequestField::Nested
         } else {
             RequestField::Text
@@ -81,7 +80,7 @@ impl RequestFields {
 
     /// Whether the API takes no brackets there.
     pub fn is_bare(&self, path: &Path<'_>) -> bool {
-        self.bare.iter().any(|p| p.matches(path))
+        self.bare.matches(path)
     }
 }
 
@@ -89,11 +88,11 @@ impl RequestFields {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReplyFields {
-    never: Vec<Pattern>,
-    nested: Vec<Pattern>,
-    stream: Vec<Pattern>,
-    index: Vec<Pattern>,
-    end: Vec<Pattern>,
+    never: PatternSet,
+    nested: PatternSet,
+    stream: PatternSet,
+    index: PatternSet,
+    end: PatternSet,
     /// The data of the event that ends a stream.
     pub done: Option<String>,
 }
@@ -112,10 +111,9 @@ pub enum ReplyField {
 impl ReplyFields {
     /// What stands at `path`.
     pub fn classify(&self, path: &Path<'_>) -> ReplyField {
-        let any = |patterns: &[Pattern]| patterns.iter().any(|p| p.matches(path));
-        if any(&self.never) {
+        if self.never.matches(path) {
             ReplyField::Never
-        } else if any(&self.stream) {
+        } else if self.stream.matches(path) {
             ReplyField::Piece
         } else {
             ReplyField::Whole
@@ -124,22 +122,22 @@ impl ReplyFields {
 
     /// Whether the value at `path` stands below a member that is streamed.
     pub fn is_streamed(&self, path: &Path<'_>) -> bool {
-        self.stream.iter().any(|p| p.matches(path))
+        self.stream.matches(path)
     }
 
     /// Whether the string at `path` holds a JSON text.
     pub fn is_nested(&self, path: &Path<'_>) -> bool {
-        self.nested.iter().any(|p| p.matches(path))
+        self.nested.matches(path)
     }
 
     /// Whether the number at `path` tells which element of its array this is.
     pub fn is_index(&self, path: &Path<'_>) -> bool {
-        self.index.iter().any(|p| p.matches(path))
+        self.index.matches(path)
     }
 
     /// Whether a value at `path` says that its object gets no more text.
     pub fn is_end(&self, path: &Path<'_>) -> bool {
-        self.end.iter().any(|p| p.matches(path))
+        self.end.matches(path)
     }
 }
 

@@ -59,27 +59,44 @@ pub(crate) fn read(text: &str, start: usize) -> Option<Word> {
 /// Reads the word that starts at `start`; an empty one where no letter stands
 /// there. This is the innermost loop of the scan: it takes eight bytes at a
 /// time, and has no `Option`, whose copies cost as much as the loop itself.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "the scan calls it for each word, and most are short")]
 pub(crate) fn read_from(text: &str, start: usize) -> Word {
+    let eight = Eight::at(text.as_bytes(), start);
+    let letters = eight.letters();
+    if letters == 8 {
+        return read_long(text, start);
+    }
+    if eight.is_outside_ascii(letters) {
+        return read_unicode(text, start);
+    }
+    let hash = mix(mix(SEED, eight.folded(letters)), letters as u64);
+    Word { start, end: start + letters, hash, shape: eight.shape(letters) }
+}
+
+/// A word of eight ASCII letters or more.
+fn read_long(text: &str, start: usize) -> Word {
     let bytes = text.as_bytes();
-    let mut folded = Folded::new();
+    let mut hash = SEED;
     let mut capitals = 0;
     let mut end = start;
     loop {
         let eight = Eight::at(bytes, end);
         let letters = eight.letters();
-        capitals += eight.capitals(letters);
-        folded.push_eight(eight, letters);
+        capitals += eight.capitals(letters).count_ones() as usize;
         end += letters;
-        if letters < 8 {
-            break;
+        if letters == 8 {
+            hash = mix(hash, eight.folded(letters));
+            continue;
         }
+        if eight.is_outside_ascii(letters) {
+            return read_unicode(text, start);
+        }
+        let length = end - start;
+        let first_is_capital = bytes.get(start).is_some_and(u8::is_ascii_uppercase);
+        let hash = mix(mix(hash, eight.folded(letters)), length as u64);
+        return Word { start, end, hash, shape: shape(length, capitals, first_is_capital) };
     }
-    if bytes.get(end).is_some_and(|b| *b >= 0x80) {
-        return read_unicode(text, start);
-    }
-    let first_is_capital = bytes.get(start).is_some_and(u8::is_ascii_uppercase);
-    Word { start, end, hash: folded.hash(), shape: shape(end - start, capitals, first_is_capital) }
 }
 
 /// Eight bytes of a text, the first one lowest; zero bytes stand behind its end.
@@ -108,23 +125,48 @@ impl Eight {
     fn letters(self) -> usize {
         // Sums of seven bits each cannot carry into the next byte.
         let low = (self.0 | CASE) & !HIGH;
-        let from_a = low + ONES * u64::from(0x80 - b'a');
-        let beyond_z = low + ONES * u64::from(0x80 - b'z' - 1);
+        let from_a = low + ONES * (0x80 - b'a' as u64);
+        let beyond_z = low + ONES * (0x80 - b'z' as u64 - 1);
         let letters = from_a & !beyond_z & !self.0 & HIGH;
         ((letters ^ HIGH).trailing_zeros() / 8) as usize
     }
 
-    /// How many of the first `letters` are capitals.
+    /// Whether the byte behind the first `letters`, below 8, is no ASCII.
     #[inline]
-    fn capitals(self, letters: usize) -> usize {
-        (!self.0 & CASE & first(letters)).count_ones() as usize
+    fn is_outside_ascii(self, letters: usize) -> bool {
+        self.0 >> (8 * letters) & 0x80 != 0
+    }
+
+    /// The first `letters` in lower case; zero bytes stand behind.
+    #[inline]
+    fn folded(self, letters: usize) -> u64 {
+        (self.0 | CASE) & first(letters)
+    }
+
+    /// A bit for each capital of the first `letters`.
+    #[inline]
+    fn capitals(self, letters: usize) -> u64 {
+        !self.0 & CASE & first(letters)
+    }
+
+    /// How a word of `letters` is written.
+    #[inline]
+    fn shape(self, letters: usize) -> Shape {
+        const FIRST: u64 = 0x20;
+        match self.capitals(letters) {
+            0 => Shape::Lower,
+            FIRST if letters == 1 => Shape::Initial,
+            FIRST => Shape::Capitalised,
+            all if all == CASE & first(letters) => Shape::Upper,
+            some => Shape::Mixed(some & FIRST != 0),
+        }
     }
 }
 
 /// A mask of the first `n` bytes, 8 at the most.
 #[inline]
 fn first(n: usize) -> u64 {
-    u64::MAX.checked_shr(64 - 8 * n as u32).unwrap_or(0)
+    if n < 8 { (1 << (8 * n)) - 1 } else { u64::MAX }
 }
 
 #[cold]
@@ -206,18 +248,6 @@ impl Folded {
     #[inline]
     fn new() -> Self {
         Self { hash: SEED, block: 0, len: 0 }
-    }
-
-    /// Adds the first `letters` of eight bytes; all before must have been full.
-    #[inline]
-    fn push_eight(&mut self, eight: Eight, letters: usize) {
-        let block = (eight.0 | CASE) & first(letters);
-        self.len += letters as u64;
-        if letters == 8 {
-            self.hash = mix(self.hash, block);
-        } else {
-            self.block = block;
-        }
     }
 
     fn push(&mut self, byte: u8) {

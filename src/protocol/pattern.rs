@@ -74,6 +74,49 @@ impl Want {
     }
 }
 
+/// Patterns of which one has to cover a path. Those of a fixed length are kept
+/// by it, so that a path is held against few.
+#[derive(Debug, Default)]
+pub struct PatternSet {
+    by_length: Vec<Vec<Pattern>>,
+    /// Those with `**`.
+    loose: Vec<Pattern>,
+}
+
+impl PatternSet {
+    /// Whether a pattern covers the value at `path`.
+    pub fn matches(&self, path: &Path<'_>) -> bool {
+        let exact = self.by_length.get(path.depth()).map_or(&[][..], Vec::as_slice);
+        exact.iter().chain(&self.loose).any(|pattern| pattern.matches(path))
+    }
+}
+
+impl FromIterator<Pattern> for PatternSet {
+    fn from_iter<I: IntoIterator<Item = Pattern>>(patterns: I) -> Self {
+        let mut set = Self::default();
+        for pattern in patterns {
+            if pattern.anywhere || pattern.below {
+                set.loose.push(pattern);
+                continue;
+            }
+            let length = pattern.steps.len();
+            if set.by_length.len() <= length {
+                set.by_length.resize_with(length + 1, Vec::new);
+            }
+            if let Some(same) = set.by_length.get_mut(length) {
+                same.push(pattern);
+            }
+        }
+        set
+    }
+}
+
+impl<'de> Deserialize<'de> for PatternSet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Vec::<Pattern>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)

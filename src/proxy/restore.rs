@@ -176,9 +176,19 @@ impl Streaming {
         self.error.take().map(Err)
     }
 
-    /// The next frame, if it is there.
+    /// The next frame, if it is there. The task that reads from the upstream
+    /// hands over one frame at a time, so it gets one turn to do so.
     async fn arrived(&mut self) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        poll_fn(|cx| Poll::Ready(Pin::new(&mut self.body).poll_frame(cx))).await
+        let mut has_waited = false;
+        poll_fn(|cx| match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Pending if !has_waited => {
+                has_waited = true;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => Poll::Ready(frame),
+        })
+        .await
     }
 
     /// Restores a frame of the upstream's reply; none is its end.
