@@ -11,6 +11,7 @@
 mod compile;
 mod email;
 mod example;
+mod filter;
 mod finder;
 mod ip;
 mod lexicon;

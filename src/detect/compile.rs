@@ -1,6 +1,7 @@
 //! Rules to engine.
 
 use crate::detect::example::Example;
+use crate::detect::filter::Filter;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{BadWord, CLASS_NAMES, Lexicon, MAX_PHRASE};
 use crate::detect::pattern::Pattern;
@@ -20,12 +21,13 @@ const MAX_RULES: usize = 10_000;
 pub(crate) struct Scoring {
     pub(crate) score: f32,
     pub(crate) weight: f32,
-    pub(crate) context: HashSetOfWords,
-    pub(crate) against: HashSetOfWords,
+    pub(crate) context: WordSet,
+    pub(crate) against: WordSet,
 }
 
 impl Scoring {
     /// Whether a word speaks for this rule or against it.
+    #[inline]
     pub(crate) fn judge(&self, hash: u64) -> Option<Evidence> {
         if self.context.contains(hash) {
             Some(Evidence::CONTEXT)
@@ -37,24 +39,31 @@ impl Scoring {
     }
 }
 
-/// A small sorted set of word hashes.
-#[derive(Debug, Default)]
-pub(crate) struct HashSetOfWords(Vec<u64>);
+/// A small set of word hashes.
+#[derive(Debug)]
+pub(crate) struct WordSet {
+    sorted: Vec<u64>,
+    /// Nearly all words that are asked for are not in the set.
+    filter: Filter,
+}
 
-impl HashSetOfWords {
+impl WordSet {
     fn new<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
         let mut all: Vec<u64> = texts.filter_map(words::hash_of).collect();
         all.sort_unstable();
         all.dedup();
-        Self(all)
+        let mut filter = Filter::with_bits(12);
+        all.iter().for_each(|hash| filter.add(*hash));
+        Self { sorted: all, filter }
     }
 
-    pub(crate) fn contains(&self, hash: u64) -> bool {
-        self.0.binary_search(&hash).is_ok()
+    #[inline]
+    fn contains(&self, hash: u64) -> bool {
+        self.filter.may_hold(hash) && self.sorted.binary_search(&hash).is_ok()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.sorted.is_empty()
     }
 }
 
@@ -100,8 +109,8 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         scorings.push(Scoring {
             score: rule.score,
             weight: rule.weight,
-            context: HashSetOfWords::new(rule.context.iter().map(String::as_str)),
-            against: HashSetOfWords::new(rule.against.iter().map(String::as_str)),
+            context: WordSet::new(rule.context.iter().map(String::as_str)),
+            against: WordSet::new(rule.against.iter().map(String::as_str)),
         });
         let line = position(&file.text, rule.span.start).0;
         infos.push(RuleInfo {

@@ -1,6 +1,7 @@
 //! What is known about words: one table from a word's hash to its classes, and
 //! one from the hash of a phrase to the cue it is.
 
+use crate::detect::filter::Filter;
 use crate::detect::words;
 use std::ops::{BitOr, BitOrAssign};
 
@@ -134,6 +135,10 @@ pub(crate) const CLASS_NAMES: &str = "given, surname, and, common, stop, place, 
 /// The longest phrase, in words.
 pub(crate) const MAX_PHRASE: usize = 5;
 
+/// Of the words of a text that do not matter in small letters, about one in
+/// eighteen is taken for one that may, with the built-in lists.
+const SMALL_BITS: u32 = 20;
+
 /// The compiled word lists.
 #[derive(Debug)]
 pub(crate) struct Lexicon {
@@ -207,7 +212,7 @@ impl LexiconBuilder {
         for (hash, class) in &self.words {
             *words.entry(*hash) |= *class;
         }
-        let mut small = Filter::default();
+        let mut small = Filter::with_bits(SMALL_BITS);
         for (hash, _) in &self.words {
             let classes = words.find(*hash);
             let name = (classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME)) && !classes.has(Classes::STOP);
@@ -228,43 +233,6 @@ impl LexiconBuilder {
 /// Hash of a phrase from the hashes of its words, the last word first.
 pub(crate) fn phrase_hash(words_backwards: impl Iterator<Item = u64>) -> u64 {
     words_backwards.fold(0, words::join)
-}
-
-/// A set of hashes that may take others for its own: one bit for each. It is
-/// small enough to stay in a core's own cache, which the tables are not.
-#[derive(Debug)]
-struct Filter(Vec<u64>);
-
-impl Filter {
-    /// Of the words of a text that are not in the set, about one in eighteen
-    /// is taken for one that is, with the built-in lists.
-    const BITS: u32 = 20;
-
-    #[inline]
-    fn place(hash: u64) -> (usize, u64) {
-        // The highest bits: the tables take their places from the lowest.
-        let bit = hash >> (64 - Self::BITS);
-        ((bit / 64) as usize, 1 << (bit % 64))
-    }
-
-    fn add(&mut self, hash: u64) {
-        let (word, bit) = Self::place(hash);
-        if let Some(word) = self.0.get_mut(word) {
-            *word |= bit;
-        }
-    }
-
-    #[inline]
-    fn may_hold(&self, hash: u64) -> bool {
-        let (word, bit) = Self::place(hash);
-        self.0.get(word).is_some_and(|word| word & bit != 0)
-    }
-}
-
-impl Default for Filter {
-    fn default() -> Self {
-        Self(vec![0; 1 << (Self::BITS - 6)])
-    }
 }
 
 /// Open addressing with linear probing over a power of two of slots. A slot

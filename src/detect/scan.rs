@@ -305,7 +305,15 @@ impl Pass<'_> {
         while let Some(&b) = bytes.get(i) {
             i = match CLASSES[usize::from(b)] {
                 Class::Other => i + 1,
-                Class::Letter => self.word(i),
+                Class::Letter => {
+                    let word = words::read_from(self.text, i);
+                    if self.is_of_no_matter(&word) {
+                        self.recent.push(word.hash);
+                        word.end
+                    } else {
+                        self.word(&word)
+                    }
+                }
                 Class::Digit => self.number(i),
                 Class::At => self.email(i),
                 Class::Colon => self.ipv6(i),
@@ -318,16 +326,24 @@ impl Pass<'_> {
     fn high(&mut self, i: usize) -> usize {
         match self.text.get(i..).and_then(|rest| rest.chars().next()) {
             Some('０'..='９') => self.number(i),
-            Some(c) if c.is_alphabetic() => self.word(i),
+            Some(c) if c.is_alphabetic() => self.word(&words::read_from(self.text, i)),
             Some(c) => i + c.len_utf8(),
             None => i + 1,
         }
     }
 
-    fn word(&mut self, i: usize) -> usize {
-        let word = words::read_from(self.text, i);
-        if word.end == i {
-            return i + 1;
+    /// A word in small letters that is in no list of use. Most words are.
+    #[inline]
+    fn is_of_no_matter(&self, word: &Word) -> bool {
+        word.shape == Shape::Lower
+            && !self.engine.lexicon.may_matter_small(word.hash)
+            // An IBAN may be written in small letters.
+            && !self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
+    }
+
+    fn word(&mut self, word: &Word) -> usize {
+        if word.end == word.start {
+            return word.start + 1;
         }
         if word.end - word.start == 2
             && self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
@@ -335,22 +351,18 @@ impl Pass<'_> {
         {
             return end;
         }
-        if word.shape == Shape::Lower && !self.engine.lexicon.may_matter_small(word.hash) {
-            self.recent.push(word.hash);
-            return word.end;
-        }
         let classes = self.engine.lexicon.classes(word.hash);
         if classes.has(Classes::AT)
-            && let Some(end) = self.at_word(&word)
+            && let Some(end) = self.at_word(word)
         {
             return end;
         }
-        if let Some(end) = self.name(&word, classes) {
+        if let Some(end) = self.name(word, classes) {
             self.forget();
             self.named_until = end;
             return end;
         }
-        self.remember(&word, classes);
+        self.remember(word, classes);
         word.end
     }
 

@@ -63,18 +63,17 @@ pub(crate) fn read(text: &str, start: usize) -> Option<Word> {
 #[expect(clippy::inline_always, reason = "the scan calls it for each word, and most are short")]
 pub(crate) fn read_from(text: &str, start: usize) -> Word {
     let eight = Eight::at(text.as_bytes(), start);
-    let letters = eight.letters();
-    if letters == 8 {
+    if eight.letters == u64::MAX {
         return read_long(text, start);
     }
-    if eight.is_outside_ascii(letters) {
+    if eight.ends_outside_ascii() {
         return read_unicode(text, start);
     }
-    let hash = mix(mix(SEED, eight.folded(letters)), letters as u64);
-    Word { start, end: start + letters, hash, shape: eight.shape(letters) }
+    Word { start, end: start + eight.count(), hash: mix(SEED, eight.folded()), shape: eight.shape() }
 }
 
 /// A word of eight ASCII letters or more.
+#[inline(never)]
 fn read_long(text: &str, start: usize) -> Word {
     let bytes = text.as_bytes();
     let mut hash = SEED;
@@ -82,26 +81,29 @@ fn read_long(text: &str, start: usize) -> Word {
     let mut end = start;
     loop {
         let eight = Eight::at(bytes, end);
-        let letters = eight.letters();
-        capitals += eight.capitals(letters).count_ones() as usize;
-        end += letters;
-        if letters == 8 {
-            hash = mix(hash, eight.folded(letters));
+        capitals += eight.capitals().count_ones() as usize;
+        end += eight.count();
+        if eight.letters == u64::MAX {
+            hash = mix(hash, eight.folded());
             continue;
         }
-        if eight.is_outside_ascii(letters) {
+        if eight.ends_outside_ascii() {
             return read_unicode(text, start);
         }
-        let length = end - start;
         let first_is_capital = bytes.get(start).is_some_and(u8::is_ascii_uppercase);
-        let hash = mix(mix(hash, eight.folded(letters)), length as u64);
-        return Word { start, end, hash, shape: shape(length, capitals, first_is_capital) };
+        let shape = shape(end - start, capitals, first_is_capital);
+        return Word { start, end, hash: mix(hash, eight.folded()), shape };
     }
 }
 
-/// Eight bytes of a text, the first one lowest; zero bytes stand behind its end.
+/// Eight bytes of a text, and how many ASCII letters they start with.
 #[derive(Clone, Copy)]
-struct Eight(u64);
+struct Eight {
+    /// The first byte lowest; zero bytes stand behind the end of the text.
+    bytes: u64,
+    /// All bits of the bytes of those letters.
+    letters: u64,
+}
 
 /// One in each byte.
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -112,61 +114,57 @@ const CASE: u64 = ONES << 5;
 
 impl Eight {
     #[inline]
-    fn at(bytes: &[u8], at: usize) -> Self {
-        let rest = bytes.get(at..).unwrap_or_default();
-        Self(match rest.first_chunk::<8>() {
+    fn at(text: &[u8], at: usize) -> Self {
+        let rest = text.get(at..).unwrap_or_default();
+        let bytes = match rest.first_chunk::<8>() {
             Some(eight) => u64::from_le_bytes(*eight),
             None => rest.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte)),
-        })
-    }
-
-    /// How many ASCII letters it starts with.
-    #[inline]
-    fn letters(self) -> usize {
+        };
         // Sums of seven bits each cannot carry into the next byte.
-        let low = (self.0 | CASE) & !HIGH;
+        let low = (bytes | CASE) & !HIGH;
         let from_a = low + ONES * (0x80 - b'a' as u64);
         let beyond_z = low + ONES * (0x80 - b'z' as u64 - 1);
-        let letters = from_a & !beyond_z & !self.0 & HIGH;
-        ((letters ^ HIGH).trailing_zeros() / 8) as usize
+        let others = !(from_a & !beyond_z & !bytes) & HIGH;
+        // Below the lowest of the others all are letters.
+        let letters = ((others & others.wrapping_neg()) >> 7).wrapping_sub(1);
+        Self { bytes, letters }
     }
 
-    /// Whether the byte behind the first `letters`, below 8, is no ASCII.
     #[inline]
-    fn is_outside_ascii(self, letters: usize) -> bool {
-        self.0 >> (8 * letters) & 0x80 != 0
+    fn count(self) -> usize {
+        (self.letters.trailing_ones() / 8) as usize
     }
 
-    /// The first `letters` in lower case; zero bytes stand behind.
+    /// Whether the byte behind the letters is no ASCII.
     #[inline]
-    fn folded(self, letters: usize) -> u64 {
-        (self.0 | CASE) & first(letters)
+    fn ends_outside_ascii(self) -> bool {
+        // The letters are followed by the byte above their highest bit.
+        self.bytes & HIGH & (self.letters << 8 | 0xff) & !self.letters != 0
     }
 
-    /// A bit for each capital of the first `letters`.
+    /// The letters in lower case; zero bytes stand behind.
     #[inline]
-    fn capitals(self, letters: usize) -> u64 {
-        !self.0 & CASE & first(letters)
+    fn folded(self) -> u64 {
+        (self.bytes | CASE) & self.letters
     }
 
-    /// How a word of `letters` is written.
+    /// A bit for each capital.
     #[inline]
-    fn shape(self, letters: usize) -> Shape {
+    fn capitals(self) -> u64 {
+        !self.bytes & CASE & self.letters
+    }
+
+    #[inline]
+    fn shape(self) -> Shape {
         const FIRST: u64 = 0x20;
-        match self.capitals(letters) {
+        match self.capitals() {
             0 => Shape::Lower,
-            FIRST if letters == 1 => Shape::Initial,
+            FIRST if self.letters == 0xff => Shape::Initial,
             FIRST => Shape::Capitalised,
-            all if all == CASE & first(letters) => Shape::Upper,
+            all if all == CASE & self.letters => Shape::Upper,
             some => Shape::Mixed(some & FIRST != 0),
         }
     }
-}
-
-/// A mask of the first `n` bytes, 8 at the most.
-#[inline]
-fn first(n: usize) -> u64 {
-    if n < 8 { (1 << (8 * n)) - 1 } else { u64::MAX }
 }
 
 #[cold]
@@ -208,17 +206,25 @@ fn shape(letters: usize, capitals: usize, first_is_capital: bool) -> Shape {
 /// Words of a phrase, a key or a list entry, each by its hash. Here a change
 /// from a small to a capital letter ends a word too, as in `customerPhone`.
 pub(crate) fn each(text: &str, mut found: impl FnMut(u64)) {
+    let bytes = text.as_bytes();
     let mut at = 0;
-    while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
-        let Some(word) = read(text, at) else {
-            at += c.len_utf8();
+    while let Some(&b) = bytes.get(at) {
+        if !b.is_ascii_alphabetic() && b.is_ascii() {
+            at += 1;
             continue;
-        };
-        let end = camel(text, &word).unwrap_or(word.end);
-        if let Some(part) = text.get(..end).and_then(|head| read(head, at)) {
-            found(part.hash);
         }
-        at = end;
+        let word = read_from(text, at);
+        let hump = camel(text, &word);
+        match hump.and_then(|hump| text.get(..hump)) {
+            Some(head) => found(read_from(head, at).hash),
+            None if word.end > at => found(word.hash),
+            None => {}
+        }
+        // What is no letter at all is passed over as a whole character.
+        at = hump.unwrap_or(word.end).max(at + 1);
+        while !text.is_char_boundary(at) {
+            at += 1;
+        }
     }
 }
 
@@ -259,9 +265,10 @@ impl Folded {
         }
     }
 
+    /// No letter is zero, so the last block says by itself how long it is.
     #[inline]
     fn hash(self) -> u64 {
-        mix(mix(self.hash, self.block), self.len)
+        mix(self.hash, self.block)
     }
 }
 
