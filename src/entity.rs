@@ -10,8 +10,9 @@ const MAX: usize = 25;
 /// Names order as their text does.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Entity {
-    // Padded with zero bytes, so that the derived order is the text's order.
-    name: [u8; MAX],
+    // Padded with zero bytes, so that the derived order is the text's order,
+    // and to a size that is compared without a loop.
+    name: [u8; 31],
     len: u8,
 }
 
@@ -35,7 +36,7 @@ impl Entity {
         if bytes.len() < 2 || bytes.len() > MAX || !bytes[0].is_ascii_uppercase() {
             return None;
         }
-        let mut name = [0; MAX];
+        let mut name = [0; 31];
         let mut i = 0;
         while i < bytes.len() {
             if !bytes[i].is_ascii_uppercase() && bytes[i] != b'_' {

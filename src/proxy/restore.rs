@@ -177,12 +177,13 @@ impl Streaming {
     }
 
     /// The next frame, if it is there. The task that reads from the upstream
-    /// hands over one frame at a time, so it gets one turn to do so.
+    /// hands over one frame at a time, so it gets a turn to do so. (hyper asks
+    /// a body up to three times in one turn of its own.)
     async fn arrived(&mut self) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let mut has_waited = false;
+        let mut asked = 0;
         poll_fn(|cx| match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Pending if !has_waited => {
-                has_waited = true;
+            Poll::Pending if asked < 3 => {
+                asked += 1;
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }

@@ -12,10 +12,13 @@ use dashmap::DashMap;
 use siphasher::sip::SipHasher24;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroize;
+
+/// How many bits of a token carry its value.
+const TOKEN_BITS: u32 = 35;
 
 /// A vault that forgets with the process.
 pub(super) struct Memory {
@@ -54,17 +57,26 @@ pub(super) struct Volatile {
 
 #[derive(Default)]
 struct Known {
-    values: HashMap<Place, Arc<Sensitive>, BuildHasherDefault<Mix>>,
+    /// By the 35 bits of the token and, above them, the place of its entity in
+    /// `entities`: small keys, as a busy subject has many.
+    values: HashMap<u64, Arc<Sensitive>, BuildHasherDefault<Mix>>,
+    entities: Vec<Entity>,
     kinds: Arc<Kinds>,
 }
 
-/// A token, hashed by its code alone, which is the output of a keyed function.
-#[derive(PartialEq, Eq)]
-struct Place(Token);
+impl Known {
+    fn key(&self, token: &Token) -> Option<u64> {
+        let entity = token.entity();
+        self.entities.iter().position(|known| *known == entity).map(|at| token.bits() | (at as u64) << TOKEN_BITS)
+    }
 
-impl Hash for Place {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0.bits());
+    fn key_or_new(&mut self, token: &Token) -> u64 {
+        if let Some(key) = self.key(token) {
+            return key;
+        }
+        self.entities.push(token.entity());
+        Arc::make_mut(&mut self.kinds).insert(token.entity());
+        token.bits() | ((self.entities.len() - 1) as u64) << TOKEN_BITS
     }
 }
 
@@ -82,12 +94,10 @@ impl Volatile {
     fn token(&self, known: &mut Known, entity: Entity, value: &str) -> Result<Token, VaultError> {
         for counter in 0..MAX_COUNTER {
             let token = self.key.token(entity, value, counter, self.token_mask);
-            match known.values.entry(Place(token)) {
+            let key = known.key_or_new(&token);
+            match known.values.entry(key) {
                 Entry::Vacant(free) => {
                     free.insert(Arc::new(Sensitive::from(value)));
-                    if !known.kinds.contains(entity) {
-                        Arc::make_mut(&mut known.kinds).insert(entity);
-                    }
                     return Ok(token);
                 }
                 Entry::Occupied(same) if same.get().expose() == value => return Ok(token),
@@ -98,7 +108,8 @@ impl Volatile {
     }
 
     pub(super) fn value(&self, token: &Token) -> Option<Arc<Sensitive>> {
-        self.known().values.get(&Place(*token)).cloned()
+        let known = self.known();
+        known.values.get(&known.key(token)?).cloned()
     }
 
     pub(super) fn kinds(&self) -> Arc<Kinds> {
@@ -158,6 +169,6 @@ impl VolatileKey {
         hasher.write(value.as_bytes());
         // Four bytes at the end, so no value can pass for another with a counter.
         hasher.write(&counter.to_be_bytes());
-        Token::new(entity, (hasher.finish() >> (64 - 35)) & mask)
+        Token::new(entity, (hasher.finish() >> (64 - TOKEN_BITS)) & mask)
     }
 }
