@@ -3,13 +3,17 @@
 //! [`exchange`](exchange::exchange) reads straight down; each stage is a
 //! module beside it.
 
+mod address;
 mod body;
 mod cors;
 mod error;
 mod exchange;
 mod gate;
+mod head;
 mod headers;
 mod inspect;
+mod look;
+mod percent;
 mod redact;
 mod reply;
 mod restore;

@@ -105,6 +105,8 @@ pub(super) enum Format {
     Json,
     /// JSON if it is a JSON document, else text: the client did not say.
     Unsaid,
+    /// Fields of a form, percent-encoded.
+    Form,
     /// Plain text, markup included.
     Text,
 }
@@ -137,10 +139,11 @@ impl Format {
         match essence.as_str() {
             "" => Ok(Self::Unsaid),
             "application/json" | "text/json" => Ok(Self::Json),
+            "application/x-www-form-urlencoded" => Ok(Self::Form),
             "application/xml" => Ok(Self::Text),
             other if other.ends_with("+json") => Ok(Self::Json),
             other if other.ends_with("+xml") || other.starts_with("text/") => Ok(Self::Text),
-            _ => Err("The Content-Type of the body is none that can be inspected: JSON, XML or text."),
+            _ => Err("The Content-Type of the body is none that can be inspected: JSON, XML, text or a form."),
         }
     }
 }
@@ -161,6 +164,7 @@ mod tests {
         assert_eq!(of("application/json"), Ok(Format::Json));
         assert_eq!(of("Application/JSON; charset=UTF-8"), Ok(Format::Json));
         assert_eq!(of("application/vnd.api+json"), Ok(Format::Json));
+        assert_eq!(of("application/x-www-form-urlencoded;charset=UTF-8"), Ok(Format::Form));
         assert_eq!(of("text/plain;charset=\"us-ascii\""), Ok(Format::Text));
         assert_eq!(of("image/svg+xml"), Ok(Format::Text));
         assert_eq!(Format::of_request(&HeaderMap::new()), Ok(Format::Unsaid));

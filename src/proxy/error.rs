@@ -5,7 +5,7 @@ use crate::consent::{Refusal, RefusalKind};
 use crate::problem::{MEDIA_TYPE, Problem, ProblemKind as Kind};
 use crate::telemetry::Outcome;
 use crate::vault::VaultError;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use std::borrow::Cow;
 
 /// One cause of refusal. It holds nothing of the request.
@@ -30,6 +30,14 @@ impl ProxyError {
 
     pub(super) fn bad_address() -> Self {
         Self::bad_request("The path of the request cannot be joined to the upstream's address.")
+    }
+
+    pub(super) fn undecodable_address() -> Self {
+        Self::bad_request("The address of the request is not UTF-8 where its percent-encoding is undone.")
+    }
+
+    pub(super) fn undecodable_header(name: &HeaderName) -> Self {
+        Self::bad_header(format!("The value of the header `{name}` is not UTF-8."))
     }
 
     pub(super) fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {

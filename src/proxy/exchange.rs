@@ -4,10 +4,10 @@ use super::body::Format;
 use super::error::ProxyError;
 use super::gate;
 use super::inspect::{self, Findings};
-use super::redact::{Redacted, redact};
+use super::redact::redact;
 use super::reply::{ReplyBody, Settle};
 use super::restore::{self, Shape};
-use super::{Gateway, Route, cors, headers, subject};
+use super::{Gateway, Route, cors, head, headers, subject};
 use crate::config::{Binary, Reply};
 use crate::detect::{Operator, Scratch};
 use crate::protocol::Protocol;
@@ -57,33 +57,41 @@ pub(super) async fn exchange(
     // 4. Read: the whole body, within bounds.
     let body = gateway.bodies.read(body).await?;
 
-    // 5. Walk the body, and 6. detect in each text.
+    // 5. Walk the body, and what travels on of the head (nothing of the
+    // client's place or of Privet), and 6. detect in each text.
     let started = Instant::now();
     let (bytes, findings) = look_through(gateway, route, &protocol, &head, body.bytes).await?;
+    let chosen = gateway.subjects.choose(named, &head.headers, &findings);
+    headers::clean_request(&mut head.headers);
+    let in_head = SCRATCH.with_borrow_mut(|scratch| head::inspect(&head, &gateway.engine, scratch))?;
     gateway.watch.took(Stage::Scan, started.elapsed());
-    for found in &findings.list {
+    let found = || findings.list.iter().chain(&in_head.findings.list);
+    for found in found() {
         gateway.watch.found_in_request(found.rule);
     }
-    if findings.list.iter().any(|found| found.operator == Operator::Block) {
+    if found().any(|found| found.operator == Operator::Block) {
         return Err(ProxyError::blocked());
     }
 
     // 7. Tokenize: durable before anything is forwarded, and 8. rewrite.
     let started = Instant::now();
-    let subject = match gateway.subjects.choose(named, &head.headers, &findings) {
+    let subject = match chosen {
         _ if !reversible => None,
-        Some(id) => {
+        // Consent has not been asked for, so nothing of a preflight is kept.
+        Some(id) if !preflight => {
             Some(gateway.watch.vault(VaultOperation::Subject, gateway.vault.subject(&route.tenant, &id).await)?)
         }
-        None => Some(gateway.vault.passing_subject()),
+        _ => Some(gateway.vault.passing_subject()),
     };
-    let redacted = redact(bytes, &findings, subject.as_ref()).await;
-    let Redacted { body: bytes, counts } = gateway.watch.vault(VaultOperation::Tokenize, redacted)?;
+    let redacted = redact([&findings, &in_head.findings], subject.as_ref()).await;
+    let mut replacements = gateway.watch.vault(VaultOperation::Tokenize, redacted)?;
+    let bytes = replacements.rewrite(bytes, &findings.list);
+    in_head.rewrite(&mut head, &mut replacements)?;
+    let counts = replacements.counts;
     gateway.watch.took(Stage::Vault, started.elapsed());
     settle.replaced(counts.sum());
 
-    // 9. Forward: nothing of the client's place or of Privet travels along.
-    headers::clean_request(&mut head.headers);
+    // 9. Forward.
     let started = Instant::now();
     let response = route.upstream.send(Request::from_parts(head, Full::new(bytes))).await?;
     gateway.watch.took(Stage::Upstream, started.elapsed());
@@ -165,6 +173,7 @@ fn inspect_body(
         let as_text = |scratch: &mut Scratch| inspect::inspect_text(text, &gateway.engine, scratch);
         match format {
             Format::Json => as_json(scratch),
+            Format::Form => inspect::inspect_form(text, &gateway.engine, scratch),
             Format::Text => Ok(as_text(scratch)),
             Format::Unsaid => match as_json(scratch) {
                 Err(inspect::NOT_JSON) => Ok(as_text(scratch)),

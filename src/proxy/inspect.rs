@@ -1,6 +1,8 @@
 //! Finds personal data in a request body: walks the JSON, detects in each
 //! text, and notes where in the bytes each finding stands. Pure.
 
+use super::look::Look;
+use super::percent::NotUtf8;
 use crate::config::Identity;
 use crate::detect::{Engine, Finding, Input, Operator, RuleId, Scratch};
 use crate::entity::Entity;
@@ -51,6 +53,8 @@ pub(super) enum Form {
     Text,
     /// Within a text that takes no brackets.
     Bare,
+    /// Within an address or a form, where brackets are percent-encoded.
+    Percent,
     /// A JSON number, which becomes a string; at this depth of JSON in strings.
     Number { depth: usize },
 }
@@ -65,7 +69,7 @@ impl Findings {
         self.values.get(located.value.clone()).unwrap_or_default()
     }
 
-    fn add(&mut self, at: Range<usize>, finding: &Finding, value: &str, form: Form) {
+    pub(super) fn add(&mut self, at: Range<usize>, finding: &Finding, value: &str, form: Form) {
         let value = self.store(value);
         let Finding { entity, operator, rule, .. } = *finding;
         self.list.push(Located { at, entity, operator, rule: Some(rule), value, form });
@@ -85,6 +89,16 @@ pub(super) fn inspect_text(text: &str, engine: &Engine, scratch: &mut Scratch) -
         findings.add(found.start..found.end, found, &text[found.start..found.end], Form::Text);
     }
     findings
+}
+
+/// Looks through a form, `application/x-www-form-urlencoded`: the names and
+/// values of its fields.
+pub(super) fn inspect_form(text: &str, engine: &Engine, scratch: &mut Scratch) -> Result<Findings, Uninspectable> {
+    let mut look = Look::new(engine, scratch);
+    match look.at_pairs(text, 0, |_| false) {
+        Ok(()) => Ok(look.findings),
+        Err(NotUtf8) => Err(Uninspectable("The form is not UTF-8 where its percent-encoding is undone.")),
+    }
 }
 
 /// By what a JSON document is looked through.

@@ -1,5 +1,5 @@
 //! Replaces what was found: mints the tokens, then splices them into the bytes
-//! of the body. All bytes outside findings stay as they are.
+//! of body, address and headers. All bytes outside findings stay as they are.
 
 use super::inspect::{Findings, Form, Located};
 use crate::detect::Operator;
@@ -11,12 +11,6 @@ use std::fmt::Write as _;
 
 /// What a mask shows, whatever the length of the value was.
 const MASK: &[u8] = b"****";
-
-/// A body without personal data.
-pub(super) struct Redacted {
-    pub(super) body: Bytes,
-    pub(super) counts: Counts,
-}
 
 /// How many findings of each entity were replaced.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -52,58 +46,64 @@ impl Counts {
     }
 }
 
-/// Replaces the findings by tokens of `subject`, which are durable when this
-/// returns; without a subject, beyond recovery.
-pub(super) async fn redact(
-    body: Bytes,
-    findings: &Findings,
-    subject: Option<&Subject>,
-) -> Result<Redacted, VaultError> {
-    if findings.list.is_empty() {
-        return Ok(Redacted { body, counts: Counts::default() });
-    }
-    let tokens = match subject {
-        Some(subject) => {
-            let values: Vec<(Entity, &str)> = findings
-                .list
-                .iter()
-                .filter(|found| found.operator == Operator::Token)
-                .map(|found| (found.entity, findings.value(found)))
-                .collect();
-            if values.is_empty() { Vec::new() } else { subject.tokenize(&values).await? }
-        }
-        None => Vec::new(),
-    };
-    Ok(splice(&body, findings, &tokens))
+/// What stands in for the findings of one request, all of its parts together.
+pub(super) struct Replacements {
+    /// Of the findings with the operator `Token`, in order; none where those
+    /// are to be removed too.
+    tokens: std::vec::IntoIter<Token>,
+    /// What was replaced so far.
+    pub(super) counts: Counts,
 }
 
-/// `tokens` belong to the findings with the operator `Token`, in order; where
-/// there are none, those are removed too.
-fn splice(body: &Bytes, findings: &Findings, tokens: &[Token]) -> Redacted {
-    let mut spliced = Vec::with_capacity(body.len() + findings.list.len() * 8);
-    let mut counts = Counts::default();
-    let mut tokens = tokens.iter();
-    let mut copied = 0;
-    for found in &findings.list {
-        let token = if found.operator == Operator::Token { tokens.next() } else { None };
-        spliced.extend_from_slice(body.get(copied..found.at.start).unwrap_or_default());
-        write_replacement(&mut spliced, found, token);
-        counts.add(found.entity);
-        copied = found.at.end;
+/// Mints tokens of `subject` for the findings, which are durable when this
+/// returns; without a subject there are none, and what is found is replaced
+/// beyond recovery.
+pub(super) async fn redact(parts: [&Findings; 2], subject: Option<&Subject>) -> Result<Replacements, VaultError> {
+    let values = || {
+        let all = parts.into_iter().flat_map(|part| part.list.iter().map(move |found| (part, found)));
+        all.filter(|(_, found)| found.operator == Operator::Token)
+            .map(|(part, found)| (found.entity, part.value(found)))
+    };
+    let tokens = match subject {
+        Some(subject) if values().next().is_some() => subject.tokenize(&values().collect::<Vec<_>>()).await?,
+        _ => Vec::new(),
+    };
+    Ok(Replacements { tokens: tokens.into_iter(), counts: Counts::default() })
+}
+
+impl Replacements {
+    /// The body with its findings replaced.
+    pub(super) fn rewrite(&mut self, body: Bytes, found: &[Located]) -> Bytes {
+        if found.is_empty() { body } else { self.splice(&body, found).into() }
     }
-    spliced.extend_from_slice(body.get(copied..).unwrap_or_default());
-    Redacted { body: spliced.into(), counts }
+
+    /// The text with its findings replaced. The parts of a request must come
+    /// in the order in which they were given to [`redact`].
+    pub(super) fn splice(&mut self, text: &[u8], found: &[Located]) -> Vec<u8> {
+        let mut spliced = Vec::with_capacity(text.len() + found.len() * 8);
+        let mut copied = 0;
+        for found in found {
+            let token = if found.operator == Operator::Token { self.tokens.next() } else { None };
+            spliced.extend_from_slice(text.get(copied..found.at.start).unwrap_or_default());
+            write_replacement(&mut spliced, found, token.as_ref());
+            self.counts.add(found.entity);
+            copied = found.at.end;
+        }
+        spliced.extend_from_slice(text.get(copied..).unwrap_or_default());
+        spliced
+    }
 }
 
 fn write_replacement(out: &mut Vec<u8>, found: &Located, token: Option<&Token>) {
     let (open, close): (&[u8], &[u8]) = match found.form {
         Form::Text => (b"[", b"]"),
         Form::Bare => (b"", b""),
+        Form::Percent => (b"%5B", b"%5D"),
         Form::Number { depth: 0 } => (b"\"[", b"]\""),
         Form::Number { depth: 1 } => (b"\\\"[", b"]\\\""),
         Form::Number { .. } => (b"\\\\\\\"[", b"]\\\\\\\""),
     };
-    if found.operator == Operator::Mask && found.form == Form::Text {
+    if found.operator == Operator::Mask && matches!(found.form, Form::Text | Form::Percent) {
         return out.extend_from_slice(MASK);
     }
     out.extend_from_slice(open);

@@ -14,6 +14,7 @@ mod canary;
 mod consent;
 mod crash;
 mod documents;
+mod doors;
 mod fields;
 mod forwarding;
 mod layers;

@@ -1,0 +1,75 @@
+//! Finds personal data in the head of a request, address and headers, and
+//! puts the replacements there.
+
+use super::error::ProxyError;
+use super::inspect::Findings;
+use super::look::Look;
+use super::redact::Replacements;
+use super::{address, headers};
+use crate::detect::{Engine, Scratch};
+use http::HeaderValue;
+use http::request::Parts;
+use std::ops::Range;
+
+/// What was found in the head of one request.
+pub(super) struct HeadFindings {
+    /// Of all parts, each in the order of its bytes.
+    pub(super) findings: Findings,
+    parts: Vec<Part>,
+}
+
+/// A part of the head, and which of the findings are in it.
+struct Part {
+    place: Place,
+    list: Range<usize>,
+}
+
+enum Place {
+    Address,
+    /// The n-th value as the map of headers counts them.
+    Header(usize),
+}
+
+/// Looks through all of the head that travels on.
+pub(super) fn inspect(head: &Parts, engine: &Engine, scratch: &mut Scratch) -> Result<HeadFindings, ProxyError> {
+    let mut look = Look::new(engine, scratch);
+    let mut parts = Vec::new();
+    let mut seen = 0;
+    let mut note = |place, look: &Look<'_>| {
+        let list = seen..look.findings.list.len();
+        seen = list.end;
+        if !list.is_empty() {
+            parts.push(Part { place, list });
+        }
+    };
+    address::inspect(&head.uri, &mut look).map_err(|_| ProxyError::undecodable_address())?;
+    note(Place::Address, &look);
+    for (nth, (name, value)) in head.headers.iter().enumerate() {
+        headers::inspect(name, value, &mut look).map_err(|_| ProxyError::undecodable_header(name))?;
+        note(Place::Header(nth), &look);
+    }
+    Ok(HeadFindings { findings: look.findings, parts })
+}
+
+impl HeadFindings {
+    /// Puts the replacements into the head that was looked through.
+    pub(super) fn rewrite(&self, head: &mut Parts, replacements: &mut Replacements) -> Result<(), ProxyError> {
+        let mut values = head.headers.iter_mut().enumerate();
+        for part in &self.parts {
+            let found = self.findings.list.get(part.list.clone()).unwrap_or_default();
+            match part.place {
+                Place::Address => {
+                    head.uri = address::rewrite(&head.uri, found, replacements).ok_or_else(ProxyError::bad_address)?;
+                }
+                Place::Header(nth) => {
+                    let (_, (_, value)) = values.find(|(at, _)| *at == nth).ok_or_else(ProxyError::internal)?;
+                    let replaced = replacements.splice(value.as_bytes(), found);
+                    let mut replaced = HeaderValue::from_bytes(&replaced).map_err(|_| ProxyError::internal())?;
+                    replaced.set_sensitive(value.is_sensitive());
+                    *value = replaced;
+                }
+            }
+        }
+        Ok(())
+    }
+}
