@@ -10,6 +10,7 @@ mod error;
 mod exchange;
 mod gate;
 mod head;
+mod header_values;
 mod headers;
 mod inspect;
 mod look;

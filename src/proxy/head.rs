@@ -5,7 +5,7 @@ use super::error::ProxyError;
 use super::inspect::Findings;
 use super::look::Look;
 use super::redact::Replacements;
-use super::{address, headers};
+use super::{address, header_values};
 use crate::detect::{Engine, Scratch};
 use http::HeaderValue;
 use http::request::Parts;
@@ -45,7 +45,7 @@ pub(super) fn inspect(head: &Parts, engine: &Engine, scratch: &mut Scratch) -> R
     address::inspect(&head.uri, &mut look).map_err(|_| ProxyError::undecodable_address())?;
     note(Place::Address, &look);
     for (nth, (name, value)) in head.headers.iter().enumerate() {
-        headers::inspect(name, value, &mut look).map_err(|_| ProxyError::undecodable_header(name))?;
+        header_values::inspect(name, value, &mut look).map_err(|_| ProxyError::undecodable_header(name))?;
         note(Place::Header(nth), &look);
     }
     Ok(HeadFindings { findings: look.findings, parts })

@@ -1,14 +1,8 @@
 //! Which headers travel: hop-by-hop ones never, the client's traces not
-//! upstream, validators of a body that changed not downstream. And personal
-//! data in the values of those that travel upstream.
+//! upstream, validators of a body that changed not downstream.
 
-use super::inspect::Form;
-use super::look::{Look, Piece, any};
-use super::percent::{Encoding, NotUtf8};
-use crate::detect::Finding;
-use crate::entity::Entity;
+use http::HeaderMap;
 use http::header::{self, HeaderName};
-use http::{HeaderMap, HeaderValue};
 
 /// RFC 9110, 7.6.1: these speak of one connection.
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -31,22 +25,6 @@ const TRACES: [HeaderName; 6] = [
     HeaderName::from_static("x-real-ip"),
     HeaderName::from_static("cf-connecting-ip"),
 ];
-
-/// Keys of the API, which is not to be called without them, and traces of the
-/// W3C's Trace Context, which are random.
-const NEVER_TOUCHED: [HeaderName; 7] = [
-    header::AUTHORIZATION,
-    header::CONTENT_TYPE,
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
-];
-
-/// What a version or the address of a site may be taken for.
-const IP: Entity = Entity::constant("IP");
-const PERSON: Entity = Entity::constant("PERSON");
 
 /// What speaks of the exact bytes of a reply that may be restored.
 const VALIDATORS: [HeaderName; 6] = [
@@ -74,71 +52,6 @@ pub(super) fn clean_request(headers: &mut HeaderMap) {
     if headers.contains_key(header::ACCEPT_ENCODING) {
         headers.insert(header::ACCEPT_ENCODING, header::HeaderValue::from_static("identity"));
     }
-}
-
-/// Looks through a value that travels upstream. Its name is the label.
-pub(super) fn inspect(name: &HeaderName, value: &HeaderValue, look: &mut Look<'_>) -> Result<(), NotUtf8> {
-    if *name == header::ACCEPT || name.as_str().starts_with("accept-") || NEVER_TOUCHED.contains(name) {
-        return Ok(());
-    }
-    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| NotUtf8)?;
-    let piece = Piece { text, start: 0, label: Some(name.as_str()) };
-    match *name {
-        header::COOKIE => inspect_cookies(text, look),
-        header::USER_AGENT => inspect_value(piece, look, |text, found| !is_product(text, found)),
-        // It names a site, not a person.
-        header::ORIGIN => inspect_value(piece, look, |_, found| found.entity != IP),
-        _ => inspect_value(piece, look, any),
-    }
-}
-
-/// `name=value` pairs between semicolons (RFC 6265, 4.2.1).
-fn inspect_cookies(text: &str, look: &mut Look<'_>) -> Result<(), NotUtf8> {
-    let mut start = 0;
-    for cookie in text.split(';') {
-        let (name, value) = cookie.split_once('=').unwrap_or(("", cookie));
-        inspect_value(Piece { text: name, start, label: None }, look, any)?;
-        let start_of_value = start + cookie.len() - value.len();
-        let label = Some(name.trim()).filter(|name| !name.is_empty());
-        inspect_value(Piece { text: value, start: start_of_value, label }, look, any)?;
-        start += cookie.len() + 1;
-    }
-    Ok(())
-}
-
-/// Values are often percent-encoded, though no standard says so: where that
-/// does not hold, ASCII is decoded alone.
-fn inspect_value(
-    piece: Piece<'_>,
-    look: &mut Look<'_>,
-    wanted: impl Fn(&str, &Finding) -> bool,
-) -> Result<(), NotUtf8> {
-    look.at(piece, Encoding::PATH, Form::Text, &wanted)
-        .or_else(|NotUtf8| look.at(piece, Encoding::ASCII, Form::Text, &wanted))
-}
-
-/// Whether a finding is made of product and version (RFC 9110, 10.1.5), such as
-/// `Chrome/120.0.0.0` and `Julia/1.10`.
-fn is_product(text: &str, found: &Finding) -> bool {
-    if found.entity != IP && found.entity != PERSON {
-        return false;
-    }
-    let ends = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | ';' | ',');
-    let before = text.get(..found.start).unwrap_or_default();
-    let behind = text.get(found.end..).unwrap_or_default();
-    let from = before.rfind(ends).map_or(0, |at| at + 1);
-    let to = behind.find(ends).map_or(text.len(), |at| found.end + at);
-    text.get(from..to).unwrap_or_default().split(ends).any(|word| {
-        word.split_once('/').is_some_and(|(product, version)| {
-            let is_token = |part: &str| !part.is_empty() && part.bytes().all(is_token_byte);
-            is_token(product) && is_token(version) && product.bytes().any(|b| b.is_ascii_alphabetic())
-        })
-    })
-}
-
-/// `tchar` (RFC 9110, 5.6.2).
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Makes a reply's headers fit for the client.
