@@ -5,6 +5,7 @@
 
 mod address;
 mod body;
+mod clean;
 mod cors;
 mod error;
 mod exchange;
@@ -57,6 +58,8 @@ pub struct Gateway {
     /// Members of JSON bodies that may name the subject.
     sought: Vec<Pattern>,
     engine: Arc<Engine>,
+    /// Parts of heads in which the engine finds nothing.
+    clean: clean::Clean,
     protocols: Protocols,
     vault: Vault,
     watch: Arc<Watch>,
@@ -139,12 +142,14 @@ impl Gateway {
         let (subjects, sought) = subject::Sources::new(&config.subject).map_err(problem)?;
         let (limits, timeouts) = (&config.limits, &config.timeouts);
         let mut random = [0; 8];
-        aws_lc_rs::rand::fill(&mut random).map_err(|_| SetupError("no random numbers can be had".to_owned()))?;
+        let no_random = |_| SetupError("no random numbers can be had".to_owned());
+        aws_lc_rs::rand::fill(&mut random).map_err(no_random)?;
         Ok(Arc::new(Self {
             routes,
             subjects,
             sought,
             engine,
+            clean: clean::Clean::new().map_err(no_random)?,
             protocols,
             vault,
             watch,

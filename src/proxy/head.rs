@@ -1,6 +1,7 @@
 //! Finds personal data in the head of a request, address and headers, and
 //! puts the replacements there.
 
+use super::clean::{Clean, Print};
 use super::error::ProxyError;
 use super::inspect::Findings;
 use super::look::Look;
@@ -9,6 +10,7 @@ use super::{address, header_values};
 use crate::detect::{Engine, Scratch};
 use http::HeaderValue;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use std::ops::Range;
 
 /// What was found in the head of one request.
@@ -30,23 +32,40 @@ enum Place {
     Header(usize),
 }
 
-/// Looks through all of the head that travels on.
-pub(super) fn inspect(head: &Parts, engine: &Engine, scratch: &mut Scratch) -> Result<HeadFindings, ProxyError> {
+/// Looks through all of the head that travels on, but for what is known to be
+/// `clean` under this engine.
+pub(super) fn inspect(
+    head: &Parts,
+    engine: &Engine,
+    clean: &Clean,
+    scratch: &mut Scratch,
+) -> Result<HeadFindings, ProxyError> {
     let mut look = Look::new(engine, scratch);
     let mut parts = Vec::new();
     let mut seen = 0;
-    let mut note = |place, look: &Look<'_>| {
+    let mut note = |place, print: Print, look: &Look<'_>| {
         let list = seen..look.findings.list.len();
-        seen = list.end;
-        if !list.is_empty() {
-            parts.push(Part { place, list });
+        if list.is_empty() {
+            return print.remember();
         }
+        seen = list.end;
+        parts.push(Part { place, list });
     };
-    address::inspect(&head.uri, &mut look).map_err(|_| ProxyError::undecodable_address())?;
-    note(Place::Address, &look);
+    let address = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let print = clean.print("", address.as_bytes());
+    if !print.is_known() {
+        address::inspect(&head.uri, &mut look).map_err(|_| ProxyError::undecodable_address())?;
+        note(Place::Address, print, &look);
+    }
     for (nth, (name, value)) in head.headers.iter().enumerate() {
-        header_values::inspect(name, value, &mut look).map_err(|_| ProxyError::undecodable_header(name))?;
-        note(Place::Header(nth), &look);
+        if header_values::is_never_touched(name) {
+            continue;
+        }
+        let print = clean.print(name.as_str(), value.as_bytes());
+        if !print.is_known() {
+            header_values::inspect(name, value, &mut look).map_err(|_| ProxyError::undecodable_header(name))?;
+            note(Place::Header(nth), print, &look);
+        }
     }
     Ok(HeadFindings { findings: look.findings, parts })
 }
