@@ -1,7 +1,7 @@
 //! The ways out of a request besides its body: address, cookies, headers. And
 //! forms, which are written like a query.
 
-use crate::support::{Dialogue, Recorded, Reply, tokens};
+use crate::support::{Answer, Dialogue, Recorded, Reply, Wire, chat, scratch_folder, tokens};
 
 const EMAIL: &str = "ana.lopez@example.com";
 const CONSENT: (&str, &str) = ("privet-consent", "support");
@@ -62,4 +62,182 @@ async fn an_address_keeps_all_bytes_but_its_findings() {
             .collect();
         assert_eq!(reply.header("privet-redacted").unwrap_or_default(), counts.join(", "), "{sent}");
     }
+}
+
+#[tokio::test]
+async fn cookies_and_headers_become_tokens_in_place() {
+    let dialogue = Dialogue::new("").await;
+    let email = token_of(&dialogue, EMAIL).await;
+    let before = dialogue.privet.metric(FOUND).await;
+    let sent = [
+        ("cookie", "sid=s%3A8d3f; mail=ana.lopez%40example.com;theme=dark"),
+        ("x-customer", "<@@> \"vip\""),
+        ("x-customer", "second"),
+        ("x-customer", "@@, @@"),
+        ("user-agent", "Bot/1.0 Chrome/120.0.0.0 (@@)"),
+        ("authorization", "Bearer @@"),
+        ("x-api-key", "@@"),
+        ("accept", "@@"),
+        ("traceparent", "@@"),
+    ];
+    let values: Vec<(&str, String)> = sent.iter().map(|(name, value)| (*name, value.replace("@@", EMAIL))).collect();
+    let headers: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let (reply, seen) = got(&dialogue, "/v1/models", &headers).await;
+    assert_eq!(reply.header("privet-redacted"), Some("email=5"));
+    assert_eq!(dialogue.privet.metric(FOUND).await, before + 5);
+    let all = |name: &str| seen.headers.get_all(name).iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!(all("cookie"), [format!("sid=s%3A8d3f; mail={email};theme=dark")]);
+    assert_eq!(all("x-customer"), [format!("<{email}> \"vip\""), "second".to_owned(), format!("{email}, {email}")]);
+    assert_eq!(all("user-agent"), [format!("Bot/1.0 Chrome/120.0.0.0 ({email})")]);
+    for (name, value) in &headers[5..] {
+        assert_eq!(all(name), [*value], "{name}");
+    }
+    // The same once more: what is remembered of a head is only what holds nothing.
+    let (_, again) = got(&dialogue, "/v1/models", &headers).await;
+    assert_eq!(again.headers, seen.headers);
+}
+
+const FOUND: &str = "privet_findings_total{direction=\"request\",entity=\"EMAIL\",rule=\"email\"}";
+
+#[tokio::test]
+async fn all_parts_of_a_request_are_one_batch_and_come_back() {
+    let dialogue = Dialogue::new("").await;
+    dialogue.answers(|request| {
+        let header = |name: &str| request.headers[name].to_str().unwrap().to_owned();
+        let query = request.target.split_once("to=").unwrap().1.replace("%5B", "[").replace("%5D", "]");
+        Answer::says(&format!("{query} {} {} {}", header("x-ip"), header("cookie"), request.said()))
+    });
+    let headers = [("x-ip", "203.0.113.7"), ("cookie", "name=Anna%20Kowalska")];
+    let asked = chat("bo@example.org").to_string();
+    let reply = dialogue.ask_with("/v1/chat/completions?to=ana.lopez%40example.com", &headers, asked).await;
+    assert_eq!(reply.says(), "ana.lopez@example.com 203.0.113.7 name=Anna Kowalska bo@example.org");
+    assert_eq!(reply.header("privet-redacted"), Some("email=2, ip=1, person=1"));
+    let batches = dialogue.privet.metric("privet_vault_operations_total{op=\"tokenize\",result=\"ok\"}").await;
+    assert_eq!(batches, 1);
+    let everything = dialogue.upstream.only().everything();
+    for value in ["ana.lopez", "203.0.113.7", "Kowalska", "bo@"] {
+        assert!(memchr::memmem::find(&everything, value.as_bytes()).is_none(), "{value}");
+    }
+}
+
+#[tokio::test]
+async fn whose_it_is_is_read_before_it_is_replaced() {
+    let dialogue = Dialogue::new("[subject]\nfrom = [\"header:X-User\", \"cookie:user\"]\n").await;
+    let headers = |how| match how {
+        0 => ("x-user", EMAIL),
+        1 => ("cookie", "a=1; user=ana.lopez@example.com"),
+        _ => ("x-user", "bo@example.org"),
+    };
+    let mut seen = Vec::new();
+    for how in [0, 1, 2, 0] {
+        dialogue.ask_with("/", &[headers(how)], "[\"ana.lopez@example.com\"]").await;
+        seen.push(tokens(dialogue.upstream.last().text())[0].clone());
+        let (name, _) = headers(how);
+        assert!(!dialogue.upstream.last().headers[name].to_str().unwrap().contains("@example"));
+    }
+    assert_eq!((&seen[0], &seen[0]), (&seen[1], &seen[3]), "one subject has one token");
+    assert_ne!(seen[0], seen[2]);
+}
+
+#[tokio::test]
+async fn without_consent_all_parts_are_anonymized() {
+    let dialogue = Dialogue::new("[[routes]]\npath = \"/\"\nwithout_consent = \"anonymize\"\n").await;
+    let headers = [("x-mail", EMAIL), SUBJECT, ("content-type", "application/x-www-form-urlencoded")];
+    let path = "/u/ana.lopez%40example.com?to=ana.lopez@example.com";
+    let reply = dialogue.client.send("POST", path, &headers, "to=ana.lopez%40example.com").await;
+    assert_eq!(reply.header("privet-redacted"), Some("email=4"));
+    let seen = dialogue.upstream.last();
+    assert_eq!(seen.target, "/u/%5BEMAIL%5D?to=%5BEMAIL%5D");
+    assert_eq!((seen.headers["x-mail"].to_str().unwrap(), seen.text()), ("[EMAIL]", "to=%5BEMAIL%5D"));
+}
+
+#[tokio::test]
+async fn other_operators_hold_there_too() {
+    let folder = scratch_folder();
+    let rule = |id: &str, operator: &str| {
+        format!(
+            "[[rule]]\nid = \"{id}\"\nentity = \"CODE\"\npattern = \"{id}-[0-9]+\"\noperator = \"{operator}\"\nscore = 1.0\n"
+        )
+    };
+    let rules = [rule("hidden", "mask"), rule("gone", "remove"), rule("never", "block")].concat();
+    std::fs::write(folder.path().join("codes.toml"), rules).unwrap();
+    let dialogue = Dialogue::new(&format!("rules = \"{}\"\n", folder.path().display())).await;
+    let (reply, seen) = got(&dialogue, "/a?b=hidden-1&c=gone-2", &[("x-code", "hidden-3 gone-4")]).await;
+    assert_eq!(seen.target, "/a?b=****&c=%5BCODE%5D");
+    assert_eq!(seen.headers["x-code"], "**** [CODE]");
+    assert_eq!(reply.header("privet-redacted"), Some("code=4"));
+    for (path, headers) in
+        [("/never-1", &[CONSENT][..]), ("/?a=never-1", &[CONSENT]), ("/", &[CONSENT, ("x-code", "never-1")])]
+    {
+        dialogue.client.send("GET", path, headers, "").await.problem(422, "blocked");
+    }
+    assert_eq!(dialogue.upstream.recorded().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_not_utf8_is_refused_without_being_shown() {
+    let dialogue = Dialogue::new("").await;
+    for (path, line, status, names) in [
+        ("/", &b"x-name: M\xfcller-ana\r\n"[..], 400, "`x-name`"),
+        ("/", b"cookie: a=1; b=M\xfcller-ana\r\n", 400, "`cookie`"),
+        ("/?name=M%FCller-ana", b"", 400, "address"),
+        ("/M%FCller-ana", b"", 400, "address"),
+        ("/", b"content-type: application/x-www-form-urlencoded\r\n", 415, "form"),
+    ] {
+        let mut wire = Wire::connect(&dialogue.privet.gateway).await;
+        let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nprivet-consent: support\r\ncontent-length: 13\r\n");
+        wire.send([head.as_bytes(), line, b"\r\na=M%FCller-ana"].concat()).await;
+        let (found, problem) = wire.problem().await;
+        assert_eq!(found, status, "{path} {problem}");
+        assert!(problem.contains(names) && !problem.contains("ller"), "{problem}");
+    }
+    // Other text outside ASCII is looked at like any.
+    let (_, seen) =
+        got(&dialogue, "/?q=%C3%A9%20ana.lopez%40example.com", &[("x-text", "é \u{1f600} ana.lopez@example.com")])
+            .await;
+    assert!(!seen.target.contains("ana") && seen.target.starts_with("/?q=%C3%A9%20%5BEMAIL_"), "{}", seen.target);
+    let text = std::str::from_utf8(seen.headers["x-text"].as_bytes()).unwrap();
+    assert!(text.starts_with("é \u{1f600} [EMAIL_") && text.ends_with(']'), "{text}");
+    assert_eq!(dialogue.upstream.recorded().len(), 1);
+}
+
+#[tokio::test]
+async fn a_form_keeps_all_bytes_but_its_findings() {
+    let dialogue = Dialogue::new("").await;
+    let (email, person) =
+        (encoded(&token_of(&dialogue, EMAIL).await), encoded(&token_of(&dialogue, "I am Anna Kowalska").await));
+    dialogue.answers(|request| {
+        Answer::new(
+            "text/plain",
+            vec![tokens(&request.text().replace("%5B", "[").replace("%5D", "]")).join(" ").into()],
+        )
+    });
+    let form = [CONSENT, SUBJECT, ("content-type", "application/x-www-form-urlencoded; charset=UTF-8")];
+    for (sent, want, back) in [
+        ("to=ana.lopez%40example.com", "to=@@", EMAIL),
+        ("a=1&b=%2f+%20&full_name=Anna+Kowalska&=&c", "a=1&b=%2f+%20&full_name=~~&=&c", "Anna Kowalska"),
+        (
+            "ana.lopez%40example.com=x&key=ana.lopez@example.com",
+            "@@=x&key=@@",
+            "ana.lopez@example.com ana.lopez@example.com",
+        ),
+        ("text=write+to+%61na.lopez@example.com%0d%0anow", "text=write+to+@@%0d%0anow", EMAIL),
+        ("text=nothing+to+find%21&n=%zz", "text=nothing+to+find%21&n=%zz", ""),
+    ] {
+        let reply = dialogue.client.send("POST", "/form", &form, sent).await;
+        assert_eq!(dialogue.upstream.last().text(), want.replace("@@", &email).replace("~~", &person));
+        assert_eq!((reply.status.as_u16(), reply.text()), (200, back));
+    }
+}
+
+#[tokio::test]
+async fn a_preflight_keeps_nothing() {
+    // It is forwarded without consent, so its tokens are nobody's.
+    let dialogue = Dialogue::new("").await;
+    let headers = [SUBJECT, ("origin", "https://shop.example"), ("access-control-request-method", "POST")];
+    let reply = dialogue.client.send("OPTIONS", "/u/ana.lopez@example.com", &headers, "").await;
+    assert_eq!(reply.status, 200);
+    let first = dialogue.upstream.last().target;
+    assert!(first.starts_with("/u/%5BEMAIL_"), "{first}");
+    assert_ne!(first, format!("/u/{}", encoded(&token_of(&dialogue, EMAIL).await)));
 }
