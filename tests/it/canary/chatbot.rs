@@ -77,6 +77,10 @@ async fn play(request: Request<Incoming>) -> Result<Reply, io::Error> {
             reply(200, content_type, vec![body], Duration::ZERO, None)
         }
         "body as text" => reply(200, "text/plain", vec![body], Duration::ZERO, None),
+        "head" => {
+            let said = format!("{} {:?}\n", head.uri, head.headers);
+            reply(200, "text/plain", vec![said.into()], Duration::ZERO, None)
+        }
         "refuse" => {
             let error = json!({"error": {"message": format!("cannot parse: {}", said(&body)), "type": "invalid_request_error"}});
             reply(400, "application/json", vec![error.to_string().into()], Duration::ZERO, None)

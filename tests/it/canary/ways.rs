@@ -6,6 +6,7 @@ use super::identity::Identity;
 use crate::support::{Client, Reply, chat, streamed_text};
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,6 +36,11 @@ pub(crate) enum Way {
     PlainText,
     Untyped,
     NumbersAndKeys,
+    Query,
+    Path,
+    Cookie,
+    Header,
+    Form,
     ChatbotRefuses,
     ChatbotFails,
     // Answered without the data.
@@ -59,7 +65,7 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 32] = [
         Self::Chat,
         Self::ChatStream,
         Self::ChatEscaped,
@@ -69,6 +75,11 @@ impl Way {
         Self::PlainText,
         Self::Untyped,
         Self::NumbersAndKeys,
+        Self::Query,
+        Self::Path,
+        Self::Cookie,
+        Self::Header,
+        Self::Form,
         Self::ChatbotRefuses,
         Self::ChatbotFails,
         Self::Anonymized,
@@ -141,6 +152,14 @@ pub(crate) async fn plant(way: Way, one: &Identity, gateway: &str) -> Got {
             let reply = plan.send("/webhooks/chat", "body", JSON, number(&one.card_digits()) + &keys).await;
             assert_eq!(reply.text(), number(&format!("\"{}\"", one.card_digits())) + &keys);
             got(&reply, true)
+        }
+        Way::Query => plan.head(&format!("/hook?{}&x=1", fields(one)), ("x-nothing", "1")).await,
+        Way::Path => plan.head(&format!("/hook/{}/end", percent(&one.says())), ("x-nothing", "1")).await,
+        Way::Cookie => plan.head("/hook", ("cookie", &format!("sid=1; said={}; x=1", percent(&one.says())))).await,
+        Way::Header => plan.head("/hook", ("x-said", &one.says())).await,
+        Way::Form => {
+            let form = ("content-type", "application/x-www-form-urlencoded");
+            got(&plan.send("/hook", "body as text", form, fields(one)).await, true)
         }
         Way::ChatbotRefuses => plan.echoed("refuse", 400).await,
         Way::ChatbotFails => plan.echoed("fail", 500).await,
@@ -274,6 +293,14 @@ impl Planting<'_> {
         got(&reply, true)
     }
 
+    /// The chatbot says what stood in the head of the request.
+    async fn head(&self, path: &str, header: (&str, &str)) -> Got {
+        let headers = [CONSENT, self.whose(), (PLAY, "head"), header];
+        let reply = self.client.send("GET", path, &headers, "").await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        got(&reply, true)
+    }
+
     async fn tool_call(&self, arguments: &str) -> Got {
         let call = json!({"id": "call_1", "type": "function", "function": {"name": "save", "arguments": arguments}});
         let body = json!({"model": "mock", "messages": [{"role": "assistant", "content": null, "tool_calls": [call]},
@@ -333,6 +360,18 @@ fn got(reply: &Reply, restored: bool) -> Got {
         head.push(b'\n');
     }
     Got { head, body: reply.body.to_vec(), restored }
+}
+
+/// As a query or a form.
+fn fields(one: &Identity) -> String {
+    let Value::Object(members) = arguments(one) else { unreachable!() };
+    let field = |(name, value): (&String, &Value)| format!("{name}={}", percent(value.as_str().unwrap()));
+    let fields: Vec<String> = members.iter().map(field).collect();
+    format!("{}&said={}", fields.join("&"), percent(&one.says()).replace("%20", "+"))
+}
+
+fn percent(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 fn arguments(one: &Identity) -> Value {
