@@ -1,9 +1,12 @@
 //! Finds personal data in texts that may be percent-encoded: the parts of an
 //! address, the fields of a form, the values of headers. Pure.
 
-use super::inspect::{Findings, Form};
+use super::inspect::{Findings, Form, Located};
 use super::percent::{Encoding, NotUtf8, Places};
 use crate::detect::{Engine, Finding, Input, Scratch};
+
+/// How often what is encoded is decoded.
+const LAYERS: usize = 3;
 
 /// A text within a larger one.
 #[derive(Clone, Copy)]
@@ -19,17 +22,18 @@ pub(super) struct Piece<'p> {
 pub(super) struct Look<'l> {
     engine: &'l Engine,
     scratch: &'l mut Scratch,
-    /// Memory for decoded text.
-    decoded: Vec<u8>,
     pub(super) findings: Findings,
 }
 
 impl<'l> Look<'l> {
     pub(super) fn new(engine: &'l Engine, scratch: &'l mut Scratch) -> Self {
-        Self { engine, scratch, decoded: Vec::new(), findings: Findings::default() }
+        Self { engine, scratch, findings: Findings::default() }
     }
 
     /// Adds what is found in a piece, of which `wanted` may turn findings down.
+    ///
+    /// What is encoded twice, as the query of an address in a query, is decoded
+    /// twice; what is found on either layer counts.
     pub(super) fn at(
         &mut self,
         piece: Piece<'_>,
@@ -37,20 +41,64 @@ impl<'l> Look<'l> {
         form: Form,
         wanted: impl Fn(&str, &Finding) -> bool,
     ) -> Result<(), NotUtf8> {
-        let text = match encoding.is_absent(piece.text) {
-            true => piece.text,
-            false => encoding.decode(piece.text, &mut self.decoded)?,
-        };
-        let mut places = Places::new(encoding, piece.text);
+        if encoding.is_absent(piece.text) {
+            self.scan(piece, piece.text, form, &wanted, |offset| offset);
+            return Ok(());
+        }
+        let first = self.findings.list.len();
+        let mut layers = vec![encoding.decode(piece.text)?];
+        while let Some(text) = layers.last() {
+            let outer = std::iter::once(piece.text).chain(layers.iter().map(String::as_str));
+            let mut places: Vec<Places<'_>> =
+                outer.take(layers.len()).map(|text| Places::new(encoding, text)).collect();
+            let place = |offset| places.iter_mut().rev().fold(offset, |offset, places| places.of(offset));
+            self.scan(piece, text, form, &wanted, place);
+            match encoding.decode(text) {
+                Ok(inner) if layers.len() < LAYERS && inner != *text => layers.push(inner),
+                _ => break,
+            }
+        }
+        if layers.len() > 1 {
+            self.settle(first);
+        }
+        Ok(())
+    }
+
+    /// Scans one layer, of which `place` says where its bytes stand in the piece.
+    fn scan(
+        &mut self,
+        piece: Piece<'_>,
+        text: &str,
+        form: Form,
+        wanted: &impl Fn(&str, &Finding) -> bool,
+        mut place: impl FnMut(usize) -> usize,
+    ) {
         for found in self.engine.scan(Input { text, label: piece.label }, self.scratch) {
             if is_in_date(text, found) || !wanted(text, found) {
                 continue;
             }
             let value = text.get(found.start..found.end).unwrap_or_default();
-            let at = piece.start + places.of(found.start)..piece.start + places.of(found.end);
+            let at = piece.start + place(found.start)..piece.start + place(found.end);
             self.findings.add(at, found, value, form);
         }
-        Ok(())
+    }
+
+    /// Sorts the findings of several layers; where they overlap, the stricter
+    /// wins, then the longer.
+    fn settle(&mut self, first: usize) {
+        let mut layered = self.findings.list.split_off(first);
+        layered.sort_by_key(|found| found.at.start);
+        for found in layered {
+            let rank = |found: &Located| (found.operator.strictness(), found.at.len());
+            match self.findings.list.get_mut(first..).and_then(<[_]>::last_mut) {
+                Some(last) if found.at.start < last.at.end => {
+                    if rank(&found) > rank(last) {
+                        *last = found;
+                    }
+                }
+                _ => self.findings.list.push(found),
+            }
+        }
     }
 
     /// Adds what is found in `name=value` pairs between `&`: a query, or a
@@ -63,14 +111,16 @@ impl<'l> Look<'l> {
         excepted: impl Fn(&str) -> bool,
     ) -> Result<(), NotUtf8> {
         let mut start = start;
-        let mut decoded = Vec::new();
         for pair in pairs.split('&') {
             let (name, value) = pair.split_once('=').map_or((pair, None), |(name, value)| (name, Some(value)));
             self.at(Piece { text: name, start, label: None }, Encoding::FORM, Form::Percent, any)?;
             if let Some(value) = value {
-                let name_text = match Encoding::FORM.is_absent(name) {
-                    true => name,
-                    false => Encoding::FORM.decode(name, &mut decoded)?,
+                let decoded;
+                let name_text = if Encoding::FORM.is_absent(name) {
+                    name
+                } else {
+                    decoded = Encoding::FORM.decode(name)?;
+                    &decoded
                 };
                 if !excepted(name_text) {
                     let piece = Piece { text: value, start: start + name.len() + 1, label: Some(name_text) };
@@ -108,4 +158,96 @@ fn is_in_date(text: &str, found: &Finding) -> bool {
 /// Turns no finding down.
 pub(super) fn any(_text: &str, _found: &Finding) -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A query with its findings in guillemets, and their values.
+    fn found(engine: &Engine, query: &str) -> (String, Vec<String>) {
+        let mut scratch = Scratch::default();
+        let mut look = Look::new(engine, &mut scratch);
+        look.at_pairs(query, 0, |_| false).unwrap();
+        let list = &look.findings.list;
+        assert!(list.windows(2).all(|two| two[0].at.end <= two[1].at.start), "{query}");
+        let mut marked = query.to_owned();
+        for found in list.iter().rev() {
+            marked.insert(found.at.end, '»');
+            marked.insert(found.at.start, '«');
+        }
+        (marked, list.iter().map(|found| look.findings.value(found).to_owned()).collect())
+    }
+
+    #[test]
+    fn what_is_encoded_again_is_found_too() {
+        let engine = Engine::builtin().unwrap();
+        for (marked, value) in [
+            ("next=https%3A%2F%2Fshop.example%2F%3Fto%3D«ana%2540example.com»%26x", "ana@example.com"),
+            ("next=%2F%3Fto%3D«ana%252540example.com»", "ana@example.com"),
+            ("a=100%25+«ana%40example.com»+%2520", "ana@example.com"),
+            ("a=«%2B49+151+20000000»+%2541", "+49 151 20000000"),
+            ("a=%+%4+%zz+«ana@example.com»", "ana@example.com"),
+        ] {
+            let query = marked.replace(['«', '»'], "");
+            assert_eq!(found(&engine, &query), (marked.to_owned(), vec![value.to_owned()]));
+        }
+        let (marked, values) = found(&engine, "a=%2540+bo%40example.org+x%2540&b=ana%2540example.com");
+        assert_eq!(marked, "a=%2540+«bo%40example.org»+x%2540&b=«ana%2540example.com»");
+        assert_eq!(values, ["bo@example.org", "ana@example.com"]);
+    }
+
+    #[test]
+    fn dates_are_no_people() {
+        let engine = Engine::builtin().unwrap();
+        for query in ["since=05+Jan+2026", "since=Tue%2C%2005%20Sep%202026", "d=Jul-5"] {
+            assert_eq!(found(&engine, query).0, query);
+        }
+        assert_eq!(found(&engine, "name=Jan").0, "name=«Jan»");
+    }
+
+    fn part() -> impl Strategy<Value = String> {
+        let whole = prop::sample::select(vec![
+            "ana@example.com",
+            "I am Anna Kowalska",
+            "4111 1111 1111 1111",
+            "203.0.113.7",
+            "é€",
+            "=",
+            "%",
+            "&",
+            "%41",
+            "+",
+        ]);
+        let text = prop_oneof![whole.prop_map(str::to_owned), "[a-zA-Z0-9 .:@/%+-]{0,6}"];
+        (text, 0..3_usize).prop_map(|(text, layers)| {
+            (0..layers).fold(text, |text, _| {
+                percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC).to_string()
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_finding_stands_where_its_value_is_written(parts in prop::collection::vec(part(), 0..8)) {
+            static ENGINE: std::sync::LazyLock<Engine> = std::sync::LazyLock::new(|| Engine::builtin().unwrap());
+            let query = parts.concat();
+            let mut scratch = Scratch::default();
+            let mut look = Look::new(&ENGINE, &mut scratch);
+            // Cut escapes may spell what is no UTF-8.
+            if look.at_pairs(&query, 0, |_| false).is_ok() {
+                let mut end = 0;
+                for found in &look.findings.list {
+                    prop_assert!(end <= found.at.start && found.at.start < found.at.end);
+                    end = found.at.end;
+                    let mut layers = vec![query[found.at.clone()].to_owned()];
+                    for _ in 0..LAYERS {
+                        layers.push(Encoding::FORM.decode(layers.last().unwrap()).unwrap());
+                    }
+                    prop_assert!(layers.iter().any(|layer| layer == look.findings.value(found)), "{layers:?}");
+                }
+            }
+        }
+    }
 }

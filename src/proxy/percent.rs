@@ -28,15 +28,19 @@ impl Encoding {
         percent.is_none()
     }
 
-    /// The decoded text, held in `buffer`.
-    pub(super) fn decode<'b>(self, raw: &str, buffer: &'b mut Vec<u8>) -> Result<&'b str, NotUtf8> {
-        buffer.clear();
+    /// The decoded text.
+    pub(super) fn decode(self, raw: &str) -> Result<String, NotUtf8> {
+        String::from_utf8(self.decode_bytes(raw)).map_err(|_| NotUtf8)
+    }
+
+    fn decode_bytes(self, raw: &str) -> Vec<u8> {
+        let mut decoded = Vec::with_capacity(raw.len());
         let mut rest = raw.as_bytes();
         while let Some((byte, length)) = self.unit(rest) {
-            buffer.push(byte);
+            decoded.push(byte);
             rest = rest.get(length..).unwrap_or_default();
         }
-        std::str::from_utf8(buffer).map_err(|_| NotUtf8)
+        decoded
     }
 
     /// The first byte of the decoded text, and how many bytes stand for it.
@@ -89,38 +93,33 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn decoded(encoding: Encoding, raw: &str) -> Result<String, NotUtf8> {
-        encoding.decode(raw, &mut Vec::new()).map(str::to_owned)
-    }
-
     #[test]
     fn what_is_no_escape_stays() {
-        assert_eq!(decoded(Encoding::PATH, "a%20b+c").unwrap(), "a b+c");
-        assert_eq!(decoded(Encoding::FORM, "a%20b+c%2B").unwrap(), "a b c+");
+        assert_eq!(Encoding::PATH.decode("a%20b+c").unwrap(), "a b+c");
+        assert_eq!(Encoding::FORM.decode("a%20b+c%2B").unwrap(), "a b c+");
         for same in ["", "%", "%4", "100%", "%zz", "%-1", "50%\u{e9}a"] {
-            assert_eq!(decoded(Encoding::PATH, same).unwrap(), same);
+            assert_eq!(Encoding::PATH.decode(same).unwrap(), same);
         }
-        assert_eq!(decoded(Encoding::PATH, "%C3%a9%E2%82%ac").unwrap(), "é€");
-        assert_eq!(decoded(Encoding::PATH, "M%FCller"), Err(NotUtf8));
-        assert_eq!(decoded(Encoding::ASCII, "M%FCller%40x").unwrap(), "M%FCller@x");
+        assert_eq!(Encoding::PATH.decode("%C3%a9%E2%82%ac").unwrap(), "é€");
+        assert_eq!(Encoding::PATH.decode("M%FCller"), Err(NotUtf8));
+        assert_eq!(Encoding::ASCII.decode("M%FCller%40x").unwrap(), "M%FCller@x");
     }
 
     proptest! {
         #[test]
         fn places_lead_back_to_what_was_decoded(raw in "[a-c%+0-9A-F\u{e9}]{0,24}", plus: bool, high: bool) {
             let encoding = Encoding { plus, high };
-            let mut buffer = Vec::new();
-            let whole = encoding.decode(&raw, &mut buffer).map(str::to_owned);
+            let buffer = encoding.decode_bytes(&raw);
             // Byte by byte, as a decoded text may be no UTF-8.
             let mut places = Places::new(encoding, &raw);
-            for offset in 0..buffer.len() {
+            for (offset, byte) in buffer.iter().enumerate() {
                 let (from, to) = (places.of(offset), places.of(offset + 1));
-                let (byte, length) = encoding.unit(&raw.as_bytes()[from..]).unwrap();
-                prop_assert_eq!((byte, length), (buffer[offset], to - from));
+                let unit = encoding.unit(&raw.as_bytes()[from..]);
+                prop_assert_eq!(unit, Some((*byte, to - from)));
             }
             prop_assert_eq!(places.of(buffer.len()), raw.len());
-            if let Ok(whole) = whole && encoding.is_absent(&raw) {
-                prop_assert_eq!(whole, raw);
+            if encoding.is_absent(&raw) {
+                prop_assert_eq!(buffer, raw.into_bytes());
             }
         }
     }
