@@ -92,3 +92,24 @@ impl HeadFindings {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_something_is_looked_through_every_time() {
+        let (engine, clean) = (Engine::builtin().unwrap(), Clean::new().unwrap());
+        let mut scratch = Scratch::default();
+        let request = http::Request::builder().uri("/u/ana%40example.com").header("x-a", "1");
+        let request = request.header("x-b", "ana@example.com").header("x-a", "bo@example.org");
+        let head = request.body(()).unwrap().into_parts().0;
+        for _ in 0..3 {
+            let found = inspect(&head, &engine, &clean, &mut scratch).unwrap();
+            let values: Vec<_> = found.findings.list.iter().map(|one| found.findings.value(one)).collect();
+            assert_eq!(values, ["ana@example.com", "bo@example.org", "ana@example.com"]);
+            assert_eq!(found.parts.len(), 3);
+        }
+        assert!(clean.print("x-a", b"1").is_known());
+    }
+}
