@@ -53,7 +53,9 @@ impl WordSet {
         all.sort_unstable();
         all.dedup();
         let mut filter = Filter::with_bits(12);
-        all.iter().for_each(|hash| filter.add(*hash));
+        for hash in &all {
+            filter.add(*hash);
+        }
         Self { sorted: all, filter }
     }
 

@@ -40,6 +40,8 @@ impl Classes {
     pub(crate) const TITLE: Self = Self(1 << 15);
     /// Joins two of a kind: "and", "or".
     pub(crate) const AND: Self = Self(1 << 16);
+    /// A month or a day of the week, in full or in short: "January", "Tue".
+    pub(crate) const CALENDAR: Self = Self(1 << 17);
     /// A key that holds a person's name.
     pub(crate) const NAME_LABEL: Self = Self(1 << 12);
 
@@ -70,6 +72,7 @@ impl Classes {
             "organisation" => Self::ORGANISATION,
             "and" => Self::AND,
             "article" => Self::ARTICLE,
+            "calendar" => Self::CALENDAR,
             "after" => Self::AFTER,
             "at" => Self::AT,
             "dot" => Self::DOT,
@@ -129,7 +132,7 @@ impl Cue {
 }
 
 /// Names of the classes in rule files.
-pub(crate) const CLASS_NAMES: &str = "given, surname, and, common, stop, place, particle, organisation, article, after, at, dot, direction, extension, \
+pub(crate) const CLASS_NAMES: &str = "given, surname, and, common, stop, place, particle, organisation, article, after, at, calendar, dot, direction, extension, \
      label, greeting, hint, field, weak-cue, sign-off, strong-cue, title";
 
 /// The longest phrase, in words.

@@ -81,7 +81,7 @@ impl Pass<'_> {
         let capital = loud || matches!(word.shape, Shape::Capitalised | Shape::Mixed(true) | Shape::Initial);
         let strong = cue.is_some_and(|c| c.cue >= Cue::Strong);
         let particle = strong && classes.has(Classes::PARTICLE);
-        let initial = word.shape == Shape::Initial && matches!(self.at(word.end), Some('.' | '\'' | '’'));
+        let initial = self.is_initial(word);
         if word.is_too_long() || (classes.has(Classes::STOP) && !particle && !initial) {
             return None;
         }
@@ -99,6 +99,9 @@ impl Pass<'_> {
         let (finder, score, evidence) = self.weigh(&parts, cue)?;
         let end = parts.last()?.word.end;
         if score < THRESHOLD - 0.001 || !self.is_free_behind(&parts, end) {
+            return None;
+        }
+        if cue.is_none_or(|c| c.cue < Cue::Strong) && self.is_date(&parts, end) {
             return None;
         }
         self.report(finder, word.start, end, score, evidence).then_some(end)
@@ -166,7 +169,7 @@ impl Pass<'_> {
             let Some(word) = words::read(self.text, start) else { break };
             let classes = self.engine.lexicon.classes(word.hash);
             let part = Part { word, classes, plain: lower };
-            let initial = word.shape == Shape::Initial && matches!(self.at(word.end), Some('.' | '\'' | '’'));
+            let initial = self.is_initial(&word);
             if word.is_too_long() || (classes.has(Classes::STOP) && !part.is_particle() && !hyphen && !initial) {
                 break;
             }
@@ -338,6 +341,32 @@ impl Pass<'_> {
             evidence |= Evidence::AFTER;
         }
         Some((finder, score.min(0.99), evidence))
+    }
+
+    /// "J." of "J. Novak", "O'" of "O'Brien"; not "I'" of "I'm".
+    fn is_initial(&self, word: &Word) -> bool {
+        word.shape == Shape::Initial
+            && match self.at(word.end) {
+                Some('.') => true,
+                Some(c @ ('\'' | '’')) => self.at(word.end + c.len_utf8()).is_some_and(char::is_uppercase),
+                _ => false,
+            }
+    }
+
+    /// "05 Jan 2026", "Tue, 5", "Tue May 5": that Jan is a name too matters only
+    /// where no number and no other such word stands beside it.
+    fn is_date(&self, parts: &Parts, end: usize) -> bool {
+        if !parts.iter().all(|part| part.classes.has(Classes::CALENDAR)) {
+            return false;
+        }
+        let is_gap = |b: &u8| matches!(b, b' ' | b',' | b'-' | b'/' | b'.' | b'+');
+        let start = parts.iter().next().map_or(end, |part| part.word.start);
+        let before = self.bytes.get(..start).unwrap_or_default().iter().rev().take(3).find(|b| !is_gap(b));
+        let behind = end + self.bytes.get(end..).unwrap_or_default().iter().take(3).take_while(|b| is_gap(b)).count();
+        before.is_some_and(u8::is_ascii_digit)
+            || self.bytes.get(behind).is_some_and(u8::is_ascii_digit)
+            || words::read(self.text, behind)
+                .is_some_and(|next| self.engine.lexicon.classes(next.hash).has(Classes::CALENDAR))
     }
 
     /// Whether another name stands beside: "daniel and vanessa".

@@ -3,7 +3,7 @@
 //! letters.
 
 use crate::detect::finder::Finder;
-use crate::detect::scan::{Evidence, Pass};
+use crate::detect::scan::{Evidence, Pass, Recent};
 use crate::detect::validate;
 
 /// What stands between two groups, as a set.
@@ -78,14 +78,14 @@ impl Pass<'_> {
     /// Looks at the digit at `start`; every digit run comes here once.
     pub(crate) fn number(&mut self, start: usize) -> usize {
         if let Some(end) = self.small_number(start) {
-            self.recent = Default::default();
+            self.recent = Recent::default();
             return end;
         }
         let number = self.collect(start);
         let groups = number.groups();
         let Some(first) = groups.first() else { return start + 1 };
         let first_end = first.end;
-        self.recent = Default::default();
+        self.recent = Recent::default();
         let plus = matches!(self.before(start), Some('+' | '＋'));
         let alone = groups.len() == 1 && !number.truncated;
         if alone && first.len() < 7 && !plus {

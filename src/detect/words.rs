@@ -112,6 +112,11 @@ const HIGH: u64 = ONES << 7;
 /// The bit of each byte that tells small letters from capitals.
 const CASE: u64 = ONES << 5;
 
+/// Adding it sets the high bit of a byte from `a` on, without a carry.
+const UP_TO_A: u64 = ONES * 0x1f;
+/// The same from the byte behind `z` on.
+const UP_TO_BEYOND_Z: u64 = ONES * 0x05;
+
 impl Eight {
     #[inline]
     fn at(text: &[u8], at: usize) -> Self {
@@ -122,8 +127,8 @@ impl Eight {
         };
         // Sums of seven bits each cannot carry into the next byte.
         let low = (bytes | CASE) & !HIGH;
-        let from_a = low + ONES * (0x80 - b'a' as u64);
-        let beyond_z = low + ONES * (0x80 - b'z' as u64 - 1);
+        let from_a = low + UP_TO_A;
+        let beyond_z = low + UP_TO_BEYOND_Z;
         let others = !(from_a & !beyond_z & !bytes) & HIGH;
         // Below the lowest of the others all are letters.
         let letters = ((others & others.wrapping_neg()) >> 7).wrapping_sub(1);
