@@ -11,6 +11,7 @@ mod kinds;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod restorer;
+mod starts;
 mod unit;
 
 pub use kinds::Kinds;
@@ -242,6 +243,8 @@ mod tests {
             let token = Token::new(entity, bits);
             prop_assert_eq!(Token::parse(&token.to_string()), Some(token));
             prop_assert_eq!(token.bits(), bits);
+            properties::parse_agrees_with_print(&token.to_string());
+            properties::parse_agrees_with_print(&token.bare().to_string());
         }
 
         #[test]

@@ -49,7 +49,7 @@ pub(super) enum Outcome {
 impl Candidate<'_> {
     /// Reads the token of one of `kinds`; where two can be read, the longer.
     pub(super) fn read(&self, kinds: &Kinds) -> Outcome {
-        let start = unit(self.text, 0, |c| c == '[' || self.at_word && kinds.has_initial(c));
+        let start = unit(self.text, 0, |c| c == '[' || self.at_word && kinds.starts().has_initial(c));
         let (bracket, name_at) = match start {
             Unit::Char('[', next) => (true, next),
             Unit::Char(..) => (false, 0),

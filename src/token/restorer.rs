@@ -9,7 +9,6 @@ use std::mem;
 use std::sync::Arc;
 
 use super::grammar::{Candidate, End, Outcome, is_word};
-use super::kinds::{ANYWHERE, AT_WORD};
 use super::{Kinds, Token};
 
 /// A restorer never holds this many bytes. A token that would be longer, by
@@ -101,7 +100,7 @@ impl Restorer {
         let mut at = 0;
         // Up to here a word may start after a letter that ends an escape.
         let mut careful = self.before.reach();
-        while let Some(start) = self.next_start(text.as_bytes(), at, careful) {
+        while let Some(start) = self.kinds.starts().next(text.as_bytes(), at, careful, self.before.last()) {
             match self.read(text, start, end) {
                 Outcome::Token(token, len) => {
                     text_piece(text.get(sent..start).unwrap_or_default(), out);
@@ -131,37 +130,20 @@ impl Restorer {
         text.len()
     }
 
-    /// The next place from `at` on at which a token may start, as far as a
-    /// table can tell.
-    fn next_start(&self, text: &[u8], at: usize, careful: usize) -> Option<usize> {
-        let starts = self.kinds.starts();
-        let careful = careful.clamp(at, text.len().max(at));
-        if let Some(n) = text.get(at..careful)?.iter().position(|&b| starts[usize::from(b)] != 0) {
-            return Some(at + n);
-        }
-        let mut before = match careful.checked_sub(1) {
-            Some(last) => *text.get(last)?,
-            None => self.before.last(),
-        };
-        let n = text.get(careful..)?.iter().position(|&b| {
-            let after = AFTER[usize::from(mem::replace(&mut before, b))];
-            starts[usize::from(b)] & after != 0
-        })?;
-        Some(careful + n)
-    }
-
     fn read(&self, text: &str, start: usize, end: End) -> Outcome {
         let Some(rest) = text.get(start..) else {
             return Outcome::Nothing;
         };
-        let first = rest.as_bytes().first();
-        if first == Some(&b']') {
-            return Outcome::Nothing;
-        }
-        let at_word = first != Some(&b'[') && self.starts_word(text, start);
-        if !at_word && first.is_some_and(u8::is_ascii_alphabetic) {
-            return Outcome::Nothing;
-        }
+        let at_word = match rest.as_bytes() {
+            [b']', ..] => return Outcome::Nothing,
+            [b'[', next @ ..] if self.kinds.starts().goes_on_after_bracket(next.first()) => false,
+            [b'[', ..] => return Outcome::Nothing,
+            [first, ..] => match self.starts_word(text, start) {
+                false if first.is_ascii_alphabetic() => return Outcome::Nothing,
+                at_word => at_word,
+            },
+            [] => return Outcome::Nothing,
+        };
         let (text, end) =
             if rest.len() < MAX_HELD { (rest, end) } else { (&rest[..rest.floor_char_boundary(MAX_HELD)], End::Cut) };
         Candidate { text, end, at_word, lone_close: self.open_brackets == 0 }.read(&self.kinds)
@@ -179,20 +161,6 @@ impl Restorer {
         }
     }
 }
-
-/// For each byte, what may start after it: a word only after a byte that is
-/// no ASCII letter or digit. (After any other it is looked at closely.)
-static AFTER: [u8; 256] = {
-    let mut after = [ANYWHERE | AT_WORD; 256];
-    let mut b = 0;
-    while b < 128 {
-        if (b as u8).is_ascii_alphanumeric() {
-            after[b] = ANYWHERE;
-        }
-        b += 1;
-    }
-    after
-};
 
 fn text_piece(text: &str, out: &mut impl FnMut(Piece<'_>)) {
     if !text.is_empty() {
