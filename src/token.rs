@@ -51,14 +51,14 @@ impl Token {
             shift -= 5;
             *value = (bits >> shift) as u8 & 31;
         }
-        values[CODE_LEN - 1] = check(seed(entity), values);
-        Self { entity, code: Code(values.map(symbol)) }
+        Self::from_values(entity, seed(entity), values)
     }
 
-    /// The token with these eight base-32 values, if the check holds. `seed`
-    /// is that of `entity`.
-    fn checked(entity: Entity, seed: u8, values: [u8; CODE_LEN]) -> Option<Self> {
-        (check(seed, values) == values[CODE_LEN - 1]).then(|| Self { entity, code: Code(values.map(symbol)) })
+    /// The token with the first seven of these base-32 values. `seed` is that
+    /// of `entity`.
+    fn from_values(entity: Entity, seed: u8, mut values: [u8; CODE_LEN]) -> Self {
+        values[CODE_LEN - 1] = check(seed, values);
+        Self { entity, code: Code(values.map(symbol)) }
     }
 
     /// What kind of value the token stands for.
@@ -96,7 +96,7 @@ impl Token {
             // is what Privet writes.
             *value_out = ALPHABET.contains(&symbol).then(|| value(char::from(symbol)))??;
         }
-        Self::checked(entity, seed(entity), values)
+        Some(Self::from_values(entity, seed(entity), values)).filter(|token| token.code.0 == code)
     }
 
     /// Prints the token without its brackets: `EMAIL_7K3FQ2MZ`.

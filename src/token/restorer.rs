@@ -5,6 +5,7 @@
 //! [`MAX_HELD`] bytes from it on. What cannot be decided yet is held back, and
 //! nothing else is.
 
+use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
@@ -22,8 +23,8 @@ const LONGEST_ESCAPE: usize = 6;
 const KEPT_CAPACITY: usize = 4 * MAX_HELD;
 
 /// A piece of the text. All pieces together, with `raw` for a token, are the
-/// text that was pushed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// text that was pushed. `Debug` shows no text.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Piece<'a> {
     /// Text in which there is no token; never empty.
     Text(&'a str),
@@ -35,6 +36,15 @@ pub enum Piece<'a> {
         /// How it stood in the text, with its own brackets and their escapes.
         raw: &'a str,
     },
+}
+
+impl fmt::Debug for Piece<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::Token { token, raw } => write!(f, "Token({token}, {} bytes)", raw.len()),
+        }
+    }
 }
 
 /// Finds the tokens in one channel of text.
@@ -135,14 +145,12 @@ impl Restorer {
             return Outcome::Nothing;
         };
         let at_word = match rest.as_bytes() {
-            [b']', ..] => return Outcome::Nothing,
             [b'[', next @ ..] if self.kinds.starts().goes_on_after_bracket(next.first()) => false,
-            [b'[', ..] => return Outcome::Nothing,
+            [b'[' | b']', ..] | [] => return Outcome::Nothing,
             [first, ..] => match self.starts_word(text, start) {
                 false if first.is_ascii_alphabetic() => return Outcome::Nothing,
                 at_word => at_word,
             },
-            [] => return Outcome::Nothing,
         };
         let (text, end) =
             if rest.len() < MAX_HELD { (rest, end) } else { (&rest[..rest.floor_char_boundary(MAX_HELD)], End::Cut) };

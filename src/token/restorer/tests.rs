@@ -367,6 +367,39 @@ fn a_finished_restorer_is_as_new() {
     restorer.push(&form, &mut |piece| assert_eq!(piece, Piece::Token { token: token(), raw: &form }));
 }
 
+/// Adds one character after the other until the held text has become a token,
+/// and says whether it did.
+fn becomes_a_token(restorer: &Restorer) -> bool {
+    let mut restorer = restorer.clone();
+    loop {
+        let held = restorer.held().to_owned();
+        let is_token = |piece: Piece<'_>| matches!(piece, Piece::Token { raw, .. } if raw.starts_with(&held));
+        let mut found = false;
+        restorer.clone().finish(&mut |piece| found |= is_token(piece));
+        let next = "0123456789[]_ #;ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".chars().find_map(|c| {
+            let mut next = restorer.clone();
+            next.push(c.encode_utf8(&mut [0; 4]), &mut |piece| found |= is_token(piece));
+            (next.held().len() == held.len() + 1).then_some(next)
+        });
+        match next {
+            _ if found => return true,
+            Some(next) => restorer = next,
+            None => return false,
+        }
+    }
+}
+
+#[test]
+fn every_prefix_of_every_form_becomes_a_token() {
+    for form in forms(token()) {
+        for (cut, _) in form.char_indices().skip(1) {
+            let mut restorer = Restorer::new(kinds());
+            restorer.push(&form[..cut], &mut |piece| panic!("{form} at {cut}: {piece:?}"));
+            assert!(becomes_a_token(&restorer), "{form} at {cut}");
+        }
+    }
+}
+
 fn pieces_of_trouble() -> impl Strategy<Value = String> {
     let token = prop::sample::select(vec!["EMAIL", "IP", "IPX", "CREDIT", "CREDIT_CARD", "DATE_OF_BIRTH"])
         .prop_flat_map(|name| (Just(Entity::constant(name)), any::<u64>()))
@@ -414,5 +447,19 @@ proptest! {
         let mut pieces = cuts_change_nothing(&kinds, &whole, &cuts);
         pieces.retain(|piece| matches!(piece, Owned::Token(..)));
         prop_assert_eq!(pieces, expected);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn what_is_held_can_become_a_token(text in pieces_of_trouble(), end in any::<prop::sample::Index>()) {
+        let text = &text[..text.floor_char_boundary(end.index(text.len() + 1))];
+        let mut restorer = Restorer::new(kinds());
+        restorer.push(text, &mut |_| {});
+        // Near the bound there may be no room for the rest.
+        prop_assume!(restorer.held().len() < MAX_HELD - 60);
+        prop_assert!(restorer.held().is_empty() || becomes_a_token(&restorer), "{}", restorer.held());
     }
 }
