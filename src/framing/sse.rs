@@ -257,6 +257,7 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_passed_over_once() {
         assert_eq!(data("\u{FEFF}data: a\n\n"), [["a"]]);
+        assert_eq!(data("id: 1\n\u{FEFF}data: a\n\n"), [[""; 0]]);
         assert_eq!(data("\u{FEFF}\n\u{FEFF}data: a\n\n"), [vec![], Vec::<&str>::new()]);
     }
 

@@ -247,6 +247,7 @@ fn a_close_bracket_belongs_to_the_open_one_before_it() {
         (format!("[see {bare}]"), bare.clone()),
         (format!("[see {bare}](mailto:{bare})"), bare.clone()),
         (format!("[1] see {bare}]"), format!("{bare}]")),
+        (format!("see {bare} ]"), bare.clone()),
         (format!("[x [see {bare} ]"), bare.clone()),
     ] {
         for at in 0..=whole.len() {
@@ -264,6 +265,42 @@ fn a_name_that_begins_another_is_kept_apart() {
             for at in 0..=form.len() {
                 assert_eq!(cuts_change_nothing(&kinds(), &form, &[at]), [found(token, &form)], "{form}");
             }
+        }
+    }
+}
+
+#[test]
+fn of_two_readings_the_longer_counts() {
+    // The second word of a name that reads as the code of the first.
+    let short = Entity::constant("AB");
+    let (word, code) = (0..1 << 35)
+        .step_by(99_991)
+        .map(|bits| Token::new(short, bits))
+        .find(|token| token.code().bytes().all(|b| b.is_ascii_uppercase()))
+        .map(|token| (token.code().to_owned(), token))
+        .unwrap();
+    let long = Token::new(format!("AB_{word}").parse().unwrap(), 5);
+    let kinds = Arc::new(Kinds::new([short, long.entity()]));
+    for (whole, expected) in [
+        (format!("{} x", code.bare()), found(code, &code.bare().to_string())),
+        (format!("{} x", long.bare()), found(long, &long.bare().to_string())),
+        (format!("{}-, x", code.bare()), found(code, &code.bare().to_string())),
+        (long.to_string(), found(long, &long.to_string())),
+    ] {
+        for at in 0..=whole.len() {
+            assert_eq!(cuts_change_nothing(&kinds, &whole, &[at])[0], expected, "{whole} at {at}");
+        }
+    }
+}
+
+#[test]
+fn the_turkish_letters_i_are_read() {
+    let ip = Token::new(Entity::constant("IP"), 9);
+    for form in [ip.bare().to_string().replacen('I', "ı", 1), ip.to_string().replacen('I', "İ", 1)] {
+        let whole = format!("{form} {form}");
+        for at in 0..=whole.len() {
+            let expected = [found(ip, &form), text(" "), found(ip, &form)];
+            assert_eq!(cuts_change_nothing(&kinds(), &whole, &[at]), expected);
         }
     }
 }
