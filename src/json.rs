@@ -6,6 +6,7 @@
 
 mod error;
 mod path;
+mod plain;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod string;

@@ -1,6 +1,7 @@
 //! Server-sent events, as the HTML Standard reads them (section 9.2.6,
 //! "Interpreting an event stream").
 
+use std::fmt;
 use std::ops::{Deref, Range};
 
 use bytes::Bytes;
@@ -44,8 +45,8 @@ struct State {
     data: Spans,
 }
 
-/// One event, or a comment before an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One event, or a comment before an event. `Debug` shows no text.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Event {
     /// All its bytes with the blank line, as they came.
     pub raw: Bytes,
@@ -201,6 +202,12 @@ impl Event {
     }
 }
 
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Event({} bytes, data at {:?})", self.raw.len(), &*self.data)
+    }
+}
+
 impl Spans {
     fn push(&mut self, span: Range<usize>) {
         self.0 = match std::mem::take(&mut self.0) {
@@ -264,6 +271,7 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_passed_over_once() {
         assert_eq!(data("\u{FEFF}data: a\n\n"), [["a"]]);
+        assert_eq!(data("id: 1\n\u{FEFF}data: a\n\n"), [[""; 0]]);
         assert_eq!(data("\u{FEFF}\n\u{FEFF}data: a\n\n"), [vec![], Vec::<&str>::new()]);
     }
 
@@ -291,6 +299,15 @@ mod tests {
         assert_eq!(sse.next().unwrap().unwrap().raw, "\n");
         assert_eq!(sse.next(), None);
         assert_eq!(sse.finish(), None);
+    }
+
+    #[test]
+    fn debug_shows_no_content() {
+        let mut sse = Sse::new(100);
+        sse.push(Bytes::from_static(b"data: jana\n\ndata: jana"));
+        let event = sse.next().unwrap().unwrap();
+        assert_eq!(format!("{event:?}"), "Event(12 bytes, data at [6..10])");
+        assert!(!format!("{sse:?}").contains("jana"));
     }
 
     #[test]

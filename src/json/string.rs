@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use memchr::memchr;
 
+use super::plain::plain_end;
+
 /// A string as it stands in the text. `Debug` shows only where.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Str<'a> {
@@ -87,10 +89,9 @@ pub fn unescape(raw: &str, out: &mut String, map: &mut OffsetMap) {
 /// Writes `text` as the inside of a JSON string, with the escapes that
 /// RFC 8259 demands and no others.
 pub fn escape(text: &str, out: &mut Vec<u8>) {
-    let bytes = text.as_bytes();
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|&b| b < 0x20 || b == b'"' || b == b'\\') {
-        let (plain, from) = rest.split_at(at);
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, from) = rest.split_at(plain_end(rest, 0));
         out.extend_from_slice(plain);
         let Some((&special, after)) = from.split_first() else {
             return;
@@ -109,7 +110,6 @@ pub fn escape(text: &str, out: &mut Vec<u8>) {
         }
         rest = after;
     }
-    out.extend_from_slice(rest);
 }
 
 /// Gives the parts of the decoded string: text as it stands, or the character

@@ -11,7 +11,7 @@
 
 use super::kinds::{Kind, Kinds};
 use super::unit::{Unit, unit, visible_unit};
-use super::{CODE_LEN, Token, value};
+use super::{CODE_LEN, Token, check, value};
 
 /// A place of the text at which a token may start.
 pub(super) struct Candidate<'t> {
@@ -49,7 +49,7 @@ pub(super) enum Outcome {
 impl Candidate<'_> {
     /// Reads the token of one of `kinds`; where two can be read, the longer.
     pub(super) fn read(&self, kinds: &Kinds) -> Outcome {
-        let start = unit(self.text, 0, |c| c == '[' || self.at_word && kinds.has_initial(c));
+        let start = unit(self.text, 0, |c| c == '[' || self.at_word && kinds.starts().has_initial(c));
         let (bracket, name_at) = match start {
             Unit::Char('[', next) => (true, next),
             Unit::Char(..) => (false, 0),
@@ -96,7 +96,7 @@ impl Candidate<'_> {
             Unit::Other => return Outcome::Nothing,
         }
         let mut values = [0; CODE_LEN];
-        for place in &mut values {
+        for place in values.iter_mut().take(CODE_LEN - 1) {
             match visible_unit(self.text, at, |c| value(c).is_some()) {
                 Unit::Char(c, next) => {
                     *place = value(c).unwrap_or_default();
@@ -106,9 +106,12 @@ impl Candidate<'_> {
                 Unit::Other => return Outcome::Nothing,
             }
         }
-        match Token::checked(kind.entity, kind.seed, values) {
-            Some(token) => self.close(token, bracket, at),
-            None => Outcome::Nothing,
+        // The check character can be one only.
+        let check = check(kind.seed, values);
+        match visible_unit(self.text, at, |c| value(c) == Some(check)) {
+            Unit::Char(_, end) => self.close(Token::from_values(kind.entity, kind.seed, values), bracket, end),
+            Unit::Short => self.short(),
+            Unit::Other => Outcome::Nothing,
         }
     }
 

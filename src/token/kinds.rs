@@ -3,13 +3,8 @@
 use std::fmt;
 
 use super::seed;
+use super::starts::Starts;
 use crate::entity::Entity;
-
-/// The byte may start a token wherever it stands: an open bracket, or the
-/// first byte of an escape or of a full-width form.
-pub(super) const ANYWHERE: u8 = 0b01;
-/// The byte may start a token at the start of a word.
-pub(super) const AT_WORD: u8 = 0b10;
 
 /// The entities whose tokens may stand in a text. Where it is empty nothing is
 /// looked for and nothing is ever held back.
@@ -17,10 +12,7 @@ pub(super) const AT_WORD: u8 = 0b10;
 pub struct Kinds {
     /// In the order of the names.
     kinds: Vec<Kind>,
-    /// For each byte whether a token may start with it.
-    starts: [u8; 256],
-    /// For each first letter of a name the set of second letters, A the lowest bit.
-    seconds: [u32; 26],
+    starts: Starts,
 }
 
 /// An entity in the form in which the grammar compares it.
@@ -79,55 +71,22 @@ impl Kinds {
             return;
         };
         let kind = Kind::new(entity);
-        let first = kind.name[0];
-        if let [first, second, ..] = kind.name()
-            && let Some(seconds) = self.seconds.get_mut(usize::from(first - b'A'))
-            && second.is_ascii_uppercase()
-        {
-            *seconds |= 1 << (second - b'A');
-        }
+        self.starts.insert(kind.name());
         self.kinds.insert(at, kind);
-
-        // `]` starts no token, but the restorer counts brackets. 0xEF is the
-        // first byte of the full-width forms.
-        for byte in [b'[', b']', b'\\', b'&', b'%', 0xEF] {
-            self.starts[usize::from(byte)] |= ANYWHERE;
-        }
-        self.starts[usize::from(first)] |= AT_WORD;
-        self.starts[usize::from(first.to_ascii_lowercase())] |= AT_WORD;
-        if first == b'I' {
-            // U+0130 and U+0131, the Turkish I with and the i without a dot.
-            self.starts[0xC4] |= AT_WORD;
-        }
     }
 
-    /// Whether a name may start with these two bytes. Only of two plain letters
-    /// it can be said that none does; anything else may be an escape.
-    pub(super) fn may_start(&self, first: u8, second: u8) -> bool {
-        if !first.is_ascii_alphabetic() || !second.is_ascii_alphabetic() {
-            return true;
-        }
-        let seconds = self.seconds.get(usize::from((first | 0x20) - b'a')).copied().unwrap_or_default();
-        seconds >> ((second | 0x20) - b'a') & 1 != 0
-    }
-
-    pub(super) fn starts(&self) -> &[u8; 256] {
+    pub(super) fn starts(&self) -> &Starts {
         &self.starts
     }
 
     pub(super) fn as_slice(&self) -> &[Kind] {
         &self.kinds
     }
-
-    /// Whether a name starts with this letter, in any case.
-    pub(super) fn has_initial(&self, c: char) -> bool {
-        u8::try_from(c).is_ok_and(|b| b.is_ascii() && self.starts[usize::from(b)] & AT_WORD != 0)
-    }
 }
 
 impl Default for Kinds {
     fn default() -> Self {
-        Self { kinds: Vec::new(), starts: [0; 256], seconds: [0; 26] }
+        Self { kinds: Vec::new(), starts: Starts::new() }
     }
 }
 

@@ -5,11 +5,11 @@
 //! [`MAX_HELD`] bytes from it on. What cannot be decided yet is held back, and
 //! nothing else is.
 
+use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
 use super::grammar::{Candidate, End, Outcome, is_word};
-use super::kinds::{ANYWHERE, AT_WORD};
 use super::{Kinds, Token};
 
 /// A restorer never holds this many bytes. A token that would be longer, by
@@ -23,8 +23,8 @@ const LONGEST_ESCAPE: usize = 6;
 const KEPT_CAPACITY: usize = 4 * MAX_HELD;
 
 /// A piece of the text. All pieces together, with `raw` for a token, are the
-/// text that was pushed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// text that was pushed. `Debug` shows no text.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Piece<'a> {
     /// Text in which there is no token; never empty.
     Text(&'a str),
@@ -36,6 +36,15 @@ pub enum Piece<'a> {
         /// How it stood in the text, with its own brackets and their escapes.
         raw: &'a str,
     },
+}
+
+impl fmt::Debug for Piece<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::Token { token, raw } => write!(f, "Token({token}, {} bytes)", raw.len()),
+        }
+    }
 }
 
 /// Finds the tokens in one channel of text.
@@ -101,7 +110,7 @@ impl Restorer {
         let mut at = 0;
         // Up to here a word may start after a letter that ends an escape.
         let mut careful = self.before.reach();
-        while let Some(start) = self.next_start(text.as_bytes(), at, careful) {
+        while let Some(start) = self.kinds.starts().next(text.as_bytes(), at, careful, self.before.last()) {
             match self.read(text, start, end) {
                 Outcome::Token(token, len) => {
                     text_piece(text.get(sent..start).unwrap_or_default(), out);
@@ -131,43 +140,18 @@ impl Restorer {
         text.len()
     }
 
-    /// The next place from `at` on at which a token may start, as far as a
-    /// table can tell.
-    fn next_start(&self, text: &[u8], at: usize, careful: usize) -> Option<usize> {
-        let starts = self.kinds.starts();
-        let careful = careful.clamp(at, text.len().max(at));
-        if let Some(n) = text.get(at..careful)?.iter().position(|&b| starts[usize::from(b)] != 0) {
-            return Some(at + n);
-        }
-        let mut before = match careful.checked_sub(1) {
-            Some(last) => *text.get(last)?,
-            None => self.before.last(),
-        };
-        let n = text.get(careful..)?.iter().position(|&b| {
-            let after = AFTER[usize::from(mem::replace(&mut before, b))];
-            starts[usize::from(b)] & after != 0
-        })?;
-        Some(careful + n)
-    }
-
     fn read(&self, text: &str, start: usize, end: End) -> Outcome {
         let Some(rest) = text.get(start..) else {
             return Outcome::Nothing;
         };
-        let first = rest.as_bytes().first();
-        if first == Some(&b']') {
-            return Outcome::Nothing;
-        }
-        // Most words that begin like a name are told apart by their second letter.
-        if let [first, second, ..] = rest.as_bytes()
-            && !self.kinds.may_start(*first, *second)
-        {
-            return Outcome::Nothing;
-        }
-        let at_word = first != Some(&b'[') && self.starts_word(text, start);
-        if !at_word && first.is_some_and(u8::is_ascii_alphabetic) {
-            return Outcome::Nothing;
-        }
+        let at_word = match rest.as_bytes() {
+            [b'[', next @ ..] if self.kinds.starts().goes_on_after_bracket(next.first()) => false,
+            [b'[' | b']', ..] | [] => return Outcome::Nothing,
+            [first, ..] => match self.starts_word(text, start) {
+                false if first.is_ascii_alphabetic() => return Outcome::Nothing,
+                at_word => at_word,
+            },
+        };
         let (text, end) =
             if rest.len() < MAX_HELD { (rest, end) } else { (&rest[..rest.floor_char_boundary(MAX_HELD)], End::Cut) };
         Candidate { text, end, at_word, lone_close: self.open_brackets == 0 }.read(&self.kinds)
@@ -185,20 +169,6 @@ impl Restorer {
         }
     }
 }
-
-/// For each byte, what may start after it: a word only after a byte that is
-/// no ASCII letter or digit. (After any other it is looked at closely.)
-static AFTER: [u8; 256] = {
-    let mut after = [ANYWHERE | AT_WORD; 256];
-    let mut b = 0;
-    while b < 128 {
-        if (b as u8).is_ascii_alphanumeric() {
-            after[b] = ANYWHERE;
-        }
-        b += 1;
-    }
-    after
-};
 
 fn text_piece(text: &str, out: &mut impl FnMut(Piece<'_>)) {
     if !text.is_empty() {

@@ -247,6 +247,7 @@ fn a_close_bracket_belongs_to_the_open_one_before_it() {
         (format!("[see {bare}]"), bare.clone()),
         (format!("[see {bare}](mailto:{bare})"), bare.clone()),
         (format!("[1] see {bare}]"), format!("{bare}]")),
+        (format!("see {bare} ]"), bare.clone()),
         (format!("[x [see {bare} ]"), bare.clone()),
     ] {
         for at in 0..=whole.len() {
@@ -264,6 +265,42 @@ fn a_name_that_begins_another_is_kept_apart() {
             for at in 0..=form.len() {
                 assert_eq!(cuts_change_nothing(&kinds(), &form, &[at]), [found(token, &form)], "{form}");
             }
+        }
+    }
+}
+
+#[test]
+fn of_two_readings_the_longer_counts() {
+    // The second word of a name that reads as the code of the first.
+    let short = Entity::constant("AB");
+    let (word, code) = (0..1 << 35)
+        .step_by(99_991)
+        .map(|bits| Token::new(short, bits))
+        .find(|token| token.code().bytes().all(|b| b.is_ascii_uppercase()))
+        .map(|token| (token.code().to_owned(), token))
+        .unwrap();
+    let long = Token::new(format!("AB_{word}").parse().unwrap(), 5);
+    let kinds = Arc::new(Kinds::new([short, long.entity()]));
+    for (whole, expected) in [
+        (format!("{} x", code.bare()), found(code, &code.bare().to_string())),
+        (format!("{} x", long.bare()), found(long, &long.bare().to_string())),
+        (format!("{}-, x", code.bare()), found(code, &code.bare().to_string())),
+        (long.to_string(), found(long, &long.to_string())),
+    ] {
+        for at in 0..=whole.len() {
+            assert_eq!(cuts_change_nothing(&kinds, &whole, &[at])[0], expected, "{whole} at {at}");
+        }
+    }
+}
+
+#[test]
+fn the_turkish_letters_i_are_read() {
+    let ip = Token::new(Entity::constant("IP"), 9);
+    for form in [ip.bare().to_string().replacen('I', "ı", 1), ip.to_string().replacen('I', "İ", 1)] {
+        let whole = format!("{form} {form}");
+        for at in 0..=whole.len() {
+            let expected = [found(ip, &form), text(" "), found(ip, &form)];
+            assert_eq!(cuts_change_nothing(&kinds(), &whole, &[at]), expected);
         }
     }
 }
@@ -367,6 +404,39 @@ fn a_finished_restorer_is_as_new() {
     restorer.push(&form, &mut |piece| assert_eq!(piece, Piece::Token { token: token(), raw: &form }));
 }
 
+/// Adds one character after the other until the held text has become a token,
+/// and says whether it did.
+fn becomes_a_token(restorer: &Restorer) -> bool {
+    let mut restorer = restorer.clone();
+    loop {
+        let held = restorer.held().to_owned();
+        let is_token = |piece: Piece<'_>| matches!(piece, Piece::Token { raw, .. } if raw.starts_with(&held));
+        let mut found = false;
+        restorer.clone().finish(&mut |piece| found |= is_token(piece));
+        let next = "0123456789[]_ #;ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".chars().find_map(|c| {
+            let mut next = restorer.clone();
+            next.push(c.encode_utf8(&mut [0; 4]), &mut |piece| found |= is_token(piece));
+            (next.held().len() == held.len() + 1).then_some(next)
+        });
+        match next {
+            _ if found => return true,
+            Some(next) => restorer = next,
+            None => return false,
+        }
+    }
+}
+
+#[test]
+fn every_prefix_of_every_form_becomes_a_token() {
+    for form in forms(token()) {
+        for (cut, _) in form.char_indices().skip(1) {
+            let mut restorer = Restorer::new(kinds());
+            restorer.push(&form[..cut], &mut |piece| panic!("{form} at {cut}: {piece:?}"));
+            assert!(becomes_a_token(&restorer), "{form} at {cut}");
+        }
+    }
+}
+
 fn pieces_of_trouble() -> impl Strategy<Value = String> {
     let token = prop::sample::select(vec!["EMAIL", "IP", "IPX", "CREDIT", "CREDIT_CARD", "DATE_OF_BIRTH"])
         .prop_flat_map(|name| (Just(Entity::constant(name)), any::<u64>()))
@@ -414,5 +484,19 @@ proptest! {
         let mut pieces = cuts_change_nothing(&kinds, &whole, &cuts);
         pieces.retain(|piece| matches!(piece, Owned::Token(..)));
         prop_assert_eq!(pieces, expected);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn what_is_held_can_become_a_token(text in pieces_of_trouble(), end in any::<prop::sample::Index>()) {
+        let text = &text[..text.floor_char_boundary(end.index(text.len() + 1))];
+        let mut restorer = Restorer::new(kinds());
+        restorer.push(text, &mut |_| {});
+        // Near the bound there may be no room for the rest.
+        prop_assume!(restorer.held().len() < MAX_HELD - 60);
+        prop_assert!(restorer.held().is_empty() || becomes_a_token(&restorer), "{}", restorer.held());
     }
 }
