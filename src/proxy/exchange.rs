@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::header::HeaderName;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Instant;
@@ -51,7 +51,8 @@ pub(super) async fn exchange(
     let named = subject::in_headers(&head.headers)?;
 
     // 3. Consent: may this purpose be served, and with a way back?
-    let preflight = cors::is_preflight(&head.method, &head.headers);
+    // (A preflight has no body; what has one is a message.)
+    let preflight = cors::is_preflight(&head.method, &head.headers) && body.is_end_stream();
     let reversible = preflight || gate::decide(&presented, route, gateway)?;
 
     // 4. Read: the whole body, within bounds.

@@ -386,5 +386,8 @@ async fn without_origins_the_chatbot_answers_preflights() {
     assert_eq!((reply.status.as_u16(), upstream.only().method.as_str()), (200, "OPTIONS"));
     // An OPTIONS that is no preflight needs consent like any request.
     client.send("OPTIONS", "/v1/chat/completions", &[("origin", SHOP)], "").await.problem(403, "consent-required");
+    // So does one with a body, which no browser sends.
+    let reply = client.send("OPTIONS", "/v1/chat/completions", &headers, "a message").await;
+    reply.problem(403, "consent-required");
     assert_eq!(upstream.recorded().len(), 1);
 }
