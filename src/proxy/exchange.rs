@@ -175,9 +175,9 @@ fn inspect_body(
         match format {
             Format::Json => as_json(scratch),
             Format::Form => inspect::inspect_form(text, &gateway.engine, scratch),
-            Format::Text => Ok(as_text(scratch)),
+            Format::Text => as_text(scratch),
             Format::Unsaid => match as_json(scratch) {
-                Err(inspect::NOT_JSON) => Ok(as_text(scratch)),
+                Err(inspect::NOT_JSON) => as_text(scratch),
                 looked => looked,
             },
         }

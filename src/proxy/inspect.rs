@@ -82,13 +82,17 @@ impl Findings {
     }
 }
 
-/// Looks through a plain text.
-pub(super) fn inspect_text(text: &str, engine: &Engine, scratch: &mut Scratch) -> Findings {
+/// Looks through a plain text. What is NUL in large part is UTF-16 without a
+/// byte order mark, or UTF-32: valid UTF-8 by chance, and no rule would read it.
+pub(super) fn inspect_text(text: &str, engine: &Engine, scratch: &mut Scratch) -> Result<Findings, Uninspectable> {
+    if memchr::memchr_iter(0, text.as_bytes()).count() > text.len() / 4 {
+        return Err(Uninspectable("The body is full of NUL characters, as no text in UTF-8 is."));
+    }
     let mut findings = Findings::default();
     for found in engine.scan(Input { text, label: None }, scratch) {
         findings.add(found.start..found.end, found, &text[found.start..found.end], Form::Text);
     }
-    findings
+    Ok(findings)
 }
 
 /// Looks through a form, `application/x-www-form-urlencoded`: the names and

@@ -92,6 +92,8 @@ fn odd_bodies() -> Vec<Odd> {
     }
     add("latin1 in text", CHAT, &[("content-type", "text/plain")], b"Jos\xe9", "UTF-8");
     add("latin1 without a type", CHAT, &[], b"Jos\xe9", "UTF-8");
+    add("UTF-16 without a mark", CHAT, &[("content-type", "text/plain")], b"a\0n\0a\0@\0x\0.\0d\0e\0", "NUL");
+    add("UTF-16 without a type", CHAT, &[], b"a\0n\0a\0@\0x\0.\0d\0e\0", "NUL");
     for (name, path, body) in [
         ("token numbers", "/v1/completions", &b"{\"prompt\":[464, 3290]}"[..]),
         ("lists of token numbers", "/v1/completions", b"{\"prompt\":[[464],[3290, 1]]}"),
