@@ -64,6 +64,9 @@ pub(super) async fn exchange(
     let (bytes, findings) = look_through(gateway, route, &protocol, &head, body.bytes).await?;
     let chosen = gateway.subjects.choose(named, &head.headers, &findings);
     headers::clean_request(&mut head.headers);
+    if !findings.list.is_empty() {
+        headers::drop_digests(&mut head.headers);
+    }
     let in_head = SCRATCH.with_borrow_mut(|scratch| head::inspect(&head, &gateway.engine, &gateway.clean, scratch))?;
     gateway.watch.took(Stage::Scan, started.elapsed());
     let found = || findings.list.iter().chain(&in_head.findings.list);
