@@ -11,7 +11,7 @@ use super::{Gateway, Route, cors, head, headers, subject};
 use crate::config::{Binary, Reply};
 use crate::detect::{Operator, Scratch};
 use crate::protocol::Protocol;
-use crate::telemetry::{Outcome, Stage, VaultOperation};
+use crate::telemetry::{Held, Outcome, Stage, VaultOperation};
 use crate::vault::Subject;
 use bytes::Bytes;
 use http::header::HeaderName;
@@ -57,6 +57,7 @@ pub(super) async fn exchange(
 
     // 4. Read: the whole body, within bounds.
     let body = gateway.bodies.read(body).await?;
+    let in_memory = Held::new(&gateway.watch.metrics.body_bytes_in_flight, body.bytes.len());
 
     // 5. Walk the body, and what travels on of the head (nothing of the
     // client's place or of Privet), and 6. detect in each text.
@@ -69,6 +70,7 @@ pub(super) async fn exchange(
     }
     let in_head = SCRATCH.with_borrow_mut(|scratch| head::inspect(&head, &gateway.engine, &gateway.clean, scratch))?;
     gateway.watch.took(Stage::Scan, started.elapsed());
+    gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
     let found = || findings.list.iter().chain(&in_head.findings.list);
     for found in found() {
         gateway.watch.found_in_request(found.rule);
@@ -99,7 +101,7 @@ pub(super) async fn exchange(
     let started = Instant::now();
     let response = route.upstream.send(Request::from_parts(head, Full::new(bytes))).await?;
     gateway.watch.took(Stage::Upstream, started.elapsed());
-    drop(body.share);
+    drop((body.share, in_memory));
 
     // 10. Restore: as the reply streams. What is left to do then, 11. settling,
     // falls to the reply's body when it ends.
@@ -170,6 +172,7 @@ fn inspect_body(
             engine: &gateway.engine,
             fields: &protocol.request,
             identity: route.identity,
+            binary: route.binary,
             sought: &gateway.sought,
             depth: gateway.config.limits.json_depth,
         };

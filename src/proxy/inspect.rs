@@ -3,7 +3,7 @@
 
 use super::look::Look;
 use super::percent::NotUtf8;
-use crate::config::Identity;
+use crate::config::{Binary, Identity};
 use crate::detect::{Engine, Finding, Input, Operator, RuleId, Scratch};
 use crate::entity::Entity;
 use crate::json::{self, Fault, OffsetMap, Path, Str, Visitor};
@@ -111,6 +111,8 @@ pub(super) struct Rules<'r> {
     pub(super) engine: &'r Engine,
     pub(super) fields: &'r RequestFields,
     pub(super) identity: Identity,
+    /// What happens to the parts that cannot be inspected.
+    pub(super) binary: Binary,
     /// Strings whose value is wanted besides.
     pub(super) sought: &'r [Pattern],
     /// How deep a document may nest.
@@ -241,9 +243,18 @@ impl Inspector<'_> {
         }
         let kind = kind.to_ascii_lowercase();
         if ["text/", "json", "xml"].iter().any(|text| kind.contains(text)) {
-            self.refused = Some(Uninspectable("The body holds a text file as a data URL; send its text as text."));
+            return self.refuse("The body holds a text file as a data URL; send its text as text.", value.raw.len());
         }
         self.findings.uninspected += value.raw.len();
+    }
+
+    /// A part of so many bytes cannot be inspected. The rest of the document is
+    /// looked at also where the route lets such parts pass.
+    fn refuse(&mut self, why: &'static str, bytes: usize) {
+        match self.rules.binary {
+            Binary::Refuse => self.refused = Some(Uninspectable(why)),
+            Binary::Pass => self.findings.uninspected += bytes,
+        }
     }
 }
 
@@ -278,7 +289,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
     fn number(&mut self, path: &Path<'a>, raw: &'a str, start: usize) {
         if self.depth == 0 && self.rules.fields.classify(path) == RequestField::Opaque {
             let why = "The text is given as token numbers of a model, which cannot be inspected; send it as text.";
-            self.refused = Some(Uninspectable(why));
+            self.refuse(why, raw.len());
         }
         if raw.len() < SHORTEST_NUMBER || !raw.bytes().all(|b| b.is_ascii_digit()) {
             return;

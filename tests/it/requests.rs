@@ -147,8 +147,11 @@ async fn a_route_may_let_them_pass_as_they_are() {
         }
         assert_eq!(reply.header("privet-redacted"), None, "{name}");
     }
-    // What can be looked at is looked at there too.
+    // What can be looked at is looked at there too, also beside what cannot.
     assert!(!forwarded(&upstream, &client, "/", JSON, &json!([EMAIL]).to_string()).await.contains("ana"));
+    let mixed = json!({"prompt": [464, 3290], "suffix": EMAIL}).to_string();
+    let seen = forwarded(&upstream, &client, "/v1/completions", JSON, &mixed).await;
+    assert!(seen.contains("[464,3290]") && !seen.contains("ana"), "{seen}");
 }
 
 #[tokio::test]
@@ -261,8 +264,8 @@ async fn a_number_that_is_a_card_becomes_a_string() {
 }
 
 #[tokio::test]
-async fn pictures_and_sound_pass_byte_for_byte() {
-    let (upstream, _privet, client) = gateway("").await;
+async fn pictures_and_sound_pass_byte_for_byte_and_are_counted() {
+    let (upstream, privet, client) = gateway("").await;
     // Base64 that happens to spell what a rule might take for a number.
     let data = format!("{}/9j+4111111111111111==", "QUJD".repeat(2000));
     let body = json!({"messages": [{"role": "user", "content": [
@@ -273,6 +276,7 @@ async fn pictures_and_sound_pass_byte_for_byte() {
     ]}]})
     .to_string();
     assert!(forwarded(&upstream, &client, "/v1/chat/completions", JSON, &body).await == body);
+    assert!(privet.metric("privet_uninspected_bytes_total").await >= 3 * data.len() as u64);
     // The address of a picture is text.
     let at = |url: &str| json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]});
     let seen = forwarded(
