@@ -291,12 +291,18 @@ impl<'a> Visitor<'a> for Inspector<'_> {
             let why = "The text is given as token numbers of a model, which cannot be inspected; send it as text.";
             self.refuse(why, raw.len());
         }
-        if raw.len() < SHORTEST_NUMBER || !raw.bytes().all(|b| b.is_ascii_digit()) {
+        // A sign or a fraction of zeros, as some languages write it, hides nothing.
+        let digits = raw.strip_prefix('-').unwrap_or(raw);
+        let digits = match digits.split_once('.') {
+            Some((whole, fraction)) if fraction.bytes().all(|b| b == b'0') => whole,
+            _ => digits,
+        };
+        if digits.len() < SHORTEST_NUMBER || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return;
         }
         // Only a number that is personal data as a whole can be replaced.
-        let whole = self.rules.engine.scan(Input { text: raw, label: label(path) }, self.scratch).first().copied();
-        if let Some(found) = whole.filter(|f| f.start == 0 && f.end == raw.len()) {
+        let whole = self.rules.engine.scan(Input { text: digits, label: label(path) }, self.scratch).first().copied();
+        if let Some(found) = whole.filter(|f| f.start == 0 && f.end == digits.len()) {
             let at = self.place.range(start..start + raw.len());
             self.findings.add(at, &found, raw, Form::Number { depth: self.depth });
         }

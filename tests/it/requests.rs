@@ -251,6 +251,11 @@ async fn a_number_that_is_a_card_becomes_a_string() {
     assert_eq!(seen.text(), body.replace(CARD, &format!("\"{}\"", found[0])));
 
     // Also in the arguments of a tool, which are JSON in a string.
+    let body = format!("[{CARD}.0,-{CARD},{CARD}.5]");
+    let seen = forwarded(&upstream, &client, "/pay", JSON, &body).await;
+    let found = tokens(&seen);
+    assert_eq!(found.len(), 2, "{seen}");
+    assert_eq!(seen, format!("[\"{}\",\"{}\",{CARD}.5]", found[0], found[1]));
     let arguments = format!("{{\\\"card\\\": {CARD}, \\\"n\\\": 2}}");
     let body = format!(
         "{{\"messages\":[{{\"role\":\"assistant\",\"tool_calls\":[{{\"function\":{{\"arguments\":\"{arguments}\"}}}}]}}]}}"
