@@ -203,7 +203,7 @@ async fn restore(
     let subject = subject.filter(|_| route.reply == Reply::Restore && shape != Shape::Opaque && has_body(head.status));
     let (subject, kinds) = match subject {
         Some(subject) => {
-            let kinds = subject.kinds().await?;
+            let kinds = subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?;
             (Some(subject).filter(|_| !kinds.is_empty()), kinds)
         }
         None => (None, Arc::default()),
