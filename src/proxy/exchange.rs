@@ -213,7 +213,9 @@ async fn restore(
     };
     headers::drop_validators(&mut head.headers);
     let context = restore::Context { subject, kinds, protocol, watch: Arc::clone(&gateway.watch) };
-    let body = if shape == Shape::Document {
+    let body = if body.is_end_stream() {
+        ReplyBody::passing(body, gateway.stream_idle)
+    } else if shape == Shape::Document {
         ReplyBody::whole(restore::document(body, gateway.reply_limit, gateway.stream_idle, &context).await?)
     } else {
         ReplyBody::restored(restore::stream(body, shape, gateway.reply_limit, context), gateway.stream_idle)

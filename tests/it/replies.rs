@@ -338,6 +338,8 @@ async fn replies_without_a_body_stay_so() {
     // The connection is good for another request after each of them.
     dialogue.answers_with(Answer::says);
     assert_eq!(dialogue.client.chat(&chat(EMAIL), &[("privet-subject", "u1")]).await.says(), EMAIL);
+    // Nobody is taken to have gone away.
+    dialogue.privet.metric_becomes("privet_requests_total{outcome=\"forwarded\",route=\"/\"}", 18).await;
 }
 
 #[tokio::test]
