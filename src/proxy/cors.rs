@@ -20,13 +20,13 @@ impl Cors {
         Self { origins: origins.iter().filter_map(|origin| origin.parse().ok()).collect() }
     }
 
-    /// The headers of the answer to a preflight; none where this is no
-    /// preflight, or where the upstream is to answer it.
+    /// The headers of the answer to a preflight, besides those of every answer;
+    /// none where this is no preflight, or where the upstream is to answer it.
     pub(super) fn preflight(&self, method: &Method, headers: &HeaderMap) -> Option<HeaderMap> {
         let asked = is_preflight(method, headers) && !self.origins.is_empty();
         asked.then(|| {
             let mut answer = HeaderMap::new();
-            if self.allow(headers.get(header::ORIGIN), &mut answer) {
+            if headers.get(header::ORIGIN).is_some_and(|origin| self.origins.contains(origin)) {
                 answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
                 answer.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers(headers));
                 answer.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
@@ -35,17 +35,20 @@ impl Cors {
         })
     }
 
-    /// Lets the page read the answer, problems too. True where its origin is allowed.
-    pub(super) fn allow(&self, origin: Option<&HeaderValue>, answer: &mut HeaderMap) -> bool {
+    /// Lets the page read the answer, problems too, if its origin is allowed;
+    /// what the upstream allows does not count. Without origins of its own
+    /// Privet leaves that to the upstream.
+    pub(super) fn allow(&self, origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
         if self.origins.is_empty() {
-            return false;
+            return;
         }
         answer.append(header::VARY, HeaderValue::from_static("origin"));
-        let Some(origin) = origin.filter(|origin| self.origins.contains(origin)) else { return false };
+        answer.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+        answer.remove(header::ACCESS_CONTROL_ALLOW_CREDENTIALS);
+        let Some(origin) = origin.filter(|origin| self.origins.contains(origin)) else { return };
         answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         answer.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-        true
     }
 }
 
@@ -80,11 +83,26 @@ mod tests {
     fn a_listed_origin_is_allowed_and_no_other() {
         let cors = Cors::new(&["https://shop.example".to_owned()]);
         let answer = cors.preflight(&Method::OPTIONS, &preflight_from("https://shop.example")).unwrap();
-        assert_eq!(answer[header::ACCESS_CONTROL_ALLOW_ORIGIN], "https://shop.example");
         assert!(answer[header::ACCESS_CONTROL_ALLOW_HEADERS].to_str().unwrap().contains("Privet-Consent"));
         let other = cors.preflight(&Method::OPTIONS, &preflight_from("https://evil.example")).unwrap();
-        assert!(!other.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
+        assert!(other.is_empty());
         assert!(cors.preflight(&Method::POST, &preflight_from("https://shop.example")).is_none());
+    }
+
+    #[test]
+    fn what_the_upstream_allows_does_not_count() {
+        let cors = Cors::new(&["https://shop.example".to_owned()]);
+        for (origin, allowed) in
+            [("https://shop.example", Some("https://shop.example")), ("https://evil.example", None)]
+        {
+            let mut answer = HeaderMap::new();
+            answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("https://evil.example"));
+            answer.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            cors.allow(Some(&HeaderValue::from_static(origin)), &mut answer);
+            let says = |name| answer.get(name).map(|value| value.to_str().unwrap());
+            assert_eq!(says(header::ACCESS_CONTROL_ALLOW_ORIGIN), allowed);
+            assert_eq!(says(header::ACCESS_CONTROL_ALLOW_CREDENTIALS), allowed.map(|_| "true"));
+        }
     }
 
     #[test]
@@ -92,7 +110,7 @@ mod tests {
         let cors = Cors::new(&[]);
         assert!(cors.preflight(&Method::OPTIONS, &preflight_from("https://shop.example")).is_none());
         let mut answer = HeaderMap::new();
-        assert!(!cors.allow(Some(&HeaderValue::from_static("https://shop.example")), &mut answer));
+        cors.allow(Some(&HeaderValue::from_static("https://shop.example")), &mut answer);
         assert!(answer.is_empty());
     }
 }

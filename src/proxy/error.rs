@@ -116,6 +116,13 @@ impl ProxyError {
 }
 
 impl ProxyError {
+    /// The vault failed once the chatbot had answered.
+    pub(super) fn unrestorable(error: &VaultError) -> Self {
+        tracing::error!(%error, "The vault failed before a reply was restored.");
+        let detail = "The vault cannot be read, so the chatbot's reply cannot be restored. The request was forwarded.";
+        Self::new(Kind::VaultUnavailable, Outcome::VaultFailed, detail)
+    }
+
     /// The problem as the client gets it.
     pub(super) fn into_response(self, request_id: &str) -> Response<ReplyBody> {
         let problem = self.problem.with_request_id(request_id);

@@ -11,13 +11,13 @@ use super::{Gateway, Route, cors, head, headers, subject};
 use crate::config::{Binary, Reply};
 use crate::detect::{Operator, Scratch};
 use crate::protocol::Protocol;
-use crate::telemetry::{Outcome, Stage, VaultOperation};
+use crate::telemetry::{Held, Outcome, Stage, VaultOperation};
 use crate::vault::Subject;
 use bytes::Bytes;
 use http::header::HeaderName;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Instant;
@@ -51,11 +51,13 @@ pub(super) async fn exchange(
     let named = subject::in_headers(&head.headers)?;
 
     // 3. Consent: may this purpose be served, and with a way back?
-    let preflight = cors::is_preflight(&head.method, &head.headers);
+    // (A preflight has no body; what has one is a message.)
+    let preflight = cors::is_preflight(&head.method, &head.headers) && body.is_end_stream();
     let reversible = preflight || gate::decide(&presented, route, gateway)?;
 
     // 4. Read: the whole body, within bounds.
     let body = gateway.bodies.read(body).await?;
+    let in_memory = Held::new(&gateway.watch.metrics.body_bytes_in_flight, body.bytes.len());
 
     // 5. Walk the body, and what travels on of the head (nothing of the
     // client's place or of Privet), and 6. detect in each text.
@@ -63,8 +65,12 @@ pub(super) async fn exchange(
     let (bytes, findings) = look_through(gateway, route, &protocol, &head, body.bytes).await?;
     let chosen = gateway.subjects.choose(named, &head.headers, &findings);
     headers::clean_request(&mut head.headers);
+    if !findings.list.is_empty() {
+        headers::drop_digests(&mut head.headers);
+    }
     let in_head = SCRATCH.with_borrow_mut(|scratch| head::inspect(&head, &gateway.engine, &gateway.clean, scratch))?;
     gateway.watch.took(Stage::Scan, started.elapsed());
+    gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
     let found = || findings.list.iter().chain(&in_head.findings.list);
     for found in found() {
         gateway.watch.found_in_request(found.rule);
@@ -95,7 +101,7 @@ pub(super) async fn exchange(
     let started = Instant::now();
     let response = route.upstream.send(Request::from_parts(head, Full::new(bytes))).await?;
     gateway.watch.took(Stage::Upstream, started.elapsed());
-    drop(body.share);
+    drop((body.share, in_memory));
 
     // 10. Restore: as the reply streams. What is left to do then, 11. settling,
     // falls to the reply's body when it ends.
@@ -166,6 +172,7 @@ fn inspect_body(
             engine: &gateway.engine,
             fields: &protocol.request,
             identity: route.identity,
+            binary: route.binary,
             sought: &gateway.sought,
             depth: gateway.config.limits.json_depth,
         };
@@ -174,9 +181,9 @@ fn inspect_body(
         match format {
             Format::Json => as_json(scratch),
             Format::Form => inspect::inspect_form(text, &gateway.engine, scratch),
-            Format::Text => Ok(as_text(scratch)),
+            Format::Text => as_text(scratch),
             Format::Unsaid => match as_json(scratch) {
-                Err(inspect::NOT_JSON) => Ok(as_text(scratch)),
+                Err(inspect::NOT_JSON) => as_text(scratch),
                 looked => looked,
             },
         }
@@ -196,7 +203,7 @@ async fn restore(
     let subject = subject.filter(|_| route.reply == Reply::Restore && shape != Shape::Opaque && has_body(head.status));
     let (subject, kinds) = match subject {
         Some(subject) => {
-            let kinds = subject.kinds().await?;
+            let kinds = subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?;
             (Some(subject).filter(|_| !kinds.is_empty()), kinds)
         }
         None => (None, Arc::default()),
@@ -206,7 +213,9 @@ async fn restore(
     };
     headers::drop_validators(&mut head.headers);
     let context = restore::Context { subject, kinds, protocol, watch: Arc::clone(&gateway.watch) };
-    let body = if shape == Shape::Document {
+    let body = if body.is_end_stream() {
+        ReplyBody::passing(body, gateway.stream_idle)
+    } else if shape == Shape::Document {
         ReplyBody::whole(restore::document(body, gateway.reply_limit, gateway.stream_idle, &context).await?)
     } else {
         ReplyBody::restored(restore::stream(body, shape, gateway.reply_limit, context), gateway.stream_idle)

@@ -23,7 +23,8 @@ impl Presented {
     /// Takes the consent out of the request; parameters of Privet's own in the
     /// query become headers, and do not travel on.
     pub(super) fn take(head: &mut Parts) -> Result<Self, ProxyError> {
-        if head.uri.query().is_some_and(|query| query.contains("privet-")) {
+        // A name may be percent-encoded, and an upstream would read it all the same.
+        if head.uri.query().is_some_and(|query| query.contains("privet-") || query.contains('%')) {
             move_query_to_headers(head)?;
         }
         let mut header: Option<String> = None;
@@ -32,7 +33,8 @@ impl Presented {
             let value = value.to_str().unwrap_or("?");
             header = Some(header.map_or_else(|| value.to_owned(), |before| format!("{before}, {value}")));
         }
-        let gpc = head.headers.get("sec-gpc").is_some_and(|value| value.as_bytes() == b"1");
+        // One line that objects is enough.
+        let gpc = head.headers.get_all("sec-gpc").iter().any(|value| value.as_bytes() == b"1");
         Ok(Self { header, gpc })
     }
 }
@@ -55,9 +57,11 @@ pub(super) fn decide(presented: &Presented, route: &Route, gateway: &Gateway) ->
 
 fn move_query_to_headers(head: &mut Parts) -> Result<(), ProxyError> {
     let mut kept = Vec::new();
+    let mut moved = Vec::new();
     for pair in head.uri.query().unwrap_or_default().split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let Some(header) = IN_QUERY.into_iter().find(|header| *header == name) else {
+        let name = percent_decode_str(name);
+        let Some(header) = IN_QUERY.into_iter().find(|header| name.clone().eq(header.bytes())) else {
             kept.push(pair);
             continue;
         };
@@ -65,9 +69,16 @@ fn move_query_to_headers(head: &mut Parts) -> Result<(), ProxyError> {
         let value = value.and_then(|value| HeaderValue::from_str(&value).ok());
         let value = value
             .ok_or_else(|| ProxyError::bad_header(format!("The query parameter `{header}` is no header value.")))?;
-        if !head.headers.contains_key(header) {
-            head.headers.insert(HeaderName::from_static(header), value);
-        }
+        moved.push((HeaderName::from_static(header), value));
+    }
+    if moved.is_empty() {
+        return Ok(());
+    }
+    // What a header says outweighs the address. A parameter that is repeated is
+    // as a header that is.
+    moved.retain(|(name, _)| !head.headers.contains_key(name));
+    for (name, value) in moved {
+        head.headers.append(name, value);
     }
     let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
     let path: PathAndQuery = format!("{}{query}", head.uri.path()).parse().map_err(|_| ProxyError::bad_address())?;
@@ -108,5 +119,26 @@ mod tests {
         assert_eq!(head.headers["privet-subject"], "u1");
         assert_eq!(head.uri, "/v1/events?a=1&b=2");
         assert_eq!(taken("/v1?privet-consent=support", &[]).1.uri, "/v1");
+        let (presented, head) = taken("/v1?%70rivet%2Dconsent=support&a=%20&privet%2dsubject=u1", &[]);
+        assert_eq!(presented.header.as_deref(), Some("support"));
+        assert_eq!(head.uri, "/v1?a=%20");
+        assert_eq!(taken("/v1?a=%20&&b", &[]).1.uri, "/v1?a=%20&&b");
+    }
+
+    #[test]
+    fn a_parameter_that_is_repeated_is_as_a_header_that_is() {
+        let twice = "/v1?privet-consent=support&privet-consent=support%3D%3F0&privet-subject=a&privet-subject=b";
+        let (presented, head) = taken(twice, &[]);
+        assert_eq!(presented.header.as_deref(), Some("support, support=?0"));
+        assert_eq!(head.headers.get_all("privet-subject").iter().count(), 2);
+        let (presented, head) = taken(twice, &[("privet-consent", "support"), ("privet-subject", "c")]);
+        assert_eq!(presented.header.as_deref(), Some("support"));
+        assert_eq!(head.headers.get_all("privet-subject").iter().collect::<Vec<_>>(), ["c"]);
+    }
+
+    #[test]
+    fn one_line_that_objects_is_enough() {
+        assert!(taken("/", &[("sec-gpc", "0"), ("sec-gpc", "1")]).0.gpc);
+        assert!(!taken("/", &[("sec-gpc", "0")]).0.gpc);
     }
 }

@@ -26,14 +26,15 @@ const TRACES: [HeaderName; 6] = [
     HeaderName::from_static("cf-connecting-ip"),
 ];
 
-/// What speaks of the exact bytes of a reply that may be restored.
-const VALIDATORS: [HeaderName; 6] = [
-    header::CONTENT_LENGTH,
-    header::ETAG,
+/// What speaks of the exact bytes of a reply that may be restored, besides its digests.
+const VALIDATORS: [HeaderName; 3] = [header::CONTENT_LENGTH, header::ETAG, header::ACCEPT_RANGES];
+
+/// Hashes of a body (RFC 9530, RFC 3230, RFC 1864).
+const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("digest"),
     HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
     HeaderName::from_static("content-md5"),
-    header::ACCEPT_RANGES,
 ];
 
 /// Makes a request's headers fit for the upstream. `Host` and `Content-Length`
@@ -46,23 +47,31 @@ pub(super) fn clean_request(headers: &mut HeaderMap) {
     headers.remove(header::CONTENT_LENGTH);
     headers.remove(header::EXPECT);
     headers.remove(header::PROXY_AUTHORIZATION);
-    let private: Vec<HeaderName> = headers.keys().filter(|name| is_private(name.as_str())).cloned().collect();
-    remove_all(headers, &private);
+    remove_where(headers, is_private);
     // A compressed reply could not be restored.
     if headers.contains_key(header::ACCEPT_ENCODING) {
         headers.insert(header::ACCEPT_ENCODING, header::HeaderValue::from_static("identity"));
     }
 }
 
+/// Drops what was computed of a request body that is rewritten: it would not
+/// hold, and by a hash of a short text one can tell what the text was.
+pub(super) fn drop_digests(headers: &mut HeaderMap) {
+    remove_all(headers, &DIGESTS);
+}
+
 /// Makes a reply's headers fit for the client.
 pub(super) fn clean_reply(headers: &mut HeaderMap) {
     remove_named_by_connection(headers);
     remove_all(headers, &HOP_BY_HOP);
+    // What Privet says is Privet's to say.
+    remove_where(headers, |name| name.starts_with("privet-"));
 }
 
 /// Drops what speaks of the exact bytes, as restoring changes them.
 pub(super) fn drop_validators(headers: &mut HeaderMap) {
     remove_all(headers, &VALIDATORS);
+    remove_all(headers, &DIGESTS);
 }
 
 fn is_private(name: &str) -> bool {
@@ -73,6 +82,11 @@ fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
     for name in names {
         headers.remove(name);
     }
+}
+
+fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
+    let names: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name.as_str())).cloned().collect();
+    remove_all(headers, &names);
 }
 
 fn remove_named_by_connection(headers: &mut HeaderMap) {

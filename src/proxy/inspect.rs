@@ -3,7 +3,7 @@
 
 use super::look::Look;
 use super::percent::NotUtf8;
-use crate::config::Identity;
+use crate::config::{Binary, Identity};
 use crate::detect::{Engine, Finding, Input, Operator, RuleId, Scratch};
 use crate::entity::Entity;
 use crate::json::{self, Fault, OffsetMap, Path, Str, Visitor};
@@ -82,13 +82,17 @@ impl Findings {
     }
 }
 
-/// Looks through a plain text.
-pub(super) fn inspect_text(text: &str, engine: &Engine, scratch: &mut Scratch) -> Findings {
+/// Looks through a plain text. What is NUL in large part is UTF-16 without a
+/// byte order mark, or UTF-32: valid UTF-8 by chance, and no rule would read it.
+pub(super) fn inspect_text(text: &str, engine: &Engine, scratch: &mut Scratch) -> Result<Findings, Uninspectable> {
+    if memchr::memchr_iter(0, text.as_bytes()).count() > text.len() / 4 {
+        return Err(Uninspectable("The body is full of NUL characters, as no text in UTF-8 is."));
+    }
     let mut findings = Findings::default();
     for found in engine.scan(Input { text, label: None }, scratch) {
         findings.add(found.start..found.end, found, &text[found.start..found.end], Form::Text);
     }
-    findings
+    Ok(findings)
 }
 
 /// Looks through a form, `application/x-www-form-urlencoded`: the names and
@@ -107,6 +111,8 @@ pub(super) struct Rules<'r> {
     pub(super) engine: &'r Engine,
     pub(super) fields: &'r RequestFields,
     pub(super) identity: Identity,
+    /// What happens to the parts that cannot be inspected.
+    pub(super) binary: Binary,
     /// Strings whose value is wanted besides.
     pub(super) sought: &'r [Pattern],
     /// How deep a document may nest.
@@ -237,9 +243,18 @@ impl Inspector<'_> {
         }
         let kind = kind.to_ascii_lowercase();
         if ["text/", "json", "xml"].iter().any(|text| kind.contains(text)) {
-            self.refused = Some(Uninspectable("The body holds a text file as a data URL; send its text as text."));
+            return self.refuse("The body holds a text file as a data URL; send its text as text.", value.raw.len());
         }
         self.findings.uninspected += value.raw.len();
+    }
+
+    /// A part of so many bytes cannot be inspected. The rest of the document is
+    /// looked at also where the route lets such parts pass.
+    fn refuse(&mut self, why: &'static str, bytes: usize) {
+        match self.rules.binary {
+            Binary::Refuse => self.refused = Some(Uninspectable(why)),
+            Binary::Pass => self.findings.uninspected += bytes,
+        }
     }
 }
 
@@ -274,14 +289,20 @@ impl<'a> Visitor<'a> for Inspector<'_> {
     fn number(&mut self, path: &Path<'a>, raw: &'a str, start: usize) {
         if self.depth == 0 && self.rules.fields.classify(path) == RequestField::Opaque {
             let why = "The text is given as token numbers of a model, which cannot be inspected; send it as text.";
-            self.refused = Some(Uninspectable(why));
+            self.refuse(why, raw.len());
         }
-        if raw.len() < SHORTEST_NUMBER || !raw.bytes().all(|b| b.is_ascii_digit()) {
+        // A sign or a fraction of zeros, as some languages write it, hides nothing.
+        let digits = raw.strip_prefix('-').unwrap_or(raw);
+        let digits = match digits.split_once('.') {
+            Some((whole, fraction)) if fraction.bytes().all(|b| b == b'0') => whole,
+            _ => digits,
+        };
+        if digits.len() < SHORTEST_NUMBER || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return;
         }
         // Only a number that is personal data as a whole can be replaced.
-        let whole = self.rules.engine.scan(Input { text: raw, label: label(path) }, self.scratch).first().copied();
-        if let Some(found) = whole.filter(|f| f.start == 0 && f.end == raw.len()) {
+        let whole = self.rules.engine.scan(Input { text: digits, label: label(path) }, self.scratch).first().copied();
+        if let Some(found) = whole.filter(|f| f.start == 0 && f.end == digits.len()) {
             let at = self.place.range(start..start + raw.len());
             self.findings.add(at, &found, raw, Form::Number { depth: self.depth });
         }

@@ -81,9 +81,13 @@ impl ReplyBody {
         Self { source: Source::Restored(Box::pin(stream)), idle: Some(Idle::new(idle)), settle: None }
     }
 
-    /// From now on the exchange is settled when this body ends.
+    /// From now on the exchange is settled when this body ends: now, where
+    /// there is none, as nobody asks for its end then.
     pub(super) fn settles(mut self, settle: Settle) -> Self {
         self.settle = Some(settle);
+        if self.is_end_stream() {
+            self.ended(None);
+        }
         self
     }
 

@@ -31,9 +31,9 @@ pub struct Metrics {
     pub in_flight_requests: IntGauge,
     /// Bytes of request bodies in memory. Raise it by [`Held`].
     pub body_bytes_in_flight: IntGauge,
-    /// Bytes of replies that wait because they may begin a token. Raise it by
-    /// [`Held`].
-    pub reply_held_bytes: IntGauge,
+    /// Bytes of requests that no rule looked at: pictures, sound, and what
+    /// routes let pass.
+    pub uninspected_bytes: IntCounter,
     /// Tokens in replies that are whole and not the subject's.
     pub unknown_tokens: IntCounter,
     /// Panics, for [`catch_panics`](super::catch_panics).
@@ -88,10 +88,10 @@ impl Metrics {
         Ok(Arc::new(Self {
             in_flight_requests: gauge(&r, "privet_in_flight_requests", "Requests whose reply is not complete.")?,
             body_bytes_in_flight: gauge(&r, "privet_body_bytes_in_flight", "Bytes of request bodies in memory.")?,
-            reply_held_bytes: gauge(
+            uninspected_bytes: counter(
                 &r,
-                "privet_reply_held_bytes",
-                "Bytes of replies held back because they may begin a token.",
+                "privet_uninspected_bytes_total",
+                "Bytes of requests that no rule looked at, such as pictures.",
             )?,
             unknown_tokens: counter(
                 &r,
@@ -331,7 +331,7 @@ mod tests {
             "privet_unknown_tokens_total",
             "privet_rejected_total{problem=\"consent-required\"}",
             "privet_body_bytes_in_flight",
-            "privet_reply_held_bytes",
+            "privet_uninspected_bytes_total",
             "privet_panics_total",
         ] {
             assert_eq!(line(&text, series), Some("0"), "{series}");

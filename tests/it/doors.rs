@@ -231,6 +231,19 @@ async fn a_form_keeps_all_bytes_but_its_findings() {
 }
 
 #[tokio::test]
+async fn a_hash_of_what_was_replaced_does_not_travel() {
+    let dialogue = Dialogue::new("").await;
+    let names = ["content-md5", "digest", "content-digest", "repr-digest"];
+    let mut headers = vec![CONSENT, ("content-type", "text/plain")];
+    headers.extend(names.map(|name| (name, "sha-256=:x:")));
+    for (body, kept) in [("nothing to find", true), ("write to ana.lopez@example.com", false)] {
+        dialogue.client.send("POST", "/", &headers, body).await;
+        let seen = dialogue.upstream.last().headers;
+        assert!(names.iter().all(|name| seen.contains_key(*name) == kept), "{body}: {seen:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_preflight_keeps_nothing() {
     // It is forwarded without consent, so its tokens are nobody's.
     let dialogue = Dialogue::new("").await;

@@ -311,6 +311,17 @@ async fn validators_are_dropped_only_where_bytes_may_change() {
 }
 
 #[tokio::test]
+async fn what_privet_says_the_chatbot_cannot_say() {
+    let dialogue = Dialogue::new("").await;
+    dialogue.answers(|_| Answer::says("ok").header("privet-redacted", "email=9").header("privet-request-id", "x"));
+    let plain = dialogue.ask(CHAT, chat("hello").to_string()).await;
+    assert_eq!(plain.header("privet-redacted"), None);
+    assert_ne!(plain.header("privet-request-id"), Some("x"));
+    let restored = dialogue.ask(CHAT, chat(EMAIL).to_string()).await;
+    assert_eq!(restored.header("privet-redacted"), Some("email=1"));
+}
+
+#[tokio::test]
 async fn replies_without_a_body_stay_so() {
     let dialogue = Dialogue::new("").await;
     let subject = [super::support::CONSENT, ("privet-subject", "u1"), ("content-type", "application/json")];
@@ -327,6 +338,8 @@ async fn replies_without_a_body_stay_so() {
     // The connection is good for another request after each of them.
     dialogue.answers_with(Answer::says);
     assert_eq!(dialogue.client.chat(&chat(EMAIL), &[("privet-subject", "u1")]).await.says(), EMAIL);
+    // Nobody is taken to have gone away.
+    dialogue.privet.metric_becomes("privet_requests_total{outcome=\"forwarded\",route=\"/\"}", 18).await;
 }
 
 #[tokio::test]

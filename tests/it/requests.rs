@@ -92,6 +92,8 @@ fn odd_bodies() -> Vec<Odd> {
     }
     add("latin1 in text", CHAT, &[("content-type", "text/plain")], b"Jos\xe9", "UTF-8");
     add("latin1 without a type", CHAT, &[], b"Jos\xe9", "UTF-8");
+    add("UTF-16 without a mark", CHAT, &[("content-type", "text/plain")], b"a\0n\0a\0@\0x\0.\0d\0e\0", "NUL");
+    add("UTF-16 without a type", CHAT, &[], b"a\0n\0a\0@\0x\0.\0d\0e\0", "NUL");
     for (name, path, body) in [
         ("token numbers", "/v1/completions", &b"{\"prompt\":[464, 3290]}"[..]),
         ("lists of token numbers", "/v1/completions", b"{\"prompt\":[[464],[3290, 1]]}"),
@@ -145,8 +147,11 @@ async fn a_route_may_let_them_pass_as_they_are() {
         }
         assert_eq!(reply.header("privet-redacted"), None, "{name}");
     }
-    // What can be looked at is looked at there too.
+    // What can be looked at is looked at there too, also beside what cannot.
     assert!(!forwarded(&upstream, &client, "/", JSON, &json!([EMAIL]).to_string()).await.contains("ana"));
+    let mixed = json!({"prompt": [464, 3290], "suffix": EMAIL}).to_string();
+    let seen = forwarded(&upstream, &client, "/v1/completions", JSON, &mixed).await;
+    assert!(seen.contains("[464,3290]") && !seen.contains("ana"), "{seen}");
 }
 
 #[tokio::test]
@@ -246,6 +251,11 @@ async fn a_number_that_is_a_card_becomes_a_string() {
     assert_eq!(seen.text(), body.replace(CARD, &format!("\"{}\"", found[0])));
 
     // Also in the arguments of a tool, which are JSON in a string.
+    let body = format!("[{CARD}.0,-{CARD},{CARD}.5]");
+    let seen = forwarded(&upstream, &client, "/pay", JSON, &body).await;
+    let found = tokens(&seen);
+    assert_eq!(found.len(), 2, "{seen}");
+    assert_eq!(seen, format!("[\"{}\",\"{}\",{CARD}.5]", found[0], found[1]));
     let arguments = format!("{{\\\"card\\\": {CARD}, \\\"n\\\": 2}}");
     let body = format!(
         "{{\"messages\":[{{\"role\":\"assistant\",\"tool_calls\":[{{\"function\":{{\"arguments\":\"{arguments}\"}}}}]}}]}}"
@@ -259,8 +269,8 @@ async fn a_number_that_is_a_card_becomes_a_string() {
 }
 
 #[tokio::test]
-async fn pictures_and_sound_pass_byte_for_byte() {
-    let (upstream, _privet, client) = gateway("").await;
+async fn pictures_and_sound_pass_byte_for_byte_and_are_counted() {
+    let (upstream, privet, client) = gateway("").await;
     // Base64 that happens to spell what a rule might take for a number.
     let data = format!("{}/9j+4111111111111111==", "QUJD".repeat(2000));
     let body = json!({"messages": [{"role": "user", "content": [
@@ -271,6 +281,7 @@ async fn pictures_and_sound_pass_byte_for_byte() {
     ]}]})
     .to_string();
     assert!(forwarded(&upstream, &client, "/v1/chat/completions", JSON, &body).await == body);
+    assert!(privet.metric("privet_uninspected_bytes_total").await >= 3 * data.len() as u64);
     // The address of a picture is text.
     let at = |url: &str| json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]});
     let seen = forwarded(
