@@ -35,7 +35,7 @@ pub use source::{Flag, Sources};
 pub struct Config {
     /// Where the chat traffic is served, `HOST:PORT`; port 0 takes any free one.
     pub listen: String,
-    /// Where metrics, health and the admin API are served, `HOST:PORT`.
+    /// Where metrics, health and the status page are served, `HOST:PORT`.
     pub admin: String,
     /// The vault: `embedded:PATH` or `memory:`.
     pub vault: String,

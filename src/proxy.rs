@@ -109,11 +109,7 @@ impl Gateway {
             .map(|one| Ok((one.name.clone(), Arc::new(upstream::Upstream::new(one, &config.timeouts)?))))
             .collect::<Result<Vec<_>, String>>()
             .map_err(problem)?;
-        if let Some(rule) = engine.rules().find(|rule| rule.operator == Operator::Hash) {
-            let why =
-                format!("rule `{}`: the operator `hash` is not in this version; write `remove` or `mask`", rule.id);
-            return Err(SetupError(why));
-        }
+        Self::check_rules(&engine)?;
         let watch = Arc::new(Watch::new(metrics, &engine).map_err(|e| SetupError(e.to_string()))?);
         let mut routes = Vec::new();
         for route in &config.routes {
@@ -171,6 +167,15 @@ impl Gateway {
             upstream::Upstream::new(upstream, &config.timeouts).map_err(SetupError)?;
         }
         config.routes.iter().try_for_each(|route| protocol_of(route, &protocols).map(|_| ()))
+    }
+
+    /// Whether all that the rules want done with findings can be done.
+    pub fn check_rules(engine: &Engine) -> Result<(), SetupError> {
+        let Some(rule) = engine.rules().find(|rule| rule.operator == Operator::Hash) else { return Ok(()) };
+        Err(SetupError(format!(
+            "{}:{}: rule `{}`: the operator `hash` is not in this version; write `remove` or `mask`",
+            rule.file, rule.line, rule.id
+        )))
     }
 
     /// Answers one request of the data listener.

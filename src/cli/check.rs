@@ -47,8 +47,9 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
 /// the names of protocols.
 fn beyond(config: &Config) -> Vec<String> {
     let mut errors = Vec::new();
-    if let Err(rules) = engine(config.rules.as_deref()) {
-        errors.extend(rules.0.iter().map(ToString::to_string));
+    match engine(config.rules.as_deref()) {
+        Ok(engine) => errors.extend(Gateway::check_rules(&engine).err().map(|e| e.to_string())),
+        Err(rules) => errors.extend(rules.0.iter().map(ToString::to_string)),
     }
     if let Err(error) = config.vault.parse::<VaultUrl>() {
         errors.push(format!("vault: {error}"));
@@ -57,4 +58,24 @@ fn beyond(config: &Config) -> Vec<String> {
         errors.push(error.to_string());
     }
     errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_serve_would_refuse_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let rule = "[[rule]]\nid = \"own\"\nentity = \"SECRET\"\npattern = \"own-[0-9]+\"\noperator = \"hash\"\n";
+        std::fs::write(folder.path().join("own.toml"), rule).unwrap();
+        let toml = format!(
+            "upstream = \"http://a.example\"\nrules = {:?}\n[[routes]]\npath = \"/a\"\nprotocol = \"none-such\"\n",
+            folder.path()
+        );
+        let errors = beyond(&Config::parse(&toml).unwrap().config);
+        assert_eq!(errors.len(), 2, "{errors:?}");
+        assert!(errors[0].contains("own.toml:1: rule `own`: the operator `hash`"), "{errors:?}");
+        assert!(errors[1].starts_with("route /a: `protocol` must be"), "{errors:?}");
+    }
 }

@@ -35,7 +35,7 @@ pub struct Args {
     /// Where the chat traffic is served; port 0 takes any free port
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub listen: String,
-    /// Where metrics, health and the admin API are served
+    /// Where metrics, health and the status page are served
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9464")]
     pub admin: String,
 }

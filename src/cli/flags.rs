@@ -20,7 +20,7 @@ pub(super) struct Settings {
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
 
-    /// Where metrics, health and the admin API are served [default: 127.0.0.1:9464]
+    /// Where metrics, health and the status page are served [default: 127.0.0.1:9464]
     #[arg(long, value_name = "HOST:PORT")]
     admin: Option<String>,
 

@@ -66,9 +66,7 @@ pub enum ScanError {
         offset: usize,
     },
     /// A line of a JSONL input cannot be used.
-    #[error(
-        "{name}:{line}: column {column}: {problem}; each line must be an object like {{\"id\": \"1\", \"text\": \"…\"}}"
-    )]
+    #[error("{name}:{line}:{column}: {problem}; each line must be an object like {{\"id\": \"1\", \"text\": \"…\"}}")]
     Line {
         /// The file.
         name: String,
@@ -135,7 +133,7 @@ fn scan(args: &ScanArgs, engine: &Engine, stdin: &mut dyn BufRead, mut out: impl
         }
     }
     if args.format == Format::Json {
-        serde_json::to_writer_pretty(&mut out, &serde_json::json!({ "files": documents })).map_err(io::Error::from)?;
+        serde_json::to_writer_pretty(&mut out, &Documents { files: documents }).map_err(io::Error::from)?;
         writeln!(out)?;
     }
     out.flush()?;
@@ -163,6 +161,11 @@ struct LineFindings<'a> {
     findings: Vec<Found<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     redacted: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Documents<'a> {
+    files: Vec<Document<'a>>,
 }
 
 #[derive(Serialize)]
@@ -198,7 +201,7 @@ impl<'a> Scanner<'a> {
             if bytes.trim_ascii().is_empty() {
                 continue;
             }
-            let line: Line<'_> = serde_json::from_slice(&bytes).map_err(|error| ScanError::Line {
+            let line: Line<'_> = serde_json::from_slice(bytes.trim_ascii_end()).map_err(|error| ScanError::Line {
                 name: name.to_owned(),
                 line: number,
                 column: error.column(),
@@ -314,13 +317,13 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_named_and_not_quoted() {
-        for (bad, line) in [
-            ("{\"id\": 1, \"text\": \"x\"}\n{\"id\": \"secret\", \"text\": 5}\n", 2),
-            ("secret\n", 1),
-            ("{\"id\": 1", 1),
+        for (bad, place) in [
+            ("{\"id\": 1, \"text\": \"x\"}\n{\"id\": \"secret\", \"text\": 5}\n", "2:26"),
+            ("secret\n", "1:1"),
+            ("{\"id\": 1\n", "1:8"),
         ] {
             let error = output(Format::Jsonl, bad, |_| {}).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("stdin:{line}: ")), "{error}");
+            assert!(error.starts_with(&format!("stdin:{place}: ")), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }
     }
@@ -344,5 +347,7 @@ mod tests {
         assert!(!found);
         let value: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(value, serde_json::json!({"files": [{"file": "stdin", "findings": []}]}));
+        let (_, out) = output(Format::Json, "ana@example.com", |_| {}).unwrap();
+        assert!(out.contains("\"score\": 0.95,\n"), "{out}");
     }
 }

@@ -125,7 +125,7 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Text,
         Some(r#""127.0.0.1:9464""#),
         r#""127.0.0.1:9000""#,
-        "Where metrics, health and the admin API are served, HOST:PORT.",
+        "Where metrics, health and the status page are served, HOST:PORT.",
     ),
     key(
         "vault",

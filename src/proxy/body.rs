@@ -2,6 +2,7 @@
 //! bodies in flight share, and says how it can be inspected.
 
 use super::error::ProxyError;
+use crate::problem::ProblemKind;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
@@ -38,21 +39,46 @@ impl Budget {
     }
 
     /// Reads `body` to its end.
-    pub(super) async fn read(&self, body: Incoming) -> Result<ReadBody, ProxyError> {
+    pub(super) async fn read(&self, mut body: Incoming) -> Result<ReadBody, ProxyError> {
         if body.is_end_stream() {
             return Ok(ReadBody { bytes: Bytes::new(), share: None });
         }
-        let promised = body.size_hint().exact().and_then(|n| usize::try_from(n).ok());
-        if promised.unwrap_or(0) > self.body_limit {
+        let promised = promised(&body);
+        if promised > self.body_limit {
             return Err(self.too_large());
         }
-        match timeout(self.whole, self.read_frames(body, promised.unwrap_or(0))).await {
-            Ok(read) => read,
-            Err(_) => Err(ProxyError::slow_body()),
+        let Ok(read) = timeout(self.whole, self.read_frames(&mut body, promised)).await else {
+            return Err(ProxyError::slow_body());
+        };
+        if let Err(error) = &read
+            && matches!(error.problem.kind, ProblemKind::TooLarge | ProblemKind::Overloaded)
+        {
+            self.discard(body).await;
         }
+        read
     }
 
-    async fn read_frames(&self, mut body: Incoming, promised: usize) -> Result<ReadBody, ProxyError> {
+    /// Takes what is left of a refused body and keeps nothing of it, within the
+    /// bounds of a body that is read. Most clients look for the reply only
+    /// when all is sent: were the connection closed on them before, they would
+    /// see it break instead of why they were refused.
+    pub(super) async fn discard(&self, mut body: Incoming) {
+        if promised(&body) > self.body_limit {
+            return;
+        }
+        let discarding = async {
+            let mut left = self.body_limit;
+            while let Ok(Some(Ok(frame))) = timeout(self.idle, body.frame()).await {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                let Some(less) = left.checked_sub(length) else { break };
+                left = less;
+            }
+        };
+        // Where it takes too long the connection is closed after all.
+        let _ = timeout(self.whole, discarding).await;
+    }
+
+    async fn read_frames(&self, body: &mut Incoming, promised: usize) -> Result<ReadBody, ProxyError> {
         let mut share = self.reserve(promised.max(1))?;
         let mut reserved = promised.max(1).div_ceil(BLOCK) * BLOCK;
         let mut first = Bytes::new();
@@ -96,6 +122,11 @@ impl Budget {
     fn too_large(&self) -> ProxyError {
         ProxyError::too_large(self.body_limit)
     }
+}
+
+/// The length that a body promises to have; 0 for one that promises nothing.
+fn promised(body: &Incoming) -> usize {
+    body.size_hint().exact().map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX))
 }
 
 /// How a request body is read for inspection.

@@ -15,7 +15,7 @@ use crate::telemetry::{Held, Outcome, Stage, VaultOperation};
 use crate::vault::Subject;
 use bytes::Bytes;
 use http::header::HeaderName;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use std::cell::RefCell;
@@ -38,7 +38,28 @@ pub(super) async fn exchange(
     request: Request<Incoming>,
     settle: &mut Settle,
 ) -> Result<Response<ReplyBody>, ProxyError> {
-    let (mut head, body) = request.into_parts();
+    let (head, body) = request.into_parts();
+    // A client that asks first, or whose requests are streams of their own,
+    // need not send what nobody wants.
+    let sends_all = head.version < Version::HTTP_2 && !head.headers.contains_key(header::EXPECT);
+    let mut unread = Some(body);
+    let answered = forward(gateway, head, &mut unread, settle).await;
+    if answered.is_err()
+        && sends_all
+        && let Some(body) = unread
+    {
+        gateway.bodies.discard(body).await;
+    }
+    answered
+}
+
+/// The stages of an exchange. A refusal before the body is read leaves it `unread`.
+async fn forward(
+    gateway: &Arc<Gateway>,
+    mut head: http::request::Parts,
+    unread: &mut Option<Incoming>,
+    settle: &mut Settle,
+) -> Result<Response<ReplyBody>, ProxyError> {
     // 1. Admit: the route, and a place among the requests in flight.
     let route = gateway.route(head.uri.path())?;
     settle.on_route(&route.metrics);
@@ -52,10 +73,11 @@ pub(super) async fn exchange(
 
     // 3. Consent: may this purpose be served, and with a way back?
     // (A preflight has no body; what has one is a message.)
-    let preflight = cors::is_preflight(&head.method, &head.headers) && body.is_end_stream();
+    let preflight = cors::is_preflight(&head.method, &head.headers) && unread.as_ref().is_some_and(Body::is_end_stream);
     let reversible = preflight || gate::decide(&presented, route, gateway)?;
 
     // 4. Read: the whole body, within bounds.
+    let body = unread.take().ok_or_else(ProxyError::internal)?;
     let body = gateway.bodies.read(body).await?;
     let in_memory = Held::new(&gateway.watch.metrics.body_bytes_in_flight, body.bytes.len());
 

@@ -43,6 +43,8 @@ def visit(browser, url, name, width, height, folder):
     page.goto(url)
     expect(page.locator("#feed-state")).to_have_text("live, word for word")
     checks.that(f"{name}: consent is asked first", page.locator("#consent").is_visible() and not page.locator("#composer").is_visible())
+    looks = [page.locator(b).evaluate("b => [getComputedStyle(b).backgroundColor, getComputedStyle(b).color, b.offsetWidth, b.offsetHeight].join()") for b in ("#accept", "#decline")]
+    checks.that(f"{name}: to decline looks like to accept", looks[0] == looks[1], str(looks))
     fits = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     checks.that(f"{name}: nothing is wider than the window", fits)
     shot("consent")
@@ -83,6 +85,13 @@ def visit(browser, url, name, width, height, folder):
         checks.that(f"{name}: the other side is a tap away", page.locator(".side.chatbot").is_visible() and not page.locator(".side.you").is_visible())
         shot("chatbot")
         page.get_by_role("button", name="Your side").click()
+
+    kept = page.locator("#kept-count").inner_text()
+    page.fill("#message", "Who is [EMAIL_AAAAAAAA]?")
+    page.keyboard.press("Enter")
+    expect(page.locator("#chatbot-log")).to_contain_text("Who is [EMAIL_AAAAAAAA]?", timeout=10_000)
+    settled()
+    checks.that(f"{name}: what only looks like a token is not said to be kept", page.locator("#kept-count").inner_text() == kept)
 
     received = page.locator(".seen").count()
     page.click("#withdraw")

@@ -36,6 +36,11 @@ const IMPURE: &[&str] = &[
     "tracing",
 ];
 
+/// What talks to a socket byte by byte. HTTP is read and written by hyper
+/// alone; the server accepts a connection and hands it over.
+const RAW: &[&str] = &["TcpStream", "UnixStream", "AsyncReadExt", "AsyncWriteExt", "httparse"];
+const RAW_EXCEPTION: (&str, &str) = ("server", "TcpStream");
+
 /// What a file of the pure layer may use all the same, and why.
 const EXCEPTIONS: &[(&str, &str, &str)] =
     &[("detect/load.rs", "std::fs", "it reads the folder of rules, before there is an engine")];
@@ -84,13 +89,26 @@ fn what_is_impure_is_found_in_the_pure_layer_alone() {
         "use std::{fmt, fs};",
         "let x = tokio::spawn(y);",
         "use tracing::info;",
-        "use std::net::TcpStream;",
+        "use std::net::TcpListener;",
     ] {
         assert_eq!(check(Path::new("json/walk.rs"), source).len(), 1, "{source}");
         assert_eq!(check(Path::new("proxy/body.rs"), source).len(), 0, "{source}");
     }
     assert_eq!(check(Path::new("detect/ip.rs"), "use std::net::Ipv4Addr;").len(), 0);
     assert_eq!(check(Path::new("detect/load.rs"), "use std::fs;\nuse std::time;").len(), 1);
+}
+
+#[test]
+fn raw_sockets_are_found_outside_the_server() {
+    for (file, source, times) in [
+        ("proxy/upstream.rs", "use tokio::net::TcpStream;", 1),
+        ("admin.rs", "use tokio::io::{AsyncReadExt, AsyncWriteExt as _};", 2),
+        ("server/connection.rs", "use tokio::io::AsyncWriteExt;", 1),
+        ("server.rs", "use tokio::net::{TcpListener, TcpStream};", 0),
+        ("proxy.rs", "#[cfg(test)]\nmod tests {\n    use tokio::net::TcpStream;\n}", 0),
+    ] {
+        assert_eq!(check(Path::new(file), source).len(), times, "{source}");
+    }
 }
 
 #[test]
@@ -172,6 +190,12 @@ fn check(file: &Path, source: &str) -> Vec<Violation> {
                 None if *root == "crate" => found(line, format!("`crate::{used}` is in no layer")),
                 Some(_) | None => {}
             }
+        }
+    }
+    // The pure layer may not even know the runtime.
+    for name in RAW.iter().filter(|name| own > 0 && RAW_EXCEPTION != (module, **name)) {
+        for at in words(&code, name) {
+            found(line_of(&code, at), format!("`{module}` must leave HTTP to hyper and not use `{name}`"));
         }
     }
     if own == 0 {

@@ -123,6 +123,34 @@ async fn all_bodies_together_have_a_budget() {
 }
 
 #[tokio::test]
+async fn who_sends_all_before_looking_reads_why_it_was_refused() {
+    let (upstream, privet, _client) = gateway("[limits]\nrequest_body = \"4 MiB\"\n").await;
+    // More than the buffers of both sockets take.
+    let body = "x".repeat(4 << 20);
+    for (headers, status) in [
+        ("privet-consent: support=?0\r\n", 403),
+        ("privet-subject: no (subject)\r\n", 400),
+        ("upgrade: websocket\r\n", 400),
+    ] {
+        for length in [format!("content-length: {}\r\n", body.len()), "transfer-encoding: chunked\r\n".to_owned()] {
+            let sent =
+                if length.starts_with('t') { format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()) } else { body.clone() };
+            let mut wire = Wire::connect(&privet.gateway).await;
+            wire.post("/", &format!("{headers}{length}"), sent).await;
+            assert_eq!(wire.problem().await.0, status, "{headers}{length}");
+            // The connection is good for another request.
+            wire.post("/", "content-type: application/json\r\ncontent-length: 2\r\n", "{}").await;
+            assert_eq!(wire.problem().await.0, 200);
+        }
+    }
+    // Who asks first is told at once.
+    let mut wire = Wire::connect(&privet.gateway).await;
+    wire.post("/", "privet-consent: support=?0\r\nexpect: 100-continue\r\ncontent-length: 1000\r\n", "").await;
+    assert_eq!(wire.problem().await.0, 403);
+    assert_eq!(upstream.recorded().len(), 6);
+}
+
+#[tokio::test]
 async fn a_place_in_flight_is_held_until_the_reply_ends() {
     let words = ["one", " two", " three"];
     let upstream = Upstream::start(move |_| Answer::streams(&words).pause(Duration::from_millis(120))).await;

@@ -43,9 +43,27 @@ async fn port_0_prints_the_real_addresses() {
     assert_ne!(privet.gateway, privet.admin);
     assert_eq!(Client::new(&privet.gateway).chat(&chat("hi"), &[]).await.says(), "ok");
     assert_eq!(Client::new(&privet.admin).get("/healthz").await.status, 200);
-    // The two listeners share no page.
-    assert_eq!(Client::new(&privet.gateway).get("/metrics").await.status, 403);
-    assert_eq!(Client::new(&privet.admin).get(CHAT).await.status, 404);
+}
+
+#[tokio::test]
+async fn the_listeners_share_no_page() {
+    let upstream = Upstream::start(|_| Answer::says("ok")).await;
+    let privet = Setup::new(&upstream).start();
+    let (data, admin) = (Client::new(&privet.gateway), Client::new(&privet.admin));
+    for path in ["/", "/metrics", "/healthz", "/readyz"] {
+        assert_eq!(admin.get(path).await.status, 200, "{path}");
+        let before = upstream.recorded().len();
+        assert_eq!(data.get(path).await.status, 403, "{path}");
+        let forwarded = data.send("GET", path, &HEADERS, "").await;
+        assert_eq!(forwarded.json()["choices"][0]["message"]["content"], "ok", "{path} is the chatbot's there");
+        assert_eq!(upstream.recorded().len(), before + 1);
+    }
+    let before = upstream.recorded().len();
+    for (method, path) in [("POST", CHAT), ("GET", CHAT), ("GET", "/.privet/notice")] {
+        let reply = admin.send(method, path, &HEADERS, chat("hi").to_string()).await;
+        assert!([404, 405].contains(&reply.status.as_u16()), "{method} {path}: {}", reply.status);
+    }
+    assert_eq!(upstream.recorded().len(), before);
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ function decide(choice) {
 
 $("accept").addEventListener("click", () => {
   decide("given");
-  say("event", "You agreed to the purpose “support”.");
+  say("event", "You agreed to the purpose “support”. Write something with a name, an email address or a number in it, or tap an example.");
   $("message").focus();
 });
 
@@ -302,10 +302,12 @@ function learn(arrived) {
   const tokens = arrived.match(TOKEN) ?? [];
   const literals = arrived.split(TOKEN).filter((_, i) => i % 3 === 0); // between them: entity and code
   const values = text.match(new RegExp(`^${literals.map(literally).join("(.+?)")}$`, "s"))?.slice(1) ?? [];
-  values.forEach((value, i) => known.set(value, tokens[i]));
+  // What looked like a token before it left stands for nothing.
+  const kept = values.map((value, i) => [value, tokens[i]]).filter(([value, token]) => value !== token);
+  kept.forEach(([value, token]) => known.set(value, token));
   bubble.replaceChildren(...withValues(text));
-  if (values.length > 0) {
-    const names = new Set(tokens.map((token) => ENTITIES[entityOf(token)] ?? "other data"));
+  if (kept.length > 0) {
+    const names = new Set(kept.map(([, token]) => ENTITIES[entityOf(token)] ?? "other data"));
     const note = element("p", `Kept from the chatbot: ${[...names].join(", ")}`);
     note.className = "note";
     bubble.after(note);
