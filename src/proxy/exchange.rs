@@ -201,7 +201,11 @@ fn inspect_body(
         let as_json = |scratch: &mut Scratch| inspect::inspect_json(text, &rules, scratch);
         let as_text = |scratch: &mut Scratch| inspect::inspect_text(text, &gateway.engine, scratch);
         match format {
-            Format::Json => as_json(scratch),
+            Format::Json => match as_json(scratch) {
+                // It passes, but not unseen.
+                Err(inspect::NOT_JSON) if route.binary == Binary::Pass => as_text(scratch),
+                looked => looked,
+            },
             Format::Form => inspect::inspect_form(text, &gateway.engine, scratch),
             Format::Text => as_text(scratch),
             Format::Unsaid => match as_json(scratch) {

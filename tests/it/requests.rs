@@ -141,6 +141,12 @@ async fn a_route_may_let_them_pass_as_they_are() {
         let reply = client.send("POST", path, &all, body.clone()).await;
         assert_eq!(reply.status, 200, "{name}: {:?}", reply.body);
         let seen = upstream.last();
+        // What says that it is JSON and is not, but is text, is looked at as text.
+        let is_json = serde_json::from_slice::<serde_json::Value>(&body).is_ok();
+        if headers == JSON && !is_json && str::from_utf8(&body).is_ok_and(|text| text.contains('@')) {
+            assert!(seen.text().contains("[EMAIL_") && !seen.text().contains("ana"), "{name}: {:?}", seen.body);
+            continue;
+        }
         assert!(seen.body == body, "{name}: {:?} became {:?}", body, seen.body);
         for (header, value) in headers {
             assert!(seen.headers.get_all(*header).iter().any(|found| found == value), "{name}: {header}");

@@ -94,6 +94,8 @@ fn mix(hash: u64, value: u64) -> u64 {
 /// A text that goes on from event to event.
 pub(super) struct Channel {
     place: Place,
+    /// Of the place.
+    hash: u64,
     pub(super) restorer: Restorer,
     /// The last event after which text was held back.
     pub(super) template: Option<Template>,
@@ -112,6 +114,10 @@ pub(super) struct Template {
     pub(super) escape: Escape,
 }
 
+/// With more texts than this, one that holds nothing back makes place for a new
+/// one. Real replies have a few.
+const MANY: usize = 256;
+
 /// All texts of one reply.
 #[derive(Default)]
 pub(super) struct Channels(Vec<Channel>);
@@ -120,10 +126,16 @@ impl Channels {
     /// The text at this place; a new one if it is the first time.
     pub(super) fn at(&mut self, place: Place, context: &Context) -> &mut Channel {
         let hash = place.hash();
-        let known = self.0.iter().position(|channel| channel.place.hash() == hash);
+        let known = self.0.iter().position(|channel| channel.hash == hash);
         let at = known.unwrap_or_else(|| {
             let restorer = Restorer::new(Arc::clone(&context.kinds));
-            self.0.push(Channel { place, restorer, template: None, seen: 0 });
+            let new = Channel { place, hash, restorer, template: None, seen: 0 };
+            let idle = if self.0.len() < MANY { None } else { self.0.iter().position(|channel| !channel.holds()) };
+            if let Some(at) = idle {
+                self.0[at] = new;
+                return at;
+            }
+            self.0.push(new);
             self.0.len() - 1
         });
         &mut self.0[at]
@@ -143,5 +155,41 @@ impl Channel {
     /// Whether the start of what may be a token waits for its rest.
     pub(super) fn holds(&self) -> bool {
         !self.restorer.held().is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{Str, Visitor, walk};
+
+    /// The places of the strings of a document.
+    fn places(document: &str) -> Vec<Place> {
+        struct Collect(Vec<Place>);
+        impl<'a> Visitor<'a> for Collect {
+            fn string(&mut self, path: &Path<'a>, _value: Str<'a>) {
+                self.0.push(Place::of(path));
+            }
+        }
+        let mut collect = Collect(Vec::new());
+        walk(document, &mut collect).unwrap();
+        collect.0
+    }
+
+    #[test]
+    fn an_element_is_called_by_its_own_number() {
+        let second = places(r#"{"c":[{"t":""},{"t":""}]}"#)[1];
+        let alone = places(r#"{"c":[{"t":""}]}"#)[0];
+        assert_ne!(second.hash(), alone.hash());
+        let element = Place { length: 2, ..alone };
+        assert_eq!(alone.renumbered(&[(element.hash(), 1)]).hash(), second.hash());
+        assert_eq!(alone.renumbered(&[(second.hash(), 1)]).hash(), alone.hash());
+    }
+
+    #[test]
+    fn a_text_lies_below_its_objects_alone() {
+        let [a, b] = places(r#"{"c":[{"d":{"t":""}},{"d":{"t":""}}]}"#)[..] else { panic!("two strings") };
+        let first = Place { length: 2, ..a };
+        assert!(a.lies_below(&first) && !b.lies_below(&first) && !first.lies_below(&first));
     }
 }
