@@ -236,6 +236,8 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Between two pieces of the upstream's reply.
     pub stream_idle: Duration,
+    /// For a client to take a piece of its reply.
+    pub write: Duration,
     /// For running requests to end at shutdown.
     pub drain: Duration,
 }

@@ -56,6 +56,8 @@ pub struct Limits {
     /// pools of clients and of proxies in front keep theirs, so that it is the
     /// client that closes, and no request crosses the close on its way.
     pub keep_alive: Duration,
+    /// How long a client may take nothing while something is to be sent.
+    pub write: Duration,
     /// Bytes of a request's header, the request line included.
     pub header_bytes: usize,
     /// Fields of a request's header.
@@ -73,6 +75,7 @@ impl Default for Limits {
         Self {
             header_read: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
+            write: Duration::from_secs(60),
             header_bytes: 16 * 1024,
             headers: 100,
             connections: 10_000,

@@ -120,6 +120,7 @@ pub(super) async fn start(config: Config) -> Result<Running, Failure> {
     let admin_tls = tls.clone().filter(|_| config.tls.as_ref().is_some_and(|tls| tls.admin));
     let limits = Limits {
         header_read: config.timeouts.header,
+        write: config.timeouts.write,
         header_bytes: config.limits.header_bytes,
         headers: config.limits.headers,
         connections: config.limits.connections,

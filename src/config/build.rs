@@ -276,6 +276,7 @@ fn timeouts(section: &Section<'_>) -> Timeouts {
         connect: section.time("connect"),
         first_byte: section.time("first_byte"),
         stream_idle: section.time("stream_idle"),
+        write: section.time("write"),
         drain: section.time("drain"),
     }
 }

@@ -381,6 +381,7 @@ pub(super) static KEYS: &[Key] = &[
     key("timeouts.connect", TIME, Some(r#""3s""#), r#""1s""#, "For a connection to the upstream."),
     key("timeouts.first_byte", TIME, Some(r#""60s""#), r#""5m""#, "For the head of the upstream's reply."),
     key("timeouts.stream_idle", TIME, Some(r#""120s""#), r#""10m""#, "Between two pieces of the upstream's reply."),
+    key("timeouts.write", TIME, Some(r#""60s""#), r#""2m""#, "For a client to take a piece of its reply."),
     key(
         "timeouts.drain",
         Kind::Time { min: Duration::ZERO, max: Duration::from_hours(24) },

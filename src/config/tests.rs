@@ -59,6 +59,7 @@ fn an_upstream_is_all_it_takes() {
         connect: Duration::from_secs(3),
         first_byte: Duration::from_mins(1),
         stream_idle: Duration::from_mins(2),
+        write: Duration::from_mins(1),
         drain: Duration::from_secs(30),
     };
     assert_eq!(config.timeouts, timeouts);

@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -20,6 +21,7 @@ use hyper::service::Service;
 use hyper::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 use crate::problem::{self, Problem, ProblemKind};
 
@@ -78,10 +80,33 @@ impl Drop for InFlight {
     }
 }
 
-/// A socket that tells when bytes come, where there is somebody to tell.
+/// A socket that tells when bytes come, where there is somebody to tell, and
+/// that fails where the other end takes nothing for too long: such a client
+/// would keep its place among the requests for ever.
 pub(super) struct Socket<T> {
-    pub(super) inner: T,
-    pub(super) activity: Option<Arc<Activity>>,
+    inner: T,
+    activity: Option<Arc<Activity>>,
+    write_limit: Duration,
+    /// Runs from when a write had to wait until one goes on.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl<T> Socket<T> {
+    pub(super) fn new(inner: T, activity: Option<Arc<Activity>>, write_limit: Duration) -> Self {
+        Self { inner, activity, write_limit, stalled: None }
+    }
+
+    /// Passes the result of a write on, or ends the wait for it.
+    fn watch<R>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let limit = self.write_limit;
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
@@ -99,7 +124,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.watch(cx, written)
     }
 
     fn poll_write_vectored(
@@ -107,7 +133,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.watch(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -115,7 +142,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        // Without something to flush this is ready at once, and says nothing
+        // of a write that waits.
+        if flushed.is_ready() { flushed } else { self.watch(cx, flushed) }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

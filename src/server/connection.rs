@@ -95,14 +95,14 @@ impl Acceptor {
         let deadlines = Deadlines::new(Arc::clone(&activity), limits.keep_alive, limits.header_read);
         match http {
             Http::One => {
-                let io = TokioIo::new(Socket { inner: stream, activity: Some(activity) });
+                let io = TokioIo::new(Socket::new(stream, Some(activity), limits.write));
                 let connection = http1.serve_connection(io, service);
                 drive(connection, http1::Connection::graceful_shutdown, deadlines, shutdown).await;
             }
             Http::Two => {
                 // Frames come at any time and need not begin a header: there
                 // is but the wait for the next request to be whole.
-                let io = TokioIo::new(Socket { inner: stream, activity: None });
+                let io = TokioIo::new(Socket::new(stream, None, limits.write));
                 let streams = Streams::default();
                 let connection = http2_builder(limits, streams.executor()).serve_connection(io, service);
                 drive(connection, http2::Connection::graceful_shutdown, deadlines, shutdown).await;

@@ -311,6 +311,23 @@ async fn a_stream_that_falls_silent_is_cut() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_nothing_loses_its_place() {
+    // More than the buffers of two sockets hold.
+    let upstream = Upstream::start(|_| Answer::new("text/plain", vec![vec![b'x'; 1 << 20].into(); 64])).await;
+    let privet = Setup::new(&upstream).toml("[timeouts]\nwrite = \"500ms\"\n").start();
+    for text in TEXTS {
+        let mut client = Wire::connect(&privet.gateway).await;
+        let body = chat(text).to_string();
+        let headers = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+        client.post(CHAT, &headers, body).await;
+        privet.metric_becomes(IN_FLIGHT, 1).await;
+        privet.metric_becomes(IN_FLIGHT, 0).await;
+        drop(client);
+    }
+    privet.metric_becomes(&outcome("client_gone"), 2).await;
+}
+
+#[tokio::test]
 async fn a_document_that_falls_silent_is_a_504() {
     const HALF: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{\"said\": \"";
     let (mut upstream, privet, client) =
