@@ -75,7 +75,7 @@ impl Default for Limits {
         Self {
             header_read: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
-            write: Duration::from_secs(60),
+            write: Duration::from_mins(1),
             header_bytes: 16 * 1024,
             headers: 100,
             connections: 10_000,
