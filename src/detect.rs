@@ -6,7 +6,7 @@
 //! word), the finder of that anchor looks at the candidate around it, words
 //! nearby raise or lower the score, and what is left is freed of overlaps.
 //! Time is linear in the text for any input, and nothing here can fail, read a
-//! clock or touch a file, but for [`RuleSet::add_dir`].
+//! clock or touch a file.
 
 mod compile;
 mod email;

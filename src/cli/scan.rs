@@ -1,11 +1,11 @@
 //! `privet scan`: finds personal data in files or standard input.
 
-use crate::detect::{Engine, Finding, Input, RuleErrors, RuleSet, Scratch};
+use crate::detect::{Engine, Finding, Input, RuleError, RuleErrors, RuleSet, Scratch};
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -87,9 +87,32 @@ pub(crate) fn engine(dir: Option<&Path>) -> Result<Engine, RuleErrors> {
     let one = |error| RuleErrors(vec![error]);
     let mut set = RuleSet::builtin().map_err(one)?;
     if let Some(dir) = dir {
-        set.add_dir(dir).map_err(one)?;
+        add_folder(&mut set, dir).map_err(one)?;
     }
     Engine::compile(&set)
+}
+
+/// Adds all `*.toml` files of a folder, in the order of their names.
+fn add_folder(set: &mut RuleSet, dir: &Path) -> Result<(), RuleError> {
+    let fail =
+        |path: &Path, problem: String| RuleError { file: path.display().to_string(), line: 0, column: 0, problem };
+    let unreadable = |path: &Path, error: &io::Error| fail(path, format!("cannot be read: {error}"));
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(|e| unreadable(dir, &e))? {
+        let path = entry.map_err(|e| unreadable(dir, &e))?.path();
+        if path.extension().is_some_and(|e| e == "toml") {
+            paths.push(path);
+        }
+    }
+    if paths.is_empty() {
+        return Err(fail(dir, "no *.toml file here; name a folder that holds rule files".to_owned()));
+    }
+    paths.sort();
+    for path in paths {
+        let text = fs::read_to_string(&path).map_err(|e| unreadable(&path, &e))?;
+        set.add(&path.display().to_string(), &text)?;
+    }
+    Ok(())
 }
 
 /// Runs the command: 0, or 1 where `--fail` is set and something was found.

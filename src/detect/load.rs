@@ -1,7 +1,6 @@
-//! The rules that are built in, and rules from a folder.
+//! The rules that are built in.
 
 use crate::detect::rule::{RuleError, RuleSet, WordList};
-use std::path::Path;
 
 const PACKS: &[(&str, &str)] = &[
     ("email.toml", include_str!("../../rules/packs/email.toml")),
@@ -29,29 +28,6 @@ impl RuleSet {
             set.add(&format!("builtin/{name}"), text)?;
         }
         Ok(set)
-    }
-
-    /// Adds all `*.toml` files of a folder, in the order of their names.
-    pub fn add_dir(&mut self, dir: &Path) -> Result<(), RuleError> {
-        let fail =
-            |path: &Path, problem: String| RuleError { file: path.display().to_string(), line: 0, column: 0, problem };
-        let unreadable = |path: &Path, error: &std::io::Error| fail(path, format!("cannot be read: {error}"));
-        let mut paths = Vec::new();
-        for entry in std::fs::read_dir(dir).map_err(|e| unreadable(dir, &e))? {
-            let path = entry.map_err(|e| unreadable(dir, &e))?.path();
-            if path.extension().is_some_and(|e| e == "toml") {
-                paths.push(path);
-            }
-        }
-        if paths.is_empty() {
-            return Err(fail(dir, "no *.toml file here; name a folder that holds rule files".into()));
-        }
-        paths.sort();
-        for path in paths {
-            let text = std::fs::read_to_string(&path).map_err(|e| unreadable(&path, &e))?;
-            self.add(&path.display().to_string(), &text)?;
-        }
-        Ok(())
     }
 }
 
