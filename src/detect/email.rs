@@ -11,6 +11,10 @@ const MAX_LOCAL: usize = 64;
 const MAX_LABEL: usize = 63;
 const MAX_DOMAIN: usize = 255;
 
+/// What people put around "at" and "dot".
+const OPENING: [char; 4] = ['(', '[', '{', '<'];
+const CLOSING: [char; 4] = [')', ']', '}', '>'];
+
 impl Pass<'_> {
     /// Looks at the `@` at `at`.
     pub(crate) fn email(&mut self, at: usize) -> usize {
@@ -181,7 +185,7 @@ impl Pass<'_> {
     /// Looks for an address around what stands for its `@`.
     fn spelled_email(&mut self, at_start: usize, at_end: usize) -> Option<usize> {
         let (left, open) = self.unwrap_left(at_start)?;
-        let (right, closed) = self.unwrap_right(at_end)?;
+        let (right, closed) = self.unwrap_right(at_end, CLOSING)?;
         let sign = self.text.get(at_start..at_end)?;
         // Turkish "et" is French for "and": it counts in brackets only.
         if open != closed || (!open && sign.eq_ignore_ascii_case("et")) {
@@ -210,7 +214,7 @@ impl Pass<'_> {
         for _ in 0..4 {
             match self.before(at)? {
                 ' ' | '\u{a0}' => at -= self.before(at)?.len_utf8(),
-                '(' | '[' | '{' | '<' if !bracket => {
+                c if !bracket && OPENING.contains(&c) => {
                     bracket = true;
                     at -= 1;
                 }
@@ -220,13 +224,14 @@ impl Pass<'_> {
         (at < from).then_some((at, bracket))
     }
 
-    fn unwrap_right(&self, from: usize) -> Option<(usize, bool)> {
+    /// Steps over one of `brackets` and spaces to the right; whether there was a bracket.
+    fn unwrap_right(&self, from: usize, brackets: [char; 4]) -> Option<(usize, bool)> {
         let mut at = from;
         let mut bracket = false;
         for _ in 0..4 {
             match self.at(at)? {
                 c @ (' ' | '\u{a0}') => at += c.len_utf8(),
-                ')' | ']' | '}' | '>' if !bracket => {
+                c if !bracket && brackets.contains(&c) => {
                     bracket = true;
                     at += 1;
                 }
@@ -276,7 +281,7 @@ impl Pass<'_> {
                 at = label_end + 1;
                 continue;
             }
-            let Some((dot_at, open)) = self.unwrap_right_open(label_end) else { break };
+            let Some((dot_at, open)) = self.unwrap_right(label_end, OPENING) else { break };
             let after = if self.bytes.get(dot_at) == Some(&b'.') && (open || dot_at > label_end) {
                 dot_at + 1
             } else {
@@ -288,7 +293,7 @@ impl Pass<'_> {
                 }
                 dot.end
             };
-            let Some((next, closed)) = self.unwrap_right(after) else { break };
+            let Some((next, closed)) = self.unwrap_right(after, CLOSING) else { break };
             if open != closed || self.label(next).is_none() {
                 break;
             }
@@ -296,22 +301,5 @@ impl Pass<'_> {
             at = next;
         }
         end.map(|e| (e, spelled))
-    }
-
-    /// Steps over spaces and an opening bracket to the right.
-    fn unwrap_right_open(&self, from: usize) -> Option<(usize, bool)> {
-        let mut at = from;
-        let mut bracket = false;
-        for _ in 0..4 {
-            match self.at(at)? {
-                c @ (' ' | '\u{a0}') => at += c.len_utf8(),
-                '(' | '[' | '{' | '<' if !bracket => {
-                    bracket = true;
-                    at += 1;
-                }
-                _ => break,
-            }
-        }
-        (at > from).then_some((at, bracket))
     }
 }

@@ -254,7 +254,7 @@ impl Facts {
     }
 }
 
-/// The first `[ENTITY_XXXXXXXX]`: what stands before it, its entity, the
+/// The first `[EMAIL_7K3FQ2MZ]`: what stands before it, its entity, the
 /// whole of it, and what stands after it.
 fn next_token(text: &str) -> Option<(&str, &str, &str, &str)> {
     let mut from = 0;
