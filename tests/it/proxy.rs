@@ -148,3 +148,22 @@ async fn tool_calls_stay_json_and_choices_apart() {
     let finish = reply.text().find("\"stop\"").unwrap();
     assert!(reply.text().find("email\"").unwrap() < finish, "{}", reply.text());
 }
+
+#[tokio::test]
+async fn a_held_text_outlasts_any_number_of_others() {
+    let upstream = Upstream::start(|request| {
+        let token = &tokens(&request.said())[0];
+        let (head, tail) = token.split_at(6);
+        let says = |index: u32, text: &str| json!({"choices": [{"index": index, "delta": {"content": text}}]});
+        let others = (1..2000).map(|index| says(index, "so "));
+        let all = std::iter::once(says(0, head)).chain(others).chain([says(0, tail), says(1999, "it is")]);
+        let mut body: Vec<_> = all.map(|event| format!("data: {event}\n\n").into()).collect();
+        body.push("data: [DONE]\n\n".into());
+        Answer::new("text/event-stream", body)
+    })
+    .await;
+    let privet = Setup::new(&upstream).start();
+    let reply = Client::new(&privet.gateway).chat(&chat_stream("ana@example.com"), &[]).await;
+    assert_eq!(streamed_text(reply.text(), 0), "ana@example.com");
+    assert_eq!(streamed_text(reply.text(), 1999), "so it is");
+}
