@@ -47,7 +47,7 @@ impl std::fmt::Debug for Scratch {
 
 /// What raised or lowered the score of a finding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Evidence(u16);
+pub struct Evidence(u32);
 
 impl Evidence {
     pub(crate) const CONTEXT: Self = Self(1);
