@@ -17,6 +17,7 @@ mod ip;
 mod lexicon;
 mod load;
 mod name;
+mod normalize;
 mod number;
 mod pattern;
 mod phone;

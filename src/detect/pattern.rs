@@ -2,8 +2,10 @@
 
 use crate::detect::RuleId;
 use crate::detect::rule::{RuleError, RuleFile};
+use crate::detect::scan::{Evidence, Pass};
 use crate::detect::validate::Validator;
-use regex_automata::meta::{self, Regex};
+use regex_automata::Input;
+use regex_automata::meta::{self, Cache, Regex};
 use regex_automata::util::syntax;
 use std::ops::Range;
 
@@ -114,5 +116,46 @@ impl Pattern {
                 }
                 _ => "the pattern cannot be compiled; look-around and back-references are not supported".to_owned(),
             })
+    }
+}
+
+/// What the patterns need for a scan.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    caches: Vec<Cache>,
+    /// The engine that the caches are for.
+    engine: u64,
+}
+
+impl Pass<'_> {
+    /// The rules that search by themselves.
+    pub(crate) fn patterns(&mut self, scratch: &mut Scratch) {
+        let engine = self.engine;
+        if scratch.engine != engine.identity {
+            scratch.caches.clear();
+            scratch.caches.extend(engine.patterns.iter().map(|p| p.regex.create_cache()));
+            scratch.engine = engine.identity;
+        }
+        for (pattern, cache) in engine.patterns.iter().zip(&mut scratch.caches) {
+            let mut input = Input::new(self.text);
+            while let Some(found) = pattern.regex.search_with(cache, &input) {
+                let checked =
+                    pattern.validator.is_none_or(|v| self.text.get(found.range()).is_some_and(|t| v.holds(t)));
+                if checked && !found.is_empty() {
+                    let evidence =
+                        if pattern.validator.is_some() { Evidence::CHECK_DIGITS } else { Evidence::default() };
+                    self.propose(pattern.rule, found.start(), found.end(), 0.0, evidence);
+                }
+                // An empty match in spite of the check at compile time must not stop here for ever.
+                let mut next = found.end() + usize::from(found.is_empty());
+                while next < self.text.len() && !self.text.is_char_boundary(next) {
+                    next += 1;
+                }
+                if next > self.text.len() {
+                    break;
+                }
+                input.set_start(next);
+            }
+        }
     }
 }
