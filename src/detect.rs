@@ -156,7 +156,7 @@ pub struct Engine {
     rules: Vec<compile::Scoring>,
     /// Rules by finder.
     finders: [Vec<RuleId>; finder::Finder::COUNT],
-    patterns: Vec<pattern::Pattern>,
+    patterns: pattern::Patterns,
     lexicon: Lexicon,
     dialling: phone::DiallingCodes,
     examples: Vec<example::Example>,
