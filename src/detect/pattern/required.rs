@@ -6,6 +6,8 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// The shortest literal that is worth looking for.
 const MIN_LITERAL: usize = 2;
+/// From this length on a literal costs half as much.
+pub(super) const LONG: usize = 4;
 /// Literals this long are rare enough; behind it they are cut.
 pub(super) const MAX_LITERAL: usize = 12;
 /// More alternatives than this are no help.
@@ -93,14 +95,22 @@ fn better(one: Option<Literals>, other: Option<Literals>) -> Option<Literals> {
 
 /// The strings one of which every match starts with, folded.
 fn extracted(hir: &Hir) -> Option<Vec<Vec<u8>>> {
-    let mut extractor = Extractor::new();
-    extractor.kind(ExtractKind::Prefix).limit_literal_len(MAX_LITERAL).limit_total(MAX_LITERALS);
-    let found: Seq = extractor.extract(hir);
-    let mut all: Vec<Vec<u8>> = found.literals()?.iter().map(|literal| fold(literal.as_bytes())).collect();
-    all.sort_unstable();
-    all.dedup();
-    let good = !all.is_empty() && all.iter().all(|literal| literal.len() >= MIN_LITERAL);
-    good.then_some(all)
+    let with_classes_up_to = |limit: usize| {
+        let mut extractor = Extractor::new();
+        extractor.kind(ExtractKind::Prefix).limit_literal_len(MAX_LITERAL).limit_total(MAX_LITERALS);
+        let found: Seq = extractor.limit_class(limit).extract(hir);
+        let mut all: Vec<Vec<u8>> = found.literals()?.iter().map(|literal| fold(literal.as_bytes())).collect();
+        all.sort_unstable();
+        all.dedup();
+        Some(all)
+    };
+    let shortest = |all: &Vec<Vec<u8>>| all.iter().map(Vec::len).min().unwrap_or(0);
+    let few = with_classes_up_to(10).filter(|all| shortest(all) >= MIN_LITERAL);
+    if few.as_ref().is_some_and(|all| shortest(all) < LONG) {
+        // A short string and the letter or digit behind it are worth many strings.
+        return with_classes_up_to(70).filter(|all| shortest(all) >= LONG).or(few);
+    }
+    few
 }
 
 /// Bytes without the bit that tells small letters from capitals.

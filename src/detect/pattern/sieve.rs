@@ -8,7 +8,7 @@
 //! found by looking at every n-th byte, n being the length of the shortest run
 //! that is asked for.
 
-use super::required::{Anchor, is_token_byte};
+use super::required::{Anchor, LONG, is_token_byte};
 use std::collections::HashMap;
 
 /// A place where a pattern may match.
@@ -78,18 +78,27 @@ impl Sieve {
     }
 }
 
-/// The bytes that are hashed of a long string: three at an even place, wherever it starts.
-const LONG: usize = 4;
+/// Bits of the set: 16 KiB, so that with a thousand strings one place in a
+/// hundred is let through.
+const BITS: u32 = 17;
 
 /// Strings by a piece of two or three bytes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Grams {
-    bits: Vec<u64>,
-    shift: u32,
+    bits: Box<[u64; 1 << (BITS - 6)]>,
     /// The pieces in order, each with its string and its place in it.
     pieces: Vec<(u32, u32, u8)>,
+    /// Open addressing: a piece, and where it starts in `pieces`, from 1.
+    index: Vec<(u32, u32)>,
     literals: Vec<Literal>,
     by_text: HashMap<Vec<u8>, usize>,
+}
+
+impl Default for Grams {
+    fn default() -> Self {
+        let (pieces, index, literals) = Default::default();
+        Self { bits: Box::new([0; 1 << (BITS - 6)]), pieces, index, literals, by_text: HashMap::new() }
+    }
 }
 
 /// A string, folded, and the patterns that need it.
@@ -127,21 +136,44 @@ impl Grams {
         }
         self.by_text = HashMap::new();
         self.pieces.sort_unstable();
-        let bits = (self.pieces.len() * 64).next_power_of_two().ilog2().clamp(12, 18);
-        self.shift = 32 - bits;
-        self.bits = vec![0; 1 << (bits - 6)];
-        for (piece, ..) in &self.pieces {
-            let (word, bit) = place(*piece, self.shift);
-            if let Some(word) = self.bits.get_mut(word) {
-                *word |= bit;
+        self.index = vec![(0, 0); (self.pieces.len() * 2).next_power_of_two()];
+        let mut last = None;
+        for (i, &(piece, ..)) in (1..).zip(&self.pieces) {
+            if last.replace(piece) == Some(piece) {
+                continue;
+            }
+            let (word, bit) = place(piece);
+            self.bits[word] |= bit;
+            let mut at = self.slot(piece);
+            while self.index.get(at).is_some_and(|slot| slot.1 != 0) {
+                at = (at + 1) % self.index.len();
+            }
+            if let Some(slot) = self.index.get_mut(at) {
+                *slot = (piece, i);
             }
         }
     }
 
+    fn slot(&self, piece: u32) -> usize {
+        (hash(piece) >> 8) as usize & (self.index.len() - 1)
+    }
+
     #[inline]
     fn may_hold(&self, piece: u32) -> bool {
-        let (word, bit) = place(piece, self.shift);
-        self.bits.get(word).is_some_and(|word| word & bit != 0)
+        let (word, bit) = place(piece);
+        self.bits[word] & bit != 0
+    }
+
+    /// The places in `pieces` of a piece.
+    fn known(&self, piece: u32) -> &[(u32, u32, u8)] {
+        let mut at = self.slot(piece);
+        while let Some(&(known, first)) = self.index.get(at).filter(|slot| slot.1 != 0) {
+            if known == piece {
+                return self.pieces.get(first as usize - 1..).unwrap_or_default();
+            }
+            at = (at + 1) % self.index.len();
+        }
+        &[]
     }
 
     /// Three bytes at every even place.
@@ -160,9 +192,9 @@ impl Grams {
                 (block >> 32) as u32 & THREE,
                 (block >> 48) as u32 | behind,
             ];
-            let found = pieces.map(|piece| self.may_hold(piece));
-            if found != [false; 4] {
-                for (n, piece) in pieces.into_iter().enumerate().filter(|(n, _)| found.get(*n) == Some(&true)) {
+            // One branch for all four: hardly ever is one of them known.
+            if pieces.iter().fold(false, |any, piece| any | self.may_hold(*piece)) {
+                for (n, piece) in pieces.into_iter().enumerate().filter(|(_, piece)| self.may_hold(*piece)) {
                     self.verify(text, at + 2 * n, piece, hits);
                 }
             }
@@ -190,10 +222,7 @@ impl Grams {
 
     #[cold]
     fn verify(&self, text: &[u8], at: usize, piece: u32, hits: &mut Vec<Hit>) {
-        let first = self.pieces.partition_point(|(known, ..)| *known < piece);
-        for &(_, literal, place) in
-            self.pieces.get(first..).unwrap_or_default().iter().take_while(|(known, ..)| *known == piece)
-        {
+        for &(_, literal, place) in self.known(piece).iter().take_while(|(known, ..)| *known == piece) {
             let Some(literal) = self.literals.get(literal as usize) else { continue };
             let Some(start) = at.checked_sub(usize::from(place)) else { continue };
             let Some(first) = start.checked_sub(literal.inside) else { continue };
@@ -205,9 +234,13 @@ impl Grams {
     }
 }
 
+fn hash(piece: u32) -> u32 {
+    piece.wrapping_mul(0x9E37_79B1)
+}
+
 #[inline]
-fn place(piece: u32, shift: u32) -> (usize, u64) {
-    let bit = piece.wrapping_mul(0x9E37_79B1) >> shift;
+fn place(piece: u32) -> (usize, u64) {
+    let bit = hash(piece) >> (32 - BITS);
     ((bit / 64) as usize, 1 << (bit % 64))
 }
 
