@@ -8,6 +8,7 @@ use crate::detect::pattern::Pattern;
 use crate::detect::phone::DiallingCodes;
 use crate::detect::rule::{Rule, RuleError, RuleErrors, RuleSet, Source, position};
 use crate::detect::scan::Evidence;
+use crate::detect::spelled::NumberWords;
 use crate::detect::words;
 use crate::detect::{Engine, RuleId, RuleInfo};
 use std::collections::HashMap;
@@ -49,10 +50,23 @@ pub(crate) struct WordSet {
 
 impl WordSet {
     fn new<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
-        let mut all: Vec<u64> = texts.filter_map(words::hash_of).collect();
+        Self::of(texts.filter_map(words::hash_of).collect())
+    }
+
+    /// With the slips of the finger that chat is full of: "telfon", "nubmer".
+    fn with_slips<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+        let mut all = Vec::new();
+        for text in texts {
+            all.extend(words::hash_of(text));
+            slips(text, |slip| all.extend(words::hash_of(slip)));
+        }
+        Self::of(all)
+    }
+
+    fn of(mut all: Vec<u64>) -> Self {
         all.sort_unstable();
         all.dedup();
-        let mut filter = Filter::with_bits(12);
+        let mut filter = Filter::with_bits(if all.len() > 256 { 15 } else { 12 });
         for hash in &all {
             filter.add(*hash);
         }
@@ -66,6 +80,33 @@ impl WordSet {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.sorted.is_empty()
+    }
+}
+
+/// The word with two letters changed about, one doubled, or one left out.
+/// Short words are left alone: their slips are other words.
+fn slips(word: &str, mut found: impl FnMut(&str)) {
+    const SHORTEST: usize = 6;
+    let letters: Vec<char> = word.chars().collect();
+    if letters.len() < SHORTEST {
+        return;
+    }
+    let mut slip = String::new();
+    let mut give = |letters: &mut dyn Iterator<Item = char>| {
+        slip.clear();
+        slip.extend(letters);
+        found(&slip);
+    };
+    // The first letter is nearly always right.
+    for i in 1..letters.len() {
+        let (before, behind) = letters.split_at(i);
+        give(&mut before.iter().chain(before.last()).chain(behind).copied());
+        if letters.len() > SHORTEST {
+            give(&mut before.iter().chain(behind.get(1..).unwrap_or_default()).copied());
+        }
+        if let [first, second, rest @ ..] = behind {
+            give(&mut before.iter().chain([second, first]).chain(rest).copied());
+        }
     }
 }
 
@@ -111,7 +152,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         scorings.push(Scoring {
             score: rule.score,
             weight: rule.weight,
-            context: WordSet::new(rule.context.iter().map(String::as_str)),
+            context: WordSet::with_slips(rule.context.iter().map(String::as_str)),
             against: WordSet::new(rule.against.iter().map(String::as_str)),
         });
         let line = position(&file.text, rule.span.start).0;
@@ -135,6 +176,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         patterns,
         lexicon,
         dialling: DiallingCodes::builtin(),
+        number_words: NumberWords::builtin(),
         examples,
     })
 }
@@ -177,6 +219,10 @@ fn lexicon(set: &RuleSet, errors: &mut Vec<RuleError>) -> Lexicon {
             // The lists are built in, and a test reads every line of them.
             let _ = builder.add(list.class, line);
         }
+    }
+    for word in NumberWords::first_words() {
+        // As above.
+        let _ = builder.add("number-word", word);
     }
     for file in &set.files {
         for (class, words) in &file.raw.words {

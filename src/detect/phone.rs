@@ -130,6 +130,9 @@ impl Pass<'_> {
             if end > groups.get(last)?.end {
                 raise += 0.3;
             }
+            if self.is_beside_international(end) {
+                raise += 0.4;
+            }
             if self.is_own_line(start, end) {
                 // Below a name it is most often a number to call.
                 let signed = start > 0 && (9..=12).contains(&digits.len());
@@ -179,6 +182,14 @@ impl Pass<'_> {
         if at > from && free { at } else { end }
     }
 
+    /// "0212355816 / +61 2 1237 4762": the second says what the first is.
+    fn is_beside_international(&self, end: usize) -> bool {
+        let rest = self.bytes.get(end..).unwrap_or_default();
+        let gap = rest.iter().take(4).take_while(|b| matches!(b, b' ' | b'/' | b'|' | b',' | b';')).count();
+        let separated = rest.iter().take(gap).any(|b| *b != b' ');
+        separated && rest.get(gap) == Some(&b'+') && rest.get(gap + 1).is_some_and(u8::is_ascii_digit)
+    }
+
     /// Whether nothing else but spaces and a full stop is on the line.
     fn is_own_line(&self, start: usize, end: usize) -> bool {
         let quiet = |c: char| !c.is_alphanumeric();
@@ -207,7 +218,9 @@ fn shape(number: &Number, groups: &[Group], digits: &[u8], open: bool) -> Option
     if rest.is_empty() {
         let trunk = zero && (9..=12).contains(&digits.len()) && digits.get(1) != Some(&0);
         return Some(if trunk {
-            (Finder::PhoneDigits, 0.15, Evidence::TRUNK_PREFIX)
+            // Numbers that are counted are not filled up with a single zero.
+            let raise = if (10..=11).contains(&digits.len()) { 0.35 } else { 0.15 };
+            (Finder::PhoneDigits, raise, Evidence::TRUNK_PREFIX)
         } else {
             (Finder::PhoneDigits, 0.0, none)
         });

@@ -357,6 +357,12 @@ impl Pass<'_> {
         {
             return end;
         }
+        if classes.has(Classes::NUMBER_WORD)
+            && let Some(end) = self.spelled_number(word)
+        {
+            self.forget();
+            return end;
+        }
         if let Some(end) = self.name(word, classes) {
             self.forget();
             self.named_until = end;
