@@ -57,7 +57,7 @@ impl Pass<'_> {
         if plus {
             return self.international(number, 0);
         }
-        if is_date(number) {
+        if is_date(number) || is_log_time(number) {
             return None;
         }
         match number.digits_of(first) {
@@ -127,6 +127,10 @@ impl Pass<'_> {
             }
             let end = self.extension(groups.get(last)?.end);
             let mut raise = raise;
+            if finder == Finder::PhoneDigits && self.bytes.get(start.wrapping_sub(1)) == Some(&b'=') {
+                // The key must say it.
+                raise = 0.0;
+            }
             if end > groups.get(last)?.end {
                 raise += 0.3;
             }
@@ -279,6 +283,18 @@ fn is_date(number: &Number) -> bool {
     let short = |g: &Group| g.len() == 2;
     let ends = number.groups().get(3).is_none_or(|g| g.gap.has(Gap::SPACE));
     separated && ends && small(b) && ((small(a) && (year(c) || short(c))) || (year(a) && small(c)))
+}
+
+/// "081109 203615 148": date, time and thread as some logs write them.
+fn is_log_time(number: &Number) -> bool {
+    let [date, time, ..] = number.groups() else { return false };
+    let pairs = |g: &Group| match *number.digits_of(g) {
+        [a, b, c, d, e, f] => Some((10 * a + b, 10 * c + d, 10 * e + f)),
+        _ => None,
+    };
+    let is_day = pairs(date).is_some_and(|(_, month, day)| (1..=12).contains(&month) && (1..=31).contains(&day));
+    let is_time = pairs(time).is_some_and(|(hour, minute, second)| hour < 24 && minute < 60 && second < 60);
+    time.gap == Gap::SPACE && is_day && is_time
 }
 
 #[cfg(test)]

@@ -438,7 +438,11 @@ impl Pass<'_> {
         let mut in_front = Nearest::new(scoring);
         let from = self.text.floor_char_boundary(start.saturating_sub(CONTEXT_BEFORE));
         if let Some(before) = self.text.get(from..start) {
-            words::each(before, |hash| in_front.step(hash));
+            words::each_in_text(before, |hash| in_front.step(hash));
+        }
+        // Of `key=value` the key says what the value is, and nothing else does.
+        if self.bytes.get(start.wrapping_sub(1)) == Some(&b'=') {
+            return in_front.last.unwrap_or_default();
         }
         if let Some(found) = in_front.found {
             return found;
@@ -453,7 +457,7 @@ impl Pass<'_> {
         let to = self.text.floor_char_boundary((end + CONTEXT_BEHIND).min(self.text.len()));
         let behind = self.text.get(end..to).and_then(|t| t.lines().next()).unwrap_or_default();
         let mut first = None;
-        words::each(behind, |hash| first = first.or_else(|| scoring.judge(hash)));
+        words::each_in_text(behind, |hash| first = first.or_else(|| scoring.judge(hash)));
         first.filter(|&f| f == Evidence::CONTEXT).unwrap_or_default()
     }
 
