@@ -438,7 +438,10 @@ impl Pass<'_> {
         let mut in_front = Nearest::new(scoring);
         let from = self.text.floor_char_boundary(start.saturating_sub(CONTEXT_BEFORE));
         if let Some(before) = self.text.get(from..start) {
-            words::each_in_text(before, |hash| in_front.step(hash));
+            // A word that the window cuts is another word.
+            let cut = self.before(from).is_some_and(char::is_alphabetic);
+            let whole = if cut { before.trim_start_matches(char::is_alphabetic) } else { before };
+            words::each_in_text(whole, |hash| in_front.step(hash));
         }
         // Of `key=value` the key says what the value is, and nothing else does.
         if self.bytes.get(start.wrapping_sub(1)) == Some(&b'=') {
@@ -455,7 +458,10 @@ impl Pass<'_> {
             None => {}
         }
         let to = self.text.floor_char_boundary((end + CONTEXT_BEHIND).min(self.text.len()));
-        let behind = self.text.get(end..to).and_then(|t| t.lines().next()).unwrap_or_default();
+        let behind = self.text.get(end..to).unwrap_or_default();
+        let cut = self.at(to).is_some_and(char::is_alphabetic);
+        let whole = if cut { behind.trim_end_matches(char::is_alphabetic) } else { behind };
+        let behind = whole.lines().next().unwrap_or_default();
         let mut first = None;
         words::each_in_text(behind, |hash| first = first.or_else(|| scoring.judge(hash)));
         first.filter(|&f| f == Evidence::CONTEXT).unwrap_or_default()
