@@ -87,13 +87,14 @@ pub(crate) fn engine(dir: Option<&Path>) -> Result<Engine, RuleErrors> {
     let one = |error| RuleErrors(vec![error]);
     let mut set = RuleSet::builtin().map_err(one)?;
     if let Some(dir) = dir {
-        add_folder(&mut set, dir).map_err(one)?;
+        add_folder(&mut set, dir)?;
     }
     Engine::compile(&set)
 }
 
-/// Adds all `*.toml` files of a folder, in the order of their names.
-fn add_folder(set: &mut RuleSet, dir: &Path) -> Result<(), RuleError> {
+/// Adds all `*.toml` files of a folder, in the order of their names, or names
+/// the mistakes of all.
+fn add_folder(set: &mut RuleSet, dir: &Path) -> Result<(), RuleErrors> {
     let fail =
         |path: &Path, problem: String| RuleError { file: path.display().to_string(), line: 0, column: 0, problem };
     let unreadable = |path: &Path, error: &io::Error| fail(path, format!("cannot be read: {error}"));
@@ -105,14 +106,17 @@ fn add_folder(set: &mut RuleSet, dir: &Path) -> Result<(), RuleError> {
         }
     }
     if paths.is_empty() {
-        return Err(fail(dir, "no *.toml file here; name a folder that holds rule files".to_owned()));
+        return Err(fail(dir, "no *.toml file here; name a folder that holds rule files".to_owned()).into());
     }
     paths.sort();
+    let mut errors = Vec::new();
     for path in paths {
-        let text = fs::read_to_string(&path).map_err(|e| unreadable(&path, &e))?;
-        set.add(&path.display().to_string(), &text)?;
+        match fs::read_to_string(&path) {
+            Err(error) => errors.push(unreadable(&path, &error)),
+            Ok(text) => errors.extend(set.add(&path.display().to_string(), &text).err().into_iter().flat_map(|e| e.0)),
+        }
     }
-    Ok(())
+    if errors.is_empty() { Ok(()) } else { Err(RuleErrors(errors)) }
 }
 
 /// Runs the command: 0, or 1 where `--fail` is set and something was found.
