@@ -10,6 +10,7 @@
 
 mod compile;
 mod email;
+pub mod eval;
 mod example;
 mod filter;
 mod finder;
@@ -17,6 +18,7 @@ mod ip;
 mod lexicon;
 mod load;
 mod name;
+mod near;
 mod number;
 mod pattern;
 mod phone;
@@ -27,6 +29,7 @@ mod validate;
 mod words;
 
 pub use example::{ExampleReport, Failure};
+pub use near::{NearMiss, Why};
 pub use rule::{
     BadSwitch, ContextWord, Pack, PackSwitch, RuleError, RuleErrors, RuleInfo, RuleSet, RuleSource, State, UnknownPack,
 };

@@ -23,6 +23,8 @@ pub struct Scratch {
     pub(crate) candidates: Vec<Candidate>,
     /// What rules in shadow found.
     shadow: Vec<Finding>,
+    /// Everything that was proposed, where somebody wants to know.
+    pub(crate) near: Option<Vec<Candidate>>,
     label: Vec<u64>,
     caches: Vec<Cache>,
     /// The engine that the caches are for.
@@ -172,6 +174,7 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
         bytes: input.text.as_bytes(),
         label: &scratch.label,
         out: &mut scratch.candidates,
+        near: scratch.near.as_mut(),
         recent: Recent::default(),
         cue: None,
         named_until: 0,
@@ -221,13 +224,14 @@ fn patterns(engine: &Engine, text: &str, scratch: &mut Scratch) {
         scratch.caches.extend(engine.patterns.iter().map(|p| p.regex.create_cache()));
         scratch.engine = engine.identity;
     }
-    let Scratch { candidates, caches, label, .. } = scratch;
+    let Scratch { candidates, caches, label, near, .. } = scratch;
     let mut pass = Pass {
         engine,
         text,
         bytes: text.as_bytes(),
         label,
         out: candidates,
+        near: near.as_mut(),
         recent: Recent::default(),
         cue: None,
         named_until: 0,
@@ -316,6 +320,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) label: &'a [u64],
     pub(crate) out: &'a mut Vec<Candidate>,
+    pub(crate) near: Option<&'a mut Vec<Candidate>>,
     /// The last words.
     pub(crate) recent: Recent,
     pub(crate) cue: Option<Pending>,
@@ -438,6 +443,9 @@ impl Pass<'_> {
                 evidence |= found.evidence;
                 score += if found.evidence == Evidence::AGAINST { -found.weight } else { found.weight };
             }
+        }
+        if let Some(near) = self.near.as_deref_mut() {
+            near.push(Candidate { start, end, rule, score, operator: info.operator, evidence });
         }
         // The small slack takes the rounding of sums of tenths.
         if score < THRESHOLD - 0.001 {
