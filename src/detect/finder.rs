@@ -71,6 +71,11 @@ impl Finder {
         "phone-spelled",
     ];
 
+    /// The name in rule files.
+    pub(crate) fn name(self) -> &'static str {
+        Self::NAMES.get(self as usize).copied().unwrap_or_default()
+    }
+
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(n, _)| *n == name).map(|(_, finder)| *finder)
     }
@@ -83,7 +88,7 @@ mod tests {
     #[test]
     fn names_and_finders_agree() {
         for (i, name) in Finder::NAMES.iter().enumerate() {
-            assert_eq!(Finder::parse(name).map(|f| f as usize), Some(i));
+            assert_eq!(Finder::parse(name).map(|f| (f as usize, f.name())), Some((i, *name)));
         }
     }
 }
