@@ -26,6 +26,7 @@
 //! ```
 
 mod check;
+mod doubt;
 mod error;
 mod info;
 mod pack;

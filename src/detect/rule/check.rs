@@ -8,6 +8,7 @@ use crate::detect::rule::{RawRule, RuleError, RuleFile, Selection, State, is_id}
 use crate::detect::validate::Validator;
 use crate::detect::words;
 use crate::entity::Entity;
+use regex_syntax::hir::{Hir, HirKind};
 use std::ops::Range;
 use std::str::FromStr;
 use toml::Spanned;
@@ -18,6 +19,9 @@ const MAX_WORDS: usize = 50_000;
 const MAX_CONTEXT: usize = 5_000;
 /// A pattern may have so many bytes.
 const MAX_PATTERN: usize = 8 << 10;
+
+/// Counted repetitions may multiply to so many copies of what they repeat.
+const MAX_COPIES: u64 = 10_000;
 
 /// What a context word adds where the rule says nothing.
 const WEIGHT: f32 = 0.4;
@@ -179,12 +183,36 @@ fn source(raw: &RawRule, finder: Option<Finder>, fail: &mut impl FnMut(Range<usi
     for (_, at) in patterns.iter().filter(|(pattern, _)| pattern.len() > MAX_PATTERN) {
         fail(at.clone(), format!("a pattern has at most {MAX_PATTERN} bytes; write a list of names as words"));
     }
+    for (pattern, at) in &patterns {
+        if let Some(copies) = copies(pattern).filter(|&copies| copies > MAX_COPIES) {
+            fail(
+                at.clone(),
+                format!(
+                    "the pattern is too large: its repetitions, one in another, make {copies} copies and {MAX_COPIES} are allowed; make them smaller"
+                ),
+            );
+        }
+    }
     match finder {
         Some(finder) => Some(Source::Finder(finder)),
         None if !patterns.is_empty() => Some(Source::Patterns(patterns)),
         None if !words.is_empty() => Some(Source::Words(words)),
         None => None,
     }
+}
+
+/// How often the innermost part of nested counted repetitions is there. None
+/// where the pattern does not parse, which is told where it is compiled.
+fn copies(pattern: &str) -> Option<u64> {
+    fn of(hir: &Hir) -> u64 {
+        match hir.kind() {
+            HirKind::Repetition(r) => u64::from(r.max.unwrap_or(r.min).max(1)).saturating_mul(of(&r.sub)),
+            HirKind::Capture(c) => of(&c.sub),
+            HirKind::Concat(all) | HirKind::Alternation(all) => all.iter().map(of).max().unwrap_or(1),
+            _ => 1,
+        }
+    }
+    regex_syntax::parse(pattern).ok().map(|hir| of(&hir))
 }
 
 fn numbers(raw: &RawRule, fail: &mut impl FnMut(Range<usize>, String)) {
