@@ -23,6 +23,11 @@ const MAX_PATTERN: usize = 8 << 10;
 /// Counted repetitions may multiply to so many copies of what they repeat.
 const MAX_COPIES: u64 = 10_000;
 
+/// What a rule without a source, or with two, is told.
+pub(super) const ONE_SOURCE: &str = "a rule needs exactly one of finder, pattern (or patterns), words";
+/// A key that could not be read stands within so many lines of the rule's id.
+pub(super) const NEAR_LINES: usize = 8;
+
 /// What a context word adds where the rule says nothing.
 const WEIGHT: f32 = 0.4;
 /// The score of a candidate by itself where the rule says nothing.
@@ -170,7 +175,7 @@ fn source(raw: &RawRule, finder: Option<Finder>, fail: &mut impl FnMut(Range<usi
     let sources =
         usize::from(raw.finder.is_some()) + usize::from(!patterns.is_empty()) + usize::from(!words.is_empty());
     if sources != 1 {
-        fail(raw.id.span(), "a rule needs exactly one of finder, pattern (or patterns), words".into());
+        fail(raw.id.span(), ONE_SOURCE.into());
     }
     if let (Some(_), Some(validator)) = (&raw.finder, &raw.validator) {
         fail(validator.span(), "a finder validates what it finds; remove validator".into());
@@ -184,13 +189,23 @@ fn source(raw: &RawRule, finder: Option<Finder>, fail: &mut impl FnMut(Range<usi
         fail(at.clone(), format!("a pattern has at most {MAX_PATTERN} bytes; write a list of names as words"));
     }
     for (pattern, at) in &patterns {
-        if let Some(copies) = copies(pattern).filter(|&copies| copies > MAX_COPIES) {
-            fail(
-                at.clone(),
-                format!(
-                    "the pattern is too large: its repetitions, one in another, make {copies} copies and {MAX_COPIES} are allowed; make them smaller"
-                ),
-            );
+        match regex_syntax::parse(pattern) {
+            Err(error) => {
+                // The first lines show the pattern itself; the last says what is wrong.
+                let text = error.to_string();
+                let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                fail(at.clone(), format!("the pattern is no regular expression: {last}"));
+            }
+            Ok(hir) => {
+                let copies = copies(&hir);
+                if copies > MAX_COPIES {
+                    let problem = format!(
+                        "the pattern is too large: its repetitions, one in another, make {copies} copies and \
+                         {MAX_COPIES} are allowed; make them smaller"
+                    );
+                    fail(at.clone(), problem);
+                }
+            }
         }
     }
     match finder {
@@ -201,18 +216,14 @@ fn source(raw: &RawRule, finder: Option<Finder>, fail: &mut impl FnMut(Range<usi
     }
 }
 
-/// How often the innermost part of nested counted repetitions is there. None
-/// where the pattern does not parse, which is told where it is compiled.
-fn copies(pattern: &str) -> Option<u64> {
-    fn of(hir: &Hir) -> u64 {
-        match hir.kind() {
-            HirKind::Repetition(r) => u64::from(r.max.unwrap_or(r.min).max(1)).saturating_mul(of(&r.sub)),
-            HirKind::Capture(c) => of(&c.sub),
-            HirKind::Concat(all) | HirKind::Alternation(all) => all.iter().map(of).max().unwrap_or(1),
-            _ => 1,
-        }
+/// How often the innermost part of nested counted repetitions is there.
+fn copies(hir: &Hir) -> u64 {
+    match hir.kind() {
+        HirKind::Repetition(r) => u64::from(r.max.unwrap_or(r.min).max(1)).saturating_mul(copies(&r.sub)),
+        HirKind::Capture(capture) => copies(&capture.sub),
+        HirKind::Concat(all) | HirKind::Alternation(all) => all.iter().map(copies).max().unwrap_or(1),
+        _ => 1,
     }
-    regex_syntax::parse(pattern).ok().map(|hir| of(&hir))
 }
 
 fn numbers(raw: &RawRule, fail: &mut impl FnMut(Range<usize>, String)) {
