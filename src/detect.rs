@@ -25,6 +25,7 @@ mod phone;
 mod resolve;
 mod rule;
 mod scan;
+mod spelled;
 mod validate;
 mod words;
 
@@ -150,6 +151,7 @@ pub struct Engine {
     patterns: Vec<pattern::Pattern>,
     lexicon: Lexicon,
     dialling: phone::DiallingCodes,
+    number_words: spelled::NumberWords,
     examples: Vec<example::Example>,
 }
 

@@ -8,6 +8,7 @@ use crate::detect::pattern::Pattern;
 use crate::detect::phone::DiallingCodes;
 use crate::detect::rule::{Context, Rule, RuleError, RuleErrors, RuleSet, Selection, Source, State, position};
 use crate::detect::scan::Evidence;
+use crate::detect::spelled::NumberWords;
 use crate::detect::words;
 use crate::detect::{Engine, RuleId, RuleInfo};
 use std::collections::HashMap;
@@ -56,11 +57,25 @@ pub(crate) struct WordSet {
 
 impl WordSet {
     fn new(list: &[Context]) -> Self {
-        let mut all: Vec<(u64, f32)> = list.iter().filter_map(|c| Some((words::hash_of(&c.word)?, c.weight))).collect();
+        Self::of(list.iter().filter_map(|c| Some((words::hash_of(&c.word)?, c.weight))).collect())
+    }
+
+    /// With the slips of the finger that chat is full of: "telfon", "nubmer".
+    fn with_slips(list: &[Context]) -> Self {
+        let mut all = Vec::new();
+        for Context { word, weight, .. } in list {
+            let mut add = |text: &str| all.extend(words::hash_of(text).map(|hash| (hash, *weight)));
+            add(word);
+            slips(word, add);
+        }
+        Self::of(all)
+    }
+
+    fn of(mut all: Vec<(u64, f32)>) -> Self {
         // Of a word that stands there twice the greater weight counts.
         all.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
         all.dedup_by_key(|(hash, _)| *hash);
-        let mut filter = Filter::with_bits(12);
+        let mut filter = Filter::with_bits(if all.len() > 256 { 15 } else { 12 });
         for (hash, _) in &all {
             filter.add(*hash);
         }
@@ -78,6 +93,33 @@ impl WordSet {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.sorted.is_empty()
+    }
+}
+
+/// The word with two letters changed about, one doubled, or one left out.
+/// Short words are left alone: their slips are other words.
+fn slips(word: &str, mut found: impl FnMut(&str)) {
+    const SHORTEST: usize = 6;
+    let letters: Vec<char> = word.chars().collect();
+    if letters.len() < SHORTEST {
+        return;
+    }
+    let mut slip = String::new();
+    let mut give = |letters: &mut dyn Iterator<Item = char>| {
+        slip.clear();
+        slip.extend(letters);
+        found(&slip);
+    };
+    // The first letter is nearly always right.
+    for i in 1..letters.len() {
+        let (before, behind) = letters.split_at(i);
+        give(&mut before.iter().chain(before.last()).chain(behind).copied());
+        if letters.len() > SHORTEST {
+            give(&mut before.iter().chain(behind.get(1..).unwrap_or_default()).copied());
+        }
+        if let [first, second, rest @ ..] = behind {
+            give(&mut before.iter().chain([second, first]).chain(rest).copied());
+        }
     }
 }
 
@@ -124,7 +166,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         scorings.push(Scoring {
             score: rule.score,
             shadow: rule.state == State::Shadow,
-            context: WordSet::new(&rule.context),
+            context: WordSet::with_slips(&rule.context),
             against: WordSet::new(&rule.against),
         });
         infos.push(RuleInfo::new(&rule, file));
@@ -143,6 +185,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         patterns,
         lexicon,
         dialling: DiallingCodes::builtin(),
+        number_words: NumberWords::builtin(),
         examples,
     })
 }
@@ -186,6 +229,10 @@ fn lexicon(set: &RuleSet, errors: &mut Vec<RuleError>) -> Lexicon {
             // The lists are built in, and a test reads every line of them.
             let _ = builder.add(list.class, line);
         }
+    }
+    for word in NumberWords::first_words() {
+        // As above.
+        let _ = builder.add("number-word", word);
     }
     for file in &set.files {
         for (class, words) in &file.raw.words {

@@ -30,6 +30,8 @@ pub(crate) enum Finder {
     PhoneInternational,
     /// A national format with trunk prefix or area code.
     PhoneNational,
+    /// A number read out in words.
+    PhoneSpelled,
 }
 
 impl Finder {
@@ -47,9 +49,10 @@ impl Finder {
         ("phone-grouped", Self::PhoneGrouped),
         ("phone-international", Self::PhoneInternational),
         ("phone-national", Self::PhoneNational),
+        ("phone-spelled", Self::PhoneSpelled),
     ];
     /// How many finders there are.
-    pub(crate) const COUNT: usize = 13;
+    pub(crate) const COUNT: usize = 14;
     /// Their names in rule files.
     pub(crate) const NAMES: &'static [&'static str] = &[
         "card",
@@ -65,6 +68,7 @@ impl Finder {
         "phone-grouped",
         "phone-international",
         "phone-national",
+        "phone-spelled",
     ];
 
     /// The name in rule files.

@@ -17,6 +17,8 @@ const LISTS: &[WordList] = &[
     WordList { class: "common", text: include_str!("../../rules/lists/common.txt") },
 ];
 
+pub(crate) const NUMBER_WORDS: &str = include_str!("../../rules/lists/number-words.txt");
+
 pub(crate) const CALLING_CODES: &str = include_str!("../../rules/lists/calling-codes.txt");
 
 impl RuleSet {

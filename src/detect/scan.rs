@@ -405,6 +405,12 @@ impl Pass<'_> {
         {
             return end;
         }
+        if classes.has(Classes::NUMBER_WORD)
+            && let Some(end) = self.spelled_number(word)
+        {
+            self.forget();
+            return end;
+        }
         if let Some(end) = self.name(word, classes) {
             self.forget();
             self.named_until = end;
@@ -480,7 +486,14 @@ impl Pass<'_> {
         let mut in_front = Nearest::new(scoring);
         let from = self.text.floor_char_boundary(start.saturating_sub(CONTEXT_BEFORE));
         if let Some(before) = self.text.get(from..start) {
-            words::each(before, |hash| in_front.step(hash));
+            // A word that the window cuts is another word.
+            let cut = self.before(from).is_some_and(char::is_alphabetic);
+            let whole = if cut { before.trim_start_matches(char::is_alphabetic) } else { before };
+            words::each_in_text(whole, |hash| in_front.step(hash));
+        }
+        // Of `key=value` the key says what the value is, and nothing else does.
+        if self.bytes.get(start.wrapping_sub(1)) == Some(&b'=') {
+            return in_front.last;
         }
         if in_front.found.is_some() {
             return in_front.found;
@@ -495,9 +508,12 @@ impl Pass<'_> {
             None => {}
         }
         let to = self.text.floor_char_boundary((end + CONTEXT_BEHIND).min(self.text.len()));
-        let behind = self.text.get(end..to).and_then(|t| t.lines().next()).unwrap_or_default();
+        let behind = self.text.get(end..to).unwrap_or_default();
+        let cut = self.at(to).is_some_and(char::is_alphabetic);
+        let whole = if cut { behind.trim_end_matches(char::is_alphabetic) } else { behind };
+        let behind = whole.lines().next().unwrap_or_default();
         let mut first = None;
-        words::each(behind, |hash| first = first.or_else(|| scoring.judge(hash)));
+        words::each_in_text(behind, |hash| first = first.or_else(|| scoring.judge(hash)));
         first.filter(|found: &Verdict| found.evidence == Evidence::CONTEXT)
     }
 
