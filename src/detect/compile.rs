@@ -191,7 +191,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
 }
 
 /// The rules of all files, each id once: the later file wins.
-fn checked(set: &RuleSet, errors: &mut Vec<RuleError>) -> Vec<Rule> {
+pub(crate) fn checked(set: &RuleSet, errors: &mut Vec<RuleError>) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Vec::new();
     let mut by_id: HashMap<String, usize> = HashMap::new();
     for (index, file) in set.files.iter().enumerate() {

@@ -23,6 +23,8 @@ pub struct Scratch {
     pub(crate) candidates: Vec<Candidate>,
     /// What rules in shadow found.
     shadow: Vec<Finding>,
+    /// How often rules in shadow found something since that was last asked for.
+    shadow_counts: Vec<u64>,
     /// Everything that was proposed, where somebody wants to know.
     pub(crate) near: Option<Vec<Candidate>>,
     label: Vec<u64>,
@@ -41,6 +43,14 @@ impl Scratch {
     /// and apart from the findings, which they do not touch.
     pub fn shadow(&self) -> &[Finding] {
         &self.shadow
+    }
+
+    /// Hands out how often each rule in shadow found something in all scans
+    /// since the last call.
+    pub fn drain_shadow(&mut self, mut each: impl FnMut(RuleId, u64)) {
+        for (rule, count) in self.shadow_counts.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
+            each(RuleId(rule as u16), std::mem::take(count));
+        }
     }
 
     /// What led to the finding with this index in the last scan's result.
@@ -201,6 +211,12 @@ fn part_shadow(engine: &Engine, scratch: &mut Scratch) {
     resolve::resolve(&mut apart);
     let told = |c: &Candidate| Finding { operator: engine.rule(c.rule).operator, ..finding(engine, c) };
     scratch.shadow.extend(apart.iter().map(told));
+    scratch.shadow_counts.resize(engine.rules.len(), 0);
+    for c in &apart {
+        if let Some(count) = scratch.shadow_counts.get_mut(c.rule.index()) {
+            *count += 1;
+        }
+    }
 }
 
 fn finding(engine: &Engine, c: &Candidate) -> Finding {

@@ -110,6 +110,10 @@ fn a_rule_in_shadow_finds_and_changes_nothing() {
     assert_eq!(scratch.shadow()[0].operator, Operator::Block);
     engine.scan(Input::text("nothing"), &mut scratch);
     assert!(scratch.shadow().is_empty());
+    let mut counts = Vec::new();
+    scratch.drain_shadow(|rule, count| counts.push((engine.rule(rule).id.clone(), count)));
+    assert_eq!(counts, [("trial".to_owned(), 1)]);
+    scratch.drain_shadow(|_, _| panic!("all was handed out"));
 }
 
 #[test]
