@@ -1,6 +1,6 @@
 //! The pass over the bytes, and the state it keeps.
 
-use crate::detect::compile::Scoring;
+use crate::detect::compile::{Scoring, Verdict};
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue, MAX_PHRASE};
 use crate::detect::normalize::{self, Reading};
@@ -21,6 +21,12 @@ const CONTEXT_BEHIND: usize = 32;
 pub struct Scratch {
     pub(crate) findings: Vec<Finding>,
     pub(crate) candidates: Vec<Candidate>,
+    /// What rules in shadow found.
+    shadow: Vec<Finding>,
+    /// How often rules in shadow found something since that was last asked for.
+    shadow_counts: Vec<u64>,
+    /// Everything that was proposed, where somebody wants to know.
+    pub(crate) near: Option<Vec<Candidate>>,
     label: Vec<u64>,
     patterns: pattern::Scratch,
     reading: Reading,
@@ -30,6 +36,20 @@ impl Scratch {
     /// The findings of the last scan.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// What rules in shadow found in the last scan: sorted, not overlapping,
+    /// and apart from the findings, which they do not touch.
+    pub fn shadow(&self) -> &[Finding] {
+        &self.shadow
+    }
+
+    /// Hands out how often each rule in shadow found something in all scans
+    /// since the last call.
+    pub fn drain_shadow(&mut self, mut each: impl FnMut(RuleId, u64)) {
+        for (rule, count) in self.shadow_counts.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
+            each(RuleId(rule as u16), std::mem::take(count));
+        }
     }
 
     /// What led to the finding with this index in the last scan's result.
@@ -129,8 +149,11 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
     let mut reading = std::mem::take(&mut scratch.reading);
     reading.read(input.text);
     find(engine, Input { text: reading.text(), ..input }, scratch);
-    for finding in &mut scratch.findings {
+    for finding in scratch.findings.iter_mut().chain(&mut scratch.shadow) {
         (finding.start, finding.end) = reading.original(finding.start, finding.end);
+    }
+    for candidate in scratch.near.iter_mut().flatten() {
+        (candidate.start, candidate.end) = reading.original(candidate.start, candidate.end);
     }
     scratch.reading = reading;
 }
@@ -139,17 +162,19 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
 fn find(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
     scratch.findings.clear();
     scratch.candidates.clear();
+    scratch.shadow.clear();
     scratch.label.clear();
     if let Some(label) = input.label.filter(|l| l.len() <= 256) {
         words::each(label, |hash| scratch.label.push(hash));
     }
-    let Scratch { candidates, patterns, label, .. } = scratch;
+    let Scratch { candidates, patterns, label, near, .. } = scratch;
     let mut pass = Pass {
         engine,
         text: input.text,
         bytes: input.text.as_bytes(),
         label,
         out: candidates,
+        near: near.as_mut(),
         recent: Recent::default(),
         cue: None,
         named_until: 0,
@@ -162,24 +187,53 @@ fn find(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
     if !engine.patterns.is_empty() {
         pass.patterns(patterns);
     }
+    if engine.has_shadow {
+        part_shadow(engine, scratch);
+    }
     resolve::resolve(&mut scratch.candidates);
-    let findings = scratch.candidates.iter().map(|c| Finding {
+    scratch.findings.extend(scratch.candidates.iter().map(|c| finding(engine, c)));
+}
+
+/// Takes the candidates of rules in shadow out, and settles them among themselves.
+fn part_shadow(engine: &Engine, scratch: &mut Scratch) {
+    let is_shadow = |c: &Candidate| engine.rules.get(c.rule.index()).is_some_and(|rule| rule.shadow);
+    let mut apart: Vec<Candidate> = scratch.candidates.extract_if(.., |c| is_shadow(c)).collect();
+    // What they would do does not count: an exception is shown as found.
+    apart.iter_mut().for_each(|c| c.operator = Operator::Token);
+    resolve::resolve(&mut apart);
+    let told = |c: &Candidate| Finding { operator: engine.rule(c.rule).operator, ..finding(engine, c) };
+    scratch.shadow.extend(apart.iter().map(told));
+    scratch.shadow_counts.resize(engine.rules.len(), 0);
+    for c in &apart {
+        if let Some(count) = scratch.shadow_counts.get_mut(c.rule.index()) {
+            *count += 1;
+        }
+    }
+}
+
+fn finding(engine: &Engine, c: &Candidate) -> Finding {
+    Finding {
         start: c.start,
         end: c.end,
         entity: engine.rule(c.rule).entity,
         rule: c.rule,
         score: c.score,
         operator: c.operator,
-    });
-    scratch.findings.extend(findings);
+    }
+}
+
+/// The places of a block that are not before `at`.
+#[inline]
+fn not_before(at: usize, base: usize) -> u64 {
+    u32::try_from(at.saturating_sub(base)).ok().and_then(|passed| u64::MAX.checked_shl(passed)).unwrap_or(0)
 }
 
 /// The last word of a run that speaks for or against a rule.
 struct Nearest<'a> {
     scoring: &'a Scoring,
     /// What the word before the present one said.
-    last: Option<Evidence>,
-    found: Option<Evidence>,
+    last: Option<Verdict>,
+    found: Option<Verdict>,
 }
 
 impl<'a> Nearest<'a> {
@@ -190,7 +244,8 @@ impl<'a> Nearest<'a> {
     fn step(&mut self, hash: u64) {
         let mut judged = self.scoring.judge(hash);
         // In "order number" the first word says what the second is of.
-        if judged == Some(Evidence::CONTEXT) && self.last == Some(Evidence::AGAINST) {
+        let says = |verdict: Option<Verdict>, what| verdict.is_some_and(|v| v.evidence == what);
+        if says(judged, Evidence::CONTEXT) && says(self.last, Evidence::AGAINST) {
             judged = self.last;
         }
         self.last = judged;
@@ -235,6 +290,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) label: &'a [u64],
     pub(crate) out: &'a mut Vec<Candidate>,
+    pub(crate) near: Option<&'a mut Vec<Candidate>>,
     /// The last words.
     pub(crate) recent: Recent,
     pub(crate) cue: Option<Pending>,
@@ -256,29 +312,24 @@ impl Pass<'_> {
             let block = Block::at(bytes, base);
             let mut stops = block.word_starts(behind_letter) | block.others;
             behind_letter = block.ends_with_letter();
-            loop {
-                // What has been read is done with.
-                if at > base {
-                    let Some(rest) = u64::MAX.checked_shl((at - base).try_into().unwrap_or(u32::MAX)) else { break };
-                    stops &= rest;
-                }
-                if stops == 0 {
-                    break;
-                }
+            // What has been read is done with.
+            stops &= not_before(at, base);
+            while stops != 0 {
                 let bit = stops.trailing_zeros();
                 stops &= stops - 1;
-                let start = base + bit as usize;
                 if block.letters >> bit & 1 == 0 {
-                    at = self.other(start);
+                    at = self.other(base + bit as usize);
+                    stops &= not_before(at, base);
                     continue;
                 }
-                let word = words::read_from(self.text, start);
-                at = if self.is_of_no_matter(&word) {
+                let word = words::read_in(&block, self.text, base, bit);
+                if self.is_of_no_matter(&word) {
                     self.recent.push(word.hash);
-                    word.end
+                    at = word.end;
                 } else {
-                    self.word(&word)
-                };
+                    at = self.word(&word);
+                }
+                stops &= not_before(at, base);
             }
         }
     }
@@ -325,6 +376,12 @@ impl Pass<'_> {
         if classes.has(Classes::AT)
             && let Some(end) = self.at_word(word)
         {
+            return end;
+        }
+        if classes.has(Classes::NUMBER_WORD)
+            && let Some(end) = self.spelled_number(word)
+        {
+            self.forget();
             return end;
         }
         if let Some(end) = self.name(word, classes) {
@@ -384,14 +441,13 @@ impl Pass<'_> {
         };
         let mut score = scoring.score + raise;
         if !(scoring.context.is_empty() && scoring.against.is_empty()) {
-            let found = self.context(rule, start, end);
-            evidence |= found;
-            if found.has(Evidence::CONTEXT) || found.has(Evidence::LABEL) {
-                score += scoring.weight;
+            if let Some(found) = self.context(rule, start, end) {
+                evidence |= found.evidence;
+                score += if found.evidence == Evidence::AGAINST { -found.weight } else { found.weight };
             }
-            if found.has(Evidence::AGAINST) {
-                score -= scoring.weight;
-            }
+        }
+        if let Some(near) = self.near.as_deref_mut() {
+            near.push(Candidate { start, end, rule, score, operator: info.operator, evidence });
         }
         // The small slack takes the rounding of sums of tenths.
         if score < THRESHOLD - 0.001 {
@@ -399,33 +455,46 @@ impl Pass<'_> {
         }
         let score = score.clamp(THRESHOLD, 1.0);
         self.out.push(Candidate { start, end, rule, score, operator: info.operator, evidence });
-        true
+        // What is in shadow must not keep other rules from the place.
+        !scoring.shadow
     }
 
     /// The context word that is nearest in front, else the label, else the
     /// first behind on the same line.
-    fn context(&self, rule: RuleId, start: usize, end: usize) -> Evidence {
-        let Some(scoring) = self.engine.rules.get(usize::from(rule.0)) else { return Evidence::default() };
+    fn context(&self, rule: RuleId, start: usize, end: usize) -> Option<Verdict> {
+        let scoring = self.engine.rules.get(usize::from(rule.0))?;
         let mut in_front = Nearest::new(scoring);
         let from = self.text.floor_char_boundary(start.saturating_sub(CONTEXT_BEFORE));
         if let Some(before) = self.text.get(from..start) {
-            words::each(before, |hash| in_front.step(hash));
+            // A word that the window cuts is another word.
+            let cut = self.before(from).is_some_and(char::is_alphabetic);
+            let whole = if cut { before.trim_start_matches(char::is_alphabetic) } else { before };
+            words::each_in_text(whole, |hash| in_front.step(hash));
         }
-        if let Some(found) = in_front.found {
-            return found;
+        // Of `key=value` the key says what the value is, and nothing else does.
+        if self.bytes.get(start.wrapping_sub(1)) == Some(&b'=') {
+            return in_front.last;
+        }
+        if in_front.found.is_some() {
+            return in_front.found;
         }
         let mut label = Nearest::new(scoring);
         self.label.iter().for_each(|&hash| label.step(hash));
         match label.found {
-            Some(Evidence::CONTEXT) => return Evidence::LABEL,
-            Some(against) => return against,
+            Some(found) if found.evidence == Evidence::CONTEXT => {
+                return Some(Verdict { evidence: Evidence::LABEL, ..found });
+            }
+            Some(against) => return Some(against),
             None => {}
         }
         let to = self.text.floor_char_boundary((end + CONTEXT_BEHIND).min(self.text.len()));
-        let behind = self.text.get(end..to).and_then(|t| t.lines().next()).unwrap_or_default();
+        let behind = self.text.get(end..to).unwrap_or_default();
+        let cut = self.at(to).is_some_and(char::is_alphabetic);
+        let whole = if cut { behind.trim_end_matches(char::is_alphabetic) } else { behind };
+        let behind = whole.lines().next().unwrap_or_default();
         let mut first = None;
-        words::each(behind, |hash| first = first.or_else(|| scoring.judge(hash)));
-        first.filter(|&f| f == Evidence::CONTEXT).unwrap_or_default()
+        words::each_in_text(behind, |hash| first = first.or_else(|| scoring.judge(hash)));
+        first.filter(|found: &Verdict| found.evidence == Evidence::CONTEXT)
     }
 
     /// The character in front of an offset.
