@@ -218,7 +218,7 @@ impl Block {
     }
 }
 
-/// The word that starts with the letter of a block at `bit`. Words of up to
+/// The word that starts with the letter of a block at `bit`. Words of less than
 /// sixteen letters, with nothing of note behind them, are read without a branch
 /// that depends on their length: the processor cannot guess it.
 #[inline(always)]
@@ -228,7 +228,7 @@ pub(crate) fn read_in(block: &Block, text: &str, base: usize, bit: u32) -> Word 
     let len = (!(block.letters >> bit)).trailing_zeros();
     let behind = bit + len;
     let sixteen = text.as_bytes().get(start..).and_then(|rest| rest.first_chunk::<16>());
-    let Some(sixteen) = sixteen.filter(|_| len <= 16 && behind < 64 && block.others >> behind & 1 == 0) else {
+    let Some(sixteen) = sixteen.filter(|_| len < 16 && behind < 64 && block.others >> behind & 1 == 0) else {
         return read_from(text, start);
     };
     let (Some(one), Some(two)) = (sixteen.first_chunk::<8>(), sixteen.last_chunk::<8>()) else {
