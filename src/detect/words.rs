@@ -496,7 +496,7 @@ mod tests {
                 }
             }
             // "Größe" starts with a letter of ASCII twice.
-            assert_eq!(found, 2 * 14, "{text}");
+            assert_eq!(found, 2 * 13, "{text}");
         }
     }
 

@@ -59,8 +59,13 @@ fn luhn(text: &str) -> bool {
     digits.len() > 1 && sum % 10 == 0
 }
 
+/// Of `fooBar` the last part counts.
 fn words_of(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_alphabetic()).filter(|w| !w.is_empty()).map(str::to_lowercase).collect()
+    let last_part = |word: &str| {
+        let hump = word.as_bytes().windows(2).rposition(|w| w[0].is_ascii_lowercase() && w[1].is_ascii_uppercase());
+        word[hump.map_or(0, |i| i + 1)..].to_lowercase()
+    };
+    text.split(|c: char| !c.is_alphabetic()).filter(|w| !w.is_empty()).map(last_part).collect()
 }
 
 /// +1 where a word speaks for the rule, -1 where one speaks against it.
