@@ -245,7 +245,7 @@ pub(crate) fn read_in(block: &Block, text: &str, base: usize, bit: u32) -> Word 
         Shape::Lower
     } else {
         let count = capitals.0.count_ones() + capitals.1.count_ones();
-        shape(len as usize, count as usize, one & CASE & 0xff == 0)
+        shape(len as usize, count as usize, one & 0x20 == 0)
     };
     Word { start, end: start + len as usize, hash, shape }
 }
@@ -323,9 +323,8 @@ fn humps(text: &str, heads: bool, mut found: impl FnMut(u64)) {
         let hump = camel(text, &word);
         match hump.and_then(|hump| text.get(..hump)) {
             Some(head) if heads => found(read_from(head, at).hash),
-            Some(_) => {}
             None if word.end > at => found(word.hash),
-            None => {}
+            _ => {}
         }
         // What is no letter at all is passed over as a whole character.
         at = hump.unwrap_or(word.end).max(at + 1);
