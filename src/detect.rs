@@ -8,6 +8,8 @@
 //! Time is linear in the text for any input, and nothing here can fail, read a
 //! clock or touch a file.
 
+mod address;
+mod birth;
 mod compile;
 mod email;
 mod example;
@@ -22,7 +24,11 @@ mod pattern;
 mod phone;
 mod resolve;
 mod rule;
+mod postcode;
 mod scan;
+mod secret;
+mod terms;
+mod url;
 mod validate;
 mod words;
 
@@ -157,6 +163,7 @@ pub struct Engine {
     finders: [Vec<RuleId>; finder::Finder::COUNT],
     patterns: Vec<pattern::Pattern>,
     lexicon: Lexicon,
+    terms: terms::Terms,
     dialling: phone::DiallingCodes,
     examples: Vec<example::Example>,
 }

@@ -8,6 +8,7 @@ use crate::detect::pattern::Pattern;
 use crate::detect::phone::DiallingCodes;
 use crate::detect::rule::{Rule, RuleError, RuleErrors, RuleSet, Source, position};
 use crate::detect::scan::Evidence;
+use crate::detect::terms::{self, Terms};
 use crate::detect::words;
 use crate::detect::{Engine, RuleId, RuleInfo};
 use std::collections::HashMap;
@@ -74,7 +75,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
 
     let mut errors = Vec::new();
     let rules = checked(set, &mut errors);
-    let lexicon = lexicon(set, &mut errors);
+    let (lexicon, terms) = lexicon(set, &mut errors);
 
     let mut finders: [Vec<RuleId>; Finder::COUNT] = Default::default();
     let mut patterns = Vec::new();
@@ -134,6 +135,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         finders,
         patterns,
         lexicon,
+        terms,
         dialling: DiallingCodes::builtin(),
         examples,
     })
@@ -170,8 +172,9 @@ fn checked(set: &RuleSet, errors: &mut Vec<RuleError>) -> Vec<Rule> {
     rules
 }
 
-fn lexicon(set: &RuleSet, errors: &mut Vec<RuleError>) -> Lexicon {
+fn lexicon(set: &RuleSet, errors: &mut Vec<RuleError>) -> (Lexicon, Terms) {
     let mut builder = Lexicon::builder();
+    let mut terms = Terms::builder();
     for list in &set.lists {
         for line in list.text.lines().filter(|l| !l.starts_with('#')) {
             // The lists are built in, and a test reads every line of them.
@@ -181,10 +184,13 @@ fn lexicon(set: &RuleSet, errors: &mut Vec<RuleError>) -> Lexicon {
     for file in &set.files {
         for (class, words) in &file.raw.words {
             for word in words {
-                let problem = match builder.add(class.get_ref(), word.get_ref()) {
+                let added = terms.add(class.get_ref(), word.get_ref());
+                let problem = match added.unwrap_or_else(|| builder.add(class.get_ref(), word.get_ref())) {
                     Ok(()) => continue,
                     Err(BadWord::UnknownClass) => {
-                        let problem = format!("unknown class of words; write one of {CLASS_NAMES}");
+                        let others: Vec<&str> = terms::names().collect();
+                        let problem =
+                            format!("unknown class of words; write one of {CLASS_NAMES}, {}", others.join(", "));
                         errors.push(RuleError::at(&file.name, &file.text, class.span(), problem));
                         break;
                     }
@@ -195,7 +201,7 @@ fn lexicon(set: &RuleSet, errors: &mut Vec<RuleError>) -> Lexicon {
             }
         }
     }
-    builder.build()
+    (builder.build(), terms.build())
 }
 
 /// FNV-1a over names and texts: it tells rule sets apart, no more.

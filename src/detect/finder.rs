@@ -4,6 +4,12 @@
 /// A built-in recogniser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Finder {
+    /// A street with its number, and what belongs to it.
+    Address,
+    /// A key or token behind its cue.
+    ApiKey,
+    /// A date with a word of birth beside it.
+    Birth,
     /// Payment card number: issuer prefix, length, Luhn (ISO/IEC 7812-1).
     Card,
     /// Addr-spec (RFC 5321, RFC 6531).
@@ -16,6 +22,10 @@ pub(crate) enum Finder {
     Ipv4,
     /// All text forms of RFC 4291, section 2.2.
     Ipv6,
+    /// A PIN or one-time code behind its cue.
+    Passcode,
+    /// A password behind its cue, or in its field.
+    Password,
     /// A name behind "my name is" and its kin, or in a field that holds names.
     PersonCue,
     /// A name that the lists know.
@@ -30,16 +40,37 @@ pub(crate) enum Finder {
     PhoneInternational,
     /// A national format with trunk prefix or area code.
     PhoneNational,
+    /// A postcode with its place, or one of strong shape alone.
+    Postcode,
+    /// A day of birth in a query value.
+    UrlBirth,
+    /// A mail address, by its key, in a query value.
+    UrlEmail,
+    /// A person's name in a query value.
+    UrlPerson,
+    /// A telephone number in a query value.
+    UrlPhone,
+    /// A street or place in a query value.
+    UrlPlace,
+    /// A password in a URL.
+    UrlSecret,
+    /// Somebody's handle in a URL.
+    UrlUser,
 }
 
 impl Finder {
     const ALL: [(&'static str, Self); Self::COUNT] = [
+        ("address", Self::Address),
+        ("api-key", Self::ApiKey),
+        ("birth", Self::Birth),
         ("card", Self::Card),
         ("email", Self::Email),
         ("email-spelled", Self::EmailSpelled),
         ("iban", Self::Iban),
         ("ipv4", Self::Ipv4),
         ("ipv6", Self::Ipv6),
+        ("passcode", Self::Passcode),
+        ("password", Self::Password),
         ("person-cue", Self::PersonCue),
         ("person-name", Self::PersonName),
         ("person-title", Self::PersonTitle),
@@ -47,17 +78,30 @@ impl Finder {
         ("phone-grouped", Self::PhoneGrouped),
         ("phone-international", Self::PhoneInternational),
         ("phone-national", Self::PhoneNational),
+        ("postcode", Self::Postcode),
+        ("url-birth", Self::UrlBirth),
+        ("url-email", Self::UrlEmail),
+        ("url-person", Self::UrlPerson),
+        ("url-phone", Self::UrlPhone),
+        ("url-place", Self::UrlPlace),
+        ("url-secret", Self::UrlSecret),
+        ("url-user", Self::UrlUser),
     ];
     /// How many finders there are.
-    pub(crate) const COUNT: usize = 13;
+    pub(crate) const COUNT: usize = 26;
     /// Their names in rule files.
     pub(crate) const NAMES: &'static [&'static str] = &[
+        "address",
+        "api-key",
+        "birth",
         "card",
         "email",
         "email-spelled",
         "iban",
         "ipv4",
         "ipv6",
+        "passcode",
+        "password",
         "person-cue",
         "person-name",
         "person-title",
@@ -65,6 +109,14 @@ impl Finder {
         "phone-grouped",
         "phone-international",
         "phone-national",
+        "postcode",
+        "url-birth",
+        "url-email",
+        "url-person",
+        "url-phone",
+        "url-place",
+        "url-secret",
+        "url-user",
     ];
 
     pub(crate) fn parse(name: &str) -> Option<Self> {

@@ -8,6 +8,10 @@ const PACKS: &[(&str, &str)] = &[
     ("payment.toml", include_str!("../../rules/packs/payment.toml")),
     ("person.toml", include_str!("../../rules/packs/person.toml")),
     ("phone.toml", include_str!("../../rules/packs/phone.toml")),
+    ("address.toml", include_str!("../../rules/packs/address.toml")),
+    ("birth.toml", include_str!("../../rules/packs/birth.toml")),
+    ("secret.toml", include_str!("../../rules/packs/secret.toml")),
+    ("url.toml", include_str!("../../rules/packs/url.toml")),
     ("words.toml", include_str!("../../rules/packs/words.toml")),
 ];
 

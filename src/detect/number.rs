@@ -77,6 +77,10 @@ impl Number {
 impl Pass<'_> {
     /// Looks at the digit at `start`; every digit run comes here once.
     pub(crate) fn number(&mut self, start: usize) -> usize {
+        if let Some(end) = self.birth(start).or_else(|| self.address(start)) {
+            self.forget();
+            return end;
+        }
         if let Some(end) = self.small_number(start) {
             self.recent = Recent::default();
             return end;

@@ -129,6 +129,7 @@ enum Class {
     Digit,
     At,
     Colon,
+    Slash,
     High,
 }
 
@@ -141,6 +142,7 @@ const CLASSES: [Class; 256] = {
             b'0'..=b'9' => Class::Digit,
             b'@' => Class::At,
             b':' => Class::Colon,
+            b'/' => Class::Slash,
             0x80.. => Class::High,
             _ => Class::Other,
         };
@@ -167,10 +169,12 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
         cue: None,
         named_until: 0,
         resume: 0,
+        url_until: 0,
     };
     if pass.label.iter().any(|&h| engine.lexicon.classes(h).has(Classes::NAME_LABEL)) {
         pass.cue = Some(Pending { cue: Cue::Strong, end: 0, label: true });
     }
+    pass.labelled_secret();
     pass.run();
     patterns(engine, input.text, scratch);
     resolve::resolve(&mut scratch.candidates);
@@ -206,6 +210,7 @@ fn patterns(engine: &Engine, text: &str, scratch: &mut Scratch) {
         cue: None,
         named_until: 0,
         resume: 0,
+        url_until: 0,
     };
     for (pattern, cache) in engine.patterns.iter().zip(caches) {
         let mut input = regex_automata::Input::new(text);
@@ -296,6 +301,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) named_until: usize,
     /// Colons before this offset have been looked at.
     pub(crate) resume: usize,
+    /// Addresses of the web before this offset have been looked at.
+    pub(crate) url_until: usize,
 }
 
 impl Pass<'_> {
@@ -316,7 +323,16 @@ impl Pass<'_> {
                 }
                 Class::Digit => self.number(i),
                 Class::At => self.email(i),
-                Class::Colon => self.ipv6(i),
+                Class::Colon => {
+                    if bytes.get(i + 1..i + 3) == Some(b"//") {
+                        self.url(i);
+                    }
+                    self.ipv6(i)
+                }
+                Class::Slash => {
+                    self.slash(i);
+                    i + 1
+                }
                 Class::High => self.high(i),
             };
         }
@@ -373,14 +389,21 @@ impl Pass<'_> {
             return;
         }
         let mut phrase = 0;
+        let mut secret = None;
         // The longest phrase wins: "I am not" is none, though "am" may be.
         for (i, hash) in self.recent.newest_first().enumerate() {
             phrase = words::join(phrase, hash);
             if classes.has(Classes::ends_phrase(i + 1))
                 && let Some(cue) = self.engine.lexicon.cue(phrase)
             {
-                self.cue = Some(Pending { cue, end: word.end, label: false });
+                match cue {
+                    Cue::Key | Cue::Passcode | Cue::Password => secret = Some(cue),
+                    _ => self.cue = Some(Pending { cue, end: word.end, label: false }),
+                }
             }
+        }
+        if let Some(cue) = secret {
+            self.secret(cue, word.end);
         }
     }
 
