@@ -6,7 +6,7 @@
 //! ("Hauptstraße"), or, where a postcode follows, by its capitals alone.
 
 use crate::detect::finder::Finder;
-use crate::detect::lexicon::Classes;
+use crate::detect::lexicon::{Classes, MAX_PHRASE};
 use crate::detect::scan::{Evidence, Pass};
 use crate::detect::terms::Kinds;
 use crate::detect::words::{self, MAX_WORD, Shape, Word};
@@ -110,12 +110,12 @@ impl Pass<'_> {
             if kinds.has(Kinds::UNIT) && !marked {
                 return self.street_of_unit(&word, number);
             }
-            if kinds.has(Kinds::POST_BOX)
+            if kinds.has(Kinds::ENDS_POST_BOX)
                 && let Some(first) = self.post_box(&word)
             {
                 return Some(Street { start: first, end: number, score: 0.6 });
             }
-            if let Some((from, score)) = self.street_in_front(start, at, &word) {
+            if let Some((from, score)) = self.street_in_front(!marked && self.text.get(at..start)?.contains('.'), &word) {
                 let score = if marked { score + 0.2 } else { score };
                 // A street of a year, and "in 2024": the former is rare.
                 if score >= 0.5 {
@@ -154,32 +154,21 @@ impl Pass<'_> {
 
     /// The start of "PO Box" and its kin that ends with `word`.
     fn post_box(&self, word: &Word) -> Option<usize> {
-        let mut start = word.start;
-        if self.text.get(word.start..word.end).is_some_and(|t| t.eq_ignore_ascii_case("box")) {
-            // "Box" alone is one in Swedish, and anything in English.
-            let at = self.back_over(start, 3, &[' ', '.']);
-            for post in ["po", "p.o", "post office", "postal", "p o"] {
-                let from = at.checked_sub(post.len())?;
-                if self.text.get(from..at).is_some_and(|t| t.eq_ignore_ascii_case(post)) {
-                    return Some(from);
-                }
+        let (mut word, mut phrase) = (*word, 0);
+        for _ in 0..MAX_PHRASE {
+            phrase = words::join(phrase, word.hash);
+            if self.engine.terms.joined(phrase).has(Kinds::POST_BOX) {
+                return Some(word.start);
             }
-            return None;
+            word = self.word_ending(self.back_over(word.start, 2, &[' ', '.']))?;
         }
-        for _ in 0..2 {
-            let at = self.back_over(start, 2, &[' ', '.']);
-            match self.word_ending(at).filter(|w| self.kinds(w).has(Kinds::POST_BOX)) {
-                Some(more) => start = more.start,
-                None => break,
-            }
-        }
-        Some(start)
+        None
     }
 
-    /// The start of the street whose last word is `last`, and its score.
-    fn street_in_front(&self, number: usize, at: usize, last: &Word) -> Option<(usize, f32)> {
+    /// The start of the street whose last word is `last`, and its score. `stop`
+    /// says that a full stop stands behind it.
+    fn street_in_front(&self, stop: bool, last: &Word) -> Option<(usize, f32)> {
         let text = self.text.get(last.start..last.end)?;
-        let stop = self.text.get(at..number)?.contains('.');
         let kinds = self.kinds(last);
         if !kinds.has(Kinds::NO_STREET) {
             let ending = self.engine.terms.ending(text);

@@ -128,10 +128,10 @@ impl Pass<'_> {
     fn place(&self, start: usize, small: bool) -> Option<usize> {
         let first = words::read(self.text, start)?;
         let lower = first.shape == Shape::Lower;
-        if (lower && !small) || self.is_stop(&first) || first.end - first.start < 3 {
+        let mut opened = self.kinds(&first).has(Kinds::PLACE_START);
+        if (lower && !small) || (self.is_stop(&first) && !opened) || first.end - first.start < 3 {
             return None;
         }
-        let mut opened = self.kinds(&first).has(Kinds::PLACE_START);
         let (mut end, mut more) = (first.end, 0);
         for _ in 0..5 {
             let next = self.over(end, 1, &[' ', '-', '/', '\'', '’', '\u{a0}']);

@@ -24,7 +24,15 @@ enum Announced {
 impl Pass<'_> {
     /// Looks behind a cue that ends at `end`.
     pub(crate) fn secret(&mut self, cue: Cue, end: usize) {
+        // The parts of an address of the web have been looked at.
+        if end < self.url_until {
+            return;
+        }
         let Some((at, announced)) = self.announced(end) else { return };
+        // `<password>@` is a placeholder.
+        if at == end || self.bytes.get(end) == Some(&b'>') {
+            return;
+        }
         match cue {
             Cue::Passcode => self.passcode(at),
             Cue::Key => self.api_key(at, announced),
@@ -36,7 +44,9 @@ impl Pass<'_> {
     /// Where the secret starts, behind colons and words like "is".
     fn announced(&self, end: usize) -> Option<(usize, Announced)> {
         let mut announced = Announced::No;
-        let mut at = end;
+        // The closing quote of a key: `"password": …`
+        let key = matches!(self.bytes.get(end..end + 2), Some([b'"' | b'\'' | b'`', b':' | b'=' | b' ' | b',']));
+        let mut at = end + usize::from(key);
         let mut small = None;
         for _ in 0..=MAX_BETWEEN {
             let next = self.over(at, 6, &[' ', '\u{a0}', ':', '=', '>', '*', '\t', '-', ',']);
@@ -101,7 +111,9 @@ impl Pass<'_> {
         let Some(key) = self.text.get(start..start + len) else { return };
         let key = key.trim_end_matches(['.', ':', '-']);
         let count = |is: fn(&u8) -> bool| key.as_bytes().iter().filter(|b| is(b)).count();
-        let mixed = count(u8::is_ascii_digit) >= 2 && count(u8::is_ascii_alphabetic) >= 2;
+        let digits = count(u8::is_ascii_digit);
+        let cases = count(u8::is_ascii_lowercase).min(count(u8::is_ascii_uppercase));
+        let mixed = count(u8::is_ascii_alphabetic) >= 2 && (digits >= 2 || (digits == 1 && cases >= 3));
         let least = if announced == Announced::No { 20 } else { 14 };
         if mixed && key.len() >= least && !key.contains("://") {
             self.report(Finder::ApiKey, start, start + key.len(), 0.0, Evidence::CONTEXT);
@@ -117,15 +129,15 @@ impl Pass<'_> {
         let Some(token) = rest.get(..self.text.floor_char_boundary(start + until) - start) else { return };
         let token = token.trim_end_matches(['.', ',', ';', ':', ')', '\'', '’', ']', '}']);
         let closed = quote.is_some() && rest.get(token.len()..).is_some_and(|t| !t.starts_with(char::is_whitespace));
-        if is_password(token, announced, closed) && !self.is_said_of_passwords(token, announced) {
+        if is_password(token, announced, closed) && !self.is_said_of_passwords(token, announced, closed) {
             self.report(Finder::Password, start, start + token.len(), 0.0, Evidence::CONTEXT);
         }
     }
 
     /// Words like "wrong", "required", and other ordinary ones.
-    fn is_said_of_passwords(&self, token: &str, announced: Announced) -> bool {
+    fn is_said_of_passwords(&self, token: &str, announced: Announced, quoted: bool) -> bool {
         let mut said = false;
-        let mut ordinary = announced < Announced::Colon;
+        let mut ordinary = announced < Announced::Colon && !quoted;
         words::each(token, |hash| {
             let classes = self.engine.lexicon.classes(hash);
             said |= self.engine.terms.word(hash).has(Kinds::NO_SECRET | Kinds::COPULA);

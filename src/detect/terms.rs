@@ -76,6 +76,9 @@ impl Kinds {
     /// Behind such a segment or key, and nobody: "settings", "admin".
     pub(crate) const NOBODY: Self = Self(1 << 29);
 
+    /// The last word of such a box's name.
+    pub(crate) const ENDS_POST_BOX: Self = Self(1 << 30);
+
     const NAMED: [(&'static str, Self); 30] = [
         ("street-behind", Self::STREET_BEHIND),
         ("street-behind-weak", Self::STREET_BEHIND_WEAK),
@@ -255,6 +258,9 @@ impl TermsBuilder {
             && let Some(tail) = text.get(at..).and_then(words::hash_of)
         {
             self.tails.push(tail);
+        }
+        if let Some(&last) = phrase.last().filter(|_| kind == Kinds::POST_BOX) {
+            self.phrases.push((words::join(0, last), Kinds::ENDS_POST_BOX));
         }
         self.phrases.push((phrase_hash(phrase.into_iter().rev()), kind));
         Some(Ok(()))

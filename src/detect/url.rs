@@ -237,9 +237,7 @@ impl Pass<'_> {
 
     /// "admin", "settings": a handle of the site, not of a person.
     fn is_nobody(&self, value: &str) -> bool {
-        let mut any = false;
-        words::each(value, |hash| any |= self.engine.terms.word(hash).has(Kinds::NOBODY));
-        any
+        self.engine.terms.whole(value).has(Kinds::NOBODY)
     }
 
     fn is_no_secret(&self, value: &str) -> bool {
