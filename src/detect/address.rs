@@ -56,7 +56,7 @@ impl Pass<'_> {
     }
 
     /// The end of a house number: `12`, `12a`, `12 bis`, `12-14`, `7/3`.
-    fn house_number(&self, start: usize) -> Option<usize> {
+    pub(crate) fn house_number(&self, start: usize) -> Option<usize> {
         let mut end = self.digits_end(start);
         if !(1..=5).contains(&(end - start)) {
             return None;
@@ -201,10 +201,13 @@ impl Pass<'_> {
             if i > 0 && kinds.has(Kinds::STREET_FRONT | Kinds::STREET_FRONT_WEAK) {
                 let worth = if kinds.has(Kinds::STREET_FRONT) { KIND } else { WEAK_KIND };
                 let score = if capitals > 0 && small == 0 { worth.0 } else { worth.1 };
-                // "C/", "R.": one letter needs its mark.
-                let single = word.end - word.start == 1;
-                let marked = matches!(self.bytes.get(word.end), Some(b'.' | b'/'));
-                return (!single || marked).then_some((word.start, score));
+                // "C/", "R. ", "al.": what is short needs its mark.
+                let short = word.end - word.start < 3 && !self.is_word(&word, &["av", "bd", "ul"]);
+                let marked = match self.bytes.get(word.end) {
+                    Some(b'.') => self.bytes.get(word.end + 1) == Some(&b' ') || word.end - word.start > 1,
+                    other => other == Some(&b'/'),
+                };
+                return (!short || marked).then_some((word.start, score));
             }
             match word.shape {
                 Shape::Lower if kinds.has(Kinds::STREET_JOINT) => {}
@@ -277,6 +280,10 @@ impl Pass<'_> {
             if self.is_stop(&word) || (!capital && i > 0) {
                 break;
             }
+            // "SQ 351" is a flight, where what stands in front is not in capitals too.
+            if kind.shape == Shape::Upper && word.shape != Shape::Upper {
+                return None;
+            }
             start = word.start;
             capitals += usize::from(capital);
             if !capital {
@@ -303,7 +310,8 @@ impl Pass<'_> {
                 break;
             }
             let kinds = self.kinds(&word);
-            if i == 0 && kinds.has(Kinds::STREET_FRONT | Kinds::STREET_FRONT_WEAK) {
+            let abbreviated = word.end - word.start < 3 && !self.is_word(&word, &["av", "bd", "ul"]);
+            if i == 0 && !abbreviated && kinds.has(Kinds::STREET_FRONT | Kinds::STREET_FRONT_WEAK) {
                 let strong = kinds.has(Kinds::STREET_FRONT);
                 found = self.name_behind(&word).map(|(end, capital)| match (strong, capital) {
                     (true, true) => (end, KIND.0),
@@ -326,7 +334,7 @@ impl Pass<'_> {
                 Shape::Lower if kinds.has(Kinds::STREET_JOINT) && i > 0 && small == 0 => {}
                 Shape::Lower if self.is_stop(&word) || capitals > 0 || small == 3 => break,
                 Shape::Lower => small += 1,
-                _ if small > 0 || (self.is_stop(&word) && word.shape != Shape::Upper) => break,
+                _ if small > 0 || (self.is_stop(&word) && word.shape == Shape::Capitalised) => break,
                 _ => capitals += 1,
             }
             if self.bytes.get(word.end) == Some(&b'.') && word.end - word.start <= 3 {
@@ -338,7 +346,11 @@ impl Pass<'_> {
             }
         }
         let (end, score) = found?;
-        Some((self.direction(end), score))
+        let end = self.direction(end);
+        // "10115 Koepenicker Str. 74": the number in front was another one.
+        let second = self.bytes.get(end..end + 2).filter(|b| matches!(b, [b' ', digit] if digit.is_ascii_digit()));
+        let second = second.and_then(|_| self.house_number(end + 1)).filter(|e| e - end <= 5);
+        Some((second.unwrap_or(end), score))
     }
 
     /// "NW" behind a street.
@@ -358,7 +370,11 @@ impl Pass<'_> {
             let next = self.over(at, 2, &[' ', '\u{a0}', '-', '\'', '’', '.']);
             let Some(word) = words::read(self.text, next).filter(|_| next > at) else { break };
             let hyphen = self.before(next) == Some('-');
-            let joint = self.kinds(&word).has(Kinds::STREET_JOINT);
+            let kinds = self.kinds(&word);
+            let joint = kinds.has(Kinds::STREET_JOINT);
+            if kinds.has(Kinds::UNIT) && !joint && self.unit(at).is_some() {
+                break;
+            }
             match word.shape {
                 Shape::Lower if joint => {}
                 Shape::Lower if hyphen => end = Some(word.end),
@@ -380,7 +396,7 @@ impl Pass<'_> {
 
     /// The end of an address behind its street: parts of the house, postcode
     /// and place; and what they add to the score.
-    fn rest_of_address(&self, street: usize) -> (usize, f32) {
+    pub(crate) fn rest_of_address(&self, street: usize) -> (usize, f32) {
         let (mut end, mut raise) = (street, 0.0);
         for _ in 0..MAX_UNITS {
             match self.unit(end) {
@@ -405,7 +421,9 @@ impl Pass<'_> {
             let behind = self.over(number, 3, &['º', 'ª', '°', '.', ' ', 'e', 't', 'h']);
             let ordinal = matches!(self.at(number), Some('º' | 'ª' | '°'));
             let word = words::read(self.text, behind).filter(|w| !self.at(w.end).is_some_and(char::is_alphanumeric));
+            let plain = behind <= number + 1 && !ordinal && self.bytes.get(number) != Some(&b'.');
             return match word {
+                Some(w) if plain && w.shape == Shape::Capitalised => None,
                 Some(w) if self.kinds(&w).has(Kinds::UNIT) && w.end - w.start > 1 => Some(w.end),
                 Some(w) if ordinal && w.end - w.start == 1 => Some(w.end),
                 _ if ordinal => Some(number + self.at(number).map_or(0, char::len_utf8)),
@@ -413,7 +431,7 @@ impl Pass<'_> {
             };
         }
         let value = if self.bytes.get(at) == Some(&b'#') {
-            at + 1
+            self.over(at + 1, 1, &[' '])
         } else {
             let word = words::read(self.text, at).filter(|_| at > end)?;
             if !self.kinds(&word).has(Kinds::UNIT) {
@@ -429,7 +447,10 @@ impl Pass<'_> {
         };
         let number = self.digits_end(value);
         let letter = self.at(number).filter(|c| c.is_alphabetic()).map_or(0, char::len_utf8);
-        let end = number + letter;
+        let mut end = number + letter;
+        if self.bytes.get(end) == Some(&b'-') && self.bytes.get(end + 1).is_some_and(u8::is_ascii_digit) {
+            end = self.digits_end(end + 1);
+        }
         let free = !self.at(end).is_some_and(char::is_alphanumeric);
         let small = number == value && self.at(value).is_some_and(char::is_lowercase);
         (end > value && number - value <= 4 && free && !small).then_some(end)

@@ -138,7 +138,9 @@ impl Pass<'_> {
             let Some(word) = words::read(self.text, next).filter(|_| next > end) else { break };
             let joined = matches!(self.before(next), Some('-' | '/' | '\'' | '’'));
             let kinds = self.kinds(&word);
-            if joined || (opened && (lower || word.shape != Shape::Lower)) {
+            // "Park", "Ville", "Springs" end places as they end streets.
+            let closes = kinds.has(Kinds::STREET_BEHIND_WEAK) && word.shape == first.shape;
+            if joined || closes || (opened && (lower || word.shape != Shape::Lower)) {
                 end = word.end;
                 opened = kinds.has(Kinds::PLACE_START);
                 continue;
@@ -256,7 +258,12 @@ impl Pass<'_> {
             _ => 0.0,
         };
         let place = self.place(word.start, false)?;
-        let end = self.tail(place);
+        // What looks like a place may be a street: "05575 Feldstrasse 42".
+        let number = self.bytes.get(place).filter(|b| **b == b' ').and_then(|_| self.house_number(place + 1));
+        let end = match number {
+            Some(number) => self.rest_of_address(number).0,
+            None => self.tail(place),
+        };
         self.report(Finder::Postcode, start, end, raise, Evidence::default()).then_some(end)
     }
 
