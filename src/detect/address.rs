@@ -32,18 +32,34 @@ struct Street {
 }
 
 impl Pass<'_> {
-    /// Looks at the number that starts at `start` for an address around it.
-    pub(crate) fn address(&mut self, start: usize) -> Option<usize> {
-        let free = match self.before(start) {
-            None => true,
-            Some(c) if c.is_ascii_uppercase() => return self.british_postcode(start),
-            Some(c) => {
-                !c.is_alphanumeric() && !matches!(c, '$' | '€' | '£' | '+' | '_' | '@' | '=' | '%' | '*' | '\\' | '~')
-            }
-        };
-        if !free {
-            return None;
+    /// Looks at the number that starts at `start` for a day of birth or an
+    /// address around it. Most numbers are told apart by the bytes beside them.
+    #[inline]
+    pub(crate) fn day_or_address(&mut self, start: usize) -> Option<usize> {
+        let before = start.checked_sub(1).and_then(|at| self.bytes.get(at)).copied().unwrap_or(b' ');
+        match before {
+            b' ' | b'\n' | b'\t' | b'\r' | b'(' | b',' | b':' | b'"' | b'\'' | b'.' | b'#' | b'=' | b'>' | b'*' | b'/'
+            | b'|' | 0x80.. => {}
+            b'A'..=b'Z' => return self.british_postcode(start),
+            _ => return None,
         }
+        let end = self.digits_end(start);
+        let behind = self.bytes.get(end).copied().unwrap_or(b'\n');
+        let date = match end - start {
+            1 | 2 => matches!(behind, b' ' | b'.' | b'/' | b'-' | b',' | b'a'..=b'z' | 0x80..),
+            4 => matches!(behind, b' ' | b'.' | b'/' | b'-' | b',' | 0x80..),
+            len => len == 8,
+        };
+        if date && let Some(end) = self.birth(start) {
+            return Some(end);
+        }
+        let none = end - start > 6
+            || matches!(before, b'=' | b'>' | b'*' | b'/' | b'|')
+            || matches!(behind, b'%' | b'$' | b'_' | b'=' | b'@' | b'\\' | b'"' | b'\'' | b']' | b'}' | b'>' | b':');
+        if none { None } else { self.address(start) }
+    }
+
+    fn address(&mut self, start: usize) -> Option<usize> {
         if let Some(number) = self.house_number(start)
             && let Some(street) = self.street(start, number)
         {
@@ -178,8 +194,9 @@ impl Pass<'_> {
                 _ => None,
             };
             if let Some(worth) = worth {
-                let lower = last.shape == Shape::Lower;
-                return Some((self.start_of_name(last.start), if lower { worth.1 } else { worth.0 }));
+                let score = if last.shape == Shape::Lower { worth.1 } else { worth.0 };
+                let kind = if score < 0.5 { self.street_from_kind(last).filter(|k| k.1 > score) } else { None };
+                return Some(kind.unwrap_or_else(|| (self.start_of_name(last.start), score)));
             }
         }
         if kinds.has(Kinds::STREET_BEHIND) {
@@ -457,7 +474,19 @@ impl Pass<'_> {
     }
 
     /// The word that ends at an offset.
+    #[inline]
     pub(crate) fn word_ending(&self, end: usize) -> Option<Word> {
+        let bytes = self.bytes.get(..end)?.iter().rev().take(MAX_WORD);
+        let letters = bytes.take_while(|b| b.is_ascii_alphabetic()).count();
+        let start = end - letters;
+        match start.checked_sub(1).and_then(|at| self.bytes.get(at)) {
+            Some(0x80..) => self.unicode_word_ending(end),
+            _ if letters == 0 => None,
+            _ => words::read(self.text, start).filter(|w| w.end == end),
+        }
+    }
+
+    fn unicode_word_ending(&self, end: usize) -> Option<Word> {
         let mut start = end;
         while let Some(c) =
             self.before(start).filter(|c| (c.is_alphabetic() || words::is_mark(*c)) && end - start < MAX_WORD)
@@ -467,6 +496,7 @@ impl Pass<'_> {
         words::read(self.text, start).filter(|w| w.end == end)
     }
 
+    #[inline]
     pub(crate) fn kinds(&self, word: &Word) -> Kinds {
         self.engine.terms.word(word.hash)
     }
@@ -475,6 +505,7 @@ impl Pass<'_> {
         self.engine.lexicon.classes(word.hash).has(Classes::STOP)
     }
 
+    #[inline]
     pub(crate) fn digits_end(&self, start: usize) -> usize {
         let digits = self.bytes.get(start..).unwrap_or_default().iter().take(9).take_while(|b| b.is_ascii_digit());
         start + digits.count()
@@ -486,6 +517,7 @@ impl Pass<'_> {
     }
 
     /// Steps over at most `most` of these characters.
+    #[inline]
     pub(crate) fn over(&self, mut at: usize, most: usize, all: &[char]) -> usize {
         for _ in 0..most {
             match self.at(at) {
@@ -497,6 +529,7 @@ impl Pass<'_> {
     }
 
     /// The same to the left.
+    #[inline]
     pub(crate) fn back_over(&self, mut at: usize, most: usize, all: &[char]) -> usize {
         for _ in 0..most {
             match self.before(at) {

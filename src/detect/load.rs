@@ -15,6 +15,13 @@ const PACKS: &[(&str, &str)] = &[
     ("words.toml", include_str!("../../rules/packs/words.toml")),
 ];
 
+/// Packs for those who ask for them by name.
+const OPTIONAL: &[(&str, &str)] = &[
+    ("location", include_str!("../../rules/packs/location.toml")),
+    ("organization", include_str!("../../rules/packs/organization.toml")),
+    ("sensitive", include_str!("../../rules/packs/sensitive.toml")),
+];
+
 const LISTS: &[WordList] = &[
     WordList { class: "given", text: include_str!("../../rules/lists/given.txt") },
     WordList { class: "surname", text: include_str!("../../rules/lists/surname.txt") },
@@ -32,6 +39,20 @@ impl RuleSet {
             set.add(&format!("builtin/{name}"), text)?;
         }
         Ok(set)
+    }
+
+    /// Adds a built-in pack that is not in the default set; false where there
+    /// is none of this name.
+    pub fn add_optional(&mut self, name: &str) -> Result<bool, RuleError> {
+        match OPTIONAL.iter().find(|(n, _)| *n == name) {
+            Some((name, text)) => self.add(&format!("builtin/{name}.toml"), text).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// The names of the packs that are not in the default set.
+    pub fn optional() -> impl Iterator<Item = &'static str> {
+        OPTIONAL.iter().map(|(name, _)| *name)
     }
 }
 

@@ -77,7 +77,7 @@ impl Number {
 impl Pass<'_> {
     /// Looks at the digit at `start`; every digit run comes here once.
     pub(crate) fn number(&mut self, start: usize) -> usize {
-        if let Some(end) = self.birth(start).or_else(|| self.address(start)) {
+        if let Some(end) = self.day_or_address(start) {
             self.forget();
             return end;
         }

@@ -236,7 +236,17 @@ impl Pass<'_> {
     /// A postcode with its place that stands alone: `1011 AB Amsterdam`,
     /// `Springfield, IL 62704`; of plain digits only a cue makes an address.
     pub(crate) fn postcode(&mut self, start: usize) -> Option<usize> {
-        if !matches!(self.before(start), None | Some(' ' | '\n' | ',' | '(' | ':' | '"' | '\u{a0}' | '\t')) {
+        // A code has three digits at least but for the Polish, and a capital behind it or a state before.
+        let digits = self.digits_end(start);
+        let capital = |at: usize| self.bytes.get(at).is_some_and(|b| b.is_ascii_uppercase() || *b >= 0x80);
+        let shape = match (digits - start, self.bytes.get(digits)) {
+            (5, _) => true,
+            (3, Some(b' ')) | (2 | 4, Some(b'-')) => self.bytes.get(digits + 1).is_some_and(u8::is_ascii_digit),
+            (4 | 6, Some(b' ')) => capital(digits + 1),
+            (4, _) => capital(digits),
+            _ => false,
+        };
+        if !shape || !matches!(self.before(start), None | Some(' ' | '\n' | ',' | '(' | ':' | '"' | '\u{a0}' | '\t')) {
             return None;
         }
         let (end, code) = self.code(start)?;
@@ -289,13 +299,6 @@ impl Pass<'_> {
 
     /// `SW1A 1AA`: the digit at `digit` stands behind one or two capitals.
     pub(crate) fn british_postcode(&mut self, digit: usize) -> Option<usize> {
-        let letters = self.bytes.get(..digit)?.iter().rev().take(3).take_while(|b| b.is_ascii_uppercase()).count();
-        let start = digit.checked_sub(letters)?;
-        let area = self.text.get(start..digit)?;
-        let known = letters <= 2 && AREAS.split(' ').any(|a| a == area);
-        if !known || self.before(start).is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '/' | '.')) {
-            return None;
-        }
         let second = self.bytes.get(digit + 1).filter(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
         let outward = digit + 1 + usize::from(second.is_some());
         let inward = self.over(outward, 1, &[' ', '\u{a0}']);
@@ -303,6 +306,13 @@ impl Pass<'_> {
         let letter = |b: &u8| b.is_ascii_uppercase() && !b"CIKMOV".contains(b);
         let end = inward + 3;
         if inward == outward || !number.is_ascii_digit() || !letter(one) || !letter(two) {
+            return None;
+        }
+        let letters = self.bytes.get(..digit)?.iter().rev().take(3).take_while(|b| b.is_ascii_uppercase()).count();
+        let start = digit.checked_sub(letters)?;
+        let area = self.text.get(start..digit)?;
+        let known = letters <= 2 && AREAS.split(' ').any(|a| a == area);
+        if !known || self.before(start).is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '/' | '.')) {
             return None;
         }
         if self.at(end).is_some_and(|c| c.is_alphanumeric() || c == '-' || c == '_') {

@@ -148,6 +148,8 @@ const MAX_ENDING: usize = 9;
 #[derive(Debug)]
 pub(crate) struct Terms {
     phrases: Table<Kinds>,
+    /// Of all phrases: nearly all that is asked for is none.
+    filter: Filter,
     /// Of the last letters of all endings: nearly all words end otherwise.
     tails: Filter,
 }
@@ -160,12 +162,13 @@ impl Terms {
     /// The kinds of the word with this hash.
     #[inline]
     pub(crate) fn word(&self, hash: u64) -> Kinds {
-        self.phrases.find(words::join(0, hash))
+        self.joined(words::join(0, hash))
     }
 
     /// The kinds of a phrase by the hashes of its words, joined from the last on.
+    #[inline]
     pub(crate) fn joined(&self, phrase: u64) -> Kinds {
-        self.phrases.find(phrase)
+        if self.filter.may_hold(phrase) { self.phrases.find(phrase) } else { Kinds::default() }
     }
 
     /// The kinds of a text that is a phrase as a whole.
@@ -204,7 +207,7 @@ impl Terms {
             let mut phrase = 0;
             for &hash in hashes.get(..end).unwrap_or_default().iter().rev().take(MAX_PHRASE) {
                 phrase = words::join(phrase, hash);
-                kinds |= self.phrases.find(phrase);
+                kinds |= self.joined(phrase);
             }
         }
         kinds
@@ -253,11 +256,12 @@ impl TermsBuilder {
         if phrase.len() > MAX_PHRASE {
             return Some(Err(BadWord::TooLong));
         }
-        if kind.has(Kinds::STREET_ENDING | Kinds::STREET_ENDING_WEAK)
-            && let Some((at, _)) = text.char_indices().rev().nth(TAIL - 1)
-            && let Some(tail) = text.get(at..).and_then(words::hash_of)
-        {
-            self.tails.push(tail);
+        if kind.has(Kinds::STREET_ENDING | Kinds::STREET_ENDING_WEAK) {
+            // The last letters are counted as they are written: "aße", "sse".
+            for text in [text, &text.replace('ß', "ss")] {
+                let tail = text.char_indices().rev().nth(TAIL - 1).and_then(|(at, _)| text.get(at..));
+                self.tails.extend(tail.and_then(words::hash_of));
+            }
         }
         if let Some(&last) = phrase.last().filter(|_| kind == Kinds::POST_BOX) {
             self.phrases.push((words::join(0, last), Kinds::ENDS_POST_BOX));
@@ -268,12 +272,14 @@ impl TermsBuilder {
 
     pub(crate) fn build(self) -> Terms {
         let mut phrases: Table<Kinds> = Table::with_room(self.phrases.len());
+        let mut filter = Filter::with_bits(15);
         for (hash, kind) in self.phrases {
+            filter.add(hash);
             *phrases.entry(hash) |= kind;
         }
         let mut tails = Filter::with_bits(10);
         self.tails.into_iter().for_each(|tail| tails.add(tail));
-        Terms { phrases, tails }
+        Terms { phrases, filter, tails }
     }
 }
 

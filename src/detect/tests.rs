@@ -1,5 +1,7 @@
 use super::*;
 
+mod texts;
+
 fn engine() -> Engine {
     Engine::builtin().unwrap_or_else(|e| panic!("{e}"))
 }

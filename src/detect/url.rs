@@ -76,7 +76,9 @@ impl Pass<'_> {
 
     /// Looks at the `/` at `slash`: a profile may be written without a scheme.
     pub(crate) fn slash(&mut self, slash: usize) {
-        if slash < self.url_until || !self.before(slash).is_some_and(|c| c.is_ascii_lowercase()) {
+        // All their domains end in two or three letters: most slashes go no further.
+        let dot = |back: usize| slash.checked_sub(back).and_then(|at| self.bytes.get(at)) == Some(&b'.');
+        if slash < self.url_until || !(dot(4) || dot(3)) {
             return;
         }
         let host = self.bytes.get(..slash).unwrap_or_default().iter().rev().take(MAX_HOST);
