@@ -132,7 +132,11 @@ impl Pass<'_> {
                 return Some(Street { start: first, end: number, score: 0.6 });
             }
             if let Some((from, score)) = self.street_in_front(!marked && self.text.get(at..start)?.contains('.'), &word) {
-                let score = if marked { score + 0.2 } else { score };
+                // "on Wall Street 500 stocks"
+                let counts = number - start > 2
+                    && self.bytes.get(number) == Some(&b' ')
+                    && self.bytes.get(number + 1).is_some_and(u8::is_ascii_lowercase);
+                let score = if marked { score + 0.2 } else if counts { score - 0.3 } else { score };
                 // A street of a year, and "in 2024": the former is rare.
                 if score >= 0.5 {
                     return Some(Street { start: from, end: number, score });
@@ -193,6 +197,9 @@ impl Pass<'_> {
                 (_, true) if !stop => Some(WEAK_ENDING),
                 _ => None,
             };
+            // "Hans-Peter-Weg"
+            let compound = kinds.has(Kinds::STREET_ENDING_WEAK) && self.before(last.start) == Some('-') && !stop;
+            let worth = if compound { Some((0.5, 0.3)) } else { worth };
             if let Some(worth) = worth {
                 let score = if last.shape == Shape::Lower { worth.1 } else { worth.0 };
                 let kind = if score < 0.5 { self.street_from_kind(last).filter(|k| k.1 > score) } else { None };
@@ -258,10 +265,11 @@ impl Pass<'_> {
         let other = kinds.has(Kinds::MONTH | Kinds::NO_STREET | Kinds::STREET_BEHIND | Kinds::STREET_FRONT)
             || classes.has(Classes::CALENDAR)
             || classes.has(Classes::STOP);
-        if !capital || other || last.end - last.start < 4 {
+        if !capital || other {
             return None;
         }
-        Some((self.start_of_name(last.start), UNNAMED))
+        let start = self.start_of_name(last.start);
+        (last.end - last.start > 3 || start < last.start).then_some((start, UNNAMED))
     }
 
     /// The start of the street's name with the words that may stand in front:
@@ -322,7 +330,7 @@ impl Pass<'_> {
             let digits = self.digits_end(at);
             let Some(mut word) = words::read(self.text, digits) else { break };
             // "5th Avenue"
-            let ordinal = digits > at && i == 0 && word.end - word.start == 2;
+            let ordinal = digits > at && i < 3 && word.end - word.start == 2;
             if digits > at && !ordinal {
                 break;
             }
