@@ -94,13 +94,7 @@ impl Volatile {
         tokens
     }
 
-    fn token(
-        &self,
-        known: &mut Known,
-        entity: Entity,
-        value: &str,
-        fresh: &mut Fresh,
-    ) -> Result<Token, VaultError> {
+    fn token(&self, known: &mut Known, entity: Entity, value: &str, fresh: &mut Fresh) -> Result<Token, VaultError> {
         let kind = known.kind(entity);
         for counter in 0..MAX_COUNTER {
             let bits = self.key.bits(kind, value, counter) & self.token_mask;
