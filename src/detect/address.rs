@@ -38,8 +38,23 @@ impl Pass<'_> {
     pub(crate) fn day_or_address(&mut self, start: usize) -> Option<usize> {
         let before = start.checked_sub(1).and_then(|at| self.bytes.get(at)).copied().unwrap_or(b' ');
         match before {
-            b' ' | b'\n' | b'\t' | b'\r' | b'(' | b',' | b':' | b'"' | b'\'' | b'.' | b'#' | b'=' | b'>' | b'*' | b'/'
-            | b'|' | 0x80.. => {}
+            b' '
+            | b'\n'
+            | b'\t'
+            | b'\r'
+            | b'('
+            | b','
+            | b':'
+            | b'"'
+            | b'\''
+            | b'.'
+            | b'#'
+            | b'='
+            | b'>'
+            | b'*'
+            | b'/'
+            | b'|'
+            | 0x80.. => {}
             b'A'..=b'Z' => return self.british_postcode(start),
             _ => return None,
         }
@@ -131,12 +146,19 @@ impl Pass<'_> {
             {
                 return Some(Street { start: first, end: number, score: 0.6 });
             }
-            if let Some((from, score)) = self.street_in_front(!marked && self.text.get(at..start)?.contains('.'), &word) {
+            if let Some((from, score)) = self.street_in_front(!marked && self.text.get(at..start)?.contains('.'), &word)
+            {
                 // "on Wall Street 500 stocks"
                 let counts = number - start > 2
                     && self.bytes.get(number) == Some(&b' ')
                     && self.bytes.get(number + 1).is_some_and(u8::is_ascii_lowercase);
-                let score = if marked { score + 0.2 } else if counts { score - 0.3 } else { score };
+                let score = if marked {
+                    score + 0.2
+                } else if counts {
+                    score - 0.3
+                } else {
+                    score
+                };
                 // A street of a year, and "in 2024": the former is rare.
                 if score >= 0.5 {
                     return Some(Street { start: from, end: number, score });

@@ -45,7 +45,9 @@ impl Pass<'_> {
             _ => self.at(end).is_some_and(taken),
         };
         let begun = match self.before(from) {
-            Some('.' | '-' | '/') => self.text.get(..from - 1).is_some_and(|t| t.ends_with(|c: char| c.is_ascii_digit())),
+            Some('.' | '-' | '/') => {
+                self.text.get(..from - 1).is_some_and(|t| t.ends_with(|c: char| c.is_ascii_digit()))
+            }
             Some(c) => taken(c) || matches!(c, '$' | '€' | '+'),
             None => false,
         };
@@ -218,9 +220,8 @@ impl Pass<'_> {
 
 /// `19900312` or `12031990`.
 fn compact(figures: u32) -> bool {
-    let date = |year: u32, month: u32, day: u32| {
-        YEARS.contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day)
-    };
+    let date =
+        |year: u32, month: u32, day: u32| YEARS.contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
     date(figures / 10_000, figures / 100 % 100, figures % 100)
         || date(figures % 10_000, figures / 10_000 % 100, figures / 1_000_000)
 }

@@ -40,6 +40,8 @@ pub(crate) enum Finder {
     PhoneInternational,
     /// A national format with trunk prefix or area code.
     PhoneNational,
+    /// A number read out in words.
+    PhoneSpelled,
     /// A postcode with its place, or one of strong shape alone.
     Postcode,
     /// A day of birth in a query value.
@@ -78,6 +80,7 @@ impl Finder {
         ("phone-grouped", Self::PhoneGrouped),
         ("phone-international", Self::PhoneInternational),
         ("phone-national", Self::PhoneNational),
+        ("phone-spelled", Self::PhoneSpelled),
         ("postcode", Self::Postcode),
         ("url-birth", Self::UrlBirth),
         ("url-email", Self::UrlEmail),
@@ -88,7 +91,7 @@ impl Finder {
         ("url-user", Self::UrlUser),
     ];
     /// How many finders there are.
-    pub(crate) const COUNT: usize = 26;
+    pub(crate) const COUNT: usize = 27;
     /// Their names in rule files.
     pub(crate) const NAMES: &'static [&'static str] = &[
         "address",
@@ -109,6 +112,7 @@ impl Finder {
         "phone-grouped",
         "phone-international",
         "phone-national",
+        "phone-spelled",
         "postcode",
         "url-birth",
         "url-email",
@@ -118,6 +122,11 @@ impl Finder {
         "url-secret",
         "url-user",
     ];
+
+    /// The name in rule files.
+    pub(crate) fn name(self) -> &'static str {
+        Self::NAMES.get(self as usize).copied().unwrap_or_default()
+    }
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(n, _)| *n == name).map(|(_, finder)| *finder)
@@ -131,7 +140,7 @@ mod tests {
     #[test]
     fn names_and_finders_agree() {
         for (i, name) in Finder::NAMES.iter().enumerate() {
-            assert_eq!(Finder::parse(name).map(|f| f as usize), Some(i));
+            assert_eq!(Finder::parse(name).map(|f| (f as usize, f.name())), Some((i, *name)));
         }
     }
 }

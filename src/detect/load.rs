@@ -1,6 +1,6 @@
 //! The rules that are built in.
 
-use crate::detect::rule::{RuleError, RuleSet, WordList};
+use crate::detect::rule::{Pack, RuleError, RuleErrors, RuleSet, WordList};
 
 const PACKS: &[(&str, &str)] = &[
     ("email.toml", include_str!("../../rules/packs/email.toml")),
@@ -12,14 +12,10 @@ const PACKS: &[(&str, &str)] = &[
     ("birth.toml", include_str!("../../rules/packs/birth.toml")),
     ("secret.toml", include_str!("../../rules/packs/secret.toml")),
     ("url.toml", include_str!("../../rules/packs/url.toml")),
+    ("location.toml", include_str!("../../rules/packs/location.toml")),
+    ("organization.toml", include_str!("../../rules/packs/organization.toml")),
+    ("sensitive.toml", include_str!("../../rules/packs/sensitive.toml")),
     ("words.toml", include_str!("../../rules/packs/words.toml")),
-];
-
-/// Packs for those who ask for them by name.
-const OPTIONAL: &[(&str, &str)] = &[
-    ("location", include_str!("../../rules/packs/location.toml")),
-    ("organization", include_str!("../../rules/packs/organization.toml")),
-    ("sensitive", include_str!("../../rules/packs/sensitive.toml")),
 ];
 
 const LISTS: &[WordList] = &[
@@ -28,31 +24,24 @@ const LISTS: &[WordList] = &[
     WordList { class: "common", text: include_str!("../../rules/lists/common.txt") },
 ];
 
+pub(crate) const NUMBER_WORDS: &str = include_str!("../../rules/lists/number-words.txt");
+
 pub(crate) const CALLING_CODES: &str = include_str!("../../rules/lists/calling-codes.txt");
 
 impl RuleSet {
+    /// The packs that are built in.
+    pub fn builtin_packs() -> Vec<Pack> {
+        Self::builtin().map(|set| set.packs()).unwrap_or_default()
+    }
+
     /// The rules and word lists that are built in.
     pub fn builtin() -> Result<Self, RuleError> {
         let mut set = Self::empty();
         set.lists.extend_from_slice(LISTS);
         for (name, text) in PACKS {
-            set.add(&format!("builtin/{name}"), text)?;
+            set.add(&format!("builtin/{name}"), text).map_err(RuleErrors::into_first)?;
         }
         Ok(set)
-    }
-
-    /// Adds a built-in pack that is not in the default set; false where there
-    /// is none of this name.
-    pub fn add_optional(&mut self, name: &str) -> Result<bool, RuleError> {
-        match OPTIONAL.iter().find(|(n, _)| *n == name) {
-            Some((name, text)) => self.add(&format!("builtin/{name}.toml"), text).map(|()| true),
-            None => Ok(false),
-        }
-    }
-
-    /// The names of the packs that are not in the default set.
-    pub fn optional() -> impl Iterator<Item = &'static str> {
-        OPTIONAL.iter().map(|(name, _)| *name)
     }
 }
 

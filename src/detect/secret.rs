@@ -182,7 +182,8 @@ fn is_password(token: &str, announced: Announced, quoted: bool) -> bool {
     let digit = token.bytes().any(|b| b.is_ascii_digit());
     let letter = token.chars().any(char::is_alphabetic);
     let inner = token.trim_end_matches(['!', '?']);
-    let sign = inner.chars().any(|c| !c.is_alphanumeric() && !matches!(c, '-' | '\'' | '’' | '.' | ',' | '/' | '_' | ':'));
+    let sign =
+        inner.chars().any(|c| !c.is_alphanumeric() && !matches!(c, '-' | '\'' | '’' | '.' | ',' | '/' | '_' | ':'));
     let humps = inner.chars().skip(1).any(char::is_uppercase) && inner.chars().any(char::is_lowercase);
     let mixed = letter && (digit || sign);
     match announced {

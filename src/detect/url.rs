@@ -92,7 +92,8 @@ impl Pass<'_> {
 
     fn url_end(&self, start: usize) -> usize {
         let ends = |c: char| {
-            c.is_whitespace() || matches!(c, '"' | '<' | '>' | '`' | '\'' | ')' | ']' | '}' | '|' | '\\' | '^' | '«' | '»')
+            c.is_whitespace()
+                || matches!(c, '"' | '<' | '>' | '`' | '\'' | ')' | ']' | '}' | '|' | '\\' | '^' | '«' | '»')
         };
         let rest = self.text.get(start..).unwrap_or_default();
         let url = rest.find(ends).and_then(|len| rest.get(..len)).unwrap_or(rest);
@@ -104,7 +105,8 @@ impl Pass<'_> {
         let authority = self.text.get(start..end).unwrap_or_default();
         let Some((info, _)) = authority.rsplit_once('@') else { return start };
         let (user, password) = info.split_once(':').unwrap_or((info, ""));
-        if !user.is_empty() && !self.is_nobody(user) && is_value(user) && user.bytes().any(|b| b.is_ascii_alphabetic()) {
+        if !user.is_empty() && !self.is_nobody(user) && is_value(user) && user.bytes().any(|b| b.is_ascii_alphabetic())
+        {
             self.report(Finder::UrlUser, start, start + user.len(), 0.0, Evidence::default());
         }
         if is_value(password) && !self.is_nobody(password) && !self.is_no_secret(password) {
@@ -143,7 +145,10 @@ impl Pass<'_> {
         let letters = handle.bytes().any(|b| b.is_ascii_alphabetic() || b == b'%' || b >= 0x80);
         if *name == "wa.me" && !letters && handle.len() >= 7 {
             self.report(Finder::UrlPhone, start, start + handle.len(), 0.0, Evidence::default());
-        } else if letters && handle.len() >= 2 && is_value(handle) && !handle.contains('.') | !handle.ends_with("php")
+        } else if letters
+            && handle.len() >= 2
+            && is_value(handle)
+            && !handle.contains('.') | !handle.ends_with("php")
             && !self.is_nobody(handle)
         {
             self.report(Finder::UrlUser, start, start + handle.len(), 0.0, Evidence::default());
@@ -225,7 +230,8 @@ impl Pass<'_> {
     /// The words of a handle or value and what they say of a name.
     fn names(&self, value: &str) -> Names {
         let mut names = Names::default();
-        for part in value.split(['+', '.', '-', '_', '%', ' ', ',']).flat_map(|p| p.split(|c: char| c.is_ascii_digit())) {
+        for part in value.split(['+', '.', '-', '_', '%', ' ', ',']).flat_map(|p| p.split(|c: char| c.is_ascii_digit()))
+        {
             let Some(word) = words::read(part, 0).filter(|w| w.end == part.len() && w.end > 1) else { continue };
             let classes = self.engine.lexicon.classes(word.hash);
             let name = classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME);
