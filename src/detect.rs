@@ -9,6 +9,7 @@
 //! clock or touch a file.
 
 mod address;
+mod around;
 mod birth;
 mod compile;
 mod email;

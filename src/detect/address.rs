@@ -9,7 +9,7 @@ use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, MAX_PHRASE};
 use crate::detect::scan::{Evidence, Pass};
 use crate::detect::terms::Kinds;
-use crate::detect::words::{self, MAX_WORD, Shape, Word};
+use crate::detect::words::{self, Shape, Word};
 
 /// A street has at most this many words.
 const MAX_WORDS: usize = 6;
@@ -265,16 +265,15 @@ impl Pass<'_> {
             if gap == word.start {
                 return None;
             }
-            word = match self.word_ending(gap) {
-                Some(word) => word,
+            word = if let Some(word) = self.word_ending(gap) {
+                word
+            } else {
                 // "ul. 3 Maja"
-                None => {
-                    let digits = self.digits_start(gap);
-                    if digits == gap || gap - digits > 2 {
-                        return None;
-                    }
-                    self.word_ending(self.back_over(digits, 2, &[' ', '.']))?
+                let digits = self.digits_start(gap);
+                if digits == gap || gap - digits > 2 {
+                    return None;
                 }
+                self.word_ending(self.back_over(digits, 2, &[' ', '.']))?
             };
         }
         None
@@ -501,72 +500,5 @@ impl Pass<'_> {
         let free = !self.at(end).is_some_and(char::is_alphanumeric);
         let small = number == value && self.at(value).is_some_and(char::is_lowercase);
         (end > value && number - value <= 4 && free && !small).then_some(end)
-    }
-
-    /// The word that ends at an offset.
-    #[inline]
-    pub(crate) fn word_ending(&self, end: usize) -> Option<Word> {
-        let bytes = self.bytes.get(..end)?.iter().rev().take(MAX_WORD);
-        let letters = bytes.take_while(|b| b.is_ascii_alphabetic()).count();
-        let start = end - letters;
-        match start.checked_sub(1).and_then(|at| self.bytes.get(at)) {
-            Some(0x80..) => self.unicode_word_ending(end),
-            _ if letters == 0 => None,
-            _ => words::read(self.text, start).filter(|w| w.end == end),
-        }
-    }
-
-    fn unicode_word_ending(&self, end: usize) -> Option<Word> {
-        let mut start = end;
-        while let Some(c) =
-            self.before(start).filter(|c| (c.is_alphabetic() || words::is_mark(*c)) && end - start < MAX_WORD)
-        {
-            start -= c.len_utf8();
-        }
-        words::read(self.text, start).filter(|w| w.end == end)
-    }
-
-    #[inline]
-    pub(crate) fn kinds(&self, word: &Word) -> Kinds {
-        self.engine.terms.word(word.hash)
-    }
-
-    pub(crate) fn is_stop(&self, word: &Word) -> bool {
-        self.engine.lexicon.classes(word.hash).has(Classes::STOP)
-    }
-
-    #[inline]
-    pub(crate) fn digits_end(&self, start: usize) -> usize {
-        let digits = self.bytes.get(start..).unwrap_or_default().iter().take(9).take_while(|b| b.is_ascii_digit());
-        start + digits.count()
-    }
-
-    fn digits_start(&self, end: usize) -> usize {
-        let digits = self.bytes.get(..end).unwrap_or_default().iter().rev().take(5).take_while(|b| b.is_ascii_digit());
-        end - digits.count()
-    }
-
-    /// Steps over at most `most` of these characters.
-    #[inline]
-    pub(crate) fn over(&self, mut at: usize, most: usize, all: &[char]) -> usize {
-        for _ in 0..most {
-            match self.at(at) {
-                Some(c) if all.contains(&c) => at += c.len_utf8(),
-                _ => break,
-            }
-        }
-        at
-    }
-
-    /// The same to the left.
-    #[inline]
-    pub(crate) fn back_over(&self, mut at: usize, most: usize, all: &[char]) -> usize {
-        for _ in 0..most {
-            match self.before(at) {
-                Some(c) if all.contains(&c) => at -= c.len_utf8(),
-                _ => break,
-            }
-        }
-        at
     }
 }

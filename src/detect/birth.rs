@@ -169,7 +169,7 @@ impl Pass<'_> {
         if let Some(cut) = window.as_bytes().windows(2).rposition(two) {
             window = window.get(cut + 2..).unwrap_or_default();
         }
-        if let Some((cut, _)) = window.rmatch_indices(". ").find(|(at, _)| self.ends_sentence(window, *at)) {
+        if let Some((cut, _)) = window.rmatch_indices(". ").find(|(at, _)| ends_sentence(window, *at)) {
             window = window.get(cut + 2..).unwrap_or_default();
         }
         let mut words = [0; 10];
@@ -196,13 +196,6 @@ impl Pass<'_> {
         false
     }
 
-    /// A capital follows, and what the full stop is behind is no abbreviation.
-    fn ends_sentence(&self, window: &str, at: usize) -> bool {
-        let capital = window.get(at + 2..).is_some_and(|t| t.starts_with(char::is_uppercase));
-        let letters = window.get(..at).unwrap_or_default().chars().rev().take_while(|c| c.is_alphabetic()).count();
-        capital && letters > 4
-    }
-
     /// "12.03.1990 doğumluyum", "am 12.03.1990 geboren"
     fn is_born_behind(&self, end: usize) -> bool {
         let to = self.text.floor_char_boundary((end + BEHIND).min(self.text.len()));
@@ -216,6 +209,13 @@ impl Pass<'_> {
     fn is_birth_label(&self) -> bool {
         !self.label.is_empty() && self.engine.terms.any_of(self.label).has(Kinds::BIRTH)
     }
+}
+
+/// A capital follows, and what the full stop is behind is no abbreviation.
+fn ends_sentence(window: &str, at: usize) -> bool {
+    let capital = window.get(at + 2..).is_some_and(|t| t.starts_with(char::is_uppercase));
+    let letters = window.get(..at).unwrap_or_default().chars().rev().take_while(|c| c.is_alphabetic()).count();
+    capital && letters > 4
 }
 
 /// `19900312` or `12031990`.

@@ -191,9 +191,10 @@ impl Pass<'_> {
         let end = self.digits_end(at);
         let (end, code) = match end - at {
             0 => return self.mixed_code(at),
-            2 if self.bytes.get(end) == Some(&b'-') && self.digits_end(end + 1) == end + 4 => (end + 4, Code::Dashed),
             3 if self.bytes.get(end) == Some(&b' ') && self.digits_end(end + 1) == end + 3 => (end + 3, Code::Spaced),
-            4 if self.bytes.get(end) == Some(&b'-') && self.digits_end(end + 1) == end + 4 => (end + 4, Code::Dashed),
+            2 | 4 if self.bytes.get(end) == Some(&b'-') && self.digits_end(end + 1) == end + 4 => {
+                (end + 4, Code::Dashed)
+            }
             4 => match words::read(self.text, self.over(end, 1, &[' '])) {
                 Some(w) if w.shape == Shape::Upper && w.end - w.start == 2 && w.end <= end + 3 => (w.end, Code::Dutch),
                 _ => (end, Code::Four),
@@ -202,10 +203,11 @@ impl Pass<'_> {
             5 | 6 => (end, Code::Five),
             _ => return None,
         };
-        let free = !self.at(end).is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '@')
-            && !(matches!(self.bytes.get(end), Some(b'.' | b':' | b'/' | b'-'))
-                && self.bytes.get(end + 1).is_some_and(u8::is_ascii_digit));
-        free.then_some((end, code))
+        let goes_on = match self.bytes.get(end) {
+            Some(b'.' | b':' | b'/' | b'-') => self.bytes.get(end + 1).is_some_and(u8::is_ascii_digit),
+            _ => self.at(end).is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '@'),
+        };
+        (!goes_on).then_some((end, code))
     }
 
     /// Letters and digits in one or two parts.
@@ -264,8 +266,7 @@ impl Pass<'_> {
         let raise = match code {
             Code::Dutch if self.text.get(end - 2..end).is_some_and(|t| unit.contains(&t)) => return None,
             Code::Dutch if word.shape != Shape::Upper => 0.4,
-            Code::Dashed if self.is_place(&word) => 0.4,
-            Code::Spaced if self.is_place(&word) => 0.4,
+            Code::Dashed | Code::Spaced if self.is_place(&word) => 0.4,
             _ => 0.0,
         };
         let place = self.place(word.start, false)?;
