@@ -8,6 +8,7 @@
 //! Time is linear in the text for any input, and nothing here can fail, read a
 //! clock or touch a file.
 
+mod account;
 mod compile;
 mod email;
 mod example;
@@ -16,13 +17,16 @@ mod finder;
 mod ip;
 mod lexicon;
 mod load;
+mod mac;
 mod name;
+mod national;
 mod number;
 mod pattern;
 mod phone;
 mod resolve;
 mod rule;
 mod scan;
+mod shape;
 mod validate;
 mod words;
 
@@ -156,6 +160,7 @@ pub struct Engine {
     /// Rules by finder.
     finders: [Vec<RuleId>; finder::Finder::COUNT],
     patterns: Vec<pattern::Pattern>,
+    shapes: shape::Shapes,
     lexicon: Lexicon,
     dialling: phone::DiallingCodes,
     examples: Vec<example::Example>,

@@ -6,12 +6,15 @@ use crate::detect::finder::Finder;
 use crate::detect::lexicon::{BadWord, CLASS_NAMES, Lexicon, MAX_PHRASE};
 use crate::detect::pattern::Pattern;
 use crate::detect::phone::DiallingCodes;
-use crate::detect::rule::{Rule, RuleError, RuleErrors, RuleSet, Source, position};
+use crate::detect::rule::{RawDefaults, Rule, RuleError, RuleErrors, RuleSet, Source, position};
 use crate::detect::scan::Evidence;
+use crate::detect::shape::{self, Shapes};
 use crate::detect::words;
 use crate::detect::{Engine, RuleId, RuleInfo};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use toml::Spanned;
 
 /// More rules than this in one engine are refused.
 const MAX_RULES: usize = 10_000;
@@ -23,19 +26,67 @@ pub(crate) struct Scoring {
     pub(crate) weight: f32,
     pub(crate) context: WordSet,
     pub(crate) against: WordSet,
+    /// The words of its file's defaults.
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// Words that all rules of a file have.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    context: WordSet,
+    against: WordSet,
+}
+
+impl Shared {
+    fn new(defaults: &RawDefaults) -> Self {
+        let texts = |list: &'_ [Spanned<String>]| list.iter().map(|s| s.get_ref().clone()).collect::<Vec<_>>();
+        let (context, against) = (texts(&defaults.context), texts(&defaults.against));
+        Self {
+            context: WordSet::with_misspellings(context.iter().map(String::as_str)),
+            against: WordSet::new(against.iter().map(String::as_str)),
+        }
+    }
 }
 
 impl Scoring {
     /// Whether a word speaks for this rule or against it.
     #[inline]
     pub(crate) fn judge(&self, hash: u64) -> Option<Evidence> {
+        // A rule's own words come before those it shares.
         if self.context.contains(hash) {
             Some(Evidence::CONTEXT)
         } else if self.against.contains(hash) {
             Some(Evidence::AGAINST)
+        } else if self.shared.context.contains(hash) {
+            Some(Evidence::CONTEXT)
+        } else if self.shared.against.contains(hash) {
+            Some(Evidence::AGAINST)
         } else {
             None
         }
+    }
+
+    /// The same, but of the words that speak for a rule only its own count.
+    #[inline]
+    pub(crate) fn judge_own(&self, hash: u64) -> Option<Evidence> {
+        if self.context.contains(hash) {
+            Some(Evidence::CONTEXT)
+        } else if self.against.contains(hash) || self.shared.against.contains(hash) {
+            Some(Evidence::AGAINST)
+        } else {
+            None
+        }
+    }
+
+    /// Whether no word can change the score.
+    pub(crate) fn is_deaf(&self) -> bool {
+        [&self.context, &self.against, &self.shared.context, &self.shared.against].iter().all(|set| set.is_empty())
+    }
+}
+
+impl Default for WordSet {
+    fn default() -> Self {
+        Self::of(Vec::new())
     }
 }
 
@@ -49,10 +100,27 @@ pub(crate) struct WordSet {
 
 impl WordSet {
     fn new<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
-        let mut all: Vec<u64> = texts.filter_map(words::hash_of).collect();
+        Self::of(texts.filter_map(words::hash_of).collect())
+    }
+
+    /// The words, how they are abbreviated, and what slips of the fingers make of
+    /// them.
+    fn with_misspellings<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+        let mut all = Vec::new();
+        for text in texts {
+            all.extend(words::hash_of(text));
+            all.extend(shape::dotted(text));
+            shape::misspellings(text, |slip| all.extend(words::hash_of(slip)));
+        }
+        Self::of(all)
+    }
+
+    fn of(mut all: Vec<u64>) -> Self {
         all.sort_unstable();
         all.dedup();
-        let mut filter = Filter::with_bits(12);
+        // At most one bit in eight is set.
+        let bits = (all.len() * 8).next_power_of_two().ilog2().clamp(6, 18);
+        let mut filter = Filter::with_bits(bits);
         for hash in &all {
             filter.add(*hash);
         }
@@ -78,6 +146,8 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
 
     let mut finders: [Vec<RuleId>; Finder::COUNT] = Default::default();
     let mut patterns = Vec::new();
+    let mut shapes = Shapes::default();
+    let shared: Vec<Arc<Shared>> = set.files.iter().map(|file| Arc::new(Shared::new(&file.raw.defaults))).collect();
     let mut infos = Vec::with_capacity(rules.len());
     let mut scorings = Vec::with_capacity(rules.len());
     let mut examples = Vec::new();
@@ -96,6 +166,13 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
                     patterns.push(pattern);
                 }
             }
+            Source::Shapes(texts) => {
+                for (shape, span, cued) in texts {
+                    if let Err(problem) = shapes.add(id, shape, rule.validator, *cued) {
+                        errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
+                    }
+                }
+            }
             Source::Words(texts) => {
                 if let Some(pattern) = Pattern::words(id, texts, rule.validator, file, &mut budget, &mut errors) {
                     patterns.push(pattern);
@@ -111,8 +188,12 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         scorings.push(Scoring {
             score: rule.score,
             weight: rule.weight,
-            context: WordSet::new(rule.context.iter().map(String::as_str)),
+            context: match rule.source {
+                Source::Shapes(_) => WordSet::with_misspellings(rule.context.iter().map(String::as_str)),
+                _ => WordSet::new(rule.context.iter().map(String::as_str)),
+            },
             against: WordSet::new(rule.against.iter().map(String::as_str)),
+            shared: shared.get(rule.file).cloned().unwrap_or_default(),
         });
         let line = position(&file.text, rule.span.start).0;
         infos.push(RuleInfo {
@@ -133,6 +214,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         rules: scorings,
         finders,
         patterns,
+        shapes,
         lexicon,
         dialling: DiallingCodes::builtin(),
         examples,

@@ -77,7 +77,15 @@ impl Number {
 impl Pass<'_> {
     /// Looks at the digit at `start`; every digit run comes here once.
     pub(crate) fn number(&mut self, start: usize) -> usize {
-        if let Some(end) = self.small_number(start) {
+        let small = self.small_number(start);
+        if small.is_none_or(|end| self.touches_letters(start, end))
+            && let Some(end) = self.shape(start).or_else(|| self.mac(start))
+        {
+            self.forget();
+            return end;
+        }
+        if let Some(end) = small {
+            let end = self.account(start).unwrap_or(end);
             self.recent = Recent::default();
             return end;
         }
@@ -97,10 +105,18 @@ impl Pass<'_> {
         {
             return end;
         }
-        // A card has no `+`, but one number in ten passes the card check.
-        if self.is_free_left(start)
-            && let Some(end) = (if plus { None } else { self.card(&number) }).or_else(|| self.phone(&number, plus))
+        if self.is_free_left(start) {
+            // A card has no `+`, but one number in ten passes the card check.
+            let card = if plus { None } else { self.card(&number) };
+            if let Some(end) = card.or_else(|| self.phone(&number, plus)) {
+                return end;
+            }
+        } else if self.before(start) == Some('#')
+            && let Some(end) = self.card(&number)
         {
+            return end;
+        }
+        if let Some(end) = self.account(start) {
             return end;
         }
         // What hangs together stands or falls together.
@@ -124,6 +140,16 @@ impl Pass<'_> {
         };
         let plus = start > 0 && matches!(self.bytes.get(start - 1), Some(b'+' | 0x80..));
         (digits > 0 && digits < 7 && ends && !plus).then_some(end)
+    }
+
+    /// Whether letters stand so near that the digits can be part of a code.
+    #[inline]
+    fn touches_letters(&self, start: usize, end: usize) -> bool {
+        let byte = |at: usize| self.bytes.get(at).copied().unwrap_or(b' ');
+        let near = |at: usize, next: usize| byte(at).is_ascii_alphabetic() || byte(at) != b' ' && byte(next).is_ascii_alphanumeric();
+        // `AB 123456 C`, `123456 A`, `AB 123456`.
+        let apart = end - start > 4 && (byte(end + 1).is_ascii_alphabetic() || start > 1 && byte(start - 2).is_ascii_alphabetic());
+        start > 1 && near(start - 1, start - 2) || start == 1 && byte(0).is_ascii_alphabetic() || near(end, end + 1) || apart
     }
 
     /// Reads groups from `start` on until the text, or the room, ends.
@@ -253,33 +279,22 @@ impl Pass<'_> {
 
     /// A payment card at the start of the number.
     fn card(&mut self, number: &Number) -> Option<usize> {
-        let groups = number.groups();
-        let first = groups.first()?;
-        let start = first.start;
-        for last in 0..groups.len().min(6) {
+        let start = number.groups().first()?.start;
+        let tagged = self.before(start) == Some('#');
+        // A shorter number at the start of a card passes the check at times.
+        for last in (0..number.groups().len().min(6)).rev() {
             let digits = number.digits(last + 1);
-            if digits.len() > 19 {
-                break;
-            }
-            let group = groups.get(last)?;
-            if last > 0 {
-                // One kind of separator, and groups as they are printed on cards.
-                let gap = group.gap;
-                if gap != groups.get(1)?.gap || !(gap == Gap::SPACE || gap == Gap::DASH) || group.len() < 2 {
-                    break;
-                }
-            }
-            if digits.len() < 13 || !self.is_free_right(number, last) {
+            if !validate::is_card_number(digits) || !is_card_grouping(number, last) || !self.is_free_right(number, last) {
                 continue;
             }
+            let end = number.groups().get(last)?.end;
             let prefix = digits.iter().take(6).fold(0, |n, &d| n * 10 + u32::from(d));
-            let grouped = last == 0
-                || (first.len() == 4 && groups.get(..last).is_some_and(|g| g.iter().skip(1).all(|g| g.len() >= 4)));
-            if grouped && validate::is_card_prefix(prefix, digits.len()) && validate::luhn(digits.iter().copied()) {
-                let raise = if last > 0 { 0.05 } else { 0.0 };
-                if self.report(Finder::Card, start, group.end, raise, Evidence::CHECK_DIGITS) {
-                    return Some(group.end);
-                }
+            let raise = if last > 0 { 0.05 } else { 0.0 };
+            // Cards of 13 digits are no longer issued, but articles have 13 (EAN).
+            let known = !tagged && digits.len() > 13 && validate::is_card_prefix(prefix, digits.len());
+            let finder = if known { Finder::Card } else { Finder::CardByCue };
+            if self.report(finder, start, end, raise, Evidence::CHECK_DIGITS) {
+                return Some(end);
             }
         }
         None
@@ -322,5 +337,26 @@ impl Pass<'_> {
             self.forget();
             at
         })
+    }
+}
+
+/// Whether the groups up to `last` are as cards are printed and typed: in one
+/// piece, in fours with a shorter or longer rest, 4-6-5 and 4-6-4.
+fn is_card_grouping(number: &Number, last: usize) -> bool {
+    let Some(groups) = number.groups().get(..=last) else { return false };
+    let Some((tail, head)) = groups.split_last() else { return false };
+    let joined = |g: &Group| [Gap::SPACE, Gap::DASH, Gap::DOT].contains(&g.gap);
+    if !groups.iter().skip(1).all(joined) {
+        return false;
+    }
+    // Fours may be separated in two ways, others in one.
+    let even = groups.iter().skip(2).all(|g| groups.get(1).is_some_and(|first| first.gap == g.gap));
+    match head {
+        [] => true,
+        [a, b] if a.len() == 4 && b.len() == 6 => even && matches!(tail.len(), 4 | 5),
+        fours if fours.iter().all(|g| g.len() == 4) => (even || groups.len() == 4) && (1..=7).contains(&tail.len()),
+        // Maestro and UnionPay are printed 6-13 and 8-8 too.
+        [a] => matches!((a.len(), tail.len()), (6, 10 | 13) | (8, 8..=11)),
+        _ => false,
     }
 }

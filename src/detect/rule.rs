@@ -41,6 +41,18 @@ pub(crate) struct RawFile {
     /// Words of the name grammar by class, see [`crate::detect::lexicon`].
     #[serde(default)]
     pub(crate) words: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
+    /// What all rules of the file have besides their own.
+    #[serde(default)]
+    pub(crate) defaults: RawDefaults,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawDefaults {
+    #[serde(default)]
+    pub(crate) context: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) against: Vec<Spanned<String>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -54,6 +66,12 @@ pub(crate) struct RawRule {
     pub(crate) patterns: Vec<Spanned<String>>,
     #[serde(default)]
     pub(crate) words: Vec<Spanned<String>>,
+    /// How the text is written, see [`crate::detect::shape`].
+    #[serde(default)]
+    pub(crate) shapes: Vec<Spanned<String>>,
+    /// The same, but only beside a context word.
+    #[serde(default)]
+    pub(crate) cued: Vec<Spanned<String>>,
     pub(crate) validator: Option<Spanned<String>>,
     pub(crate) operator: Option<Spanned<String>>,
     pub(crate) score: Option<Spanned<f32>>,
@@ -92,7 +110,7 @@ fn mend(message: &str) -> String {
     if first.starts_with("unknown field") {
         format!("{first}; remove it or correct its name")
     } else if first.starts_with("missing field") {
-        format!("{first}; every rule needs id, entity and one of finder, pattern, patterns, words")
+        format!("{first}; every rule needs id, entity and one of finder, pattern, patterns, words, shapes")
     } else {
         first.to_owned()
     }
@@ -166,6 +184,8 @@ pub(crate) enum Source {
     Finder(Finder),
     Patterns(Vec<(String, Range<usize>)>),
     Words(Vec<(String, Range<usize>)>),
+    /// Each shape, and whether it needs a context word.
+    Shapes(Vec<(String, Range<usize>, bool)>),
 }
 
 /// An example of a rule file.
@@ -209,10 +229,17 @@ impl Rule {
         let mut patterns: Vec<_> =
             raw.pattern.iter().chain(&raw.patterns).map(|p| (p.get_ref().clone(), p.span())).collect();
         let words: Vec<_> = raw.words.iter().map(|w| (w.get_ref().clone(), w.span())).collect();
-        let sources =
-            usize::from(raw.finder.is_some()) + usize::from(!patterns.is_empty()) + usize::from(!words.is_empty());
+        let shape = |cued: bool| move |s: &Spanned<String>| (s.get_ref().clone(), s.span(), cued);
+        let shapes: Vec<_> = raw.shapes.iter().map(shape(false)).chain(raw.cued.iter().map(shape(true))).collect();
+        let sources = usize::from(raw.finder.is_some())
+            + usize::from(!patterns.is_empty())
+            + usize::from(!words.is_empty())
+            + usize::from(!shapes.is_empty());
         if sources != 1 {
-            fail(raw.id.span(), "a rule needs exactly one of finder, pattern (or patterns), words".into());
+            fail(
+                raw.id.span(),
+                "a rule needs exactly one of finder, pattern (or patterns), words, shapes (and cued)".into(),
+            );
         }
         if raw.finder.is_some() && raw.validator.is_some() {
             fail(raw.id.span(), "a finder validates what it finds; remove validator".into());
@@ -224,7 +251,9 @@ impl Rule {
                 fail(number.span(), format!("{what} is a number from 0.0 to 1.0"));
             }
         }
-        for word in raw.context.iter().chain(&raw.against) {
+        let defaults = &file.raw.defaults;
+        let shared = defaults.context.iter().chain(&defaults.against);
+        for word in raw.context.iter().chain(&raw.against).chain(shared) {
             if crate::detect::words::hash_of(word.get_ref()).is_none() {
                 fail(
                     word.span(),
@@ -246,6 +275,7 @@ impl Rule {
         }
         let source = match finder {
             Some(finder) => Source::Finder(finder),
+            None if !shapes.is_empty() => Source::Shapes(shapes),
             None if words.is_empty() => Source::Patterns(std::mem::take(&mut patterns)),
             None => Source::Words(words),
         };

@@ -12,8 +12,8 @@ use std::ops::{BitOr, BitOrAssign};
 pub(crate) const THRESHOLD: f32 = 0.5;
 
 /// How far a context word may be in front of or behind a candidate, in bytes.
-const CONTEXT_BEFORE: usize = 64;
-const CONTEXT_BEHIND: usize = 32;
+pub(crate) const CONTEXT_BEFORE: usize = 64;
+pub(crate) const CONTEXT_BEHIND: usize = 32;
 
 /// Memory of a scan, to be used again for the next one. After some scans no
 /// memory is taken any more.
@@ -167,6 +167,7 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
         cue: None,
         named_until: 0,
         resume: 0,
+        shaped: 0,
     };
     if pass.label.iter().any(|&h| engine.lexicon.classes(h).has(Classes::NAME_LABEL)) {
         pass.cue = Some(Pending { cue: Cue::Strong, end: 0, label: true });
@@ -206,6 +207,7 @@ fn patterns(engine: &Engine, text: &str, scratch: &mut Scratch) {
         cue: None,
         named_until: 0,
         resume: 0,
+        shaped: 0,
     };
     for (pattern, cache) in engine.patterns.iter().zip(caches) {
         let mut input = regex_automata::Input::new(text);
@@ -296,6 +298,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) named_until: usize,
     /// Colons before this offset have been looked at.
     pub(crate) resume: usize,
+    /// Shapes that start before this offset have been looked for.
+    pub(crate) shaped: usize,
 }
 
 impl Pass<'_> {
@@ -402,11 +406,9 @@ impl Pass<'_> {
 
     fn propose(&mut self, rule: RuleId, start: usize, end: usize, raise: f32, mut evidence: Evidence) -> bool {
         let index = usize::from(rule.0);
-        let (Some(scoring), Some(info)) = (self.engine.rules.get(index), self.engine.infos.get(index)) else {
-            return false;
-        };
+        let Some(scoring) = self.engine.rules.get(index) else { return false };
         let mut score = scoring.score + raise;
-        if !(scoring.context.is_empty() && scoring.against.is_empty()) {
+        if !scoring.is_deaf() {
             let found = self.context(rule, start, end);
             evidence |= found;
             if found.has(Evidence::CONTEXT) || found.has(Evidence::LABEL) {
@@ -416,12 +418,18 @@ impl Pass<'_> {
                 score -= scoring.weight;
             }
         }
+        self.submit(rule, start, end, score, evidence)
+    }
+
+    /// Takes a span with its final score, if that is enough.
+    pub(crate) fn submit(&mut self, rule: RuleId, start: usize, end: usize, score: f32, evidence: Evidence) -> bool {
         // The small slack takes the rounding of sums of tenths.
         if score < THRESHOLD - 0.001 {
             return false;
         }
+        let operator = self.engine.rule(rule).operator;
         let score = score.clamp(THRESHOLD, 1.0);
-        self.out.push(Candidate { start, end, rule, score, operator: info.operator, evidence });
+        self.out.push(Candidate { start, end, rule, score, operator, evidence });
         true
     }
 

@@ -1,0 +1,399 @@
+//! Shapes: texts of fixed digits, letters and separators, such as the ids of
+//! states. All shapes of all rules are one trie over symbols; a digit of the
+//! text is the anchor, so text without digits costs nothing, and the walk from
+//! an anchor ends after the longest shape. What arrives at the end of a shape
+//! is checked by its validator, and words nearby decide between readings.
+//!
+//! A shape is written with `9` for a digit, `A` for a letter, `X` for either,
+//! and ` `, `-`, `.`, `/`, `(`, `)`, `+` for themselves.
+
+use crate::detect::national::Strength;
+use crate::detect::scan::{CONTEXT_BEFORE, Evidence, Pass};
+use crate::detect::validate::{MAX_ID, Validator};
+use crate::detect::{RuleId, words};
+
+const SYMBOLS: usize = 9;
+const DIGIT: u8 = 0;
+const LETTER: u8 = 1;
+const SPACE: u8 = 2;
+const DASH: u8 = 3;
+const DOT: u8 = 4;
+/// The full stop and the symbols behind it in their order.
+const OTHERS: [char; 5] = ['.', '/', '(', ')', '+'];
+
+/// A shape may stand for so many ways of writing it with digits and letters.
+const MAX_WAYS: usize = 256;
+/// An id with letters in front of its first digit has at most so many.
+const MAX_LEAD: usize = 16;
+/// How far behind the text a word may say what it is, in bytes.
+const BEHIND: usize = 40;
+
+/// All shapes of an engine.
+#[derive(Debug)]
+pub(crate) struct Shapes {
+    /// The first is the root, to which no edge leads.
+    nodes: Vec<Node>,
+    /// Some shape has a separator behind letters that it starts with.
+    pub(crate) detached: bool,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    next: [u16; SYMBOLS],
+    ends: Vec<End>,
+}
+
+/// A shape of a rule that ends at a node.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    rule: RuleId,
+    validator: Option<Validator>,
+    /// Only beside a context word.
+    cued: bool,
+    /// It has a space.
+    spaced: bool,
+    /// It starts with letters apart from the digits; without a check that says
+    /// much these are capitals, or "is 1234567" would be one.
+    apart: bool,
+}
+
+impl Default for Shapes {
+    fn default() -> Self {
+        Self { nodes: vec![Node::default()], detached: false }
+    }
+}
+
+impl Shapes {
+    /// Adds a shape of a rule, or says what is wrong with it.
+    pub(crate) fn add(
+        &mut self,
+        rule: RuleId,
+        shape: &str,
+        validator: Option<Validator>,
+        cued: bool,
+    ) -> Result<(), &'static str> {
+        let characters = shape.chars().filter(|c| matches!(c, '9' | 'A' | 'X')).count();
+        if !shape.contains(['9', 'X']) || !(4..=MAX_ID).contains(&characters) {
+            return Err("a shape has 4 to 24 digits and letters, and a 9 or X among them");
+        }
+        let mut at: Vec<u16> = vec![0];
+        for c in shape.chars() {
+            let symbols: &[u8] = match c {
+                '9' => &[DIGIT],
+                'A' => &[LETTER],
+                'X' => &[DIGIT, LETTER],
+                _ => &[separator(c).ok_or("a shape is written with 9, A, X, space and - . / ( ) +")?],
+            };
+            let from = std::mem::take(&mut at);
+            for node in from {
+                for &symbol in symbols {
+                    at.push(self.child(node, symbol).ok_or("all shapes together are too many; remove some")?);
+                }
+            }
+            if at.len() > MAX_WAYS {
+                return Err("at most eight X stand in a shape");
+            }
+        }
+        let apart = shape.starts_with('A') && shape.trim_start_matches('A').starts_with([' ', '-', '.']);
+        self.detached |= apart;
+        for node in at {
+            if let Some(node) = self.nodes.get_mut(usize::from(node)) {
+                node.ends.push(End { rule, validator, cued, spaced: shape.contains(' '), apart });
+            }
+        }
+        Ok(())
+    }
+
+    fn child(&mut self, node: u16, symbol: u8) -> Option<u16> {
+        let fresh = u16::try_from(self.nodes.len()).ok()?;
+        let slot = self.nodes.get_mut(usize::from(node))?.next.get_mut(usize::from(symbol))?;
+        if *slot == 0 {
+            *slot = fresh;
+            self.nodes.push(Node::default());
+            return Some(fresh);
+        }
+        Some(*slot)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.nodes.len() < 2
+    }
+}
+
+fn separator(c: char) -> Option<u8> {
+    match c {
+        ' ' | '\u{a0}' | '\u{2002}'..='\u{200a}' | '\u{202f}' | '\u{3000}' => Some(SPACE),
+        '-' | '\u{2010}'..='\u{2014}' | '\u{2212}' | '－' => Some(DASH),
+        _ => (DOT..).zip(OTHERS).find(|(_, other)| *other == c).map(|(symbol, _)| symbol),
+    }
+}
+
+/// A text as an id of a rule. Of several a word decides, then the longer one.
+#[derive(Clone, Copy)]
+struct Reading {
+    cued: bool,
+    end: usize,
+    score: f32,
+    rule: RuleId,
+    evidence: Evidence,
+}
+
+impl Reading {
+    fn beats(&self, other: &Self) -> bool {
+        (self.cued, self.end, self.score) > (other.cued, other.end, other.score)
+    }
+}
+
+impl Pass<'_> {
+    /// Looks for a shape around the digit at `start`, the first of its run.
+    /// Where it finds one, it reports it and returns its end.
+    pub(crate) fn shape(&mut self, start: usize) -> Option<usize> {
+        if self.engine.shapes.is_empty() || start < self.shaped {
+            return None;
+        }
+        // Digits of one word are looked at once, at the first of them.
+        let word = self.word_around(start);
+        self.shaped = start + 1;
+        let lead = if word == start && self.engine.shapes.detached { self.lead(start) } else { None };
+        // Letters may come in two groups, too.
+        let far = lead.and_then(|lead| self.lead(lead));
+        for from in far.into_iter().chain(lead).chain([word]) {
+            if let Some((reading, from)) = self.read_shape(from)
+                && self.submit(reading.rule, from, reading.end, reading.score, reading.evidence)
+            {
+                self.shaped = reading.end;
+                return Some(reading.end);
+            }
+        }
+        None
+    }
+
+    /// Where the word of letters and digits that holds an offset starts.
+    fn word_around(&self, at: usize) -> usize {
+        let before = self.bytes.get(at.saturating_sub(MAX_LEAD)..at).unwrap_or_default();
+        at - before.iter().rev().take_while(|b| b.is_ascii_alphanumeric()).count()
+    }
+
+    /// Where up to three letters start that stand before an offset behind one
+    /// separator, as in `AB 12 34 56 C`.
+    fn lead(&self, at: usize) -> Option<usize> {
+        let letters_end = at - self.before(at).filter(|c| separator(*c).is_some_and(|s| s <= DOT))?.len_utf8();
+        let before = self.bytes.get(letters_end.saturating_sub(4)..letters_end)?;
+        let letters = before.iter().rev().take_while(|b| b.is_ascii_alphabetic()).count();
+        (1..=3).contains(&letters).then(|| letters_end - letters)
+    }
+
+    /// The best reading of the text from `start` on, and where it starts.
+    fn read_shape(&self, start: usize) -> Option<(Reading, usize)> {
+        let Edge::Free { doubt } = self.left_edge(start) else { return None };
+        let shapes = &self.engine.shapes;
+        let mut id = [0_u8; MAX_ID];
+        let mut len = 0;
+        let mut node = shapes.nodes.first()?;
+        let mut at = start;
+        let mut best: Option<Reading> = None;
+        loop {
+            let (symbol, byte, width) = match self.bytes.get(at) {
+                Some(b) if b.is_ascii_digit() => (DIGIT, *b, 1),
+                Some(b) if b.is_ascii_alphabetic() => (LETTER, b.to_ascii_uppercase(), 1),
+                Some(_) => {
+                    let c = self.at(at)?;
+                    match (self.digit(at), separator(c)) {
+                        (Some((digit, width)), _) => (DIGIT, b'0' + digit, width),
+                        (None, Some(symbol)) => (symbol, 0, c.len_utf8()),
+                        (None, None) => break,
+                    }
+                }
+                None => break,
+            };
+            match node.next.get(usize::from(symbol)) {
+                Some(&next) if next > 0 => node = shapes.nodes.get(usize::from(next))?,
+                _ => break,
+            }
+            if byte > 0 {
+                *id.get_mut(len)? = byte;
+                len += 1;
+            }
+            at += width;
+            if node.ends.is_empty() || !self.is_right_edge(at) {
+                continue;
+            }
+            for end in &node.ends {
+                if end.spaced && (self.hangs_left(start) || self.hangs_right(at)) {
+                    continue;
+                }
+                if end.apart && end.cued && self.bytes.get(start).is_some_and(u8::is_ascii_lowercase) {
+                    continue;
+                }
+                let needs_cue = end.cued || doubt;
+                let reading = id.get(..len).and_then(|id| self.judge_shape(end, id, start, at, needs_cue));
+                if reading.is_some_and(|new| best.is_none_or(|old| new.beats(&old))) {
+                    best = reading;
+                }
+            }
+        }
+        best.map(|reading| (reading, start))
+    }
+
+    fn judge_shape(&self, end: &End, id: &[u8], start: usize, at: usize, needs_cue: bool) -> Option<Reading> {
+        let strength = end.validator.map_or(Some(Strength::Plausible), |v| v.strength(id))?;
+        let checked = end.validator.is_some() && strength == Strength::Checked;
+        let scoring = self.engine.rules.get(end.rule.index())?;
+        let mut evidence = match checked {
+            true => self.words_at(|hash| scoring.judge(hash), start, at),
+            // Where the number says little, the word must say more.
+            false => self.words_at(|hash| scoring.judge_own(hash), start, at),
+        };
+        let cued = evidence.has(Evidence::CONTEXT | Evidence::LABEL);
+        if !cued && (needs_cue || (end.validator.is_some() && !checked)) {
+            return None;
+        }
+        let change = match (cued, evidence.has(Evidence::AGAINST)) {
+            (true, _) => scoring.weight,
+            (_, true) => -scoring.weight,
+            _ => 0.0,
+        };
+        if checked {
+            evidence |= Evidence::CHECK_DIGITS;
+        }
+        Some(Reading { cued, end: at, score: scoring.score + change, rule: end.rule, evidence })
+    }
+
+    /// The word that is nearest in front, else the label, else a word behind
+    /// that no other number follows.
+    fn words_at(&self, judge: impl Fn(u64) -> Option<Evidence>, start: usize, end: usize) -> Evidence {
+        let mut in_front = Said::new(&judge);
+        let from = self.text.floor_char_boundary(start.saturating_sub(CONTEXT_BEFORE));
+        words::each(self.text.get(from..start).unwrap_or_default(), |hash| in_front.hear(hash));
+        if let Some(found) = in_front.last {
+            return found;
+        }
+        let mut label = Said::new(&judge);
+        self.label.iter().for_each(|&hash| label.hear(hash));
+        match label.last {
+            Some(Evidence::CONTEXT) => return Evidence::LABEL,
+            Some(against) => return against,
+            None => {}
+        }
+        let to = self.text.floor_char_boundary((end + BEHIND).min(self.text.len()));
+        let behind = self.text.get(end..to).and_then(|t| t.lines().next()).unwrap_or_default();
+        let mut first = Said::new(&judge);
+        if !behind.contains(|c: char| c.is_ascii_digit()) {
+            words::each(behind, |hash| first.hear(hash));
+        }
+        first.first.filter(|&found| found == Evidence::CONTEXT).unwrap_or_default()
+    }
+
+    /// Whether an id can start here: not in the middle of a word, an amount, a
+    /// fraction or a longer code.
+    fn left_edge(&self, start: usize) -> Edge {
+        let Some(c) = self.before(start) else { return Edge::Free { doubt: false } };
+        let further = self.before(start - c.len_utf8());
+        let digit = further.is_some_and(|c| c.is_ascii_digit());
+        let letter = further.is_some_and(char::is_alphabetic);
+        match c {
+            '_' | '$' | '€' | '£' | '@' | '\\' | '+' | '%' | '~' | '^' => Edge::Bound,
+            '-' | ',' | '–' if digit || letter => Edge::Bound,
+            '.' | '/' | ':' if digit => Edge::Bound,
+            '#' => Edge::Free { doubt: true },
+            c if c.is_alphanumeric() => Edge::Bound,
+            // Behind other digits it may be the rest of a longer number.
+            c if separator(c) == Some(SPACE) => Edge::Free { doubt: digit },
+            _ => Edge::Free { doubt: false },
+        }
+    }
+
+    /// Whether an id can end here.
+    fn is_right_edge(&self, end: usize) -> bool {
+        let Some(c) = self.at(end) else { return true };
+        let further = self.at(end + c.len_utf8());
+        match c {
+            '_' | '@' | '%' | '€' | '$' | '£' | '\\' => false,
+            '-' | '–' | '.' => !further.is_some_and(char::is_alphanumeric),
+            ',' | '/' | ':' => !further.is_some_and(|c| c.is_ascii_digit()),
+            c => !c.is_alphanumeric(),
+        }
+    }
+
+    fn hangs_left(&self, start: usize) -> bool {
+        let c = self.before(start);
+        c.is_some_and(|c| separator(c).is_some() && self.before(start - c.len_utf8()).is_some_and(|c| c.is_ascii_digit()))
+    }
+
+    fn hangs_right(&self, end: usize) -> bool {
+        let c = self.at(end);
+        c.is_some_and(|c| separator(c).is_some() && self.digit(end + c.len_utf8()).is_some())
+    }
+}
+
+/// What words say, one after the other.
+struct Said<'a, F> {
+    judge: &'a F,
+    first: Option<Evidence>,
+    last: Option<Evidence>,
+    /// The last words, the latest first: an abbreviation is a phrase of letters.
+    words: [u64; MAX_DOTTED],
+}
+
+impl<'a, F: Fn(u64) -> Option<Evidence>> Said<'a, F> {
+    fn new(judge: &'a F) -> Self {
+        Self { judge, first: None, last: None, words: [0; MAX_DOTTED] }
+    }
+
+    fn hear(&mut self, word: u64) {
+        self.words.rotate_right(1);
+        self.words[0] = word;
+        let mut found = (self.judge)(word);
+        for length in 2..=MAX_DOTTED {
+            let phrase = self.words.iter().take(length).rev().copied().reduce(words::join);
+            found = found.or_else(|| (self.judge)(phrase?));
+        }
+        self.first = self.first.or(found);
+        self.last = found.or(self.last);
+    }
+}
+
+/// An abbreviation has at most so many letters.
+const MAX_DOTTED: usize = 4;
+
+/// The hash of a short word with a full stop behind each letter, as "D.N.I.".
+pub(crate) fn dotted(word: &str) -> Option<u64> {
+    if !(2..=MAX_DOTTED).contains(&word.chars().count()) {
+        return None;
+    }
+    word.split("").filter(|letter| !letter.is_empty()).map(words::hash_of).collect::<Option<Vec<_>>>()?.into_iter().reduce(words::join)
+}
+
+/// What stands beside an id.
+enum Edge {
+    Bound,
+    /// In doubt a word must say what it is.
+    Free { doubt: bool },
+}
+
+/// What slips of the fingers make of a word: neighbours swapped, a letter left
+/// out, a letter doubled.
+pub(crate) fn misspellings(word: &str, mut found: impl FnMut(&str)) {
+    let letters: Vec<char> = word.chars().collect();
+    let last = letters.len().saturating_sub(1);
+    if letters.len() < 4 {
+        return;
+    }
+    let mut slip = |letters: &[char]| found(&letters.iter().collect::<String>());
+    for i in 0..last {
+        let mut swapped = letters.clone();
+        swapped.swap(i, i + 1);
+        slip(&swapped);
+    }
+    if letters.len() < 5 {
+        return;
+    }
+    for i in 1..=last {
+        let mut less = letters.clone();
+        let letter = less.remove(i);
+        slip(&less);
+        less.insert(i, letter);
+        less.insert(i, letter);
+        slip(&less);
+    }
+}
