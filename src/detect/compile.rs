@@ -108,8 +108,12 @@ impl WordSet {
     fn with_misspellings<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
         let mut all = Vec::new();
         for text in texts {
-            all.extend(words::hash_of(text));
             all.extend(shape::dotted(text));
+            if text.len() > 1 && text.bytes().all(|b| b.is_ascii_uppercase()) {
+                all.extend(words::hash_of(text).map(shape::in_capitals));
+                continue;
+            }
+            all.extend(shape::phrase(text));
             shape::misspellings(text, |slip| all.extend(words::hash_of(slip)));
         }
         Self::of(all)

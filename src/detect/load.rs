@@ -3,6 +3,7 @@
 use crate::detect::rule::{RuleError, RuleSet, WordList};
 
 const PACKS: &[(&str, &str)] = &[
+    ("document.toml", include_str!("../../rules/packs/document.toml")),
     ("email.toml", include_str!("../../rules/packs/email.toml")),
     ("ip.toml", include_str!("../../rules/packs/ip.toml")),
     ("mac.toml", include_str!("../../rules/packs/mac.toml")),

@@ -19,7 +19,12 @@ impl Pass<'_> {
         let mut start = at - before.iter().rev().take_while(|b| in_run(b)).count();
         let behind = self.bytes.get(at..(at + MAX_MAC + 1).min(self.bytes.len()))?;
         let mut end = at + behind.iter().take_while(|b| in_run(b)).count();
-        // A word, a colon, a full stop may stand around it.
+        // A word, a colon, a full stop may stand around it; in `mac:00:…` the
+        // run starts in the middle of the word.
+        if self.before(start).is_some_and(is_word) {
+            let skipped = self.bytes.get(start..at)?.iter().position(|b| !b.is_ascii_hexdigit())?;
+            start += skipped;
+        }
         while start < at && !self.bytes.get(start).is_some_and(u8::is_ascii_hexdigit) {
             start += 1;
         }
@@ -27,12 +32,15 @@ impl Pass<'_> {
             end -= 1;
         }
         let run = self.text.get(start..end)?;
-        let is_word = |c: char| c.is_alphanumeric() || c == '_';
         if !is_mac(run) || self.before(start).is_some_and(is_word) || self.at(end).is_some_and(is_word) {
             return None;
         }
         self.report(Finder::Mac, start, end, 0.0, Evidence::default()).then_some(end)
     }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 /// Whether a text has the form of an address, and is not one that no device has.
@@ -53,7 +61,9 @@ pub(crate) fn is_mac(run: &str) -> bool {
     let first = digits().next();
     let varied = digits().any(|b| Some(b) != first);
     let one_case = !(run.bytes().any(|b| b.is_ascii_lowercase()) && run.bytes().any(|b| b.is_ascii_uppercase()));
-    varied && one_case && matches!(groups * size, 12 | 16)
+    // Four fours of digits are a payment card.
+    let lettered = size == 2 || run.bytes().any(|b| b.is_ascii_alphabetic());
+    varied && one_case && lettered && matches!(groups * size, 12 | 16)
 }
 
 #[cfg(test)]

@@ -254,7 +254,11 @@ impl Rule {
         let defaults = &file.raw.defaults;
         let shared = defaults.context.iter().chain(&defaults.against);
         for word in raw.context.iter().chain(&raw.against).chain(shared) {
-            if crate::detect::words::hash_of(word.get_ref()).is_none() {
+            let known = match shapes.is_empty() {
+                true => crate::detect::words::hash_of(word.get_ref()).is_some(),
+                false => crate::detect::shape::phrase(word.get_ref()).is_some(),
+            };
+            if !known {
                 fail(
                     word.span(),
                     "a context word is one word of letters alone; write phrases as their main word".into(),

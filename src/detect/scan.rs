@@ -349,9 +349,9 @@ impl Pass<'_> {
         if word.end == word.start {
             return word.start + 1;
         }
-        if word.end - word.start == 2
-            && self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
-            && let Some(end) = self.iban(word.start)
+        if matches!(word.end - word.start, 2 | 6)
+            && self.starts_iban(word)
+            && let Some(end) = self.iban(word.end - 2)
         {
             return end;
         }

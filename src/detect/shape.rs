@@ -4,12 +4,17 @@
 //! an anchor ends after the longest shape. What arrives at the end of a shape
 //! is checked by its validator, and words nearby decide between readings.
 //!
+//! A context word of these rules may be a phrase of up to four words, and one that
+//! a rule writes in capitals counts only in capitals, as "SIN" does, which is a
+//! Spanish word in small letters.
+//!
 //! A shape is written with `9` for a digit, `A` for a letter, `X` for either,
 //! and ` `, `-`, `.`, `/`, `(`, `)`, `+` for themselves.
 
 use crate::detect::national::Strength;
 use crate::detect::scan::{CONTEXT_BEFORE, Evidence, Pass};
 use crate::detect::validate::{MAX_ID, Validator};
+use crate::detect::words::Shape;
 use crate::detect::{RuleId, words};
 
 const SYMBOLS: usize = 9;
@@ -25,6 +30,8 @@ const OTHERS: [char; 5] = ['.', '/', '(', ')', '+'];
 const MAX_WAYS: usize = 256;
 /// An id with letters in front of its first digit has at most so many.
 const MAX_LEAD: usize = 16;
+/// Rules from this score on are surer than that a telephone number is none.
+const SURE: f32 = 0.8;
 /// How far behind the text a word may say what it is, in bytes.
 const BEHIND: usize = 40;
 
@@ -225,8 +232,7 @@ impl Pass<'_> {
                 if end.apart && end.cued && self.bytes.get(start).is_some_and(u8::is_ascii_lowercase) {
                     continue;
                 }
-                let needs_cue = end.cued || doubt;
-                let reading = id.get(..len).and_then(|id| self.judge_shape(end, id, start, at, needs_cue));
+                let reading = id.get(..len).and_then(|id| self.judge_shape(end, id, start, at, doubt));
                 if reading.is_some_and(|new| best.is_none_or(|old| new.beats(&old))) {
                     best = reading;
                 }
@@ -235,10 +241,13 @@ impl Pass<'_> {
         best.map(|reading| (reading, start))
     }
 
-    fn judge_shape(&self, end: &End, id: &[u8], start: usize, at: usize, needs_cue: bool) -> Option<Reading> {
+    fn judge_shape(&self, end: &End, id: &[u8], start: usize, at: usize, doubt: bool) -> Option<Reading> {
         let strength = end.validator.map_or(Some(Strength::Plausible), |v| v.strength(id))?;
         let checked = end.validator.is_some() && strength == Strength::Checked;
         let scoring = self.engine.rules.get(end.rule.index())?;
+        // Telephone numbers start with 0 and are written in one piece, too.
+        let trunk = scoring.score < SURE && id.first() == Some(&b'0') && id.len() == at - start && (10..13).contains(&id.len());
+        let needs_cue = end.cued || doubt || trunk && id.iter().all(u8::is_ascii_digit);
         let mut evidence = match checked {
             true => self.words_at(|hash| scoring.judge(hash), start, at),
             // Where the number says little, the word must say more.
@@ -264,12 +273,12 @@ impl Pass<'_> {
     fn words_at(&self, judge: impl Fn(u64) -> Option<Evidence>, start: usize, end: usize) -> Evidence {
         let mut in_front = Said::new(&judge);
         let from = self.text.floor_char_boundary(start.saturating_sub(CONTEXT_BEFORE));
-        words::each(self.text.get(from..start).unwrap_or_default(), |hash| in_front.hear(hash));
+        in_front.listen(self.text.get(from..start).unwrap_or_default());
         if let Some(found) = in_front.last {
             return found;
         }
         let mut label = Said::new(&judge);
-        self.label.iter().for_each(|&hash| label.hear(hash));
+        self.label.iter().for_each(|&hash| label.hear(hash, true));
         match label.last {
             Some(Evidence::CONTEXT) => return Evidence::LABEL,
             Some(against) => return against,
@@ -279,7 +288,7 @@ impl Pass<'_> {
         let behind = self.text.get(end..to).and_then(|t| t.lines().next()).unwrap_or_default();
         let mut first = Said::new(&judge);
         if !behind.contains(|c: char| c.is_ascii_digit()) {
-            words::each(behind, |hash| first.hear(hash));
+            first.listen(behind);
         }
         first.first.filter(|&found| found == Evidence::CONTEXT).unwrap_or_default()
     }
@@ -331,20 +340,46 @@ struct Said<'a, F> {
     judge: &'a F,
     first: Option<Evidence>,
     last: Option<Evidence>,
-    /// The last words, the latest first: an abbreviation is a phrase of letters.
-    words: [u64; MAX_DOTTED],
+    /// The last words, the latest first; an abbreviation is a phrase of letters.
+    words: [u64; MAX_PHRASE],
 }
 
 impl<'a, F: Fn(u64) -> Option<Evidence>> Said<'a, F> {
     fn new(judge: &'a F) -> Self {
-        Self { judge, first: None, last: None, words: [0; MAX_DOTTED] }
+        Self { judge, first: None, last: None, words: [0; MAX_PHRASE] }
     }
 
-    fn hear(&mut self, word: u64) {
+    fn listen(&mut self, text: &str) {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while let Some(&b) = bytes.get(at) {
+            if b.is_ascii() && !b.is_ascii_alphabetic() {
+                at += 1;
+                continue;
+            }
+            let word = words::read_from(text, at);
+            match word.shape {
+                Shape::Mixed(_) => {
+                    words::each(text.get(word.start..word.end).unwrap_or_default(), |hash| self.hear(hash, false));
+                }
+                shape if word.end > at => self.hear(word.hash, matches!(shape, Shape::Upper | Shape::Initial)),
+                _ => {}
+            }
+            at = word.end.max(at + 1);
+            while !text.is_char_boundary(at) {
+                at += 1;
+            }
+        }
+    }
+
+    fn hear(&mut self, word: u64, capitals: bool) {
         self.words.rotate_right(1);
         self.words[0] = word;
         let mut found = (self.judge)(word);
-        for length in 2..=MAX_DOTTED {
+        if capitals {
+            found = found.or_else(|| (self.judge)(in_capitals(word)));
+        }
+        for length in 2..=MAX_PHRASE {
             let phrase = self.words.iter().take(length).rev().copied().reduce(words::join);
             found = found.or_else(|| (self.judge)(phrase?));
         }
@@ -353,15 +388,33 @@ impl<'a, F: Fn(u64) -> Option<Evidence>> Said<'a, F> {
     }
 }
 
-/// An abbreviation has at most so many letters.
-const MAX_DOTTED: usize = 4;
+/// The hash of a word that counts only where it is written in capitals.
+pub(crate) fn in_capitals(word: u64) -> u64 {
+    !word
+}
+
+/// A phrase has at most so many words, and an abbreviation so many letters.
+const MAX_PHRASE: usize = 4;
 
 /// The hash of a short word with a full stop behind each letter, as "D.N.I.".
 pub(crate) fn dotted(word: &str) -> Option<u64> {
-    if !(2..=MAX_DOTTED).contains(&word.chars().count()) {
+    if !(2..=MAX_PHRASE).contains(&word.chars().count()) {
         return None;
     }
-    word.split("").filter(|letter| !letter.is_empty()).map(words::hash_of).collect::<Option<Vec<_>>>()?.into_iter().reduce(words::join)
+    joined(word.split("").filter(|letter| !letter.is_empty()))
+}
+
+/// The hash of a context word, or of a phrase of up to four.
+pub(crate) fn phrase(text: &str) -> Option<u64> {
+    let words = text.split(' ');
+    if words.clone().count() > MAX_PHRASE {
+        return None;
+    }
+    joined(words)
+}
+
+fn joined<'a>(words: impl Iterator<Item = &'a str>) -> Option<u64> {
+    words.map(words::hash_of).collect::<Option<Vec<_>>>()?.into_iter().reduce(words::join)
 }
 
 /// What stands beside an id.

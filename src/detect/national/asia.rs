@@ -104,7 +104,7 @@ pub(super) fn kr_rrn(id: &[u8]) -> Option<Strength> {
     let century = match digit_at(id, 6)? {
         1 | 2 | 5 | 6 => 1900,
         3 | 4 | 7 | 8 => 2000,
-        _ => 1800,
+        _ => return None,
     };
     if !is_birthday(century + part(id, 0..2)?, part(id, 2..4)?, part(id, 4..6)?) {
         return None;

@@ -141,7 +141,6 @@ pub(super) fn pl_pesel(id: &[u8]) -> Option<Strength> {
     let century = match month / 20 {
         0 => 1900,
         1 => 2000,
-        4 => 1800,
         _ => return None,
     };
     let date = is_birthday(century + part(id, 0..2)?, month % 20, part(id, 4..6)?);
@@ -154,7 +153,6 @@ pub(super) fn ro_cnp(id: &[u8]) -> Option<Strength> {
     let (year, month, day) = (part(id, 1..3)?, part(id, 3..5)?, part(id, 5..7)?);
     let date = match digit_at(id, 0)? {
         1 | 2 => is_birthday(1900 + year, month, day),
-        3 | 4 => is_birthday(1800 + year, month, day),
         5 | 6 => is_birthday(2000 + year, month, day),
         // Residents.
         7..=9 => is_short_birthday(year, month, day),

@@ -18,7 +18,6 @@ pub(super) fn dk_cpr(id: &[u8]) -> Option<Strength> {
 pub(super) fn baltic_code(id: &[u8]) -> Option<Strength> {
     number(id).filter(|_| id.len() == 11)?;
     let century = match digit_at(id, 0)? {
-        1 | 2 => 1800,
         3 | 4 => 1900,
         5 | 6 => 2000,
         _ => return None,

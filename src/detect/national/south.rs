@@ -5,13 +5,12 @@ use super::{Strength, checked};
 use crate::detect::validate::calendar::{is_birthday, is_short_birthday};
 use crate::detect::validate::check::{digit_at, luhn, mod_11_10, number, part, value, weighted};
 
-/// `YYMMDDSSSC`; 20 is added to the month before 1900, 40 from 2000 on.
+/// `YYMMDDSSSC`; 40 is added to the month from 2000 on.
 pub(super) fn bg_egn(id: &[u8]) -> Option<Strength> {
     number(id).filter(|_| id.len() == 10)?;
     let (year, month, day) = (part(id, 0..2)?, part(id, 2..4)?, part(id, 4..6)?);
     let date = match month / 20 {
         0 => is_birthday(1900 + year, month, day),
-        1 => is_birthday(1800 + year, month - 20, day),
         2 => is_birthday(2000 + year, month - 40, day),
         _ => false,
     };

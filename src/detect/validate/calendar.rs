@@ -1,7 +1,7 @@
 //! Dates of birth inside ids. Nothing here knows what day it is today.
 
 /// No living person's id has an earlier year, and no later one is given soon.
-const YEARS: std::ops::RangeInclusive<u32> = 1850..=2039;
+const YEARS: std::ops::RangeInclusive<u32> = 1915..=2039;
 
 /// A day of the Gregorian calendar in a year that people alive can be born in.
 pub(crate) fn is_birthday(year: u32, month: u32, day: u32) -> bool {
@@ -41,6 +41,6 @@ mod tests {
             assert!(!is_birthday(1980, month, day), "{month}-{day}");
             assert!(!is_short_birthday(80, month, day), "{month}-{day}");
         }
-        assert!(!is_birthday(1849, 1, 1) && !is_birthday(2040, 1, 1) && !is_short_birthday(100, 1, 1));
+        assert!(!is_birthday(1914, 12, 31) && !is_birthday(2040, 1, 1) && !is_short_birthday(100, 1, 1));
     }
 }
