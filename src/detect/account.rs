@@ -61,8 +61,13 @@ impl Pass<'_> {
     fn clause_before(&self, at: usize) -> &str {
         let from = self.text.floor_char_boundary(at.saturating_sub(BEFORE));
         let before = self.text.get(from..at).unwrap_or_default();
-        let cut = [". ", "! ", "? ", "; ", "\n"].iter().filter_map(|end| before.rfind(end).map(|i| i + end.len())).max();
-        before.get(cut.unwrap_or(0)..).unwrap_or_default()
+        let cut = [". ", "! ", "? ", "; ", "\n"].iter().filter_map(|end| {
+            let at = before.rfind(end)?;
+            // "no. ", "č. ", "Kundennr. " end no sentence.
+            let word = before.get(..at)?.rsplit(char::is_whitespace).next()?;
+            (*end != ". " || (word.chars().count() > 3 && !word.ends_with("nr"))).then_some(at + end.len())
+        });
+        before.get(cut.max().unwrap_or(0)..).unwrap_or_default()
     }
 }
 

@@ -106,18 +106,18 @@ impl Pass<'_> {
         {
             return end;
         }
-        if self.is_free_left(start) {
-            // A card has no `+`, but one number in ten passes the card check.
-            let card = if plus { None } else { self.card(&number) };
-            if let Some(end) = card.or_else(|| self.phone(&number, plus)) {
-                return end;
-            }
-        } else if self.before(start) == Some('#')
+        let free = self.is_free_left(start);
+        // A card has no `+`, but one number in ten passes the card check.
+        if !plus
+            && (free || self.before(start) == Some('#'))
             && let Some(end) = self.card(&number)
         {
             return end;
         }
-        if let Some(end) = self.account(start) {
+        if !plus && let Some(end) = self.account(start) {
+            return end;
+        }
+        if free && let Some(end) = self.phone(&number, plus) {
             return end;
         }
         // What hangs together stands or falls together.

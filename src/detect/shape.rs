@@ -158,9 +158,11 @@ impl Pass<'_> {
         if self.engine.shapes.is_empty() || start < self.shaped {
             return None;
         }
-        // Digits of one word are looked at once, at the first of them.
+        // A word is looked at once, at the first of its digits.
         let word = self.word_around(start);
-        self.shaped = start + 1;
+        if self.bytes.get(word..start)?.iter().any(u8::is_ascii_digit) {
+            return None;
+        }
         let lead = if word == start && self.engine.shapes.detached { self.lead(start) } else { None };
         // Letters may come in two groups, too.
         let far = lead.and_then(|lead| self.lead(lead));
