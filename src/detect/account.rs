@@ -1,6 +1,7 @@
 //! Numbers that an organisation gives to its customers, orders and contracts.
 //! Their form says nothing, so a word in front must.
 
+use crate::detect::compile::Verdict;
 use crate::detect::finder::Finder;
 use crate::detect::scan::{Evidence, Pass};
 use crate::detect::words;
@@ -38,7 +39,7 @@ impl Pass<'_> {
         let mut taken = false;
         for &rule in rules {
             let Some(scoring) = engine.rules.get(rule.index()) else { continue };
-            let mut last: Option<(Evidence, usize)> = None;
+            let mut last: Option<(Verdict, usize)> = None;
             let mut count = 0;
             words::each(self.clause_before(start), |hash| {
                 count += 1;
@@ -47,11 +48,11 @@ impl Pass<'_> {
             let near = last.filter(|(_, at)| count - at < WORDS).map(|(found, _)| found);
             let by_label = || self.label.iter().rev().find_map(|&hash| scoring.judge(hash));
             let (found, evidence) = match near {
-                Some(found) => (Some(found), found),
+                Some(found) => (Some(found), found.evidence),
                 None => (by_label(), Evidence::LABEL),
             };
-            if found == Some(Evidence::CONTEXT) {
-                taken |= self.submit(rule, start, end, scoring.score + scoring.weight, evidence);
+            if let Some(Verdict { evidence: Evidence::CONTEXT, weight }) = found {
+                taken |= self.submit(rule, start, end, scoring.score + weight, evidence);
             }
         }
         taken.then_some(end)

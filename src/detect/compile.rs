@@ -4,17 +4,17 @@ use crate::detect::example::Example;
 use crate::detect::filter::Filter;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{BadWord, CLASS_NAMES, Lexicon, MAX_PHRASE};
-use crate::detect::pattern::Pattern;
+use crate::detect::pattern::{Pattern, Patterns};
 use crate::detect::phone::DiallingCodes;
-use crate::detect::rule::{RawDefaults, Rule, RuleError, RuleErrors, RuleSet, Source, position};
+use crate::detect::rule::{Context, RawDefaults, Rule, RuleError, RuleErrors, RuleSet, Selection, Source, State, position};
 use crate::detect::scan::Evidence;
 use crate::detect::shape::{self, Shapes};
+use crate::detect::spelled::NumberWords;
 use crate::detect::words;
 use crate::detect::{Engine, RuleId, RuleInfo};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use toml::Spanned;
 
 /// More rules than this in one engine are refused.
 const MAX_RULES: usize = 10_000;
@@ -23,59 +23,62 @@ const MAX_RULES: usize = 10_000;
 #[derive(Debug)]
 pub(crate) struct Scoring {
     pub(crate) score: f32,
-    pub(crate) weight: f32,
+    /// Its findings are kept apart from those that are acted on.
+    pub(crate) shadow: bool,
     pub(crate) context: WordSet,
     pub(crate) against: WordSet,
-    /// The words of its file's defaults.
-    pub(crate) shared: Arc<Shared>,
+    /// The words of its file's defaults, and what they add or take.
+    shared: Arc<Shared>,
+    weight: f32,
 }
 
 /// Words that all rules of a file have.
 #[derive(Debug, Default)]
-pub(crate) struct Shared {
+struct Shared {
     context: WordSet,
     against: WordSet,
 }
 
 impl Shared {
     fn new(defaults: &RawDefaults) -> Self {
-        let texts = |list: &'_ [Spanned<String>]| list.iter().map(|s| s.get_ref().clone()).collect::<Vec<_>>();
-        let (context, against) = (texts(&defaults.context), texts(&defaults.against));
+        // The weight is each rule's own.
+        let words = |list: &[toml::Spanned<String>]| list.iter().map(|s| (s.get_ref().clone(), 0.0)).collect::<Vec<_>>();
         Self {
-            context: WordSet::with_misspellings(context.iter().map(String::as_str)),
-            against: WordSet::new(against.iter().map(String::as_str)),
+            context: WordSet::with_all_slips(&words(&defaults.context)),
+            against: WordSet::with_all_slips(&words(&defaults.against)),
         }
     }
+}
+
+/// What a word nearby says about a candidate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) evidence: Evidence,
+    /// By how much the score goes up or down.
+    pub(crate) weight: f32,
 }
 
 impl Scoring {
     /// Whether a word speaks for this rule or against it.
     #[inline]
-    pub(crate) fn judge(&self, hash: u64) -> Option<Evidence> {
-        // A rule's own words come before those it shares.
-        if self.context.contains(hash) {
-            Some(Evidence::CONTEXT)
-        } else if self.against.contains(hash) {
-            Some(Evidence::AGAINST)
-        } else if self.shared.context.contains(hash) {
-            Some(Evidence::CONTEXT)
-        } else if self.shared.against.contains(hash) {
-            Some(Evidence::AGAINST)
+    pub(crate) fn judge(&self, hash: u64) -> Option<Verdict> {
+        if let Some(weight) = self.context.weight(hash) {
+            Some(Verdict { evidence: Evidence::CONTEXT, weight })
+        } else if let Some(weight) = self.against.weight(hash) {
+            Some(Verdict { evidence: Evidence::AGAINST, weight })
+        } else if self.shared.context.weight(hash).is_some() {
+            Some(Verdict { evidence: Evidence::CONTEXT, weight: self.weight })
         } else {
-            None
+            let against = self.shared.against.weight(hash);
+            against.map(|_| Verdict { evidence: Evidence::AGAINST, weight: self.weight })
         }
     }
 
     /// The same, but of the words that speak for a rule only its own count.
     #[inline]
-    pub(crate) fn judge_own(&self, hash: u64) -> Option<Evidence> {
-        if self.context.contains(hash) {
-            Some(Evidence::CONTEXT)
-        } else if self.against.contains(hash) || self.shared.against.contains(hash) {
-            Some(Evidence::AGAINST)
-        } else {
-            None
-        }
+    pub(crate) fn judge_own(&self, hash: u64) -> Option<Verdict> {
+        let verdict = self.judge(hash)?;
+        (verdict.evidence == Evidence::AGAINST || self.context.weight(hash).is_some()).then_some(verdict)
     }
 
     /// Whether no word can change the score.
@@ -90,50 +93,69 @@ impl Default for WordSet {
     }
 }
 
-/// A small set of word hashes.
+/// A small set of word hashes with a weight each.
 #[derive(Debug)]
 pub(crate) struct WordSet {
-    sorted: Vec<u64>,
+    sorted: Vec<(u64, f32)>,
     /// Nearly all words that are asked for are not in the set.
     filter: Filter,
 }
 
 impl WordSet {
-    fn new<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
-        Self::of(texts.filter_map(words::hash_of).collect())
+    fn new(list: &[Context]) -> Self {
+        Self::of(list.iter().filter_map(|c| Some((words::hash_of(&c.word)?, c.weight))).collect())
     }
 
-    /// The words, how they are abbreviated, and what slips of the fingers make of
-    /// them.
-    fn with_misspellings<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+    /// With the slips of the finger that chat is full of: "telfon", "nubmer".
+    fn with_slips(list: &[Context]) -> Self {
         let mut all = Vec::new();
-        for text in texts {
-            all.extend(shape::dotted(text));
-            if text.len() > 1 && text.bytes().all(|b| b.is_ascii_uppercase()) {
-                all.extend(words::hash_of(text).map(shape::in_capitals));
-                continue;
-            }
-            all.extend(shape::phrase(text));
-            shape::misspellings(text, |slip| all.extend(words::hash_of(slip)));
+        for Context { word, weight, .. } in list {
+            let mut add = |text: &str| all.extend(words::hash_of(text).map(|hash| (hash, *weight)));
+            add(word);
+            slips(word, add);
         }
         Self::of(all)
     }
 
-    fn of(mut all: Vec<u64>) -> Self {
-        all.sort_unstable();
-        all.dedup();
-        // At most one bit in eight is set.
-        let bits = (all.len() * 8).next_power_of_two().ilog2().clamp(6, 18);
-        let mut filter = Filter::with_bits(bits);
-        for hash in &all {
+    /// For rules by shape: also how words are abbreviated, phrases, and slips in
+    /// short words, which a check digit makes safe.
+    fn with_all_slips(list: &[(String, f32)]) -> Self {
+        let mut all = Vec::new();
+        for (text, weight) in list {
+            let mut add = |hash: Option<u64>| all.extend(hash.map(|hash| (hash, *weight)));
+            add(shape::dotted(text));
+            if shape::is_in_capitals(text) {
+                add(words::hash_of(text).map(shape::in_capitals));
+                continue;
+            }
+            add(shape::phrase(text));
+            shape::misspellings(text, |slip| add(words::hash_of(slip)));
+        }
+        Self::of(all)
+    }
+
+    fn of(mut all: Vec<(u64, f32)>) -> Self {
+        // Of a word that stands there twice the greater weight counts.
+        all.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
+        all.dedup_by_key(|(hash, _)| *hash);
+        let mut filter = Filter::with_bits(match all.len() {
+            0..16 => 8,
+            16..256 => 12,
+            _ => 15,
+        });
+        for (hash, _) in &all {
             filter.add(*hash);
         }
         Self { sorted: all, filter }
     }
 
     #[inline]
-    fn contains(&self, hash: u64) -> bool {
-        self.filter.may_hold(hash) && self.sorted.binary_search(&hash).is_ok()
+    fn weight(&self, hash: u64) -> Option<f32> {
+        if !self.filter.may_hold(hash) {
+            return None;
+        }
+        let at = self.sorted.binary_search_by_key(&hash, |(hash, _)| *hash).ok()?;
+        self.sorted.get(at).map(|(_, weight)| *weight)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -141,10 +163,38 @@ impl WordSet {
     }
 }
 
+/// The word with two letters changed about, one doubled, or one left out.
+/// Short words are left alone: their slips are other words.
+fn slips(word: &str, mut found: impl FnMut(&str)) {
+    const SHORTEST: usize = 6;
+    let letters: Vec<char> = word.chars().collect();
+    if letters.len() < SHORTEST {
+        return;
+    }
+    let mut slip = String::new();
+    let mut give = |letters: &mut dyn Iterator<Item = char>| {
+        slip.clear();
+        slip.extend(letters);
+        found(&slip);
+    };
+    // The first letter is nearly always right.
+    for i in 1..letters.len() {
+        let (before, behind) = letters.split_at(i);
+        give(&mut before.iter().chain(before.last()).chain(behind).copied());
+        if letters.len() > SHORTEST {
+            give(&mut before.iter().chain(behind.get(1..).unwrap_or_default()).copied());
+        }
+        if let [first, second, rest @ ..] = behind {
+            give(&mut before.iter().chain([second, first]).chain(rest).copied());
+        }
+    }
+}
+
 pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
 
     let mut errors = Vec::new();
+    errors.extend(set.pack_errors());
     let rules = checked(set, &mut errors);
     let lexicon = lexicon(set, &mut errors);
 
@@ -159,79 +209,84 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
     for (i, rule) in rules.into_iter().enumerate() {
         let Some(file) = set.files.get(rule.file) else { continue };
         let id = RuleId(i as u16);
+        // What does not run is compiled all the same, for the mistakes in it.
         match &rule.source {
-            Source::Finder(finder) => {
+            Source::Finder(finder) if rule.runs() => {
                 if let Some(list) = finders.get_mut(*finder as usize) {
                     list.push(id);
                 }
             }
+            Source::Finder(_) => {}
             Source::Patterns(texts) => {
-                if let Some(pattern) = Pattern::regex(id, texts, rule.validator, file, &mut budget, &mut errors) {
-                    patterns.push(pattern);
-                }
+                let pattern = Pattern::regex(id, texts, rule.validator, file, &mut budget, &mut errors);
+                patterns.extend(pattern.filter(|_| rule.runs()));
             }
             Source::Shapes(texts) => {
                 for (shape, span, cued) in texts {
-                    if let Err(problem) = shapes.add(id, shape, rule.validator, *cued) {
+                    if let Err(problem) = Shapes::check(shape) {
+                        errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
+                    } else if rule.runs()
+                        && let Err(problem) = shapes.add(id, shape, rule.validator, *cued)
+                    {
                         errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
                     }
                 }
             }
             Source::Words(texts) => {
-                if let Some(pattern) = Pattern::words(id, texts, rule.validator, file, &mut budget, &mut errors) {
-                    patterns.push(pattern);
-                }
+                let pattern = Pattern::words(id, texts, rule.validator, file, &mut budget, &mut errors);
+                patterns.extend(pattern.filter(|_| rule.runs()));
             }
         }
-        for example in rule.examples {
+        for example in &rule.examples {
             let line = position(&file.text, example.span.start).0;
-            if let Some(example) = Example::new(id, &example, rule.entity, &file.name, line) {
+            if let Some(example) = Example::new(id, example, rule.entity, &file.name, line) {
                 examples.push(example);
             }
         }
         scorings.push(Scoring {
             score: rule.score,
-            weight: rule.weight,
+            shadow: rule.state == State::Shadow,
             context: match rule.source {
-                Source::Shapes(_) => WordSet::with_misspellings(rule.context.iter().map(String::as_str)),
-                _ => WordSet::new(rule.context.iter().map(String::as_str)),
+                Source::Shapes(_) => {
+                    let words: Vec<_> = rule.context.iter().map(|c| (c.word.clone(), c.weight)).collect();
+                    WordSet::with_all_slips(&words)
+                }
+                _ => WordSet::with_slips(&rule.context),
             },
-            against: WordSet::new(rule.against.iter().map(String::as_str)),
+            against: WordSet::new(&rule.against),
             shared: shared.get(rule.file).cloned().unwrap_or_default(),
+            weight: rule.weight,
         });
-        let line = position(&file.text, rule.span.start).0;
-        infos.push(RuleInfo {
-            id: rule.id,
-            entity: rule.entity,
-            operator: rule.operator,
-            file: file.name.clone(),
-            line,
-        });
+        infos.push(RuleInfo::new(&rule, file));
     }
     if !errors.is_empty() {
         return Err(RuleErrors(errors));
     }
+    let has_shadow = infos.iter().any(|info| info.effective_state() == State::Shadow);
     Ok(Engine {
+        has_shadow,
         identity: NEXT.fetch_add(1, Ordering::Relaxed),
         version: version(set),
         infos,
         rules: scorings,
         finders,
-        patterns,
+        patterns: Patterns::new(patterns),
         shapes,
         lexicon,
         dialling: DiallingCodes::builtin(),
+        number_words: NumberWords::builtin(),
         examples,
     })
 }
 
 /// The rules of all files, each id once: the later file wins.
-fn checked(set: &RuleSet, errors: &mut Vec<RuleError>) -> Vec<Rule> {
+pub(crate) fn checked(set: &RuleSet, errors: &mut Vec<RuleError>) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Vec::new();
     let mut by_id: HashMap<String, usize> = HashMap::new();
     for (index, file) in set.files.iter().enumerate() {
         for raw in &file.raw.rules {
-            let Some(rule) = Rule::check(raw, index, file, errors) else { continue };
+            let Some(mut rule) = Rule::check(raw, index, file, errors) else { continue };
+            rule.select(file, Selection(&set.switches));
             let full = rules.len() == MAX_RULES;
             match by_id.get(&rule.id).and_then(|&at| rules.get_mut(at)) {
                 Some(earlier) if earlier.file == index => errors.push(RuleError::at(
@@ -264,6 +319,10 @@ fn lexicon(set: &RuleSet, errors: &mut Vec<RuleError>) -> Lexicon {
             let _ = builder.add(list.class, line);
         }
     }
+    for word in NumberWords::first_words() {
+        // As above.
+        let _ = builder.add("number-word", word);
+    }
     for file in &set.files {
         for (class, words) in &file.raw.words {
             for word in words {
@@ -284,11 +343,12 @@ fn lexicon(set: &RuleSet, errors: &mut Vec<RuleError>) -> Lexicon {
     builder.build()
 }
 
-/// FNV-1a over names and texts: it tells rule sets apart, no more.
+/// FNV-1a over names, texts and switches: it tells rule sets apart, no more.
 fn version(set: &RuleSet) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let texts = set.files.iter().flat_map(|f| [f.name.as_str(), f.text.as_str()]);
-    for text in texts.chain(set.lists.iter().map(|l| l.text)) {
+    let switches: Vec<String> = set.switches.iter().map(ToString::to_string).collect();
+    for text in texts.chain(set.lists.iter().map(|l| l.text)).chain(switches.iter().map(String::as_str)) {
         for &b in text.as_bytes().iter().chain(&[0]) {
             hash = (hash ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3);
         }

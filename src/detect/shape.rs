@@ -11,6 +11,7 @@
 //! A shape is written with `9` for a digit, `A` for a letter, `X` for either,
 //! and ` `, `-`, `.`, `/`, `(`, `)`, `+` for themselves.
 
+use crate::detect::compile::Verdict;
 use crate::detect::national::Strength;
 use crate::detect::scan::{CONTEXT_BEFORE, Evidence, Pass};
 use crate::detect::validate::{MAX_ID, Validator};
@@ -71,7 +72,22 @@ impl Default for Shapes {
 }
 
 impl Shapes {
-    /// Adds a shape of a rule, or says what is wrong with it.
+    /// Says what is wrong with a shape.
+    pub(crate) fn check(shape: &str) -> Result<(), &'static str> {
+        let characters = shape.chars().filter(|c| matches!(c, '9' | 'A' | 'X')).count();
+        if !shape.contains(['9', 'X']) || !(4..=MAX_ID).contains(&characters) {
+            return Err("a shape has 4 to 24 digits and letters, and a 9 or X among them");
+        }
+        if shape.chars().any(|c| !matches!(c, '9' | 'A' | 'X') && separator(c).is_none()) {
+            return Err("a shape is written with 9, A, X, space and - . / ( ) +");
+        }
+        if 1_usize << shape.matches('X').count().min(32) > MAX_WAYS {
+            return Err("at most eight X stand in a shape");
+        }
+        Ok(())
+    }
+
+    /// Adds a shape of a rule, one that [`Self::check`] takes.
     pub(crate) fn add(
         &mut self,
         rule: RuleId,
@@ -79,26 +95,19 @@ impl Shapes {
         validator: Option<Validator>,
         cued: bool,
     ) -> Result<(), &'static str> {
-        let characters = shape.chars().filter(|c| matches!(c, '9' | 'A' | 'X')).count();
-        if !shape.contains(['9', 'X']) || !(4..=MAX_ID).contains(&characters) {
-            return Err("a shape has 4 to 24 digits and letters, and a 9 or X among them");
-        }
         let mut at: Vec<u16> = vec![0];
         for c in shape.chars() {
             let symbols: &[u8] = match c {
                 '9' => &[DIGIT],
                 'A' => &[LETTER],
                 'X' => &[DIGIT, LETTER],
-                _ => &[separator(c).ok_or("a shape is written with 9, A, X, space and - . / ( ) +")?],
+                _ => &[separator(c).unwrap_or(SPACE)],
             };
             let from = std::mem::take(&mut at);
             for node in from {
                 for &symbol in symbols {
                     at.push(self.child(node, symbol).ok_or("all shapes together are too many; remove some")?);
                 }
-            }
-            if at.len() > MAX_WAYS {
-                return Err("at most eight X stand in a shape");
             }
         }
         let apart = shape.starts_with('A') && shape.trim_start_matches('A').starts_with([' ', '-', '.']);
@@ -155,7 +164,7 @@ impl Pass<'_> {
     /// Looks for a shape around the digit at `start`, the first of its run.
     /// Where it finds one, it reports it and returns its end.
     pub(crate) fn shape(&mut self, start: usize) -> Option<usize> {
-        if self.engine.shapes.is_empty() || start < self.shaped {
+        if self.engine.shapes.is_empty() {
             return None;
         }
         // A word is looked at once, at the first of its digits.
@@ -170,7 +179,6 @@ impl Pass<'_> {
             if let Some((reading, from)) = self.read_shape(from)
                 && self.submit(reading.rule, from, reading.end, reading.score, reading.evidence)
             {
-                self.shaped = reading.end;
                 return Some(reading.end);
             }
         }
@@ -250,20 +258,20 @@ impl Pass<'_> {
         // Telephone numbers start with 0 and are written in one piece, too.
         let trunk = scoring.score < SURE && id.first() == Some(&b'0') && id.len() == at - start && (10..13).contains(&id.len());
         let needs_cue = end.cued || doubt || trunk && id.iter().all(u8::is_ascii_digit);
-        let mut evidence = match checked {
+        let said = match checked {
             true => self.words_at(|hash| scoring.judge(hash), start, at),
             // Where the number says little, the word must say more.
             false => self.words_at(|hash| scoring.judge_own(hash), start, at),
         };
+        let mut evidence = said.map_or(Evidence::default(), |verdict| verdict.evidence);
+        let change = said.map_or(0.0, |verdict| match verdict.evidence {
+            Evidence::AGAINST => -verdict.weight,
+            _ => verdict.weight,
+        });
         let cued = evidence.has(Evidence::CONTEXT | Evidence::LABEL);
         if !cued && (needs_cue || (end.validator.is_some() && !checked)) {
             return None;
         }
-        let change = match (cued, evidence.has(Evidence::AGAINST)) {
-            (true, _) => scoring.weight,
-            (_, true) => -scoring.weight,
-            _ => 0.0,
-        };
         if checked {
             evidence |= Evidence::CHECK_DIGITS;
         }
@@ -272,18 +280,23 @@ impl Pass<'_> {
 
     /// The word that is nearest in front, else the label, else a word behind
     /// that no other number follows.
-    fn words_at(&self, judge: impl Fn(u64) -> Option<Evidence>, start: usize, end: usize) -> Evidence {
+    fn words_at(&self, judge: impl Fn(u64) -> Option<Verdict>, start: usize, end: usize) -> Option<Verdict> {
         let mut in_front = Said::new(&judge);
         let from = self.text.floor_char_boundary(start.saturating_sub(CONTEXT_BEFORE));
-        in_front.listen(self.text.get(from..start).unwrap_or_default());
-        if let Some(found) = in_front.last {
-            return found;
+        // A word that the window cuts is another word.
+        let cut = self.before(from).is_some_and(char::is_alphabetic);
+        let before = self.text.get(from..start).unwrap_or_default();
+        in_front.listen(if cut { before.trim_start_matches(char::is_alphabetic) } else { before });
+        if in_front.last.is_some() {
+            return in_front.last;
         }
         let mut label = Said::new(&judge);
         self.label.iter().for_each(|&hash| label.hear(hash, true));
         match label.last {
-            Some(Evidence::CONTEXT) => return Evidence::LABEL,
-            Some(against) => return against,
+            Some(found) if found.evidence == Evidence::CONTEXT => {
+                return Some(Verdict { evidence: Evidence::LABEL, ..found });
+            }
+            Some(against) => return Some(against),
             None => {}
         }
         let to = self.text.floor_char_boundary((end + BEHIND).min(self.text.len()));
@@ -292,7 +305,7 @@ impl Pass<'_> {
         if !behind.contains(|c: char| c.is_ascii_digit()) {
             first.listen(behind);
         }
-        first.first.filter(|&found| found == Evidence::CONTEXT).unwrap_or_default()
+        first.first.filter(|found| found.evidence == Evidence::CONTEXT)
     }
 
     /// Whether an id can start here: not in the middle of a word, an amount, a
@@ -340,13 +353,13 @@ impl Pass<'_> {
 /// What words say, one after the other.
 struct Said<'a, F> {
     judge: &'a F,
-    first: Option<Evidence>,
-    last: Option<Evidence>,
+    first: Option<Verdict>,
+    last: Option<Verdict>,
     /// The last words, the latest first; an abbreviation is a phrase of letters.
     words: [u64; MAX_PHRASE],
 }
 
-impl<'a, F: Fn(u64) -> Option<Evidence>> Said<'a, F> {
+impl<'a, F: Fn(u64) -> Option<Verdict>> Said<'a, F> {
     fn new(judge: &'a F) -> Self {
         Self { judge, first: None, last: None, words: [0; MAX_PHRASE] }
     }
@@ -388,6 +401,11 @@ impl<'a, F: Fn(u64) -> Option<Evidence>> Said<'a, F> {
         self.first = self.first.or(found);
         self.last = found.or(self.last);
     }
+}
+
+/// Whether a rule writes a word in capitals.
+pub(crate) fn is_in_capitals(word: &str) -> bool {
+    word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase())
 }
 
 /// The hash of a word that counts only where it is written in capitals.
