@@ -32,7 +32,9 @@ impl Pass<'_> {
         let letters = code.bytes().filter(u8::is_ascii_alphanumeric).count();
         let joined = matches!(self.at(end), Some('@' | '%' | '€' | '$' | '_'))
             || (matches!(self.at(end), Some('.' | ',' | ':')) && self.at(end + 1).is_some_and(char::is_alphanumeric));
-        let bound = self.before(start).is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | ',' | '@' | '/' | '€' | '$' | '£' | '+'));
+        let bound = self
+            .before(start)
+            .is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | ',' | '@' | '/' | '€' | '$' | '£' | '+'));
         if joined || bound || letters < *LENGTH.start() || !LENGTH.contains(&code.len()) || is_date(code) {
             return None;
         }
@@ -74,7 +76,8 @@ impl Pass<'_> {
 
 /// `2024-05-17`, `17/05/2024`.
 fn is_date(code: &str) -> bool {
-    let sizes = code.split(['-', '/']).map(|part| if part.bytes().all(|b| b.is_ascii_digit()) { part.len() } else { 0 });
+    let sizes =
+        code.split(['-', '/']).map(|part| if part.bytes().all(|b| b.is_ascii_digit()) { part.len() } else { 0 });
     let sizes: [usize; 4] = {
         let mut all = [0; 4];
         all.iter_mut().zip(sizes).for_each(|(slot, size)| *slot = size);

@@ -6,7 +6,9 @@ use crate::detect::finder::Finder;
 use crate::detect::lexicon::{BadWord, CLASS_NAMES, Lexicon, MAX_PHRASE};
 use crate::detect::pattern::{Pattern, Patterns};
 use crate::detect::phone::DiallingCodes;
-use crate::detect::rule::{Context, RawDefaults, Rule, RuleError, RuleErrors, RuleSet, Selection, Source, State, position};
+use crate::detect::rule::{
+    Context, RawDefaults, Rule, RuleError, RuleErrors, RuleSet, Selection, Source, State, position,
+};
 use crate::detect::scan::Evidence;
 use crate::detect::shape::{self, Shapes};
 use crate::detect::spelled::NumberWords;
@@ -42,10 +44,14 @@ struct Shared {
 impl Shared {
     fn new(defaults: &RawDefaults) -> Self {
         // The weight is each rule's own.
-        let words = |list: &[toml::Spanned<String>]| list.iter().map(|s| (s.get_ref().clone(), 0.0)).collect::<Vec<_>>();
+        let words =
+            |list: &[toml::Spanned<String>]| list.iter().map(|s| (s.get_ref().clone(), 0.0)).collect::<Vec<_>>();
         Self {
             context: WordSet::with_all_slips(&words(&defaults.context)),
-            against: WordSet::with_all_slips(&words(&defaults.against)),
+            // "pone" is a slip of "phone", and a Spanish word.
+            against: WordSet::of(
+                words(&defaults.against).iter().filter_map(|(w, _)| Some((shape::phrase(w)?, 0.0))).collect(),
+            ),
         }
     }
 }

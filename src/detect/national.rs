@@ -47,8 +47,16 @@ const fn kind(name: &'static str, check: Check, source: &'static str) -> IdKind 
 /// All checks by name.
 pub(crate) const KINDS: &[IdKind] = &[
     // Europe, the EU first
-    kind("at-svnr", central::at_svnr, "ASVG § 460d; Dachverband der Sozialversicherungsträger: weights 3 7 9 5 8 4 2 1 6 mod 11"),
-    kind("be-nn", west::be_nn, "Royal Decree of 3 April 1984, art. 1: 97 less the rest by 97, with a 2 in front from 2000 on"),
+    kind(
+        "at-svnr",
+        central::at_svnr,
+        "ASVG § 460d; Dachverband der Sozialversicherungsträger: weights 3 7 9 5 8 4 2 1 6 mod 11",
+    ),
+    kind(
+        "be-nn",
+        west::be_nn,
+        "Royal Decree of 3 April 1984, art. 1: 97 less the rest by 97, with a 2 in front from 2000 on",
+    ),
     kind("bg-egn", south::bg_egn, "GRAO, Unified Civil Number: weights 2 4 8 5 10 9 7 3 6 mod 11"),
     kind("cy-tic", south::cy_tic, "OECD CRS TIN sheet, Cyprus: 8 digits and a letter mod 26"),
     kind("cz-rc", central::cz_rc, "Act 133/2000 Coll. § 13 (CZ), Act 301/1995 Z. z. (SK): divisible by 11"),
@@ -57,7 +65,11 @@ pub(crate) const KINDS: &[IdKind] = &[
     kind("de-kvnr", central::de_kvnr, "SGB V § 290: letter as two digits, Luhn with weights 1 2"),
     kind("de-rvnr", central::de_rvnr, "VKVV § 2 and 4: weights 2 1 2 5 7 1 2 1 2 1 2 1, digit sums mod 10"),
     kind("dk-cpr", north::dk_cpr, "CPR office: date, weights 4 3 2 7 6 5 4 3 2 1 mod 11 (not since 2007)"),
-    kind("baltic-code", north::baltic_code, "EVS 585:2007 (EE), Law I-2237 (LT): weights 1..9 1, then 3..9 1 2 3, mod 11"),
+    kind(
+        "baltic-code",
+        north::baltic_code,
+        "EVS 585:2007 (EE), Law I-2237 (LT): weights 1..9 1, then 3..9 1 2 3, mod 11",
+    ),
     kind("es-nie", south::es_nie, "Orden INT/2058/2008: X Y Z as 0 1 2, letter by the rest by 23"),
     kind("es-nif", south::es_nif, "Real Decreto 1065/2007 art. 19: letter by the rest by 23"),
     kind("es-nuss", south::es_nuss, "TGSS: the rest by 97"),
@@ -80,11 +92,19 @@ pub(crate) const KINDS: &[IdKind] = &[
     kind("pl-dowod", central::pl_dowod, "Rozporządzenie MSWiA on identity cards: weights 7 3 1 9 7 3 1 7 3 mod 10"),
     kind("pl-nip", central::pl_nip, "Ministry of Finance: weights 6 5 7 2 3 4 5 6 7 mod 11"),
     kind("pl-paszport", central::pl_paszport, "Ministry of the Interior: weights 7 3 9 1 7 3 1 7 3 mod 10"),
-    kind("pl-pesel", central::pl_pesel, "Ustawa o ewidencji ludności art. 15: weights 1 3 7 9 mod 10, century in the month"),
+    kind(
+        "pl-pesel",
+        central::pl_pesel,
+        "Ustawa o ewidencji ludności art. 15: weights 1 3 7 9 mod 10, century in the month",
+    ),
     kind("pt-cc", south::pt_cc, "IRN, Cartão de Cidadão: Luhn over digits and letters"),
     kind("pt-nif", south::pt_nif, "Decreto-Lei 14/2013: weights 9..2 mod 11; people start with 1, 2, 3, 45"),
     kind("ro-cnp", central::ro_cnp, "OUG 97/2005: weights 2 7 9 1 4 6 3 5 8 2 7 9 mod 11"),
-    kind("se-pnr", north::se_pnr, "Folkbokföringslag 1991:481 § 18; Skatteverket: date (60 added in a samordningsnummer), Luhn"),
+    kind(
+        "se-pnr",
+        north::se_pnr,
+        "Folkbokföringslag 1991:481 § 18; Skatteverket: date (60 added in a samordningsnummer), Luhn",
+    ),
     // The rest of Europe
     kind("ch-ahv", west::ch_ahv, "AHVV art. 133: 756 and the EAN-13 check digit"),
     kind("gb-driving", british::gb_driving, "DVLA: name, year, month, day, year, initials"),

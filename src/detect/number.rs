@@ -147,10 +147,16 @@ impl Pass<'_> {
     #[inline]
     fn touches_letters(&self, start: usize, end: usize) -> bool {
         let byte = |at: usize| self.bytes.get(at).copied().unwrap_or(b' ');
-        let near = |at: usize, next: usize| byte(at).is_ascii_alphabetic() || byte(at) != b' ' && byte(next).is_ascii_alphanumeric();
+        let near = |at: usize, next: usize| {
+            byte(at).is_ascii_alphabetic() || byte(at) != b' ' && byte(next).is_ascii_alphanumeric()
+        };
         // `AB 123456 C`, `123456 A`, `AB 123456`.
-        let apart = end - start > 4 && (byte(end + 1).is_ascii_alphabetic() || start > 1 && byte(start - 2).is_ascii_alphabetic());
-        start > 1 && near(start - 1, start - 2) || start == 1 && byte(0).is_ascii_alphabetic() || near(end, end + 1) || apart
+        let apart = end - start > 4
+            && (byte(end + 1).is_ascii_alphabetic() || start > 1 && byte(start - 2).is_ascii_alphabetic());
+        start > 1 && near(start - 1, start - 2)
+            || start == 1 && byte(0).is_ascii_alphabetic()
+            || near(end, end + 1)
+            || apart
     }
 
     /// Reads groups from `start` on until the text, or the room, ends.
@@ -292,7 +298,8 @@ impl Pass<'_> {
         // A shorter number at the start of a card passes the check at times.
         for last in (0..number.groups().len().min(6)).rev() {
             let digits = number.digits(last + 1);
-            if !validate::is_card_number(digits) || !is_card_grouping(number, last) || !self.is_free_right(number, last) {
+            if !validate::is_card_number(digits) || !is_card_grouping(number, last) || !self.is_free_right(number, last)
+            {
                 continue;
             }
             let end = number.groups().get(last)?.end;
@@ -314,9 +321,7 @@ impl Pass<'_> {
     pub(crate) fn starts_iban(&self, word: &Word) -> bool {
         match self.bytes.get(word.end) {
             Some(b) if b.is_ascii_digit() => true,
-            Some(b' ') => {
-                word.shape == Shape::Upper && self.bytes.get(word.end + 1).is_some_and(u8::is_ascii_digit)
-            }
+            Some(b' ') => word.shape == Shape::Upper && self.bytes.get(word.end + 1).is_some_and(u8::is_ascii_digit),
             _ => false,
         }
     }
@@ -372,7 +377,9 @@ impl Pass<'_> {
         match self.bytes.get(at) {
             Some(b' ' | b'-' | b'.' | b'\t') => 1,
             Some(0xC2 | 0xE2 | 0xE3) => match self.at(at) {
-                Some(c @ ('\u{a0}' | '\u{2002}'..='\u{200a}' | '\u{2010}'..='\u{2013}' | '\u{202f}' | '\u{3000}')) => c.len_utf8(),
+                Some(c @ ('\u{a0}' | '\u{2002}'..='\u{200a}' | '\u{2010}'..='\u{2013}' | '\u{202f}' | '\u{3000}')) => {
+                    c.len_utf8()
+                }
                 _ => 0,
             },
             _ => 0,

@@ -256,7 +256,8 @@ impl Pass<'_> {
         let checked = end.validator.is_some() && strength == Strength::Checked;
         let scoring = self.engine.rules.get(end.rule.index())?;
         // Telephone numbers start with 0 and are written in one piece, too.
-        let trunk = scoring.score < SURE && id.first() == Some(&b'0') && id.len() == at - start && (10..13).contains(&id.len());
+        let trunk =
+            scoring.score < SURE && id.first() == Some(&b'0') && id.len() == at - start && (10..13).contains(&id.len());
         let needs_cue = end.cued || doubt || trunk && id.iter().all(u8::is_ascii_digit);
         let said = match checked {
             true => self.words_at(|hash| scoring.judge(hash), start, at),
@@ -341,7 +342,9 @@ impl Pass<'_> {
 
     fn hangs_left(&self, start: usize) -> bool {
         let c = self.before(start);
-        c.is_some_and(|c| separator(c).is_some() && self.before(start - c.len_utf8()).is_some_and(|c| c.is_ascii_digit()))
+        c.is_some_and(|c| {
+            separator(c).is_some() && self.before(start - c.len_utf8()).is_some_and(|c| c.is_ascii_digit())
+        })
     }
 
     fn hangs_right(&self, end: usize) -> bool {
@@ -441,7 +444,9 @@ fn joined<'a>(words: impl Iterator<Item = &'a str>) -> Option<u64> {
 enum Edge {
     Bound,
     /// In doubt a word must say what it is.
-    Free { doubt: bool },
+    Free {
+        doubt: bool,
+    },
 }
 
 /// What slips of the fingers make of a word: neighbours swapped, a letter left

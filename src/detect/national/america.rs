@@ -72,7 +72,8 @@ pub(super) fn ar_cuil(id: &[u8]) -> Option<Strength> {
 pub(super) fn cl_rut(id: &[u8]) -> Option<Strength> {
     let (&last, digits) = id.split_last()?;
     let all = number(digits)?;
-    let sum: u32 = digits.iter().rev().zip([2, 3, 4, 5, 6, 7].into_iter().cycle()).map(|(b, w)| u32::from(b - b'0') * w).sum();
+    let sum: u32 =
+        digits.iter().rev().zip([2, 3, 4, 5, 6, 7].into_iter().cycle()).map(|(b, w)| u32::from(b - b'0') * w).sum();
     let check = b"0K987654321".get((sum % 11) as usize)?;
     // Companies start at 50 million.
     checked((1_000_000..50_000_000).contains(&all) && *check == last)

@@ -27,7 +27,8 @@ pub(super) fn gb_driving(id: &[u8]) -> Option<Strength> {
     let month = part(id, 6..8)?;
     let month = if month > 50 { month - 50 } else { month };
     let year = digit_at(id, 5)? * 10 + digit_at(id, 10)?;
-    let initials = matches!(id.get(11..13)?, [a, b] if a.is_ascii_uppercase() && (b.is_ascii_uppercase() || *b == b'9'));
+    let initials =
+        matches!(id.get(11..13)?, [a, b] if a.is_ascii_uppercase() && (b.is_ascii_uppercase() || *b == b'9'));
     let tail = id.get(13)?.is_ascii_digit() && id.get(14..)?.iter().all(u8::is_ascii_alphanumeric);
     checked(letters > 0 && padded && initials && tail && is_short_birthday(year, month, part(id, 8..10)?))
 }

@@ -18,7 +18,8 @@ pub(super) fn at_svnr(id: &[u8]) -> Option<Strength> {
 pub(super) fn cz_rc(id: &[u8]) -> Option<Strength> {
     let all = number(id)?;
     let (year, month, day) = (part(id, 0..2)?, part(id, 2..4)?, part(id, 4..6)?);
-    let month = [70, 50, 20, 0].into_iter().filter_map(|more| month.checked_sub(more)).find(|m| (1..=12).contains(m))?;
+    let month =
+        [70, 50, 20, 0].into_iter().filter_map(|more| month.checked_sub(more)).find(|m| (1..=12).contains(m))?;
     if !is_short_birthday(year, month, day) {
         return None;
     }

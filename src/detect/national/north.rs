@@ -75,7 +75,8 @@ pub(super) fn no_fnr(id: &[u8]) -> Option<Strength> {
     let (day, month) = (part(id, 0..2)?, part(id, 2..4)?);
     let day = if day > 40 { day - 40 } else { day };
     // Test numbers of the tax administration add 80, synthetic ones 65.
-    let month = [0, 40, 65, 80].into_iter().filter_map(|more| month.checked_sub(more)).find(|m| (1..=12).contains(m))?;
+    let month =
+        [0, 40, 65, 80].into_iter().filter_map(|more| month.checked_sub(more)).find(|m| (1..=12).contains(m))?;
     let first = weighted(id, &[3, 7, 6, 1, 8, 9, 4, 5, 2, 1])?;
     let second = weighted(id, &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1])?;
     let date = is_short_birthday(part(id, 4..6)?, month, day);

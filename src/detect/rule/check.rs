@@ -24,7 +24,8 @@ const MAX_PATTERN: usize = 8 << 10;
 const MAX_COPIES: u64 = 10_000;
 
 /// What a rule without a source, or with two, is told.
-pub(super) const ONE_SOURCE: &str = "a rule needs exactly one of finder, pattern (or patterns), words, shapes (and cued)";
+pub(super) const ONE_SOURCE: &str =
+    "a rule needs exactly one of finder, pattern (or patterns), words, shapes (and cued)";
 /// A key that could not be read stands within so many lines of the rule's id.
 pub(super) const NEAR_LINES: usize = 8;
 

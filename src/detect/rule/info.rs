@@ -116,7 +116,9 @@ impl RuleInfo {
                 Source::Finder(finder) => RuleSource::Finder(finder.name()),
                 Source::Patterns(list) => RuleSource::Patterns(texts(list)),
                 Source::Words(list) => RuleSource::Words(texts(list)),
-                Source::Shapes(list) => RuleSource::Shapes(list.iter().map(|(text, _, cued)| (text.clone(), *cued)).collect()),
+                Source::Shapes(list) => {
+                    RuleSource::Shapes(list.iter().map(|(text, _, cued)| (text.clone(), *cued)).collect())
+                }
             },
             validator: rule.validator_name.clone(),
             score: rule.score,

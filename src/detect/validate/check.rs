@@ -115,11 +115,8 @@ mod tests {
         ];
         for (name, check, good) in vectors {
             let head = &good[..good.len() - 1];
-            let passing: Vec<String> = "0123456789X"
-                .chars()
-                .map(|last| format!("{head}{last}"))
-                .filter(|id| check(id.as_bytes()))
-                .collect();
+            let passing: Vec<String> =
+                "0123456789X".chars().map(|last| format!("{head}{last}")).filter(|id| check(id.as_bytes())).collect();
             assert_eq!(passing, [good], "{name}");
         }
     }
