@@ -9,6 +9,7 @@ pub mod config;
 pub mod demo;
 mod flags;
 pub mod man;
+pub mod rule_files;
 pub mod rules;
 pub mod scan;
 pub mod serve;

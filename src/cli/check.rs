@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use super::flags::Settings;
-use super::scan::engine;
+use super::rule_files::engine;
 use super::{Failure, message, warn};
 use crate::config::Config;
 use crate::proxy::Gateway;

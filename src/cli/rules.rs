@@ -1,6 +1,7 @@
 //! `privet rules`: lists the rules and runs the examples in them.
 
-use crate::cli::scan::{ScanError, engine};
+use crate::cli::rule_files::engine;
+use crate::cli::scan::ScanError;
 use clap::{Args, Subcommand};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
