@@ -74,10 +74,10 @@ struct Entry {
     /// The 35 bits of the token and, above them, the place of its entity in
     /// `entities`.
     key: u64,
-    /// The place in `texts`, and where the value stands there.
+    /// The place in `texts`, and where the value starts there. It ends where
+    /// the next one starts.
     text: u32,
     start: u32,
-    end: u32,
 }
 
 impl Volatile {
@@ -87,6 +87,10 @@ impl Volatile {
 
     pub(super) fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
         let mut known = self.known();
+        if known.entries.is_empty() {
+            known.entries.reserve(values.len());
+            known.index.reserve(values.len(), |_| 0);
+        }
         let room = values.iter().map(|(_, value)| value.len()).sum();
         let mut fresh = Fresh { text: Zeroizing::default(), room };
         let tokens = values.iter().map(|(entity, value)| self.token(&mut known, *entity, value, &mut fresh)).collect();
@@ -94,13 +98,7 @@ impl Volatile {
         tokens
     }
 
-    fn token(
-        &self,
-        known: &mut Known,
-        entity: Entity,
-        value: &str,
-        fresh: &mut Fresh,
-    ) -> Result<Token, VaultError> {
+    fn token(&self, known: &mut Known, entity: Entity, value: &str, fresh: &mut Fresh) -> Result<Token, VaultError> {
         let kind = known.kind(entity);
         for counter in 0..MAX_COUNTER {
             let bits = self.key.bits(kind, value, counter) & self.token_mask;
@@ -140,15 +138,17 @@ impl Known {
         let Self { index, entries, texts, .. } = self;
         let key_at = |at: &u32| entries.get(*at as usize).map(|entry| entry.key);
         match index.entry(hash(key), |at| key_at(at) == Some(key), |at| key_at(at).map_or(0, hash)) {
-            hash_table::Entry::Occupied(same) => Ok(entries.get(*same.get() as usize).is_some_and(|entry| {
-                let text = texts.get(entry.text as usize).map_or(fresh.text.as_str(), |text| text.expose());
-                text.get(entry.range()) == Some(value)
-            })),
+            hash_table::Entry::Occupied(same) => {
+                let at = *same.get();
+                let text = entries.get(at as usize).and_then(|entry| texts.get(entry.text as usize));
+                let text = text.map_or(fresh.text.as_str(), |text| text.expose());
+                Ok(range(entries, at, text).is_some_and(|range| text.get(range) == Some(value)))
+            }
             hash_table::Entry::Vacant(free) => {
-                let (start, end) = fresh.add(value);
-                let entry = Entry { key, text: narrow(texts.len())?, start: narrow(start)?, end: narrow(end)? };
+                let entry = Entry { key, text: narrow(texts.len())?, start: narrow(fresh.text.len())? };
                 free.insert(narrow(entries.len())?);
                 entries.push(entry);
+                fresh.add(value);
                 Ok(true)
             }
         }
@@ -166,15 +166,16 @@ impl Known {
         let key = key(kind, token.bits());
         let entry_at = |at: &u32| self.entries.get(*at as usize);
         let at = self.index.find(hash(key), |at| entry_at(at).is_some_and(|entry| entry.key == key))?;
-        let entry = entry_at(at)?;
-        Some(Value::part(Arc::clone(self.texts.get(entry.text as usize)?), entry.range()))
+        let text = self.texts.get(entry_at(at)?.text as usize)?;
+        Some(Value::part(Arc::clone(text), range(&self.entries, *at, text.expose())?))
     }
 }
 
-impl Entry {
-    fn range(&self) -> Range<usize> {
-        self.start as usize..self.end as usize
-    }
+/// Where the value of an entry stands in its text.
+fn range(entries: &[Entry], at: u32, text: &str) -> Option<Range<usize>> {
+    let (entry, next) = (entries.get(at as usize)?, entries.get(at as usize + 1));
+    let end = next.filter(|next| next.text == entry.text).map_or(text.len(), |next| next.start as usize);
+    Some(entry.start as usize..end)
 }
 
 /// The values of a request that the subject had not before, one after another.
@@ -185,14 +186,11 @@ struct Fresh {
 }
 
 impl Fresh {
-    /// Where the value stands now.
-    fn add(&mut self, value: &str) -> (usize, usize) {
+    fn add(&mut self, value: &str) {
         if self.text.capacity() == 0 {
             self.text.reserve_exact(self.room);
         }
-        let start = self.text.len();
         self.text.push_str(value);
-        (start, self.text.len())
     }
 
     /// The text in about as much memory as it needs.
