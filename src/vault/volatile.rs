@@ -255,13 +255,55 @@ impl VolatileKey {
         SipHasher24::new_with_keys(self.0, self.1)
     }
 
-    /// What a token of the value carries; of a value of which `counter` tokens
-    /// are taken.
+    /// What the token of a value carries whose first `counter` tokens are other
+    /// values' already.
     fn bits(&self, kind: usize, value: &str, counter: u32) -> u64 {
         let mut hasher = self.hasher();
         // Eight bytes in front of each value, so no two inputs are one.
         hasher.write_u64((kind as u64) << 32 | u64::from(counter));
         hasher.write(value.as_bytes());
         hasher.finish() >> (64 - TOKEN_BITS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMAIL: Entity = Entity::constant("EMAIL");
+    const PERSON: Entity = Entity::constant("PERSON");
+
+    #[test]
+    fn values_of_many_requests_come_back() {
+        // So few bits that tokens collide all the time.
+        let subject = Volatile::new(VolatileKeys::new().unwrap().next(), 0xff);
+        let values: Vec<String> = (0..60).map(|n| "v".repeat(n % 7) + &n.to_string()).collect();
+        let entity = |n: usize| if n.is_multiple_of(3) { PERSON } else { EMAIL };
+        let all: Vec<(Entity, &str)> =
+            values.iter().enumerate().map(|(n, value)| (entity(n), value.as_str())).collect();
+        let mut tokens = Vec::new();
+        for request in all.chunks(7) {
+            tokens.extend(subject.tokenize(request).unwrap());
+            // Most of it is known by now.
+            let again = subject.tokenize(&all[..tokens.len()]).unwrap();
+            assert_eq!(again, tokens);
+        }
+        for (token, (entity, value)) in tokens.iter().zip(&all) {
+            assert_eq!(token.entity(), *entity);
+            assert_eq!(subject.value(token).unwrap().expose(), *value);
+        }
+        let known = subject.known();
+        assert_eq!((known.entries.len(), known.index.len()), (all.len(), all.len()));
+        assert_eq!(known.texts.iter().map(|text| text.expose().len()).sum::<usize>(), values.concat().len());
+    }
+
+    #[test]
+    fn without_room_for_a_token_the_others_stay() {
+        let subject = Volatile::new(VolatileKeys::new().unwrap().next(), 0);
+        let first = subject.tokenize(&[(EMAIL, ""), (EMAIL, "")]).unwrap();
+        assert_eq!(subject.tokenize(&[(PERSON, "bo"), (EMAIL, "ana")]), Err(NO_ROOM));
+        assert_eq!(subject.value(&first[0]).unwrap().expose(), "");
+        assert_eq!(subject.value(&Token::new(PERSON, 0)).unwrap().expose(), "bo");
+        assert!(subject.value(&Token::new(PERSON, 1)).is_none());
     }
 }
