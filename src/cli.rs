@@ -13,6 +13,7 @@ pub mod rule_files;
 pub mod rules;
 pub mod scan;
 pub mod serve;
+mod table;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

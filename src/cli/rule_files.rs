@@ -82,7 +82,12 @@ fn add_folder(set: &mut RuleSet, dir: &Path) -> Result<(), RuleErrors> {
             Ok(text) => errors.extend(set.add(&path.display().to_string(), &text).err().into_iter().flat_map(|e| e.0)),
         }
     }
-    if errors.is_empty() { Ok(()) } else { Err(RuleErrors(errors)) }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    // The files without a mistake in their form may have others.
+    errors.extend(Engine::compile(set).err().into_iter().flat_map(|e| e.0));
+    Err(RuleErrors(errors))
 }
 
 #[cfg(test)]

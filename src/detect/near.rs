@@ -60,7 +60,14 @@ impl Engine {
             (_, Some(by)) => Why::Overlap(by.rule),
             (_, None) => Why::Exception,
         };
-        Some(NearMiss { start: c.start, end: c.end, rule: c.rule, score: c.score, evidence: c.evidence, why })
+        Some(NearMiss {
+            start: c.start,
+            end: c.end,
+            rule: c.rule,
+            score: c.score.clamp(0.0, 1.0),
+            evidence: c.evidence,
+            why,
+        })
     }
 }
 

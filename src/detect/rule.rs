@@ -26,6 +26,7 @@
 //! ```
 
 mod check;
+mod doubt;
 mod error;
 mod info;
 mod pack;
@@ -38,6 +39,8 @@ pub use info::{ContextWord, RuleInfo, RuleSource};
 pub(crate) use pack::Selection;
 pub use pack::{BadSwitch, Pack, PackSwitch, UnknownPack};
 pub(crate) use read::{RawFile, RawRule};
+
+use crate::detect::Engine;
 
 /// Rules and word lists as read from files, not yet compiled.
 #[derive(Clone, Debug, Default)]
@@ -73,17 +76,17 @@ impl RuleSet {
     /// whose id is there already replaces the earlier one.
     ///
     /// # Errors
-    /// All mistakes in the file's form; what a rule means is checked when the
-    /// set is compiled.
+    /// All mistakes in the file, where its form has any. Where it has none, what
+    /// the rules mean is checked when the set is compiled.
     pub fn add(&mut self, name: &str, text: &str) -> Result<(), RuleErrors> {
         let mut errors = Vec::new();
         let raw = read::read(name, text, &mut errors);
         let pack = pack::of_file(name, text, &raw, &mut errors);
+        let file = RuleFile { name: name.to_owned(), text: text.to_owned(), raw, pack };
         if !errors.is_empty() {
-            errors.sort();
-            return Err(RuleErrors(errors));
+            return Err(all_mistakes(file, errors));
         }
-        self.files.push(RuleFile { name: name.to_owned(), text: text.to_owned(), raw, pack });
+        self.files.push(file);
         Ok(())
     }
 
@@ -109,6 +112,20 @@ impl RuleSet {
         self.switches.extend_from_slice(switches);
         Ok(())
     }
+}
+
+/// The mistakes in the form of a file, and those in what could be read of it.
+fn all_mistakes(file: RuleFile, form: Vec<RuleError>) -> RuleErrors {
+    let alone = RuleSet { files: vec![file], ..RuleSet::default() };
+    let mut errors = form.clone();
+    if let Err(RuleErrors(meaning)) = Engine::compile(&alone) {
+        // A key that could not be read is not missing too.
+        let near = |error: &RuleError| form.iter().any(|f| f.line.abs_diff(error.line) <= check::NEAR_LINES);
+        errors.extend(meaning.into_iter().filter(|e| e.problem != check::ONE_SOURCE || !near(e)));
+    }
+    errors.sort();
+    errors.dedup();
+    RuleErrors(errors)
 }
 
 /// Whether a rule runs.
@@ -159,6 +176,14 @@ mod tests {
         let errors = RuleSet::empty().add("x.toml", "[[rule]]\nid = \"a\"\nentitty = \"B\"\n").unwrap_err();
         let named = errors.0.iter().find(|e| (e.line, e.column) == (3, 1)).unwrap();
         assert!(named.problem.contains("entitty"), "{errors}");
+    }
+
+    #[test]
+    fn mistakes_of_form_and_of_meaning_are_named_together() {
+        let text = "[[rule]]\nid = \"A\"\nentity = \"AA\"\npatern = 'x'\n\n\n\n\n\n\n\n[[rule]]\nid = \"b\"\nentity = \"BB\"\npattern = '(a'\nscore = 5\n";
+        let errors = RuleSet::empty().add("x.toml", text).unwrap_err();
+        let lines: Vec<usize> = errors.0.iter().map(|e| e.line).collect();
+        assert_eq!(lines, [2, 4, 15, 16], "{errors}");
     }
 
     #[test]

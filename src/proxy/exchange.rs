@@ -97,6 +97,7 @@ async fn forward(
     for found in found() {
         gateway.watch.found_in_request(found.rule);
     }
+    SCRATCH.with_borrow_mut(|scratch| gateway.watch.found_in_shadow(scratch));
     if found().any(|found| found.operator == Operator::Block) {
         return Err(ProxyError::blocked());
     }

@@ -1,6 +1,6 @@
 //! The metrics of the data path, each series looked up once.
 
-use crate::detect::{Engine, RuleId};
+use crate::detect::{Engine, RuleId, Scratch};
 use crate::entity::Entity;
 use crate::telemetry::{EntityCounters, Metrics, MetricsError, RouteMetrics, RuleMetrics, Stage, VaultOperation};
 use std::sync::Arc;
@@ -37,6 +37,15 @@ impl Watch {
         if let Some(series) = rule.and_then(|rule| self.rules.get(rule.index())) {
             series.request.inc();
         }
+    }
+
+    /// Counts what rules in shadow found in requests.
+    pub(super) fn found_in_shadow(&self, scratch: &mut Scratch) {
+        scratch.drain_shadow(|rule, count| {
+            if let Some(series) = self.rules.get(rule.index()) {
+                series.request.inc_by(count);
+            }
+        });
     }
 
     pub(super) fn restored(&self, entity: Entity) {

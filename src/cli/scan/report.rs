@@ -129,7 +129,8 @@ impl<'e, 's> Report<'e, 's> {
             Entry::Shadow(_) => Evidence::default(),
             Entry::Near(miss) => miss.evidence,
         };
-        let evidence: Vec<&str> = evidence.describe().collect();
+        let mark = rule.sensitive.then_some("sensitive");
+        let evidence: Vec<&str> = evidence.describe().chain(mark).collect();
         if self.evidence.is_some() && !evidence.is_empty() {
             writeln!(out, "    {}", evidence.join(", "))?;
         }
@@ -155,16 +156,22 @@ pub(in crate::cli) fn reason(engine: &Engine, miss: &NearMiss) -> String {
             let by = engine.rule(by);
             format!("lost to {} of {}, which is stricter, longer or surer", by.entity, by.id)
         }
-        Why::Score(missing) => {
-            let helpful = helpful(engine.rule(miss.rule), missing);
-            let hint = if helpful.is_empty() {
-                "no context word of the rule would be enough".to_owned()
-            } else {
-                format!("a word like {} nearby would be enough", helpful.join(", "))
-            };
-            format!("{missing:.2} below the threshold; {hint}")
-        }
+        Why::Score(missing) => format!("{missing:.2} below the threshold; {}", hint(engine, miss, missing)),
     }
+}
+
+fn hint(engine: &Engine, miss: &NearMiss, missing: f32) -> String {
+    if miss.evidence.describe().any(|e| e == "-word against") {
+        return "a word nearby speaks against it".to_owned();
+    }
+    if miss.evidence.describe().any(|e| e == "+context word") {
+        return "the context word nearby adds too little".to_owned();
+    }
+    let helpful = helpful(engine.rule(miss.rule), missing);
+    if helpful.is_empty() {
+        return "no context word of the rule would be enough".to_owned();
+    }
+    format!("a word like {} nearby would be enough", helpful.join(", "))
 }
 
 /// Context words that would have lifted a candidate over the threshold.

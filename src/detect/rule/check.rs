@@ -8,6 +8,7 @@ use crate::detect::rule::{RawRule, RuleError, RuleFile, Selection, State, is_id}
 use crate::detect::validate::Validator;
 use crate::detect::words;
 use crate::entity::Entity;
+use regex_syntax::hir::{Hir, HirKind};
 use std::ops::Range;
 use std::str::FromStr;
 use toml::Spanned;
@@ -18,6 +19,14 @@ const MAX_WORDS: usize = 50_000;
 const MAX_CONTEXT: usize = 5_000;
 /// A pattern may have so many bytes.
 const MAX_PATTERN: usize = 8 << 10;
+
+/// Counted repetitions may multiply to so many copies of what they repeat.
+const MAX_COPIES: u64 = 10_000;
+
+/// What a rule without a source, or with two, is told.
+pub(super) const ONE_SOURCE: &str = "a rule needs exactly one of finder, pattern (or patterns), words";
+/// A key that could not be read stands within so many lines of the rule's id.
+pub(super) const NEAR_LINES: usize = 8;
 
 /// What a context word adds where the rule says nothing.
 const WEIGHT: f32 = 0.4;
@@ -166,7 +175,7 @@ fn source(raw: &RawRule, finder: Option<Finder>, fail: &mut impl FnMut(Range<usi
     let sources =
         usize::from(raw.finder.is_some()) + usize::from(!patterns.is_empty()) + usize::from(!words.is_empty());
     if sources != 1 {
-        fail(raw.id.span(), "a rule needs exactly one of finder, pattern (or patterns), words".into());
+        fail(raw.id.span(), ONE_SOURCE.into());
     }
     if let (Some(_), Some(validator)) = (&raw.finder, &raw.validator) {
         fail(validator.span(), "a finder validates what it finds; remove validator".into());
@@ -179,11 +188,41 @@ fn source(raw: &RawRule, finder: Option<Finder>, fail: &mut impl FnMut(Range<usi
     for (_, at) in patterns.iter().filter(|(pattern, _)| pattern.len() > MAX_PATTERN) {
         fail(at.clone(), format!("a pattern has at most {MAX_PATTERN} bytes; write a list of names as words"));
     }
+    for (pattern, at) in &patterns {
+        match regex_syntax::parse(pattern) {
+            Err(error) => {
+                // The first lines show the pattern itself; the last says what is wrong.
+                let text = error.to_string();
+                let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                fail(at.clone(), format!("the pattern is no regular expression: {last}"));
+            }
+            Ok(hir) => {
+                let copies = copies(&hir);
+                if copies > MAX_COPIES {
+                    let problem = format!(
+                        "the pattern is too large: its repetitions, one in another, make {copies} copies and \
+                         {MAX_COPIES} are allowed; make them smaller"
+                    );
+                    fail(at.clone(), problem);
+                }
+            }
+        }
+    }
     match finder {
         Some(finder) => Some(Source::Finder(finder)),
         None if !patterns.is_empty() => Some(Source::Patterns(patterns)),
         None if !words.is_empty() => Some(Source::Words(words)),
         None => None,
+    }
+}
+
+/// How often the innermost part of nested counted repetitions is there.
+fn copies(hir: &Hir) -> u64 {
+    match hir.kind() {
+        HirKind::Repetition(r) => u64::from(r.max.unwrap_or(r.min).max(1)).saturating_mul(copies(&r.sub)),
+        HirKind::Capture(capture) => copies(&capture.sub),
+        HirKind::Concat(all) | HirKind::Alternation(all) => all.iter().map(copies).max().unwrap_or(1),
+        _ => 1,
     }
 }
 
