@@ -19,6 +19,7 @@ mod lexicon;
 mod load;
 mod name;
 mod near;
+mod normalize;
 mod number;
 mod pattern;
 mod phone;
@@ -148,7 +149,7 @@ pub struct Engine {
     rules: Vec<compile::Scoring>,
     /// Rules by finder.
     finders: [Vec<RuleId>; finder::Finder::COUNT],
-    patterns: Vec<pattern::Pattern>,
+    patterns: pattern::Patterns,
     lexicon: Lexicon,
     dialling: phone::DiallingCodes,
     number_words: spelled::NumberWords,

@@ -4,7 +4,7 @@ use crate::detect::example::Example;
 use crate::detect::filter::Filter;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{BadWord, CLASS_NAMES, Lexicon, MAX_PHRASE};
-use crate::detect::pattern::Pattern;
+use crate::detect::pattern::{Pattern, Patterns};
 use crate::detect::phone::DiallingCodes;
 use crate::detect::rule::{Context, Rule, RuleError, RuleErrors, RuleSet, Selection, Source, State, position};
 use crate::detect::scan::Evidence;
@@ -182,7 +182,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         infos,
         rules: scorings,
         finders,
-        patterns,
+        patterns: Patterns::new(patterns),
         lexicon,
         dialling: DiallingCodes::builtin(),
         number_words: NumberWords::builtin(),

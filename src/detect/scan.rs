@@ -3,9 +3,9 @@
 use crate::detect::compile::{Scoring, Verdict};
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue, MAX_PHRASE};
-use crate::detect::words::{self, Shape, Word};
-use crate::detect::{Engine, Finding, Input, Operator, RuleId, resolve};
-use regex_automata::meta::Cache;
+use crate::detect::normalize::{self, Reading};
+use crate::detect::words::{self, Block, Shape, Word};
+use crate::detect::{Engine, Finding, Input, Operator, RuleId, pattern, resolve};
 use std::ops::{BitOr, BitOrAssign};
 
 /// A finding needs at least this score.
@@ -28,9 +28,8 @@ pub struct Scratch {
     /// Everything that was proposed, where somebody wants to know.
     pub(crate) near: Option<Vec<Candidate>>,
     label: Vec<u64>,
-    caches: Vec<Cache>,
-    /// The engine that the caches are for.
-    engine: u64,
+    patterns: pattern::Scratch,
+    reading: Reading,
 }
 
 impl Scratch {
@@ -141,36 +140,26 @@ pub(crate) struct Candidate {
     pub(crate) evidence: Evidence,
 }
 
-/// What the pass does at a byte.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Other,
-    Letter,
-    Digit,
-    At,
-    Colon,
-    High,
-}
-
-const CLASSES: [Class; 256] = {
-    let mut table = [Class::Other; 256];
-    let mut b = 0;
-    while b < 256 {
-        table[b] = match b as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
-            b'0'..=b'9' => Class::Digit,
-            b'@' => Class::At,
-            b':' => Class::Colon,
-            0x80.. => Class::High,
-            _ => Class::Other,
-        };
-        b += 1;
-    }
-    table
-};
-
 /// Scans `input` and leaves candidates and findings in `scratch`, index by index.
 pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
+    if !normalize::is_needed(input.text) {
+        find(engine, input, scratch);
+        return;
+    }
+    let mut reading = std::mem::take(&mut scratch.reading);
+    reading.read(input.text);
+    find(engine, Input { text: reading.text(), ..input }, scratch);
+    for finding in scratch.findings.iter_mut().chain(&mut scratch.shadow) {
+        (finding.start, finding.end) = reading.original(finding.start, finding.end);
+    }
+    for candidate in scratch.near.iter_mut().flatten() {
+        (candidate.start, candidate.end) = reading.original(candidate.start, candidate.end);
+    }
+    scratch.reading = reading;
+}
+
+/// Scans a text as it stands.
+fn find(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
     scratch.findings.clear();
     scratch.candidates.clear();
     scratch.shadow.clear();
@@ -178,13 +167,14 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
     if let Some(label) = input.label.filter(|l| l.len() <= 256) {
         words::each(label, |hash| scratch.label.push(hash));
     }
+    let Scratch { candidates, patterns, label, near, .. } = scratch;
     let mut pass = Pass {
         engine,
         text: input.text,
         bytes: input.text.as_bytes(),
-        label: &scratch.label,
-        out: &mut scratch.candidates,
-        near: scratch.near.as_mut(),
+        label,
+        out: candidates,
+        near: near.as_mut(),
         recent: Recent::default(),
         cue: None,
         named_until: 0,
@@ -194,7 +184,9 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
         pass.cue = Some(Pending { cue: Cue::Strong, end: 0, label: true });
     }
     pass.run();
-    patterns(engine, input.text, scratch);
+    if !engine.patterns.is_empty() {
+        pass.patterns(patterns);
+    }
     if engine.has_shadow {
         part_shadow(engine, scratch);
     }
@@ -229,50 +221,6 @@ fn finding(engine: &Engine, c: &Candidate) -> Finding {
         rule: c.rule,
         score: c.score,
         operator: c.operator,
-    }
-}
-
-/// The rules that search by themselves.
-fn patterns(engine: &Engine, text: &str, scratch: &mut Scratch) {
-    if engine.patterns.is_empty() {
-        return;
-    }
-    if scratch.engine != engine.identity {
-        scratch.caches.clear();
-        scratch.caches.extend(engine.patterns.iter().map(|p| p.regex.create_cache()));
-        scratch.engine = engine.identity;
-    }
-    let Scratch { candidates, caches, label, near, .. } = scratch;
-    let mut pass = Pass {
-        engine,
-        text,
-        bytes: text.as_bytes(),
-        label,
-        out: candidates,
-        near: near.as_mut(),
-        recent: Recent::default(),
-        cue: None,
-        named_until: 0,
-        resume: 0,
-    };
-    for (pattern, cache) in engine.patterns.iter().zip(caches) {
-        let mut input = regex_automata::Input::new(text);
-        while let Some(found) = pattern.regex.search_with(cache, &input) {
-            let checked = pattern.validator.is_none_or(|v| text.get(found.range()).is_some_and(|t| v.holds(t)));
-            if checked && !found.is_empty() {
-                let evidence = if pattern.validator.is_some() { Evidence::CHECK_DIGITS } else { Evidence::default() };
-                pass.propose(pattern.rule, found.start(), found.end(), 0.0, evidence);
-            }
-            // An empty match in spite of the check at compile time must not stop here for ever.
-            let mut next = found.end() + usize::from(found.is_empty());
-            while next < text.len() && !text.is_char_boundary(next) {
-                next += 1;
-            }
-            if next > text.len() {
-                break;
-            }
-            input.set_start(next);
-        }
     }
 }
 
@@ -349,33 +297,57 @@ pub(crate) struct Pass<'a> {
 }
 
 impl Pass<'_> {
+    /// The main loop. It takes 64 bytes at a time, as bit sets of the places
+    /// where something may start: with a branch for each byte the processor
+    /// would guess wrong about once a word, which costs more than the work.
     fn run(&mut self) {
         let bytes = self.bytes;
-        let mut i = 0;
-        while let Some(&b) = bytes.get(i) {
-            i = match CLASSES[usize::from(b)] {
-                Class::Other => i + 1,
-                Class::Letter => {
-                    let word = words::read_from(self.text, i);
-                    if self.is_of_no_matter(&word) {
-                        self.recent.push(word.hash);
-                        word.end
-                    } else {
-                        self.word(&word)
-                    }
+        let mut at = 0;
+        let mut behind_letter = false;
+        for base in (0..bytes.len()).step_by(Block::LEN) {
+            let block = Block::at(bytes, base);
+            let mut stops = block.word_starts(behind_letter) | block.others;
+            behind_letter = block.ends_with_letter();
+            loop {
+                // What has been read is done with.
+                if at > base {
+                    let Some(rest) = u64::MAX.checked_shl((at - base).try_into().unwrap_or(u32::MAX)) else { break };
+                    stops &= rest;
                 }
-                Class::Digit => self.number(i),
-                Class::At => self.email(i),
-                Class::Colon => self.ipv6(i),
-                Class::High => self.high(i),
-            };
+                if stops == 0 {
+                    break;
+                }
+                let bit = stops.trailing_zeros();
+                stops &= stops - 1;
+                let start = base + bit as usize;
+                if block.letters >> bit & 1 == 0 {
+                    at = self.other(start);
+                    continue;
+                }
+                let word = words::read_from(self.text, start);
+                at = if self.is_of_no_matter(&word) {
+                    self.recent.push(word.hash);
+                    word.end
+                } else {
+                    self.word(&word)
+                };
+            }
         }
     }
 
-    /// A character outside ASCII: a letter, a wide digit, or something between.
+    /// What stands at an offset and is no ASCII letter.
+    fn other(&mut self, i: usize) -> usize {
+        match self.bytes.get(i) {
+            Some(b'0'..=b'9') => self.number(i),
+            Some(b'@') => self.email(i),
+            Some(b':') => self.ipv6(i),
+            _ => self.high(i),
+        }
+    }
+
+    /// A character outside ASCII: a letter or something between.
     fn high(&mut self, i: usize) -> usize {
         match self.text.get(i..).and_then(|rest| rest.chars().next()) {
-            Some('０'..='９') => self.number(i),
             Some(c) if c.is_alphabetic() => self.word(&words::read_from(self.text, i)),
             Some(c) => i + c.len_utf8(),
             None => i + 1,
@@ -456,7 +428,14 @@ impl Pass<'_> {
         taken
     }
 
-    fn propose(&mut self, rule: RuleId, start: usize, end: usize, raise: f32, mut evidence: Evidence) -> bool {
+    pub(crate) fn propose(
+        &mut self,
+        rule: RuleId,
+        start: usize,
+        end: usize,
+        raise: f32,
+        mut evidence: Evidence,
+    ) -> bool {
         let index = usize::from(rule.0);
         let (Some(scoring), Some(info)) = (self.engine.rules.get(index), self.engine.infos.get(index)) else {
             return false;

@@ -4,7 +4,7 @@ use crate::detect::{Engine, RuleId, Scratch};
 use crate::entity::Entity;
 use crate::telemetry::{EntityCounters, Metrics, MetricsError, RouteMetrics, RuleMetrics, Stage, VaultOperation};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the data path counts.
 pub(super) struct Watch {
@@ -54,6 +54,12 @@ impl Watch {
 
     pub(super) fn took(&self, stage: Stage, time: Duration) {
         self.metrics.observe(stage, time);
+    }
+
+    /// A stage ends now that began at `since`, which is now from then on.
+    pub(super) fn ends(&self, stage: Stage, since: &mut Instant) {
+        let began = std::mem::replace(since, Instant::now());
+        self.took(stage, since.duration_since(began));
     }
 
     /// Counts an operation of the vault by its result, and passes that on.
