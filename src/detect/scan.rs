@@ -199,7 +199,9 @@ fn part_shadow(engine: &Engine, scratch: &mut Scratch) {
     let is_shadow = |c: &Candidate| engine.rules.get(c.rule.index()).is_some_and(|rule| rule.shadow);
     let mut apart: Vec<Candidate> = scratch.candidates.extract_if(.., |c| is_shadow(c)).collect();
     // What they would do does not count: an exception is shown as found.
-    apart.iter_mut().for_each(|c| c.operator = Operator::Token);
+    for c in &mut apart {
+        c.operator = Operator::Token;
+    }
     resolve::resolve(&mut apart);
     let told = |c: &Candidate| Finding { operator: engine.rule(c.rule).operator, ..finding(engine, c) };
     scratch.shadow.extend(apart.iter().map(told));
@@ -437,11 +439,11 @@ impl Pass<'_> {
         let index = usize::from(rule.0);
         let Some(scoring) = self.engine.rules.get(index) else { return false };
         let mut score = scoring.score + raise;
-        if !scoring.is_deaf() {
-            if let Some(found) = self.context(rule, start, end) {
-                evidence |= found.evidence;
-                score += if found.evidence == Evidence::AGAINST { -found.weight } else { found.weight };
-            }
+        if !scoring.is_deaf()
+            && let Some(found) = self.context(rule, start, end)
+        {
+            evidence |= found.evidence;
+            score += if found.evidence == Evidence::AGAINST { -found.weight } else { found.weight };
         }
         self.submit(rule, start, end, score, evidence)
     }
