@@ -4,6 +4,8 @@
 /// A built-in recogniser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Finder {
+    /// A customer's, order's or contract's number behind a word that says so.
+    Account,
     /// A street with its number, and what belongs to it.
     Address,
     /// A key or token behind its cue.
@@ -12,6 +14,8 @@ pub(crate) enum Finder {
     Birth,
     /// Payment card number: issuer prefix, length, Luhn (ISO/IEC 7812-1).
     Card,
+    /// A number that only a word makes a payment card's: Luhn alone.
+    CardByCue,
     /// Addr-spec (RFC 5321, RFC 6531).
     Email,
     /// "ana (at) example dot com" and its kin in other languages.
@@ -22,6 +26,8 @@ pub(crate) enum Finder {
     Ipv4,
     /// All text forms of RFC 4291, section 2.2.
     Ipv6,
+    /// EUI-48 and EUI-64 (IEEE 802) with colons, hyphens or dots.
+    Mac,
     /// A PIN or one-time code behind its cue.
     Passcode,
     /// A password behind its cue, or in its field.
@@ -62,15 +68,18 @@ pub(crate) enum Finder {
 
 impl Finder {
     const ALL: [(&'static str, Self); Self::COUNT] = [
+        ("account", Self::Account),
         ("address", Self::Address),
         ("api-key", Self::ApiKey),
         ("birth", Self::Birth),
         ("card", Self::Card),
+        ("card-by-cue", Self::CardByCue),
         ("email", Self::Email),
         ("email-spelled", Self::EmailSpelled),
         ("iban", Self::Iban),
         ("ipv4", Self::Ipv4),
         ("ipv6", Self::Ipv6),
+        ("mac", Self::Mac),
         ("passcode", Self::Passcode),
         ("password", Self::Password),
         ("person-cue", Self::PersonCue),
@@ -91,18 +100,21 @@ impl Finder {
         ("url-user", Self::UrlUser),
     ];
     /// How many finders there are.
-    pub(crate) const COUNT: usize = 27;
+    pub(crate) const COUNT: usize = 30;
     /// Their names in rule files.
     pub(crate) const NAMES: &'static [&'static str] = &[
+        "account",
         "address",
         "api-key",
         "birth",
         "card",
+        "card-by-cue",
         "email",
         "email-spelled",
         "iban",
         "ipv4",
         "ipv6",
+        "mac",
         "passcode",
         "password",
         "person-cue",
