@@ -8,6 +8,10 @@
 //! Time is linear in the text for any input, and nothing here can fail, read a
 //! clock or touch a file.
 
+mod account;
+mod address;
+mod around;
+mod birth;
 mod compile;
 mod email;
 pub mod eval;
@@ -17,18 +21,25 @@ mod finder;
 mod ip;
 mod lexicon;
 mod load;
+mod mac;
 mod name;
+mod national;
 mod near;
 mod normalize;
 mod number;
 mod pattern;
 mod phone;
+mod postcode;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod resolve;
 mod rule;
 mod scan;
+mod secret;
+mod shape;
 mod spelled;
+mod terms;
+mod url;
 mod validate;
 mod words;
 
@@ -152,7 +163,9 @@ pub struct Engine {
     /// Rules by finder.
     finders: [Vec<RuleId>; finder::Finder::COUNT],
     patterns: pattern::Patterns,
+    shapes: shape::Shapes,
     lexicon: Lexicon,
+    terms: terms::Terms,
     dialling: phone::DiallingCodes,
     number_words: spelled::NumberWords,
     examples: Vec<example::Example>,

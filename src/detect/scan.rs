@@ -12,7 +12,7 @@ use std::ops::{BitOr, BitOrAssign};
 pub(crate) const THRESHOLD: f32 = 0.5;
 
 /// How far a context word may be in front of or behind a candidate, in bytes.
-const CONTEXT_BEFORE: usize = 64;
+pub(crate) const CONTEXT_BEFORE: usize = 64;
 const CONTEXT_BEHIND: usize = 32;
 
 /// Memory of a scan, to be used again for the next one. After some scans no
@@ -179,10 +179,12 @@ fn find(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
         cue: None,
         named_until: 0,
         resume: 0,
+        url_until: 0,
     };
     if pass.label.iter().any(|&h| engine.lexicon.classes(h).has(Classes::NAME_LABEL)) {
         pass.cue = Some(Pending { cue: Cue::Strong, end: 0, label: true });
     }
+    pass.labelled_secret();
     pass.run();
     if !engine.patterns.is_empty() {
         pass.patterns(patterns);
@@ -300,6 +302,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) named_until: usize,
     /// Colons before this offset have been looked at.
     pub(crate) resume: usize,
+    /// Addresses of the web before this offset have been looked at.
+    pub(crate) url_until: usize,
 }
 
 impl Pass<'_> {
@@ -341,7 +345,16 @@ impl Pass<'_> {
         match self.bytes.get(i) {
             Some(b'0'..=b'9') => self.number(i),
             Some(b'@') => self.email(i),
-            Some(b':') => self.ipv6(i),
+            Some(b':') => {
+                if self.bytes.get(i + 1..i + 3) == Some(b"//") {
+                    self.url(i);
+                }
+                self.ipv6(i)
+            }
+            Some(b'/') => {
+                self.slash(i);
+                i + 1
+            }
             _ => self.high(i),
         }
     }
@@ -368,9 +381,9 @@ impl Pass<'_> {
         if word.end == word.start {
             return word.start + 1;
         }
-        if word.end - word.start == 2
-            && self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
-            && let Some(end) = self.iban(word.start)
+        if matches!(word.end - word.start, 2 | 6)
+            && self.starts_iban(word)
+            && let Some(end) = self.iban(word.end - 2)
         {
             return end;
         }
@@ -402,14 +415,21 @@ impl Pass<'_> {
             return;
         }
         let mut phrase = 0;
+        let mut secret = None;
         // The longest phrase wins: "I am not" is none, though "am" may be.
         for (i, hash) in self.recent.newest_first().enumerate() {
             phrase = words::join(phrase, hash);
             if classes.has(Classes::ends_phrase(i + 1))
                 && let Some(cue) = self.engine.lexicon.cue(phrase)
             {
-                self.cue = Some(Pending { cue, end: word.end, label: false });
+                match cue {
+                    Cue::Key | Cue::Passcode | Cue::Password => secret = Some(cue),
+                    _ => self.cue = Some(Pending { cue, end: word.end, label: false }),
+                }
             }
+        }
+        if let Some(cue) = secret {
+            self.secret(cue, word.end);
         }
     }
 
@@ -438,27 +458,32 @@ impl Pass<'_> {
         mut evidence: Evidence,
     ) -> bool {
         let index = usize::from(rule.0);
-        let (Some(scoring), Some(info)) = (self.engine.rules.get(index), self.engine.infos.get(index)) else {
-            return false;
-        };
+        let Some(scoring) = self.engine.rules.get(index) else { return false };
         let mut score = scoring.score + raise;
-        if !(scoring.context.is_empty() && scoring.against.is_empty())
+        if !scoring.is_deaf()
             && let Some(found) = self.context(rule, start, end)
         {
             evidence |= found.evidence;
             score += if found.evidence == Evidence::AGAINST { -found.weight } else { found.weight };
         }
+        self.submit(rule, start, end, score, evidence)
+    }
+
+    /// Takes a span with its final score, if that is enough. Says whether other
+    /// rules need not look at the place any more.
+    pub(crate) fn submit(&mut self, rule: RuleId, start: usize, end: usize, score: f32, evidence: Evidence) -> bool {
+        let operator = self.engine.rule(rule).operator;
         if let Some(near) = self.near.as_deref_mut() {
-            near.push(Candidate { start, end, rule, score, operator: info.operator, evidence });
+            near.push(Candidate { start, end, rule, score, operator, evidence });
         }
         // The small slack takes the rounding of sums of tenths.
         if score < THRESHOLD - 0.001 {
             return false;
         }
         let score = score.clamp(THRESHOLD, 1.0);
-        self.out.push(Candidate { start, end, rule, score, operator: info.operator, evidence });
+        self.out.push(Candidate { start, end, rule, score, operator, evidence });
         // What is in shadow must not keep other rules from the place.
-        !scoring.shadow
+        self.engine.rules.get(rule.index()).is_some_and(|scoring| !scoring.shadow)
     }
 
     /// The context word that is nearest in front, else the label, else the

@@ -176,7 +176,7 @@ impl Eight {
 pub(crate) struct Block {
     /// ASCII letters.
     pub(crate) letters: u64,
-    /// Digits, `:`, `@`, and all bytes outside ASCII.
+    /// Digits, `/`, `:`, `@`, and all bytes outside ASCII.
     pub(crate) others: u64,
 }
 
@@ -201,7 +201,7 @@ impl Block {
         let (mut letters, mut others) = ([0; 64], [0; 64]);
         for ((&b, letter), other) in chunk.iter().zip(&mut letters).zip(&mut others) {
             *letter = u8::from((b | 0x20).wrapping_sub(b'a') < 26);
-            *other = u8::from(b.wrapping_sub(b'0') <= 10) | u8::from(b == b'@') | b >> 7;
+            *other = u8::from(b.wrapping_sub(b'/') <= 11) | u8::from(b == b'@') | b >> 7;
         }
         Self { letters: bits(&letters), others: bits(&others) }
     }
