@@ -90,7 +90,7 @@ impl RuleSet {
         let pack = pack::of_file(name, text, &raw, &mut errors);
         let file = RuleFile { name: name.to_owned(), text: text.to_owned(), raw, pack };
         if !errors.is_empty() {
-            return Err(all_mistakes(file, errors));
+            return Err(all_mistakes(file, &errors));
         }
         self.files.push(file);
         Ok(())
@@ -121,9 +121,9 @@ impl RuleSet {
 }
 
 /// The mistakes in the form of a file, and those in what could be read of it.
-fn all_mistakes(file: RuleFile, form: Vec<RuleError>) -> RuleErrors {
+fn all_mistakes(file: RuleFile, form: &[RuleError]) -> RuleErrors {
     let alone = RuleSet { files: vec![file], ..RuleSet::default() };
-    let mut errors = form.clone();
+    let mut errors = form.to_vec();
     if let Err(RuleErrors(meaning)) = Engine::compile(&alone) {
         // A key that could not be read is not missing too.
         let near = |error: &RuleError| form.iter().any(|f| f.line.abs_diff(error.line) <= check::NEAR_LINES);
@@ -176,6 +176,7 @@ pub(crate) fn is_id(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn an_unknown_field_is_an_error_with_its_place() {
@@ -201,5 +202,28 @@ mod tests {
         assert!(!set.packs()[0].default && set.packs()[0].description == "first");
         assert!(set.select(&["b".parse().unwrap()]).is_err());
         assert!(set.select(&["a".parse().unwrap(), "-region:DE".parse().unwrap()]).is_ok());
+    }
+
+    proptest! {
+        /// A rule file may be anything; where it is refused, each mistake has a
+        /// place within it.
+        #[test]
+        fn no_file_is_too_strange(parts in proptest::collection::vec(prop_oneof![
+            Just("[[rule]]\n"), Just("[pack]\n"), Just("[words]\n"), Just("id = "), Just("entity = "), Just("\"a\"\n"),
+            Just("\"AA\"\n"), Just("pattern = "), Just("'a{2}'\n"), Just("context = "), Just("[\"x\", { words = [\"y\"], weight = "),
+            Just("0.5 }]\n"), Just("score = "), Just("state = "), Just("\"off\"\n"), Just("match = [\"«é»\"]\n"), Just("= \""), Just("{"), Just("3\n"),
+        ], 0..16)) {
+            let text: String = parts.concat();
+            let mut set = RuleSet::empty();
+            let errors = match set.add("x.toml", &text) {
+                Ok(()) => Engine::compile(&set).err(),
+                Err(errors) => Some(errors),
+            };
+            for error in errors.into_iter().flat_map(|e| e.0) {
+                prop_assert!(error.line >= 1 && error.line <= text.matches('\n').count() + 1, "{error}");
+                prop_assert!(error.column >= 1 && !error.problem.is_empty(), "{error}");
+            }
+            let _ = set.doubts();
+        }
     }
 }
