@@ -79,7 +79,7 @@ impl Pass<'_> {
     /// Looks at the digit at `start`; every digit run comes here once.
     pub(crate) fn number(&mut self, start: usize) -> usize {
         let small = self.small_number(start);
-        if small.is_none_or(|end| self.touches_letters(start, end))
+        if small.is_none_or(|end| self.engine.shapes.short || self.touches_letters(start, end))
             && let Some(end) = self.shape(start).or_else(|| self.mac(start))
         {
             self.forget();
@@ -308,6 +308,10 @@ impl Pass<'_> {
             // Cards of 13 digits are no longer issued, but articles have 13 (EAN).
             let known = !tagged && digits.len() > 13 && validate::is_card_prefix(prefix, digits.len());
             let finder = if known { Finder::Card } else { Finder::CardByCue };
+            // Some groups of a card whose check fails are none either.
+            if !known && number.groups().get(last + 1).is_some_and(|next| last > 0 && next.gap == Gap::SPACE) {
+                continue;
+            }
             if self.report(finder, start, end, raise, Evidence::CHECK_DIGITS) {
                 return Some(end);
             }

@@ -43,6 +43,8 @@ pub(crate) struct Shapes {
     nodes: Vec<Node>,
     /// Some shape has a separator behind letters that it starts with.
     pub(crate) detached: bool,
+    /// Some shape is digits alone, and fewer than numbers of other kinds have.
+    pub(crate) short: bool,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +69,7 @@ struct End {
 
 impl Default for Shapes {
     fn default() -> Self {
-        Self { nodes: vec![Node::default()], detached: false }
+        Self { nodes: vec![Node::default()], detached: false, short: false }
     }
 }
 
@@ -112,6 +114,7 @@ impl Shapes {
         }
         let apart = shape.starts_with('A') && shape.trim_start_matches('A').starts_with([' ', '-', '.']);
         self.detached |= apart;
+        self.short |= shape.len() < 7 && shape.chars().all(|c| matches!(c, '9' | 'X'));
         for node in at {
             if let Some(node) = self.nodes.get_mut(usize::from(node)) {
                 node.ends.push(End { rule, validator, cued, spaced: shape.contains(' '), apart });
