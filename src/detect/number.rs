@@ -309,7 +309,8 @@ impl Pass<'_> {
             let known = !tagged && digits.len() > 13 && validate::is_card_prefix(prefix, digits.len());
             let finder = if known { Finder::Card } else { Finder::CardByCue };
             // Some groups of a card whose check fails are none either.
-            if !known && number.groups().get(last + 1).is_some_and(|next| last > 0 && next.gap == Gap::SPACE) {
+            let goes_on = number.groups().get(last + 1).is_some_and(|next| next.gap == Gap::SPACE);
+            if !known && last > 0 && (goes_on || self.hangs_left(start)) {
                 continue;
             }
             if self.report(finder, start, end, raise, Evidence::CHECK_DIGITS) {

@@ -343,7 +343,8 @@ impl Pass<'_> {
         }
     }
 
-    fn hangs_left(&self, start: usize) -> bool {
+    /// Whether other digits stand in front, behind one separator.
+    pub(crate) fn hangs_left(&self, start: usize) -> bool {
         let c = self.before(start);
         c.is_some_and(|c| {
             separator(c).is_some() && self.before(start - c.len_utf8()).is_some_and(|c| c.is_ascii_digit())
