@@ -8,6 +8,7 @@
 //! Time is linear in the text for any input, and nothing here can fail, read a
 //! clock or touch a file.
 
+mod account;
 mod compile;
 mod email;
 pub mod eval;
@@ -17,7 +18,9 @@ mod finder;
 mod ip;
 mod lexicon;
 mod load;
+mod mac;
 mod name;
+mod national;
 mod near;
 mod normalize;
 mod number;
@@ -26,6 +29,7 @@ mod phone;
 mod resolve;
 mod rule;
 mod scan;
+mod shape;
 mod spelled;
 mod validate;
 mod words;
@@ -150,6 +154,7 @@ pub struct Engine {
     /// Rules by finder.
     finders: [Vec<RuleId>; finder::Finder::COUNT],
     patterns: pattern::Patterns,
+    shapes: shape::Shapes,
     lexicon: Lexicon,
     dialling: phone::DiallingCodes,
     number_words: spelled::NumberWords,

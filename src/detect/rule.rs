@@ -13,6 +13,7 @@
 //! entity = "STAFF_NUMBER"
 //! description = "P and five digits, on every badge"
 //! pattern = '\bP\d{5}\b'          # or patterns, words, finder
+//!                                 # or shapes = ["A99999"], cued = ["99999"]: see below
 //! validator = "luhn"              # optional: what a match must fulfil besides
 //! score = 0.3                     # 0.5 is needed for a finding
 //! weight = 0.4                    # what a context word adds
@@ -24,6 +25,11 @@
 //! match = ["my badge is «P12345»"]
 //! ignore = ["order P12345"]
 //! ```
+//!
+//! In shapes, 9 is a digit, A a letter, X either, and separators stand for
+//! themselves; `cued` shapes are found only beside a context word. `[defaults]`
+//! before the rules holds `context` and `against` words that all rules of the
+//! file share; of the words that speak for a rule they come behind its own.
 
 mod check;
 mod doubt;
@@ -38,7 +44,7 @@ pub use error::{RuleError, RuleErrors};
 pub use info::{ContextWord, RuleInfo, RuleSource};
 pub(crate) use pack::Selection;
 pub use pack::{BadSwitch, Pack, PackSwitch, UnknownPack};
-pub(crate) use read::{RawFile, RawRule};
+pub(crate) use read::{RawDefaults, RawFile, RawRule};
 
 use crate::detect::Engine;
 

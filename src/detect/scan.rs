@@ -12,7 +12,7 @@ use std::ops::{BitOr, BitOrAssign};
 pub(crate) const THRESHOLD: f32 = 0.5;
 
 /// How far a context word may be in front of or behind a candidate, in bytes.
-const CONTEXT_BEFORE: usize = 64;
+pub(crate) const CONTEXT_BEFORE: usize = 64;
 const CONTEXT_BEHIND: usize = 32;
 
 /// Memory of a scan, to be used again for the next one. After some scans no
@@ -367,9 +367,9 @@ impl Pass<'_> {
         if word.end == word.start {
             return word.start + 1;
         }
-        if word.end - word.start == 2
-            && self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
-            && let Some(end) = self.iban(word.start)
+        if matches!(word.end - word.start, 2 | 6)
+            && self.starts_iban(word)
+            && let Some(end) = self.iban(word.end - 2)
         {
             return end;
         }
@@ -437,27 +437,32 @@ impl Pass<'_> {
         mut evidence: Evidence,
     ) -> bool {
         let index = usize::from(rule.0);
-        let (Some(scoring), Some(info)) = (self.engine.rules.get(index), self.engine.infos.get(index)) else {
-            return false;
-        };
+        let Some(scoring) = self.engine.rules.get(index) else { return false };
         let mut score = scoring.score + raise;
-        if !(scoring.context.is_empty() && scoring.against.is_empty())
+        if !scoring.is_deaf()
             && let Some(found) = self.context(rule, start, end)
         {
             evidence |= found.evidence;
             score += if found.evidence == Evidence::AGAINST { -found.weight } else { found.weight };
         }
+        self.submit(rule, start, end, score, evidence)
+    }
+
+    /// Takes a span with its final score, if that is enough. Says whether other
+    /// rules need not look at the place any more.
+    pub(crate) fn submit(&mut self, rule: RuleId, start: usize, end: usize, score: f32, evidence: Evidence) -> bool {
+        let operator = self.engine.rule(rule).operator;
         if let Some(near) = self.near.as_deref_mut() {
-            near.push(Candidate { start, end, rule, score, operator: info.operator, evidence });
+            near.push(Candidate { start, end, rule, score, operator, evidence });
         }
         // The small slack takes the rounding of sums of tenths.
         if score < THRESHOLD - 0.001 {
             return false;
         }
         let score = score.clamp(THRESHOLD, 1.0);
-        self.out.push(Candidate { start, end, rule, score, operator: info.operator, evidence });
+        self.out.push(Candidate { start, end, rule, score, operator, evidence });
         // What is in shadow must not keep other rules from the place.
-        !scoring.shadow
+        self.engine.rules.get(rule.index()).is_some_and(|scoring| !scoring.shadow)
     }
 
     /// The context word that is nearest in front, else the label, else the
