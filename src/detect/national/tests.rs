@@ -238,7 +238,7 @@ static RULES: LazyLock<Vec<ShapeRule>> = LazyLock::new(|| {
                 id: rule.id.get_ref().clone(),
                 kind: rule.validator.as_ref()?.get_ref().clone(),
                 shapes: alone.chain(rule.cued.iter().map(|s| (s.get_ref().clone(), false))).collect(),
-                context: rule.context.first()?.get_ref().clone(),
+                context: rule.context.first()?.words.first()?.get_ref().clone(),
                 score: rule.score.as_ref().map_or(0.8, |s| *s.get_ref()),
             })
         })
