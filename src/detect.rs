@@ -26,6 +26,8 @@ mod normalize;
 mod number;
 mod pattern;
 mod phone;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod resolve;
 mod rule;
 mod scan;

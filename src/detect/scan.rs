@@ -224,6 +224,12 @@ fn finding(engine: &Engine, c: &Candidate) -> Finding {
     }
 }
 
+/// The places of a block that are not before `at`.
+#[inline]
+fn not_before(at: usize, base: usize) -> u64 {
+    u32::try_from(at.saturating_sub(base)).ok().and_then(|passed| u64::MAX.checked_shl(passed)).unwrap_or(0)
+}
+
 /// The last word of a run that speaks for or against a rule.
 struct Nearest<'a> {
     scoring: &'a Scoring,
@@ -308,29 +314,24 @@ impl Pass<'_> {
             let block = Block::at(bytes, base);
             let mut stops = block.word_starts(behind_letter) | block.others;
             behind_letter = block.ends_with_letter();
-            loop {
-                // What has been read is done with.
-                if at > base {
-                    let Some(rest) = u64::MAX.checked_shl((at - base).try_into().unwrap_or(u32::MAX)) else { break };
-                    stops &= rest;
-                }
-                if stops == 0 {
-                    break;
-                }
+            // What has been read is done with.
+            stops &= not_before(at, base);
+            while stops != 0 {
                 let bit = stops.trailing_zeros();
                 stops &= stops - 1;
-                let start = base + bit as usize;
                 if block.letters >> bit & 1 == 0 {
-                    at = self.other(start);
+                    at = self.other(base + bit as usize);
+                    stops &= not_before(at, base);
                     continue;
                 }
-                let word = words::read_from(self.text, start);
-                at = if self.is_of_no_matter(&word) {
+                let word = words::read_in(&block, self.text, base, bit);
+                if self.is_of_no_matter(&word) {
                     self.recent.push(word.hash);
-                    word.end
+                    at = word.end;
                 } else {
-                    self.word(&word)
-                };
+                    at = self.word(&word);
+                }
+                stops &= not_before(at, base);
             }
         }
     }

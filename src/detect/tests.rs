@@ -380,6 +380,33 @@ mod properties {
         }
 
         #[test]
+        fn any_part_of_any_bytes_is_sound(bytes in prop::collection::vec(any::<u8>(), 0..200), pieces in prop::collection::vec(piece(), 0..24), from in 0_usize..300, len in 0_usize..300) {
+            let text = pieces.concat() + &String::from_utf8_lossy(&bytes);
+            crate::detect::properties::parts_are_sound(shared(), &text, from, from + len);
+        }
+
+        #[test]
+        fn another_spelling_hides_nothing(value in prop::sample::select(vec!["ana.novak@example.com", "4111 1111 1111 1111", "+49 30 123456", "DE89 3704 0044 0532 0130 00", "198.51.100.77"]), choices in prop::collection::vec(0_u8..6, 32)) {
+            let before = "Größe 5 & mehr: ";
+            let plain = format!("{before}{value} ok");
+            let wanted = spans(shared(), &plain);
+            prop_assert!(!wanted.is_empty(), "{}", plain);
+            let spelled: String = value.chars().zip(&choices).map(|(c, choice)| match choice {
+                0 if c.is_ascii_graphic() => char::from_u32(c as u32 - 0x21 + 0xff01).unwrap().to_string(),
+                1 if c != ' ' => format!("{c}\u{200b}"),
+                2 => format!("&#{};", c as u32),
+                3 => format!("&#x{:X};", c as u32),
+                4 if c == ' ' => "\u{a0}".to_owned(),
+                4 if c.is_ascii_digit() => char::from_u32(c as u32 - 0x30 + 0x966).unwrap().to_string(),
+                _ => c.to_string(),
+            }).collect();
+            let text = format!("{before}{spelled} ok");
+            let found = spans(shared(), &text);
+            let end = before.len() + spelled.trim_end_matches('\u{200b}').len();
+            prop_assert_eq!(found, vec![(before.len(), end, wanted[0].2.clone())], "{}", text);
+        }
+
+        #[test]
         fn mail_is_found_in_any_surroundings(before in "[ \n\"<,;]?", local in "[a-z][a-z0-9]{0,12}([._-][a-z0-9]{1,8}){0,2}", domain in "[a-z]{1,10}(-[a-z0-9]{1,5})?\\.(com|org|example|co\\.uk)", behind in "[ \n\">,;!?)]?") {
             let text = format!("{before}{local}@{domain}{behind}");
             let found = spans(shared(), &text);
