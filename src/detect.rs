@@ -20,6 +20,7 @@ mod name;
 mod number;
 mod pattern;
 mod phone;
+mod plan;
 mod resolve;
 mod rule;
 mod scan;
@@ -27,6 +28,7 @@ mod validate;
 mod words;
 
 pub use example::Failure;
+pub use plan::{Level, Plan, Treatment, Wish, Wishes};
 pub use rule::{RuleError, RuleErrors, RuleSet};
 pub use scan::{Evidence, Scratch};
 
@@ -61,7 +63,7 @@ pub struct Finding {
     pub entity: Entity,
     /// The rule that fired.
     pub rule: RuleId,
-    /// From 0.5 to 1.
+    /// From the threshold of the rule to 1.
     pub score: f32,
     /// What the rule asks to be done.
     pub operator: Operator,
@@ -83,6 +85,8 @@ impl RuleId {
 pub enum Operator {
     /// Replace by a token, reversible.
     Token,
+    /// Replace by a realistic fake, reversible.
+    Surrogate,
     /// Replace by a mask.
     Mask,
     /// Replace by a keyed hash.
@@ -96,11 +100,13 @@ pub enum Operator {
 }
 
 impl Operator {
-    pub(crate) const NAMES: &'static [&'static str] = &["token", "mask", "hash", "remove", "keep", "block"];
+    pub(crate) const NAMES: &'static [&'static str] =
+        &["token", "surrogate", "mask", "hash", "remove", "keep", "block"];
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "token" => Self::Token,
+            "surrogate" => Self::Surrogate,
             "mask" => Self::Mask,
             "hash" => Self::Hash,
             "remove" => Self::Remove,
@@ -114,6 +120,7 @@ impl Operator {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Token => "token",
+            Self::Surrogate => "surrogate",
             Self::Mask => "mask",
             Self::Hash => "hash",
             Self::Remove => "remove",
@@ -127,9 +134,21 @@ impl Operator {
         match self {
             Self::Block => 2,
             Self::Mask | Self::Hash | Self::Remove => 1,
-            Self::Token | Self::Keep => 0,
+            Self::Token | Self::Surrogate | Self::Keep => 0,
         }
     }
+}
+
+/// Whether a rule runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum State {
+    /// It finds, and its findings are acted on.
+    #[default]
+    On,
+    /// It finds, is counted and reported, and nothing is done.
+    Shadow,
+    /// It does not run.
+    Off,
 }
 
 /// What is to be known about a rule.
@@ -159,6 +178,8 @@ pub struct Engine {
     lexicon: Lexicon,
     dialling: phone::DiallingCodes,
     examples: Vec<example::Example>,
+    /// What the rules say of themselves.
+    plan: Plan,
 }
 
 impl Engine {
@@ -181,8 +202,19 @@ impl Engine {
 
     /// The findings of a text: sorted, not overlapping, on character borders.
     pub fn scan<'s>(&self, input: Input<'_>, scratch: &'s mut Scratch) -> &'s [Finding] {
-        scan::scan(self, input, scratch);
+        self.scan_with(&self.plan, input, scratch)
+    }
+
+    /// The same under a plan of this engine. One of another engine says nothing.
+    pub fn scan_with<'s>(&self, plan: &Plan, input: Input<'_>, scratch: &'s mut Scratch) -> &'s [Finding] {
+        let plan = if plan.is_for(self) { plan } else { &self.plan };
+        scan::scan(self, plan, input, scratch);
         &scratch.findings
+    }
+
+    /// A plan of this engine. Names that no rule has are passed over.
+    pub fn plan(&self, wishes: &Wishes) -> Plan {
+        Plan::new(self, wishes)
     }
 
     /// The rule of a finding of this engine.

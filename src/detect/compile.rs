@@ -9,7 +9,7 @@ use crate::detect::phone::DiallingCodes;
 use crate::detect::rule::{Rule, RuleError, RuleErrors, RuleSet, Source, position};
 use crate::detect::scan::Evidence;
 use crate::detect::words;
-use crate::detect::{Engine, RuleId, RuleInfo};
+use crate::detect::{Engine, Plan, RuleId, RuleInfo, Wishes};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -126,8 +126,11 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
     if !errors.is_empty() {
         return Err(RuleErrors(errors));
     }
+    let identity = NEXT.fetch_add(1, Ordering::Relaxed);
+    let of_rules = infos.iter().map(|rule| (rule.id.as_str(), rule.entity, rule.operator));
+    let plan = Plan::of(identity, of_rules, &Wishes::default());
     Ok(Engine {
-        identity: NEXT.fetch_add(1, Ordering::Relaxed),
+        identity,
         version: version(set),
         infos,
         rules: scorings,
@@ -136,6 +139,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         lexicon,
         dialling: DiallingCodes::builtin(),
         examples,
+        plan,
     })
 }
 

@@ -4,12 +4,9 @@ use crate::detect::compile::Scoring;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue, MAX_PHRASE};
 use crate::detect::words::{self, Shape, Word};
-use crate::detect::{Engine, Finding, Input, Operator, RuleId, resolve};
+use crate::detect::{Engine, Finding, Input, Operator, Plan, RuleId, State, Treatment, resolve};
 use regex_automata::meta::Cache;
 use std::ops::{BitOr, BitOrAssign};
-
-/// A finding needs at least this score.
-pub(crate) const THRESHOLD: f32 = 0.5;
 
 /// How far a context word may be in front of or behind a candidate, in bytes.
 const CONTEXT_BEFORE: usize = 64;
@@ -150,7 +147,7 @@ const CLASSES: [Class; 256] = {
 };
 
 /// Scans `input` and leaves candidates and findings in `scratch`, index by index.
-pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
+pub(crate) fn scan(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
     scratch.findings.clear();
     scratch.candidates.clear();
     scratch.label.clear();
@@ -159,6 +156,7 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
     }
     let mut pass = Pass {
         engine,
+        plan,
         text: input.text,
         bytes: input.text.as_bytes(),
         label: &scratch.label,
@@ -172,7 +170,7 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
         pass.cue = Some(Pending { cue: Cue::Strong, end: 0, label: true });
     }
     pass.run();
-    patterns(engine, input.text, scratch);
+    patterns(engine, plan, input.text, scratch);
     resolve::resolve(&mut scratch.candidates);
     let findings = scratch.candidates.iter().map(|c| Finding {
         start: c.start,
@@ -186,7 +184,7 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
 }
 
 /// The rules that search by themselves.
-fn patterns(engine: &Engine, text: &str, scratch: &mut Scratch) {
+fn patterns(engine: &Engine, plan: &Plan, text: &str, scratch: &mut Scratch) {
     if engine.patterns.is_empty() {
         return;
     }
@@ -198,6 +196,7 @@ fn patterns(engine: &Engine, text: &str, scratch: &mut Scratch) {
     let Scratch { candidates, caches, label, .. } = scratch;
     let mut pass = Pass {
         engine,
+        plan,
         text,
         bytes: text.as_bytes(),
         label,
@@ -285,6 +284,7 @@ impl Recent {
 /// The state of one pass.
 pub(crate) struct Pass<'a> {
     pub(crate) engine: &'a Engine,
+    pub(crate) plan: &'a Plan,
     pub(crate) text: &'a str,
     pub(crate) bytes: &'a [u8],
     pub(crate) label: &'a [u64],
@@ -402,9 +402,8 @@ impl Pass<'_> {
 
     fn propose(&mut self, rule: RuleId, start: usize, end: usize, raise: f32, mut evidence: Evidence) -> bool {
         let index = usize::from(rule.0);
-        let (Some(scoring), Some(info)) = (self.engine.rules.get(index), self.engine.infos.get(index)) else {
-            return false;
-        };
+        let Treatment { operator, threshold, state } = self.plan.treatment(rule);
+        let Some(scoring) = self.engine.rules.get(index).filter(|_| state == State::On) else { return false };
         let mut score = scoring.score + raise;
         if !(scoring.context.is_empty() && scoring.against.is_empty()) {
             let found = self.context(rule, start, end);
@@ -417,11 +416,11 @@ impl Pass<'_> {
             }
         }
         // The small slack takes the rounding of sums of tenths.
-        if score < THRESHOLD - 0.001 {
+        if score < threshold - 0.001 {
             return false;
         }
-        let score = score.clamp(THRESHOLD, 1.0);
-        self.out.push(Candidate { start, end, rule, score, operator: info.operator, evidence });
+        let score = score.clamp(threshold, 1.0);
+        self.out.push(Candidate { start, end, rule, score, operator, evidence });
         true
     }
 
