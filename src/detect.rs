@@ -28,7 +28,7 @@ mod validate;
 mod words;
 
 pub use example::Failure;
-pub use plan::{Level, Plan, Treatment, Wish, Wishes};
+pub use plan::{Detector, Level, Plan, Treatment, Wish, Wishes};
 pub use rule::{RuleError, RuleErrors, RuleSet};
 pub use scan::{Evidence, Scratch};
 
@@ -149,6 +149,19 @@ pub enum State {
     Shadow,
     /// It does not run.
     Off,
+}
+
+impl State {
+    pub(crate) const NAMES: &'static [&'static str] = &["on", "shadow", "off"];
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "on" => Self::On,
+            "shadow" => Self::Shadow,
+            "off" => Self::Off,
+            _ => return None,
+        })
+    }
 }
 
 /// What is to be known about a rule.

@@ -2,7 +2,7 @@
 //! them. A rule file says so for everybody; a plan says it for one deployment
 //! or route. It is made once and read by every scan.
 
-use crate::detect::{Engine, Operator, RuleId, State};
+use crate::detect::{Engine, Finding, Input, Operator, RuleId, Scratch, State};
 use crate::entity::Entity;
 
 /// How sure a finding must be.
@@ -86,6 +86,29 @@ pub struct Treatment {
     pub state: State,
 }
 
+/// An engine under a plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Detector<'d> {
+    /// The rules.
+    pub engine: &'d Engine,
+    /// What is asked of their findings.
+    pub plan: &'d Plan,
+}
+
+impl Detector<'_> {
+    /// The findings of a text: sorted, not overlapping, on character borders.
+    pub fn scan<'s>(&self, input: Input<'_>, scratch: &'s mut Scratch) -> &'s [Finding] {
+        self.engine.scan_with(self.plan, input, scratch)
+    }
+}
+
+impl<'d> From<&'d Engine> for Detector<'d> {
+    /// Under the plan of the rules themselves.
+    fn from(engine: &'d Engine) -> Self {
+        Self { engine, plan: &engine.plan }
+    }
+}
+
 /// Of a rule that the plan does not know.
 const USUAL: Treatment = Treatment { operator: Operator::Token, threshold: 0.5, state: State::On };
 
@@ -110,6 +133,11 @@ impl Plan {
     #[inline]
     pub fn treatment(&self, rule: RuleId) -> Treatment {
         self.rules.get(rule.index()).copied().unwrap_or(USUAL)
+    }
+
+    /// The treatment of the rule at this place among [`Engine::rules`].
+    pub fn by_index(&self, rule: usize) -> Option<Treatment> {
+        self.rules.get(rule).copied()
     }
 
     /// Whether it was made for this engine.
@@ -143,7 +171,7 @@ fn treatment(id: &str, entity: Entity, operator: Operator, wishes: &Wishes) -> T
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::{Input, RuleSet, Scratch};
+    use crate::detect::RuleSet;
 
     fn engine() -> Engine {
         let rules = r#"

@@ -2,12 +2,15 @@
 //! of a `memory:` vault. Nothing of them is sealed, as nothing is written.
 
 use super::error::VaultError;
+use super::hashing::Hashing;
 use super::mint::{MAX_COUNTER, NO_ROOM};
 use super::mix::Mix;
 use super::seal::random;
+use super::surrogates::{self, Surrogates};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 use crate::token::{Kinds, Token};
+use aws_lc_rs::hmac;
 use dashmap::DashMap;
 use siphasher::sip::SipHasher24;
 use std::collections::HashMap;
@@ -26,11 +29,21 @@ pub(super) struct Memory {
     /// By tenant and subject.
     subjects: DashMap<Box<str>, Arc<Volatile>>,
     token_mask: u64,
+    hashing: hmac::Key,
 }
 
 impl Memory {
     pub(super) fn new(token_mask: u64) -> Result<Self, VaultError> {
-        Ok(Self { keys: VolatileKeys::new()?, subjects: DashMap::new(), token_mask })
+        Ok(Self {
+            keys: VolatileKeys::new()?,
+            subjects: DashMap::new(),
+            token_mask,
+            hashing: hmac::Key::new(hmac::HMAC_SHA256, random::<32>()?.as_ref()),
+        })
+    }
+
+    pub(super) fn hashing(&self, tenant: &str) -> Hashing {
+        Hashing::new(&self.hashing, tenant)
     }
 
     pub(super) fn passing_subject(&self) -> Volatile {
@@ -53,6 +66,7 @@ pub(super) struct Volatile {
     key: VolatileKey,
     token_mask: u64,
     known: Mutex<Known>,
+    surrogates: Mutex<surrogates::Known>,
 }
 
 #[derive(Default)]
@@ -82,7 +96,7 @@ impl Known {
 
 impl Volatile {
     pub(super) fn new(key: VolatileKey, token_mask: u64) -> Self {
-        Self { key, token_mask, known: Mutex::default() }
+        Self { key, token_mask, known: Mutex::default(), surrogates: Mutex::default() }
     }
 
     pub(super) fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
@@ -110,6 +124,19 @@ impl Volatile {
     pub(super) fn value(&self, token: &Token) -> Option<Arc<Sensitive>> {
         let known = self.known();
         known.values.get(&known.key(token)?).cloned()
+    }
+
+    pub(super) fn mint_surrogates(
+        &self,
+        values: &[(Entity, &str)],
+        standing: &dyn Fn(&str) -> bool,
+    ) -> Vec<Option<String>> {
+        let seed = |entity: Entity, text: &str| self.key.seed(entity, text);
+        self.surrogates.lock().unwrap_or_else(PoisonError::into_inner).mint(values, &seed, standing)
+    }
+
+    pub(super) fn surrogates(&self) -> Surrogates {
+        self.surrogates.lock().unwrap_or_else(PoisonError::into_inner).share()
     }
 
     pub(super) fn kinds(&self) -> Arc<Kinds> {
@@ -160,6 +187,17 @@ impl Drop for VolatileKey {
 impl VolatileKey {
     fn hasher(&self) -> SipHasher24 {
         SipHasher24::new_with_keys(self.0, self.1)
+    }
+
+    /// What the choice of a surrogate starts from.
+    fn seed(&self, entity: Entity, text: &str) -> u64 {
+        let mut hasher = self.hasher();
+        // No entity starts so, and so no token is made of the same.
+        hasher.write(b"~");
+        hasher.write(entity.as_bytes());
+        hasher.write(&[0]);
+        hasher.write(text.as_bytes());
+        hasher.finish()
     }
 
     fn token(&self, entity: Entity, value: &str, counter: u32, mask: u64) -> Token {
