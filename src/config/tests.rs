@@ -628,7 +628,7 @@ fn what_no_rule_has_is_named_with_its_place() {
     );
     let said: Vec<String> = load(&toml).detection.unknown_names(&rules()).iter().map(ToString::to_string).collect();
     let wanted = [
-        "configuration:2:22: no rule finds the entity `PERSO`; write `PERSON`",
+        "configuration:2:21: no rule finds the entity `PERSO`; write `PERSON`",
         "configuration:7:1: no rule finds the entity `ZZZZ`; `privet rules list` names all",
         "configuration:5:1: no rule has the id `phone.digits`; write `phone-digits`",
     ];

@@ -323,7 +323,7 @@ fn language_of(texts: &[&str], value: &str) -> u8 {
     let mut scores = [0_u32; LANGUAGES.len()];
     for text in texts {
         if let Some((_, languages)) = known(text) {
-            let weight = 6 / languages.count_ones().max(1);
+            let weight = 4 / languages.count_ones().max(1);
             for (at, score) in scores.iter_mut().enumerate() {
                 *score += if languages >> at & 1 == 1 { weight } else { 0 };
             }
