@@ -10,6 +10,7 @@
 
 mod compile;
 mod email;
+pub mod eval;
 mod example;
 mod filter;
 mod finder;
@@ -17,6 +18,8 @@ mod ip;
 mod lexicon;
 mod load;
 mod name;
+mod near;
+mod normalize;
 mod number;
 mod pattern;
 mod phone;
@@ -24,12 +27,16 @@ mod plan;
 mod resolve;
 mod rule;
 mod scan;
+mod spelled;
 mod validate;
 mod words;
 
-pub use example::Failure;
+pub use example::{ExampleReport, Failure};
+pub use near::{NearMiss, Why};
 pub use plan::{Detector, Level, Plan, Treatment, Wish, Wishes};
-pub use rule::{RuleError, RuleErrors, RuleSet};
+pub use rule::{
+    BadSwitch, ContextWord, Pack, PackSwitch, RuleError, RuleErrors, RuleInfo, RuleSet, RuleSource, State, UnknownPack,
+};
 pub use scan::{Evidence, Scratch};
 
 use crate::entity::Entity;
@@ -139,57 +146,19 @@ impl Operator {
     }
 }
 
-/// Whether a rule runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum State {
-    /// It finds, and its findings are acted on.
-    #[default]
-    On,
-    /// It finds, is counted and reported, and nothing is done.
-    Shadow,
-    /// It does not run.
-    Off,
-}
-
-impl State {
-    pub(crate) const NAMES: &'static [&'static str] = &["on", "shadow", "off"];
-
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        Some(match name {
-            "on" => Self::On,
-            "shadow" => Self::Shadow,
-            "off" => Self::Off,
-            _ => return None,
-        })
-    }
-}
-
-/// What is to be known about a rule.
-#[derive(Clone, Debug)]
-pub struct RuleInfo {
-    /// The id in the rule file.
-    pub id: String,
-    /// The kind of its findings.
-    pub entity: Entity,
-    /// What it asks to be done.
-    pub operator: Operator,
-    /// The file it stands in.
-    pub file: String,
-    /// Its line in the file, from 1.
-    pub line: usize,
-}
-
 /// Compiled rules.
 pub struct Engine {
     identity: u64,
+    /// Whether a rule is in shadow.
     version: String,
     infos: Vec<RuleInfo>,
     rules: Vec<compile::Scoring>,
     /// Rules by finder.
     finders: [Vec<RuleId>; finder::Finder::COUNT],
-    patterns: Vec<pattern::Pattern>,
+    patterns: pattern::Patterns,
     lexicon: Lexicon,
     dialling: phone::DiallingCodes,
+    number_words: spelled::NumberWords,
     examples: Vec<example::Example>,
     /// What the rules say of themselves.
     plan: Plan,
@@ -198,14 +167,7 @@ pub struct Engine {
 impl Engine {
     /// The rules that are built in.
     pub fn builtin() -> Result<Self, RuleError> {
-        Self::compile(&RuleSet::builtin()?).map_err(|RuleErrors(all)| {
-            all.into_iter().next().unwrap_or(RuleError {
-                file: String::new(),
-                line: 0,
-                column: 0,
-                problem: "no rules".to_owned(),
-            })
-        })
+        Self::compile(&RuleSet::builtin()?).map_err(RuleErrors::into_first)
     }
 
     /// Compiles rules, or names all mistakes in them.
@@ -227,24 +189,18 @@ impl Engine {
 
     /// A plan of this engine. Names that no rule has are passed over.
     pub fn plan(&self, wishes: &Wishes) -> Plan {
-        Plan::new(self, wishes)
+        Plan::of(self.identity, &self.infos, wishes)
     }
 
     /// The rule of a finding of this engine.
     ///
     /// An id of another engine gives some rule of this one.
     pub fn rule(&self, id: RuleId) -> &RuleInfo {
-        static NONE: RuleInfo = RuleInfo {
-            id: String::new(),
-            entity: Entity::constant("UNKNOWN"),
-            operator: Operator::Token,
-            file: String::new(),
-            line: 0,
-        };
+        static NONE: RuleInfo = RuleInfo::NONE;
         self.infos.get(usize::from(id.0)).unwrap_or(&NONE)
     }
 
-    /// All rules.
+    /// All rules, those too that do not run.
     pub fn rules(&self) -> impl Iterator<Item = &RuleInfo> {
         self.infos.iter()
     }
@@ -252,11 +208,6 @@ impl Engine {
     /// A short hash of the rule texts.
     pub fn version(&self) -> &str {
         &self.version
-    }
-
-    /// Runs the examples that stand in the rule files.
-    pub fn test_examples(&self) -> Vec<Failure> {
-        example::run(self)
     }
 
     /// How many examples there are.

@@ -26,6 +26,7 @@ mod surrogates;
 #[cfg(test)]
 mod tests;
 mod url;
+mod value;
 mod volatile;
 
 pub use error::VaultError;
@@ -34,6 +35,7 @@ pub use key::{Key, KeyError, KeyId};
 pub use subject::Subject;
 pub use surrogates::{Surrogate, SurrogateMatcher, Surrogates};
 pub use url::{VaultUrl, VaultUrlError};
+pub use value::Value;
 
 use crate::clock;
 use cache::Cache;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::problem::{Found, Origin, Problem};
 use super::settings::{Placed, Section};
 use super::source::nearest;
-use crate::detect::{Engine, Level, Operator, State, Wish, Wishes};
+use crate::detect::{Engine, Level, Operator, PackSwitch, State, Wish, Wishes};
 use crate::entity::Entity;
 
 /// What is asked of the findings of a route.
@@ -17,6 +17,8 @@ pub struct Detection {
     pub level: Level,
     entities: Vec<Named>,
     rules: Vec<Named>,
+    /// Packs of rules that are switched on and off, for all routes together.
+    pub packs: Vec<(PackSwitch, Origin)>,
 }
 
 /// What is asked of one entity or rule.
@@ -111,6 +113,7 @@ impl Detection {
             level: level.unwrap_or(self.level),
             entities: lay(&self.entities, entities),
             rules: lay(&self.rules, rules),
+            packs: self.packs.clone(),
         }
     }
 }
@@ -146,7 +149,14 @@ pub(super) fn of_all(section: &Section<'_>, found: &mut Found) -> Detection {
     let patterns =
         Patterns { entities: "detection.entities.*", mask: "detection.entities.*.mask", rules: "detection.rules.*" };
     let (level, entities, rules) = read(section, &patterns, found);
-    Detection { level: level.map(|placed| placed.value).unwrap_or_default(), entities, rules }
+    let mut packs = Vec::new();
+    for Placed { value, origin } in section.texts("packs").map(|placed| placed.value).unwrap_or_default() {
+        match value.parse::<PackSwitch>() {
+            Ok(switch) => packs.push((switch, origin)),
+            Err(bad) => found.error(&origin, bad.to_string(), "`privet rules list` names all packs"),
+        }
+    }
+    Detection { level: level.map(|placed| placed.value).unwrap_or_default(), entities, rules, packs }
 }
 
 /// Reads what a route says besides.

@@ -336,6 +336,13 @@ pub(super) static KEYS: &[Key] = &[
         "How sure findings must be: `strict` finds more (a score of 0.35), `balanced` is what the rules are tuned for (0.5), `lenient` finds what is sure (0.75).",
     ),
     key(
+        "detection.packs",
+        Kind::Texts,
+        Some("[]"),
+        r#"["-person", "region:DE"]"#,
+        "Packs of rules to switch on or, with - in front, off: \"NAME\", \"all\", \"domain:NAME\", \"region:XX\", \"language:xx\".",
+    ),
+    key(
         "detection.entities.*.operator",
         Kind::Word(Operator::NAMES),
         None,

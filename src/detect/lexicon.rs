@@ -42,6 +42,10 @@ impl Classes {
     pub(crate) const AND: Self = Self(1 << 16);
     /// A month or a day of the week, in full or in short: "January", "Tue".
     pub(crate) const CALENDAR: Self = Self(1 << 17);
+    /// Joins the parts of a spelled address: "underscore", "dash".
+    pub(crate) const JOINER: Self = Self(1 << 22);
+    /// Stands in numbers that are read out: "seven", "double".
+    pub(crate) const NUMBER_WORD: Self = Self(1 << 23);
     /// A key that holds a person's name.
     pub(crate) const NAME_LABEL: Self = Self(1 << 12);
 
@@ -78,6 +82,8 @@ impl Classes {
             "dot" => Self::DOT,
             "direction" => Self::DIRECTION,
             "extension" => Self::EXTENSION,
+            "joiner" => Self::JOINER,
+            "number-word" => Self::NUMBER_WORD,
             "label" => Self::NAME_LABEL,
             _ => return None,
         })
@@ -133,7 +139,7 @@ impl Cue {
 
 /// Names of the classes in rule files.
 pub(crate) const CLASS_NAMES: &str = "given, surname, and, common, stop, place, particle, organisation, article, after, at, calendar, dot, direction, extension, \
-     label, greeting, hint, field, weak-cue, sign-off, strong-cue, title";
+     joiner, number-word, label, greeting, hint, field, weak-cue, sign-off, strong-cue, title";
 
 /// The longest phrase, in words.
 pub(crate) const MAX_PHRASE: usize = 5;
@@ -219,7 +225,7 @@ impl LexiconBuilder {
         for (hash, _) in &self.words {
             let classes = words.find(*hash);
             let name = (classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME)) && !classes.has(Classes::STOP);
-            let other = classes.has(Classes::AT) || classes.has(Classes::PARTICLE);
+            let other = [Classes::AT, Classes::PARTICLE, Classes::NUMBER_WORD].into_iter().any(|c| classes.has(c));
             if name || other || classes.ends_any_phrase() {
                 small.add(*hash);
             }

@@ -1,6 +1,6 @@
 //! The rules that are built in.
 
-use crate::detect::rule::{RuleError, RuleSet, WordList};
+use crate::detect::rule::{Pack, RuleError, RuleErrors, RuleSet, WordList};
 
 const PACKS: &[(&str, &str)] = &[
     ("email.toml", include_str!("../../rules/packs/email.toml")),
@@ -17,15 +17,22 @@ const LISTS: &[WordList] = &[
     WordList { class: "common", text: include_str!("../../rules/lists/common.txt") },
 ];
 
+pub(crate) const NUMBER_WORDS: &str = include_str!("../../rules/lists/number-words.txt");
+
 pub(crate) const CALLING_CODES: &str = include_str!("../../rules/lists/calling-codes.txt");
 
 impl RuleSet {
+    /// The packs that are built in.
+    pub fn builtin_packs() -> Vec<Pack> {
+        Self::builtin().map(|set| set.packs()).unwrap_or_default()
+    }
+
     /// The rules and word lists that are built in.
     pub fn builtin() -> Result<Self, RuleError> {
         let mut set = Self::empty();
         set.lists.extend_from_slice(LISTS);
         for (name, text) in PACKS {
-            set.add(&format!("builtin/{name}"), text)?;
+            set.add(&format!("builtin/{name}"), text).map_err(RuleErrors::into_first)?;
         }
         Ok(set)
     }

@@ -2,7 +2,7 @@
 //! them. A rule file says so for everybody; a plan says it for one deployment
 //! or route. It is made once and read by every scan.
 
-use crate::detect::{Engine, Finding, Input, Operator, RuleId, Scratch, State};
+use crate::detect::{Engine, Finding, Input, Operator, RuleId, RuleInfo, Scratch, State};
 use crate::entity::Entity;
 
 /// How sure a finding must be.
@@ -73,6 +73,7 @@ pub struct Plan {
     rules: Vec<Treatment>,
     /// The lowest threshold of a rule that runs.
     lowest: f32,
+    has_shadow: bool,
 }
 
 /// What is done with the findings of a rule.
@@ -113,20 +114,12 @@ impl<'d> From<&'d Engine> for Detector<'d> {
 const USUAL: Treatment = Treatment { operator: Operator::Token, threshold: 0.5, state: State::On };
 
 impl Plan {
-    pub(crate) fn new(engine: &Engine, wishes: &Wishes) -> Self {
-        Self::of(engine.identity, engine.rules().map(|rule| (rule.id.as_str(), rule.entity, rule.operator)), wishes)
-    }
-
-    pub(crate) fn of<'r>(
-        engine: u64,
-        rules: impl Iterator<Item = (&'r str, Entity, Operator)>,
-        wishes: &Wishes,
-    ) -> Self {
-        let rules: Vec<Treatment> =
-            rules.map(|(id, entity, operator)| treatment(id, entity, operator, wishes)).collect();
+    pub(crate) fn of(engine: u64, rules: &[RuleInfo], wishes: &Wishes) -> Self {
+        let rules: Vec<Treatment> = rules.iter().map(|rule| treatment(rule, wishes)).collect();
         let running = rules.iter().filter(|rule| rule.state != State::Off);
         let lowest = running.map(|rule| rule.threshold).fold(1.0, f32::min);
-        Self { engine, rules, lowest }
+        let has_shadow = rules.iter().any(|rule| rule.state == State::Shadow);
+        Self { engine, rules, lowest, has_shadow }
     }
 
     /// The treatment of a rule.
@@ -150,13 +143,19 @@ impl Plan {
         self.lowest
     }
 
+    /// Whether some rule only counts.
+    pub(crate) fn has_shadow(&self) -> bool {
+        self.has_shadow
+    }
+
     /// Whether some rule has this operator.
     pub fn uses(&self, operator: Operator) -> bool {
         self.rules.iter().any(|rule| rule.operator == operator && rule.state == State::On)
     }
 }
 
-fn treatment(id: &str, entity: Entity, operator: Operator, wishes: &Wishes) -> Treatment {
+fn treatment(rule: &RuleInfo, wishes: &Wishes) -> Treatment {
+    let RuleInfo { ref id, entity, operator, .. } = *rule;
     let of_entity = wishes.entities.iter().rev().find(|(named, _)| *named == entity).map(|(_, wish)| *wish);
     let of_rule = wishes.rules.iter().rev().find(|(named, _)| named == id).map(|(_, wish)| *wish);
     let (of_entity, of_rule) = (of_entity.unwrap_or_default(), of_rule.unwrap_or_default());
@@ -164,7 +163,7 @@ fn treatment(id: &str, entity: Entity, operator: Operator, wishes: &Wishes) -> T
     Treatment {
         operator: of_rule.operator.or(of_entity.operator.filter(|_| !for_itself)).unwrap_or(operator),
         threshold: of_rule.threshold.or(of_entity.threshold).unwrap_or(wishes.level.threshold()).clamp(0.0, 1.0),
-        state: of_rule.state.or(of_entity.state).unwrap_or_default(),
+        state: of_rule.state.or(of_entity.state).unwrap_or(rule.effective_state()),
     }
 }
 

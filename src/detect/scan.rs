@@ -1,12 +1,15 @@
 //! The pass over the bytes, and the state it keeps.
 
-use crate::detect::compile::Scoring;
+use crate::detect::compile::{Scoring, Verdict};
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue, MAX_PHRASE};
-use crate::detect::words::{self, Shape, Word};
-use crate::detect::{Engine, Finding, Input, Operator, Plan, RuleId, State, Treatment, resolve};
-use regex_automata::meta::Cache;
+use crate::detect::normalize::{self, Reading};
+use crate::detect::words::{self, Block, Shape, Word};
+use crate::detect::{Engine, Finding, Input, Operator, Plan, RuleId, State, Treatment, pattern, resolve};
 use std::ops::{BitOr, BitOrAssign};
+
+/// What a finding needs where no plan says otherwise.
+pub(crate) const THRESHOLD: f32 = 0.5;
 
 /// How far a context word may be in front of or behind a candidate, in bytes.
 const CONTEXT_BEFORE: usize = 64;
@@ -18,16 +21,35 @@ const CONTEXT_BEHIND: usize = 32;
 pub struct Scratch {
     pub(crate) findings: Vec<Finding>,
     pub(crate) candidates: Vec<Candidate>,
+    /// What rules in shadow found.
+    shadow: Vec<Finding>,
+    /// How often rules in shadow found something since that was last asked for.
+    shadow_counts: Vec<u64>,
+    /// Everything that was proposed, where somebody wants to know.
+    pub(crate) near: Option<Vec<Candidate>>,
     label: Vec<u64>,
-    caches: Vec<Cache>,
-    /// The engine that the caches are for.
-    engine: u64,
+    patterns: pattern::Scratch,
+    reading: Reading,
 }
 
 impl Scratch {
     /// The findings of the last scan.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// What rules in shadow found in the last scan: sorted, not overlapping,
+    /// and apart from the findings, which they do not touch.
+    pub fn shadow(&self) -> &[Finding] {
+        &self.shadow
+    }
+
+    /// Hands out how often each rule in shadow found something in all scans
+    /// since the last call.
+    pub fn drain_shadow(&mut self, mut each: impl FnMut(RuleId, u64)) {
+        for (rule, count) in self.shadow_counts.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
+            each(RuleId(rule as u16), std::mem::take(count));
+        }
     }
 
     /// What led to the finding with this index in the last scan's result.
@@ -118,49 +140,42 @@ pub(crate) struct Candidate {
     pub(crate) evidence: Evidence,
 }
 
-/// What the pass does at a byte.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Other,
-    Letter,
-    Digit,
-    At,
-    Colon,
-    High,
-}
-
-const CLASSES: [Class; 256] = {
-    let mut table = [Class::Other; 256];
-    let mut b = 0;
-    while b < 256 {
-        table[b] = match b as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
-            b'0'..=b'9' => Class::Digit,
-            b'@' => Class::At,
-            b':' => Class::Colon,
-            0x80.. => Class::High,
-            _ => Class::Other,
-        };
-        b += 1;
-    }
-    table
-};
-
 /// Scans `input` and leaves candidates and findings in `scratch`, index by index.
 pub(crate) fn scan(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
+    if !normalize::is_needed(input.text) {
+        find(engine, plan, input, scratch);
+        return;
+    }
+    let mut reading = std::mem::take(&mut scratch.reading);
+    reading.read(input.text);
+    find(engine, plan, Input { text: reading.text(), ..input }, scratch);
+    for finding in scratch.findings.iter_mut().chain(&mut scratch.shadow) {
+        (finding.start, finding.end) = reading.original(finding.start, finding.end);
+    }
+    for candidate in scratch.near.iter_mut().flatten() {
+        (candidate.start, candidate.end) = reading.original(candidate.start, candidate.end);
+    }
+    scratch.reading = reading;
+}
+
+/// Scans a text as it stands.
+fn find(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
     scratch.findings.clear();
     scratch.candidates.clear();
+    scratch.shadow.clear();
     scratch.label.clear();
     if let Some(label) = input.label.filter(|l| l.len() <= 256) {
         words::each(label, |hash| scratch.label.push(hash));
     }
+    let Scratch { candidates, patterns, label, near, .. } = scratch;
     let mut pass = Pass {
         engine,
         plan,
         text: input.text,
         bytes: input.text.as_bytes(),
-        label: &scratch.label,
-        out: &mut scratch.candidates,
+        label,
+        out: candidates,
+        near: near.as_mut(),
         recent: Recent::default(),
         cue: None,
         named_until: 0,
@@ -170,60 +185,41 @@ pub(crate) fn scan(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut
         pass.cue = Some(Pending { cue: Cue::Strong, end: 0, label: true });
     }
     pass.run();
-    patterns(engine, plan, input.text, scratch);
+    if !engine.patterns.is_empty() {
+        pass.patterns(patterns);
+    }
+    if plan.has_shadow() {
+        part_shadow(engine, plan, scratch);
+    }
     resolve::resolve(&mut scratch.candidates);
-    let findings = scratch.candidates.iter().map(|c| Finding {
+    scratch.findings.extend(scratch.candidates.iter().map(|c| finding(engine, c)));
+}
+
+/// Takes the candidates of rules in shadow out, and settles them among themselves.
+fn part_shadow(engine: &Engine, plan: &Plan, scratch: &mut Scratch) {
+    let is_shadow = |c: &Candidate| plan.treatment(c.rule).state == State::Shadow;
+    let mut apart: Vec<Candidate> = scratch.candidates.extract_if(.., |c| is_shadow(c)).collect();
+    // What they would do does not count: an exception is shown as found.
+    apart.iter_mut().for_each(|c| c.operator = Operator::Token);
+    resolve::resolve(&mut apart);
+    let told = |c: &Candidate| Finding { operator: plan.treatment(c.rule).operator, ..finding(engine, c) };
+    scratch.shadow.extend(apart.iter().map(told));
+    scratch.shadow_counts.resize(engine.rules.len(), 0);
+    for c in &apart {
+        if let Some(count) = scratch.shadow_counts.get_mut(c.rule.index()) {
+            *count += 1;
+        }
+    }
+}
+
+fn finding(engine: &Engine, c: &Candidate) -> Finding {
+    Finding {
         start: c.start,
         end: c.end,
         entity: engine.rule(c.rule).entity,
         rule: c.rule,
         score: c.score,
         operator: c.operator,
-    });
-    scratch.findings.extend(findings);
-}
-
-/// The rules that search by themselves.
-fn patterns(engine: &Engine, plan: &Plan, text: &str, scratch: &mut Scratch) {
-    if engine.patterns.is_empty() {
-        return;
-    }
-    if scratch.engine != engine.identity {
-        scratch.caches.clear();
-        scratch.caches.extend(engine.patterns.iter().map(|p| p.regex.create_cache()));
-        scratch.engine = engine.identity;
-    }
-    let Scratch { candidates, caches, label, .. } = scratch;
-    let mut pass = Pass {
-        engine,
-        plan,
-        text,
-        bytes: text.as_bytes(),
-        label,
-        out: candidates,
-        recent: Recent::default(),
-        cue: None,
-        named_until: 0,
-        resume: 0,
-    };
-    for (pattern, cache) in engine.patterns.iter().zip(caches) {
-        let mut input = regex_automata::Input::new(text);
-        while let Some(found) = pattern.regex.search_with(cache, &input) {
-            let checked = pattern.validator.is_none_or(|v| text.get(found.range()).is_some_and(|t| v.holds(t)));
-            if checked && !found.is_empty() {
-                let evidence = if pattern.validator.is_some() { Evidence::CHECK_DIGITS } else { Evidence::default() };
-                pass.propose(pattern.rule, found.start(), found.end(), 0.0, evidence);
-            }
-            // An empty match in spite of the check at compile time must not stop here for ever.
-            let mut next = found.end() + usize::from(found.is_empty());
-            while next < text.len() && !text.is_char_boundary(next) {
-                next += 1;
-            }
-            if next > text.len() {
-                break;
-            }
-            input.set_start(next);
-        }
     }
 }
 
@@ -231,8 +227,8 @@ fn patterns(engine: &Engine, plan: &Plan, text: &str, scratch: &mut Scratch) {
 struct Nearest<'a> {
     scoring: &'a Scoring,
     /// What the word before the present one said.
-    last: Option<Evidence>,
-    found: Option<Evidence>,
+    last: Option<Verdict>,
+    found: Option<Verdict>,
 }
 
 impl<'a> Nearest<'a> {
@@ -243,7 +239,8 @@ impl<'a> Nearest<'a> {
     fn step(&mut self, hash: u64) {
         let mut judged = self.scoring.judge(hash);
         // In "order number" the first word says what the second is of.
-        if judged == Some(Evidence::CONTEXT) && self.last == Some(Evidence::AGAINST) {
+        let says = |verdict: Option<Verdict>, what| verdict.is_some_and(|v| v.evidence == what);
+        if says(judged, Evidence::CONTEXT) && says(self.last, Evidence::AGAINST) {
             judged = self.last;
         }
         self.last = judged;
@@ -289,6 +286,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) label: &'a [u64],
     pub(crate) out: &'a mut Vec<Candidate>,
+    pub(crate) near: Option<&'a mut Vec<Candidate>>,
     /// The last words.
     pub(crate) recent: Recent,
     pub(crate) cue: Option<Pending>,
@@ -299,33 +297,57 @@ pub(crate) struct Pass<'a> {
 }
 
 impl Pass<'_> {
+    /// The main loop. It takes 64 bytes at a time, as bit sets of the places
+    /// where something may start: with a branch for each byte the processor
+    /// would guess wrong about once a word, which costs more than the work.
     fn run(&mut self) {
         let bytes = self.bytes;
-        let mut i = 0;
-        while let Some(&b) = bytes.get(i) {
-            i = match CLASSES[usize::from(b)] {
-                Class::Other => i + 1,
-                Class::Letter => {
-                    let word = words::read_from(self.text, i);
-                    if self.is_of_no_matter(&word) {
-                        self.recent.push(word.hash);
-                        word.end
-                    } else {
-                        self.word(&word)
-                    }
+        let mut at = 0;
+        let mut behind_letter = false;
+        for base in (0..bytes.len()).step_by(Block::LEN) {
+            let block = Block::at(bytes, base);
+            let mut stops = block.word_starts(behind_letter) | block.others;
+            behind_letter = block.ends_with_letter();
+            loop {
+                // What has been read is done with.
+                if at > base {
+                    let Some(rest) = u64::MAX.checked_shl((at - base).try_into().unwrap_or(u32::MAX)) else { break };
+                    stops &= rest;
                 }
-                Class::Digit => self.number(i),
-                Class::At => self.email(i),
-                Class::Colon => self.ipv6(i),
-                Class::High => self.high(i),
-            };
+                if stops == 0 {
+                    break;
+                }
+                let bit = stops.trailing_zeros();
+                stops &= stops - 1;
+                let start = base + bit as usize;
+                if block.letters >> bit & 1 == 0 {
+                    at = self.other(start);
+                    continue;
+                }
+                let word = words::read_from(self.text, start);
+                at = if self.is_of_no_matter(&word) {
+                    self.recent.push(word.hash);
+                    word.end
+                } else {
+                    self.word(&word)
+                };
+            }
         }
     }
 
-    /// A character outside ASCII: a letter, a wide digit, or something between.
+    /// What stands at an offset and is no ASCII letter.
+    fn other(&mut self, i: usize) -> usize {
+        match self.bytes.get(i) {
+            Some(b'0'..=b'9') => self.number(i),
+            Some(b'@') => self.email(i),
+            Some(b':') => self.ipv6(i),
+            _ => self.high(i),
+        }
+    }
+
+    /// A character outside ASCII: a letter or something between.
     fn high(&mut self, i: usize) -> usize {
         match self.text.get(i..).and_then(|rest| rest.chars().next()) {
-            Some('０'..='９') => self.number(i),
             Some(c) if c.is_alphabetic() => self.word(&words::read_from(self.text, i)),
             Some(c) => i + c.len_utf8(),
             None => i + 1,
@@ -355,6 +377,12 @@ impl Pass<'_> {
         if classes.has(Classes::AT)
             && let Some(end) = self.at_word(word)
         {
+            return end;
+        }
+        if classes.has(Classes::NUMBER_WORD)
+            && let Some(end) = self.spelled_number(word)
+        {
+            self.forget();
             return end;
         }
         if let Some(end) = self.name(word, classes) {
@@ -400,20 +428,26 @@ impl Pass<'_> {
         taken
     }
 
-    fn propose(&mut self, rule: RuleId, start: usize, end: usize, raise: f32, mut evidence: Evidence) -> bool {
+    pub(crate) fn propose(
+        &mut self,
+        rule: RuleId,
+        start: usize,
+        end: usize,
+        raise: f32,
+        mut evidence: Evidence,
+    ) -> bool {
         let index = usize::from(rule.0);
         let Treatment { operator, threshold, state } = self.plan.treatment(rule);
-        let Some(scoring) = self.engine.rules.get(index).filter(|_| state == State::On) else { return false };
+        let Some(scoring) = self.engine.rules.get(index).filter(|_| state != State::Off) else { return false };
         let mut score = scoring.score + raise;
         if !(scoring.context.is_empty() && scoring.against.is_empty()) {
-            let found = self.context(rule, start, end);
-            evidence |= found;
-            if found.has(Evidence::CONTEXT) || found.has(Evidence::LABEL) {
-                score += scoring.weight;
+            if let Some(found) = self.context(rule, start, end) {
+                evidence |= found.evidence;
+                score += if found.evidence == Evidence::AGAINST { -found.weight } else { found.weight };
             }
-            if found.has(Evidence::AGAINST) {
-                score -= scoring.weight;
-            }
+        }
+        if let Some(near) = self.near.as_deref_mut() {
+            near.push(Candidate { start, end, rule, score, operator, evidence });
         }
         // The small slack takes the rounding of sums of tenths.
         if score < threshold - 0.001 {
@@ -421,33 +455,46 @@ impl Pass<'_> {
         }
         let score = score.clamp(threshold, 1.0);
         self.out.push(Candidate { start, end, rule, score, operator, evidence });
-        true
+        // What is in shadow must not keep other rules from the place.
+        state == State::On
     }
 
     /// The context word that is nearest in front, else the label, else the
     /// first behind on the same line.
-    fn context(&self, rule: RuleId, start: usize, end: usize) -> Evidence {
-        let Some(scoring) = self.engine.rules.get(usize::from(rule.0)) else { return Evidence::default() };
+    fn context(&self, rule: RuleId, start: usize, end: usize) -> Option<Verdict> {
+        let scoring = self.engine.rules.get(usize::from(rule.0))?;
         let mut in_front = Nearest::new(scoring);
         let from = self.text.floor_char_boundary(start.saturating_sub(CONTEXT_BEFORE));
         if let Some(before) = self.text.get(from..start) {
-            words::each(before, |hash| in_front.step(hash));
+            // A word that the window cuts is another word.
+            let cut = self.before(from).is_some_and(char::is_alphabetic);
+            let whole = if cut { before.trim_start_matches(char::is_alphabetic) } else { before };
+            words::each_in_text(whole, |hash| in_front.step(hash));
         }
-        if let Some(found) = in_front.found {
-            return found;
+        // Of `key=value` the key says what the value is, and nothing else does.
+        if self.bytes.get(start.wrapping_sub(1)) == Some(&b'=') {
+            return in_front.last;
+        }
+        if in_front.found.is_some() {
+            return in_front.found;
         }
         let mut label = Nearest::new(scoring);
         self.label.iter().for_each(|&hash| label.step(hash));
         match label.found {
-            Some(Evidence::CONTEXT) => return Evidence::LABEL,
-            Some(against) => return against,
+            Some(found) if found.evidence == Evidence::CONTEXT => {
+                return Some(Verdict { evidence: Evidence::LABEL, ..found });
+            }
+            Some(against) => return Some(against),
             None => {}
         }
         let to = self.text.floor_char_boundary((end + CONTEXT_BEHIND).min(self.text.len()));
-        let behind = self.text.get(end..to).and_then(|t| t.lines().next()).unwrap_or_default();
+        let behind = self.text.get(end..to).unwrap_or_default();
+        let cut = self.at(to).is_some_and(char::is_alphabetic);
+        let whole = if cut { behind.trim_end_matches(char::is_alphabetic) } else { behind };
+        let behind = whole.lines().next().unwrap_or_default();
         let mut first = None;
-        words::each(behind, |hash| first = first.or_else(|| scoring.judge(hash)));
-        first.filter(|&f| f == Evidence::CONTEXT).unwrap_or_default()
+        words::each_in_text(behind, |hash| first = first.or_else(|| scoring.judge(hash)));
+        first.filter(|found: &Verdict| found.evidence == Evidence::CONTEXT)
     }
 
     /// The character in front of an offset.

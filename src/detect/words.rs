@@ -172,6 +172,65 @@ impl Eight {
     }
 }
 
+/// What 64 bytes of a text are, a bit for each, the first byte lowest.
+pub(crate) struct Block {
+    /// ASCII letters.
+    pub(crate) letters: u64,
+    /// Digits, `:`, `@`, and all bytes outside ASCII.
+    pub(crate) others: u64,
+}
+
+impl Block {
+    pub(crate) const LEN: usize = 64;
+
+    /// The bytes from `base` on; behind the end of the text there is nothing.
+    #[inline]
+    pub(crate) fn at(text: &[u8], base: usize) -> Self {
+        let rest = text.get(base..).unwrap_or_default();
+        if let Some(chunk) = rest.first_chunk::<64>() {
+            return Self::of(chunk);
+        }
+        let mut chunk = [0; 64];
+        chunk.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        Self::of(&chunk)
+    }
+
+    #[inline]
+    fn of(chunk: &[u8; 64]) -> Self {
+        // Without a branch or a bit set in it the compiler makes vector code of this loop.
+        let (mut letters, mut others) = ([0; 64], [0; 64]);
+        for ((&b, letter), other) in chunk.iter().zip(&mut letters).zip(&mut others) {
+            *letter = u8::from((b | 0x20).wrapping_sub(b'a') < 26);
+            *other = u8::from(b.wrapping_sub(b'0') <= 10) | u8::from(b == b'@') | b >> 7;
+        }
+        Self { letters: bits(&letters), others: bits(&others) }
+    }
+
+    /// Letters with none in front of them.
+    #[inline]
+    pub(crate) fn word_starts(&self, behind_letter: bool) -> u64 {
+        self.letters & !(self.letters << 1 | u64::from(behind_letter))
+    }
+
+    #[inline]
+    pub(crate) fn ends_with_letter(&self) -> bool {
+        self.letters >> 63 != 0
+    }
+}
+
+/// The lowest bit of each byte.
+#[inline]
+fn bits(bytes: &[u8; 64]) -> u64 {
+    // The product has the bits of the eight bytes side by side in its highest byte.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    bytes
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .rev()
+        .fold(0, |all, eight| all << 8 | u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56)
+}
+
 #[cold]
 #[inline(never)]
 fn read_unicode(text: &str, start: usize) -> Word {
@@ -210,7 +269,17 @@ fn shape(letters: usize, capitals: usize, first_is_capital: bool) -> Shape {
 
 /// Words of a phrase, a key or a list entry, each by its hash. Here a change
 /// from a small to a capital letter ends a word too, as in `customerPhone`.
-pub(crate) fn each(text: &str, mut found: impl FnMut(u64)) {
+pub(crate) fn each(text: &str, found: impl FnMut(u64)) {
+    humps(text, true, found);
+}
+
+/// Words of running text, each by its hash. A name such as `customerPhone`
+/// counts as its last word only: a `PhoneStatusBar` has nothing of a phone.
+pub(crate) fn each_in_text(text: &str, found: impl FnMut(u64)) {
+    humps(text, false, found);
+}
+
+fn humps(text: &str, heads: bool, mut found: impl FnMut(u64)) {
     let bytes = text.as_bytes();
     let mut at = 0;
     while let Some(&b) = bytes.get(at) {
@@ -221,7 +290,8 @@ pub(crate) fn each(text: &str, mut found: impl FnMut(u64)) {
         let word = read_from(text, at);
         let hump = camel(text, &word);
         match hump.and_then(|hump| text.get(..hump)) {
-            Some(head) => found(read_from(head, at).hash),
+            Some(head) if heads => found(read_from(head, at).hash),
+            Some(_) => {}
             None if word.end > at => found(word.hash),
             None => {}
         }
@@ -285,6 +355,21 @@ pub(crate) fn is_mark(c: char) -> bool {
 /// Base letters of U+00C0..U+0180 and U+1E00..U+1F00; a dot stands for none.
 const LATIN_1_AND_A: &[u8; 192] = b"aaaaaaaceeeeiiiidnooooo.ouuuuytsaaaaaaaceeeeiiiidnooooo.ouuuuytyaaaaaaccccccccddddeeeeeeeeeegggggggghhhhiiiiiiiiiiiijjkkkllllllllllnnnnnnnnnoooooooorrrrrrssssssssttttttuuuuuuuuuuuuwwyyyzzzzzzs";
 const LATIN_ADDITIONAL: &[u8; 256] = b"aabbbbbbccddddddddddeeeeeeeeeeffgghhhhhhhhhhiiiikkkkkkllllllllmmmmmmnnnnnnnnoooooooopppprrrrrrrrssssssssssttttttttuuuuuuuuuuvvvvwwwwwwwwwwxxxxyyzzzzzzhtwyas....aaaaaaaaaaaaaaaaaaaaaaaaeeeeeeeeeeeeeeeeiiiioooooooooooooooooooooooouuuuuuuuuuuuuuyyyyyyyy......";
+
+/// The ASCII letter under an accented one, in the same case.
+pub(crate) fn base_letter(c: char) -> Option<char> {
+    let code = c as usize;
+    let base = match c {
+        'Ș' | 'ș' => b's',
+        'Ț' | 'ț' => b't',
+        'Ǹ' | 'ǹ' => b'n',
+        _ if (0xC0..0x180).contains(&code) => *LATIN_1_AND_A.get(code - 0xC0)?,
+        _ if (0x1E00..0x1F00).contains(&code) => *LATIN_ADDITIONAL.get(code - 0x1E00)?,
+        _ => return None,
+    };
+    let letter = if c.is_uppercase() { base.to_ascii_uppercase() } else { base };
+    letter.is_ascii_alphabetic().then(|| char::from(letter))
+}
 
 fn fold(c: char, folded: &mut Folded) {
     let code = c as usize;
