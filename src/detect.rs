@@ -187,6 +187,13 @@ impl Engine {
         &scratch.findings
     }
 
+    /// The same rules, of which all findings need the score of this level.
+    #[must_use]
+    pub fn at_level(mut self, level: Level) -> Self {
+        self.plan = self.plan(&Wishes { level, ..Wishes::default() });
+        self
+    }
+
     /// A plan of this engine. Names that no rule has are passed over.
     pub fn plan(&self, wishes: &Wishes) -> Plan {
         Plan::of(self.identity, &self.infos, wishes)

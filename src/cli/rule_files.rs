@@ -2,7 +2,7 @@
 //! folder, and the packs that are switched on.
 
 use crate::config::Config;
-use crate::detect::{Engine, PackSwitch, RuleError, RuleErrors, RuleSet, UnknownPack};
+use crate::detect::{Engine, Level, PackSwitch, RuleError, RuleErrors, RuleSet, UnknownPack};
 use clap::Args;
 use std::fs;
 use std::io;
@@ -18,6 +18,9 @@ pub struct RuleFiles {
     /// region:XX, language:xx; several with commas
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true)]
     pub packs: Vec<PackSwitch>,
+    /// How sure findings must be: strict (finds more), balanced or lenient
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    pub level: Option<Level>,
 }
 
 /// The rules cannot be used.
@@ -41,8 +44,12 @@ impl RuleFiles {
 
     /// The rules, compiled.
     pub fn engine(&self) -> Result<Engine, RuleFilesError> {
-        Ok(Engine::compile(&self.set()?)?)
+        Ok(Engine::compile(&self.set()?)?.at_level(self.level.unwrap_or_default()))
     }
+}
+
+fn level(name: &str) -> Result<Level, String> {
+    Level::parse(name).ok_or_else(|| format!("write one of {}", Level::NAMES.join(", ")))
 }
 
 /// The rules of a configuration, compiled; the errors have their places.
@@ -112,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_pack_that_there_is_not_is_named() {
-        let files = RuleFiles { rules: None, packs: vec!["none-such".parse().unwrap()] };
+        let files = RuleFiles { rules: None, packs: vec!["none-such".parse().unwrap()], level: None };
         let error = files.set().unwrap_err().to_string();
         assert!(error.starts_with("--packs: there is no pack `none-such` in the rules; there are email, "), "{error}");
     }

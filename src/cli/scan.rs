@@ -279,6 +279,7 @@ impl Serialize for Document<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::Level;
 
     fn output(format: Format, input: &str, change: impl Fn(&mut ScanArgs)) -> Result<(bool, String), ScanError> {
         let mut args = ScanArgs { format, ..ScanArgs::default() };
@@ -288,6 +289,12 @@ mod tests {
         let mut scan = Scan { args: &args, engine: &engine, scratch: Scratch::default(), found: false, skipped: 0 };
         scan.run(&mut input.as_bytes(), &mut out)?;
         Ok((scan.found, String::from_utf8(out).unwrap()))
+    }
+
+    #[test]
+    fn a_level_says_how_sure_findings_must_be() {
+        let found = |level| output(Format::Text, "0201 5550123\n", |args| args.rules.level = level).unwrap().0;
+        assert_eq!([None, Some(Level::Strict), Some(Level::Lenient)].map(found), [true, true, false]);
     }
 
     #[test]
