@@ -27,7 +27,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use crate::sensitive::Sensitive;
 
 pub use choice::{Basis, Binary, Identity, LogFormat, LogLevel, Reply, WithoutConsent};
-pub use detection::{Detection, Mask};
+pub use detection::{Detection, Mask, Place};
 pub(crate) use path::normalize as plain_path;
 pub use problem::{Origin, Problem, Problems};
 pub use source::{Flag, Sources};

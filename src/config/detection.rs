@@ -2,6 +2,7 @@
 //! rule. The names are held against the rules once those are compiled.
 
 use std::cmp::Reverse;
+use std::fmt;
 use std::str::FromStr;
 
 use super::problem::{Found, Origin, Problem};
@@ -18,14 +19,32 @@ pub struct Detection {
     entities: Vec<Named>,
     rules: Vec<Named>,
     /// Packs of rules that are switched on and off, for all routes together.
-    pub packs: Vec<(PackSwitch, Origin)>,
+    pub packs: Vec<(PackSwitch, Place)>,
+}
+
+/// Where something was written, which makes no difference to what it says.
+#[derive(Debug, Clone)]
+pub struct Place(Origin);
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Place {}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// What is asked of one entity or rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Named {
     name: String,
-    origin: Origin,
+    origin: Place,
     operator: Option<Operator>,
     /// In thousandths.
     threshold: Option<u16>,
@@ -91,7 +110,7 @@ impl Detection {
                     None => "`privet rules list` names all".to_owned(),
                 };
                 let message = format!("{what} `{}`", named.name);
-                problems.push(Problem { origin: named.origin.clone(), message, mend });
+                problems.push(Problem { origin: named.origin.0.clone(), message, mend });
             }
         }
         problems
@@ -152,7 +171,7 @@ pub(super) fn of_all(section: &Section<'_>, found: &mut Found) -> Detection {
     let mut packs = Vec::new();
     for Placed { value, origin } in section.texts("packs").map(|placed| placed.value).unwrap_or_default() {
         match value.parse::<PackSwitch>() {
-            Ok(switch) => packs.push((switch, origin)),
+            Ok(switch) => packs.push((switch, Place(origin))),
             Err(bad) => found.error(&origin, bad.to_string(), "`privet rules list` names all packs"),
         }
     }
@@ -213,7 +232,7 @@ fn named(name: String, table: &Section<'_>, found: &mut Found) -> Named {
     let word = |name| table.text(name).map(|placed| placed.value);
     Named {
         name,
-        origin: table.origin(),
+        origin: Place(table.origin()),
         operator: word("operator").and_then(|word| Operator::parse(&word)),
         threshold: threshold.or(of_level),
         state: word("state").and_then(|word| State::parse(&word)),

@@ -590,9 +590,8 @@ fn a_route_is_laid_over_what_is_said_for_all() {
         level = "strict"
         [[routes]]
         path = "/b"
-        detection = { entities = { PERSON = { operator = "hash" }, EMAIL = { level = "strict" } } }
+        detection.entities = { PERSON = { operator = "hash" }, EMAIL = { level = "strict" }, CREDIT_CARD = { mask = { keep_first = 2 } } }
         detection.rules.ipv4.threshold = 1
-        detection.entities.CREDIT_CARD.mask.keep_first = 2
         "#,
     );
     let engine = rules();

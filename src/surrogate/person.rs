@@ -335,7 +335,7 @@ fn language_of(texts: &[&str], value: &str) -> u8 {
             && let Some(at) = LANGUAGES.iter().position(|known| known == code)
             && let Some(score) = scores.get_mut(at)
         {
-            *score += 4;
+            *score += 5;
         }
     }
     let best = scores.iter().max().copied().filter(|best| *best > 0);

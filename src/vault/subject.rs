@@ -115,7 +115,10 @@ impl Subject {
     pub async fn surrogates(&self) -> Result<Surrogates, VaultError> {
         match &self.0 {
             Kind::Kept { vault, state } => {
-                surrogates::load(vault, state).await?;
+                // Of a subject that is not stored there is nothing to read.
+                if state.keys().are_stored() {
+                    surrogates::load(vault, state).await?;
+                }
                 Ok(state.surrogates().share())
             }
             Kind::Volatile(subject) => Ok(subject.surrogates()),

@@ -36,25 +36,29 @@ pub type SurrogateMatcher = Matcher<Surrogate>;
 
 /// The surrogates of a subject at one time.
 #[derive(Clone, Default)]
-pub struct Surrogates {
-    list: Arc<Vec<(String, Surrogate)>>,
-    matcher: Option<Arc<SurrogateMatcher>>,
+pub struct Surrogates(Option<Arc<Snapshot>>);
+
+struct Snapshot {
+    list: Vec<(String, Surrogate)>,
+    /// Finds all of them.
+    matcher: Arc<SurrogateMatcher>,
 }
 
 impl Surrogates {
     /// Finds all of them but those that stand in a text of the client's own;
     /// none where none is left.
     pub fn matcher(&self, standing: &dyn Fn(&str) -> bool) -> Option<Arc<SurrogateMatcher>> {
-        if !self.list.iter().any(|(text, _)| standing(text)) {
-            return self.matcher.clone();
+        let snapshot = self.0.as_ref()?;
+        if !snapshot.list.iter().any(|(text, _)| standing(text)) {
+            return Some(Arc::clone(&snapshot.matcher));
         }
-        let left = self.list.iter().filter(|(text, _)| !standing(text)).cloned();
+        let left = snapshot.list.iter().filter(|(text, _)| !standing(text)).cloned();
         Some(Arc::new(Matcher::new(left))).filter(|matcher| !matcher.is_empty())
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.0.is_none()
     }
 }
 
@@ -66,7 +70,7 @@ impl fmt::Debug for Surrogate {
 
 impl fmt::Debug for Surrogates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Surrogates({})", self.list.len())
+        write!(f, "Surrogates({})", self.0.as_ref().map_or(0, |snapshot| snapshot.list.len()))
     }
 }
 
@@ -104,8 +108,10 @@ impl Known {
         if let Some(shared) = &self.shared {
             return shared.clone();
         }
-        let matcher = (!self.all.is_empty()).then(|| Arc::new(Matcher::new(self.all.iter().cloned())));
-        let shared = Surrogates { list: Arc::new(self.all.clone()), matcher };
+        let shared = Surrogates((!self.all.is_empty()).then(|| {
+            let matcher = Arc::new(Matcher::new(self.all.iter().cloned()));
+            Arc::new(Snapshot { list: self.all.clone(), matcher })
+        }));
         self.shared = Some(shared.clone());
         shared
     }
@@ -158,29 +164,42 @@ impl Known {
         let known = self.by_value.get(&(entity, text.to_owned())).map(Vec::as_slice).unwrap_or_default();
         let known = known.iter().filter_map(|at| self.all.get(*at)).map(|(text, _)| text);
         let drafted = new.iter().filter(|new| new.entity == entity && new.value == text).map(|new| &new.text);
-        if let Some(chosen) = known.chain(drafted).find(|text| !refused(text)) {
-            return Some(chosen.clone());
+        let usable: Vec<&String> = known.chain(drafted).filter(|text| !refused(text)).collect();
+        let seed = seed(entity, &surrogate::seed_text(entity, text));
+        let attempts = || (0..ATTEMPTS).filter_map(|attempt| surrogate::attempt(entity, value, part, seed, attempt));
+        // Of several the one that would be tried first, whatever the order in
+        // which they were read.
+        match *usable.as_slice() {
+            [] => {}
+            [only] => return Some(only.clone()),
+            _ => return attempts().find(|made| usable.contains(&made)).or_else(|| usable.into_iter().min().cloned()),
         }
         if self.all.len() + new.len() >= MAX {
             return None;
         }
-        let seed = seed(entity, &surrogate::seed_text(entity, text));
         let is_free = |text: &str, new: &[New]| {
             !self.texts.contains(text) && !new.iter().any(|other| other.text == text) && !refused(text)
         };
-        let chosen = (0..ATTEMPTS)
-            .filter_map(|attempt| surrogate::attempt(entity, value, part, seed, attempt))
-            .find(|made| is_free(made, new))?;
+        // Models write names as names are written, so "jana" is also known as "Jana".
+        let titled = surrogate::other_spelling(entity, text);
+        let of_titled = titled.as_ref().and_then(|titled| self.of_value(entity, titled, new));
+        let as_titled = of_titled.as_ref().map(|text| text.to_lowercase()).filter(|made| is_free(made, new));
+        let chosen = as_titled.or_else(|| attempts().find(|made| is_free(made, new)))?;
         new.push(New { text: chosen.clone(), entity, value: text.to_owned() });
-        // Models write names as names are written.
-        if let (Some(value), Some(other)) =
-            (surrogate::other_spelling(entity, text), surrogate::other_spelling(entity, &chosen))
-            && !self.by_value.contains_key(&(entity, value.clone()))
+        if let (Some(value), None, Some(other)) = (titled, of_titled, surrogate::other_spelling(entity, &chosen))
             && is_free(&other, new)
         {
             new.push(New { text: other, entity, value });
         }
         Some(chosen)
+    }
+
+    /// Some surrogate of a value, stored or not yet.
+    fn of_value(&self, entity: Entity, value: &str, new: &[New]) -> Option<String> {
+        let known = self.by_value.get(&(entity, value.to_owned())).and_then(|places| places.first());
+        let known = known.and_then(|at| self.all.get(*at)).map(|(text, _)| text);
+        let drafted = || new.iter().find(|new| new.entity == entity && new.value == value).map(|new| &new.text);
+        known.or_else(drafted).cloned()
     }
 
     /// The same in memory alone.

@@ -98,21 +98,26 @@ async fn a_blocked_entity_is_named_and_nothing_is_forwarded() {
 
 #[tokio::test]
 async fn each_route_has_its_plan() {
-    let toml = "[detection.entities.EMAIL]\noperator = \"remove\"\n\
+    let folder = scratch_folder();
+    let rule = "[[rule]]\nid = \"unsure\"\nentity = \"CODE\"\npattern = 'unsure-[0-9]+'\nscore = 0.6\n\
+        [[rule]]\nid = \"guess\"\nentity = \"CODE\"\npattern = 'guess-[0-9]+'\nscore = 0.4\n";
+    std::fs::write(folder.path().join("codes.toml"), rule).unwrap();
+    let routes = "[detection.entities.EMAIL]\noperator = \"remove\"\n[detection.entities.CODE]\noperator = \"mask\"\n\
         [[routes]]\npath = \"/keep\"\ndetection.entities.EMAIL.operator = \"keep\"\n\
         [[routes]]\npath = \"/off\"\ndetection.rules.email.state = \"off\"\n\
         [[routes]]\npath = \"/shadow\"\ndetection.rules.email.state = \"shadow\"\n\
-        [[routes]]\npath = \"/strict\"\nlevel = \"strict\"\ndetection.entities.PHONE.operator = \"mask\"\n\
-        [[routes]]\npath = \"/lenient\"\nlevel = \"lenient\"\ndetection.entities.PHONE.operator = \"mask\"\n";
-    let dialogue = Dialogue::new(toml).await;
+        [[routes]]\npath = \"/strict\"\nlevel = \"strict\"\n\
+        [[routes]]\npath = \"/lenient\"\nlevel = \"lenient\"\n";
+    let dialogue = Dialogue::new(&format!("rules = \"{}\"\n{routes}", folder.path().display())).await;
     // The same header each time: what one route knows to be clean another looks at.
     for (path, text, wanted) in [
         ("/keep", EMAIL, EMAIL),
         ("/off", EMAIL, EMAIL),
         ("/shadow", EMAIL, EMAIL),
         ("/", EMAIL, "[EMAIL]"),
-        ("/lenient", "0201 5550123", "0201 5550123"),
-        ("/strict", "0201 5550123", "****"),
+        ("/lenient", "unsure-1 guess-1", "unsure-1 guess-1"),
+        ("/", "unsure-1 guess-1", "**** guess-1"),
+        ("/strict", "unsure-1 guess-1", "**** ****"),
     ] {
         let headers = [("content-type", "application/json"), CONSENT, ("x-text", text)];
         let reply = dialogue.client.send("POST", path, &headers, json!({ "x": text }).to_string()).await;
