@@ -8,6 +8,7 @@
 //! Time is linear in the text for any input, and nothing here can fail, read a
 //! clock or touch a file.
 
+mod account;
 mod compile;
 mod email;
 pub mod eval;
@@ -17,16 +18,21 @@ mod finder;
 mod ip;
 mod lexicon;
 mod load;
+mod mac;
 mod name;
+mod national;
 mod near;
 mod normalize;
 mod number;
 mod pattern;
 mod phone;
 mod plan;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod resolve;
 mod rule;
 mod scan;
+mod shape;
 mod spelled;
 mod validate;
 mod words;
@@ -156,6 +162,7 @@ pub struct Engine {
     /// Rules by finder.
     finders: [Vec<RuleId>; finder::Finder::COUNT],
     patterns: pattern::Patterns,
+    shapes: shape::Shapes,
     lexicon: Lexicon,
     dialling: phone::DiallingCodes,
     number_words: spelled::NumberWords,

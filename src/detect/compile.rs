@@ -6,12 +6,14 @@ use crate::detect::finder::Finder;
 use crate::detect::lexicon::{BadWord, CLASS_NAMES, Lexicon, MAX_PHRASE};
 use crate::detect::pattern::{Pattern, Patterns};
 use crate::detect::phone::DiallingCodes;
-use crate::detect::rule::{Context, Rule, RuleError, RuleErrors, RuleSet, Selection, Source, position};
+use crate::detect::rule::{Context, RawDefaults, Rule, RuleError, RuleErrors, RuleSet, Selection, Source, position};
 use crate::detect::scan::Evidence;
+use crate::detect::shape::{self, Shapes};
 use crate::detect::spelled::NumberWords;
 use crate::detect::words;
 use crate::detect::{Engine, Plan, RuleId, RuleInfo, Wishes};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// More rules than this in one engine are refused.
@@ -23,6 +25,31 @@ pub(crate) struct Scoring {
     pub(crate) score: f32,
     pub(crate) context: WordSet,
     pub(crate) against: WordSet,
+    /// The words of its file's defaults, and what they add or take.
+    shared: Arc<Shared>,
+    weight: f32,
+}
+
+/// Words that all rules of a file have.
+#[derive(Debug, Default)]
+struct Shared {
+    context: WordSet,
+    against: WordSet,
+}
+
+impl Shared {
+    fn new(defaults: &RawDefaults) -> Self {
+        // The weight is each rule's own.
+        let words =
+            |list: &[toml::Spanned<String>]| list.iter().map(|s| (s.get_ref().clone(), 0.0)).collect::<Vec<_>>();
+        Self {
+            context: WordSet::with_all_slips(&words(&defaults.context)),
+            // "pone" is a slip of "phone", and a Spanish word.
+            against: WordSet::of(
+                words(&defaults.against).iter().filter_map(|(w, _)| Some((shape::phrase(w)?, 0.0))).collect(),
+            ),
+        }
+    }
 }
 
 /// What a word nearby says about a candidate.
@@ -39,9 +66,32 @@ impl Scoring {
     pub(crate) fn judge(&self, hash: u64) -> Option<Verdict> {
         if let Some(weight) = self.context.weight(hash) {
             Some(Verdict { evidence: Evidence::CONTEXT, weight })
+        } else if let Some(weight) = self.against.weight(hash) {
+            Some(Verdict { evidence: Evidence::AGAINST, weight })
+        } else if self.shared.context.weight(hash).is_some() {
+            Some(Verdict { evidence: Evidence::CONTEXT, weight: self.weight })
         } else {
-            self.against.weight(hash).map(|weight| Verdict { evidence: Evidence::AGAINST, weight })
+            let against = self.shared.against.weight(hash);
+            against.map(|_| Verdict { evidence: Evidence::AGAINST, weight: self.weight })
         }
+    }
+
+    /// The same, but of the words that speak for a rule only its own count.
+    #[inline]
+    pub(crate) fn judge_own(&self, hash: u64) -> Option<Verdict> {
+        let verdict = self.judge(hash)?;
+        (verdict.evidence == Evidence::AGAINST || self.context.weight(hash).is_some()).then_some(verdict)
+    }
+
+    /// Whether no word can change the score.
+    pub(crate) fn is_deaf(&self) -> bool {
+        [&self.context, &self.against, &self.shared.context, &self.shared.against].iter().all(|set| set.is_empty())
+    }
+}
+
+impl Default for WordSet {
+    fn default() -> Self {
+        Self::of(Vec::new())
     }
 }
 
@@ -69,11 +119,32 @@ impl WordSet {
         Self::of(all)
     }
 
+    /// For rules by shape: also how words are abbreviated, phrases, and slips in
+    /// short words, which a check digit makes safe.
+    fn with_all_slips(list: &[(String, f32)]) -> Self {
+        let mut all = Vec::new();
+        for (text, weight) in list {
+            let mut add = |hash: Option<u64>| all.extend(hash.map(|hash| (hash, *weight)));
+            add(shape::dotted(text));
+            if shape::is_in_capitals(text) {
+                add(words::hash_of(text).map(shape::in_capitals));
+                continue;
+            }
+            add(shape::phrase(text));
+            shape::misspellings(text, |slip| add(words::hash_of(slip)));
+        }
+        Self::of(all)
+    }
+
     fn of(mut all: Vec<(u64, f32)>) -> Self {
         // Of a word that stands there twice the greater weight counts.
         all.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
         all.dedup_by_key(|(hash, _)| *hash);
-        let mut filter = Filter::with_bits(if all.len() > 256 { 15 } else { 12 });
+        let mut filter = Filter::with_bits(match all.len() {
+            0..16 => 8,
+            16..256 => 12,
+            _ => 15,
+        });
         for (hash, _) in &all {
             filter.add(*hash);
         }
@@ -131,6 +202,8 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
 
     let mut finders: [Vec<RuleId>; Finder::COUNT] = Default::default();
     let mut patterns = Vec::new();
+    let mut shapes = Shapes::default();
+    let shared: Vec<Arc<Shared>> = set.files.iter().map(|file| Arc::new(Shared::new(&file.raw.defaults))).collect();
     let mut infos = Vec::with_capacity(rules.len());
     let mut scorings = Vec::with_capacity(rules.len());
     let mut examples = Vec::new();
@@ -151,6 +224,15 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
                 let pattern = Pattern::regex(id, texts, rule.validator, file, &mut budget, &mut errors);
                 patterns.extend(pattern.filter(|_| runs));
             }
+            Source::Shapes(texts) => {
+                for (shape, span, cued) in texts {
+                    if let Err(problem) = Shapes::check(shape) {
+                        errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
+                    } else if runs && let Err(problem) = shapes.add(id, shape, rule.validator, *cued) {
+                        errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
+                    }
+                }
+            }
             Source::Words(texts) => {
                 let pattern = Pattern::words(id, texts, rule.validator, file, &mut budget, &mut errors);
                 patterns.extend(pattern.filter(|_| runs));
@@ -164,8 +246,16 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         }
         scorings.push(Scoring {
             score: rule.score,
-            context: WordSet::with_slips(&rule.context),
+            context: match rule.source {
+                Source::Shapes(_) => {
+                    let words: Vec<_> = rule.context.iter().map(|c| (c.word.clone(), c.weight)).collect();
+                    WordSet::with_all_slips(&words)
+                }
+                _ => WordSet::with_slips(&rule.context),
+            },
             against: WordSet::new(&rule.against),
+            shared: shared.get(rule.file).cloned().unwrap_or_default(),
+            weight: rule.weight,
         });
         infos.push(RuleInfo::new(&rule, file));
     }
@@ -181,6 +271,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         rules: scorings,
         finders,
         patterns: Patterns::new(patterns),
+        shapes,
         lexicon,
         dialling: DiallingCodes::builtin(),
         number_words: NumberWords::builtin(),

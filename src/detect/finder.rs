@@ -4,8 +4,12 @@
 /// A built-in recogniser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Finder {
+    /// A customer's, order's or contract's number behind a word that says so.
+    Account,
     /// Payment card number: issuer prefix, length, Luhn (ISO/IEC 7812-1).
     Card,
+    /// A number that only a word makes a payment card's: Luhn alone.
+    CardByCue,
     /// Addr-spec (RFC 5321, RFC 6531).
     Email,
     /// "ana (at) example dot com" and its kin in other languages.
@@ -16,6 +20,8 @@ pub(crate) enum Finder {
     Ipv4,
     /// All text forms of RFC 4291, section 2.2.
     Ipv6,
+    /// EUI-48 and EUI-64 (IEEE 802) with colons, hyphens or dots.
+    Mac,
     /// A name behind "my name is" and its kin, or in a field that holds names.
     PersonCue,
     /// A name that the lists know.
@@ -36,12 +42,15 @@ pub(crate) enum Finder {
 
 impl Finder {
     const ALL: [(&'static str, Self); Self::COUNT] = [
+        ("account", Self::Account),
         ("card", Self::Card),
+        ("card-by-cue", Self::CardByCue),
         ("email", Self::Email),
         ("email-spelled", Self::EmailSpelled),
         ("iban", Self::Iban),
         ("ipv4", Self::Ipv4),
         ("ipv6", Self::Ipv6),
+        ("mac", Self::Mac),
         ("person-cue", Self::PersonCue),
         ("person-name", Self::PersonName),
         ("person-title", Self::PersonTitle),
@@ -52,15 +61,18 @@ impl Finder {
         ("phone-spelled", Self::PhoneSpelled),
     ];
     /// How many finders there are.
-    pub(crate) const COUNT: usize = 14;
+    pub(crate) const COUNT: usize = 17;
     /// Their names in rule files.
     pub(crate) const NAMES: &'static [&'static str] = &[
+        "account",
         "card",
+        "card-by-cue",
         "email",
         "email-spelled",
         "iban",
         "ipv4",
         "ipv6",
+        "mac",
         "person-cue",
         "person-name",
         "person-title",

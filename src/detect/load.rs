@@ -3,8 +3,12 @@
 use crate::detect::rule::{Pack, RuleError, RuleErrors, RuleSet, WordList};
 
 const PACKS: &[(&str, &str)] = &[
+    ("account.toml", include_str!("../../rules/packs/account.toml")),
+    ("document.toml", include_str!("../../rules/packs/document.toml")),
     ("email.toml", include_str!("../../rules/packs/email.toml")),
     ("ip.toml", include_str!("../../rules/packs/ip.toml")),
+    ("mac.toml", include_str!("../../rules/packs/mac.toml")),
+    ("national-id.toml", include_str!("../../rules/packs/national-id.toml")),
     ("payment.toml", include_str!("../../rules/packs/payment.toml")),
     ("person.toml", include_str!("../../rules/packs/person.toml")),
     ("phone.toml", include_str!("../../rules/packs/phone.toml")),

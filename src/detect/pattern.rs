@@ -5,6 +5,7 @@ mod required;
 mod sieve;
 
 use crate::detect::RuleId;
+use crate::detect::normalize::Reading;
 use crate::detect::rule::{RuleError, RuleFile};
 use crate::detect::scan::{Evidence, Pass};
 use crate::detect::validate::Validator;
@@ -106,7 +107,11 @@ impl Pattern {
         errors: &mut Vec<RuleError>,
     ) -> Option<Self> {
         let mut alternatives: Vec<String> = Vec::with_capacity(list.len());
+        let mut reading = Reading::default();
         for (word, span) in list {
+            // Texts are searched in their plain spelling.
+            reading.read(word);
+            let word = reading.text();
             if word.trim() != word || word.is_empty() {
                 let problem = "a word must not be empty or start or end with a space";
                 errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));

@@ -12,7 +12,7 @@ use std::ops::{BitOr, BitOrAssign};
 pub(crate) const THRESHOLD: f32 = 0.5;
 
 /// How far a context word may be in front of or behind a candidate, in bytes.
-const CONTEXT_BEFORE: usize = 64;
+pub(crate) const CONTEXT_BEFORE: usize = 64;
 const CONTEXT_BEHIND: usize = 32;
 
 /// Memory of a scan, to be used again for the next one. After some scans no
@@ -200,7 +200,9 @@ fn part_shadow(engine: &Engine, plan: &Plan, scratch: &mut Scratch) {
     let is_shadow = |c: &Candidate| plan.treatment(c.rule).state == State::Shadow;
     let mut apart: Vec<Candidate> = scratch.candidates.extract_if(.., |c| is_shadow(c)).collect();
     // What they would do does not count: an exception is shown as found.
-    apart.iter_mut().for_each(|c| c.operator = Operator::Token);
+    for c in &mut apart {
+        c.operator = Operator::Token;
+    }
     resolve::resolve(&mut apart);
     let told = |c: &Candidate| Finding { operator: plan.treatment(c.rule).operator, ..finding(engine, c) };
     scratch.shadow.extend(apart.iter().map(told));
@@ -221,6 +223,12 @@ fn finding(engine: &Engine, c: &Candidate) -> Finding {
         score: c.score,
         operator: c.operator,
     }
+}
+
+/// The places of a block that are not before `at`.
+#[inline]
+fn not_before(at: usize, base: usize) -> u64 {
+    u32::try_from(at.saturating_sub(base)).ok().and_then(|passed| u64::MAX.checked_shl(passed)).unwrap_or(0)
 }
 
 /// The last word of a run that speaks for or against a rule.
@@ -308,29 +316,24 @@ impl Pass<'_> {
             let block = Block::at(bytes, base);
             let mut stops = block.word_starts(behind_letter) | block.others;
             behind_letter = block.ends_with_letter();
-            loop {
-                // What has been read is done with.
-                if at > base {
-                    let Some(rest) = u64::MAX.checked_shl((at - base).try_into().unwrap_or(u32::MAX)) else { break };
-                    stops &= rest;
-                }
-                if stops == 0 {
-                    break;
-                }
+            // What has been read is done with.
+            stops &= not_before(at, base);
+            while stops != 0 {
                 let bit = stops.trailing_zeros();
                 stops &= stops - 1;
-                let start = base + bit as usize;
                 if block.letters >> bit & 1 == 0 {
-                    at = self.other(start);
+                    at = self.other(base + bit as usize);
+                    stops &= not_before(at, base);
                     continue;
                 }
-                let word = words::read_from(self.text, start);
-                at = if self.is_of_no_matter(&word) {
+                let word = words::read_in(&block, self.text, base, bit);
+                if self.is_of_no_matter(&word) {
                     self.recent.push(word.hash);
-                    word.end
+                    at = word.end;
                 } else {
-                    self.word(&word)
-                };
+                    at = self.word(&word);
+                }
+                stops &= not_before(at, base);
             }
         }
     }
@@ -367,9 +370,9 @@ impl Pass<'_> {
         if word.end == word.start {
             return word.start + 1;
         }
-        if word.end - word.start == 2
-            && self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
-            && let Some(end) = self.iban(word.start)
+        if matches!(word.end - word.start, 2 | 6)
+            && self.starts_iban(word)
+            && let Some(end) = self.iban(word.end - 2)
         {
             return end;
         }
@@ -437,14 +440,26 @@ impl Pass<'_> {
         mut evidence: Evidence,
     ) -> bool {
         let index = usize::from(rule.0);
-        let Treatment { operator, threshold, state } = self.plan.treatment(rule);
-        let Some(scoring) = self.engine.rules.get(index).filter(|_| state != State::Off) else { return false };
+        let Some(scoring) = self.engine.rules.get(index).filter(|_| self.plan.treatment(rule).state != State::Off)
+        else {
+            return false;
+        };
         let mut score = scoring.score + raise;
-        if !(scoring.context.is_empty() && scoring.against.is_empty()) {
-            if let Some(found) = self.context(rule, start, end) {
-                evidence |= found.evidence;
-                score += if found.evidence == Evidence::AGAINST { -found.weight } else { found.weight };
-            }
+        if !scoring.is_deaf()
+            && let Some(found) = self.context(rule, start, end)
+        {
+            evidence |= found.evidence;
+            score += if found.evidence == Evidence::AGAINST { -found.weight } else { found.weight };
+        }
+        self.submit(rule, start, end, score, evidence)
+    }
+
+    /// Takes a span with its final score, if that is enough. Says whether other
+    /// rules need not look at the place any more.
+    pub(crate) fn submit(&mut self, rule: RuleId, start: usize, end: usize, score: f32, evidence: Evidence) -> bool {
+        let Treatment { operator, threshold, state } = self.plan.treatment(rule);
+        if state == State::Off {
+            return false;
         }
         if let Some(near) = self.near.as_deref_mut() {
             near.push(Candidate { start, end, rule, score, operator, evidence });

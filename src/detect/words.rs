@@ -218,6 +218,38 @@ impl Block {
     }
 }
 
+/// The word that starts with the letter of a block at `bit`. Words of up to
+/// sixteen letters, with nothing of note behind them, are read without a branch
+/// that depends on their length: the processor cannot guess it.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "the scan calls it for each word")]
+pub(crate) fn read_in(block: &Block, text: &str, base: usize, bit: u32) -> Word {
+    let start = base + bit as usize;
+    let len = (!(block.letters >> bit)).trailing_zeros();
+    let behind = bit + len;
+    let sixteen = text.as_bytes().get(start..).and_then(|rest| rest.first_chunk::<16>());
+    let Some(sixteen) = sixteen.filter(|_| len <= 16 && behind < 64 && block.others >> behind & 1 == 0) else {
+        return read_from(text, start);
+    };
+    let (Some(one), Some(two)) = (sixteen.first_chunk::<8>(), sixteen.last_chunk::<8>()) else {
+        return read_from(text, start);
+    };
+    let (one, two) = (u64::from_le_bytes(*one), u64::from_le_bytes(*two));
+    let letters = |count: u32| !u64::MAX.checked_shl(8 * count).unwrap_or(0);
+    let (in_one, in_two) = (letters(len.min(8)), letters(len.saturating_sub(8)));
+    let short = mix(SEED, (one | CASE) & in_one);
+    let long = mix(short, (two | CASE) & in_two);
+    let hash = std::hint::select_unpredictable(len < 8, short, long);
+    let capitals = (!one & CASE & in_one, !two & CASE & in_two);
+    let shape = if capitals == (0, 0) {
+        Shape::Lower
+    } else {
+        let count = capitals.0.count_ones() + capitals.1.count_ones();
+        shape(len as usize, count as usize, one & CASE & 0xff == 0)
+    };
+    Word { start, end: start + len as usize, hash, shape }
+}
+
 /// The lowest bit of each byte.
 #[inline]
 fn bits(bytes: &[u8; 64]) -> u64 {
@@ -440,6 +472,31 @@ mod tests {
                 let capitals = word.bytes().filter(u8::is_ascii_uppercase).count();
                 assert_eq!(found.shape, shape(length, capitals, false), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_word_of_a_block_is_the_word_of_the_text() {
+        let unit = "a An THE iPhone letters sixteenlettersss Seventeenletterss x1 é at:me Größe end@ ＡＢ";
+        for shift in 0..70 {
+            let text = format!("{}{unit} {unit}", "-".repeat(shift));
+            let mut behind_letter = false;
+            let mut found = 0;
+            for base in (0..text.len()).step_by(Block::LEN) {
+                let block = Block::at(text.as_bytes(), base);
+                let mut starts = block.word_starts(behind_letter);
+                behind_letter = block.ends_with_letter();
+                while starts != 0 {
+                    let bit = starts.trailing_zeros();
+                    starts &= starts - 1;
+                    let (one, other) = (read_in(&block, &text, base, bit), read_from(&text, base + bit as usize));
+                    assert_eq!((one.start, one.end, one.hash), (other.start, other.end, other.hash), "{text}");
+                    assert_eq!(one.shape, other.shape, "{text}");
+                    found += 1;
+                }
+            }
+            // "Größe" starts with a letter of ASCII twice.
+            assert_eq!(found, 2 * 14, "{text}");
         }
     }
 
