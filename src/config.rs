@@ -9,6 +9,7 @@
 mod build;
 mod check;
 mod choice;
+mod detection;
 mod keys;
 mod path;
 mod print;
@@ -26,6 +27,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use crate::sensitive::Sensitive;
 
 pub use choice::{Basis, Binary, Identity, LogFormat, LogLevel, Reply, WithoutConsent};
+pub use detection::{Detection, Mask, Place};
 pub(crate) use path::normalize as plain_path;
 pub use problem::{Origin, Problem, Problems};
 pub use source::{Flag, Sources};
@@ -49,6 +51,8 @@ pub struct Config {
     pub consent: ConsentConfig,
     /// Paths and how they are treated, one with path `/` among them.
     pub routes: Vec<Route>,
+    /// What is asked of findings where no route says otherwise.
+    pub detection: Detection,
     /// The tenant of routes that name none.
     pub tenant: String,
     /// Where a request says whose it is, beside `Privet-Subject`.
@@ -159,6 +163,8 @@ pub struct Route {
     pub binary: Binary,
     /// Its tenant.
     pub tenant: String,
+    /// What is asked of its findings, that of the whole included.
+    pub detection: Detection,
 }
 
 /// Where a request says whose it is, beside `Privet-Subject`.

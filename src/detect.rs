@@ -29,6 +29,7 @@ mod normalize;
 mod number;
 mod pattern;
 mod phone;
+mod plan;
 mod postcode;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
@@ -45,6 +46,7 @@ mod words;
 
 pub use example::{ExampleReport, Failure};
 pub use near::{NearMiss, Why};
+pub use plan::{Detector, Level, Plan, Treatment, Wish, Wishes};
 pub use rule::{
     BadSwitch, ContextWord, Pack, PackSwitch, RuleError, RuleErrors, RuleInfo, RuleSet, RuleSource, State, UnknownPack,
 };
@@ -81,7 +83,7 @@ pub struct Finding {
     pub entity: Entity,
     /// The rule that fired.
     pub rule: RuleId,
-    /// From 0.5 to 1.
+    /// From the threshold of the rule to 1.
     pub score: f32,
     /// What the rule asks to be done.
     pub operator: Operator,
@@ -103,6 +105,8 @@ impl RuleId {
 pub enum Operator {
     /// Replace by a token, reversible.
     Token,
+    /// Replace by a realistic fake, reversible.
+    Surrogate,
     /// Replace by a mask.
     Mask,
     /// Replace by a keyed hash.
@@ -116,11 +120,13 @@ pub enum Operator {
 }
 
 impl Operator {
-    pub(crate) const NAMES: &'static [&'static str] = &["token", "mask", "hash", "remove", "keep", "block"];
+    pub(crate) const NAMES: &'static [&'static str] =
+        &["token", "surrogate", "mask", "hash", "remove", "keep", "block"];
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "token" => Self::Token,
+            "surrogate" => Self::Surrogate,
             "mask" => Self::Mask,
             "hash" => Self::Hash,
             "remove" => Self::Remove,
@@ -134,6 +140,7 @@ impl Operator {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Token => "token",
+            Self::Surrogate => "surrogate",
             Self::Mask => "mask",
             Self::Hash => "hash",
             Self::Remove => "remove",
@@ -147,7 +154,7 @@ impl Operator {
         match self {
             Self::Block => 2,
             Self::Mask | Self::Hash | Self::Remove => 1,
-            Self::Token | Self::Keep => 0,
+            Self::Token | Self::Surrogate | Self::Keep => 0,
         }
     }
 }
@@ -156,7 +163,6 @@ impl Operator {
 pub struct Engine {
     identity: u64,
     /// Whether a rule is in shadow.
-    has_shadow: bool,
     version: String,
     infos: Vec<RuleInfo>,
     rules: Vec<compile::Scoring>,
@@ -169,6 +175,8 @@ pub struct Engine {
     dialling: phone::DiallingCodes,
     number_words: spelled::NumberWords,
     examples: Vec<example::Example>,
+    /// What the rules say of themselves.
+    plan: Plan,
 }
 
 impl Engine {
@@ -184,8 +192,26 @@ impl Engine {
 
     /// The findings of a text: sorted, not overlapping, on character borders.
     pub fn scan<'s>(&self, input: Input<'_>, scratch: &'s mut Scratch) -> &'s [Finding] {
-        scan::scan(self, input, scratch);
+        self.scan_with(&self.plan, input, scratch)
+    }
+
+    /// The same under a plan of this engine. One of another engine says nothing.
+    pub fn scan_with<'s>(&self, plan: &Plan, input: Input<'_>, scratch: &'s mut Scratch) -> &'s [Finding] {
+        let plan = if plan.is_for(self) { plan } else { &self.plan };
+        scan::scan(self, plan, input, scratch);
         &scratch.findings
+    }
+
+    /// The same rules, of which all findings need the score of this level.
+    #[must_use]
+    pub fn at_level(mut self, level: Level) -> Self {
+        self.plan = self.plan(&Wishes { level, ..Wishes::default() });
+        self
+    }
+
+    /// A plan of this engine. Names that no rule has are passed over.
+    pub fn plan(&self, wishes: &Wishes) -> Plan {
+        Plan::of(self.identity, &self.infos, wishes)
     }
 
     /// The rule of a finding of this engine.

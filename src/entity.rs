@@ -22,6 +22,14 @@ pub struct Entity {
 pub struct InvalidEntity;
 
 impl Entity {
+    /// Under this name the vault keeps surrogates. It is no name that a rule
+    /// could have, and comes behind all of those in their order.
+    pub(crate) const SURROGATE: Self = {
+        let mut name = [0; 31];
+        name[0] = b'~';
+        Self { name, len: 1 }
+    };
+
     /// A name known at compile time. Fails the build (in a `const`) or panics
     /// where `name` is no entity name, so use it for constants only.
     #[expect(clippy::panic, reason = "in a constant it fails the build")]

@@ -7,6 +7,7 @@ pub mod entity;
 pub mod framing;
 pub mod json;
 pub mod problem;
+pub mod surrogate;
 pub mod token;
 
 // Layer 1: state and policy.

@@ -20,6 +20,7 @@ mod redact;
 mod reply;
 mod request_id;
 mod restore;
+mod standing;
 mod subject;
 mod upstream;
 mod watch;
@@ -27,8 +28,8 @@ mod widget;
 
 pub use reply::{ReplyBody, ReplyError};
 
-use crate::config::{self, Binary, Config, Identity, Purpose, Reply, WithoutConsent};
-use crate::detect::{Engine, Operator};
+use crate::config::{self, Binary, Config, Identity, Problem, Purpose, Reply, WithoutConsent};
+use crate::detect::{Detector, Engine, Plan};
 use crate::protocol::{Pattern, Protocol, Protocols};
 use crate::telemetry::{Metrics, Outcome, RouteMetrics};
 use crate::vault::Vault;
@@ -58,8 +59,6 @@ pub struct Gateway {
     /// Members of JSON bodies that may name the subject.
     sought: Vec<Pattern>,
     engine: Arc<Engine>,
-    /// Parts of heads in which the engine finds nothing.
-    clean: clean::Clean,
     protocols: Protocols,
     vault: Vault,
     watch: Arc<Watch>,
@@ -84,6 +83,12 @@ struct Route {
     upstream: Arc<upstream::Upstream>,
     metrics: Arc<RouteMetrics>,
     denied: IntCounter,
+    /// What is asked of findings.
+    plan: Plan,
+    /// What stands in for findings that do not come back.
+    means: redact::Means,
+    /// Parts of heads in which nothing is found under this plan.
+    clean: clean::Clean,
 }
 
 /// The gateway cannot be set up; the text says what to change.
@@ -107,7 +112,12 @@ impl Gateway {
             .map(|one| Ok((one.name.clone(), Arc::new(upstream::Upstream::new(one, &config.timeouts)?))))
             .collect::<Result<Vec<_>, String>>()
             .map_err(problem)?;
-        Self::check_rules(&engine)?;
+        let unknown = Self::unknown_names(&config, &engine);
+        if !unknown.is_empty() {
+            let lines: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+            return Err(SetupError(lines.join("\n")));
+        }
+        let no_random = |_| SetupError("no random numbers can be had".to_owned());
         let watch = Arc::new(Watch::new(metrics, &engine).map_err(|e| SetupError(e.to_string()))?);
         let mut routes = Vec::new();
         for route in &config.routes {
@@ -130,18 +140,19 @@ impl Gateway {
                 protocol: protocol_of(route, &protocols)?,
                 upstream: Arc::clone(upstream),
                 denied: watch.metrics.consent_denied(&route.purpose).map_err(|e| SetupError(e.to_string()))?,
+                plan: engine.plan(&route.detection.wishes()),
+                means: redact::Means::new(route.detection.clone(), vault.hashing(&route.tenant)),
+                clean: clean::Clean::new().map_err(no_random)?,
                 metrics: Arc::new(watch.route(&route.path).map_err(|e| SetupError(e.to_string()))?),
             }));
         }
         let (subjects, sought) = subject::Sources::new(&config.subject).map_err(problem)?;
         let (limits, timeouts) = (&config.limits, &config.timeouts);
-        let no_random = |_| SetupError("no random numbers can be had".to_owned());
         Ok(Arc::new(Self {
             routes,
             subjects,
             sought,
             engine,
-            clean: clean::Clean::new().map_err(no_random)?,
             protocols,
             vault,
             watch,
@@ -164,13 +175,18 @@ impl Gateway {
         config.routes.iter().try_for_each(|route| protocol_of(route, &protocols).map(|_| ()))
     }
 
-    /// Whether all that the rules want done with findings can be done.
-    pub fn check_rules(engine: &Engine) -> Result<(), SetupError> {
-        let Some(rule) = engine.rules().find(|rule| rule.operator == Operator::Hash) else { return Ok(()) };
-        Err(SetupError(format!(
-            "{}:{}: rule `{}`: the operator `hash` is not in this version; write `remove` or `mask`",
-            rule.file, rule.line, rule.id
-        )))
+    /// The entities and rules that the configuration names and no rule has.
+    pub fn unknown_names(config: &Config, engine: &Engine) -> Vec<Problem> {
+        let routes = config.routes.iter().map(|route| &route.detection);
+        let mut unknown: Vec<_> = routes.flat_map(|detection| detection.unknown_names(engine)).collect();
+        unknown.sort();
+        unknown.dedup();
+        unknown
+    }
+
+    /// The engine under the plan of a route.
+    fn detector<'g>(&'g self, route: &'g Route) -> Detector<'g> {
+        Detector { engine: &self.engine, plan: &route.plan }
     }
 
     /// Answers one request of the data listener.

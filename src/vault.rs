@@ -13,6 +13,7 @@
 
 mod cache;
 mod error;
+mod hashing;
 mod key;
 mod mint;
 mod mix;
@@ -21,6 +22,7 @@ mod seal;
 mod store;
 mod subject;
 mod subject_keys;
+mod surrogates;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -28,8 +30,10 @@ mod value;
 mod volatile;
 
 pub use error::VaultError;
+pub use hashing::Hashing;
 pub use key::{Key, KeyError, KeyId};
 pub use subject::Subject;
+pub use surrogates::{Surrogate, SurrogateMatcher, Surrogates};
 pub use url::{VaultUrl, VaultUrlError};
 pub use value::Value;
 
@@ -150,6 +154,15 @@ impl Vault {
             Kind::Stored(shared) => Volatile::new(shared.passing.next(), shared.token_mask),
             Kind::Memory(memory) => memory.passing_subject(),
         }))
+    }
+
+    /// What hashes the values of a tenant, the same on every replica; of a
+    /// vault in memory, the same as long as the process lives.
+    pub fn hashing(&self, tenant: &str) -> Hashing {
+        match &self.0 {
+            Kind::Stored(shared) => shared.root.hashing(tenant),
+            Kind::Memory(memory) => memory.hashing(tenant),
+        }
     }
 
     /// Shows by a real durable write that the vault can be written. Callers

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use super::flags::Settings;
-use super::rule_files::{self, engine};
+use super::rule_files::{self, engine_of};
 use super::{Failure, message, warn};
 use crate::config::Config;
 use crate::proxy::Gateway;
@@ -53,9 +53,9 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
 /// the names of protocols.
 fn beyond(config: &Config) -> Vec<String> {
     let mut errors = Vec::new();
-    match engine(config.rules.as_deref()) {
-        Ok(engine) => errors.extend(Gateway::check_rules(&engine).err().map(|e| e.to_string())),
-        Err(rules) => errors.extend(rules.0.iter().map(ToString::to_string)),
+    match engine_of(config) {
+        Ok(engine) => errors.extend(Gateway::unknown_names(config, &engine).iter().map(ToString::to_string)),
+        Err(rules) => errors.extend(rules),
     }
     if let Err(error) = config.vault.parse::<VaultUrl>() {
         errors.push(format!("vault: {error}"));
@@ -73,15 +73,16 @@ mod tests {
     #[test]
     fn what_serve_would_refuse_is_found() {
         let folder = tempfile::tempdir().unwrap();
-        let rule = "[[rule]]\nid = \"own\"\nentity = \"SECRET\"\npattern = \"own-[0-9]+\"\noperator = \"hash\"\n";
+        let rule = "[[rule]]\nid = \"own\"\nentity = \"STAFF\"\npattern = \"own-[0-9]+\"\noperator = \"hash\"\n";
         std::fs::write(folder.path().join("own.toml"), rule).unwrap();
         let toml = format!(
-            "upstream = \"http://a.example\"\nrules = {:?}\n[[routes]]\npath = \"/a\"\nprotocol = \"none-such\"\n",
+            "upstream = \"http://a.example\"\nrules = {:?}\n[[routes]]\npath = \"/a\"\nprotocol = \"none-such\"\n\
+             [detection.entities.STAF]\noperator = \"hash\"\n[detection.rules.own]\nstate = \"off\"\n",
             folder.path()
         );
         let errors = beyond(&Config::parse(&toml).unwrap().config);
         assert_eq!(errors.len(), 2, "{errors:?}");
-        assert!(errors[0].contains("own.toml:1: rule `own`: the operator `hash`"), "{errors:?}");
+        assert_eq!(errors[0], "configuration:6:21: no rule finds the entity `STAF`; write `STAFF`");
         assert!(errors[1].starts_with("route /a: `protocol` must be"), "{errors:?}");
     }
 }

@@ -1,7 +1,8 @@
 //! Reads the rules that a command works with: the built-in ones, those of a
 //! folder, and the packs that are switched on.
 
-use crate::detect::{Engine, PackSwitch, RuleError, RuleErrors, RuleSet, UnknownPack};
+use crate::config::Config;
+use crate::detect::{Engine, Level, PackSwitch, RuleError, RuleErrors, RuleSet, UnknownPack};
 use clap::Args;
 use std::fs;
 use std::io;
@@ -17,6 +18,9 @@ pub struct RuleFiles {
     /// region:XX, language:xx; several with commas
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true)]
     pub packs: Vec<PackSwitch>,
+    /// How sure findings must be: strict (finds more), balanced or lenient
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    pub level: Option<Level>,
 }
 
 /// The rules cannot be used.
@@ -40,13 +44,23 @@ impl RuleFiles {
 
     /// The rules, compiled.
     pub fn engine(&self) -> Result<Engine, RuleFilesError> {
-        Ok(Engine::compile(&self.set()?)?)
+        Ok(Engine::compile(&self.set()?)?.at_level(self.level.unwrap_or_default()))
     }
 }
 
-/// The built-in rules and those of `dir`, compiled.
-pub(crate) fn engine(dir: Option<&Path>) -> Result<Engine, RuleErrors> {
-    Engine::compile(&load(dir)?)
+fn level(name: &str) -> Result<Level, String> {
+    Level::parse(name).ok_or_else(|| format!("write one of {}", Level::NAMES.join(", ")))
+}
+
+/// The rules of a configuration, compiled; the errors have their places.
+pub(crate) fn engine_of(config: &Config) -> Result<Engine, Vec<String>> {
+    let said = |RuleErrors(all): RuleErrors| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let mut set = load(config.rules.as_deref()).map_err(said)?;
+    for (switch, origin) in &config.detection.packs {
+        set.select(std::slice::from_ref(switch)).map_err(|unknown| vec![format!("{origin}: {unknown}")])?;
+    }
+    config.routes.iter().for_each(|route| set.expect(&route.detection.wishes()));
+    Engine::compile(&set).map_err(said)
 }
 
 /// The built-in rules and those of `dir`.
@@ -105,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_pack_that_there_is_not_is_named() {
-        let files = RuleFiles { rules: None, packs: vec!["none-such".parse().unwrap()] };
+        let files = RuleFiles { rules: None, packs: vec!["none-such".parse().unwrap()], level: None };
         let error = files.set().unwrap_err().to_string();
         assert!(error.starts_with("--packs: there is no pack `none-such` in the rules; there are "), "{error}");
     }

@@ -64,6 +64,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("own.toml"), rule).unwrap();
         let rules = Some(dir.path().to_owned());
-        (dir, RuleFiles { rules, packs: Vec::new() })
+        (dir, RuleFiles { rules, ..RuleFiles::default() })
     }
 }

@@ -285,6 +285,7 @@ impl Serialize for Document<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::Level;
 
     fn output(format: Format, input: &str, change: impl Fn(&mut ScanArgs)) -> Result<(bool, String), ScanError> {
         let mut args = ScanArgs { format, ..ScanArgs::default() };
@@ -294,6 +295,14 @@ mod tests {
         let mut scan = Scan { args: &args, engine: &engine, scratch: Scratch::default(), found: false, skipped: 0 };
         scan.run(&mut input.as_bytes(), &mut out)?;
         Ok((scan.found, String::from_utf8(out).unwrap()))
+    }
+
+    #[test]
+    fn a_level_says_how_sure_findings_must_be() {
+        let text = "0201 5550123, 555 0123 4567, ana.lopez@example.com, Novak and Jana";
+        let found = |level| output(Format::Text, text, |args| args.rules.level = level).unwrap().1.lines().count();
+        let [lenient, usual, strict] = [Some(Level::Lenient), None, Some(Level::Strict)].map(found);
+        assert!(1 <= lenient && lenient <= usual && usual <= strict && lenient < strict, "{lenient} {usual} {strict}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tracing::level_filters::LevelFilter;
 
 use super::flags::Settings;
-use super::rule_files::engine;
+use super::rule_files::engine_of;
 use super::{Failure, warn};
 use crate::admin::{self, AdminState, Facts, Readiness};
 use crate::config::{self, Config};
@@ -112,7 +112,7 @@ impl Running {
 pub(super) async fn start(config: Config) -> Result<Running, Failure> {
     let metrics = Metrics::new().map_err(failed)?;
     telemetry::catch_panics(Some(metrics.panics.clone()));
-    let engine = Arc::new(engine(config.rules.as_deref()).map_err(|e| Failure::Usage(e.to_string()))?);
+    let engine = Arc::new(engine_of(&config).map_err(|errors| Failure::Usage(errors.join("\n")))?);
     let tls = match &config.tls {
         Some(tls) => Some(server_config(&tls.certificate, &tls.key).map_err(|e| Failure::Usage(e.to_string()))?),
         None => None,

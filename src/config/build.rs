@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use super::check;
 use super::choice::Choice;
+use super::detection;
 use super::problem::{Found, Origin, Problems};
 use super::settings::{Placed, Section, Settings};
 use super::source::Sources;
 use super::{
-    Basis, Config, ConsentConfig, Cors, Limits, Loaded, Log, Purpose, Route, SubjectConfig, Timeouts, Tls, Upstream,
+    Basis, Config, ConsentConfig, Cors, Detection, Limits, Loaded, Log, Purpose, Route, SubjectConfig, Timeouts, Tls,
+    Upstream,
 };
 use crate::sensitive::Sensitive;
 
@@ -23,7 +25,9 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
     let tenant = top.text("tenant").map(|placed| placed.value).unwrap_or_default();
     let upstreams = upstreams(settings, sources, found_in);
     let listed = purposes(settings, found_in);
-    let routes = routes(settings, &tenant, &upstreams, &listed, found_in);
+    let detection = detection::of_all(&settings.section("detection"), found_in);
+    let usual = Usual { tenant: &tenant, detection: &detection };
+    let routes = routes(settings, &usual, &upstreams, &listed, found_in);
     let config = Config {
         listen: address(&top, "listen", found_in),
         admin: address(&top, "admin", found_in),
@@ -33,6 +37,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
         purposes: complete(listed, &routes),
         consent: consent(&settings.section("consent"), found_in),
         routes,
+        detection,
         tenant,
         subject: SubjectConfig { from: each(&settings.section("subject"), "from", check::subject_source, found_in) },
         cors: Cors { origins: each(&settings.section("cors"), "origins", check::origin, found_in) },
@@ -145,14 +150,20 @@ fn complete(mut listed: Vec<Purpose>, routes: &[Route]) -> Vec<Purpose> {
     listed
 }
 
+/// What routes have that say nothing else.
+struct Usual<'u> {
+    tenant: &'u str,
+    detection: &'u Detection,
+}
+
 fn routes(
     settings: &Settings,
-    tenant: &str,
+    usual: &Usual<'_>,
     upstreams: &[Upstream],
     purposes: &[Purpose],
     found: &mut Found,
 ) -> Vec<Route> {
-    let usual = match purposes.first() {
+    let purpose = match purposes.first() {
         Some(first) if !purposes.iter().any(|purpose| purpose.name == SUPPORT) => first.name.clone(),
         _ => SUPPORT.to_owned(),
     };
@@ -162,8 +173,11 @@ fn routes(
         if all.iter().any(|other| other.path == path) {
             found.error(&section.origin(), format!("two routes have the path {path}"), "keep one of them");
         }
-        let route =
-            Route { path, purpose: purpose_of(&section, &usual, purposes, found), ..route(&section, &usual, tenant) };
+        let route = Route {
+            path,
+            purpose: purpose_of(&section, &purpose, purposes, found),
+            ..route(&section, &purpose, usual, found)
+        };
         if let Some(name) = &route.upstream
             && !upstreams.is_empty()
             && !upstreams.iter().any(|upstream| upstream.name == *name)
@@ -175,13 +189,13 @@ fn routes(
         all.push(route);
     }
     if !all.iter().any(|route| route.path == "/") {
-        all.push(route(&settings.section("routes[]"), &usual, tenant));
+        all.push(route(&settings.section("routes[]"), &purpose, usual, found));
     }
     all
 }
 
 /// A route as a table says it, or with every default; its path is `/`.
-fn route(section: &Section<'_>, purpose: &str, tenant: &str) -> Route {
+fn route(section: &Section<'_>, purpose: &str, usual: &Usual<'_>, found: &mut Found) -> Route {
     let text = |name| section.text(name).map(|placed| placed.value);
     Route {
         path: "/".to_owned(),
@@ -192,7 +206,8 @@ fn route(section: &Section<'_>, purpose: &str, tenant: &str) -> Route {
         upstream: text("upstream"),
         identity: choice(section, "identity"),
         binary: choice(section, "binary"),
-        tenant: text("tenant").unwrap_or_else(|| tenant.to_owned()),
+        tenant: text("tenant").unwrap_or_else(|| usual.tenant.to_owned()),
+        detection: detection::of_route(section, usual.detection, found),
     }
 }
 

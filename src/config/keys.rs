@@ -1,10 +1,12 @@
 //! The table of settings: the one place that names a key, says what it takes,
 //! what it is by default and what it means. A key of a list of tables is
-//! written `routes[].path`.
+//! written `routes[].path`, one of a table with names of the user's own
+//! `detection.entities.*.operator`.
 
 use std::time::Duration;
 
 use super::choice::{Basis, Binary, Identity, LogFormat, LogLevel, Reply, WithoutConsent};
+use crate::detect::{Level, Operator, State};
 
 /// One setting.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub(super) enum Kind {
     Size { min: u64, max: u64 },
     /// A time within bounds.
     Time { min: Duration, max: Duration },
+    /// A number from 0 to 1, in thousandths.
+    Score,
     /// A list of texts.
     Texts,
     /// A table of header names and values. Values may be secret.
@@ -62,6 +66,9 @@ pub(super) enum Node {
     Key(&'static Key),
     Table,
 }
+
+/// Any name of the user's own, in a path.
+pub(super) const ANY: &str = "*";
 
 const SIZE: Kind = Kind::Size { min: 1, max: 1 << 40 };
 const COUNT: Kind = Kind::Count { min: 1, max: 1 << 24 };
@@ -99,6 +106,26 @@ pub(super) static TABLES: &[Table] = &[
         doc: "How requests are treated, by path; the longest path that matches whole segments wins. What no route matches is treated as a route \"/\" with every default.",
         optional: true,
     },
+    Table {
+        path: "detection",
+        doc: "What is found and what is done with it, on all routes. A rule outweighs its entity, an entity the level, and all of them the rule files. Operators: `token` (reversible), `surrogate` (a realistic fake, reversible), `mask`, `hash` (keyed: equal values of a tenant are equal), `remove`, `keep` (an exception), `block` (the request is refused).",
+        optional: false,
+    },
+    Table {
+        path: "detection.entities.*",
+        doc: "What is done with the findings of one entity. Its operator is not for rules whose own is `keep` or `block`.",
+        optional: true,
+    },
+    Table { path: "detection.entities.*.mask", doc: "How `mask` looks. By default it is \"****\".", optional: true },
+    Table { path: "detection.rules.*", doc: "What is done with the findings of one rule, by its id.", optional: true },
+    Table {
+        path: "routes[].detection",
+        doc: "What differs on this route. It is laid over [detection], key by key.",
+        optional: true,
+    },
+    Table { path: "routes[].detection.entities.*", doc: "As [detection.entities.PERSON].", optional: true },
+    Table { path: "routes[].detection.entities.*.mask", doc: "As [detection.entities.PERSON.mask].", optional: true },
+    Table { path: "routes[].detection.rules.*", doc: "As [detection.rules.phone-digits].", optional: true },
     Table { path: "subject", doc: "Whose request it is, where `Privet-Subject` does not say so.", optional: false },
     Table { path: "cors", doc: "Browsers of other origins.", optional: false },
     Table { path: "tls", doc: "TLS 1.3 on the listeners. Without this table they speak plain HTTP.", optional: true },
@@ -302,6 +329,188 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key("routes[].tenant", Kind::Text, None, r#""shop""#, "Its tenant. By default the `tenant` of the top level."),
     key(
+        "detection.level",
+        Kind::Word(Level::NAMES),
+        Some(r#""balanced""#),
+        r#""strict""#,
+        "How sure findings must be: `strict` finds more (a score of 0.35), `balanced` is what the rules are tuned for (0.5), `lenient` finds what is sure (0.75).",
+    ),
+    key(
+        "detection.packs",
+        Kind::Texts,
+        Some("[]"),
+        r#"["-person", "region:DE"]"#,
+        "Packs of rules to switch on or, with - in front, off: \"NAME\", \"all\", \"domain:NAME\", \"region:XX\", \"language:xx\".",
+    ),
+    key(
+        "detection.entities.*.operator",
+        Kind::Word(Operator::NAMES),
+        None,
+        r#""surrogate""#,
+        "What is done with findings. By default what their rules say.",
+    ),
+    key(
+        "detection.entities.*.level",
+        Kind::Word(Level::NAMES),
+        None,
+        r#""strict""#,
+        "How sure findings must be. By default as for all.",
+    ),
+    key(
+        "detection.entities.*.threshold",
+        Kind::Score,
+        None,
+        "0.6",
+        "The score that findings need, from 0 to 1, instead of a level.",
+    ),
+    key(
+        "detection.entities.*.state",
+        Kind::Word(State::NAMES),
+        None,
+        r#""shadow""#,
+        "Whether the rules run: `on`; `shadow` counts what they find and leaves it; `off`. By default what the rules say.",
+    ),
+    key(
+        "detection.entities.*.mask.keep_first",
+        Kind::Count { min: 0, max: 16 },
+        Some("0"),
+        "2",
+        "How many letters and digits stay in front. Never more than a third of a value is shown.",
+    ),
+    key(
+        "detection.entities.*.mask.keep_last",
+        Kind::Count { min: 0, max: 16 },
+        Some("0"),
+        "4",
+        "How many letters and digits stay at the end. Never more than a third of a value is shown.",
+    ),
+    key(
+        "detection.entities.*.mask.character",
+        Kind::Text,
+        Some(r#""*""#),
+        r##""#""##,
+        "What stands four times for the rest: one character, neither a letter or digit nor one that formats use.",
+    ),
+    key(
+        "detection.rules.*.operator",
+        Kind::Word(Operator::NAMES),
+        None,
+        r#""surrogate""#,
+        "What is done with findings. By default what their rules say.",
+    ),
+    key(
+        "detection.rules.*.level",
+        Kind::Word(Level::NAMES),
+        None,
+        r#""strict""#,
+        "How sure findings must be. By default as for all.",
+    ),
+    key(
+        "detection.rules.*.threshold",
+        Kind::Score,
+        None,
+        "0.6",
+        "The score that findings need, from 0 to 1, instead of a level.",
+    ),
+    key(
+        "detection.rules.*.state",
+        Kind::Word(State::NAMES),
+        None,
+        r#""shadow""#,
+        "Whether the rules run: `on`; `shadow` counts what they find and leaves it; `off`. By default what the rules say.",
+    ),
+    key(
+        "routes[].level",
+        Kind::Word(Level::NAMES),
+        None,
+        r#""strict""#,
+        "How sure findings must be, as `level` in [routes.detection].",
+    ),
+    key(
+        "routes[].detection.level",
+        Kind::Word(Level::NAMES),
+        None,
+        r#""strict""#,
+        "How sure findings must be on this route. By default as in [detection].",
+    ),
+    key(
+        "routes[].detection.entities.*.operator",
+        Kind::Word(Operator::NAMES),
+        None,
+        r#""surrogate""#,
+        "What is done with findings. By default what their rules say.",
+    ),
+    key(
+        "routes[].detection.entities.*.level",
+        Kind::Word(Level::NAMES),
+        None,
+        r#""strict""#,
+        "How sure findings must be. By default as for all.",
+    ),
+    key(
+        "routes[].detection.entities.*.threshold",
+        Kind::Score,
+        None,
+        "0.6",
+        "The score that findings need, from 0 to 1, instead of a level.",
+    ),
+    key(
+        "routes[].detection.entities.*.state",
+        Kind::Word(State::NAMES),
+        None,
+        r#""shadow""#,
+        "Whether the rules run: `on`; `shadow` counts what they find and leaves it; `off`. By default what the rules say.",
+    ),
+    key(
+        "routes[].detection.entities.*.mask.keep_first",
+        Kind::Count { min: 0, max: 16 },
+        Some("0"),
+        "2",
+        "How many letters and digits stay in front. Never more than a third of a value is shown.",
+    ),
+    key(
+        "routes[].detection.entities.*.mask.keep_last",
+        Kind::Count { min: 0, max: 16 },
+        Some("0"),
+        "4",
+        "How many letters and digits stay at the end. Never more than a third of a value is shown.",
+    ),
+    key(
+        "routes[].detection.entities.*.mask.character",
+        Kind::Text,
+        Some(r#""*""#),
+        r##""#""##,
+        "What stands four times for the rest: one character, neither a letter or digit nor one that formats use.",
+    ),
+    key(
+        "routes[].detection.rules.*.operator",
+        Kind::Word(Operator::NAMES),
+        None,
+        r#""surrogate""#,
+        "What is done with findings. By default what their rules say.",
+    ),
+    key(
+        "routes[].detection.rules.*.level",
+        Kind::Word(Level::NAMES),
+        None,
+        r#""strict""#,
+        "How sure findings must be. By default as for all.",
+    ),
+    key(
+        "routes[].detection.rules.*.threshold",
+        Kind::Score,
+        None,
+        "0.6",
+        "The score that findings need, from 0 to 1, instead of a level.",
+    ),
+    key(
+        "routes[].detection.rules.*.state",
+        Kind::Word(State::NAMES),
+        None,
+        r#""shadow""#,
+        "Whether the rules run: `on`; `shadow` counts what they find and leaves it; `off`. By default what the rules say.",
+    ),
+    key(
         "subject.from",
         Kind::Texts,
         Some("[]"),
@@ -405,12 +614,14 @@ pub(super) static KEYS: &[Key] = &[
     ),
 ];
 
-/// What a path names, if anything.
+/// What a path names, if anything. The `*` of a path stands for itself.
 pub(super) fn lookup(path: &str) -> Option<Node> {
     if let Some(key) = find(path) {
         return Some(Node::Key(key));
     }
-    TABLES.iter().any(|table| table.path == path).then_some(Node::Table)
+    let is_table =
+        |table: &Table| table.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    TABLES.iter().any(is_table).then_some(Node::Table)
 }
 
 /// The key with this path.
@@ -422,9 +633,15 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
 pub(super) fn names_below(table: &str) -> Vec<&'static str> {
     let tables = TABLES.iter().map(|table| table.path);
     let keys = KEYS.iter().filter(|key| key.kind != Kind::Later).map(|key| key.path);
-    let mut names: Vec<_> =
-        tables.chain(keys).filter_map(|path| split(path).1.filter(|_| split(path).0 == table)).collect();
-    names.dedup();
+    let mut names: Vec<&str> = Vec::new();
+    for path in tables.chain(keys) {
+        let below =
+            if table.is_empty() { Some(path) } else { path.strip_prefix(table).and_then(|p| p.strip_prefix('.')) };
+        let name = below.and_then(|below| below.split('.').next()).unwrap_or_default().trim_end_matches("[]");
+        if !name.is_empty() && name != ANY && !names.contains(&name) {
+            names.push(name);
+        }
+    }
     names
 }
 
@@ -443,8 +660,13 @@ pub(super) fn tables_with(name: &str) -> Vec<String> {
 pub(super) fn header(table: &str) -> String {
     match table.strip_suffix("[]") {
         Some(name) => format!("[[{name}]]"),
-        None => format!("[{table}]"),
+        None => format!("[{}]", spelled(table).replace("[]", "")),
     }
+}
+
+/// A path with examples of the user's own names.
+pub(super) fn spelled(path: &str) -> String {
+    path.replace("entities.*", "entities.PERSON").replace("rules.*", "rules.phone-digits")
 }
 
 /// The path of a name in a table.

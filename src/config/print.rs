@@ -46,9 +46,7 @@ pub(super) fn schema() -> Value {
         } else {
             object(below(table.path), Some(table.doc))
         };
-        if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
-            properties.insert(table.path.to_owned(), value);
-        }
+        put(&mut root, table.path, value);
     }
     if let Some(root) = root.as_object_mut() {
         root.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
@@ -56,6 +54,27 @@ pub(super) fn schema() -> Value {
         root.insert("description".to_owned(), json!("The configuration file of Privet."));
     }
     root
+}
+
+/// Puts the schema of a table at its path below `parent`.
+fn put(parent: &mut Value, path: &str, value: Value) {
+    let (step, rest) = path.split_once('.').map_or((path, None), |(step, rest)| (step, Some(rest)));
+    let Some(parent) = parent.as_object_mut() else { return };
+    let (place, name) = match step {
+        // Below it every name is the user's own.
+        keys::ANY => (Some(parent), "additionalProperties"),
+        step => (parent.get_mut("properties").and_then(Value::as_object_mut), step.trim_end_matches("[]")),
+    };
+    let Some(place) = place else { return };
+    let Some(rest) = rest else {
+        place.insert(name.to_owned(), value);
+        return;
+    };
+    let below = place.entry(name).or_insert_with(|| object(std::iter::empty(), None));
+    let below = if step.ends_with("[]") { below.get_mut("items") } else { Some(below) };
+    if let Some(below) = below {
+        put(below, rest, value);
+    }
 }
 
 fn below(table: &str) -> impl Iterator<Item = &'static Key> {
@@ -128,6 +147,7 @@ fn property(key: &Key) -> Value {
             { "type": "integer", "minimum": min.as_secs(), "maximum": max.as_secs() },
             { "type": "string", "pattern": "^ *[0-9]+ *(ms|s|m|min|h)? *$" },
         ] }),
+        Kind::Score => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::Headers => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Kind::Tables | Kind::Later => json!({}),

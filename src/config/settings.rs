@@ -13,7 +13,7 @@ use super::source::default_value;
 pub(super) enum Value {
     Text(String),
     Boolean(bool),
-    /// A count or a size.
+    /// A count, a size, or a score in thousandths.
     Number(u64),
     Time(Duration),
     Texts(Vec<Placed<String>>),
@@ -67,6 +67,20 @@ impl Settings {
         Section { settings: self, place: table.to_owned(), pattern: table }
     }
 
+    /// The tables below `table` with names of the user's own, each with its name.
+    fn named<'s>(&'s self, table: &str, pattern: &'static str) -> Vec<(String, Section<'s>)> {
+        let below = format!("{table}.");
+        let from = self.entries.range(below.clone()..).take_while(|(path, _)| path.starts_with(&below));
+        from.filter_map(|(path, placed)| {
+            let step = path.strip_prefix(&below).filter(|rest| !rest.contains('.'))?;
+            (placed.value == Value::Table).then(|| {
+                let section = Section { settings: self, place: path.clone(), pattern };
+                (step.replace(DOT, "."), section)
+            })
+        })
+        .collect()
+    }
+
     /// The tables of a list; `pattern` is its path with `[]`.
     pub(super) fn list(&self, name: &'static str, pattern: &'static str) -> impl Iterator<Item = Section<'_>> {
         (0..self.len(name)).map(move |i| Section { settings: self, place: format!("{name}[{i}]"), pattern })
@@ -79,6 +93,26 @@ pub(super) struct Section<'a> {
     settings: &'a Settings,
     place: String,
     pattern: &'static str,
+}
+
+/// Stands for a dot within a name of a path.
+const DOT: char = '\u{1f}';
+
+/// A name as one step of a path.
+pub(super) fn step(name: &str) -> String {
+    name.replace('.', &DOT.to_string())
+}
+
+impl<'a> Section<'a> {
+    /// The table of this name below, of which `pattern` is the path.
+    pub(super) fn below(&self, name: &str, pattern: &'static str) -> Section<'a> {
+        Section { settings: self.settings, place: keys::join(&self.place, name), pattern }
+    }
+
+    /// The tables with names of the user's own in the table `name`.
+    pub(super) fn named(&self, name: &str, pattern: &'static str) -> Vec<(String, Section<'a>)> {
+        self.settings.named(&keys::join(&self.place, name), pattern)
+    }
 }
 
 impl Section<'_> {
@@ -140,11 +174,16 @@ impl Section<'_> {
     }
 
     pub(super) fn number(&self, name: &str) -> u64 {
+        self.number_if_any(name).unwrap_or(0)
+    }
+
+    /// A number without a default.
+    pub(super) fn number_if_any(&self, name: &str) -> Option<u64> {
         self.read(name, |value| match value {
             Value::Number(number) => Some(number),
             _ => None,
         })
-        .map_or(0, |placed| placed.value)
+        .map(|placed| placed.value)
     }
 
     /// A number as the machine counts; more than it can count is its most.

@@ -104,7 +104,7 @@ pub(super) fn default_value(key: &'static Key) -> Option<Value> {
 }
 
 /// The name most like a mistyped one, if any is like it.
-fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     let likeness = |other: &str| strsim::normalized_damerau_levenshtein(&name, &other.to_lowercase());
     names

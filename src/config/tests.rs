@@ -129,8 +129,10 @@ fn the_schema_has_every_key() {
     for key in KEYS {
         let mut pointer = String::new();
         for part in key.path.split('.') {
-            pointer.push_str("/properties/");
-            pointer.push_str(&part.replace("[]", "/items"));
+            match part {
+                "*" => pointer.push_str("/additionalProperties"),
+                part => pointer.push_str(&format!("/properties/{}", part.replace("[]", "/items"))),
+            }
         }
         let property = schema.pointer(&pointer);
         assert_eq!(property.is_some(), key.kind != Kind::Later, "{pointer}");
@@ -168,7 +170,10 @@ fn every_key_works_in_the_file_and_as_a_variable() {
             "tls" => format!("{UPSTREAM}{tls}"),
             "consent" => format!("{UPSTREAM}[consent]\npolicy = \"2026-01\"\n"),
             "" => UPSTREAM.to_owned(),
-            _ => format!("{UPSTREAM}[{table}]\n"),
+            _ if table.starts_with("routes[].") => {
+                format!("{UPSTREAM}[[routes]]\npath = \"/a\"\n{}\n", keys::header(table))
+            }
+            _ => format!("{UPSTREAM}{}\n", keys::header(table)),
         };
         let value = match key.path {
             "rules" => format!("{:?}", folder.path().display().to_string()),
@@ -203,7 +208,8 @@ fn every_key_refuses_a_wrong_type() {
         let (table, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
         let upstream = if key.path == "upstream" { "" } else { UPSTREAM };
         let header = if table.is_empty() { String::new() } else { keys::header(table) };
-        let toml = format!("{upstream}{header}\n{name} = 1979-05-27\n");
+        let list = if table.starts_with("routes[].") { "[[routes]]\npath = \"/a\"\n" } else { "" };
+        let toml = format!("{upstream}{list}{header}\n{name} = 1979-05-27\n");
         let said = Config::parse(&toml).unwrap_err().to_string();
         let line = toml.lines().count();
         assert!(said.contains(&format!("configuration:{line}:1: `{}`", key.path)), "{}: {said}", key.path);
@@ -557,4 +563,104 @@ fn the_longest_route_wins_by_whole_segments() {
         assert_eq!(config.route(path).map(|route| route.path.as_str()), expected, "{path}");
     }
     assert!(config.routes.iter().all(|route| route.purpose == "chat"));
+}
+
+fn rules() -> crate::detect::Engine {
+    crate::detect::Engine::builtin().unwrap()
+}
+
+#[test]
+fn a_route_is_laid_over_what_is_said_for_all() {
+    use crate::detect::{Level, Operator, State};
+    let config = load(
+        r#"
+        upstream = "http://127.0.0.1:9"
+        [detection]
+        level = "lenient"
+        [detection.entities.PERSON]
+        operator = "surrogate"
+        threshold = 0.6
+        [detection.entities.CREDIT_CARD]
+        operator = "mask"
+        mask = { keep_last = 4, character = "•" }
+        [detection.rules."phone-digits"]
+        state = "off"
+        [[routes]]
+        path = "/a"
+        level = "strict"
+        [[routes]]
+        path = "/b"
+        detection.entities = { PERSON = { operator = "hash" }, EMAIL = { level = "strict" }, CREDIT_CARD = { mask = { keep_first = 2 } } }
+        detection.rules.ipv4.threshold = 1
+        "#,
+    );
+    let engine = rules();
+    let of = |path: &str| config.route(path).unwrap().detection.clone();
+    let treatment = |path: &str, id: &str| {
+        let plan = engine.plan(&of(path).wishes());
+        let (at, _) = engine.rules().enumerate().find(|(_, rule)| rule.id == id).unwrap();
+        plan.by_index(at).unwrap()
+    };
+    assert_eq!(of("/"), config.detection);
+    assert_eq!(of("/").level, Level::Lenient);
+    let person = treatment("/", "person-cue");
+    assert_eq!((person.operator, person.threshold, person.state), (Operator::Surrogate, 0.6, State::On));
+    assert_eq!(treatment("/", "phone-digits").state, State::Off);
+    assert_eq!(treatment("/", "email").threshold, 0.75);
+    assert_eq!(treatment("/a", "email").threshold, 0.35);
+    assert_eq!(treatment("/a", "person-cue").threshold, 0.6, "an entity outweighs the level");
+    let person = treatment("/b", "person-cue");
+    assert_eq!((person.operator, person.threshold), (Operator::Hash, 0.6));
+    assert_eq!(treatment("/b", "email").threshold, 0.35);
+    assert_eq!(treatment("/b", "ipv4").threshold, 1.0);
+    let card = "CREDIT_CARD".parse().unwrap();
+    assert_eq!(of("/").mask(card), Mask { keep_first: 0, keep_last: 4, character: '•' });
+    assert_eq!(of("/b").mask(card), Mask { keep_first: 2, keep_last: 4, character: '•' });
+    assert_eq!(of("/").mask("EMAIL".parse().unwrap()), Mask::default());
+    assert!(config.routes.iter().all(|route| route.detection.unknown_names(&engine).is_empty()));
+}
+
+#[test]
+fn what_no_rule_has_is_named_with_its_place() {
+    let toml = format!(
+        "{UPSTREAM}[detection.entities.PERSO]\noperator = \"hash\"\n[detection.rules]\n\"phone.digits\" = {{ state = \"off\" }}\n[detection.entities]\nZZZZ.state = \"on\"\n"
+    );
+    let said: Vec<String> = load(&toml).detection.unknown_names(&rules()).iter().map(ToString::to_string).collect();
+    let wanted = [
+        "configuration:2:21: no rule finds the entity `PERSO`; write `PERSON`",
+        "configuration:7:1: no rule finds the entity `ZZZZ`; `privet rules list` names all",
+        "configuration:5:1: no rule has the id `phone.digits`; write `phone-digits`",
+    ];
+    assert_eq!(said, wanted);
+}
+
+#[test]
+fn what_is_wrong_about_detection_is_told() {
+    for (toml, said) in [
+        ("[detection.entities.person]\nstate = \"on\"\n", "2:21: `person` is no name of an entity"),
+        (
+            "[detection.entities]\nPERSON = \"hash\"\n",
+            "3:1: `PERSON` is a table; write [detection.entities.PERSON] and",
+        ),
+        (
+            "[detection.entities.PERSON]\noperator = \"tokn\"\n",
+            "3:1: `detection.entities.*.operator` does not take this word; write \"token\" (of",
+        ),
+        ("[detection.entities.PERSON]\nthreshold = 1.5\n", "is out of bounds; write a value from 0 to 1"),
+        (
+            "[detection.entities.PERSON]\nthreshold = 0.5\nlevel = \"strict\"\n",
+            "4:1: `level` and `threshold` are given",
+        ),
+        ("[detection.entities.PERSON]\nthreshhold = 0.5\n", "write `threshold`"),
+        ("[detection.entities.PERSON.mask]\ncharacter = \"a\"\n", "3:1: `character` is not one character"),
+        ("[detection.entities.PERSON.mask]\ncharacter = \"**\"\n", "3:1: `character` is not one character"),
+        (
+            "[[routes]]\npath = \"/a\"\nlevel = \"strict\"\ndetection.level = \"strict\"\n",
+            "5:11: the route has `level` and",
+        ),
+        ("[detection]\nentitys = {}\n", "write `entities`"),
+    ] {
+        let problems = problems(&format!("{UPSTREAM}{toml}"));
+        assert!(problems.contains(said), "{toml}\n{problems}");
+    }
 }

@@ -6,15 +6,13 @@ use crate::detect::finder::Finder;
 use crate::detect::lexicon::{BadWord, CLASS_NAMES, Lexicon, MAX_PHRASE};
 use crate::detect::pattern::{Pattern, Patterns};
 use crate::detect::phone::DiallingCodes;
-use crate::detect::rule::{
-    Context, RawDefaults, Rule, RuleError, RuleErrors, RuleSet, Selection, Source, State, position,
-};
+use crate::detect::rule::{Context, RawDefaults, Rule, RuleError, RuleErrors, RuleSet, Selection, Source, position};
 use crate::detect::scan::Evidence;
 use crate::detect::shape::{self, Shapes};
 use crate::detect::spelled::NumberWords;
 use crate::detect::terms::{self, Terms};
 use crate::detect::words;
-use crate::detect::{Engine, RuleId, RuleInfo};
+use crate::detect::{Engine, Plan, RuleId, RuleInfo, Wishes};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,8 +24,6 @@ const MAX_RULES: usize = 10_000;
 #[derive(Debug)]
 pub(crate) struct Scoring {
     pub(crate) score: f32,
-    /// Its findings are kept apart from those that are acted on.
-    pub(crate) shadow: bool,
     pub(crate) context: WordSet,
     pub(crate) against: WordSet,
     /// The words of its file's defaults, and what they add or take.
@@ -216,9 +212,10 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
     for (i, rule) in rules.into_iter().enumerate() {
         let Some(file) = set.files.get(rule.file) else { continue };
         let id = RuleId(i as u16);
+        let runs = rule.runs() || set.is_awake(&rule.id, rule.entity);
         // What does not run is compiled all the same, for the mistakes in it.
         match &rule.source {
-            Source::Finder(finder) if rule.runs() => {
+            Source::Finder(finder) if runs => {
                 if let Some(list) = finders.get_mut(*finder as usize) {
                     list.push(id);
                 }
@@ -226,22 +223,20 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
             Source::Finder(_) => {}
             Source::Patterns(texts) => {
                 let pattern = Pattern::regex(id, texts, rule.validator, file, &mut budget, &mut errors);
-                patterns.extend(pattern.filter(|_| rule.runs()));
+                patterns.extend(pattern.filter(|_| runs));
             }
             Source::Shapes(texts) => {
                 for (shape, span, cued) in texts {
                     if let Err(problem) = Shapes::check(shape) {
                         errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
-                    } else if rule.runs()
-                        && let Err(problem) = shapes.add(id, shape, rule.validator, *cued)
-                    {
+                    } else if runs && let Err(problem) = shapes.add(id, shape, rule.validator, *cued) {
                         errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
                     }
                 }
             }
             Source::Words(texts) => {
                 let pattern = Pattern::words(id, texts, rule.validator, file, &mut budget, &mut errors);
-                patterns.extend(pattern.filter(|_| rule.runs()));
+                patterns.extend(pattern.filter(|_| runs));
             }
         }
         for example in &rule.examples {
@@ -252,7 +247,6 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         }
         scorings.push(Scoring {
             score: rule.score,
-            shadow: rule.state == State::Shadow,
             context: match rule.source {
                 Source::Shapes(_) => {
                     let words: Vec<_> = rule.context.iter().map(|c| (c.word.clone(), c.weight)).collect();
@@ -269,10 +263,10 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
     if !errors.is_empty() {
         return Err(RuleErrors(errors));
     }
-    let has_shadow = infos.iter().any(|info| info.effective_state() == State::Shadow);
+    let identity = NEXT.fetch_add(1, Ordering::Relaxed);
+    let plan = Plan::of(identity, &infos, &Wishes::default());
     Ok(Engine {
-        has_shadow,
-        identity: NEXT.fetch_add(1, Ordering::Relaxed),
+        identity,
         version: version(set),
         infos,
         rules: scorings,
@@ -284,6 +278,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         dialling: DiallingCodes::builtin(),
         number_words: NumberWords::builtin(),
         examples,
+        plan,
     })
 }
 

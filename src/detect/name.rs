@@ -8,7 +8,7 @@
 
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue};
-use crate::detect::scan::{Evidence, Pass, Pending, THRESHOLD};
+use crate::detect::scan::{Evidence, Pass, Pending};
 use crate::detect::words::{self, Shape, Word};
 
 const MAX_PARTS: usize = 6;
@@ -98,7 +98,7 @@ impl Pass<'_> {
         let parts = self.parts(*word, classes, cue)?;
         let (finder, score, evidence) = self.weigh(&parts, cue)?;
         let end = parts.last()?.word.end;
-        if score < THRESHOLD - 0.001 || !self.is_free_behind(&parts, end) {
+        if score < self.plan.lowest() - 0.001 || !self.is_free_behind(&parts, end) {
             return None;
         }
         if cue.is_none_or(|c| c.cue < Cue::Strong) && self.is_date(&parts, end) {

@@ -1,7 +1,7 @@
 //! Near misses: what a rule proposed and the result does not hold, and why.
 //! For people who tune rules; the data path does not come here.
 
-use crate::detect::scan::{self, Candidate, THRESHOLD};
+use crate::detect::scan::{self, Candidate};
 use crate::detect::{Engine, Evidence, Input, Operator, RuleId, Scratch};
 use std::cmp::Ordering;
 
@@ -38,7 +38,7 @@ impl Engine {
     /// sorted, each span and rule once. Findings are in `scratch`.
     pub fn near_misses(&self, input: Input<'_>, scratch: &mut Scratch) -> Vec<NearMiss> {
         scratch.near = Some(Vec::new());
-        scan::scan(self, input, scratch);
+        scan::scan(self, &self.plan, input, scratch);
         let proposed = scratch.near.take().unwrap_or_default();
         let mut misses: Vec<NearMiss> = proposed.iter().filter_map(|c| self.miss(c, scratch)).collect();
         misses
@@ -53,10 +53,11 @@ impl Engine {
         let overlapping: Vec<_> = found.filter(|f| f.start < c.end && c.start < f.end).collect();
         let itself = overlapping.iter().any(|f| (f.start, f.end, f.rule) == (c.start, c.end, c.rule));
         let covered = overlapping.iter().any(|f| f.entity == entity && f.start <= c.start && c.end <= f.end);
-        let why = match (c.score.total_cmp(&(THRESHOLD - 0.001)), overlapping.first()) {
+        let threshold = self.plan.treatment(c.rule).threshold;
+        let why = match (c.score.total_cmp(&(threshold - 0.001)), overlapping.first()) {
             _ if itself || c.operator == Operator::Keep => return None,
             (Ordering::Less, _) if covered => return None,
-            (Ordering::Less, _) => Why::Score(THRESHOLD - c.score),
+            (Ordering::Less, _) => Why::Score(threshold - c.score),
             (_, Some(by)) => Why::Overlap(by.rule),
             (_, None) => Why::Exception,
         };

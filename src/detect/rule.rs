@@ -46,7 +46,8 @@ pub(crate) use pack::Selection;
 pub use pack::{BadSwitch, Pack, PackSwitch, UnknownPack};
 pub(crate) use read::{RawDefaults, RawFile, RawRule};
 
-use crate::detect::Engine;
+use crate::detect::{Engine, Wish, Wishes};
+use crate::entity::Entity;
 
 /// Rules and word lists as read from files, not yet compiled.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +55,8 @@ pub struct RuleSet {
     pub(crate) files: Vec<RuleFile>,
     pub(crate) lists: Vec<WordList>,
     pub(crate) switches: Vec<PackSwitch>,
+    /// What plans switch on, by entity and by id.
+    pub(crate) awake: (Vec<Entity>, Vec<String>),
 }
 
 /// One rule file that was read.
@@ -104,6 +107,19 @@ impl RuleSet {
     /// What the heads of the files of one pack do not agree on.
     pub(crate) fn pack_errors(&self) -> Vec<RuleError> {
         pack::of_files(&self.files).1
+    }
+
+    /// Says what plans of the engine will wish, so that rules which these switch
+    /// on are there though their files or packs leave them off.
+    pub fn expect(&mut self, wishes: &Wishes) {
+        let wakes = |wish: &Wish| wish.state.is_some_and(|state| state != State::Off);
+        self.awake.0.extend(wishes.entities.iter().filter(|(_, wish)| wakes(wish)).map(|(entity, _)| *entity));
+        self.awake.1.extend(wishes.rules.iter().filter(|(_, wish)| wakes(wish)).map(|(id, _)| id.clone()));
+    }
+
+    /// Whether a plan switches this rule on.
+    pub(crate) fn is_awake(&self, id: &str, entity: Entity) -> bool {
+        self.awake.0.contains(&entity) || self.awake.1.iter().any(|named| named == id)
     }
 
     /// Switches packs on and off, besides earlier calls.

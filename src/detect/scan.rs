@@ -5,10 +5,10 @@ use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue, MAX_PHRASE};
 use crate::detect::normalize::{self, Reading};
 use crate::detect::words::{self, Block, Shape, Word};
-use crate::detect::{Engine, Finding, Input, Operator, RuleId, pattern, resolve};
+use crate::detect::{Engine, Finding, Input, Operator, Plan, RuleId, State, Treatment, pattern, resolve};
 use std::ops::{BitOr, BitOrAssign};
 
-/// A finding needs at least this score.
+/// What a finding needs where no plan says otherwise.
 pub(crate) const THRESHOLD: f32 = 0.5;
 
 /// How far a context word may be in front of or behind a candidate, in bytes.
@@ -141,14 +141,14 @@ pub(crate) struct Candidate {
 }
 
 /// Scans `input` and leaves candidates and findings in `scratch`, index by index.
-pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
+pub(crate) fn scan(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
     if !normalize::is_needed(input.text) {
-        find(engine, input, scratch);
+        find(engine, plan, input, scratch);
         return;
     }
     let mut reading = std::mem::take(&mut scratch.reading);
     reading.read(input.text);
-    find(engine, Input { text: reading.text(), ..input }, scratch);
+    find(engine, plan, Input { text: reading.text(), ..input }, scratch);
     for finding in scratch.findings.iter_mut().chain(&mut scratch.shadow) {
         (finding.start, finding.end) = reading.original(finding.start, finding.end);
     }
@@ -159,7 +159,7 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
 }
 
 /// Scans a text as it stands.
-fn find(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
+fn find(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
     scratch.findings.clear();
     scratch.candidates.clear();
     scratch.shadow.clear();
@@ -170,6 +170,7 @@ fn find(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
     let Scratch { candidates, patterns, label, near, .. } = scratch;
     let mut pass = Pass {
         engine,
+        plan,
         text: input.text,
         bytes: input.text.as_bytes(),
         label,
@@ -189,23 +190,23 @@ fn find(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
     if !engine.patterns.is_empty() {
         pass.patterns(patterns);
     }
-    if engine.has_shadow {
-        part_shadow(engine, scratch);
+    if plan.has_shadow() {
+        part_shadow(engine, plan, scratch);
     }
     resolve::resolve(&mut scratch.candidates);
     scratch.findings.extend(scratch.candidates.iter().map(|c| finding(engine, c)));
 }
 
 /// Takes the candidates of rules in shadow out, and settles them among themselves.
-fn part_shadow(engine: &Engine, scratch: &mut Scratch) {
-    let is_shadow = |c: &Candidate| engine.rules.get(c.rule.index()).is_some_and(|rule| rule.shadow);
+fn part_shadow(engine: &Engine, plan: &Plan, scratch: &mut Scratch) {
+    let is_shadow = |c: &Candidate| plan.treatment(c.rule).state == State::Shadow;
     let mut apart: Vec<Candidate> = scratch.candidates.extract_if(.., |c| is_shadow(c)).collect();
     // What they would do does not count: an exception is shown as found.
     for c in &mut apart {
         c.operator = Operator::Token;
     }
     resolve::resolve(&mut apart);
-    let told = |c: &Candidate| Finding { operator: engine.rule(c.rule).operator, ..finding(engine, c) };
+    let told = |c: &Candidate| Finding { operator: plan.treatment(c.rule).operator, ..finding(engine, c) };
     scratch.shadow.extend(apart.iter().map(told));
     scratch.shadow_counts.resize(engine.rules.len(), 0);
     for c in &apart {
@@ -290,6 +291,7 @@ impl Recent {
 /// The state of one pass.
 pub(crate) struct Pass<'a> {
     pub(crate) engine: &'a Engine,
+    pub(crate) plan: &'a Plan,
     pub(crate) text: &'a str,
     pub(crate) bytes: &'a [u8],
     pub(crate) label: &'a [u64],
@@ -458,7 +460,10 @@ impl Pass<'_> {
         mut evidence: Evidence,
     ) -> bool {
         let index = usize::from(rule.0);
-        let Some(scoring) = self.engine.rules.get(index) else { return false };
+        let Some(scoring) = self.engine.rules.get(index).filter(|_| self.plan.treatment(rule).state != State::Off)
+        else {
+            return false;
+        };
         let mut score = scoring.score + raise;
         if !scoring.is_deaf()
             && let Some(found) = self.context(rule, start, end)
@@ -472,18 +477,21 @@ impl Pass<'_> {
     /// Takes a span with its final score, if that is enough. Says whether other
     /// rules need not look at the place any more.
     pub(crate) fn submit(&mut self, rule: RuleId, start: usize, end: usize, score: f32, evidence: Evidence) -> bool {
-        let operator = self.engine.rule(rule).operator;
+        let Treatment { operator, threshold, state } = self.plan.treatment(rule);
+        if state == State::Off {
+            return false;
+        }
         if let Some(near) = self.near.as_deref_mut() {
             near.push(Candidate { start, end, rule, score, operator, evidence });
         }
         // The small slack takes the rounding of sums of tenths.
-        if score < THRESHOLD - 0.001 {
+        if score < threshold - 0.001 {
             return false;
         }
-        let score = score.clamp(THRESHOLD, 1.0);
+        let score = score.clamp(threshold, 1.0);
         self.out.push(Candidate { start, end, rule, score, operator, evidence });
         // What is in shadow must not keep other rules from the place.
-        self.engine.rules.get(rule.index()).is_some_and(|scoring| !scoring.shadow)
+        state == State::On
     }
 
     /// The context word that is nearest in front, else the label, else the

@@ -195,7 +195,7 @@ fn mistakes_have_a_place_and_a_mend() {
         (rule("finder = \"email\"\npattern = 'x'"), "own.toml:2:6: ", "exactly one"),
         (rule(""), "own.toml:2:6: ", "exactly one"),
         (rule("pattern = 'x'\nscore = 1.5"), "own.toml:5:9: ", "0.0 to 1.0"),
-        (rule("pattern = 'x'\noperator = \"tokenise\""), "own.toml:5:12: ", "token, mask"),
+        (rule("pattern = 'x'\noperator = \"tokenise\""), "own.toml:5:12: ", "token, surrogate, mask"),
         (rule("pattern = 'x'\nmatch = [\"«x\"]"), "own.toml:5:10: ", "pairs"),
         (rule("pattern = 'x'\ncontext = [\"two words\"]"), "own.toml:5:12: ", "one word"),
         (rule("pattern = 'x'\ncolour = 1"), "own.toml:5:1: ", "colour"),

@@ -14,7 +14,7 @@ thread_local! {
     static PRINTS: RefCell<Vec<u128>> = RefCell::new(vec![0; ROOM]);
 }
 
-/// What is remembered under one engine. Nothing is kept but 128-bit hashes
+/// What is remembered under one plan of an engine. Nothing is kept but 128-bit hashes
 /// under this random key, so nobody can make up a part that is taken for
 /// another, and the memory tells nobody what was sent.
 pub(super) struct Clean(SipHasher24);

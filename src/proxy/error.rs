@@ -2,6 +2,7 @@
 
 use super::reply::ReplyBody;
 use crate::consent::{Refusal, RefusalKind};
+use crate::entity::Entity;
 use crate::problem::{MEDIA_TYPE, Problem, ProblemKind as Kind};
 use crate::telemetry::Outcome;
 use crate::vault::VaultError;
@@ -63,8 +64,9 @@ impl ProxyError {
         Self::new(Kind::UnsupportedBody, Outcome::RefusedInput, detail)
     }
 
-    pub(super) fn blocked() -> Self {
-        let detail = "The message holds data that this service does not accept, by a rule with the operator `block`.";
+    pub(super) fn blocked(entity: Entity) -> Self {
+        let detail =
+            format!("The message holds data that this service does not accept: {entity}. Nothing was forwarded.");
         Self::new(Kind::Blocked, Outcome::RefusedInput, detail)
     }
 

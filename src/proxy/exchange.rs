@@ -7,12 +7,13 @@ use super::inspect::{self, Findings};
 use super::redact::redact;
 use super::reply::{ReplyBody, Settle};
 use super::restore::{self, Shape};
+use super::standing::Standing;
 use super::{Gateway, Route, cors, head, headers, subject};
 use crate::config::{Binary, Reply};
 use crate::detect::{Operator, Scratch};
 use crate::protocol::Protocol;
 use crate::telemetry::{Held, Outcome, Stage, VaultOperation};
-use crate::vault::Subject;
+use crate::vault::{Subject, SurrogateMatcher};
 use bytes::Bytes;
 use http::header::HeaderName;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
@@ -90,7 +91,8 @@ async fn forward(
     if !findings.list.is_empty() {
         headers::drop_digests(&mut head.headers);
     }
-    let in_head = SCRATCH.with_borrow_mut(|scratch| head::inspect(&head, &gateway.engine, &gateway.clean, scratch))?;
+    let in_head =
+        SCRATCH.with_borrow_mut(|scratch| head::inspect(&head, gateway.detector(route), &route.clean, scratch))?;
     gateway.watch.ends(Stage::Scan, &mut clock);
     gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
     let found = || findings.list.iter().chain(&in_head.findings.list);
@@ -98,8 +100,8 @@ async fn forward(
         gateway.watch.found_in_request(found.rule);
     }
     SCRATCH.with_borrow_mut(|scratch| gateway.watch.found_in_shadow(scratch));
-    if found().any(|found| found.operator == Operator::Block) {
-        return Err(ProxyError::blocked());
+    if let Some(refused) = found().find(|found| found.operator == Operator::Block) {
+        return Err(ProxyError::blocked(refused.entity));
     }
 
     // 7. Tokenize: durable before anything is forwarded, and 8. rewrite.
@@ -111,8 +113,14 @@ async fn forward(
         }
         _ => Some(gateway.vault.passing_subject()),
     };
-    let redacted = redact([&findings, &in_head.findings], subject.as_ref()).await;
+    let standing = Standing::new(&bytes, &head);
+    let redacted = redact([&findings, &in_head.findings], subject.as_ref(), &route.means, &standing).await;
     let mut replacements = gateway.watch.vault(VaultOperation::Tokenize, redacted)?;
+    let surrogates = match &subject {
+        Some(subject) => subject.surrogates().await?.matcher(&|text| standing.holds(text)),
+        None => None,
+    };
+    drop(standing);
     let bytes = replacements.rewrite(bytes, &findings.list);
     in_head.rewrite(&mut head, &mut replacements)?;
     let counts = replacements.counts;
@@ -126,7 +134,7 @@ async fn forward(
 
     // 10. Restore: as the reply streams. What is left to do then, 11. settling,
     // falls to the reply's body when it ends.
-    let mut response = restore(gateway, route, protocol, subject, response).await?;
+    let mut response = restore(gateway, route, protocol, subject, surrogates, response).await?;
     if !counts.is_empty()
         && let Ok(value) = HeaderValue::from_str(&counts.to_header())
     {
@@ -188,9 +196,10 @@ fn inspect_body(
     let Ok(text) = std::str::from_utf8(body) else {
         return Err(inspect::Uninspectable("The body is not valid UTF-8."));
     };
+    let detector = gateway.detector(route);
     SCRATCH.with_borrow_mut(|scratch| {
         let rules = inspect::Rules {
-            engine: &gateway.engine,
+            detector,
             fields: &protocol.request,
             identity: route.identity,
             binary: route.binary,
@@ -198,14 +207,14 @@ fn inspect_body(
             depth: gateway.config.limits.json_depth,
         };
         let as_json = |scratch: &mut Scratch| inspect::inspect_json(text, &rules, scratch);
-        let as_text = |scratch: &mut Scratch| inspect::inspect_text(text, &gateway.engine, scratch);
+        let as_text = |scratch: &mut Scratch| inspect::inspect_text(text, detector, scratch);
         match format {
             Format::Json => match as_json(scratch) {
                 // It passes, but not unseen.
                 Err(inspect::NOT_JSON) if route.binary == Binary::Pass => as_text(scratch),
                 looked => looked,
             },
-            Format::Form => inspect::inspect_form(text, &gateway.engine, scratch),
+            Format::Form => inspect::inspect_form(text, detector, scratch),
             Format::Text => as_text(scratch),
             Format::Unsaid => match as_json(scratch) {
                 Err(inspect::NOT_JSON) => as_text(scratch),
@@ -220,6 +229,7 @@ async fn restore(
     route: &Route,
     protocol: Arc<Protocol>,
     subject: Option<Subject>,
+    surrogates: Option<Arc<SurrogateMatcher>>,
     response: Response<Incoming>,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let (mut head, body) = response.into_parts();
@@ -229,7 +239,7 @@ async fn restore(
     let (subject, kinds) = match subject {
         Some(subject) => {
             let kinds = subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?;
-            (Some(subject).filter(|_| !kinds.is_empty()), kinds)
+            (Some(subject).filter(|_| !kinds.is_empty() || surrogates.is_some()), kinds)
         }
         None => (None, Arc::default()),
     };
@@ -237,7 +247,7 @@ async fn restore(
         return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
     };
     headers::drop_validators(&mut head.headers);
-    let context = restore::Context { subject, kinds, protocol, watch: Arc::clone(&gateway.watch) };
+    let context = restore::Context { subject, kinds, surrogates, protocol, watch: Arc::clone(&gateway.watch) };
     let body = if body.is_end_stream() {
         ReplyBody::passing(body, gateway.stream_idle)
     } else if shape == Shape::Document {

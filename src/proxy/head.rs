@@ -7,7 +7,7 @@ use super::inspect::Findings;
 use super::look::Look;
 use super::redact::Replacements;
 use super::{address, header_values};
-use crate::detect::{Engine, Scratch};
+use crate::detect::{Detector, Scratch};
 use http::HeaderValue;
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -33,14 +33,14 @@ enum Place {
 }
 
 /// Looks through all of the head that travels on, but for what is known to be
-/// `clean` under this engine.
-pub(super) fn inspect(
+/// `clean` under this plan.
+pub(super) fn inspect<'d>(
     head: &Parts,
-    engine: &Engine,
+    detector: impl Into<Detector<'d>>,
     clean: &Clean,
-    scratch: &mut Scratch,
+    scratch: &'d mut Scratch,
 ) -> Result<HeadFindings, ProxyError> {
-    let mut look = Look::new(engine, scratch);
+    let mut look = Look::new(detector, scratch);
     let mut parts = Vec::new();
     let mut seen = 0;
     let mut note = |place, print: Print, look: &Look<'_>| {
@@ -96,6 +96,7 @@ impl HeadFindings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::Engine;
 
     #[test]
     fn what_holds_something_is_looked_through_every_time() {

@@ -4,7 +4,7 @@
 use super::look::Look;
 use super::percent::NotUtf8;
 use crate::config::{Binary, Identity};
-use crate::detect::{Engine, Finding, Input, Operator, RuleId, Scratch};
+use crate::detect::{Detector, Finding, Input, Operator, RuleId, Scratch};
 use crate::entity::Entity;
 use crate::json::{self, Fault, OffsetMap, Path, Str, Visitor};
 use crate::protocol::{Pattern, RequestField, RequestFields};
@@ -53,6 +53,8 @@ pub(super) enum Form {
     Text,
     /// Within a text that takes no brackets.
     Bare,
+    /// Within a text of which other parts are percent-encoded.
+    Encoded,
     /// Within an address or a form, where brackets are percent-encoded.
     Percent,
     /// A JSON number, which becomes a string; at this depth of JSON in strings.
@@ -89,12 +91,16 @@ impl Findings {
 
 /// Looks through a plain text. What is NUL in large part is UTF-16 without a
 /// byte order mark, or UTF-32: valid UTF-8 by chance, and no rule would read it.
-pub(super) fn inspect_text(text: &str, engine: &Engine, scratch: &mut Scratch) -> Result<Findings, Uninspectable> {
+pub(super) fn inspect_text(
+    text: &str,
+    detector: Detector<'_>,
+    scratch: &mut Scratch,
+) -> Result<Findings, Uninspectable> {
     if memchr::memchr_iter(0, text.as_bytes()).count() > text.len() / 4 {
         return Err(Uninspectable("The body is full of NUL characters, as no text in UTF-8 is."));
     }
     let mut findings = Findings::default();
-    for found in engine.scan(Input { text, label: None }, scratch) {
+    for found in detector.scan(Input { text, label: None }, scratch) {
         findings.add(found.start..found.end, found, &text[found.start..found.end], Form::Text);
     }
     Ok(findings)
@@ -102,8 +108,12 @@ pub(super) fn inspect_text(text: &str, engine: &Engine, scratch: &mut Scratch) -
 
 /// Looks through a form, `application/x-www-form-urlencoded`: the names and
 /// values of its fields.
-pub(super) fn inspect_form(text: &str, engine: &Engine, scratch: &mut Scratch) -> Result<Findings, Uninspectable> {
-    let mut look = Look::new(engine, scratch);
+pub(super) fn inspect_form(
+    text: &str,
+    detector: Detector<'_>,
+    scratch: &mut Scratch,
+) -> Result<Findings, Uninspectable> {
+    let mut look = Look::new(detector, scratch);
     match look.at_pairs(text, 0, |_| false) {
         Ok(()) => Ok(look.findings),
         Err(NotUtf8) => Err(Uninspectable("The form is not UTF-8 where its percent-encoding is undone.")),
@@ -113,7 +123,7 @@ pub(super) fn inspect_form(text: &str, engine: &Engine, scratch: &mut Scratch) -
 /// By what a JSON document is looked through.
 #[derive(Clone, Copy)]
 pub(super) struct Rules<'r> {
-    pub(super) engine: &'r Engine,
+    pub(super) detector: Detector<'r>,
     pub(super) fields: &'r RequestFields,
     pub(super) identity: Identity,
     /// What happens to the parts that cannot be inspected.
@@ -187,7 +197,7 @@ impl Inspector<'_> {
     }
 
     fn scan(&mut self, text: &str, label: Option<&str>, place: &Place<'_>, form: Form) {
-        for found in self.rules.engine.scan(Input { text, label }, self.scratch) {
+        for found in self.rules.detector.scan(Input { text, label }, self.scratch) {
             self.findings.add(place.range(found.start..found.end), found, &text[found.start..found.end], form);
         }
     }
@@ -306,7 +316,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
             return;
         }
         // Only a number that is personal data as a whole can be replaced.
-        let whole = self.rules.engine.scan(Input { text: digits, label: label(path) }, self.scratch).first().copied();
+        let whole = self.rules.detector.scan(Input { text: digits, label: label(path) }, self.scratch).first().copied();
         if let Some(found) = whole.filter(|f| f.start == 0 && f.end == digits.len()) {
             let at = self.place.range(start..start + raw.len());
             self.findings.add(at, &found, raw, Form::Number { depth: self.depth });

@@ -3,7 +3,7 @@
 
 use super::inspect::{Findings, Form, Located};
 use super::percent::{Encoding, NotUtf8, Places};
-use crate::detect::{Engine, Finding, Input, Scratch};
+use crate::detect::{Detector, Finding, Input, Scratch};
 
 /// How often what is encoded is decoded.
 const LAYERS: usize = 3;
@@ -20,14 +20,14 @@ pub(super) struct Piece<'p> {
 
 /// Collects the findings of many pieces.
 pub(super) struct Look<'l> {
-    engine: &'l Engine,
+    detector: Detector<'l>,
     scratch: &'l mut Scratch,
     pub(super) findings: Findings,
 }
 
 impl<'l> Look<'l> {
-    pub(super) fn new(engine: &'l Engine, scratch: &'l mut Scratch) -> Self {
-        Self { engine, scratch, findings: Findings::default() }
+    pub(super) fn new(detector: impl Into<Detector<'l>>, scratch: &'l mut Scratch) -> Self {
+        Self { detector: detector.into(), scratch, findings: Findings::default() }
     }
 
     /// Adds what is found in a piece, of which `wanted` may turn findings down.
@@ -45,6 +45,7 @@ impl<'l> Look<'l> {
             self.scan(piece, piece.text, form, &wanted, |offset| offset);
             return Ok(());
         }
+        let form = if form == Form::Text { Form::Encoded } else { form };
         let first = self.findings.list.len();
         let mut layers = vec![encoding.decode(piece.text)?];
         while let Some(text) = layers.last() {
@@ -73,7 +74,7 @@ impl<'l> Look<'l> {
         wanted: &impl Fn(&str, &Finding) -> bool,
         mut place: impl FnMut(usize) -> usize,
     ) {
-        for found in self.engine.scan(Input { text, label: piece.label }, self.scratch) {
+        for found in self.detector.scan(Input { text, label: piece.label }, self.scratch) {
             if !wanted(text, found) {
                 continue;
             }
@@ -142,6 +143,7 @@ pub(super) fn any(_text: &str, _found: &Finding) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::Engine;
     use proptest::prelude::*;
 
     /// A query with its findings in guillemets, and their values.
@@ -213,7 +215,7 @@ mod tests {
             static ENGINE: std::sync::LazyLock<Engine> = std::sync::LazyLock::new(|| Engine::builtin().unwrap());
             let query = parts.concat();
             let mut scratch = Scratch::default();
-            let mut look = Look::new(&ENGINE, &mut scratch);
+            let mut look = Look::new(&*ENGINE, &mut scratch);
             // Cut escapes may spell what is no UTF-8.
             if look.at_pairs(&query, 0, |_| false).is_ok() {
                 let mut end = 0;

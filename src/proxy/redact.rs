@@ -2,15 +2,15 @@
 //! of body, address and headers. All bytes outside findings stay as they are.
 
 use super::inspect::{Findings, Form, Located};
+use super::standing::Standing;
+use crate::config::{Detection, Mask};
 use crate::detect::Operator;
 use crate::entity::Entity;
 use crate::token::Token;
-use crate::vault::{Subject, VaultError};
+use crate::vault::{Hashing, Subject, VaultError};
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt::Write as _;
-
-/// What a mask shows, whatever the length of the value was.
-const MASK: &[u8] = b"****";
 
 /// How many findings of each entity were replaced.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -49,29 +49,113 @@ impl Counts {
     }
 }
 
+/// How findings are replaced that do not come back.
+pub(super) struct Means {
+    detection: Detection,
+    hashing: Hashing,
+}
+
+impl Means {
+    pub(super) fn new(detection: Detection, hashing: Hashing) -> Self {
+        Self { detection, hashing }
+    }
+}
+
+/// What stands in for one finding.
+enum Stand {
+    Token(Token),
+    /// A text without brackets.
+    Text(String),
+    /// The name of the entity.
+    Entity,
+}
+
 /// What stands in for the findings of one request, all of its parts together.
 pub(super) struct Replacements {
-    /// Of the findings with the operator `Token`, in order; none where those
-    /// are to be removed too.
-    tokens: std::vec::IntoIter<Token>,
+    /// Of all findings, in order.
+    stands: std::vec::IntoIter<Stand>,
     /// What was replaced so far.
     pub(super) counts: Counts,
 }
 
-/// Mints tokens of `subject` for the findings, which are durable when this
-/// returns; without a subject there are none, and what is found is replaced
-/// beyond recovery.
-pub(super) async fn redact(parts: [&Findings; 2], subject: Option<&Subject>) -> Result<Replacements, VaultError> {
-    let values = || {
-        let all = parts.into_iter().flat_map(|part| part.list.iter().map(move |found| (part, found)));
-        all.filter(|(_, found)| found.operator == Operator::Token)
-            .map(|(part, found)| (found.entity, part.value(found)))
+/// Mints tokens and surrogates of `subject` for the findings, which are durable
+/// when this returns; without a subject there are none, and all that is found
+/// is replaced beyond recovery.
+pub(super) async fn redact(
+    parts: [&Findings; 2],
+    subject: Option<&Subject>,
+    means: &Means,
+    standing: &Standing<'_>,
+) -> Result<Replacements, VaultError> {
+    let all: Vec<(Entity, &str, Operator)> = (parts.into_iter())
+        .flat_map(|part| part.list.iter().map(move |found| (found.entity, part.value(found), operator(found))))
+        .collect();
+    let mut stands: Vec<Option<Stand>> = match subject {
+        Some(_) => all.iter().map(|(entity, value, operator)| means.stand(*entity, value, *operator)).collect(),
+        None => all.iter().map(|_| Some(Stand::Entity)).collect(),
     };
-    let tokens = match subject {
-        Some(subject) if values().next().is_some() => subject.tokenize(&values().collect::<Vec<_>>()).await?,
-        _ => Vec::new(),
+    if let Some(subject) = subject {
+        let with = |wanted| all.iter().filter(move |(_, _, operator)| *operator == wanted);
+        if with(Operator::Surrogate).next().is_some() {
+            let values: Vec<_> = with(Operator::Surrogate).map(|(entity, value, _)| (*entity, *value)).collect();
+            let texts = subject.mint_surrogates(&values, &|text| standing.holds(text)).await?;
+            let places = all.iter().zip(&mut stands).filter(|((_, _, operator), _)| *operator == Operator::Surrogate);
+            for ((_, place), text) in places.zip(texts) {
+                *place = text.map(Stand::Text);
+            }
+        }
+        // What can have no surrogate has a token.
+        let values: Vec<_> = (all.iter().zip(&stands))
+            .filter(|(_, stand)| stand.is_none())
+            .map(|((entity, value, _), _)| (*entity, *value))
+            .collect();
+        if !values.is_empty() {
+            let tokens = subject.tokenize(&values).await?;
+            for (place, token) in stands.iter_mut().filter(|stand| stand.is_none()).zip(tokens) {
+                *place = Some(Stand::Token(token));
+            }
+        }
+    }
+    let stands: Vec<Stand> = stands.into_iter().map(|stand| stand.unwrap_or(Stand::Entity)).collect();
+    Ok(Replacements { stands: stands.into_iter(), counts: Counts::default() })
+}
+
+/// Where few characters are allowed a token fits, and not every surrogate.
+fn operator(found: &Located) -> Operator {
+    match found.operator {
+        Operator::Surrogate if found.form == Form::Bare => Operator::Token,
+        operator => operator,
+    }
+}
+
+impl Means {
+    /// What stands in for a value by itself; none where the vault must say.
+    fn stand(&self, entity: Entity, value: &str, operator: Operator) -> Option<Stand> {
+        match operator {
+            Operator::Token | Operator::Surrogate => None,
+            Operator::Mask => Some(Stand::Text(mask(value, self.detection.mask(entity)))),
+            Operator::Hash => Some(Stand::Text(format!("{entity}#{}", self.hashing.hash(entity, value)))),
+            Operator::Remove | Operator::Keep | Operator::Block => Some(Stand::Entity),
+        }
+    }
+}
+
+/// Four characters whatever the length was, and beside them what may be seen
+/// of the letters and digits: a third of them at most.
+fn mask(value: &str, mask: Mask) -> String {
+    let shown: Vec<char> = value.chars().filter(|c| c.is_alphanumeric()).collect();
+    let most = shown.len() / 3;
+    let (first, last) = if mask.keep_first + mask.keep_last <= most {
+        (mask.keep_first, mask.keep_last)
+    } else {
+        // The end is what people know their numbers by.
+        let last = mask.keep_last.min(most);
+        (mask.keep_first.min(most - last), last)
     };
-    Ok(Replacements { tokens: tokens.into_iter(), counts: Counts::default() })
+    let mut masked: String = shown.iter().take(first).collect();
+    masked.extend(std::iter::repeat_n(mask.character, 4));
+    masked.extend(shown.iter().skip(shown.len() - last));
+    masked
 }
 
 impl Replacements {
@@ -86,9 +170,9 @@ impl Replacements {
         let mut spliced = Vec::with_capacity(text.len() + found.len() * 8);
         let mut copied = 0;
         for found in found {
-            let token = if found.operator == Operator::Token { self.tokens.next() } else { None };
+            let stand = self.stands.next().unwrap_or(Stand::Entity);
             spliced.extend_from_slice(text.get(copied..found.at.start).unwrap_or_default());
-            write_replacement(&mut spliced, found, token.as_ref());
+            write_replacement(&mut spliced, found, &stand);
             self.counts.add(found.entity);
             copied = found.at.end;
         }
@@ -97,26 +181,51 @@ impl Replacements {
     }
 }
 
-fn write_replacement(out: &mut Vec<u8>, found: &Located, token: Option<&Token>) {
+fn write_replacement(out: &mut Vec<u8>, found: &Located, stand: &Stand) {
+    if let Stand::Text(text) = stand {
+        return write_text(out, found, text);
+    }
     let (open, close): (&[u8], &[u8]) = match found.form {
-        Form::Text => (b"[", b"]"),
+        Form::Text | Form::Encoded => (b"[", b"]"),
         Form::Bare => (b"", b""),
         Form::Percent => (b"%5B", b"%5D"),
         Form::Number { depth: 0 } => (b"\"[", b"]\""),
         Form::Number { depth: 1 } => (b"\\\"[", b"]\\\""),
         Form::Number { .. } => (b"\\\\\\\"[", b"]\\\\\\\""),
     };
-    if found.operator == Operator::Mask && matches!(found.form, Form::Text | Form::Percent) {
-        return out.extend_from_slice(MASK);
-    }
     out.extend_from_slice(open);
-    match (found.operator, token) {
-        (Operator::Token, Some(token)) => token.append_bare(out),
-        (Operator::Mask, _) => out.extend_from_slice(MASK),
+    match stand {
+        Stand::Token(token) => token.append_bare(out),
         _ => out.extend_from_slice(found.entity.as_bytes()),
     }
     out.extend_from_slice(close);
 }
+
+/// Writes a text of which no character needs an escape but in addresses.
+fn write_text(out: &mut Vec<u8>, found: &Located, text: &str) {
+    let quote: &[u8] = match found.form {
+        Form::Text => b"",
+        Form::Bare => {
+            // An identifier takes letters, digits, "_" and "-".
+            let plain = text.replace('#', "-");
+            let fits = plain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+            return out.extend_from_slice(if fits { plain.as_bytes() } else { found.entity.as_bytes() });
+        }
+        Form::Encoded | Form::Percent => {
+            return out.extend(utf8_percent_encode(text, RESERVED).flat_map(str::bytes));
+        }
+        Form::Number { depth: 0 } => b"\"",
+        Form::Number { depth: 1 } => b"\\\"",
+        Form::Number { .. } => b"\\\\\\\"",
+    };
+    out.extend_from_slice(quote);
+    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(quote);
+}
+
+/// All but what RFC 3986 calls unreserved, and the asterisk, which addresses
+/// take too.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'*');
 
 #[cfg(test)]
 mod tests {
@@ -129,5 +238,21 @@ mod tests {
             counts.add(name.parse().unwrap());
         }
         assert_eq!(counts.to_header(), "credit_card=1, email=1, person=2");
+    }
+
+    #[test]
+    fn a_mask_shows_a_third_at_most_and_no_length() {
+        let like = |keep_first, keep_last| Mask { keep_first, keep_last, character: '•' };
+        for (value, shape, wanted) in [
+            ("4111 1111 1111 1234", like(0, 4), "••••1234"),
+            ("4111 1111 1111 1234", like(4, 4), "4••••1234"),
+            ("+49 151 23456789", like(2, 2), "49••••89"),
+            ("ana", like(0, 4), "••••a"),
+            ("ab", like(2, 2), "••••"),
+            ("", like(2, 2), "••••"),
+            ("any length at all", like(0, 0), "••••"),
+        ] {
+            assert_eq!(mask(value, shape), wanted, "{value}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod channel;
 mod document;
 mod events;
+mod finder;
 mod pieces;
 mod plain;
 
@@ -15,7 +16,7 @@ use crate::framing::{Lines, Sse};
 use crate::protocol::Protocol;
 use crate::telemetry::Stage;
 use crate::token::Kinds;
-use crate::vault::Subject;
+use crate::vault::{Subject, SurrogateMatcher};
 use bytes::{Bytes, BytesMut};
 use events::{EventRestorer, Framing};
 use futures_util::Stream;
@@ -38,6 +39,8 @@ const ENOUGH: usize = 16 * 1024;
 pub(super) struct Context {
     pub(super) subject: Subject,
     pub(super) kinds: Arc<Kinds>,
+    /// Of the surrogates that may come back; none where there are none.
+    pub(super) surrogates: Option<Arc<SurrogateMatcher>>,
     pub(super) protocol: Arc<Protocol>,
     pub(super) watch: Arc<Watch>,
 }

@@ -2,6 +2,7 @@
 //! key that hides which rows are whose.
 
 use super::error::VaultError;
+use super::hashing::Hashing;
 use super::key::{Key, KeyId};
 use super::seal::{NONCE, SealingKey, TAG, random};
 use super::store::Row;
@@ -56,6 +57,12 @@ impl Root {
         let wrapping = wrapping_key(key)?;
         let index = wrapping.open(&[LABEL, head.as_slice()].concat(), sealed).ok_or(corrupt)?;
         Ok(Self { wrapping, key_id: given, index: hmac::Key::new(hmac::HMAC_SHA256, &index) })
+    }
+
+    /// What hashes the values of a tenant.
+    pub(super) fn hashing(&self, tenant: &str) -> Hashing {
+        // Rows are made of eight bytes of a length first, which no label is.
+        Hashing::new(&self.index, tenant)
     }
 
     /// The row of a subject. Without the index key nobody can tell from a row

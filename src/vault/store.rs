@@ -70,8 +70,10 @@ pub(super) trait Store: Send + Sync {
     fn subject(&self, row: Row) -> Answer<'_, Option<Vec<u8>>>;
     /// The records of a subject's tokens, in the order of `tokens`.
     fn mappings<'a>(&'a self, row: Row, tokens: &'a [Token]) -> Answer<'a, Vec<Option<Vec<u8>>>>;
-    /// The entities of a subject's tokens, each once.
+    /// The entities of a subject's tokens, each once; surrogates are none.
     fn entities(&self, row: Row) -> Answer<'_, Vec<Entity>>;
+    /// All tokens of a subject with this entity, and their records.
+    fn all(&self, row: Row, entity: Entity) -> Answer<'_, Vec<(Token, Vec<u8>)>>;
     /// Writes a batch. Where the caller does not wait for the answer, it is
     /// written wholly or not at all.
     fn put(&self, batch: Batch) -> Answer<'_, Outcome>;

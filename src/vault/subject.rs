@@ -5,6 +5,7 @@ use super::mint;
 use super::root::Root;
 use super::store::Row;
 use super::subject_keys::SubjectKeys;
+use super::surrogates::{self, Surrogates};
 use super::value::Value;
 use super::volatile::Volatile;
 use super::{Shared, clock};
@@ -95,6 +96,36 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// Surrogates for `values`, in their order; none for a value that can have
+    /// none, and never one of which `standing` says that the text of it stands
+    /// somewhere already. When this returns, all are durable.
+    pub async fn mint_surrogates(
+        &self,
+        values: &[(Entity, &str)],
+        standing: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Result<Vec<Option<String>>, VaultError> {
+        match &self.0 {
+            Kind::Kept { vault, state } => surrogates::mint(vault, state, values, standing).await,
+            Kind::Volatile(subject) => Ok(subject.mint_surrogates(values, standing)),
+        }
+    }
+
+    /// All surrogates of this subject.
+    pub async fn surrogates(&self) -> Result<Surrogates, VaultError> {
+        match &self.0 {
+            Kind::Kept { vault, state } => {
+                // Of a subject that is not stored there is nothing to read.
+                if state.keys().are_stored() {
+                    surrogates::load(vault, state).await?;
+                }
+                Ok(state.surrogates().share())
+            }
+            Kind::Volatile(subject) => Ok(subject.surrogates()),
+        }
+    }
+}
+
 #[cfg(test)]
 impl Subject {
     pub(super) fn state(&self) -> &State {
@@ -119,6 +150,7 @@ pub(super) struct State {
     subject: Sensitive,
     keys: RwLock<Arc<SubjectKeys>>,
     kinds: Mutex<KnownKinds>,
+    surrogates: Mutex<surrogates::Known>,
 }
 
 /// The entities of a subject's tokens: at first those minted here, and all of
@@ -138,6 +170,7 @@ impl State {
             subject: Sensitive::from(subject),
             keys: RwLock::new(Arc::new(keys)),
             kinds: Mutex::default(),
+            surrogates: Mutex::default(),
         }
     }
 
@@ -154,7 +187,7 @@ impl State {
 
     /// The keys, once more compared with the store where they were not stored
     /// when they were made: another replica may have met the subject since.
-    async fn current_keys(&self, vault: &Shared) -> Result<Arc<SubjectKeys>, VaultError> {
+    pub(super) async fn current_keys(&self, vault: &Shared) -> Result<Arc<SubjectKeys>, VaultError> {
         let keys = self.keys();
         if keys.are_stored() {
             return Ok(keys);
@@ -198,6 +231,10 @@ impl State {
     /// Takes note of entities that were minted.
     pub(super) fn note(&self, entities: impl Iterator<Item = Entity>) {
         self.kinds().note(entities);
+    }
+
+    pub(super) fn surrogates(&self) -> MutexGuard<'_, surrogates::Known> {
+        self.surrogates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn kinds(&self) -> MutexGuard<'_, KnownKinds> {

@@ -97,6 +97,17 @@ impl SubjectKeys {
         Token::new(entity, token_bits(&self.token, entity, value, counter) & mask)
     }
 
+    /// What the choice of a surrogate for a text starts from.
+    pub(super) fn seed(&self, entity: Entity, text: &str) -> u64 {
+        let mut mac = hmac::Context::with_key(&self.token);
+        // No entity starts so, and so no token is made of the same.
+        mac.update(b"~");
+        mac.update(entity.as_bytes());
+        mac.update(&[0]);
+        mac.update(text.as_bytes());
+        u64::from_be_bytes(mac.sign().as_ref().first_chunk().copied().unwrap_or_default())
+    }
+
     /// Seals a value for the row of its token.
     pub(super) fn seal(
         &self,

@@ -5,6 +5,7 @@ mod faults;
 mod files;
 mod replicas;
 mod spy;
+mod surrogates;
 
 use super::*;
 use crate::entity::Entity;

@@ -2,13 +2,16 @@
 //! of a `memory:` vault. Nothing of them is sealed, as nothing is written.
 
 use super::error::VaultError;
+use super::hashing::Hashing;
 use super::mint::{MAX_COUNTER, NO_ROOM};
 use super::mix::Mix;
 use super::seal::random;
+use super::surrogates::{self, Surrogates};
 use super::value::Value;
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 use crate::token::{Kinds, Token};
+use aws_lc_rs::hmac;
 use dashmap::DashMap;
 use hashbrown::{HashTable, hash_table};
 use siphasher::sip::SipHasher24;
@@ -28,11 +31,21 @@ pub(super) struct Memory {
     /// By tenant and subject.
     subjects: DashMap<Box<str>, Arc<Volatile>>,
     token_mask: u64,
+    hashing: hmac::Key,
 }
 
 impl Memory {
     pub(super) fn new(token_mask: u64) -> Result<Self, VaultError> {
-        Ok(Self { keys: VolatileKeys::new()?, subjects: DashMap::new(), token_mask })
+        Ok(Self {
+            keys: VolatileKeys::new()?,
+            subjects: DashMap::new(),
+            token_mask,
+            hashing: hmac::Key::new(hmac::HMAC_SHA256, random::<32>()?.as_ref()),
+        })
+    }
+
+    pub(super) fn hashing(&self, tenant: &str) -> Hashing {
+        Hashing::new(&self.hashing, tenant)
     }
 
     pub(super) fn passing_subject(&self) -> Volatile {
@@ -55,6 +68,8 @@ pub(super) struct Volatile {
     key: VolatileKey,
     token_mask: u64,
     known: Mutex<Known>,
+    /// None as long as there are none, as of most.
+    surrogates: Mutex<Option<Box<surrogates::Known>>>,
 }
 
 /// What a subject's tokens stand for. The new values of a request stand in one
@@ -82,7 +97,7 @@ struct Entry {
 
 impl Volatile {
     pub(super) fn new(key: VolatileKey, token_mask: u64) -> Self {
-        Self { key, token_mask, known: Mutex::default() }
+        Self { key, token_mask, known: Mutex::default(), surrogates: Mutex::default() }
     }
 
     pub(super) fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
@@ -111,6 +126,21 @@ impl Volatile {
 
     pub(super) fn value(&self, token: &Token) -> Option<Value> {
         self.known().value(token)
+    }
+
+    pub(super) fn mint_surrogates(
+        &self,
+        values: &[(Entity, &str)],
+        standing: &dyn Fn(&str) -> bool,
+    ) -> Vec<Option<String>> {
+        let seed = |entity: Entity, text: &str| self.key.seed(entity, text);
+        let mut known = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get_or_insert_default().mint(values, &seed, standing)
+    }
+
+    pub(super) fn surrogates(&self) -> Surrogates {
+        let mut known = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_mut().map(|known| known.share()).unwrap_or_default()
     }
 
     pub(super) fn kinds(&self) -> Arc<Kinds> {
@@ -253,6 +283,17 @@ impl Drop for VolatileKey {
 impl VolatileKey {
     fn hasher(&self) -> SipHasher24 {
         SipHasher24::new_with_keys(self.0, self.1)
+    }
+
+    /// What the choice of a surrogate starts from.
+    fn seed(&self, entity: Entity, text: &str) -> u64 {
+        let mut hasher = self.hasher();
+        // No entity starts so, and so no token is made of the same.
+        hasher.write(b"~");
+        hasher.write(entity.as_bytes());
+        hasher.write(&[0]);
+        hasher.write(text.as_bytes());
+        hasher.finish()
     }
 
     /// What the token of a value carries whose first `counter` tokens are other

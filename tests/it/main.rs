@@ -19,6 +19,7 @@ mod fields;
 mod forwarding;
 mod layers;
 mod limits;
+mod operators;
 mod proxy;
 mod random;
 mod readme;

@@ -20,6 +20,8 @@ pub(super) fn value(key: &Key, value: &Spanned<DeValue<'_>>, place: &dyn Fn(usiz
             measure(key, &plain.to_string())
         }
         (Kind::Size { .. } | Kind::Time { .. }, DeValue::String(text)) => measure(key, text),
+        (Kind::Score, DeValue::Float(number)) => measure(key, number.as_str()),
+        (Kind::Score, DeValue::Integer(number)) => measure(key, number.as_str()),
         (Kind::Texts, DeValue::Array(items)) => items
             .iter()
             .map(|item| match item.get_ref() {
@@ -55,7 +57,7 @@ pub(super) fn text(key: &'static Key, text: &str, origin: &Origin) -> Result<Val
             "false" => Ok(Value::Boolean(false)),
             _ => Err(wrong_type(key, "text")),
         },
-        Kind::Count { .. } | Kind::Size { .. } | Kind::Time { .. } => measure(key, text),
+        Kind::Count { .. } | Kind::Size { .. } | Kind::Time { .. } | Kind::Score => measure(key, text),
         Kind::Texts if !text.trim_start().starts_with('[') => Ok(Value::Texts(
             text.split(',')
                 .map(|item| Placed { value: item.trim().to_owned(), origin: origin.clone() })
@@ -113,6 +115,14 @@ fn measure(key: &Key, text: &str) -> Result<Value, Wrong> {
             let time = units::time(text).ok_or_else(|| wrong_type(key, "text"))?;
             if (min..=max).contains(&time) { Ok(Value::Time(time)) } else { Err(out_of_bounds(key)) }
         }
+        Kind::Score => {
+            let score: f64 = text.trim().parse().map_err(|_| wrong_type(key, "text"))?;
+            if !(0.0..=1.0).contains(&score) {
+                return Err(out_of_bounds(key));
+            }
+            // From 0 to 1000, so nothing is cut off.
+            Ok(Value::Number((score * 1000.0).round() as u64))
+        }
         _ => Err(wrong_type(key, "text")),
     }
 }
@@ -125,6 +135,7 @@ fn wrong_type(key: &Key, got: &str) -> Wrong {
         Kind::Count { .. } => "a whole number",
         Kind::Size { .. } => "a size: bytes, or a text with B, KiB, MiB or GiB",
         Kind::Time { .. } => "a time: seconds, or a text with ms, s, m or h",
+        Kind::Score => "a number from 0 to 1",
         Kind::Texts => "a list of texts",
         Kind::Headers => "a table of header names and texts",
         Kind::Tables => "a list of tables",
@@ -144,6 +155,7 @@ fn out_of_bounds(key: &Key) -> Wrong {
         Kind::Count { min, max } => (min.to_string(), max.to_string()),
         Kind::Size { min, max } => (units::show_size(min), units::show_size(max)),
         Kind::Time { min, max } => (units::show_time(min), units::show_time(max)),
+        Kind::Score => ("0".to_owned(), "1".to_owned()),
         _ => return wrong_type(key, "number"),
     };
     Wrong { message: format!("`{}` is out of bounds", key.path), mend: format!("write a value from {min} to {max}") }

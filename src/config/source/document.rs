@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::super::keys::{self, Key, Kind, Node};
 use super::super::problem::{Found, Origin, Problem, Problems, Wrong};
-use super::super::settings::{Settings, Value};
+use super::super::settings::{self, Settings, Value};
 use super::convert;
 use super::nearest;
 
@@ -72,18 +72,22 @@ impl Reader<'_> {
         for (name, value) in table {
             let origin = (self.place)(name.span().start);
             let name = name.get_ref().as_ref();
-            let path = keys::join(path, name);
-            match keys::lookup(&keys::join(pattern, name)) {
+            let named = keys::join(pattern, name);
+            let any = keys::join(pattern, keys::ANY);
+            // A table may take names of the user's own.
+            let pattern_here = if keys::lookup(&named).is_none() && keys::lookup(&any).is_some() { any } else { named };
+            let path = keys::join(path, &settings::step(name));
+            match keys::lookup(&pattern_here) {
                 Some(Node::Key(key)) => self.value(key, value, &path, &origin),
                 Some(Node::Table) => match value.get_ref() {
                     DeValue::Table(below) => {
                         self.settings.insert(path.clone(), Value::Table, origin);
-                        self.table(below, &keys::join(pattern, name), &path);
+                        self.table(below, &pattern_here, &path);
                     }
                     _ => self.found.error(
                         &origin,
                         format!("`{name}` is a table"),
-                        format!("write {} and its keys below", keys::header(name)),
+                        format!("write {} and its keys below", keys::header(&keys::join(pattern, name))),
                     ),
                 },
                 None => self.unknown(name, pattern, &origin),

@@ -40,7 +40,8 @@ pub(super) fn read(variables: &[(String, OsString)], settings: &mut Settings, fo
 
 /// The name of the variable of a key.
 pub(in crate::config) fn name(key: &Key) -> String {
-    format!("PRIVET_{}", key.path.replace("[].", "__0__").replace('.', "__").to_uppercase())
+    let path = keys::spelled(key.path).replace("[].", "__0__").replace('.', "__").replace('-', "_");
+    format!("PRIVET_{}", path.to_uppercase())
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,9 +63,17 @@ fn resolve(path: &str) -> Option<(&'static Key, Vec<Step>)> {
                 steps.push(Step::Entry(number));
             }
             _ => {
-                let part = part.to_lowercase();
-                pattern = keys::join(&pattern, &part);
-                steps.push(Step::Name(part));
+                let lower = part.to_lowercase();
+                let (named, any) = (keys::join(&pattern, &lower), keys::join(&pattern, keys::ANY));
+                if keys::lookup(&named).is_none() && keys::lookup(&any).is_some() {
+                    // Entities have capitals, and rules no underscores as a rule.
+                    let own = if pattern.ends_with("rules") { lower.replace('_', "-") } else { part.to_owned() };
+                    pattern = any;
+                    steps.push(Step::Name(own));
+                } else {
+                    pattern = named;
+                    steps.push(Step::Name(lower));
+                }
             }
         }
     }

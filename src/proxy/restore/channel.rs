@@ -2,12 +2,11 @@
 //! and tool call. Each has a restorer of its own.
 
 use super::Context;
+use super::finder::Finder;
 use super::pieces::Escape;
 use crate::framing::Event;
 use crate::json::{Path, Step};
-use crate::token::Restorer;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Paths of streamed texts are short; what is deeper shares the last place.
 const DEPTH: usize = 12;
@@ -96,7 +95,7 @@ pub(super) struct Channel {
     place: Place,
     /// Of the place.
     hash: u64,
-    pub(super) restorer: Restorer,
+    pub(super) restorer: Finder,
     /// The last event after which text was held back.
     pub(super) template: Option<Template>,
     /// The number of the last event that carried this text.
@@ -128,7 +127,7 @@ impl Channels {
         let hash = place.hash();
         let known = self.0.iter().position(|channel| channel.hash == hash);
         let at = known.unwrap_or_else(|| {
-            let restorer = Restorer::new(Arc::clone(&context.kinds));
+            let restorer = Finder::new(context);
             let new = Channel { place, hash, restorer, template: None, seen: 0 };
             let idle = if self.0.len() < MANY { None } else { self.0.iter().position(|channel| !channel.holds()) };
             if let Some(at) = idle {
@@ -154,7 +153,7 @@ impl Channel {
 
     /// Whether the start of what may be a token waits for its rest.
     pub(super) fn holds(&self) -> bool {
-        !self.restorer.held().is_empty()
+        self.restorer.held() > 0
     }
 }
 

@@ -1,14 +1,13 @@
 //! A whole JSON document: the tokens in its strings and names are spliced out.
 
 use super::Context;
+use super::finder::Finder;
 use super::pieces::{Changes, Escape, Pieces};
 use super::plain;
 use crate::json::{self, OffsetMap, Path, Str, Visitor};
 use crate::protocol::ReplyField;
-use crate::token::Restorer;
 use bytes::Bytes;
 use std::ops::Range;
-use std::sync::Arc;
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
@@ -69,7 +68,7 @@ impl Strings {
     }
 
     fn look(&mut self, value: Str<'_>, escape: Escape, context: &Context) {
-        let mut restorer = Restorer::new(Arc::clone(&context.kinds));
+        let mut restorer = Finder::new(context);
         let first = self.pieces.end();
         let (mut decoded, mut map) = (String::new(), OffsetMap::default());
         let text = if value.escaped {

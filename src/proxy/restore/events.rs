@@ -131,7 +131,7 @@ impl EventRestorer {
                 json::unescape(raw, &mut decoded, map.insert(OffsetMap::new()));
             }
             let text = if field.escaped { decoded.as_str() } else { raw };
-            let held = channel.restorer.held().len();
+            let held = channel.restorer.held();
             let first = self.pieces.end();
             let pieces = &mut self.pieces;
             channel.restorer.push(text, &mut |piece| pieces.add(&piece, first, context));

@@ -1,11 +1,13 @@
 //! Texts cut at their tokens, the values looked up, and everything written
 //! back as its place demands.
 
-use super::Context;
+use super::{Context, finder};
+use crate::entity::Entity;
 use crate::json::{self, OffsetMap};
-use crate::token::{self, Token};
+use crate::token::Token;
 use crate::vault::Value;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What a value needs where it is put back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,8 @@ struct Piece {
     raw: Range<usize>,
     token: Option<Token>,
     value: Option<Value>,
+    /// Of what was found here.
+    entity: Option<Entity>,
 }
 
 impl Pieces {
@@ -87,21 +91,26 @@ impl Pieces {
     }
 
     /// Adds what a restorer gave; a text that goes on, from `start`, is one piece.
-    pub(super) fn add(&mut self, piece: &token::Piece<'_>, start: usize, context: &Context) {
-        let (text, token) = match piece {
-            token::Piece::Text(text) => (text, None),
-            token::Piece::Token { token, raw } => (raw, Some(*token)),
+    pub(super) fn add(&mut self, piece: &finder::Piece<'_>, start: usize, context: &Context) {
+        let (text, token, value) = match *piece {
+            finder::Piece::Text(text) => (text, None, None),
+            finder::Piece::Token { token, raw } => (raw, Some(token), None),
+            finder::Piece::Surrogate { entity, value, raw } => {
+                (raw, None, Some((entity, Value::from(Arc::clone(value)))))
+            }
         };
         let at = self.text.len();
         self.text.push_str(text);
         let raw = at..self.text.len();
         let last = self.list.get_mut(start..).and_then(<[Piece]>::last_mut);
         match last {
-            Some(last) if token.is_none() && last.token.is_none() => last.raw.end = raw.end,
+            Some(last) if token.is_none() && value.is_none() && last.entity.is_none() => last.raw.end = raw.end,
             _ => {
-                let value = token.and_then(|token| context.subject.cached(&token));
+                let entity = token.map(|token| token.entity()).or(value.as_ref().map(|(entity, _)| *entity));
+                let value = value.map(|(_, value)| value);
+                let value = value.or_else(|| token.and_then(|token| context.subject.cached(&token)));
                 self.missing |= token.is_some() && value.is_none();
-                self.list.push(Piece { raw, token, value });
+                self.list.push(Piece { raw, token, value, entity });
             }
         }
     }
@@ -110,7 +119,7 @@ impl Pieces {
     pub(super) fn is_text(&self, pieces: Range<usize>, length: usize) -> bool {
         match self.list.get(pieces).unwrap_or_default() {
             [] => length == 0,
-            [one] => one.token.is_none() && one.raw.len() == length,
+            [one] => one.entity.is_none() && one.raw.len() == length,
             _ => false,
         }
     }
@@ -137,7 +146,7 @@ impl Pieces {
         }
     }
 
-    /// The tokens among the pieces that have a value: the offset of each in the
+    /// What among the pieces has a value: the offset of each in the
     /// text from `pieces.start` on, and its place in the list.
     pub(super) fn known(&self, pieces: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize)> {
         let start = self.list.get(pieces.start).map_or(0, |first| first.raw.start);
@@ -166,9 +175,9 @@ impl Pieces {
         let list = self.list.get(pieces).unwrap_or_default();
         let start = list.first().map_or(0, |first| first.raw.start);
         for piece in list {
-            if let (Some(value), Some(token)) = (&piece.value, piece.token) {
+            if let (Some(value), Some(entity)) = (&piece.value, piece.entity) {
                 write_value(value.expose(), escape, out);
-                context.watch.restored(token.entity());
+                context.watch.restored(entity);
                 continue;
             }
             let text = self.text.get(piece.raw.clone()).unwrap_or_default();

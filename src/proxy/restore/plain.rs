@@ -1,14 +1,13 @@
 //! Plain text and markup, restored as it streams.
 
 use super::Context;
+use super::finder::Finder;
 use super::pieces::{Escape, Pieces};
-use crate::token::Restorer;
 use bytes::{Bytes, BytesMut};
-use std::sync::Arc;
 
 /// One stream of text.
 pub(super) struct PlainRestorer {
-    restorer: Restorer,
+    restorer: Finder,
     escape: Escape,
     pieces: Pieces,
     /// The start of a character whose end has not come yet.
@@ -17,7 +16,7 @@ pub(super) struct PlainRestorer {
 
 impl PlainRestorer {
     pub(super) fn new(escape: Escape, context: &Context) -> Self {
-        let restorer = Restorer::new(Arc::clone(&context.kinds));
+        let restorer = Finder::new(context);
         Self { restorer, escape, pieces: Pieces::default(), cut: Vec::new() }
     }
 

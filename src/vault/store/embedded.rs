@@ -142,6 +142,23 @@ impl Store for Embedded {
         })
     }
 
+    fn all(&self, row: Row, entity: Entity) -> Answer<'_, Vec<(Token, Vec<u8>)>> {
+        Box::pin(async move {
+            self.file.read(|database| {
+                let table = database.begin_read()?.open_table(MAPPINGS)?;
+                let prefix = [&row.0, entity.as_bytes(), &[0]].concat();
+                let mut all = Vec::new();
+                for entry in table.range(prefix.as_slice()..)? {
+                    let (key, record) = entry?;
+                    let Some(bits) = key.value().strip_prefix(prefix.as_slice()) else { break };
+                    let bits = bits.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte));
+                    all.push((Token::new(entity, bits), record.value().to_vec()));
+                }
+                Ok(all)
+            })
+        })
+    }
+
     fn put(&self, batch: Batch) -> Answer<'_, super::Outcome> {
         Box::pin(self.ask(|answer| Request::Put { batch, answer }))
     }

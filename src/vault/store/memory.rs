@@ -44,8 +44,14 @@ impl Store for Memory {
     }
 
     fn entities(&self, row: Row) -> Answer<'_, Vec<Entity>> {
-        let entities = self.subjects.get(&row).map(|rows| rows.mappings.keys().copied().collect());
-        now(entities.unwrap_or_default())
+        let own = |rows: &Rows| rows.mappings.keys().copied().filter(|entity| *entity != Entity::SURROGATE).collect();
+        now(self.subjects.get(&row).map(|rows| own(&rows)).unwrap_or_default())
+    }
+
+    fn all(&self, row: Row, entity: Entity) -> Answer<'_, Vec<(Token, Vec<u8>)>> {
+        let Some(rows) = self.subjects.get(&row) else { return now(Vec::new()) };
+        let records = rows.mappings.get(&entity).into_iter().flatten();
+        now(records.map(|(bits, record)| (Token::new(entity, *bits), record.clone())).collect())
     }
 
     fn put(&self, batch: Batch) -> Answer<'_, Outcome> {

@@ -15,6 +15,7 @@ pub(super) async fn run<S: Store + 'static, F: Future<Output = S>>(make: impl Fn
     first_contact(&make().await).await;
     taken_tokens(&make().await).await;
     entities(&make().await).await;
+    surrogates(&make().await).await;
     many_at_once(Arc::new(make().await)).await;
     make().await.close().await.unwrap();
 }
@@ -90,6 +91,21 @@ async fn entities(store: &dyn Store) {
     found.sort();
     assert_eq!(found, expected);
     assert_eq!(store.entities(OTHER).await.unwrap(), ["IBAN".parse().unwrap()]);
+}
+
+async fn surrogates(store: &dyn Store) {
+    assert!(store.all(ROW, Entity::SURROGATE).await.unwrap().is_empty());
+    let made = |bits| Token::new(Entity::SURROGATE, bits);
+    let mut mappings = vec![(made(1), "one"), (made((1 << 35) - 1), "two"), (token("ZZ", 1), "x")];
+    store.put(batch(ROW, "keys", true, &mappings)).await.unwrap();
+    store.put(batch(OTHER, "keys", true, &[(made(3), "other")])).await.unwrap();
+    let mut found = store.all(ROW, Entity::SURROGATE).await.unwrap();
+    found.sort();
+    mappings.truncate(2);
+    mappings.sort();
+    assert_eq!(found, mappings.iter().map(|(token, text)| (*token, text.as_bytes().to_vec())).collect::<Vec<_>>());
+    assert_eq!(store.entities(ROW).await.unwrap(), ["ZZ".parse().unwrap()], "surrogates are no kind of token");
+    assert_eq!(store.all(ROW, "ZZ".parse().unwrap()).await.unwrap().len(), 1);
 }
 
 async fn many_at_once<S: Store + 'static>(store: Arc<S>) {

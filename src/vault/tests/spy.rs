@@ -80,6 +80,11 @@ impl Store for Arc<Spy> {
         })
     }
 
+    fn all(&self, row: Row, entity: Entity) -> Answer<'_, Vec<(Token, Vec<u8>)>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.memory.all(row, entity)
+    }
+
     fn entities(&self, row: Row) -> Answer<'_, Vec<Entity>> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         self.memory.entities(row)

@@ -1,0 +1,326 @@
+//! A subject's surrogates: chosen under its token key, stored like values, and
+//! all at hand once the first is asked for, as a reply is searched for them.
+
+use super::error::VaultError;
+use super::mint::NO_ROOM;
+use super::seal::random;
+use super::store::{Batch, Outcome};
+use super::subject::State;
+use super::subject_keys::SubjectKeys;
+use super::{Shared, clock};
+use crate::entity::Entity;
+use crate::sensitive::Sensitive;
+use crate::surrogate::{self, ATTEMPTS, Matcher, Part};
+use crate::token::Token;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// A subject has no more of them; further values get tokens.
+const MAX: usize = 4096;
+
+/// How often a choice is made again because of others.
+const MAX_ROUNDS: usize = 64;
+
+/// What a surrogate stands for.
+#[derive(Clone)]
+pub struct Surrogate {
+    /// The kind of the value.
+    pub entity: Entity,
+    /// The value itself.
+    pub value: Arc<Sensitive>,
+}
+
+/// Finds the surrogates of a subject in text.
+pub type SurrogateMatcher = Matcher<Surrogate>;
+
+/// The surrogates of a subject at one time.
+#[derive(Clone, Default)]
+pub struct Surrogates(Option<Arc<Snapshot>>);
+
+struct Snapshot {
+    list: Vec<(String, Surrogate)>,
+    /// Finds all of them.
+    matcher: Arc<SurrogateMatcher>,
+}
+
+impl Surrogates {
+    /// Finds all of them but those that stand in a text of the client's own;
+    /// none where none is left.
+    pub fn matcher(&self, standing: &dyn Fn(&str) -> bool) -> Option<Arc<SurrogateMatcher>> {
+        let snapshot = self.0.as_ref()?;
+        if !snapshot.list.iter().any(|(text, _)| standing(text)) {
+            return Some(Arc::clone(&snapshot.matcher));
+        }
+        let left = snapshot.list.iter().filter(|(text, _)| !standing(text)).cloned();
+        Some(Arc::new(Matcher::new(left))).filter(|matcher| !matcher.is_empty())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl fmt::Debug for Surrogate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Surrogate({})", self.entity)
+    }
+}
+
+impl fmt::Debug for Surrogates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Surrogates({})", self.0.as_ref().map_or(0, |snapshot| snapshot.list.len()))
+    }
+}
+
+/// What is known of a subject's surrogates in this process.
+#[derive(Default)]
+pub(super) struct Known {
+    all: Vec<(String, Surrogate)>,
+    /// Places in `all`.
+    by_value: HashMap<(Entity, String), Vec<usize>>,
+    texts: HashSet<String>,
+    /// What was handed out last, as long as nothing was added.
+    shared: Option<Surrogates>,
+    /// The record of the subject's keys for which the store was asked.
+    loaded_for: Option<Arc<[u8]>>,
+}
+
+/// A surrogate that is not stored yet.
+struct New {
+    text: String,
+    entity: Entity,
+    value: String,
+}
+
+impl Known {
+    fn insert(&mut self, text: String, entity: Entity, value: &str) {
+        if !self.texts.insert(text.clone()) {
+            return;
+        }
+        self.by_value.entry((entity, value.to_owned())).or_default().push(self.all.len());
+        self.all.push((text, Surrogate { entity, value: Arc::new(Sensitive::from(value)) }));
+        self.shared = None;
+    }
+
+    pub(super) fn share(&mut self) -> Surrogates {
+        if let Some(shared) = &self.shared {
+            return shared.clone();
+        }
+        let shared = Surrogates((!self.all.is_empty()).then(|| {
+            let matcher = Arc::new(Matcher::new(self.all.iter().cloned()));
+            Arc::new(Snapshot { list: self.all.clone(), matcher })
+        }));
+        self.shared = Some(shared.clone());
+        shared
+    }
+
+    /// Chooses for each value; what must be stored first goes to `new`.
+    fn choose(
+        &self,
+        values: &[(Entity, &str)],
+        seed: &dyn Fn(Entity, &str) -> u64,
+        refused: &dyn Fn(&str) -> bool,
+        new: &mut Vec<New>,
+    ) -> Vec<Option<String>> {
+        values.iter().map(|(entity, value)| self.choose_one(*entity, value, seed, refused, new)).collect()
+    }
+
+    fn choose_one(
+        &self,
+        entity: Entity,
+        value: &str,
+        seed: &dyn Fn(Entity, &str) -> u64,
+        refused: &dyn Fn(&str) -> bool,
+        new: &mut Vec<New>,
+    ) -> Option<String> {
+        let parts = surrogate::parts(entity, value)?;
+        let before = new.len();
+        let mut texts = Vec::with_capacity(parts.len());
+        for part in &parts {
+            match self.choose_part(entity, value, part, seed, refused, new) {
+                Some(text) => texts.push(text),
+                None => {
+                    new.truncate(before);
+                    return None;
+                }
+            }
+        }
+        let joined = surrogate::join(value, &parts, texts.iter().map(String::as_str));
+        (joined != value).then_some(joined)
+    }
+
+    fn choose_part(
+        &self,
+        entity: Entity,
+        value: &str,
+        part: &Part,
+        seed: &dyn Fn(Entity, &str) -> u64,
+        refused: &dyn Fn(&str) -> bool,
+        new: &mut Vec<New>,
+    ) -> Option<String> {
+        let text = value.get(part.at.clone())?;
+        let known = self.by_value.get(&(entity, text.to_owned())).map(Vec::as_slice).unwrap_or_default();
+        let known = known.iter().filter_map(|at| self.all.get(*at)).map(|(text, _)| text);
+        let drafted = new.iter().filter(|new| new.entity == entity && new.value == text).map(|new| &new.text);
+        let usable: Vec<&String> = known.chain(drafted).filter(|text| !refused(text)).collect();
+        let seed = seed(entity, &surrogate::seed_text(entity, text));
+        let attempts = || (0..ATTEMPTS).filter_map(|attempt| surrogate::attempt(entity, value, part, seed, attempt));
+        // Of several the one that would be tried first, whatever the order in
+        // which they were read.
+        match *usable.as_slice() {
+            [] => {}
+            [only] => return Some(only.clone()),
+            _ => return attempts().find(|made| usable.contains(&made)).or_else(|| usable.into_iter().min().cloned()),
+        }
+        if self.all.len() + new.len() >= MAX {
+            return None;
+        }
+        let is_free = |text: &str, new: &[New]| {
+            !self.texts.contains(text) && !new.iter().any(|other| other.text == text) && !refused(text)
+        };
+        // Models write names as names are written, so "jana" is also known as "Jana".
+        let titled = surrogate::other_spelling(entity, text);
+        let of_titled = titled.as_ref().and_then(|titled| self.of_value(entity, titled, new));
+        let as_titled = of_titled.as_ref().map(|text| text.to_lowercase()).filter(|made| is_free(made, new));
+        let chosen = as_titled.or_else(|| attempts().find(|made| is_free(made, new)))?;
+        new.push(New { text: chosen.clone(), entity, value: text.to_owned() });
+        if let (Some(value), None, Some(other)) = (titled, of_titled, surrogate::other_spelling(entity, &chosen))
+            && is_free(&other, new)
+        {
+            new.push(New { text: other, entity, value });
+        }
+        Some(chosen)
+    }
+
+    /// Some surrogate of a value, stored or not yet.
+    fn of_value(&self, entity: Entity, value: &str, new: &[New]) -> Option<String> {
+        let known = self.by_value.get(&(entity, value.to_owned())).and_then(|places| places.first());
+        let known = known.and_then(|at| self.all.get(*at)).map(|(text, _)| text);
+        let drafted = || new.iter().find(|new| new.entity == entity && new.value == value).map(|new| &new.text);
+        known.or_else(drafted).cloned()
+    }
+
+    /// The same in memory alone.
+    pub(super) fn mint(
+        &mut self,
+        values: &[(Entity, &str)],
+        seed: &dyn Fn(Entity, &str) -> u64,
+        standing: &dyn Fn(&str) -> bool,
+    ) -> Vec<Option<String>> {
+        let mut new = Vec::new();
+        let chosen = self.choose(values, seed, standing, &mut new);
+        for New { text, entity, value } in new {
+            self.insert(text, entity, &value);
+        }
+        chosen
+    }
+}
+
+/// Surrogates for `values`, durable when this returns; none where a value can
+/// have none.
+pub(super) async fn mint(
+    vault: &Shared,
+    state: &State,
+    values: &[(Entity, &str)],
+    standing: &(dyn Fn(&str) -> bool + Sync),
+) -> Result<Vec<Option<String>>, VaultError> {
+    let mut avoided: HashSet<String> = HashSet::new();
+    for _ in 0..MAX_ROUNDS {
+        let keys = load(vault, state).await?;
+        let mut new = Vec::new();
+        let chosen = {
+            let known = state.surrogates();
+            let refused = |text: &str| avoided.contains(text) || standing(text);
+            known.choose(values, &|entity, text| keys.seed(entity, text), &refused, &mut new)
+        };
+        if new.is_empty() {
+            return Ok(chosen);
+        }
+        let token = |new: &New| keys.token(Entity::SURROGATE, &new.text, 0, vault.token_mask);
+        let mut tokens = HashSet::new();
+        if let Some(second) = new.iter().find(|new| !tokens.insert(token(new))) {
+            avoided.insert(second.text.clone());
+            continue;
+        }
+        let created = clock::unix_seconds();
+        let mut mappings = Vec::with_capacity(new.len());
+        for one in &new {
+            let token = token(one);
+            let content = format!("{}\0{}\0{}", one.text, one.entity, one.value);
+            let content = Sensitive::new(content);
+            mappings.push((token, keys.seal(state.row, &token, content.expose(), created, *random()?)?));
+        }
+        let batch =
+            Batch { row: state.row, subject: Arc::clone(keys.record()), first_contact: !keys.are_stored(), mappings };
+        match vault.store.put(batch).await? {
+            Outcome::Stored => {
+                keys.mark_stored();
+                let mut known = state.surrogates();
+                if known.loaded_for.is_none() {
+                    // These are the first of the subject, so there is nothing to load.
+                    known.loaded_for = Some(Arc::clone(keys.record()));
+                }
+                for New { text, entity, value } in new {
+                    known.insert(text, entity, &value);
+                }
+                return Ok(chosen);
+            }
+            // Somebody else was first; their surrogates count.
+            Outcome::Taken(records) => {
+                for one in &new {
+                    let taken = token(one);
+                    let Some((_, record)) = records.iter().find(|(token, _)| *token == taken) else { continue };
+                    let (text, entity, value) = read(&keys, state, &taken, record)?;
+                    if text != one.text {
+                        avoided.insert(one.text.clone());
+                    }
+                    state.surrogates().insert(text, entity, value.expose());
+                }
+            }
+            Outcome::Superseded(standing) => {
+                state.adopt(&vault.root, &keys, standing)?;
+            }
+        }
+    }
+    Err(NO_ROOM)
+}
+
+/// Reads the surrogates of the subject from the store, unless that was done;
+/// the keys that they are under.
+pub(super) async fn load(vault: &Shared, state: &State) -> Result<Arc<SubjectKeys>, VaultError> {
+    let mut keys = state.keys();
+    if state.surrogates().loaded_for.as_ref() == Some(keys.record()) {
+        return Ok(keys);
+    }
+    keys = state.current_keys(vault).await?;
+    // Nothing was ever stored under keys that are not.
+    let records = if keys.are_stored() { vault.store.all(state.row, Entity::SURROGATE).await? } else { Vec::new() };
+    let mut loaded = Known { loaded_for: keys.are_stored().then(|| Arc::clone(keys.record())), ..Known::default() };
+    for (token, record) in records {
+        let (text, entity, value) = read(&keys, state, &token, &record)?;
+        loaded.insert(text, entity, value.expose());
+    }
+    let mut known = state.surrogates();
+    if known.loaded_for.as_ref() != Some(keys.record()) {
+        *known = loaded;
+    }
+    Ok(keys)
+}
+
+fn read(
+    keys: &SubjectKeys,
+    state: &State,
+    token: &Token,
+    record: &[u8],
+) -> Result<(String, Entity, Sensitive), VaultError> {
+    let content = keys.open_value(state.row, token, record)?;
+    let corrupt = VaultError::Corrupt { what: "record of a surrogate" };
+    let mut fields = content.expose().splitn(3, '\0');
+    let (Some(text), Some(entity), Some(value)) = (fields.next(), fields.next(), fields.next()) else {
+        return Err(corrupt);
+    };
+    let entity = entity.parse().map_err(|_| corrupt)?;
+    Ok((text.to_owned(), entity, Sensitive::from(value)))
+}
