@@ -27,6 +27,7 @@ mod validate;
 mod words;
 
 pub use example::Failure;
+pub use name::{Progress, Sample, Schedule, TrainError, Trainer};
 pub use rule::{RuleError, RuleErrors, RuleSet};
 pub use scan::{Evidence, Scratch};
 
@@ -157,6 +158,7 @@ pub struct Engine {
     finders: [Vec<RuleId>; finder::Finder::COUNT],
     patterns: Vec<pattern::Pattern>,
     lexicon: Lexicon,
+    model: name::Model,
     dialling: phone::DiallingCodes,
     examples: Vec<example::Example>,
 }
@@ -231,3 +233,5 @@ impl std::fmt::Debug for Engine {
 
 #[cfg(test)]
 mod tests;
+/// LAB
+pub fn zero() -> Vec<u8> { name::Model::from_weights(&[], [[0.0; 3]; 3], 0.5).to_bytes() }

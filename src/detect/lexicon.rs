@@ -57,6 +57,11 @@ impl Classes {
         self.0 >> 24 != 0
     }
 
+    /// The set as a number.
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+
     pub(crate) const fn has(self, class: Self) -> bool {
         self.0 & class.0 != 0
     }

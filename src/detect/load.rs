@@ -1,6 +1,7 @@
 //! The rules that are built in.
 
 use crate::detect::rule::{RuleError, RuleSet, WordList};
+use std::borrow::Cow;
 
 const PACKS: &[(&str, &str)] = &[
     ("email.toml", include_str!("../../rules/packs/email.toml")),
@@ -12,10 +13,17 @@ const PACKS: &[(&str, &str)] = &[
 ];
 
 const LISTS: &[WordList] = &[
-    WordList { class: "given", text: include_str!("../../rules/lists/given.txt") },
-    WordList { class: "surname", text: include_str!("../../rules/lists/surname.txt") },
+    WordList { class: "given", text: GIVEN },
+    WordList { class: "surname", text: SURNAME },
     WordList { class: "common", text: include_str!("../../rules/lists/common.txt") },
 ];
+
+/// The word lists that training makes names of.
+pub(crate) const GIVEN: &str = include_str!("../../rules/lists/given.txt");
+pub(crate) const SURNAME: &str = include_str!("../../rules/lists/surname.txt");
+
+/// The weights of the name model.
+const MODEL: &[u8] = include_bytes!("../../rules/models/person.bin");
 
 pub(crate) const CALLING_CODES: &str = include_str!("../../rules/lists/calling-codes.txt");
 
@@ -24,6 +32,7 @@ impl RuleSet {
     pub fn builtin() -> Result<Self, RuleError> {
         let mut set = Self::empty();
         set.lists.extend_from_slice(LISTS);
+        set.model = Some(("builtin/person.bin".to_owned(), Cow::Borrowed(MODEL)));
         for (name, text) in PACKS {
             set.add(&format!("builtin/{name}"), text)?;
         }

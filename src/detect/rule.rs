@@ -5,6 +5,7 @@ use crate::detect::finder::Finder;
 use crate::detect::validate::Validator;
 use crate::entity::Entity;
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -16,6 +17,8 @@ use toml::Spanned;
 pub struct RuleSet {
     pub(crate) files: Vec<RuleFile>,
     pub(crate) lists: Vec<WordList>,
+    /// The file of the name model, and what errors call it.
+    pub(crate) model: Option<(String, Cow<'static, [u8]>)>,
 }
 
 /// One rule file that was read.
@@ -84,6 +87,12 @@ impl RuleSet {
         })?;
         self.files.push(RuleFile { name: name.to_owned(), text: text.to_owned(), raw });
         Ok(())
+    }
+
+    /// Takes a model of names, as `privet rules train` writes it, in place of
+    /// the one before. `name` is what errors call it.
+    pub fn set_model(&mut self, name: &str, bytes: Vec<u8>) {
+        self.model = Some((name.to_owned(), Cow::Owned(bytes)));
     }
 }
 

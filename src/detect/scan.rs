@@ -3,6 +3,7 @@
 use crate::detect::compile::Scoring;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue, MAX_PHRASE};
+use crate::detect::name::{Lesson, Memory, Names};
 use crate::detect::words::{self, Shape, Word};
 use crate::detect::{Engine, Finding, Input, Operator, RuleId, resolve};
 use regex_automata::meta::Cache;
@@ -23,6 +24,9 @@ pub struct Scratch {
     pub(crate) candidates: Vec<Candidate>,
     label: Vec<u64>,
     caches: Vec<Cache>,
+    /// The names that were found, in this text or in the conversation.
+    memory: Memory,
+    in_conversation: bool,
     /// The engine that the caches are for.
     engine: u64,
 }
@@ -31,6 +35,19 @@ impl Scratch {
     /// The findings of the last scan.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// The texts of the scans that follow belong together: a name that is found
+    /// in one counts in the ones behind it. What was known before is forgotten.
+    pub fn start_conversation(&mut self) {
+        self.memory.clear();
+        self.in_conversation = true;
+    }
+
+    /// Each text stands for itself again, as in a new scratch.
+    pub fn end_conversation(&mut self) {
+        self.memory.clear();
+        self.in_conversation = false;
     }
 
     /// What led to the finding with this index in the last scan's result.
@@ -154,6 +171,9 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
     scratch.findings.clear();
     scratch.candidates.clear();
     scratch.label.clear();
+    if !scratch.in_conversation {
+        scratch.memory.clear();
+    }
     if let Some(label) = input.label.filter(|l| l.len() <= 256) {
         words::each(label, |hash| scratch.label.push(hash));
     }
@@ -166,6 +186,7 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
         recent: Recent::default(),
         cue: None,
         named_until: 0,
+        names: Names::remembering(&mut scratch.memory),
         resume: 0,
     };
     if pass.label.iter().any(|&h| engine.lexicon.classes(h).has(Classes::NAME_LABEL)) {
@@ -183,6 +204,24 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
         operator: c.operator,
     });
     scratch.findings.extend(findings);
+}
+
+/// Goes through a labelled text and collects what the name model can learn.
+pub(crate) fn teach(engine: &Engine, text: &str, scratch: &mut Scratch, lesson: &mut Lesson) {
+    scratch.candidates.clear();
+    let mut pass = Pass {
+        engine,
+        text,
+        bytes: text.as_bytes(),
+        label: &[],
+        out: &mut scratch.candidates,
+        recent: Recent::default(),
+        cue: None,
+        named_until: 0,
+        names: Names::taught(lesson),
+        resume: 0,
+    };
+    pass.run();
 }
 
 /// The rules that search by themselves.
@@ -205,6 +244,7 @@ fn patterns(engine: &Engine, text: &str, scratch: &mut Scratch) {
         recent: Recent::default(),
         cue: None,
         named_until: 0,
+        names: Names::default(),
         resume: 0,
     };
     for (pattern, cache) in engine.patterns.iter().zip(caches) {
@@ -260,6 +300,9 @@ pub(crate) struct Pending {
     pub(crate) label: bool,
 }
 
+/// Stands among the last words for a name.
+const A_NAME: u64 = 0x6e61_6d65_6e61_6d65;
+
 /// Hashes of the last words, as many as a phrase may have.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Recent {
@@ -294,6 +337,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) cue: Option<Pending>,
     /// Where the last name ends; 0 for none.
     pub(crate) named_until: usize,
+    /// What is known of the run that the pass is in.
+    pub(crate) names: Names<'a>,
     /// Colons before this offset have been looked at.
     pub(crate) resume: usize,
 }
@@ -337,6 +382,7 @@ impl Pass<'_> {
     fn is_of_no_matter(&self, word: &Word) -> bool {
         word.shape == Shape::Lower
             && !self.engine.lexicon.may_matter_small(word.hash)
+            && self.cue.is_none()
             // An IBAN may be written in small letters.
             && !self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
     }
@@ -386,6 +432,8 @@ impl Pass<'_> {
 
     pub(crate) fn forget(&mut self) {
         self.recent = Recent::default();
+        // A name stood here: for the words behind it that is worth to know.
+        self.recent.push(A_NAME);
         self.cue = None;
     }
 

@@ -1,0 +1,209 @@
+//! A run: words side by side that may belong to a name, and what stands around
+//! them. The model labels a run as a whole.
+
+use crate::detect::lexicon::{Classes, Cue, phrase_hash};
+use crate::detect::scan::{Pass, Pending};
+use crate::detect::words::{self, Shape, Word};
+
+/// More words than this are labelled as two runs.
+pub(crate) const MAX_RUN: usize = 12;
+
+/// What stands between a word of a run and the word before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gap {
+    /// It is the first.
+    First,
+    Space,
+    Hyphen,
+    Apostrophe,
+    /// The point of an initial.
+    Point,
+    /// "Novak, Jana"
+    Comma,
+}
+
+/// A word of a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Token {
+    pub(crate) word: Word,
+    pub(crate) classes: Classes,
+    pub(crate) gap: Gap,
+}
+
+impl Token {
+    pub(crate) fn is_known(&self) -> bool {
+        self.classes.has(Classes::GIVEN) || self.classes.has(Classes::SURNAME)
+    }
+
+    pub(crate) fn is_ordinary(&self) -> bool {
+        [Classes::COMMON, Classes::PLACE, Classes::AFTER].into_iter().any(|c| self.classes.has(c))
+    }
+
+    pub(crate) fn is_particle(&self) -> bool {
+        self.classes.has(Classes::PARTICLE)
+            && match self.word.shape {
+                Shape::Lower => true,
+                Shape::Capitalised => self.classes.has(Classes::STOP) || !self.is_known(),
+                _ => false,
+            }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.word.end - self.word.start
+    }
+}
+
+/// The words of a run; never empty.
+pub(crate) struct Run {
+    room: [Token; MAX_RUN],
+    count: usize,
+    pub(crate) cue: Option<Pending>,
+}
+
+impl Run {
+    fn new(first: Token, cue: Option<Pending>) -> Self {
+        Self { room: [first; MAX_RUN], count: 1, cue }
+    }
+
+    pub(crate) fn tokens(&self) -> &[Token] {
+        self.room.get(..self.count).unwrap_or_default()
+    }
+
+    pub(crate) fn start(&self) -> usize {
+        self.tokens().first().map_or(0, |t| t.word.start)
+    }
+
+    pub(crate) fn end(&self) -> usize {
+        self.tokens().last().map_or(0, |t| t.word.end)
+    }
+
+    fn push(&mut self, token: Token) -> bool {
+        let Some(slot) = self.room.get_mut(self.count) else { return false };
+        *slot = token;
+        self.count += 1;
+        true
+    }
+}
+
+impl Pass<'_> {
+    /// The run that starts with `first`.
+    pub(crate) fn run_from(&self, first: Word, classes: Classes, cue: Option<Pending>) -> Run {
+        let mut run = Run::new(Token { word: first, classes, gap: Gap::First }, cue);
+        while let Some(last) = run.tokens().last().copied() {
+            let Some((start, gap)) = self.gap_behind(&last, run.count == 1) else { break };
+            let Some(word) = words::read(self.text, start) else { break };
+            let classes = self.engine.lexicon.classes(word.hash);
+            let token = Token { word, classes, gap };
+            if !self.continues(&last, &token) || !run.push(token) {
+                break;
+            }
+        }
+        while run.count > 1 && run.tokens().last().is_some_and(|t| t.is_particle() && t.word.shape == Shape::Lower) {
+            run.count -= 1;
+        }
+        run
+    }
+
+    /// Whether a word may stand in a name behind the last one.
+    fn continues(&self, last: &Token, token: &Token) -> bool {
+        let (word, classes) = (&token.word, token.classes);
+        if word.is_too_long() {
+            return false;
+        }
+        if matches!(token.gap, Gap::Hyphen | Gap::Apostrophe) {
+            return word.shape != Shape::Lower || last.word.shape == Shape::Lower || token.len() <= 5;
+        }
+        if classes.has(Classes::TITLE) || self.is_cue_alone(token) {
+            return false;
+        }
+        let initial = self.is_initial(word);
+        if classes.has(Classes::STOP) && !token.is_particle() && !initial {
+            return false;
+        }
+        match word.shape {
+            Shape::Initial => initial || self.is_free_initial(word),
+            Shape::Mixed(false) => false,
+            Shape::Lower => token.is_particle() || (token.is_known() && !token.is_ordinary()),
+            _ => true,
+        }
+    }
+
+    /// "Cosmin S", "John F Kennedy": a capital alone, and none of a list.
+    fn is_free_initial(&self, word: &Word) -> bool {
+        !matches!(self.at(word.end), Some(c) if c.is_alphanumeric() || matches!(c, '\'' | '’' | '-' | '/' | '&' | '+' | ':'))
+    }
+
+    /// A word that is a cue by itself and no name: what follows is a run of its own.
+    pub(crate) fn is_cue_alone(&self, token: &Token) -> bool {
+        token.classes.has(Classes::ends_phrase(1))
+            && !token.is_known()
+            && self.engine.lexicon.cue(phrase_hash(std::iter::once(token.word.hash))).is_some()
+    }
+
+    /// Where the next word would start, and what joins it.
+    fn gap_behind(&self, last: &Token, first: bool) -> Option<(usize, Gap)> {
+        let end = last.word.end;
+        let space = |at: usize| at + if self.bytes.get(at + 1) == Some(&b' ') { 2 } else { 1 };
+        match self.at(end)? {
+            ' ' => Some((space(end), Gap::Space)),
+            c @ ('\u{a0}' | '\u{202f}') => Some((end + c.len_utf8(), Gap::Space)),
+            c @ ('-' | '\u{2010}' | '\u{2011}') => Some((end + c.len_utf8(), Gap::Hyphen)),
+            c @ ('\'' | '’') if last.len() <= 2 => Some((end + c.len_utf8(), Gap::Apostrophe)),
+            '.' if last.word.shape == Shape::Initial => {
+                let at = if self.bytes.get(end + 1) == Some(&b' ') { end + 2 } else { end + 1 };
+                Some((at, Gap::Point))
+            }
+            ',' if first && self.bytes.get(end + 1) == Some(&b' ') => {
+                let next = words::read(self.text, end + 2)?;
+                let classes = self.engine.lexicon.classes(next.hash);
+                let given = classes.has(Classes::GIVEN) && !classes.has(Classes::COMMON) && !classes.has(Classes::STOP);
+                let family =
+                    last.classes.has(Classes::SURNAME) && !last.classes.has(Classes::GIVEN) && !last.is_ordinary();
+                let capitals = matches!(
+                    (last.word.shape, next.shape),
+                    (Shape::Capitalised | Shape::Mixed(true), Shape::Capitalised)
+                );
+                (given && family && capitals).then_some((end + 2, Gap::Comma))
+            }
+            _ => None,
+        }
+    }
+
+    /// "J." of "J. Novak", "O'" of "O'Brien"; not "I'" of "I'm".
+    pub(crate) fn is_initial(&self, word: &Word) -> bool {
+        word.shape == Shape::Initial
+            && match self.at(word.end) {
+                Some('.') => true,
+                Some(c @ ('\'' | '’')) => self.at(word.end + c.len_utf8()).is_some_and(char::is_uppercase),
+                _ => false,
+            }
+    }
+
+    /// The cue that waits for a name at `start`, if only light punctuation
+    /// stands between.
+    pub(crate) fn cue_at(&mut self, start: usize) -> Option<Pending> {
+        let mut pending = self.cue?;
+        let gap = match self.text.get(pending.end..start) {
+            Some(gap) if gap.len() <= 6 => gap,
+            _ => {
+                self.cue = None;
+                return None;
+            }
+        };
+        let light = |c: char| " \u{a0}\t,:\"'*\n\r-=“„’!(".contains(c);
+        if !gap.chars().all(|c| light(c) || (c == '.' && pending.cue == Cue::Title)) {
+            self.cue = None;
+            return None;
+        }
+        match pending.cue {
+            // A farewell stands on the line before; else it is but a word of thanks.
+            Cue::SignOff if !gap.contains('\n') => pending.cue = Cue::Greeting,
+            Cue::Field if pending.label || gap.contains([':', '=']) => pending.cue = Cue::Strong,
+            Cue::Field => pending.cue = Cue::Hint,
+            Cue::Strong | Cue::Weak | Cue::Hint | Cue::Title if gap.contains('\n') && !pending.label => return None,
+            Cue::Weak | Cue::Hint | Cue::Title if gap.contains([',', '!', '(']) => return None,
+            _ => {}
+        }
+        Some(pending)
+    }
+}
