@@ -27,7 +27,7 @@ mod validate;
 mod words;
 
 pub use example::Failure;
-pub use name::{Progress, Sample, Schedule, TrainError, Trainer};
+pub use name::{Progress, Sample, Schedule, TemplateError, TrainError, Trainer};
 pub use rule::{RuleError, RuleErrors, RuleSet};
 pub use scan::{Evidence, Scratch};
 

@@ -42,6 +42,10 @@ impl Classes {
     pub(crate) const AND: Self = Self(1 << 16);
     /// A month or a day of the week, in full or in short: "January", "Tue".
     pub(crate) const CALENDAR: Self = Self(1 << 17);
+    /// A word of the name of a city, region or country.
+    pub(crate) const CITY: Self = Self(1 << 11);
+    /// A firm, a brand or a product.
+    pub(crate) const BRAND: Self = Self(1 << 18);
     /// A key that holds a person's name.
     pub(crate) const NAME_LABEL: Self = Self(1 << 12);
 
@@ -82,6 +86,8 @@ impl Classes {
             "at" => Self::AT,
             "dot" => Self::DOT,
             "direction" => Self::DIRECTION,
+            "city" => Self::CITY,
+            "brand" => Self::BRAND,
             "extension" => Self::EXTENSION,
             "label" => Self::NAME_LABEL,
             _ => return None,
@@ -137,7 +143,7 @@ impl Cue {
 }
 
 /// Names of the classes in rule files.
-pub(crate) const CLASS_NAMES: &str = "given, surname, and, common, stop, place, particle, organisation, article, after, at, calendar, dot, direction, extension, \
+pub(crate) const CLASS_NAMES: &str = "given, surname, and, common, stop, place, particle, organisation, article, after, at, brand, calendar, city, dot, direction, extension, \
      label, greeting, hint, field, weak-cue, sign-off, strong-cue, title";
 
 /// The longest phrase, in words.

@@ -15,11 +15,13 @@ const PACKS: &[(&str, &str)] = &[
 const LISTS: &[WordList] = &[
     WordList { class: "given", text: GIVEN },
     WordList { class: "surname", text: SURNAME },
-    WordList { class: "common", text: include_str!("../../rules/lists/common.txt") },
+    WordList { class: "city", text: include_str!("../../rules/lists/city.txt") },
+    WordList { class: "common", text: COMMON },
 ];
 
 /// The word lists that training makes names of.
 pub(crate) const GIVEN: &str = include_str!("../../rules/lists/given.txt");
+pub(crate) const COMMON: &str = include_str!("../../rules/lists/common.txt");
 pub(crate) const SURNAME: &str = include_str!("../../rules/lists/surname.txt");
 
 /// The weights of the name model.

@@ -17,7 +17,7 @@ mod train;
 pub(crate) use memory::Memory;
 pub(crate) use model::{BadModel, Model};
 pub(crate) use train::Lesson;
-pub use train::{Progress, Sample, Schedule, TrainError, Trainer};
+pub use train::{Progress, Sample, Schedule, TemplateError, TrainError, Trainer};
 
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue};
@@ -30,6 +30,9 @@ use run::{Gap, MAX_RUN, Run, Token};
 /// A name that was seen before in the same conversation needs this share of the
 /// model's threshold.
 const KNOWN_HERE: f32 = 0.3;
+
+/// In small letters and with no cue in front it must be this sure.
+const SMALL_LETTERS: f32 = 0.6;
 
 /// What the pass keeps of the run it is in.
 #[derive(Default)]
@@ -94,7 +97,10 @@ impl Pass<'_> {
     /// Whether it is worth to look at the words from this one on.
     fn may_start(&self, word: &Word, classes: Classes, cue: Option<Pending>) -> bool {
         let ordinary = classes.has(Classes::COMMON) || classes.has(Classes::PLACE);
-        if cue.is_none() && ordinary && word.shape == Shape::Lower {
+        if self.is_small_initial(word) {
+            return self.is_free_before(word.start);
+        }
+        if cue.is_none() && ordinary && word.shape == Shape::Lower && !self.has_family(word, classes) {
             return false;
         }
         let known = classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME);
@@ -103,7 +109,8 @@ impl Pass<'_> {
         let capital = loud || matches!(word.shape, Shape::Capitalised | Shape::Mixed(true) | Shape::Initial);
         let particle = strong && classes.has(Classes::PARTICLE);
         let initial = self.is_initial(word);
-        if word.is_too_long() || (classes.has(Classes::STOP) && !particle && !initial) {
+        if word.is_too_long() || (classes.has(Classes::STOP) && !particle && !initial && !self.is_name_in_spite(word, classes))
+        {
             return false;
         }
         if !known && !particle && ((!capital && !strong) || (cue.is_none() && classes.has(Classes::COMMON))) {
@@ -114,6 +121,18 @@ impl Pass<'_> {
             || (classes.has(Classes::ORGANISATION) && cue.is_none())
             || self.is_cue_alone(&Token { word: *word, classes, gap: Gap::First });
         !refused && self.is_free_before(word.start)
+    }
+
+    /// Whether a family name that is nothing else stands behind a given name.
+    fn has_family(&self, word: &Word, classes: Classes) -> bool {
+        classes.has(Classes::GIVEN)
+            && !classes.has(Classes::STOP)
+            && self.bytes.get(word.end) == Some(&b' ')
+            && words::read(self.text, word.end + 1).is_some_and(|next| {
+                let classes = self.engine.lexicon.classes(next.hash);
+                let other = [Classes::COMMON, Classes::STOP, Classes::PLACE, Classes::CITY];
+                classes.has(Classes::SURNAME) && !other.into_iter().any(|c| classes.has(c))
+            })
     }
 
     /// Labels the run that starts with `word` and keeps its names.
@@ -167,10 +186,18 @@ impl Pass<'_> {
         let tokens = run.tokens();
         let mut at = 0;
         while let Some(first) = tokens.get(at) {
-            let person = |i: usize| odds.get(i).map_or(0.0, |o| 1.0 - o[OTHER]);
-            let wanted = |i: usize| {
-                let here = tokens.get(i).is_some_and(|t| self.is_remembered(t));
-                if here { threshold * KNOWN_HERE } else { threshold }
+            let alone = |i: usize| odds.get(i).map_or(0.0, |o| 1.0 - o[OTHER]);
+            let hyphened = |i: usize| tokens.get(i).is_some_and(|t| matches!(t.gap, Gap::Hyphen | Gap::Apostrophe));
+            // What a hyphen joins is one word.
+            let person = |i: usize| match (hyphened(i), hyphened(i + 1)) {
+                (true, _) => f32::midpoint(alone(i), alone(i.saturating_sub(1))),
+                (false, true) => f32::midpoint(alone(i), alone(i + 1)),
+                (false, false) => alone(i),
+            };
+            let wanted = |i: usize| match tokens.get(i) {
+                Some(token) if self.is_remembered(token) => threshold * KNOWN_HERE,
+                Some(token) if token.word.shape == Shape::Lower && run.cue.is_none() => SMALL_LETTERS.max(threshold),
+                _ => threshold,
             };
             if person(at) < wanted(at) {
                 at += 1;
@@ -179,7 +206,7 @@ impl Pass<'_> {
             let mut end = at + 1;
             let mut sum = person(at);
             while let (Some(token), Some(odd)) = (tokens.get(end), odds.get(end)) {
-                let joined = matches!(token.gap, Gap::Hyphen | Gap::Apostrophe | Gap::Point);
+                let joined = !matches!(token.gap, Gap::Space | Gap::First);
                 if person(end) < wanted(end) || (!joined && odd[BEGINS] > odd[model::GOES_ON]) {
                     break;
                 }
@@ -205,7 +232,7 @@ impl Pass<'_> {
                 let score = THRESHOLD + (1.0 - THRESHOLD) * ((sure - threshold) / (1.0 - threshold)).clamp(0.0, 1.0);
                 let span = Span {
                     start: first.word.start,
-                    end: last.word.end,
+                    end: last.word.end + usize::from(self.is_abbreviated(parts)),
                     score,
                     evidence: evidence.get(at).copied().unwrap_or_default(),
                     titled,
@@ -220,6 +247,22 @@ impl Pass<'_> {
             }
             at = end;
         }
+    }
+
+    /// The point of "Anna K." belongs to the name where the sentence goes on.
+    fn is_abbreviated(&self, parts: &[Token]) -> bool {
+        parts.len() > 1
+            && parts.last().is_some_and(|last| {
+                last.word.shape == Shape::Initial && self.bytes.get(last.word.end) == Some(&b'.') && {
+                    let behind = self.text.get(last.word.end + 1..).unwrap_or_default();
+                    let mut chars = behind.chars();
+                    match chars.next() {
+                        Some(',' | ';' | ')') => true,
+                        Some(' ') => chars.next().is_some_and(|c| c.is_lowercase() || c == '('),
+                        _ => false,
+                    }
+                }
+            })
     }
 
     fn is_remembered(&self, token: &Token) -> bool {

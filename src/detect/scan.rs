@@ -383,6 +383,7 @@ impl Pass<'_> {
         word.shape == Shape::Lower
             && !self.engine.lexicon.may_matter_small(word.hash)
             && self.cue.is_none()
+            && !(word.end - word.start == 1 && self.bytes.get(word.end) == Some(&b'.'))
             // An IBAN may be written in small letters.
             && !self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
     }

@@ -45,7 +45,7 @@ pub(crate) struct Surroundings {
 }
 
 /// The classes that features are made of.
-const SEEN: u32 = 0x00_03_e1_ff;
+const SEEN: u32 = 0x00_07_e9_ff;
 
 fn shape_of(token: &Token) -> u8 {
     let len = token.len();
@@ -274,7 +274,8 @@ impl Pass<'_> {
     }
 }
 
-const KNOWN: u64 = 0b10111;
+/// Name, ordinary word, place: what matters most.
+const KNOWN: u64 = 0x04_08_17;
 
 fn gap_code(gap: Gap) -> u64 {
     gap as u64

@@ -113,18 +113,51 @@ impl Pass<'_> {
         if matches!(token.gap, Gap::Hyphen | Gap::Apostrophe) {
             return word.shape != Shape::Lower || last.word.shape == Shape::Lower || token.len() <= 5;
         }
-        if classes.has(Classes::TITLE) || self.is_cue_alone(token) {
+        if classes.has(Classes::TITLE) || (self.is_cue_alone(token) && !token.is_particle()) {
             return false;
         }
         let initial = self.is_initial(word);
-        if classes.has(Classes::STOP) && !token.is_particle() && !initial {
+        if classes.has(Classes::STOP) && !token.is_particle() && !initial && !self.is_name_in_spite(word, classes) {
             return false;
         }
         match word.shape {
             Shape::Initial => initial || self.is_free_initial(word),
             Shape::Mixed(false) => false,
+            Shape::Lower if last.word.shape == Shape::Lower && last.len() == 1 => true,
             Shape::Lower => token.is_particle() || (token.is_known() && !token.is_ordinary()),
             _ => true,
+        }
+    }
+
+    /// A function word of some language that is a name in another: "Min-jun",
+    /// or "Per" with a capital that no start of a sentence explains.
+    pub(crate) fn is_name_in_spite(&self, word: &Word, classes: Classes) -> bool {
+        if word.shape != Shape::Capitalised {
+            return word.shape == Shape::Lower
+                && classes.has(Classes::GIVEN)
+                && word.end - word.start > 2
+                && self.is_hyphened(word.end);
+        }
+        self.is_hyphened(word.end)
+            || (classes.has(Classes::GIVEN) && word.end - word.start > 2 && !self.starts_sentence(word.start))
+    }
+
+    /// A hyphen and a letter stand at `end`.
+    fn is_hyphened(&self, end: usize) -> bool {
+        self.bytes.get(end) == Some(&b'-') && self.at(end + 1).is_some_and(char::is_alphabetic)
+    }
+
+    /// The "k" of "k. wiggins": a small letter, a point, and a name behind it.
+    pub(crate) fn is_small_initial(&self, word: &Word) -> bool {
+        word.shape == Shape::Lower && word.end - word.start == 1 && self.bytes.get(word.end) == Some(&b'.') && {
+            let at = word.end + if self.bytes.get(word.end + 1) == Some(&b' ') { 2 } else { 1 };
+            words::read(self.text, at).is_some_and(|next| {
+                let classes = self.engine.lexicon.classes(next.hash);
+                next.shape == Shape::Lower
+                    && next.end - next.start > 2
+                    && classes.has(Classes::SURNAME)
+                    && !classes.has(Classes::STOP)
+            })
         }
     }
 
@@ -149,7 +182,7 @@ impl Pass<'_> {
             c @ ('\u{a0}' | '\u{202f}') => Some((end + c.len_utf8(), Gap::Space)),
             c @ ('-' | '\u{2010}' | '\u{2011}') => Some((end + c.len_utf8(), Gap::Hyphen)),
             c @ ('\'' | '’') if last.len() <= 2 => Some((end + c.len_utf8(), Gap::Apostrophe)),
-            '.' if last.word.shape == Shape::Initial => {
+            '.' if last.word.shape == Shape::Initial || self.is_small_initial(&last.word) => {
                 let at = if self.bytes.get(end + 1) == Some(&b' ') { end + 2 } else { end + 1 };
                 Some((at, Gap::Point))
             }
@@ -157,8 +190,9 @@ impl Pass<'_> {
                 let next = words::read(self.text, end + 2)?;
                 let classes = self.engine.lexicon.classes(next.hash);
                 let given = classes.has(Classes::GIVEN) && !classes.has(Classes::COMMON) && !classes.has(Classes::STOP);
-                let family =
-                    last.classes.has(Classes::SURNAME) && !last.classes.has(Classes::GIVEN) && !last.is_ordinary();
+                let family = (last.classes.has(Classes::SURNAME) || !last.is_known())
+                    && !last.is_ordinary()
+                    && !last.classes.has(Classes::CITY);
                 let capitals = matches!(
                     (last.word.shape, next.shape),
                     (Shape::Capitalised | Shape::Mixed(true), Shape::Capitalised)

@@ -6,6 +6,7 @@
 //! and averaged over the rounds. The same samples in the same order with the
 //! same seed give the same model.
 
+mod template;
 mod vary;
 
 use crate::detect::name::feature::{FEATURES, IDENTITY, Opinion, Slots, Surroundings, TABLE_BITS};
@@ -15,6 +16,7 @@ use crate::detect::scan::{self, Pass, Scratch};
 use crate::detect::{Engine, Input};
 use crate::entity::Entity;
 use std::ops::Range;
+pub use template::TemplateError;
 pub(crate) use vary::Chance;
 
 /// Labelled text.
@@ -123,6 +125,17 @@ impl Trainer {
         for variant in vary::variants(sample, &self.lists, &mut self.chance) {
             self.collect(&variant);
         }
+    }
+
+    /// Adds `times` samples for each line of a template file.
+    pub fn learn_templates(&mut self, text: &str, times: usize) -> Result<(), TemplateError> {
+        for sample in template::expand(text, times, &self.lists, &mut self.chance)? {
+            self.collect(&sample);
+            for variant in vary::in_other_case(&sample, &mut self.chance) {
+                self.collect(&variant);
+            }
+        }
+        Ok(())
     }
 
     /// Adds a sample to measure with.

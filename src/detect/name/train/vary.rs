@@ -2,7 +2,20 @@
 
 use crate::detect::load;
 use crate::detect::name::train::Sample;
+use std::collections::BTreeSet;
 use std::ops::Range;
+
+/// Given names that are words of a language, beside those that a list of words
+/// has.
+const WORDS_TOO: &[&str] = &[
+    "amber", "april", "art", "august", "autumn", "bill", "bob", "chase", "chad", "dale", "dawn", "daisy", "drew", "faith",
+    "frank", "gene", "ginger", "grace", "grant", "guy", "hazel", "heath", "holly", "hope", "hunter", "iris", "ivy", "jack",
+    "jade", "joy", "june", "lance", "lily", "mark", "max", "may", "misty", "nick", "olive", "page", "paige", "pat", "penny",
+    "pearl", "piper", "ray", "reed", "rich", "rob", "robin", "rose", "ruby", "rusty", "sage", "sandy", "skip", "sky", "sue",
+    "summer", "sunny", "terry", "violet", "wade", "will", "willow", "woody", "felix", "victor", "sol", "luz", "paz", "mercedes",
+    "dolores", "pilar", "leo", "viola", "gloria", "bianca", "marina", "heide", "linde", "ernst", "wolf", "kai", "olivier", "aimee",
+    "per", "bo", "sten", "bjorn", "liv", "siv", "deniz", "umut", "baris", "yagmur", "ilker", "can", "mert", "ozgur",
+];
 
 /// Numbers that look like chance and are the same each time (SplitMix64).
 pub(crate) struct Chance(u64);
@@ -38,12 +51,76 @@ impl Chance {
 pub(crate) struct Lists {
     given: Vec<&'static str>,
     surname: Vec<&'static str>,
+    /// Given names that are words too.
+    common: Vec<&'static str>,
 }
 
 impl Lists {
     pub(crate) fn builtin() -> Self {
         let words = |text: &'static str| text.lines().filter(|l| !l.starts_with('#') && l.len() > 2).collect();
-        Self { given: words(load::GIVEN), surname: words(load::SURNAME) }
+        let given: Vec<&str> = words(load::GIVEN);
+        let common: BTreeSet<&str> = load::COMMON.lines().collect();
+        let both = given.iter().copied().filter(|w| common.contains(w) || WORDS_TOO.contains(w)).collect();
+        Self { given, surname: words(load::SURNAME), common: both }
+    }
+
+    /// A name for a slot of a template; `None` where the slot is for no name.
+    pub(crate) fn name(&self, slot: &str, chance: &mut Chance) -> Option<String> {
+        let mut pick = |list: &[&'static str]| {
+            // Names that are written in other letters stand seldom in these languages.
+            let mut word = "jana";
+            for _ in 0..8 {
+                word = list.get(chance.below(list.len())).copied().unwrap_or(word);
+                if word.is_ascii() {
+                    break;
+                }
+            }
+            let word = if chance.happens(0.5) { respelled(word, chance) } else { word.to_owned() };
+            let mut out = String::new();
+            written(&word, Case::Title, &mut out);
+            out
+        };
+        let (given, family) = (pick(&self.given), pick(&self.surname));
+        Some(match slot {
+            "given" => match chance.below(20) {
+                0 => format!("{given}-{}", self.plain(chance)),
+                1 => self.word_too(chance),
+                _ => given,
+            },
+            "family" => match chance.below(20) {
+                0 => format!("{family}-{given}"),
+                1 => format!("O'{family}"),
+                2 => format!("de {family}"),
+                _ => family,
+            },
+            "full" => match chance.below(16) {
+                0 => format!("{given} {} {family}", self.plain(chance)),
+                1 => format!("{} {family}", self.word_too(chance)),
+                2 => format!("{given} {}. {family}", given.chars().next().unwrap_or('J')),
+                3 => format!("{given} van {family}"),
+                4 => format!("{given} {family}-{}", self.plain(chance)),
+                5 => format!("{given}-{} {family}", self.plain(chance).to_lowercase()),
+                _ => format!("{given} {family}"),
+            },
+            "short" => format!("{}. {family}", given.chars().next().unwrap_or('J')),
+            "formal" => format!("{family}, {given}"),
+            "particle" => format!("van der {family}"),
+            "common" => self.word_too(chance),
+            _ => format!("{given} {} {family}", slot.strip_prefix("given+")?),
+        })
+    }
+
+    fn plain(&self, chance: &mut Chance) -> String {
+        let mut out = String::new();
+        let word = self.given.get(chance.below(self.given.len())).copied().filter(|w| w.is_ascii());
+        written(word.unwrap_or("maria"), Case::Title, &mut out);
+        out
+    }
+
+    fn word_too(&self, chance: &mut Chance) -> String {
+        let mut out = String::new();
+        written(self.common.get(chance.below(self.common.len())).copied().unwrap_or("rose"), Case::Title, &mut out);
+        out
     }
 }
 
@@ -83,13 +160,17 @@ pub(crate) fn variants(sample: &Sample, lists: &Lists, chance: &mut Chance) -> V
     if !sample.names.is_empty() && chance.happens(0.6) {
         all.push(renamed(sample, lists, chance));
     }
-    if chance.happens(0.08) {
-        all.extend(recased(sample, str::to_lowercase));
-    }
-    if chance.happens(0.05) {
-        all.extend(recased(sample, str::to_uppercase));
-    }
+    all.extend(in_other_case(sample, chance));
     all
+}
+
+/// Now and then the sample in small letters or in capitals.
+pub(crate) fn in_other_case(sample: &Sample, chance: &mut Chance) -> Option<Sample> {
+    match chance.below(100) {
+        0..10 => recased(sample, str::to_lowercase),
+        10..16 => recased(sample, str::to_uppercase),
+        _ => None,
+    }
 }
 
 /// The sample with each name replaced by one of the same number of words. Half
