@@ -108,7 +108,7 @@ impl Pass<'_> {
         let loud = word.shape == Shape::Upper;
         let capital = loud || matches!(word.shape, Shape::Capitalised | Shape::Mixed(true) | Shape::Initial);
         let particle = strong && classes.has(Classes::PARTICLE);
-        let initial = self.is_initial(word);
+        let initial = self.is_initial(word) || (word.shape == Shape::Initial && self.is_name_of_initial(word.end));
         if word.is_too_long() || (classes.has(Classes::STOP) && !particle && !initial && !self.is_name_in_spite(word, classes))
         {
             return false;
@@ -121,6 +121,27 @@ impl Pass<'_> {
             || (classes.has(Classes::ORGANISATION) && cue.is_none())
             || self.is_cue_alone(&Token { word: *word, classes, gap: Gap::First });
         !refused && self.is_free_before(word.start)
+    }
+
+    /// "V K Choudhry": behind initials without points stands a known name.
+    fn is_name_of_initial(&self, end: usize) -> bool {
+        let mut end = end;
+        for _ in 0..3 {
+            if self.bytes.get(end) != Some(&b' ') {
+                return false;
+            }
+            let Some(next) = words::read(self.text, end + 1) else { return false };
+            let classes = self.engine.lexicon.classes(next.hash);
+            match next.shape {
+                Shape::Initial => end = next.end,
+                Shape::Capitalised | Shape::Mixed(true) => {
+                    let other = [Classes::COMMON, Classes::STOP, Classes::PLACE, Classes::CITY];
+                    return classes.has(Classes::SURNAME) && !other.into_iter().any(|c| classes.has(c));
+                }
+                _ => return false,
+            }
+        }
+        false
     }
 
     /// Whether a family name that is nothing else stands behind a given name.
@@ -295,9 +316,17 @@ impl Pass<'_> {
                 let c = self.text.get(..start - 1).and_then(|t| t.chars().next_back());
                 let colon = self.bytes.get(start - 1) == Some(&b':');
                 !c.is_some_and(|c| if colon { c == ':' } else { c.is_alphanumeric() || c == ')' })
+                    || self.ends_sentence(start - 1)
             }
             Some(c) => !c.is_alphanumeric(),
         }
+    }
+
+    /// "… was late.Anna said": a point behind a plain word, without the space.
+    fn ends_sentence(&self, point: usize) -> bool {
+        let before = self.text.get(..point).unwrap_or_default();
+        let word = before.trim_end_matches(char::is_lowercase);
+        self.bytes.get(point) == Some(&b'.') && before.len() > word.len() + 2 && word.ends_with(' ')
     }
 
     fn is_free_behind(&self, parts: &[Token], end: usize) -> bool {

@@ -14,7 +14,7 @@ pub(crate) const FEATURES: usize = 32;
 pub(crate) const IDENTITY: usize = 1;
 
 /// The table has 2^`TABLE_BITS` slots.
-pub(crate) const TABLE_BITS: u32 = 18;
+pub(crate) const TABLE_BITS: u32 = 19;
 
 /// The slots of a word's features.
 pub(crate) type Slots = [u32; FEATURES];

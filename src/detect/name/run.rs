@@ -116,12 +116,12 @@ impl Pass<'_> {
         if classes.has(Classes::TITLE) || (self.is_cue_alone(token) && !token.is_particle()) {
             return false;
         }
-        let initial = self.is_initial(word);
+        let initial = self.is_initial(word) || (word.shape == Shape::Initial && (self.has_capital_next(word.end) || self.is_parted_initial(word)));
         if classes.has(Classes::STOP) && !token.is_particle() && !initial && !self.is_name_in_spite(word, classes) {
             return false;
         }
         match word.shape {
-            Shape::Initial => initial || self.is_free_initial(word),
+            Shape::Initial => initial || self.is_parted_initial(word) || self.is_free_initial(word),
             Shape::Mixed(false) => false,
             Shape::Lower if last.word.shape == Shape::Lower && last.len() == 1 => true,
             Shape::Lower => token.is_particle() || (token.is_known() && !token.is_ordinary()),
@@ -139,7 +139,17 @@ impl Pass<'_> {
                 && self.is_hyphened(word.end);
         }
         self.is_hyphened(word.end)
-            || (classes.has(Classes::GIVEN) && word.end - word.start > 2 && !self.starts_sentence(word.start))
+            || (classes.has(Classes::GIVEN)
+                && ((word.end - word.start > 2 && !self.starts_sentence(word.start)) || self.has_capital_next(word.end)))
+    }
+
+    /// A space stands at `end`, and a word with a capital that is no function word.
+    pub(crate) fn has_capital_next(&self, end: usize) -> bool {
+        self.bytes.get(end) == Some(&b' ')
+            && words::read(self.text, end + 1).is_some_and(|next| {
+                matches!(next.shape, Shape::Capitalised | Shape::Mixed(true))
+                    && !self.engine.lexicon.classes(next.hash).has(Classes::STOP)
+            })
     }
 
     /// A hyphen and a letter stand at `end`.
@@ -161,6 +171,15 @@ impl Pass<'_> {
         }
     }
 
+    /// The "O" of "O ' Connor".
+    fn is_parted_initial(&self, word: &Word) -> bool {
+        self.text.get(word.end..).is_some_and(|t| {
+            ["' ", "’ "].iter().any(|quote| {
+                t.strip_prefix(' ').and_then(|t| t.strip_prefix(quote)).is_some_and(|t| t.starts_with(char::is_uppercase))
+            })
+        })
+    }
+
     /// "Cosmin S", "John F Kennedy": a capital alone, and none of a list.
     fn is_free_initial(&self, word: &Word) -> bool {
         !matches!(self.at(word.end), Some(c) if c.is_alphanumeric() || matches!(c, '\'' | '’' | '-' | '/' | '&' | '+' | ':'))
@@ -178,6 +197,15 @@ impl Pass<'_> {
         let end = last.word.end;
         let space = |at: usize| at + if self.bytes.get(at + 1) == Some(&b' ') { 2 } else { 1 };
         match self.at(end)? {
+            // "O ' Connor", as some tools part words
+            ' ' if last.len() == 1 && self.text.get(end..).is_some_and(|t| t.starts_with(" ' ") || t.starts_with(" ’ ")) => {
+                Some((end + 2 + self.at(end + 1)?.len_utf8(), Gap::Apostrophe))
+            }
+            // "Jean- Marc"
+            '-' if self.bytes.get(end + 1) == Some(&b' ') => {
+                let capital = self.at(end + 2).is_some_and(char::is_uppercase);
+                (capital && last.len() > 1).then_some((end + 2, Gap::Hyphen))
+            }
             ' ' => Some((space(end), Gap::Space)),
             c @ ('\u{a0}' | '\u{202f}') => Some((end + c.len_utf8(), Gap::Space)),
             c @ ('-' | '\u{2010}' | '\u{2011}') => Some((end + c.len_utf8(), Gap::Hyphen)),
