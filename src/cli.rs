@@ -9,9 +9,11 @@ pub mod config;
 pub mod demo;
 mod flags;
 pub mod man;
+pub mod rule_files;
 pub mod rules;
 pub mod scan;
 pub mod serve;
+mod table;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

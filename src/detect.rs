@@ -10,6 +10,7 @@
 
 mod compile;
 mod email;
+pub mod eval;
 mod example;
 mod filter;
 mod finder;
@@ -17,18 +18,23 @@ mod ip;
 mod lexicon;
 mod load;
 mod name;
+mod near;
 mod number;
 mod pattern;
 mod phone;
 mod resolve;
 mod rule;
 mod scan;
+mod spelled;
 mod validate;
 mod words;
 
-pub use example::Failure;
+pub use example::{ExampleReport, Failure};
 pub use name::{Progress, Sample, Schedule, TemplateError, TrainError, Trainer};
-pub use rule::{RuleError, RuleErrors, RuleSet};
+pub use near::{NearMiss, Why};
+pub use rule::{
+    BadSwitch, ContextWord, Pack, PackSwitch, RuleError, RuleErrors, RuleInfo, RuleSet, RuleSource, State, UnknownPack,
+};
 pub use scan::{Evidence, Scratch};
 
 use crate::entity::Entity;
@@ -133,24 +139,11 @@ impl Operator {
     }
 }
 
-/// What is to be known about a rule.
-#[derive(Clone, Debug)]
-pub struct RuleInfo {
-    /// The id in the rule file.
-    pub id: String,
-    /// The kind of its findings.
-    pub entity: Entity,
-    /// What it asks to be done.
-    pub operator: Operator,
-    /// The file it stands in.
-    pub file: String,
-    /// Its line in the file, from 1.
-    pub line: usize,
-}
-
 /// Compiled rules.
 pub struct Engine {
     identity: u64,
+    /// Whether a rule is in shadow.
+    has_shadow: bool,
     version: String,
     infos: Vec<RuleInfo>,
     rules: Vec<compile::Scoring>,
@@ -160,20 +153,14 @@ pub struct Engine {
     lexicon: Lexicon,
     model: name::Model,
     dialling: phone::DiallingCodes,
+    number_words: spelled::NumberWords,
     examples: Vec<example::Example>,
 }
 
 impl Engine {
     /// The rules that are built in.
     pub fn builtin() -> Result<Self, RuleError> {
-        Self::compile(&RuleSet::builtin()?).map_err(|RuleErrors(all)| {
-            all.into_iter().next().unwrap_or(RuleError {
-                file: String::new(),
-                line: 0,
-                column: 0,
-                problem: "no rules".to_owned(),
-            })
-        })
+        Self::compile(&RuleSet::builtin()?).map_err(RuleErrors::into_first)
     }
 
     /// Compiles rules, or names all mistakes in them.
@@ -191,17 +178,11 @@ impl Engine {
     ///
     /// An id of another engine gives some rule of this one.
     pub fn rule(&self, id: RuleId) -> &RuleInfo {
-        static NONE: RuleInfo = RuleInfo {
-            id: String::new(),
-            entity: Entity::constant("UNKNOWN"),
-            operator: Operator::Token,
-            file: String::new(),
-            line: 0,
-        };
+        static NONE: RuleInfo = RuleInfo::NONE;
         self.infos.get(usize::from(id.0)).unwrap_or(&NONE)
     }
 
-    /// All rules.
+    /// All rules, those too that do not run.
     pub fn rules(&self) -> impl Iterator<Item = &RuleInfo> {
         self.infos.iter()
     }
@@ -209,11 +190,6 @@ impl Engine {
     /// A short hash of the rule texts.
     pub fn version(&self) -> &str {
         &self.version
-    }
-
-    /// Runs the examples that stand in the rule files.
-    pub fn test_examples(&self) -> Vec<Failure> {
-        example::run(self)
     }
 
     /// How many examples there are.

@@ -7,6 +7,7 @@ mod pattern;
 pub use pattern::{Pattern, PatternSet};
 
 use crate::json::Path;
+use pattern::Outline;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ pub struct Protocol {
     /// What a route calls it in its `protocol` key.
     pub name: String,
     /// Request paths by which `auto` knows it: `*` is one segment, `**` any number.
-    paths: Vec<String>,
+    paths: Vec<Glob>,
     /// The members of requests.
     #[serde(default)]
     pub request: RequestFields,
@@ -63,15 +64,16 @@ pub enum RequestField {
 impl RequestFields {
     /// What stands at `path`.
     pub fn classify(&self, path: &Path<'_>) -> RequestField {
-        if self.never.matches(path) {
+        let outline = Outline::of(path);
+        if self.never.covers(path, outline) {
             RequestField::Never
-        } else if self.media.matches(path) {
+        } else if self.media.covers(path, outline) {
             RequestField::Media
-        } else if self.identity.matches(path) {
+        } else if self.identity.covers(path, outline) {
             RequestField::Identity
-        } else if self.opaque.matches(path) {
+        } else if self.opaque.covers(path, outline) {
             RequestField::Opaque
-        } else if self.nested.matches(path) {
+        } else if self.nested.covers(path, outline) {
             RequestField::Nested
         } else {
             RequestField::Text
@@ -111,9 +113,10 @@ pub enum ReplyField {
 impl ReplyFields {
     /// What stands at `path`.
     pub fn classify(&self, path: &Path<'_>) -> ReplyField {
-        if self.never.matches(path) {
+        let outline = Outline::of(path);
+        if self.never.covers(path, outline) {
             ReplyField::Never
-        } else if self.stream.matches(path) {
+        } else if self.stream.covers(path, outline) {
             ReplyField::Piece
         } else {
             ReplyField::Whole
@@ -164,26 +167,47 @@ impl Protocols {
 
     /// The protocol called `name`; with `auto`, the first that knows the path of the request.
     pub fn find(&self, name: &str, path: &str) -> Option<&Arc<Protocol>> {
-        self.0.iter().find(|p| if name == "auto" { p.knows(path) } else { p.name == name })
+        if name != "auto" {
+            return self.0.iter().find(|p| p.name == name);
+        }
+        let path: Vec<_> = path.split('/').skip(1).collect();
+        self.0.iter().find(|p| p.paths.iter().any(|glob| segments_match(&glob.0, &path)))
     }
 }
 
-impl Protocol {
-    fn knows(&self, path: &str) -> bool {
-        self.paths.iter().any(|glob| {
-            let glob: Vec<_> = glob.split('/').skip(1).collect();
-            let path: Vec<_> = path.split('/').skip(1).collect();
-            segments_match(&glob, &path)
-        })
+/// A path of requests, in segments.
+#[derive(Debug, Deserialize)]
+#[serde(from = "String")]
+struct Glob(Vec<Segment>);
+
+#[derive(Debug)]
+enum Segment {
+    /// `**`
+    AnyNumber,
+    /// `*`
+    One,
+    Name(String),
+}
+
+impl From<String> for Glob {
+    fn from(text: String) -> Self {
+        let segment = |text: &str| match text {
+            "**" => Segment::AnyNumber,
+            "*" => Segment::One,
+            name => Segment::Name(name.to_owned()),
+        };
+        Self(text.split('/').skip(1).map(segment).collect())
     }
 }
 
-fn segments_match(glob: &[&str], path: &[&str]) -> bool {
+fn segments_match(glob: &[Segment], path: &[&str]) -> bool {
     match (glob, path) {
-        ([], []) | (["**"], _) => true,
-        (["**", rest @ ..], _) => (0..=path.len()).any(|n| segments_match(rest, path.get(n..).unwrap_or_default())),
-        (["*", rest @ ..], [_, tail @ ..]) => segments_match(rest, tail),
-        ([head, rest @ ..], [first, tail @ ..]) => head == first && segments_match(rest, tail),
+        ([], []) | ([Segment::AnyNumber], _) => true,
+        ([Segment::AnyNumber, rest @ ..], _) => {
+            (0..=path.len()).any(|n| segments_match(rest, path.get(n..).unwrap_or_default()))
+        }
+        ([Segment::One, rest @ ..], [_, tail @ ..]) => segments_match(rest, tail),
+        ([Segment::Name(name), rest @ ..], [first, tail @ ..]) => name == first && segments_match(rest, tail),
         _ => false,
     }
 }

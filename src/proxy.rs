@@ -18,6 +18,7 @@ mod look;
 mod percent;
 mod redact;
 mod reply;
+mod request_id;
 mod restore;
 mod subject;
 mod upstream;
@@ -32,17 +33,16 @@ use crate::protocol::{Pattern, Protocol, Protocols};
 use crate::telemetry::{Metrics, Outcome, RouteMetrics};
 use crate::vault::Vault;
 use error::ProxyError;
-use http::{HeaderName, HeaderValue, Request, Response, header};
+use http::{HeaderName, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use prometheus::IntCounter;
 use reply::Settle;
+use request_id::RequestIds;
 use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use watch::Watch;
@@ -68,9 +68,7 @@ pub struct Gateway {
     cors: cors::Cors,
     stream_idle: Duration,
     reply_limit: usize,
-    /// Random for each process, so that the ids of replicas differ.
-    id_prefix: u64,
-    id_count: AtomicU64,
+    ids: RequestIds,
 }
 
 /// How requests under one path are treated.
@@ -137,9 +135,7 @@ impl Gateway {
         }
         let (subjects, sought) = subject::Sources::new(&config.subject).map_err(problem)?;
         let (limits, timeouts) = (&config.limits, &config.timeouts);
-        let mut random = [0; 8];
         let no_random = |_| SetupError("no random numbers can be had".to_owned());
-        aws_lc_rs::rand::fill(&mut random).map_err(no_random)?;
         Ok(Arc::new(Self {
             routes,
             subjects,
@@ -154,8 +150,7 @@ impl Gateway {
             cors: cors::Cors::new(&config.cors.origins),
             stream_idle: timeouts.stream_idle,
             reply_limit: limits.reply_body,
-            id_prefix: u64::from_be_bytes(random),
-            id_count: AtomicU64::new(0),
+            ids: RequestIds::new().map_err(no_random)?,
             config,
         }))
     }
@@ -180,9 +175,9 @@ impl Gateway {
 
     /// Answers one request of the data listener.
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<ReplyBody> {
-        let id = self.next_id();
+        let id = self.ids.next();
         let origin = request.headers().get(header::ORIGIN).cloned();
-        let mut settle = Settle::new(Arc::clone(&id), Arc::clone(&self.watch));
+        let mut settle = Settle::new(id, Arc::clone(&self.watch));
         let answered = if let Some(allowed) = self.cors.preflight(request.method(), request.headers()) {
             settle.outcome(Outcome::Answered);
             Ok(ReplyBody::no_content(allowed))
@@ -194,10 +189,10 @@ impl Gateway {
         };
         let mut response = answered.unwrap_or_else(|error| {
             settle.refused(error.outcome, error.problem.kind);
-            error.into_response(&id)
+            error.into_response(id.as_str())
         });
         self.cors.allow(origin.as_ref(), response.headers_mut());
-        if let Ok(value) = HeaderValue::from_str(&id) {
+        if let Some(value) = id.to_header() {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         response.map(|body| body.settles(settle))
@@ -213,13 +208,6 @@ impl Gateway {
         at.and_then(|at| self.routes.get(at)).ok_or_else(|| ProxyError::not_found("No route covers this path."))
     }
 
-    fn next_id(&self) -> Arc<str> {
-        let mut id = String::with_capacity(24);
-        let count = self.id_count.fetch_add(1, Ordering::Relaxed);
-        // Writing to a string cannot fail.
-        let _ = write!(id, "{:016x}{count:08x}", self.id_prefix);
-        id.into()
-    }
 }
 
 /// The protocol that a route names; none for `auto`.

@@ -160,7 +160,7 @@ fn value(c: char) -> Option<u8> {
 /// The check sum over the letters of an entity, from which that of a code
 /// goes on.
 fn seed(entity: Entity) -> u8 {
-    entity.as_str().bytes().fold(0, |sum, b| {
+    entity.as_bytes().iter().fold(0, |sum, &b| {
         // No letter is 0, so that a letter more or less changes the sum.
         let letter = if b == b'_' { 27 } else { b.wrapping_sub(b'A' - 1) & 31 };
         times_alpha(sum) ^ letter
@@ -176,8 +176,17 @@ fn check(seed: u8, values: [u8; CODE_LEN]) -> u8 {
 /// Multiplies by the generator of GF(32), modulo x⁵ + x² + 1. Its powers are
 /// the weights of the places: all different over 31 places in a row.
 fn times_alpha(x: u8) -> u8 {
-    let doubled = x << 1;
-    (if doubled & 0x20 == 0 { doubled } else { doubled ^ 0b10_0101 }) & 31
+    const PRODUCTS: [u8; 32] = {
+        let mut products = [0; 32];
+        let mut x = 0;
+        while x < 32 {
+            let doubled = (x << 1) as u8;
+            products[x] = if doubled & 0x20 == 0 { doubled } else { doubled ^ 0b10_0101 };
+            x += 1;
+        }
+        products
+    };
+    PRODUCTS[usize::from(x & 31)]
 }
 
 #[cfg(test)]

@@ -24,12 +24,14 @@ mod subject_keys;
 #[cfg(test)]
 mod tests;
 mod url;
+mod value;
 mod volatile;
 
 pub use error::VaultError;
 pub use key::{Key, KeyError, KeyId};
 pub use subject::Subject;
 pub use url::{VaultUrl, VaultUrlError};
+pub use value::Value;
 
 use crate::clock;
 use cache::Cache;

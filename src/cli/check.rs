@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use super::flags::Settings;
-use super::scan::engine;
+use super::rule_files::{self, engine};
 use super::{Failure, message, warn};
 use crate::config::Config;
 use crate::proxy::Gateway;
@@ -28,11 +28,17 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     {
         return Err(Failure::Usage(format!("{} cannot be read: {error}", file.display())));
     }
-    let (errors, warnings): (Vec<String>, _) = match Config::load(&sources) {
-        Ok(loaded) => (beyond(&loaded.config), loaded.warnings),
-        Err(problems) => (problems.errors.iter().map(ToString::to_string).collect(), problems.warnings),
+    let (errors, warnings, doubts): (Vec<String>, _, _) = match Config::load(&sources) {
+        Ok(loaded) => {
+            let doubts = rule_files::load(loaded.config.rules.as_deref()).map(|set| set.doubts());
+            (beyond(&loaded.config), loaded.warnings, doubts.unwrap_or_default())
+        }
+        Err(problems) => (problems.errors.iter().map(ToString::to_string).collect(), problems.warnings, Vec::new()),
     };
     warn(&warnings);
+    for doubt in &doubts {
+        message("warning", doubt);
+    }
     for problem in &errors {
         message("error", problem);
     }

@@ -1,100 +1,72 @@
-//! `privet rules`: lists the rules and runs the examples in them.
+//! `privet rules`: the tools of whoever writes detection rules.
 
-use crate::cli::scan::{ScanError, engine};
+mod corpus;
+mod diff;
+mod eval;
+mod explain;
+mod import;
+mod list;
+mod test;
+mod train;
+
+use crate::cli::rule_files::RuleFiles;
+use crate::cli::scan::ScanError;
 use clap::{Args, Subcommand};
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Look at the detection rules.
+/// Look at the detection rules, test, measure and import them.
 #[derive(Args, Debug)]
 pub struct RulesArgs {
     /// What to do
     #[command(subcommand)]
-    pub command: RulesCommand,
+    command: RulesCommand,
 }
 
 /// The verbs of `privet rules`.
 #[derive(Subcommand, Debug)]
-pub enum RulesCommand {
-    /// List all rules with entity, operator and file
-    List(RulesFolder),
+enum RulesCommand {
+    // The texts of the commands are those of their arguments, but for those
+    // that take nothing but rules.
+    List(list::ListArgs),
     /// Run the examples that stand in the rule files
-    Test(RulesFolder),
+    ///
+    /// Each rule has texts that it must match, with the span in «marks», and
+    /// texts that it must ignore. What looks wrong in the rules besides is told
+    /// as a warning. Ends with 1 where an example does not hold.
+    Test(RuleFiles),
+    Eval(eval::EvalArgs),
+    Diff(diff::DiffArgs),
+    Explain(explain::ExplainArgs),
+    Import(import::ImportArgs),
+    Train(train::TrainArgs),
 }
 
-/// Rules beside the built-in ones.
-#[derive(Args, Debug)]
-pub struct RulesFolder {
-    /// Folder of rule files to add to the built-in rules; the same id replaces
-    #[arg(long, value_name = "DIR")]
-    pub rules: Option<PathBuf>,
-}
-
-/// Runs the command: 0, or 1 where an example does not hold.
+/// Runs the command: 0, or 1 where what was checked does not hold.
 pub fn run(args: &RulesArgs) -> Result<ExitCode, ScanError> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()));
     let code = match &args.command {
-        RulesCommand::List(folder) => list(folder, &mut out),
-        RulesCommand::Test(folder) => test(folder, &mut out),
+        RulesCommand::List(args) => list::run(args, &mut out),
+        RulesCommand::Test(rules) => test::run(rules, &mut out),
+        RulesCommand::Eval(args) => eval::run(args, &mut out),
+        RulesCommand::Diff(args) => diff::run(args, &mut out),
+        RulesCommand::Explain(args) => explain::run(args, &mut out),
+        RulesCommand::Import(args) => import::run(args, &mut out),
+        RulesCommand::Train(args) => train::run(args, &mut out),
     }?;
     out.flush()?;
     Ok(code)
-}
-
-fn list(folder: &RulesFolder, out: &mut impl Write) -> Result<ExitCode, ScanError> {
-    let engine = engine(folder.rules.as_deref())?;
-    let width = engine.rules().map(|r| r.id.len()).max().unwrap_or(0);
-    for rule in engine.rules() {
-        let entity = rule.entity.as_str();
-        writeln!(out, "{:width$}  {entity:14}  {:6}  {}:{}", rule.id, rule.operator.as_str(), rule.file, rule.line)?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn test(folder: &RulesFolder, out: &mut impl Write) -> Result<ExitCode, ScanError> {
-    let engine = engine(folder.rules.as_deref())?;
-    let failures = engine.test_examples();
-    for failure in &failures {
-        writeln!(out, "{failure}")?;
-    }
-    let count = engine.example_count();
-    writeln!(out, "{count} examples, {} failed", failures.len())?;
-    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn folder(rule: &str) -> (tempfile::TempDir, RulesFolder) {
+    /// A folder with one rule file.
+    pub(super) fn folder(rule: &str) -> (tempfile::TempDir, RuleFiles) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("own.toml"), rule).unwrap();
         let rules = Some(dir.path().to_owned());
-        (dir, RulesFolder { rules })
-    }
-
-    #[test]
-    fn a_failing_example_is_named_with_its_line() {
-        let rule = "[[rule]]\nid = \"badge\"\nentity = \"BADGE\"\npattern = 'B-\\d{4}'\nmatch = [\n  \"«B-1234»\",\n  \"nothing\",\n]\n";
-        let (dir, folder) = folder(rule);
-        let mut out = Vec::new();
-        assert_eq!(test(&folder, &mut out).unwrap(), ExitCode::FAILURE);
-        let out = String::from_utf8(out).unwrap();
-        let wanted =
-            format!("{}:7: badge: \"nothing\" holds BADGE, found nothing\n", dir.path().join("own.toml").display());
-        assert!(out.contains(&wanted), "{out}");
-        assert!(out.ends_with(" 1 failed\n"), "{out}");
-    }
-
-    #[test]
-    fn an_own_rule_replaces_the_built_in_one_of_its_id() {
-        let (_dir, folder) =
-            folder("[[rule]]\nid = \"email\"\nentity = \"EMAIL\"\nfinder = \"email\"\noperator = \"block\"\n");
-        let mut out = Vec::new();
-        list(&folder, &mut out).unwrap();
-        let out = String::from_utf8(out).unwrap();
-        let lines: Vec<&str> = out.lines().filter(|l| l.starts_with("email ")).collect();
-        assert!(lines.len() == 1 && lines[0].contains("block") && lines[0].ends_with("own.toml:1"), "{lines:?}");
+        (dir, RuleFiles { rules, packs: Vec::new() })
     }
 }

@@ -1,19 +1,37 @@
 //! `privet scan`: finds personal data in files or standard input.
 
-use crate::detect::{Engine, Finding, Input, RuleError, RuleErrors, RuleSet, Scratch};
-use anstyle::{AnsiColor, Style};
+mod inputs;
+mod lines;
+mod pieces;
+mod progress;
+pub(in crate::cli) mod report;
+
+use crate::cli::rule_files::{RuleFiles, RuleFilesError};
+use crate::detect::{Engine, RuleErrors, Scratch, UnknownPack};
 use clap::{Args, ValueEnum};
-use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use inputs::Source;
+use pieces::{BadText, Pieces};
+use progress::Progress;
+use report::Report;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal as _, Read, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// A file in a folder that has a NUL in its first bytes, so many, is no text.
+const PEEK: usize = 8 << 10;
+/// Buffer of a file that is read line by line.
+const BUFFER: usize = 256 << 10;
+
 /// Find personal data in files or standard input.
-#[derive(Args, Debug)]
+///
+/// Folders are read with all that is below them, but for links and `.git`;
+/// files in them that are not UTF-8 text are named and passed over.
+#[derive(Args, Debug, Default)]
 pub struct ScanArgs {
-    /// Files to read; standard input where none, or for "-"
+    /// Files and folders to read; standard input where none, or for "-"
     pub files: Vec<PathBuf>,
     /// How to print what was found
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -21,21 +39,23 @@ pub struct ScanArgs {
     /// Print the text with [ENTITY] in place of each finding
     #[arg(long)]
     pub redact: bool,
-    /// Say which rule fired and what raised or lowered its score
+    /// Say which rule fired and what raised or lowered its score, what rules
+    /// in shadow found, and what was nearly found
     #[arg(long)]
     pub explain: bool,
-    /// Folder of rule files to add to the built-in rules; the same id replaces
-    #[arg(long, value_name = "DIR")]
-    pub rules: Option<PathBuf>,
+    /// Which rules to use
+    #[command(flatten)]
+    pub rules: RuleFiles,
     /// End with 1 where something is found
-    #[arg(long)]
+    #[arg(long, visible_alias = "fail-on-findings")]
     pub fail: bool,
 }
 
 /// The output of `privet scan`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// One line for each finding, for people
+    #[default]
     Text,
     /// One document for all files
     Json,
@@ -49,6 +69,9 @@ pub enum ScanError {
     /// The rules are wrong.
     #[error(transparent)]
     Rules(#[from] RuleErrors),
+    /// A switch names no pack.
+    #[error("--packs: {0}")]
+    Packs(#[from] UnknownPack),
     /// A file cannot be read.
     #[error("{name}: cannot be read: {error}")]
     Read {
@@ -77,113 +100,161 @@ pub enum ScanError {
         /// What is wrong.
         problem: &'static str,
     },
+    /// An argument cannot be used; the text says why.
+    #[error("{0}")]
+    Usage(String),
     /// The output cannot be written.
     #[error("the output cannot be written: {0}")]
     Write(#[from] io::Error),
 }
 
-/// The built-in rules and those of `dir`.
-pub(crate) fn engine(dir: Option<&Path>) -> Result<Engine, RuleErrors> {
-    let one = |error| RuleErrors(vec![error]);
-    let mut set = RuleSet::builtin().map_err(one)?;
-    if let Some(dir) = dir {
-        add_folder(&mut set, dir).map_err(one)?;
-    }
-    Engine::compile(&set)
-}
-
-/// Adds all `*.toml` files of a folder, in the order of their names.
-fn add_folder(set: &mut RuleSet, dir: &Path) -> Result<(), RuleError> {
-    let fail =
-        |path: &Path, problem: String| RuleError { file: path.display().to_string(), line: 0, column: 0, problem };
-    let unreadable = |path: &Path, error: &io::Error| fail(path, format!("cannot be read: {error}"));
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(dir).map_err(|e| unreadable(dir, &e))? {
-        let path = entry.map_err(|e| unreadable(dir, &e))?.path();
-        if path.extension().is_some_and(|e| e == "toml") {
-            paths.push(path);
+impl From<RuleFilesError> for ScanError {
+    fn from(error: RuleFilesError) -> Self {
+        match error {
+            RuleFilesError::Rules(errors) => Self::Rules(errors),
+            RuleFilesError::Packs(error) => Self::Packs(error),
         }
     }
-    if paths.is_empty() {
-        return Err(fail(dir, "no *.toml file here; name a folder that holds rule files".to_owned()));
-    }
-    paths.sort();
-    for path in paths {
-        let text = fs::read_to_string(&path).map_err(|e| unreadable(&path, &e))?;
-        set.add(&path.display().to_string(), &text)?;
-    }
-    Ok(())
 }
 
 /// Runs the command: 0, or 1 where `--fail` is set and something was found.
 pub fn run(args: &ScanArgs) -> Result<ExitCode, ScanError> {
-    let engine = engine(args.rules.as_deref())?;
+    let engine = args.rules.engine()?;
     let stdout = anstream::AutoStream::auto(io::stdout().lock());
-    match scan(args, &engine, &mut io::stdin().lock(), BufWriter::new(stdout)) {
-        Ok(found) => Ok(ExitCode::from(u8::from(found && args.fail))),
+    let mut scan = Scan { args, engine: &engine, scratch: Scratch::default(), found: false, skipped: 0 };
+    match scan.run(&mut io::stdin().lock(), BufWriter::new(stdout)) {
+        Ok(()) => Ok(ExitCode::from(u8::from(scan.found && args.fail))),
         // Who closes the pipe has seen enough.
         Err(ScanError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(error) => Err(error),
     }
 }
 
-fn scan(args: &ScanArgs, engine: &Engine, stdin: &mut dyn BufRead, mut out: impl Write) -> Result<bool, ScanError> {
-    let mut scanner = Scanner { args, engine, scratch: Scratch::default(), found: false };
-    let stdin_only = [PathBuf::from("-")];
-    let files = if args.files.is_empty() { &stdin_only[..] } else { &args.files };
-    let mut documents = Vec::new();
-    for path in files {
-        let name = if path == Path::new("-") { "stdin".to_owned() } else { path.display().to_string() };
-        let read = |error| ScanError::Read { name: name.clone(), error };
-        let mut file;
-        let input: &mut dyn BufRead = if name == "stdin" {
-            stdin
-        } else {
-            file = BufReader::new(File::open(path).map_err(read)?);
-            &mut file
-        };
-        if args.format == Format::Jsonl {
-            scanner.lines(&name, input, &mut out)?;
-            continue;
-        }
-        let mut bytes = Vec::new();
-        input.read_to_end(&mut bytes).map_err(read)?;
-        let text = String::from_utf8(bytes)
-            .map_err(|e| ScanError::NotUtf8 { name: name.clone(), offset: e.utf8_error().valid_up_to() })?;
-        match args.format {
-            Format::Json => documents.push(scanner.document(name, &text)),
-            Format::Text | Format::Jsonl => scanner.text(&name, &text, &mut out)?,
-        }
-    }
-    if args.format == Format::Json {
-        serde_json::to_writer_pretty(&mut out, &Documents { files: documents }).map_err(io::Error::from)?;
-        writeln!(out)?;
-    }
-    out.flush()?;
-    Ok(scanner.found)
-}
-
-struct Scanner<'a> {
+/// One run of the command.
+struct Scan<'a> {
     args: &'a ScanArgs,
     engine: &'a Engine,
     scratch: Scratch,
     found: bool,
+    /// Files in folders that are no text.
+    skipped: usize,
 }
 
-/// A line of JSONL input; other keys are passed over.
-#[derive(Deserialize)]
-struct Line<'a> {
-    id: serde_json::Value,
-    #[serde(borrow)]
-    text: Cow<'a, str>,
-}
+impl<'a> Scan<'a> {
+    fn run(&mut self, stdin: &mut dyn BufRead, mut out: impl Write) -> Result<(), ScanError> {
+        let (sources, unreadable) = inputs::sources(&self.args.files);
+        for (path, error) in unreadable {
+            self.skip(&format!("{}: cannot be read: {error}", path.display()));
+        }
+        let progress = Progress::start(&sources, io::stdout().is_terminal());
+        let mut documents = Vec::new();
+        for source in &sources {
+            let ended = match source {
+                Source::Stdin => self.one("stdin", stdin, &mut documents, &mut out),
+                Source::File { path, named } => {
+                    let name = source.name();
+                    match self.open(path, &name, *named) {
+                        Ok(Some(file)) => {
+                            let mut file = BufReader::with_capacity(BUFFER, progress.watch(file));
+                            self.one(&name, &mut file, &mut documents, &mut out)
+                        }
+                        Ok(None) => Ok(()),
+                        Err(error) => Err(error),
+                    }
+                }
+            };
+            match (ended, source) {
+                (
+                    Err(error @ (ScanError::Read { .. } | ScanError::NotUtf8 { .. })),
+                    Source::File { named: false, .. },
+                ) => {
+                    self.skip(&error.to_string());
+                }
+                (ended, _) => ended?,
+            }
+        }
+        if self.args.format == Format::Json {
+            serde_json::to_writer_pretty(&mut out, &Documents { files: documents }).map_err(io::Error::from)?;
+            writeln!(out)?;
+        }
+        out.flush()?;
+        progress.finish();
+        if self.skipped > 0 {
+            let files = if self.skipped == 1 { "file was" } else { "files were" };
+            crate::cli::message("note", format!("{} {files} passed over", self.skipped));
+        }
+        Ok(())
+    }
 
-#[derive(Serialize)]
-struct LineFindings<'a> {
-    id: &'a serde_json::Value,
-    findings: Vec<Found<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    redacted: Option<String>,
+    fn skip(&mut self, problem: &str) {
+        self.skipped += 1;
+        crate::cli::message("skipped", problem);
+    }
+
+    /// Opens a file; none where it is one of a folder and no text.
+    fn open(
+        &mut self,
+        path: &std::path::Path,
+        name: &str,
+        named: bool,
+    ) -> Result<Option<impl Read + use<>>, ScanError> {
+        let read = |error| ScanError::Read { name: name.to_owned(), error };
+        let mut file = File::open(path).map_err(read)?;
+        let mut start = Vec::new();
+        if !named {
+            Read::by_ref(&mut file).take(PEEK as u64).read_to_end(&mut start).map_err(read)?;
+            if memchr::memchr(0, &start).is_some() {
+                self.skip(&format!("{name}: is no text"));
+                return Ok(None);
+            }
+        }
+        Ok(Some(io::Cursor::new(start).chain(file)))
+    }
+
+    fn one(
+        &mut self,
+        name: &str,
+        input: &mut dyn BufRead,
+        documents: &mut Vec<Document<'a>>,
+        out: &mut impl Write,
+    ) -> Result<(), ScanError> {
+        match self.args.format {
+            Format::Jsonl => {
+                self.found |= lines::scan(self.args, self.engine, name, input, &mut self.scratch, out)?;
+                Ok(())
+            }
+            Format::Json => self.document(name, input).map(|document| documents.push(document)),
+            Format::Text => self.text(name, input, out),
+        }
+    }
+
+    fn document(&mut self, name: &str, input: &mut dyn BufRead) -> Result<Document<'a>, ScanError> {
+        let mut bytes = Vec::new();
+        input.read_to_end(&mut bytes).map_err(|error| ScanError::Read { name: name.to_owned(), error })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|e| ScanError::NotUtf8 { name: name.to_owned(), offset: e.utf8_error().valid_up_to() })?;
+        let report = Report::of(&text, self.args, self.engine, &mut self.scratch).into_owned();
+        self.found |= report.has_findings();
+        Ok(Document { file: name.to_owned(), report })
+    }
+
+    fn text(&mut self, name: &str, input: &mut dyn BufRead, out: &mut impl Write) -> Result<(), ScanError> {
+        let mut pieces = Pieces::new(input);
+        let mut line = 1;
+        loop {
+            let piece = pieces.next().map_err(|error| match error {
+                BadText::Read(error) => ScanError::Read { name: name.to_owned(), error },
+                BadText::NotUtf8(offset) => ScanError::NotUtf8 { name: name.to_owned(), offset },
+            })?;
+            let Some(text) = piece else { return Ok(()) };
+            let report = Report::of(text, self.args, self.engine, &mut self.scratch);
+            self.found |= report.has_findings();
+            match report.redacted() {
+                Some(redacted) => out.write_all(redacted.as_bytes())?,
+                None => line = report.write_text(name, text, line, out)?,
+            }
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -191,126 +262,18 @@ struct Documents<'a> {
     files: Vec<Document<'a>>,
 }
 
-#[derive(Serialize)]
 struct Document<'a> {
     file: String,
-    findings: Vec<Found<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    redacted: Option<String>,
+    report: Report<'a, 'static>,
 }
 
-#[derive(Serialize)]
-struct Found<'a> {
-    start: usize,
-    end: usize,
-    entity: String,
-    score: f32,
-    rule: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<Vec<&'static str>>,
-}
-
-impl<'a> Scanner<'a> {
-    fn lines(&mut self, name: &str, input: &mut dyn BufRead, out: &mut impl Write) -> Result<(), ScanError> {
-        let mut bytes = Vec::new();
-        for number in 1.. {
-            bytes.clear();
-            let count = input
-                .read_until(b'\n', &mut bytes)
-                .map_err(|error| ScanError::Read { name: name.to_owned(), error })?;
-            if count == 0 {
-                break;
-            }
-            if bytes.trim_ascii().is_empty() {
-                continue;
-            }
-            let line: Line<'_> = serde_json::from_slice(bytes.trim_ascii_end()).map_err(|error| ScanError::Line {
-                name: name.to_owned(),
-                line: number,
-                column: error.column(),
-                // The library's own words can quote the input.
-                problem: match error.classify() {
-                    serde_json::error::Category::Data => "\"id\" or \"text\" is missing or of the wrong type",
-                    serde_json::error::Category::Eof => "the line ends too early",
-                    _ => "not valid JSON",
-                },
-            })?;
-            let findings = self.find(&line.text);
-            let redacted = self.args.redact.then(|| redact(&line.text, &self.scratch));
-            serde_json::to_writer(&mut *out, &LineFindings { id: &line.id, findings, redacted })
-                .map_err(io::Error::from)?;
-            writeln!(out)?;
-        }
-        Ok(())
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Document", 1 + self.report.field_count())?;
+        object.serialize_field("file", &self.file)?;
+        self.report.fields(&mut object)?;
+        object.end()
     }
-
-    fn document(&mut self, file: String, text: &str) -> Document<'a> {
-        let findings = self.find(text);
-        let redacted = self.args.redact.then(|| redact(text, &self.scratch));
-        Document { file, findings, redacted }
-    }
-
-    fn text(&mut self, name: &str, text: &str, out: &mut impl Write) -> Result<(), ScanError> {
-        let all = self.find(text);
-        if self.args.redact {
-            out.write_all(redact(text, &self.scratch).as_bytes())?;
-            return Ok(());
-        }
-        let entity = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
-        let place = Style::new().dimmed();
-        let (mut line, mut line_start, mut seen) = (1, 0, 0);
-        for finding in &all {
-            let between = text.get(seen..finding.start).unwrap_or_default();
-            line += between.matches('\n').count();
-            if let Some(i) = between.rfind('\n') {
-                line_start = seen + i + 1;
-            }
-            seen = finding.start;
-            let column = text.get(line_start..finding.start).unwrap_or_default().chars().count() + 1;
-            let value: String = text.get(finding.start..finding.end).unwrap_or_default().escape_debug().collect();
-            writeln!(
-                out,
-                "{place}{name}:{line}:{column}:{place:#} {entity}{}{entity:#} {value} {place}({}, {:.2}){place:#}",
-                finding.entity, finding.rule, finding.score
-            )?;
-            if let Some(evidence) = finding.evidence.as_ref().filter(|e| !e.is_empty()) {
-                writeln!(out, "    {}", evidence.join(", "))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn find(&mut self, text: &str) -> Vec<Found<'a>> {
-        let engine = self.engine;
-        let findings: Vec<Finding> = engine.scan(Input::text(text), &mut self.scratch).to_vec();
-        self.found |= !findings.is_empty();
-        let explain = self.args.explain;
-        let found = |(i, f): (usize, &Finding)| Found {
-            start: f.start,
-            end: f.end,
-            entity: f.entity.to_string(),
-            // Hundredths: a score is no measurement.
-            score: (f.score * 100.0).round() / 100.0,
-            rule: &engine.rule(f.rule).id,
-            evidence: explain.then(|| self.scratch.evidence(i).describe().collect()),
-        };
-        findings.iter().enumerate().map(found).collect()
-    }
-}
-
-/// The text with `[ENTITY]` in place of each finding of the last scan.
-fn redact(text: &str, scratch: &Scratch) -> String {
-    let mut redacted = String::with_capacity(text.len());
-    let mut at = 0;
-    for finding in scratch.findings() {
-        redacted.push_str(text.get(at..finding.start).unwrap_or_default());
-        redacted.push('[');
-        redacted.push_str(finding.entity.as_str());
-        redacted.push(']');
-        at = finding.end;
-    }
-    redacted.push_str(text.get(at..).unwrap_or_default());
-    redacted
 }
 
 #[cfg(test)]
@@ -318,11 +281,13 @@ mod tests {
     use super::*;
 
     fn output(format: Format, input: &str, change: impl Fn(&mut ScanArgs)) -> Result<(bool, String), ScanError> {
-        let mut args = ScanArgs { files: vec![], format, redact: false, explain: false, rules: None, fail: false };
+        let mut args = ScanArgs { format, ..ScanArgs::default() };
         change(&mut args);
+        let engine = args.rules.engine()?;
         let mut out = Vec::new();
-        let found = scan(&args, &engine(None).unwrap(), &mut input.as_bytes(), &mut out)?;
-        Ok((found, String::from_utf8(out).unwrap()))
+        let mut scan = Scan { args: &args, engine: &engine, scratch: Scratch::default(), found: false, skipped: 0 };
+        scan.run(&mut input.as_bytes(), &mut out)?;
+        Ok((scan.found, String::from_utf8(out).unwrap()))
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tracing::level_filters::LevelFilter;
 
 use super::flags::Settings;
-use super::scan::engine;
+use super::rule_files::engine;
 use super::{Failure, warn};
 use crate::admin::{self, AdminState, Facts, Readiness};
 use crate::config::{self, Config};

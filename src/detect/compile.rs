@@ -7,8 +7,9 @@ use crate::detect::lexicon::{BadWord, CLASS_NAMES, Lexicon, MAX_PHRASE};
 use crate::detect::name::Model;
 use crate::detect::pattern::Pattern;
 use crate::detect::phone::DiallingCodes;
-use crate::detect::rule::{Rule, RuleError, RuleErrors, RuleSet, Source, position};
+use crate::detect::rule::{Context, Rule, RuleError, RuleErrors, RuleSet, Selection, Source, State, position};
 use crate::detect::scan::Evidence;
+use crate::detect::spelled::NumberWords;
 use crate::detect::words;
 use crate::detect::{Engine, RuleId, RuleInfo};
 use std::collections::HashMap;
@@ -21,48 +22,74 @@ const MAX_RULES: usize = 10_000;
 #[derive(Debug)]
 pub(crate) struct Scoring {
     pub(crate) score: f32,
-    pub(crate) weight: f32,
+    /// Its findings are kept apart from those that are acted on.
+    pub(crate) shadow: bool,
     pub(crate) context: WordSet,
     pub(crate) against: WordSet,
+}
+
+/// What a word nearby says about a candidate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) evidence: Evidence,
+    /// By how much the score goes up or down.
+    pub(crate) weight: f32,
 }
 
 impl Scoring {
     /// Whether a word speaks for this rule or against it.
     #[inline]
-    pub(crate) fn judge(&self, hash: u64) -> Option<Evidence> {
-        if self.context.contains(hash) {
-            Some(Evidence::CONTEXT)
-        } else if self.against.contains(hash) {
-            Some(Evidence::AGAINST)
+    pub(crate) fn judge(&self, hash: u64) -> Option<Verdict> {
+        if let Some(weight) = self.context.weight(hash) {
+            Some(Verdict { evidence: Evidence::CONTEXT, weight })
         } else {
-            None
+            self.against.weight(hash).map(|weight| Verdict { evidence: Evidence::AGAINST, weight })
         }
     }
 }
 
-/// A small set of word hashes.
+/// A small set of word hashes with a weight each.
 #[derive(Debug)]
 pub(crate) struct WordSet {
-    sorted: Vec<u64>,
+    sorted: Vec<(u64, f32)>,
     /// Nearly all words that are asked for are not in the set.
     filter: Filter,
 }
 
 impl WordSet {
-    fn new<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
-        let mut all: Vec<u64> = texts.filter_map(words::hash_of).collect();
-        all.sort_unstable();
-        all.dedup();
-        let mut filter = Filter::with_bits(12);
-        for hash in &all {
+    fn new(list: &[Context]) -> Self {
+        Self::of(list.iter().filter_map(|c| Some((words::hash_of(&c.word)?, c.weight))).collect())
+    }
+
+    /// With the slips of the finger that chat is full of: "telfon", "nubmer".
+    fn with_slips(list: &[Context]) -> Self {
+        let mut all = Vec::new();
+        for Context { word, weight, .. } in list {
+            let mut add = |text: &str| all.extend(words::hash_of(text).map(|hash| (hash, *weight)));
+            add(word);
+            slips(word, add);
+        }
+        Self::of(all)
+    }
+
+    fn of(mut all: Vec<(u64, f32)>) -> Self {
+        // Of a word that stands there twice the greater weight counts.
+        all.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
+        all.dedup_by_key(|(hash, _)| *hash);
+        let mut filter = Filter::with_bits(if all.len() > 256 { 15 } else { 12 });
+        for (hash, _) in &all {
             filter.add(*hash);
         }
         Self { sorted: all, filter }
     }
 
     #[inline]
-    fn contains(&self, hash: u64) -> bool {
-        self.filter.may_hold(hash) && self.sorted.binary_search(&hash).is_ok()
+    fn weight(&self, hash: u64) -> Option<f32> {
+        if !self.filter.may_hold(hash) {
+            return None;
+        }
+        let at = self.sorted.binary_search_by_key(&hash, |(hash, _)| *hash).ok()?;
+        self.sorted.get(at).map(|(_, weight)| *weight)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -70,10 +97,38 @@ impl WordSet {
     }
 }
 
+/// The word with two letters changed about, one doubled, or one left out.
+/// Short words are left alone: their slips are other words.
+fn slips(word: &str, mut found: impl FnMut(&str)) {
+    const SHORTEST: usize = 6;
+    let letters: Vec<char> = word.chars().collect();
+    if letters.len() < SHORTEST {
+        return;
+    }
+    let mut slip = String::new();
+    let mut give = |letters: &mut dyn Iterator<Item = char>| {
+        slip.clear();
+        slip.extend(letters);
+        found(&slip);
+    };
+    // The first letter is nearly always right.
+    for i in 1..letters.len() {
+        let (before, behind) = letters.split_at(i);
+        give(&mut before.iter().chain(before.last()).chain(behind).copied());
+        if letters.len() > SHORTEST {
+            give(&mut before.iter().chain(behind.get(1..).unwrap_or_default()).copied());
+        }
+        if let [first, second, rest @ ..] = behind {
+            give(&mut before.iter().chain([second, first]).chain(rest).copied());
+        }
+    }
+}
+
 pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
 
     let mut errors = Vec::new();
+    errors.extend(set.pack_errors());
     let rules = checked(set, &mut errors);
     let lexicon = lexicon(set, &mut errors);
 
@@ -86,50 +141,45 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
     for (i, rule) in rules.into_iter().enumerate() {
         let Some(file) = set.files.get(rule.file) else { continue };
         let id = RuleId(i as u16);
+        // What does not run is compiled all the same, for the mistakes in it.
         match &rule.source {
-            Source::Finder(finder) => {
+            Source::Finder(finder) if rule.runs() => {
                 if let Some(list) = finders.get_mut(*finder as usize) {
                     list.push(id);
                 }
             }
+            Source::Finder(_) => {}
             Source::Patterns(texts) => {
-                if let Some(pattern) = Pattern::regex(id, texts, rule.validator, file, &mut budget, &mut errors) {
-                    patterns.push(pattern);
-                }
+                let pattern = Pattern::regex(id, texts, rule.validator, file, &mut budget, &mut errors);
+                patterns.extend(pattern.filter(|_| rule.runs()));
             }
             Source::Words(texts) => {
-                if let Some(pattern) = Pattern::words(id, texts, rule.validator, file, &mut budget, &mut errors) {
-                    patterns.push(pattern);
-                }
+                let pattern = Pattern::words(id, texts, rule.validator, file, &mut budget, &mut errors);
+                patterns.extend(pattern.filter(|_| rule.runs()));
             }
         }
-        for example in rule.examples {
+        for example in &rule.examples {
             let line = position(&file.text, example.span.start).0;
-            if let Some(example) = Example::new(id, &example, rule.entity, &file.name, line) {
+            if let Some(example) = Example::new(id, example, rule.entity, &file.name, line) {
                 examples.push(example);
             }
         }
         scorings.push(Scoring {
             score: rule.score,
-            weight: rule.weight,
-            context: WordSet::new(rule.context.iter().map(String::as_str)),
-            against: WordSet::new(rule.against.iter().map(String::as_str)),
+            shadow: rule.state == State::Shadow,
+            context: WordSet::with_slips(&rule.context),
+            against: WordSet::new(&rule.against),
         });
-        let line = position(&file.text, rule.span.start).0;
-        infos.push(RuleInfo {
-            id: rule.id,
-            entity: rule.entity,
-            operator: rule.operator,
-            file: file.name.clone(),
-            line,
-        });
+        infos.push(RuleInfo::new(&rule, file));
     }
     let model = model(set, &mut errors);
     if !errors.is_empty() {
         return Err(RuleErrors(errors));
     }
+    let has_shadow = infos.iter().any(|info| info.effective_state() == State::Shadow);
     Ok(Engine {
         model,
+        has_shadow,
         identity: NEXT.fetch_add(1, Ordering::Relaxed),
         version: version(set),
         infos,
@@ -138,17 +188,19 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         patterns,
         lexicon,
         dialling: DiallingCodes::builtin(),
+        number_words: NumberWords::builtin(),
         examples,
     })
 }
 
 /// The rules of all files, each id once: the later file wins.
-fn checked(set: &RuleSet, errors: &mut Vec<RuleError>) -> Vec<Rule> {
+pub(crate) fn checked(set: &RuleSet, errors: &mut Vec<RuleError>) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Vec::new();
     let mut by_id: HashMap<String, usize> = HashMap::new();
     for (index, file) in set.files.iter().enumerate() {
         for raw in &file.raw.rules {
-            let Some(rule) = Rule::check(raw, index, file, errors) else { continue };
+            let Some(mut rule) = Rule::check(raw, index, file, errors) else { continue };
+            rule.select(file, Selection(&set.switches));
             let full = rules.len() == MAX_RULES;
             match by_id.get(&rule.id).and_then(|&at| rules.get_mut(at)) {
                 Some(earlier) if earlier.file == index => errors.push(RuleError::at(
@@ -181,6 +233,10 @@ fn lexicon(set: &RuleSet, errors: &mut Vec<RuleError>) -> Lexicon {
             let _ = builder.add(list.class, line);
         }
     }
+    for word in NumberWords::first_words() {
+        // As above.
+        let _ = builder.add("number-word", word);
+    }
     for file in &set.files {
         for (class, words) in &file.raw.words {
             for word in words {
@@ -209,12 +265,14 @@ fn model(set: &RuleSet, errors: &mut Vec<RuleError>) -> Model {
     })
 }
 
-/// FNV-1a over names and texts: it tells rule sets apart, no more.
+/// FNV-1a over names, texts and switches: it tells rule sets apart, no more.
 fn version(set: &RuleSet) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let texts = set.files.iter().flat_map(|f| [f.name.as_str(), f.text.as_str()]);
+    let switches: Vec<String> = set.switches.iter().map(ToString::to_string).collect();
+    let texts = texts.chain(set.lists.iter().map(|l| l.text)).chain(switches.iter().map(String::as_str));
     let model = set.model.iter().map(|(_, bytes)| bytes.as_ref());
-    for text in texts.chain(set.lists.iter().map(|l| l.text)).map(str::as_bytes).chain(model) {
+    for text in texts.map(str::as_bytes).chain(model) {
         for &b in text.iter().chain(&[0]) {
             hash = (hash ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3);
         }

@@ -187,13 +187,17 @@ impl Pass<'_> {
         let (left, open) = self.unwrap_left(at_start)?;
         let (right, closed) = self.unwrap_right(at_end, CLOSING)?;
         let sign = self.text.get(at_start..at_end)?;
-        // Turkish "et" is French for "and": it counts in brackets only.
-        if open != closed || (!open && sign.eq_ignore_ascii_case("et")) {
+        if open != closed {
             return None;
         }
         let start = self.spelled_local(left)?;
         let english = !open && sign.eq_ignore_ascii_case("at");
-        let (end, dots_spelled) = self.spelled_domain(right, english)?;
+        let Domain { end, dots_spelled, turkish } = self.spelled_domain(right, english)?;
+        // Turkish "et" is French for "and": alone it counts in front of a
+        // Turkish "nokta" only.
+        if !open && !turkish && sign.eq_ignore_ascii_case("et") {
+            return None;
+        }
         if sign == "@" && !dots_spelled {
             return None;
         }
@@ -241,16 +245,25 @@ impl Pass<'_> {
         (at > from).then_some((at, bracket))
     }
 
-    /// The start of a local part that ends at `end`, its dots maybe spelled.
+    /// The start of a local part that ends at `end`, its signs maybe spelled.
     fn spelled_local(&self, end: usize) -> Option<usize> {
         let mut start = self.local_part(end)?;
         for _ in 0..3 {
-            let Some((dot_end, _)) = self.unwrap_left(start) else { break };
-            let Some(dot) = self.word_before(dot_end) else { break };
-            if !self.engine.lexicon.classes(dot.hash).has(Classes::DOT) {
+            let Some((sign_end, _)) = self.unwrap_left(start) else { break };
+            let Some(sign) = self.word_before(sign_end) else { break };
+            let classes = self.engine.lexicon.classes(sign.hash);
+            if !classes.has(Classes::DOT) && !classes.has(Classes::JOINER) {
                 break;
             }
-            let Some((left, _)) = self.unwrap_left(dot.start) else { break };
+            let Some((mut left, _)) = self.unwrap_left(sign.start) else { break };
+            // "guión bajo", "alt çizgi"
+            if classes.has(Classes::JOINER)
+                && let Some(first) = self.word_before(left)
+                && self.engine.lexicon.classes(first.hash).has(Classes::JOINER)
+                && let Some((behind, _)) = self.unwrap_left(first.start)
+            {
+                left = behind;
+            }
             let Some(next) = self.local_part(left) else { break };
             start = next;
         }
@@ -266,14 +279,18 @@ impl Pass<'_> {
         words::read(self.text, start).filter(|w| w.end == end)
     }
 
-    /// The end of a domain whose dots are spelled, and whether one is. Behind
-    /// the English "at", "point" is a word like any other.
-    fn spelled_domain(&self, start: usize, english: bool) -> Option<(usize, bool)> {
+    /// A domain whose dots are spelled, maybe. Behind the English "at",
+    /// "point" is a word like any other.
+    fn spelled_domain(&self, start: usize, english: bool) -> Option<Domain> {
         let mut at = start;
         let mut end = None;
-        let mut spelled = false;
-        for labels in 1..=5 {
+        let (mut dots_spelled, mut turkish) = (false, false);
+        // Of the label that is being read: "my dash shop" is one.
+        let mut joined = false;
+        let mut labels = 0;
+        for _ in 0..7 {
             let Some((label_end, top)) = self.label(at) else { break };
+            labels += usize::from(!std::mem::take(&mut joined));
             if labels > 1 && top {
                 end = Some(label_end);
             }
@@ -285,21 +302,31 @@ impl Pass<'_> {
             let after = if self.bytes.get(dot_at) == Some(&b'.') && (open || dot_at > label_end) {
                 dot_at + 1
             } else {
-                let Some(dot) = words::read(self.text, dot_at) else { break };
-                let other =
-                    english && self.text.get(dot.start..dot.end).is_some_and(|t| t.eq_ignore_ascii_case("point"));
-                if other || !self.engine.lexicon.classes(dot.hash).has(Classes::DOT) {
+                let Some(word) = words::read(self.text, dot_at) else { break };
+                let text = self.text.get(word.start..word.end).unwrap_or_default();
+                let classes = self.engine.lexicon.classes(word.hash);
+                joined = labels == 1 && classes.has(Classes::JOINER);
+                if !joined && ((english && text.eq_ignore_ascii_case("point")) || !classes.has(Classes::DOT)) {
                     break;
                 }
-                dot.end
+                turkish |= text.eq_ignore_ascii_case("nokta");
+                word.end
             };
             let Some((next, closed)) = self.unwrap_right(after, CLOSING) else { break };
             if open != closed || self.label(next).is_none() {
                 break;
             }
-            spelled = true;
+            dots_spelled |= !joined;
             at = next;
         }
-        end.map(|e| (e, spelled))
+        end.map(|end| Domain { end, dots_spelled, turkish })
     }
+}
+
+/// A domain of an address in words.
+struct Domain {
+    end: usize,
+    dots_spelled: bool,
+    /// A dot is the Turkish word for it.
+    turkish: bool,
 }

@@ -1,7 +1,7 @@
 //! The examples in rule files, run against the engine.
 
 use crate::detect::rule::{self, marks};
-use crate::detect::{Engine, Input, RuleId, Scratch};
+use crate::detect::{Engine, Finding, Input, PackSwitch, RuleErrors, RuleId, RuleSet, Scratch, State};
 use crate::entity::Entity;
 use std::fmt;
 use std::ops::Range;
@@ -44,12 +44,15 @@ impl Example {
     }
 
     fn problem(&self, engine: &Engine, scratch: &mut Scratch) -> Option<String> {
-        let found: Vec<Range<usize>> = engine
-            .scan(Input::text(&self.text), scratch)
-            .iter()
-            .filter(|f| f.entity == self.entity)
-            .map(|f| f.start..f.end)
-            .collect();
+        engine.scan(Input::text(&self.text), scratch);
+        // A rule in shadow is tried by what it would find.
+        let in_shadow = engine.rule(self.rule).state == State::Shadow;
+        let shadow = if in_shadow { scratch.shadow() } else { &[] };
+        let of_entity = |f: &&Finding| f.entity == self.entity;
+        let found = scratch.findings().iter().chain(shadow).filter(of_entity).map(|f| f.start..f.end);
+        let mut found: Vec<Range<usize>> = found.collect();
+        found.sort_by_key(|span| span.start);
+        found.dedup();
         let show = |spans: &[Range<usize>]| {
             let parts: Vec<&str> = spans.iter().filter_map(|s| self.text.get(s.clone())).collect();
             if parts.is_empty() { "nothing".to_owned() } else { format!("{parts:?}") }
@@ -67,13 +70,60 @@ impl Example {
     }
 }
 
-pub(crate) fn run(engine: &Engine) -> Vec<Failure> {
-    let mut scratch = Scratch::default();
-    let failure = |example: &Example, problem| Failure {
-        rule: engine.rule(example.rule).id.clone(),
-        file: example.file.clone(),
-        line: example.line,
-        problem,
-    };
-    engine.examples.iter().filter_map(|e| e.problem(engine, &mut scratch).map(|p| failure(e, p))).collect()
+/// How the examples of a rule set fared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExampleReport {
+    /// How many were run.
+    pub run: usize,
+    /// How many belong to rules whose state is off, and were not.
+    pub off: usize,
+    /// Those that do not hold.
+    pub failures: Vec<Failure>,
+}
+
+impl RuleSet {
+    /// Runs the examples of all rules. Those of packs that are switched off are
+    /// run with all packs on.
+    ///
+    /// # Errors
+    /// The rules cannot be compiled.
+    pub fn test_examples(&self) -> Result<ExampleReport, RuleErrors> {
+        let engine = Engine::compile(self)?;
+        let mut report = ExampleReport::default();
+        engine.examples_of(|engine, rule| engine.rule(rule).effective_state() != State::Off, &mut report);
+        if engine.rules().any(|rule| !rule.selected) {
+            let mut all = self.clone();
+            all.switches.extend(PackSwitch::everything());
+            let everything = Engine::compile(&all)?;
+            let left_out = |_: &Engine, rule: RuleId| {
+                let rule = engine.rule(rule);
+                !rule.selected && rule.state != State::Off
+            };
+            everything.examples_of(left_out, &mut report);
+        }
+        report.off = engine.example_count().saturating_sub(report.run);
+        Ok(report)
+    }
+}
+
+impl Engine {
+    /// Runs the examples of the rules that run.
+    pub fn test_examples(&self) -> Vec<Failure> {
+        let mut report = ExampleReport::default();
+        self.examples_of(|engine, rule| engine.rule(rule).effective_state() != State::Off, &mut report);
+        report.failures
+    }
+
+    fn examples_of(&self, wanted: impl Fn(&Self, RuleId) -> bool, report: &mut ExampleReport) {
+        let mut scratch = Scratch::default();
+        for example in self.examples.iter().filter(|example| wanted(self, example.rule)) {
+            report.run += 1;
+            report.failures.extend(example.problem(self, &mut scratch).map(|problem| Failure {
+                rule: self.rule(example.rule).id.clone(),
+                file: example.file.clone(),
+                line: example.line,
+                problem,
+            }));
+        }
+    }
 }

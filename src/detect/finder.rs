@@ -30,6 +30,8 @@ pub(crate) enum Finder {
     PhoneInternational,
     /// A national format with trunk prefix or area code.
     PhoneNational,
+    /// A number read out in words.
+    PhoneSpelled,
 }
 
 impl Finder {
@@ -47,9 +49,10 @@ impl Finder {
         ("phone-grouped", Self::PhoneGrouped),
         ("phone-international", Self::PhoneInternational),
         ("phone-national", Self::PhoneNational),
+        ("phone-spelled", Self::PhoneSpelled),
     ];
     /// How many finders there are.
-    pub(crate) const COUNT: usize = 13;
+    pub(crate) const COUNT: usize = 14;
     /// Their names in rule files.
     pub(crate) const NAMES: &'static [&'static str] = &[
         "card",
@@ -65,7 +68,13 @@ impl Finder {
         "phone-grouped",
         "phone-international",
         "phone-national",
+        "phone-spelled",
     ];
+
+    /// The name in rule files.
+    pub(crate) fn name(self) -> &'static str {
+        Self::NAMES.get(self as usize).copied().unwrap_or_default()
+    }
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(n, _)| *n == name).map(|(_, finder)| *finder)
@@ -79,7 +88,7 @@ mod tests {
     #[test]
     fn names_and_finders_agree() {
         for (i, name) in Finder::NAMES.iter().enumerate() {
-            assert_eq!(Finder::parse(name).map(|f| f as usize), Some(i));
+            assert_eq!(Finder::parse(name).map(|f| (f as usize, f.name())), Some((i, *name)));
         }
     }
 }

@@ -46,6 +46,10 @@ impl Classes {
     pub(crate) const CITY: Self = Self(1 << 11);
     /// A firm, a brand or a product.
     pub(crate) const BRAND: Self = Self(1 << 18);
+    /// Joins the parts of a spelled address: "underscore", "dash".
+    pub(crate) const JOINER: Self = Self(1 << 22);
+    /// Stands in numbers that are read out: "seven", "double".
+    pub(crate) const NUMBER_WORD: Self = Self(1 << 23);
     /// A key that holds a person's name.
     pub(crate) const NAME_LABEL: Self = Self(1 << 12);
 
@@ -59,6 +63,11 @@ impl Classes {
     /// Whether the word is the last of any phrase.
     pub(crate) const fn ends_any_phrase(self) -> bool {
         self.0 >> 24 != 0
+    }
+
+    /// The name classes of the set alone.
+    pub(crate) const fn names(self) -> Self {
+        Self(self.0 & (Self::GIVEN.0 | Self::SURNAME.0))
     }
 
     /// The set as a number.
@@ -89,6 +98,8 @@ impl Classes {
             "city" => Self::CITY,
             "brand" => Self::BRAND,
             "extension" => Self::EXTENSION,
+            "joiner" => Self::JOINER,
+            "number-word" => Self::NUMBER_WORD,
             "label" => Self::NAME_LABEL,
             _ => return None,
         })
@@ -144,7 +155,7 @@ impl Cue {
 
 /// Names of the classes in rule files.
 pub(crate) const CLASS_NAMES: &str = "given, surname, and, common, stop, place, particle, organisation, article, after, at, brand, calendar, city, dot, direction, extension, \
-     label, greeting, hint, field, weak-cue, sign-off, strong-cue, title";
+     joiner, number-word, label, greeting, hint, field, weak-cue, sign-off, strong-cue, title";
 
 /// The longest phrase, in words.
 pub(crate) const MAX_PHRASE: usize = 5;
@@ -230,7 +241,7 @@ impl LexiconBuilder {
         for (hash, _) in &self.words {
             let classes = words.find(*hash);
             let name = (classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME)) && !classes.has(Classes::STOP);
-            let other = classes.has(Classes::AT) || classes.has(Classes::PARTICLE);
+            let other = [Classes::AT, Classes::PARTICLE, Classes::NUMBER_WORD].into_iter().any(|c| classes.has(c));
             if name || other || classes.ends_any_phrase() {
                 small.add(*hash);
             }

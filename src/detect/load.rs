@@ -1,6 +1,6 @@
 //! The rules that are built in.
 
-use crate::detect::rule::{RuleError, RuleSet, WordList};
+use crate::detect::rule::{Pack, RuleError, RuleErrors, RuleSet, WordList};
 use std::borrow::Cow;
 
 const PACKS: &[(&str, &str)] = &[
@@ -27,16 +27,23 @@ pub(crate) const SURNAME: &str = include_str!("../../rules/lists/surname.txt");
 /// The weights of the name model.
 const MODEL: &[u8] = include_bytes!("../../rules/models/person.bin");
 
+pub(crate) const NUMBER_WORDS: &str = include_str!("../../rules/lists/number-words.txt");
+
 pub(crate) const CALLING_CODES: &str = include_str!("../../rules/lists/calling-codes.txt");
 
 impl RuleSet {
+    /// The packs that are built in.
+    pub fn builtin_packs() -> Vec<Pack> {
+        Self::builtin().map(|set| set.packs()).unwrap_or_default()
+    }
+
     /// The rules and word lists that are built in.
     pub fn builtin() -> Result<Self, RuleError> {
         let mut set = Self::empty();
         set.lists.extend_from_slice(LISTS);
         set.model = Some(("builtin/person.bin".to_owned(), Cow::Borrowed(MODEL)));
         for (name, text) in PACKS {
-            set.add(&format!("builtin/{name}"), text)?;
+            set.add(&format!("builtin/{name}"), text).map_err(RuleErrors::into_first)?;
         }
         Ok(set)
     }

@@ -9,6 +9,7 @@
 
 mod feature;
 mod grammar;
+mod inflection;
 mod memory;
 mod model;
 mod run;
@@ -34,6 +35,9 @@ const KNOWN_HERE: f32 = 0.3;
 /// In small letters and with no cue in front it must be this sure.
 const SMALL_LETTERS: f32 = 0.6;
 
+/// So many words of a text are looked at again.
+const MAX_MISSED: usize = 16;
+
 /// What the pass keeps of the run it is in.
 #[derive(Default)]
 pub(crate) struct Names<'a> {
@@ -43,6 +47,10 @@ pub(crate) struct Names<'a> {
     judged_from: usize,
     /// Words before this offset belong to the last run.
     judged_until: usize,
+    /// Words that were taken for no name, the first ones: they are, where their
+    /// name turns up later in the text.
+    missed: [Option<Token>; MAX_MISSED],
+    misses: usize,
     /// The names that are known in this conversation.
     memory: Option<&'a mut Memory>,
     /// In training: what the labels are, and where features go.
@@ -53,6 +61,12 @@ impl<'a> Names<'a> {
     /// With a memory of names that were found.
     pub(crate) fn remembering(memory: &'a mut Memory) -> Self {
         Self { memory: Some(memory), ..Self::default() }
+    }
+
+    /// Whether a word may be one of a name that is known; false is certain.
+    #[inline]
+    pub(crate) fn may_remember(&self, hash: u64) -> bool {
+        self.memory.as_deref().is_some_and(|m| m.may_hold(hash))
     }
 
     /// For a text to learn from.
@@ -103,7 +117,8 @@ impl Pass<'_> {
         if cue.is_none() && ordinary && word.shape == Shape::Lower && !self.has_family(word, classes) {
             return false;
         }
-        let known = classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME);
+        let remembered = self.names.memory.as_deref().is_some_and(|m| m.knows(word.hash));
+        let known = remembered || classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME);
         let strong = cue.is_some_and(|c| c.cue >= Cue::Strong);
         let loud = word.shape == Shape::Upper;
         let capital = loud || matches!(word.shape, Shape::Capitalised | Shape::Mixed(true) | Shape::Initial);
@@ -158,6 +173,11 @@ impl Pass<'_> {
 
     /// Labels the run that starts with `word` and keeps its names.
     fn judge(&mut self, word: Word, classes: Classes, cue: Option<Pending>) {
+        let classes = if classes.bits() == 0 {
+            inflection::classes(&self.engine.lexicon, self.text, &word)
+        } else {
+            classes
+        };
         let run = self.run_from(word, classes, cue);
         self.names.judged_until = run.end();
         self.names.count = 0;
@@ -221,6 +241,13 @@ impl Pass<'_> {
                 _ => threshold,
             };
             if person(at) < wanted(at) {
+                // For those who tune: it was not far from being a name.
+                if self.near.is_some() && person(at) > threshold * KNOWN_HERE {
+                    let score = THRESHOLD * person(at) / wanted(at) - 0.002;
+                    let evidence = evidence.get(at).copied().unwrap_or_default();
+                    self.report(Finder::PersonName, first.word.start, first.word.end, score, evidence);
+                }
+                self.miss(first);
                 at += 1;
                 continue;
             }
@@ -251,11 +278,16 @@ impl Pass<'_> {
                 };
                 // The model's threshold becomes the least score of a finding.
                 let score = THRESHOLD + (1.0 - THRESHOLD) * ((sure - threshold) / (1.0 - threshold)).clamp(0.0, 1.0);
+                let known_here = if parts.iter().any(|t| self.is_remembered(t)) {
+                    Evidence::KNOWN_HERE
+                } else {
+                    Evidence::default()
+                };
                 let span = Span {
                     start: first.word.start,
                     end: last.word.end + usize::from(self.is_abbreviated(parts)),
                     score,
-                    evidence: evidence.get(at).copied().unwrap_or_default(),
+                    evidence: evidence.get(at).copied().unwrap_or_default() | known_here,
                     titled,
                 };
                 if let Some(slot) = self.names.spans.get_mut(self.names.count) {
@@ -284,6 +316,34 @@ impl Pass<'_> {
                     }
                 }
             })
+    }
+
+    /// Keeps a word for the second look.
+    fn miss(&mut self, token: &Token) {
+        let alone = std::slice::from_ref(token);
+        if token.is_ordinary()
+            || token.len() < 3
+            || !self.is_free_before(token.word.start)
+            || !self.is_free_behind(alone, token.word.end)
+        {
+            return;
+        }
+        if let Some(slot) = self.names.missed.get_mut(self.names.misses) {
+            *slot = Some(*token);
+            self.names.misses += 1;
+        }
+    }
+
+    /// At the end of the text: "hi jana here … regards, Jana Novak".
+    pub(crate) fn second_look(&mut self) {
+        for at in 0..self.names.misses {
+            if let Some(Some(token)) = self.names.missed.get(at).copied()
+                && self.is_remembered(&token)
+            {
+                let Word { start, end, .. } = token.word;
+                self.report(Finder::PersonName, start, end, THRESHOLD + 0.1, Evidence::KNOWN_HERE);
+            }
+        }
     }
 
     fn is_remembered(&self, token: &Token) -> bool {

@@ -219,6 +219,11 @@ impl Pass<'_> {
                 let one = self.before(at).map_or(0, char::len_utf8);
                 match self.before(at - one) {
                     Some(c) if c.is_ascii_digit() => false,
+                    // A sentence that ends without a space: "call them.201-555-0123".
+                    Some(c) if self.bytes.get(at - 1) == Some(&b'.') => {
+                        let word = self.bytes.get(at.saturating_sub(4)..at - 1).unwrap_or_default();
+                        !c.is_alphabetic() || (word.len() == 3 && word.iter().all(u8::is_ascii_lowercase))
+                    }
                     Some(c) => !c.is_alphabetic() || self.bytes.get(at - 1) == Some(&b':'),
                     None => true,
                 }
@@ -246,6 +251,8 @@ impl Pass<'_> {
                     && (self.bytes.get(group.end) != Some(&b'.')
                         || !self.at(group.end + 1).is_some_and(char::is_alphabetic))
             }
+            // "x42" is an extension.
+            Some('x' | 'X') => self.digit(group.end + 1).is_some(),
             Some(c) => !c.is_alphanumeric(),
             None => true,
         }

@@ -57,7 +57,7 @@ impl Pass<'_> {
         if plus {
             return self.international(number, 0);
         }
-        if is_date(number) {
+        if is_date(number) || is_log_time(number) {
             return None;
         }
         match number.digits_of(first) {
@@ -127,8 +127,15 @@ impl Pass<'_> {
             }
             let end = self.extension(groups.get(last)?.end);
             let mut raise = raise;
+            if finder == Finder::PhoneDigits && self.bytes.get(start.wrapping_sub(1)) == Some(&b'=') {
+                // The key must say it.
+                raise = 0.0;
+            }
             if end > groups.get(last)?.end {
                 raise += 0.3;
+            }
+            if self.is_beside_international(end) {
+                raise += 0.4;
             }
             if self.is_own_line(start, end) {
                 // Below a name it is most often a number to call.
@@ -179,6 +186,14 @@ impl Pass<'_> {
         if at > from && free { at } else { end }
     }
 
+    /// "0212355816 / +61 2 1237 4762": the second says what the first is.
+    fn is_beside_international(&self, end: usize) -> bool {
+        let rest = self.bytes.get(end..).unwrap_or_default();
+        let gap = rest.iter().take(4).take_while(|b| matches!(b, b' ' | b'/' | b'|' | b',' | b';')).count();
+        let separated = rest.iter().take(gap).any(|b| *b != b' ');
+        separated && rest.get(gap) == Some(&b'+') && rest.get(gap + 1).is_some_and(u8::is_ascii_digit)
+    }
+
     /// Whether nothing else but spaces and a full stop is on the line.
     fn is_own_line(&self, start: usize, end: usize) -> bool {
         let quiet = |c: char| !c.is_alphanumeric();
@@ -207,7 +222,9 @@ fn shape(number: &Number, groups: &[Group], digits: &[u8], open: bool) -> Option
     if rest.is_empty() {
         let trunk = zero && (9..=12).contains(&digits.len()) && digits.get(1) != Some(&0);
         return Some(if trunk {
-            (Finder::PhoneDigits, 0.15, Evidence::TRUNK_PREFIX)
+            // Numbers that are counted are not filled up with a single zero.
+            let raise = if (10..=11).contains(&digits.len()) { 0.35 } else { 0.15 };
+            (Finder::PhoneDigits, raise, Evidence::TRUNK_PREFIX)
         } else {
             (Finder::PhoneDigits, 0.0, none)
         });
@@ -266,6 +283,18 @@ fn is_date(number: &Number) -> bool {
     let short = |g: &Group| g.len() == 2;
     let ends = number.groups().get(3).is_none_or(|g| g.gap.has(Gap::SPACE));
     separated && ends && small(b) && ((small(a) && (year(c) || short(c))) || (year(a) && small(c)))
+}
+
+/// "081109 203615 148": date, time and thread as some logs write them.
+fn is_log_time(number: &Number) -> bool {
+    let [date, time, ..] = number.groups() else { return false };
+    let pairs = |g: &Group| match *number.digits_of(g) {
+        [a, b, c, d, e, f] => Some((10 * a + b, 10 * c + d, 10 * e + f)),
+        _ => None,
+    };
+    let is_day = pairs(date).is_some_and(|(_, month, day)| (1..=12).contains(&month) && (1..=31).contains(&day));
+    let is_time = pairs(time).is_some_and(|(hour, minute, second)| hour < 24 && minute < 60 && second < 60);
+    time.gap == Gap::SPACE && is_day && is_time
 }
 
 #[cfg(test)]

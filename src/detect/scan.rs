@@ -1,6 +1,6 @@
 //! The pass over the bytes, and the state it keeps.
 
-use crate::detect::compile::Scoring;
+use crate::detect::compile::{Scoring, Verdict};
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue, MAX_PHRASE};
 use crate::detect::name::{Lesson, Memory, Names};
@@ -22,6 +22,12 @@ const CONTEXT_BEHIND: usize = 32;
 pub struct Scratch {
     pub(crate) findings: Vec<Finding>,
     pub(crate) candidates: Vec<Candidate>,
+    /// What rules in shadow found.
+    shadow: Vec<Finding>,
+    /// How often rules in shadow found something since that was last asked for.
+    shadow_counts: Vec<u64>,
+    /// Everything that was proposed, where somebody wants to know.
+    pub(crate) near: Option<Vec<Candidate>>,
     label: Vec<u64>,
     caches: Vec<Cache>,
     /// The names that were found, in this text or in the conversation.
@@ -48,6 +54,20 @@ impl Scratch {
     pub fn end_conversation(&mut self) {
         self.memory.clear();
         self.in_conversation = false;
+    }
+
+    /// What rules in shadow found in the last scan: sorted, not overlapping,
+    /// and apart from the findings, which they do not touch.
+    pub fn shadow(&self) -> &[Finding] {
+        &self.shadow
+    }
+
+    /// Hands out how often each rule in shadow found something in all scans
+    /// since the last call.
+    pub fn drain_shadow(&mut self, mut each: impl FnMut(RuleId, u64)) {
+        for (rule, count) in self.shadow_counts.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
+            each(RuleId(rule as u16), std::mem::take(count));
+        }
     }
 
     /// What led to the finding with this index in the last scan's result.
@@ -83,8 +103,9 @@ impl Evidence {
     pub(crate) const LOWER_CASE: Self = Self(1 << 13);
     pub(crate) const AFTER: Self = Self(1 << 14);
     pub(crate) const TRUNK_PREFIX: Self = Self(1 << 15);
+    pub(crate) const KNOWN_HERE: Self = Self(1 << 24);
 
-    const WORDS: [(Self, &'static str); 16] = [
+    const WORDS: [(Self, &'static str); 17] = [
         (Self::CONTEXT, "+context word"),
         (Self::AGAINST, "-word against"),
         (Self::LABEL, "+label"),
@@ -101,6 +122,7 @@ impl Evidence {
         (Self::LOWER_CASE, "-small letters"),
         (Self::AFTER, "+word behind"),
         (Self::TRUNK_PREFIX, "+trunk prefix"),
+        (Self::KNOWN_HERE, "+known from the conversation"),
     ];
 
     pub(crate) const fn has(self, other: Self) -> bool {
@@ -170,6 +192,7 @@ const CLASSES: [Class; 256] = {
 pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
     scratch.findings.clear();
     scratch.candidates.clear();
+    scratch.shadow.clear();
     scratch.label.clear();
     if !scratch.in_conversation {
         scratch.memory.clear();
@@ -183,6 +206,7 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
         bytes: input.text.as_bytes(),
         label: &scratch.label,
         out: &mut scratch.candidates,
+        near: scratch.near.as_mut(),
         recent: Recent::default(),
         cue: None,
         named_until: 0,
@@ -193,17 +217,41 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
         pass.cue = Some(Pending { cue: Cue::Strong, end: 0, label: true });
     }
     pass.run();
+    pass.second_look();
     patterns(engine, input.text, scratch);
+    if engine.has_shadow {
+        part_shadow(engine, scratch);
+    }
     resolve::resolve(&mut scratch.candidates);
-    let findings = scratch.candidates.iter().map(|c| Finding {
+    scratch.findings.extend(scratch.candidates.iter().map(|c| finding(engine, c)));
+}
+
+/// Takes the candidates of rules in shadow out, and settles them among themselves.
+fn part_shadow(engine: &Engine, scratch: &mut Scratch) {
+    let is_shadow = |c: &Candidate| engine.rules.get(c.rule.index()).is_some_and(|rule| rule.shadow);
+    let mut apart: Vec<Candidate> = scratch.candidates.extract_if(.., |c| is_shadow(c)).collect();
+    // What they would do does not count: an exception is shown as found.
+    apart.iter_mut().for_each(|c| c.operator = Operator::Token);
+    resolve::resolve(&mut apart);
+    let told = |c: &Candidate| Finding { operator: engine.rule(c.rule).operator, ..finding(engine, c) };
+    scratch.shadow.extend(apart.iter().map(told));
+    scratch.shadow_counts.resize(engine.rules.len(), 0);
+    for c in &apart {
+        if let Some(count) = scratch.shadow_counts.get_mut(c.rule.index()) {
+            *count += 1;
+        }
+    }
+}
+
+fn finding(engine: &Engine, c: &Candidate) -> Finding {
+    Finding {
         start: c.start,
         end: c.end,
         entity: engine.rule(c.rule).entity,
         rule: c.rule,
         score: c.score,
         operator: c.operator,
-    });
-    scratch.findings.extend(findings);
+    }
 }
 
 /// Goes through a labelled text and collects what the name model can learn.
@@ -218,6 +266,7 @@ pub(crate) fn teach(engine: &Engine, text: &str, scratch: &mut Scratch, lesson: 
         recent: Recent::default(),
         cue: None,
         named_until: 0,
+        near: None,
         names: Names::taught(lesson),
         resume: 0,
     };
@@ -234,13 +283,14 @@ fn patterns(engine: &Engine, text: &str, scratch: &mut Scratch) {
         scratch.caches.extend(engine.patterns.iter().map(|p| p.regex.create_cache()));
         scratch.engine = engine.identity;
     }
-    let Scratch { candidates, caches, label, .. } = scratch;
+    let Scratch { candidates, caches, label, near, .. } = scratch;
     let mut pass = Pass {
         engine,
         text,
         bytes: text.as_bytes(),
         label,
         out: candidates,
+        near: near.as_mut(),
         recent: Recent::default(),
         cue: None,
         named_until: 0,
@@ -272,8 +322,8 @@ fn patterns(engine: &Engine, text: &str, scratch: &mut Scratch) {
 struct Nearest<'a> {
     scoring: &'a Scoring,
     /// What the word before the present one said.
-    last: Option<Evidence>,
-    found: Option<Evidence>,
+    last: Option<Verdict>,
+    found: Option<Verdict>,
 }
 
 impl<'a> Nearest<'a> {
@@ -284,7 +334,8 @@ impl<'a> Nearest<'a> {
     fn step(&mut self, hash: u64) {
         let mut judged = self.scoring.judge(hash);
         // In "order number" the first word says what the second is of.
-        if judged == Some(Evidence::CONTEXT) && self.last == Some(Evidence::AGAINST) {
+        let says = |verdict: Option<Verdict>, what| verdict.is_some_and(|v| v.evidence == what);
+        if says(judged, Evidence::CONTEXT) && says(self.last, Evidence::AGAINST) {
             judged = self.last;
         }
         self.last = judged;
@@ -332,6 +383,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) label: &'a [u64],
     pub(crate) out: &'a mut Vec<Candidate>,
+    pub(crate) near: Option<&'a mut Vec<Candidate>>,
     /// The last words.
     pub(crate) recent: Recent,
     pub(crate) cue: Option<Pending>,
@@ -383,6 +435,7 @@ impl Pass<'_> {
         word.shape == Shape::Lower
             && !self.engine.lexicon.may_matter_small(word.hash)
             && self.cue.is_none()
+            && !self.names.may_remember(word.hash)
             && !(word.end - word.start == 1 && self.bytes.get(word.end) == Some(&b'.'))
             // An IBAN may be written in small letters.
             && !self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
@@ -402,6 +455,12 @@ impl Pass<'_> {
         if classes.has(Classes::AT)
             && let Some(end) = self.at_word(word)
         {
+            return end;
+        }
+        if classes.has(Classes::NUMBER_WORD)
+            && let Some(end) = self.spelled_number(word)
+        {
+            self.forget();
             return end;
         }
         if let Some(end) = self.name(word, classes) {
@@ -456,14 +515,13 @@ impl Pass<'_> {
         };
         let mut score = scoring.score + raise;
         if !(scoring.context.is_empty() && scoring.against.is_empty()) {
-            let found = self.context(rule, start, end);
-            evidence |= found;
-            if found.has(Evidence::CONTEXT) || found.has(Evidence::LABEL) {
-                score += scoring.weight;
+            if let Some(found) = self.context(rule, start, end) {
+                evidence |= found.evidence;
+                score += if found.evidence == Evidence::AGAINST { -found.weight } else { found.weight };
             }
-            if found.has(Evidence::AGAINST) {
-                score -= scoring.weight;
-            }
+        }
+        if let Some(near) = self.near.as_deref_mut() {
+            near.push(Candidate { start, end, rule, score, operator: info.operator, evidence });
         }
         // The small slack takes the rounding of sums of tenths.
         if score < THRESHOLD - 0.001 {
@@ -471,33 +529,46 @@ impl Pass<'_> {
         }
         let score = score.clamp(THRESHOLD, 1.0);
         self.out.push(Candidate { start, end, rule, score, operator: info.operator, evidence });
-        true
+        // What is in shadow must not keep other rules from the place.
+        !scoring.shadow
     }
 
     /// The context word that is nearest in front, else the label, else the
     /// first behind on the same line.
-    fn context(&self, rule: RuleId, start: usize, end: usize) -> Evidence {
-        let Some(scoring) = self.engine.rules.get(usize::from(rule.0)) else { return Evidence::default() };
+    fn context(&self, rule: RuleId, start: usize, end: usize) -> Option<Verdict> {
+        let scoring = self.engine.rules.get(usize::from(rule.0))?;
         let mut in_front = Nearest::new(scoring);
         let from = self.text.floor_char_boundary(start.saturating_sub(CONTEXT_BEFORE));
         if let Some(before) = self.text.get(from..start) {
-            words::each(before, |hash| in_front.step(hash));
+            // A word that the window cuts is another word.
+            let cut = self.before(from).is_some_and(char::is_alphabetic);
+            let whole = if cut { before.trim_start_matches(char::is_alphabetic) } else { before };
+            words::each_in_text(whole, |hash| in_front.step(hash));
         }
-        if let Some(found) = in_front.found {
-            return found;
+        // Of `key=value` the key says what the value is, and nothing else does.
+        if self.bytes.get(start.wrapping_sub(1)) == Some(&b'=') {
+            return in_front.last;
+        }
+        if in_front.found.is_some() {
+            return in_front.found;
         }
         let mut label = Nearest::new(scoring);
         self.label.iter().for_each(|&hash| label.step(hash));
         match label.found {
-            Some(Evidence::CONTEXT) => return Evidence::LABEL,
-            Some(against) => return against,
+            Some(found) if found.evidence == Evidence::CONTEXT => {
+                return Some(Verdict { evidence: Evidence::LABEL, ..found });
+            }
+            Some(against) => return Some(against),
             None => {}
         }
         let to = self.text.floor_char_boundary((end + CONTEXT_BEHIND).min(self.text.len()));
-        let behind = self.text.get(end..to).and_then(|t| t.lines().next()).unwrap_or_default();
+        let behind = self.text.get(end..to).unwrap_or_default();
+        let cut = self.at(to).is_some_and(char::is_alphabetic);
+        let whole = if cut { behind.trim_end_matches(char::is_alphabetic) } else { behind };
+        let behind = whole.lines().next().unwrap_or_default();
         let mut first = None;
-        words::each(behind, |hash| first = first.or_else(|| scoring.judge(hash)));
-        first.filter(|&f| f == Evidence::CONTEXT).unwrap_or_default()
+        words::each_in_text(behind, |hash| first = first.or_else(|| scoring.judge(hash)));
+        first.filter(|found: &Verdict| found.evidence == Evidence::CONTEXT)
     }
 
     /// The character in front of an offset.

@@ -6,9 +6,9 @@ fn engine() -> Engine {
 
 #[test]
 fn all_examples_hold() {
-    let failures = engine().test_examples();
-    let text: Vec<String> = failures.iter().map(ToString::to_string).collect();
-    assert!(failures.is_empty(), "\n{}", text.join("\n"));
+    let report = RuleSet::builtin().unwrap().test_examples().unwrap();
+    let text: Vec<String> = report.failures.iter().map(ToString::to_string).collect();
+    assert!(text.is_empty(), "\n{}", text.join("\n"));
 }
 
 fn spans(engine: &Engine, text: &str) -> Vec<(usize, usize, String)> {
@@ -19,7 +19,7 @@ fn spans(engine: &Engine, text: &str) -> Vec<(usize, usize, String)> {
 
 fn with(rules: &str) -> Result<Engine, RuleErrors> {
     let mut set = RuleSet::builtin().map_err(|e| RuleErrors(vec![e]))?;
-    set.add("own.toml", rules).map_err(|e| RuleErrors(vec![e]))?;
+    set.add("own.toml", rules)?;
     Engine::compile(&set)
 }
 
@@ -92,6 +92,82 @@ fn a_keep_rule_is_an_exception() {
     assert_eq!(spans(&engine, "write to help@shop.example or ana@shop.example"), [(30, 46, "EMAIL".into())]);
     // It covers a part only: the finding stands.
     assert_eq!(spans(&engine, "more.help@shop.example"), [(0, 22, "EMAIL".into())]);
+}
+
+#[test]
+fn a_rule_in_shadow_finds_and_changes_nothing() {
+    let engine = with(
+        "[[rule]]\nid = \"trial\"\nentity = \"TRIAL\"\npattern = 'ana@[a-z.]+ \\w+'\nstate = \"shadow\"\noperator = \"block\"\n\
+         [[rule]]\nid = \"digits\"\nentity = \"DIGITS\"\npattern = '7{3}'\nstate = \"off\"\n",
+    )
+    .unwrap();
+    let mut scratch = Scratch::default();
+    let text = "to ana@shop.example now 777";
+    let found = engine.scan(Input::text(text), &mut scratch);
+    assert_eq!(found.iter().map(|f| (f.start, f.end)).collect::<Vec<_>>(), [(3, 19)]);
+    let shadow: Vec<_> = scratch.shadow().iter().map(|f| (f.start, f.end, engine.rule(f.rule).id.as_str())).collect();
+    assert_eq!(shadow, [(3, 23, "trial")]);
+    assert_eq!(scratch.shadow()[0].operator, Operator::Block);
+    engine.scan(Input::text("nothing"), &mut scratch);
+    assert!(scratch.shadow().is_empty());
+    let mut counts = Vec::new();
+    scratch.drain_shadow(|rule, count| counts.push((engine.rule(rule).id.clone(), count)));
+    assert_eq!(counts, [("trial".to_owned(), 1)]);
+    scratch.drain_shadow(|_, _| panic!("all was handed out"));
+}
+
+#[test]
+fn a_finders_rule_in_shadow_leaves_the_place_to_others() {
+    let shadow = "[[rule]]\nid = \"phone-international\"\nentity = \"PHONE\"\nfinder = \"phone-international\"\nstate = \"shadow\"\n";
+    let engine = with(shadow).unwrap();
+    let mut scratch = Scratch::default();
+    let found = engine.scan(Input::text("my phone is +49 30 123456"), &mut scratch).len();
+    assert_eq!((found, scratch.shadow().len()), (1, 1));
+}
+
+#[test]
+fn packs_are_switched_as_one() {
+    let mut set = RuleSet::builtin().unwrap();
+    let rule = |id: &str| {
+        format!(
+            "[[rule]]\nid = \"{id}\"\nentity = \"{}\"\npattern = '{id}\\d'\nmatch = [\"{id}1\"]\n",
+            id.to_uppercase()
+        )
+    };
+    set.add("own.toml", &format!("[pack]\nname = \"own\"\ndefault = false\ndomain = \"work\"\n{}", rule("aa")))
+        .unwrap();
+    set.add("tr.toml", &rule("bb").replace("match", "regions = [\"TR\"]\nmatch")).unwrap();
+    let found = |switches: &[&str]| {
+        let mut set = set.clone();
+        let switches: Vec<PackSwitch> = switches.iter().map(|s| s.parse().unwrap()).collect();
+        set.select(&switches).unwrap();
+        let engine = Engine::compile(&set).unwrap();
+        spans(&engine, "aa1 bb1 a@b.example").into_iter().map(|(.., entity)| entity).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(found(&[]), "BB EMAIL");
+    assert_eq!(found(&["own"]), "AA BB EMAIL");
+    assert_eq!(found(&["domain:work", "-email", "-region:TR"]), "AA");
+    let report = set.test_examples().unwrap();
+    assert_eq!(report.failures, []);
+    assert_eq!((report.off, report.run), (0, Engine::compile(&set).unwrap().example_count()));
+}
+
+#[test]
+fn a_context_word_has_a_weight_of_its_own() {
+    let engine = with(
+        "[[rule]]\nid = \"a\"\nentity = \"AA\"\npattern = '\\bz\\d{3}\\b'\nscore = 0.2\nweight = 0.4\n\
+         context = [\"desk\", { words = [\"pult\", \"tisch\"], weight = 0.2 }, { words = [\"bord\"], weight = 0.5, languages = [\"sv\"] }]\n\
+         against = [{ words = [\"room\"], weight = 0.1 }]\n",
+    )
+    .unwrap();
+    let score = |text| {
+        let mut scratch = Scratch::default();
+        engine.scan(Input::text(text), &mut scratch).iter().map(|f| (f.score * 10.0).round()).next()
+    };
+    assert_eq!(score("desk z123"), Some(6.0));
+    assert_eq!(score("bord z123"), Some(7.0));
+    assert_eq!(score("pult z123"), None);
+    assert_eq!(score("z123"), None);
 }
 
 #[test]

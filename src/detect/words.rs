@@ -210,7 +210,17 @@ fn shape(letters: usize, capitals: usize, first_is_capital: bool) -> Shape {
 
 /// Words of a phrase, a key or a list entry, each by its hash. Here a change
 /// from a small to a capital letter ends a word too, as in `customerPhone`.
-pub(crate) fn each(text: &str, mut found: impl FnMut(u64)) {
+pub(crate) fn each(text: &str, found: impl FnMut(u64)) {
+    humps(text, true, found);
+}
+
+/// Words of running text, each by its hash. A name such as `customerPhone`
+/// counts as its last word only: a `PhoneStatusBar` has nothing of a phone.
+pub(crate) fn each_in_text(text: &str, found: impl FnMut(u64)) {
+    humps(text, false, found);
+}
+
+fn humps(text: &str, heads: bool, mut found: impl FnMut(u64)) {
     let bytes = text.as_bytes();
     let mut at = 0;
     while let Some(&b) = bytes.get(at) {
@@ -221,7 +231,8 @@ pub(crate) fn each(text: &str, mut found: impl FnMut(u64)) {
         let word = read_from(text, at);
         let hump = camel(text, &word);
         match hump.and_then(|hump| text.get(..hump)) {
-            Some(head) => found(read_from(head, at).hash),
+            Some(head) if heads => found(read_from(head, at).hash),
+            Some(_) => {}
             None if word.end > at => found(word.hash),
             None => {}
         }

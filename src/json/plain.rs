@@ -6,7 +6,7 @@ use memchr::memchr2;
 /// character, or the end of the text.
 pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     // Most strings are short: eight bytes at a time, without a call.
-    let short_end = at + 64;
+    let short_end = at + 32;
     while at < short_end {
         let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) else {
             return at + position_of_special(bytes.get(at..).unwrap_or_default());

@@ -74,21 +74,83 @@ impl Want {
     }
 }
 
-/// Patterns of which one has to cover a path. Those of a fixed length are kept
-/// by it, so that a path is held against few.
+/// Patterns of which one has to cover a path. A path is held against those
+/// that its outline leaves, which mostly are none.
 #[derive(Debug, Default)]
 pub struct PatternSet {
-    by_length: Vec<Vec<Pattern>>,
+    by_length: Vec<Group>,
     /// Those with `**`.
-    loose: Vec<Pattern>,
+    loose: Group,
+}
+
+/// Patterns, and the outlines of the paths that they may cover.
+#[derive(Debug, Default)]
+struct Group {
+    patterns: Vec<Pattern>,
+    firsts: u64,
+    lasts: u64,
+}
+
+/// A few bits of a path, by which most patterns can be ruled out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outline {
+    depth: usize,
+    first: u64,
+    last: u64,
 }
 
 impl PatternSet {
     /// Whether a pattern covers the value at `path`.
     pub fn matches(&self, path: &Path<'_>) -> bool {
-        let exact = self.by_length.get(path.depth()).map_or(&[][..], Vec::as_slice);
-        exact.iter().chain(&self.loose).any(|pattern| pattern.matches(path))
+        self.covers(path, Outline::of(path))
     }
+
+    /// The same, for who asks of one path more than once.
+    pub(super) fn covers(&self, path: &Path<'_>, outline: Outline) -> bool {
+        self.by_length.get(outline.depth).is_some_and(|group| group.covers(path, outline))
+            || self.loose.covers(path, outline)
+    }
+}
+
+impl Outline {
+    pub(super) fn of(path: &Path<'_>) -> Self {
+        let steps = path.steps();
+        let bit = |step: Option<&Step<'_>>| match step {
+            Some(Step::Index(_)) => ELEMENT,
+            Some(Step::Key(key)) if !key.escaped => member(key.raw),
+            // The length of what is escaped is not that of the name.
+            Some(Step::Key(_)) | None => ANY,
+        };
+        Self { depth: steps.len(), first: bit(steps.first()), last: bit(steps.last()) }
+    }
+}
+
+impl Group {
+    fn covers(&self, path: &Path<'_>, outline: Outline) -> bool {
+        self.firsts & outline.first != 0
+            && self.lasts & outline.last != 0
+            && self.patterns.iter().any(|pattern| pattern.matches(path))
+    }
+
+    fn push(&mut self, pattern: Pattern) {
+        let bit = |want: Option<&Want>, open: bool| match want {
+            Some(Want::Member(name)) if !open => member(name),
+            Some(Want::Element) if !open => ELEMENT,
+            _ => ANY,
+        };
+        self.firsts |= bit(pattern.steps.first(), pattern.anywhere);
+        self.lasts |= bit(pattern.steps.last(), pattern.below);
+        self.patterns.push(pattern);
+    }
+}
+
+/// The bits of an outline: any step, a step into an array, and a step to a
+/// member, of which there is one for each length of a name.
+const ANY: u64 = u64::MAX;
+const ELEMENT: u64 = 1;
+
+fn member(name: &str) -> u64 {
+    ELEMENT << name.len().clamp(1, 63)
 }
 
 impl FromIterator<Pattern> for PatternSet {
@@ -101,7 +163,7 @@ impl FromIterator<Pattern> for PatternSet {
             }
             let length = pattern.steps.len();
             if set.by_length.len() <= length {
-                set.by_length.resize_with(length + 1, Vec::new);
+                set.by_length.resize_with(length + 1, Group::default);
             }
             if let Some(same) = set.by_length.get_mut(length) {
                 same.push(pattern);
@@ -162,6 +224,35 @@ mod tests {
         ];
         for (pattern, want) in cases {
             assert_eq!(found(pattern, document), want, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_set_covers_what_one_of_its_patterns_does() {
+        struct Compare(Vec<Pattern>, PatternSet, usize);
+        impl<'a> Visitor<'a> for Compare {
+            fn string(&mut self, path: &Path<'a>, _value: Str<'a>) {
+                let covered = self.0.iter().any(|pattern| pattern.matches(path));
+                assert_eq!(self.1.matches(path), covered, "{path:?}");
+                self.2 += usize::from(covered);
+            }
+        }
+        let long = "n".repeat(80);
+        let document = format!(
+            r#"{{"a":"1","\u0061":"1","b":[{{"c":"2","d":{{"e":"3"}}}},"4"],"f":{{"a":"5","g":[["6"]],"":"7"}},"{long}":"8"}}"#
+        );
+        for (list, want) in [
+            (&["a"][..], 2),
+            (&["b[]", "b[].c"], 2),
+            (&["**.a", "x"], 3),
+            (&["f.**", "a.**"], 3),
+            (&["f.*", "f.g[][]", &long], 4),
+            (&[], 0),
+        ] {
+            let patterns: Vec<_> = list.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+            let mut compare = Compare(patterns.clone(), patterns.into_iter().collect(), 0);
+            walk(&document, &mut compare).unwrap();
+            assert_eq!(compare.2, want, "{list:?}");
         }
     }
 

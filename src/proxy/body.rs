@@ -7,10 +7,11 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// The budget is counted in blocks, as a semaphore's permits are 32 bits wide.
 const BLOCK: usize = 1024;
@@ -47,9 +48,7 @@ impl Budget {
         if promised > self.body_limit {
             return Err(self.too_large());
         }
-        let Ok(read) = timeout(self.whole, self.read_frames(&mut body, promised)).await else {
-            return Err(ProxyError::slow_body());
-        };
+        let read = self.read_frames(&mut body, promised).await;
         if let Err(error) = &read
             && matches!(error.problem.kind, ProblemKind::TooLarge | ProblemKind::Overloaded)
         {
@@ -83,8 +82,11 @@ impl Budget {
         let mut reserved = promised.max(1).div_ceil(BLOCK) * BLOCK;
         let mut first = Bytes::new();
         let mut rest = BytesMut::new();
-        loop {
-            let frame = match timeout(self.idle, body.frame()).await {
+        let end = Instant::now() + self.whole;
+        while !body.is_end_stream() {
+            // One timer for both bounds: most bodies come in one piece.
+            let until = end.min(Instant::now() + self.idle);
+            let frame = match timeout_at(until, body.frame()).await {
                 Ok(Some(frame)) => frame.map_err(|_| ProxyError::broken_body())?,
                 Ok(None) => break,
                 Err(_) => return Err(ProxyError::slow_body()),
@@ -122,6 +124,11 @@ impl Budget {
     fn too_large(&self) -> ProxyError {
         ProxyError::too_large(self.body_limit)
     }
+}
+
+/// The text in small letters, which media types mostly are.
+pub(super) fn lowercase(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|b| b.is_ascii_uppercase()) { text.to_ascii_lowercase().into() } else { text.into() }
 }
 
 /// The length that a body promises to have; 0 for one that promises nothing.
@@ -166,8 +173,7 @@ impl Format {
                 return Err("The charset of the body is not UTF-8.");
             }
         }
-        let essence = essence.trim().to_ascii_lowercase();
-        match essence.as_str() {
+        match &*lowercase(essence.trim()) {
             "" => Ok(Self::Unsaid),
             "application/json" | "text/json" => Ok(Self::Json),
             "application/x-www-form-urlencoded" => Ok(Self::Form),

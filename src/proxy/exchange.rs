@@ -83,7 +83,7 @@ async fn forward(
 
     // 5. Walk the body, and what travels on of the head (nothing of the
     // client's place or of Privet), and 6. detect in each text.
-    let started = Instant::now();
+    let mut clock = Instant::now();
     let (bytes, findings) = look_through(gateway, route, &protocol, &head, body.bytes).await?;
     let chosen = gateway.subjects.choose(named, &head.headers, &findings);
     headers::clean_request(&mut head.headers);
@@ -91,18 +91,18 @@ async fn forward(
         headers::drop_digests(&mut head.headers);
     }
     let in_head = SCRATCH.with_borrow_mut(|scratch| head::inspect(&head, &gateway.engine, &gateway.clean, scratch))?;
-    gateway.watch.took(Stage::Scan, started.elapsed());
+    gateway.watch.ends(Stage::Scan, &mut clock);
     gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
     let found = || findings.list.iter().chain(&in_head.findings.list);
     for found in found() {
         gateway.watch.found_in_request(found.rule);
     }
+    SCRATCH.with_borrow_mut(|scratch| gateway.watch.found_in_shadow(scratch));
     if found().any(|found| found.operator == Operator::Block) {
         return Err(ProxyError::blocked());
     }
 
     // 7. Tokenize: durable before anything is forwarded, and 8. rewrite.
-    let started = Instant::now();
     let subject = match chosen {
         _ if !reversible => None,
         // Consent has not been asked for, so nothing of a preflight is kept.
@@ -116,13 +116,12 @@ async fn forward(
     let bytes = replacements.rewrite(bytes, &findings.list);
     in_head.rewrite(&mut head, &mut replacements)?;
     let counts = replacements.counts;
-    gateway.watch.took(Stage::Vault, started.elapsed());
+    gateway.watch.ends(Stage::Vault, &mut clock);
     settle.replaced(counts.sum());
 
     // 9. Forward.
-    let started = Instant::now();
     let response = route.upstream.send(Request::from_parts(head, Full::new(bytes))).await?;
-    gateway.watch.took(Stage::Upstream, started.elapsed());
+    gateway.watch.ends(Stage::Upstream, &mut clock);
     drop((body.share, in_memory));
 
     // 10. Restore: as the reply streams. What is left to do then, 11. settling,
@@ -198,9 +197,11 @@ fn inspect_body(
             sought: &gateway.sought,
             depth: gateway.config.limits.json_depth,
         };
+        // The texts of a request are turns of one conversation.
+        scratch.start_conversation();
         let as_json = |scratch: &mut Scratch| inspect::inspect_json(text, &rules, scratch);
         let as_text = |scratch: &mut Scratch| inspect::inspect_text(text, &gateway.engine, scratch);
-        match format {
+        let looked = match format {
             Format::Json => match as_json(scratch) {
                 // It passes, but not unseen.
                 Err(inspect::NOT_JSON) if route.binary == Binary::Pass => as_text(scratch),
@@ -212,7 +213,9 @@ fn inspect_body(
                 Err(inspect::NOT_JSON) => as_text(scratch),
                 looked => looked,
             },
-        }
+        };
+        scratch.end_conversation();
+        looked
     })
 }
 

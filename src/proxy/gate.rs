@@ -13,6 +13,9 @@ use percent_encoding::percent_decode_str;
 /// The headers that may stand in the query instead.
 const IN_QUERY: [&str; 4] = ["privet-consent", "privet-consent-token", "privet-subject", "privet-conversation"];
 
+const CONSENT: HeaderName = HeaderName::from_static("privet-consent");
+const GPC: HeaderName = HeaderName::from_static("sec-gpc");
+
 /// What the request says of consent.
 pub(super) struct Presented {
     header: Option<String>,
@@ -28,13 +31,13 @@ impl Presented {
             move_query_to_headers(head)?;
         }
         let mut header: Option<String> = None;
-        for value in head.headers.get_all("privet-consent") {
+        for value in head.headers.get_all(CONSENT) {
             // What is no text does not parse, and so counts as absent.
             let value = value.to_str().unwrap_or("?");
             header = Some(header.map_or_else(|| value.to_owned(), |before| format!("{before}, {value}")));
         }
         // One line that objects is enough.
-        let gpc = head.headers.get_all("sec-gpc").iter().any(|value| value.as_bytes() == b"1");
+        let gpc = head.headers.get_all(GPC).iter().any(|value| value.as_bytes() == b"1");
         Ok(Self { header, gpc })
     }
 }

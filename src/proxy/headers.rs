@@ -1,30 +1,8 @@
 //! Which headers travel: hop-by-hop ones never, the client's traces not
 //! upstream, validators of a body that changed not downstream.
 
-use http::HeaderMap;
 use http::header::{self, HeaderName};
-
-/// RFC 9110, 7.6.1: these speak of one connection.
-const HOP_BY_HOP: [HeaderName; 8] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-
-/// Where the client is and where it came from.
-const TRACES: [HeaderName; 6] = [
-    header::REFERER,
-    header::FROM,
-    header::VIA,
-    header::FORWARDED,
-    HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("cf-connecting-ip"),
-];
+use http::{HeaderMap, HeaderValue};
 
 /// What speaks of the exact bytes of a reply that may be restored, besides its digests.
 const VALIDATORS: [HeaderName; 3] = [header::CONTENT_LENGTH, header::ETAG, header::ACCEPT_RANGES];
@@ -41,16 +19,15 @@ const DIGESTS: [HeaderName; 4] = [
 /// are set anew by the HTTP client from the address and the body.
 pub(super) fn clean_request(headers: &mut HeaderMap) {
     remove_named_by_connection(headers);
-    remove_all(headers, &HOP_BY_HOP);
-    remove_all(headers, &TRACES);
-    headers.remove(header::HOST);
-    headers.remove(header::CONTENT_LENGTH);
-    headers.remove(header::EXPECT);
-    headers.remove(header::PROXY_AUTHORIZATION);
-    remove_where(headers, is_private);
+    remove_where(headers, |name| {
+        is_of_the_connection(name)
+            || is_of_the_way(name)
+            || is_private(name)
+            || matches!(name, "host" | "content-length" | "expect" | "proxy-authorization")
+    });
     // A compressed reply could not be restored.
     if headers.contains_key(header::ACCEPT_ENCODING) {
-        headers.insert(header::ACCEPT_ENCODING, header::HeaderValue::from_static("identity"));
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
 }
 
@@ -63,15 +40,34 @@ pub(super) fn drop_digests(headers: &mut HeaderMap) {
 /// Makes a reply's headers fit for the client.
 pub(super) fn clean_reply(headers: &mut HeaderMap) {
     remove_named_by_connection(headers);
-    remove_all(headers, &HOP_BY_HOP);
     // What Privet says is Privet's to say.
-    remove_where(headers, |name| name.starts_with("privet-"));
+    remove_where(headers, |name| is_of_the_connection(name) || name.starts_with("privet-"));
 }
 
 /// Drops what speaks of the exact bytes, as restoring changes them.
 pub(super) fn drop_validators(headers: &mut HeaderMap) {
     remove_all(headers, &VALIDATORS);
     remove_all(headers, &DIGESTS);
+}
+
+/// RFC 9110, 7.6.1: these speak of one connection.
+fn is_of_the_connection(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+/// Where the client is and where it came from.
+fn is_of_the_way(name: &str) -> bool {
+    matches!(name, "referer" | "from" | "via" | "forwarded" | "x-real-ip" | "cf-connecting-ip")
 }
 
 fn is_private(name: &str) -> bool {
@@ -106,7 +102,6 @@ fn remove_named_by_connection(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
         list.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()

@@ -70,6 +70,11 @@ impl Findings {
     }
 
     pub(super) fn add(&mut self, at: Range<usize>, finding: &Finding, value: &str, form: Form) {
+        if self.list.capacity() == 0 {
+            // Where one value is there mostly are more.
+            self.list.reserve(32);
+            self.values.reserve(32 * 32);
+        }
         let value = self.store(value);
         let Finding { entity, operator, rule, .. } = *finding;
         self.list.push(Located { at, entity, operator, rule: Some(rule), value, form });
@@ -272,17 +277,17 @@ impl<'a> Visitor<'a> for Inspector<'_> {
         }
         self.seek(path, value);
         let fields = self.rules.fields;
-        let form = if fields.is_bare(path) { Form::Bare } else { Form::Text };
+        let form = || if fields.is_bare(path) { Form::Bare } else { Form::Text };
         match fields.classify(path) {
             RequestField::Never => {}
             RequestField::Media => self.look_at_media(path, value),
             RequestField::Nested => self.look_nested(value),
             RequestField::Identity => match self.rules.identity {
                 Identity::Keep => {}
-                Identity::Token => self.replace_whole(value, form),
-                Identity::Scan => self.look(value, label(path), form),
+                Identity::Token => self.replace_whole(value, form()),
+                Identity::Scan => self.look(value, label(path), form()),
             },
-            RequestField::Opaque | RequestField::Text => self.look(value, label(path), form),
+            RequestField::Opaque | RequestField::Text => self.look(value, label(path), form()),
         }
     }
 

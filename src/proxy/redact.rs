@@ -34,13 +34,16 @@ impl Counts {
 
     /// The `Privet-Redacted` header: a dictionary (RFC 9651) of entity to count.
     pub(super) fn to_header(&self) -> String {
-        let mut header = String::new();
+        let mut header = String::with_capacity(self.0.len() * 16);
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
         for (entity, count) in &sorted {
-            let separator = if header.is_empty() { "" } else { ", " };
+            header.push_str(if header.is_empty() { "" } else { ", " });
+            let name = header.len();
+            header.push_str(entity.as_str());
+            header.get_mut(name..).unwrap_or_default().make_ascii_lowercase();
             // Writing to a string cannot fail.
-            let _ = write!(header, "{separator}{}={count}", entity.as_str().to_ascii_lowercase());
+            let _ = write!(header, "={count}");
         }
         header
     }

@@ -1,5 +1,6 @@
 //! The body of a reply to the client, and what is settled when it ends.
 
+use super::request_id::RequestId;
 use super::watch::Watch;
 use crate::framing::TooLong;
 use crate::problem::ProblemKind;
@@ -119,11 +120,10 @@ impl Body for ReplyBody {
         let this = self.get_mut();
         match this.poll_source(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                if let Some(idle) = &mut this.idle {
-                    idle.last = Instant::now();
-                }
                 if this.is_end_stream() {
                     this.ended(None);
+                } else if let Some(idle) = &mut this.idle {
+                    idle.last = Instant::now();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -190,7 +190,7 @@ impl Idle {
 /// What is owed when an exchange is over, however it ends: the place in flight
 /// is given back, and the outcome is counted and logged.
 pub(super) struct Settle {
-    id: Arc<str>,
+    id: RequestId,
     watch: Arc<Watch>,
     route: Option<Arc<RouteMetrics>>,
     _in_flight: Held,
@@ -202,7 +202,7 @@ pub(super) struct Settle {
 }
 
 impl Settle {
-    pub(super) fn new(id: Arc<str>, watch: Arc<Watch>) -> Self {
+    pub(super) fn new(id: RequestId, watch: Arc<Watch>) -> Self {
         Self {
             id,
             route: None,
@@ -245,7 +245,7 @@ impl Drop for Settle {
         // Dropped in the middle: hyper does so when the client is gone.
         let outcome = if self.completed { self.outcome } else { Outcome::ClientGone };
         self.route.as_deref().unwrap_or(self.watch.no_route()).count(outcome);
-        let (request_id, outcome, replaced) = (&*self.id, outcome.as_str(), self.replaced);
+        let (request_id, outcome, replaced) = (self.id.as_str(), outcome.as_str(), self.replaced);
         let milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         if self.completed && matches!(self.outcome, Outcome::Forwarded | Outcome::Anonymized | Outcome::Answered) {
             tracing::debug!(request_id, outcome, replaced, milliseconds, "The exchange is over.");

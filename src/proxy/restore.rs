@@ -7,6 +7,7 @@ mod events;
 mod pieces;
 mod plain;
 
+use super::body::lowercase;
 use super::error::ProxyError;
 use super::reply::ReplyError;
 use super::watch::Watch;
@@ -59,8 +60,8 @@ impl Shape {
             return Self::Opaque;
         }
         let content_type = text(header::CONTENT_TYPE).unwrap_or("text/plain");
-        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        match essence.as_str() {
+        let (essence, _) = content_type.split_once(';').unwrap_or((content_type, ""));
+        match &*lowercase(essence.trim()) {
             "text/event-stream" => Self::EventStream,
             "application/x-ndjson" | "application/jsonl" | "application/json-lines" => Self::JsonLines,
             "application/json" | "text/json" => Self::Document,

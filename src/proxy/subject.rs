@@ -5,11 +5,17 @@ use super::inspect::Findings;
 use crate::config::{SubjectConfig, SubjectSource};
 use crate::consent;
 use crate::protocol::Pattern;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 
 /// Stands before the id of a conversation, so that it is no subject of the same
 /// name: no id of a header holds a zero byte.
 const CONVERSATION: &str = "conversation\0";
+
+/// Privet's own headers, and what stands before the ids that they name.
+const NAMED_BY: [(HeaderName, &str); 2] = [
+    (HeaderName::from_static("privet-subject"), ""),
+    (HeaderName::from_static("privet-conversation"), CONVERSATION),
+];
 
 /// Where requests say whose they are, besides Privet's own headers.
 pub(super) struct Sources(Vec<Source>);
@@ -53,12 +59,12 @@ impl Sources {
 /// The subject by `Privet-Subject`, else the conversation by
 /// `Privet-Conversation`.
 pub(super) fn in_headers(headers: &HeaderMap) -> Result<Option<String>, ProxyError> {
-    for (name, prefix) in [("privet-subject", ""), ("privet-conversation", CONVERSATION)] {
-        let mut values = headers.get_all(name).iter();
+    for (name, prefix) in NAMED_BY {
+        let mut values = headers.get_all(&name).iter();
         let Some(value) = values.next() else { continue };
         let id = value.to_str().ok().and_then(|text| consent::subject_id(text).ok());
         return match id {
-            Some(id) if values.next().is_none() => Ok(Some(format!("{prefix}{id}"))),
+            Some(id) if values.next().is_none() => Ok(Some(if prefix.is_empty() { id } else { [prefix, &id].concat() })),
             _ => Err(ProxyError::bad_header(format!(
                 "`{name}` must be sent once, as one string: up to 128 of A-Z a-z 0-9 . _ : @ / + - or a quoted string."
             ))),

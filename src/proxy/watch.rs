@@ -1,10 +1,10 @@
 //! The metrics of the data path, each series looked up once.
 
-use crate::detect::{Engine, RuleId};
+use crate::detect::{Engine, RuleId, Scratch};
 use crate::entity::Entity;
 use crate::telemetry::{EntityCounters, Metrics, MetricsError, RouteMetrics, RuleMetrics, Stage, VaultOperation};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the data path counts.
 pub(super) struct Watch {
@@ -39,12 +39,27 @@ impl Watch {
         }
     }
 
+    /// Counts what rules in shadow found in requests.
+    pub(super) fn found_in_shadow(&self, scratch: &mut Scratch) {
+        scratch.drain_shadow(|rule, count| {
+            if let Some(series) = self.rules.get(rule.index()) {
+                series.request.inc_by(count);
+            }
+        });
+    }
+
     pub(super) fn restored(&self, entity: Entity) {
         self.restored.count(entity, 1);
     }
 
     pub(super) fn took(&self, stage: Stage, time: Duration) {
         self.metrics.observe(stage, time);
+    }
+
+    /// A stage ends now that began at `since`, which is now from then on.
+    pub(super) fn ends(&self, stage: Stage, since: &mut Instant) {
+        let began = std::mem::replace(since, Instant::now());
+        self.took(stage, since.duration_since(began));
     }
 
     /// Counts an operation of the vault by its result, and passes that on.

@@ -5,6 +5,7 @@ use super::mint;
 use super::root::Root;
 use super::store::Row;
 use super::subject_keys::SubjectKeys;
+use super::value::Value;
 use super::volatile::Volatile;
 use super::{Shared, clock};
 use crate::entity::Entity;
@@ -48,16 +49,16 @@ impl Subject {
     }
 
     /// The value of a token where it is at hand; no I/O.
-    pub fn cached(&self, token: &Token) -> Option<Arc<Sensitive>> {
+    pub fn cached(&self, token: &Token) -> Option<Value> {
         match &self.0 {
-            Kind::Kept { vault, state } => vault.cache.value(state.row, token),
+            Kind::Kept { vault, state } => vault.cache.value(state.row, token).map(Value::from),
             Kind::Volatile(subject) => subject.value(token),
         }
     }
 
     /// The values of `tokens`, in their order; none for those that are not
     /// this subject's.
-    pub async fn restore(&self, tokens: &[Token]) -> Result<Vec<Option<Arc<Sensitive>>>, VaultError> {
+    pub async fn restore(&self, tokens: &[Token]) -> Result<Vec<Option<Value>>, VaultError> {
         let mut values: Vec<_> = tokens.iter().map(|token| self.cached(token)).collect();
         if let Kind::Kept { vault, state } = &self.0
             && values.contains(&None)
@@ -71,7 +72,7 @@ impl Subject {
                 if let Some(record) = record {
                     let value = Arc::new(keys.open_value(state.row, &token, &record)?);
                     state.remember(vault, token, Arc::clone(&value));
-                    *place = Some(value);
+                    *place = Some(Value::from(value));
                 }
             }
         }

@@ -5,17 +5,19 @@ use super::error::VaultError;
 use super::mint::{MAX_COUNTER, NO_ROOM};
 use super::mix::Mix;
 use super::seal::random;
+use super::value::Value;
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 use crate::token::{Kinds, Token};
 use dashmap::DashMap;
+use hashbrown::{HashTable, hash_table};
 use siphasher::sip::SipHasher24;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::mem;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// How many bits of a token carry its value.
 const TOKEN_BITS: u32 = 35;
@@ -55,29 +57,27 @@ pub(super) struct Volatile {
     known: Mutex<Known>,
 }
 
+/// What a subject's tokens stand for. The new values of a request stand in one
+/// text: a value then costs no allocation of its own, and little memory that
+/// was not in use before, which is what costs a busy gateway most.
 #[derive(Default)]
 struct Known {
-    /// By the 35 bits of the token and, above them, the place of its entity in
-    /// `entities`: small keys, as a busy subject has many.
-    values: HashMap<u64, Arc<Sensitive>, BuildHasherDefault<Mix>>,
+    /// Places in `entries`, by the keys of these.
+    index: HashTable<u32>,
+    entries: Vec<Entry>,
+    texts: Vec<Arc<Sensitive>>,
     entities: Vec<Entity>,
     kinds: Arc<Kinds>,
 }
 
-impl Known {
-    fn key(&self, token: &Token) -> Option<u64> {
-        let entity = token.entity();
-        self.entities.iter().position(|known| *known == entity).map(|at| token.bits() | (at as u64) << TOKEN_BITS)
-    }
-
-    fn key_or_new(&mut self, token: &Token) -> u64 {
-        if let Some(key) = self.key(token) {
-            return key;
-        }
-        self.entities.push(token.entity());
-        Arc::make_mut(&mut self.kinds).insert(token.entity());
-        token.bits() | ((self.entities.len() - 1) as u64) << TOKEN_BITS
-    }
+struct Entry {
+    /// The 35 bits of the token and, above them, the place of its entity in
+    /// `entities`.
+    key: u64,
+    /// The place in `texts`, and where the value stands there.
+    text: u32,
+    start: u32,
+    end: u32,
 }
 
 impl Volatile {
@@ -87,29 +87,32 @@ impl Volatile {
 
     pub(super) fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
         let mut known = self.known();
-        known.values.reserve(values.len());
-        values.iter().map(|(entity, value)| self.token(&mut known, *entity, value)).collect()
+        let room = values.iter().map(|(_, value)| value.len()).sum();
+        let mut fresh = Fresh { text: Zeroizing::default(), room };
+        let tokens = values.iter().map(|(entity, value)| self.token(&mut known, *entity, value, &mut fresh)).collect();
+        known.keep(fresh);
+        tokens
     }
 
-    fn token(&self, known: &mut Known, entity: Entity, value: &str) -> Result<Token, VaultError> {
+    fn token(
+        &self,
+        known: &mut Known,
+        entity: Entity,
+        value: &str,
+        fresh: &mut Fresh,
+    ) -> Result<Token, VaultError> {
+        let kind = known.kind(entity);
         for counter in 0..MAX_COUNTER {
-            let token = self.key.token(entity, value, counter, self.token_mask);
-            let key = known.key_or_new(&token);
-            match known.values.entry(key) {
-                Entry::Vacant(free) => {
-                    free.insert(Arc::new(Sensitive::from(value)));
-                    return Ok(token);
-                }
-                Entry::Occupied(same) if same.get().expose() == value => return Ok(token),
-                Entry::Occupied(_) => {}
+            let bits = self.key.bits(kind, value, counter) & self.token_mask;
+            if known.is_or_becomes(key(kind, bits), value, fresh)? {
+                return Ok(Token::new(entity, bits));
             }
         }
         Err(NO_ROOM)
     }
 
-    pub(super) fn value(&self, token: &Token) -> Option<Arc<Sensitive>> {
-        let known = self.known();
-        known.values.get(&known.key(token)?).cloned()
+    pub(super) fn value(&self, token: &Token) -> Option<Value> {
+        self.known().value(token)
     }
 
     pub(super) fn kinds(&self) -> Arc<Kinds> {
@@ -119,6 +122,98 @@ impl Volatile {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Known {
+    /// The place of an entity, which is new where it was not seen.
+    fn kind(&mut self, entity: Entity) -> usize {
+        self.entities.iter().position(|known| *known == entity).unwrap_or_else(|| {
+            self.entities.push(entity);
+            Arc::make_mut(&mut self.kinds).insert(entity);
+            self.entities.len() - 1
+        })
+    }
+
+    /// Whether `key` stands for `value`, as it does from now on if it stood for
+    /// none. A new value is added to `fresh`.
+    fn is_or_becomes(&mut self, key: u64, value: &str, fresh: &mut Fresh) -> Result<bool, VaultError> {
+        let Self { index, entries, texts, .. } = self;
+        let key_at = |at: &u32| entries.get(*at as usize).map(|entry| entry.key);
+        match index.entry(hash(key), |at| key_at(at) == Some(key), |at| key_at(at).map_or(0, hash)) {
+            hash_table::Entry::Occupied(same) => Ok(entries.get(*same.get() as usize).is_some_and(|entry| {
+                let text = texts.get(entry.text as usize).map_or(fresh.text.as_str(), |text| text.expose());
+                text.get(entry.range()) == Some(value)
+            })),
+            hash_table::Entry::Vacant(free) => {
+                let (start, end) = fresh.add(value);
+                let entry = Entry { key, text: narrow(texts.len())?, start: narrow(start)?, end: narrow(end)? };
+                free.insert(narrow(entries.len())?);
+                entries.push(entry);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Keeps the new values of a request.
+    fn keep(&mut self, fresh: Fresh) {
+        if self.entries.last().is_some_and(|last| last.text as usize == self.texts.len()) {
+            self.texts.push(Arc::new(fresh.into_text()));
+        }
+    }
+
+    fn value(&self, token: &Token) -> Option<Value> {
+        let kind = self.entities.iter().position(|entity| *entity == token.entity())?;
+        let key = key(kind, token.bits());
+        let entry_at = |at: &u32| self.entries.get(*at as usize);
+        let at = self.index.find(hash(key), |at| entry_at(at).is_some_and(|entry| entry.key == key))?;
+        let entry = entry_at(at)?;
+        Some(Value::part(Arc::clone(self.texts.get(entry.text as usize)?), entry.range()))
+    }
+}
+
+impl Entry {
+    fn range(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// The values of a request that the subject had not before, one after another.
+struct Fresh {
+    /// It is given its room at once: growing would leave a copy of it behind.
+    text: Zeroizing<String>,
+    room: usize,
+}
+
+impl Fresh {
+    /// Where the value stands now.
+    fn add(&mut self, value: &str) -> (usize, usize) {
+        if self.text.capacity() == 0 {
+            self.text.reserve_exact(self.room);
+        }
+        let start = self.text.len();
+        self.text.push_str(value);
+        (start, self.text.len())
+    }
+
+    /// The text in about as much memory as it needs.
+    fn into_text(mut self) -> Sensitive {
+        if self.text.len() < self.room / 2 {
+            return Sensitive::from(self.text.as_str());
+        }
+        Sensitive::new(mem::take(&mut self.text))
+    }
+}
+
+fn key(kind: usize, bits: u64) -> u64 {
+    bits | (kind as u64) << TOKEN_BITS
+}
+
+fn hash(key: u64) -> u64 {
+    BuildHasherDefault::<Mix>::default().hash_one(key)
+}
+
+fn narrow(n: usize) -> Result<u32, VaultError> {
+    u32::try_from(n).map_err(|_| NO_ROOM)
 }
 
 /// Makes keys for such subjects, unlinkable to each other: each is a keyed
@@ -162,13 +257,13 @@ impl VolatileKey {
         SipHasher24::new_with_keys(self.0, self.1)
     }
 
-    fn token(&self, entity: Entity, value: &str, counter: u32, mask: u64) -> Token {
+    /// What a token of the value carries; of a value of which `counter` tokens
+    /// are taken.
+    fn bits(&self, kind: usize, value: &str, counter: u32) -> u64 {
         let mut hasher = self.hasher();
-        hasher.write(entity.as_bytes());
-        hasher.write(&[0]);
+        // Eight bytes in front of each value, so no two inputs are one.
+        hasher.write_u64((kind as u64) << 32 | u64::from(counter));
         hasher.write(value.as_bytes());
-        // Four bytes at the end, so no value can pass for another with a counter.
-        hasher.write(&counter.to_be_bytes());
-        Token::new(entity, (hasher.finish() >> (64 - TOKEN_BITS)) & mask)
+        hasher.finish() >> (64 - TOKEN_BITS)
     }
 }

@@ -24,6 +24,7 @@ mod random;
 mod readme;
 mod replies;
 mod requests;
+mod rules;
 mod serve;
 mod splicing;
 mod support;

@@ -54,6 +54,12 @@ impl Memory {
         self.may_hold(hash) && self.words.iter().take(self.count.min(ROOM)).any(|w| *w == hash)
     }
 
+    /// Whether a word is known as one of a name, however it is written.
+    #[inline]
+    pub(crate) fn knows(&self, hash: u64) -> bool {
+        self.has(hash)
+    }
+
     /// Whether a word is known as one of a name. An ordinary word counts only
     /// with a capital.
     pub(crate) fn holds(&self, token: &Token) -> bool {
@@ -67,8 +73,8 @@ impl Memory {
         }
         for part in parts {
             let short = part.len() < 3 || part.is_particle() || part.classes.has(Classes::STOP);
-            // An ordinary word alone ("Will") says little of the next one.
-            let ordinary = parts.len() == 1 && (part.is_ordinary() || part.classes.has(Classes::CALENDAR));
+            // An ordinary word alone ("Will") says little of the next one, a month nothing.
+            let ordinary = part.classes.has(Classes::CALENDAR) || (parts.len() == 1 && part.is_ordinary());
             if short || ordinary || self.has(part.word.hash) {
                 continue;
             }

@@ -2,6 +2,7 @@
 //! them. The model labels a run as a whole.
 
 use crate::detect::lexicon::{Classes, Cue, phrase_hash};
+use crate::detect::name::inflection;
 use crate::detect::scan::{Pass, Pending};
 use crate::detect::words::{self, Shape, Word};
 
@@ -90,9 +91,9 @@ impl Pass<'_> {
     pub(crate) fn run_from(&self, first: Word, classes: Classes, cue: Option<Pending>) -> Run {
         let mut run = Run::new(Token { word: first, classes, gap: Gap::First }, cue);
         while let Some(last) = run.tokens().last().copied() {
-            let Some((start, gap)) = self.gap_behind(&last, run.count == 1) else { break };
+            let Some((start, gap)) = self.joint(&last, run.count == 1) else { break };
             let Some(word) = words::read(self.text, start) else { break };
-            let classes = self.engine.lexicon.classes(word.hash);
+            let classes = inflection::classes(&self.engine.lexicon, self.text, &word);
             let token = Token { word, classes, gap };
             if !self.continues(&last, &token) || !run.push(token) {
                 break;
@@ -193,7 +194,7 @@ impl Pass<'_> {
     }
 
     /// Where the next word would start, and what joins it.
-    fn gap_behind(&self, last: &Token, first: bool) -> Option<(usize, Gap)> {
+    fn joint(&self, last: &Token, first: bool) -> Option<(usize, Gap)> {
         let end = last.word.end;
         let space = |at: usize| at + if self.bytes.get(at + 1) == Some(&b' ') { 2 } else { 1 };
         match self.at(end)? {

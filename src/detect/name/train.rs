@@ -43,7 +43,7 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { rounds: 10, seed: 1, threshold: 0.4 }
+        Self { rounds: 8, seed: 1, threshold: 0.45 }
     }
 }
 
@@ -155,7 +155,6 @@ impl Trainer {
         if !lectures.iter().any(|l| l.labels.iter().any(|label| usize::from(*label) != OTHER)) {
             return Err(TrainError::NoNames);
         }
-        let lectures = without_rare(lectures);
         let mut learner = Learner::new();
         let mut order: Vec<usize> = (0..lectures.len()).collect();
         for round in 1..=self.schedule.rounds.max(1) {
@@ -188,25 +187,6 @@ impl Trainer {
         progress
     }
 }
-
-/// Takes out the features that stand in too few words to teach anything: slot 0
-/// in their place weighs nothing.
-fn without_rare(mut lectures: Vec<Lecture>) -> Vec<Lecture> {
-    let mut counts = vec![0_u8; 1 << TABLE_BITS];
-    let slots = || lectures.iter().flat_map(|l| l.slots.as_flattened());
-    for slot in slots() {
-        if let Some(count) = counts.get_mut(*slot as usize) {
-            *count = count.saturating_add(1);
-        }
-    }
-    for slot in lectures.iter_mut().flat_map(|l| l.slots.as_flattened_mut()) {
-        if counts.get(*slot as usize).is_none_or(|count| *count < env("RARE", 2.0) as u8) {
-            *slot = 0;
-        }
-    }
-    lectures
-}
-pub(crate) fn env(n: &str, d: f32) -> f32 { std::env::var(n).map_or(d, |x| x.parse().unwrap()) }
 
 impl Lesson {
     /// The label of a word.
@@ -268,7 +248,6 @@ struct Learner {
     transitions: Transitions,
     transition_squares: Transitions,
     transition_sums: Transitions,
-    hidden: f32, rate: f32, decay: f32,
     rounds: usize,
     summed: usize,
 }
@@ -289,7 +268,6 @@ impl Learner {
             transitions: Transitions::default(),
             transition_squares: Transitions::default(),
             transition_sums: Transitions::default(),
-            hidden: env("HIDDEN", HIDDEN), rate: env("RATE", RATE), decay: env("DECAY", DECAY),
             rounds: 0,
             summed: 0,
         }
@@ -299,10 +277,10 @@ impl Learner {
         let mut emissions = [Odds::default(); MAX_RUN];
         let mut from = [0; MAX_RUN];
         for ((slots, emission), from) in lecture.slots.iter().zip(&mut emissions).zip(&mut from) {
-            *from = if chance.happens(self.hidden) { IDENTITY } else { 0 };
+            *from = if chance.happens(HIDDEN) { IDENTITY } else { 0 };
             let mut sums = [0.0_f32; 2];
             for slot in slots.iter().skip(*from) {
-                let [b, g] = if *slot == 0 { [0.0; 2] } else { self.weights[*slot as usize] };
+                let [b, g] = self.weights[*slot as usize];
                 sums[0] += b;
                 sums[1] += g;
             }
@@ -321,10 +299,7 @@ impl Learner {
                 }
                 for slot in slots.iter().skip(from[i]) {
                     let slot = *slot as usize;
-                    if slot == 0 {
-                        continue;
-                    }
-                    descend(&mut self.weights[slot][side], &mut self.squares[slot][side], gradient, self.rate, self.decay);
+                    descend(&mut self.weights[slot][side], &mut self.squares[slot][side], gradient);
                 }
             }
             // The transitions into this word: what was expected against what is.
@@ -342,7 +317,7 @@ impl Learner {
                 for b in 0..LABELS {
                     let share = if sum > 0.0 { expected[a][b] / sum } else { 0.0 };
                     let gradient = share - f32::from(u8::from(a == was && b == label));
-                    descend(&mut self.transitions[a][b], &mut self.transition_squares[a][b], gradient * 0.5, self.rate, self.decay);
+                    descend(&mut self.transitions[a][b], &mut self.transition_squares[a][b], gradient * 0.5);
                 }
             }
         }
@@ -372,10 +347,10 @@ impl Learner {
     }
 }
 
-fn descend(weight: &mut f32, squares: &mut f32, gradient: f32, rate: f32, decay: f32) {
-    let gradient = gradient + decay * *weight;
+fn descend(weight: &mut f32, squares: &mut f32, gradient: f32) {
+    let gradient = gradient + DECAY * *weight;
     *squares += gradient * gradient;
-    *weight -= rate * gradient / (squares.sqrt() + 0.1);
+    *weight -= RATE * gradient / (squares.sqrt() + 0.1);
 }
 
 const _: () = assert!(IDENTITY < FEATURES, "a word is more than its letters");

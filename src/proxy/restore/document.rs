@@ -1,7 +1,7 @@
 //! A whole JSON document: the tokens in its strings and names are spliced out.
 
 use super::Context;
-use super::pieces::{Change, Escape, Pieces, splice};
+use super::pieces::{Changes, Escape, Pieces};
 use super::plain;
 use crate::json::{self, OffsetMap, Path, Str, Visitor};
 use crate::protocol::ReplyField;
@@ -25,7 +25,7 @@ pub(super) async fn restore(body: Bytes, context: &Context) -> Bytes {
         return body;
     }
     strings.look_up(context).await;
-    let restored = splice(document, &strings.changes(context));
+    let restored = strings.changes(context).splice(document);
     if document.len() == text.len() { restored.into() } else { [BYTE_ORDER_MARK.as_bytes(), &restored].concat().into() }
 }
 
@@ -94,14 +94,13 @@ impl Strings {
     }
 
     /// The values, each with the place of its token in the document.
-    pub(super) fn changes(&self, context: &Context) -> Vec<Change> {
-        let mut changes = Vec::new();
+    pub(super) fn changes(&self, context: &Context) -> Changes {
+        let mut changes = Changes::default();
         for found in &self.list {
             let raw = |offset| found.start + found.map.as_ref().map_or(offset, |map| map.raw(offset));
             for (at, piece) in self.pieces.known(found.pieces.clone()) {
-                let mut text = Vec::new();
-                self.pieces.write(piece..piece + 1, found.escape, context, &mut text);
-                changes.push(Change { at: raw(at.start)..raw(at.end), text });
+                let at = raw(at.start)..raw(at.end);
+                changes.add(at, |out| self.pieces.write(piece..piece + 1, found.escape, context, out));
             }
         }
         changes

@@ -4,7 +4,7 @@
 use super::Context;
 use super::channel::{Channel, Channels, Place, Template};
 use super::document::Strings;
-use super::pieces::{Change, Escape, Pieces, Source, splice};
+use super::pieces::{Changes, Escape, Pieces, Source};
 use crate::framing::{Event, Line, Lines, Sse, TooLong};
 use crate::json::{self, OffsetMap, Path, Str, Visitor};
 use crate::protocol::ReplyField;
@@ -167,14 +167,12 @@ impl EventRestorer {
         self.found.whole.look_up(context).await;
         let mut changes = self.found.whole.changes(context);
         for edit in &self.edits {
-            let mut text = Vec::new();
             let raw = data.get(edit.at.clone()).unwrap_or_default();
             let source = edit.map.as_ref().map(|map| Source { raw, map, held: edit.held });
-            self.pieces.write_over(edit.pieces.clone(), edit.escape, source, context, &mut text);
-            changes.push(Change { at: edit.at.clone(), text });
+            let pieces = edit.pieces.clone();
+            changes.add(edit.at.clone(), |out| self.pieces.write_over(pieces, edit.escape, source, context, out));
         }
-        changes.sort_by_key(|change| change.at.start);
-        self.write(event, &splice(data, &changes), out);
+        self.write(event, &changes.splice(data), out);
     }
 
     /// An event whose data is no JSON: the data of all such events is one text.
@@ -210,13 +208,12 @@ impl EventRestorer {
         }
         pieces.look_up(context).await;
         for (template, range) in extra {
-            let mut held = Vec::new();
-            pieces.write(range, template.escape, context, &mut held);
-            let others = template.streamed.iter().filter(|at| **at != template.text);
-            let mut changes: Vec<Change> = others.map(|at| Change { at: at.clone(), text: Vec::new() }).collect();
-            changes.push(Change { at: template.text.clone(), text: held });
-            changes.sort_by_key(|change| change.at.start);
-            self.write(&template.event, &splice(&template.data, &changes), out);
+            let mut changes = Changes::default();
+            for other in template.streamed.iter().filter(|at| **at != template.text) {
+                changes.add(other.clone(), |_| ());
+            }
+            changes.add(template.text.clone(), |out| pieces.write(range, template.escape, context, out));
+            self.write(&template.event, &changes.splice(&template.data), out);
         }
     }
 

@@ -3,10 +3,9 @@
 
 use super::Context;
 use crate::json::{self, OffsetMap};
-use crate::sensitive::Sensitive;
 use crate::token::{self, Token};
+use crate::vault::Value;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// What a value needs where it is put back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,24 +20,35 @@ pub(in crate::proxy) enum Escape {
     NestedJson,
 }
 
-/// Another text in place of a part of a document.
-pub(super) struct Change {
-    pub(super) at: Range<usize>,
-    pub(super) text: Vec<u8>,
+/// Other texts in place of parts of a document, which do not overlap.
+#[derive(Default)]
+pub(super) struct Changes {
+    /// What is replaced in the document, and what of `text` replaces it.
+    list: Vec<(Range<usize>, Range<usize>)>,
+    text: Vec<u8>,
 }
 
-/// The document with the changes made; they are in order and do not overlap.
-pub(super) fn splice(document: &str, changes: &[Change]) -> Vec<u8> {
-    let added: usize = changes.iter().map(|change| change.text.len()).sum();
-    let mut out = Vec::with_capacity(document.len() + added);
-    let mut copied = 0;
-    for Change { at, text } in changes {
-        out.extend_from_slice(document.get(copied..at.start).unwrap_or_default().as_bytes());
-        out.extend_from_slice(text);
-        copied = at.end;
+impl Changes {
+    /// Puts what `write` writes in place of what stands `at` this part.
+    pub(super) fn add(&mut self, at: Range<usize>, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.text.len();
+        write(&mut self.text);
+        self.list.push((at, start..self.text.len()));
     }
-    out.extend_from_slice(document.get(copied..).unwrap_or_default().as_bytes());
-    out
+
+    /// The document with the changes made.
+    pub(super) fn splice(mut self, document: &str) -> Vec<u8> {
+        self.list.sort_by_key(|(at, _)| at.start);
+        let mut out = Vec::with_capacity(document.len() + self.text.len());
+        let mut copied = 0;
+        for (at, text) in self.list {
+            out.extend_from_slice(document.get(copied..at.start).unwrap_or_default().as_bytes());
+            out.extend_from_slice(self.text.get(text).unwrap_or_default());
+            copied = at.end;
+        }
+        out.extend_from_slice(document.get(copied..).unwrap_or_default().as_bytes());
+        out
+    }
 }
 
 /// Pieces of any number of texts, one after another.
@@ -53,7 +63,7 @@ struct Piece {
     /// The text as it came.
     raw: Range<usize>,
     token: Option<Token>,
-    value: Option<Arc<Sensitive>>,
+    value: Option<Value>,
 }
 
 impl Pieces {

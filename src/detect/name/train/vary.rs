@@ -157,7 +157,7 @@ fn written(word: &str, case: Case, out: &mut String) {
 /// The sample with other names, in small letters, in capitals: each now and then.
 pub(crate) fn variants(sample: &Sample, lists: &Lists, chance: &mut Chance) -> Vec<Sample> {
     let mut all = Vec::new();
-    if !sample.names.is_empty() && chance.happens(super::env("RENAME",0.6)) {
+    if !sample.names.is_empty() && chance.happens(0.6) {
         all.push(renamed(sample, lists, chance));
     }
     all.extend(in_other_case(sample, chance));

@@ -1,0 +1,146 @@
+//! The tools of rule writers, as a stranger runs them: what they print, how
+//! they end, and that their figures are those of an independent scorer.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
+
+fn privet(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_privet")).args(arguments).current_dir(folder).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Figures of `privet rules eval` for the findings of `tests/data/eval`.
+fn figures(more: &[&str]) -> serde_json::Value {
+    let mut arguments = vec!["rules", "eval", "corpus.jsonl", "--findings", "findings.jsonl", "--format", "json"];
+    arguments.extend(more);
+    let output = privet(&Path::new(DATA).join("eval"), &arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Every figure that stands in `wanted` is in `got`.
+fn same(path: &str, wanted: &serde_json::Value, got: &serde_json::Value) {
+    use serde_json::Value::{Number, Object};
+    match (wanted, got) {
+        (Object(wanted), Object(_)) => {
+            wanted.iter().for_each(|(key, value)| same(&format!("{path}.{key}"), value, &got[key]));
+        }
+        (Number(wanted), Number(got)) => {
+            let (wanted, got) = (wanted.as_f64().unwrap(), got.as_f64().unwrap());
+            assert!((wanted - got).abs() < 1e-12, "{path}: {wanted} and not {got}");
+        }
+        _ => assert_eq!(wanted, got, "{path}"),
+    }
+}
+
+/// The expected figures were computed by another program, in another language.
+#[test]
+fn the_figures_are_those_of_an_independent_scorer() {
+    let expected = |name: &str| -> serde_json::Value {
+        serde_json::from_str(&fs::read_to_string(Path::new(DATA).join("eval").join(name)).unwrap()).unwrap()
+    };
+    let all = figures(&["--by", "lang"]);
+    same("", &expected("expected.json"), &all);
+    let two = figures(&["--entities", "PERSON,PHONE"]);
+    same("", &expected("expected-two.json"), &two);
+    assert!(two["entities"].get("EMAIL").is_none());
+    // What the other program does not know: figures by rule.
+    let rule = &all["rules"]["cue"];
+    assert_eq!((&rule["gold"], &rule["findings"]), (&serde_json::json!(8), &serde_json::json!(3)));
+}
+
+/// Runs the commands of `tests/data/cli/*.txt`, each after `$ `, and compares
+/// what they print with what stands below. With `PRIVET_BLESS=1` the files are
+/// written anew.
+#[test]
+fn the_tools_print_what_is_recorded() {
+    let folder = Path::new(DATA).join("cli");
+    let mut wrong = Vec::new();
+    let mut recorded: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    recorded.retain(|path| path.extension().is_some_and(|e| e == "txt"));
+    recorded.sort();
+    assert!(recorded.len() >= 6, "{recorded:?}");
+    for path in recorded {
+        let text = fs::read_to_string(&path).unwrap();
+        let command = text.lines().next().unwrap().strip_prefix("$ ").unwrap();
+        let output = Command::new("sh")
+            .args(["-c", &format!("exec 2>&1\n{command}\necho \"exit code $?\"")])
+            .current_dir(folder.join("input"))
+            .env("PATH", with_privet())
+            .output()
+            .unwrap();
+        let printed = format!("$ {command}\n{}", stdout(&output));
+        if std::env::var_os("PRIVET_BLESS").is_some() {
+            fs::write(&path, &printed).unwrap();
+        } else if printed != text {
+            wrong.push(format!("{}\n--- recorded\n{text}\n--- printed\n{printed}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n\n"));
+}
+
+fn with_privet() -> String {
+    let folder = Path::new(env!("CARGO_BIN_EXE_privet")).parent().unwrap();
+    format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default())
+}
+
+#[test]
+fn exit_codes_tell_found_from_wrong_usage() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a.txt"), "write to ana@example.com").unwrap();
+    fs::write(dir.path().join("b.txt"), "nothing").unwrap();
+    fs::write(dir.path().join("bad.bin"), b"a\0\xff").unwrap();
+    let code = |arguments: &[&str]| privet(dir.path(), arguments).status.code().unwrap();
+    assert_eq!(code(&["scan", "a.txt"]), 0);
+    assert_eq!(code(&["scan", "--fail", "a.txt"]), 1);
+    assert_eq!(code(&["scan", "--fail-on-findings", "b.txt"]), 0);
+    assert_eq!(code(&["scan", "none.txt"]), 2);
+    assert_eq!(code(&["scan", "bad.bin"]), 2);
+    assert_eq!(code(&["scan", "--packs", "none-such", "a.txt"]), 2);
+    assert_eq!(code(&["scan", "--fail", "--packs", "-email", "a.txt"]), 0);
+    assert_eq!(code(&["rules", "explain", "none-such"]), 2);
+}
+
+#[test]
+fn a_folder_is_scanned_and_what_is_no_text_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("sub")).unwrap();
+    fs::write(dir.path().join("sub/a.txt"), "write to ana@example.com").unwrap();
+    fs::write(dir.path().join("sub/binary"), b"a\0b ana@example.com").unwrap();
+    fs::write(dir.path().join("latin.txt"), b"caf\xe9").unwrap();
+    let output = privet(dir.path(), &["scan", "."]);
+    assert_eq!(stdout(&output), "./sub/a.txt:1:10: EMAIL ana@example.com (email, 0.95)\n");
+    let messages = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(
+        messages.contains("./sub/binary: is no text") && messages.contains("./latin.txt: is not UTF-8 from byte 3"),
+        "{messages}"
+    );
+    assert!(messages.contains("2 files were passed over"), "{messages}");
+    assert!(output.status.success());
+}
+
+#[test]
+fn an_imported_file_is_a_rule_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = Path::new(DATA).join("cli/input");
+    for (file, text) in
+        [("recognizers.yaml", "staff A-12345 here"), ("gitleaks.toml", "key acme_0123456789abcdef0123 here")]
+    {
+        let rules = dir.path().join(file.replace('.', "-"));
+        fs::create_dir(&rules).unwrap();
+        let out = rules.join("imported.toml");
+        let import = ["rules", "import", file, "--out", out.to_str().unwrap()];
+        assert!(privet(&input, &import).status.success());
+        // It is not overwritten.
+        assert_eq!(privet(&input, &import).status.code(), Some(2));
+        fs::write(dir.path().join("text"), text).unwrap();
+        let found = privet(dir.path(), &["scan", "text", "--rules", rules.to_str().unwrap(), "--fail"]);
+        assert_eq!(found.status.code(), Some(1), "{}", String::from_utf8_lossy(&found.stderr));
+    }
+}
