@@ -134,7 +134,7 @@ impl Pass<'_> {
         let refused = [Classes::TITLE, Classes::DIRECTION].into_iter().any(|c| classes.has(c))
             || (word.shape == Shape::Initial && !initial)
             || (classes.has(Classes::ORGANISATION) && cue.is_none())
-            || self.is_cue_alone(&Token { word: *word, classes, gap: Gap::First });
+            || (!particle && self.is_cue_alone(&Token { word: *word, classes, gap: Gap::First }));
         !refused && self.is_free_before(word.start)
     }
 

@@ -40,7 +40,7 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "P", default_value_t = Schedule::default().threshold)]
     pub threshold: f32,
     /// How many texts to make of each line of a template
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 1)]
     pub times: usize,
     /// Measure on this labelled text, instead of on what is held back
     #[arg(long, value_name = "FILE")]

@@ -43,7 +43,7 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { rounds: 8, seed: 1, threshold: 0.45 }
+        Self { rounds: 8, seed: 1, threshold: 0.43 }
     }
 }
 

@@ -67,7 +67,7 @@ fn fill(
         push(&mut sample.text, before);
         let close = behind.find('}').unwrap_or(0);
         let slot = behind.get(1..close).unwrap_or_default();
-        let is_slot = !slot.is_empty() && slot.chars().all(|c| c.is_ascii_lowercase() || "!+ ".contains(c));
+        let is_slot = !slot.is_empty() && slot.chars().all(|c| c.is_ascii_alphabetic() || "!+ '".contains(c));
         if !is_slot {
             sample.text.push('{');
             rest = behind.get(1..).unwrap_or_default();

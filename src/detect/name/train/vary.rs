@@ -106,7 +106,11 @@ impl Lists {
             "formal" => format!("{family}, {given}"),
             "particle" => format!("van der {family}"),
             "common" => self.word_too(chance),
-            _ => format!("{given} {} {family}", slot.strip_prefix("given+")?),
+            _ => match slot.split_once('+')? {
+                ("given", joint) => format!("{given} {joint} {family}"),
+                ("particle", joint) => format!("{joint} {family}"),
+                _ => return None,
+            },
         })
     }
 
