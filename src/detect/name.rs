@@ -16,12 +16,12 @@ mod run;
 mod train;
 
 pub(crate) use memory::Memory;
-pub(crate) use model::{BadModel, Model};
+pub(crate) use model::Model;
 pub(crate) use train::Lesson;
 pub use train::{Progress, Sample, Schedule, TemplateError, TrainError, Trainer};
 
 use crate::detect::finder::Finder;
-use crate::detect::lexicon::{Classes, Cue};
+use crate::detect::lexicon::{Classes, Cue, phrase_hash};
 use crate::detect::scan::{Evidence, Pass, Pending, THRESHOLD};
 use crate::detect::words::{self, Shape, Word};
 use feature::Opinion;
@@ -134,8 +134,25 @@ impl Pass<'_> {
         let refused = [Classes::TITLE, Classes::DIRECTION].into_iter().any(|c| classes.has(c))
             || (word.shape == Shape::Initial && !initial)
             || (classes.has(Classes::ORGANISATION) && cue.is_none())
+            || self.is_salutation(word, classes)
             || (!particle && self.is_cue_alone(&Token { word: *word, classes, gap: Gap::First }));
         !refused && self.is_free_before(word.start)
+    }
+
+    /// "Caro Corrado", "Dragă Mălina": the first word is a name too, but not here.
+    fn is_salutation(&self, word: &Word, classes: Classes) -> bool {
+        if !classes.has(Classes::ends_phrase(1))
+            || word.shape != Shape::Capitalised
+            || !self.has_capital_next(word.end)
+        {
+            return false;
+        }
+        match self.engine.lexicon.cue(phrase_hash(std::iter::once(word.hash))) {
+            Some(Cue::Strong | Cue::Greeting) => self.starts_sentence(word.start),
+            // "Mein Sohn Jonas"
+            Some(Cue::Weak) => !classes.has(Classes::GIVEN),
+            _ => false,
+        }
     }
 
     /// "V K Choudhry": behind initials without points stands a known name.
@@ -237,7 +254,9 @@ impl Pass<'_> {
             };
             let wanted = |i: usize| match tokens.get(i) {
                 Some(token) if self.is_remembered(token) => threshold * KNOWN_HERE,
-                Some(token) if token.word.shape == Shape::Lower && run.cue.is_none() => SMALL_LETTERS.max(threshold),
+                Some(token) if token.word.shape == Shape::Lower && (run.cue.is_none() || !token.is_known()) => {
+                    SMALL_LETTERS.max(threshold)
+                }
                 _ => threshold,
             };
             if person(at) < wanted(at) {
@@ -267,6 +286,7 @@ impl Pass<'_> {
             }
             let parts = tokens.get(at..end).unwrap_or_default();
             if let Some(last) = parts.last()
+                && !parts.iter().all(|t| t.is_particle() && t.word.shape == Shape::Lower)
                 && self.is_free_before(first.word.start)
                 && self.is_free_behind(parts, last.word.end)
                 && !(run.cue.is_none_or(|c| c.cue < Cue::Strong) && self.is_date(parts))

@@ -86,3 +86,38 @@ impl Memory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::detect::{Engine, Input, Scratch};
+
+    fn names(engine: &Engine, text: &str, scratch: &mut Scratch) -> Vec<String> {
+        let found = engine.scan(Input::text(text), scratch).iter().filter(|f| f.entity.as_str() == "PERSON");
+        found.map(|f| text[f.start..f.end].to_owned()).collect()
+    }
+
+    #[test]
+    fn a_name_of_a_conversation_counts_in_its_later_texts() {
+        let (engine, mut scratch) = (Engine::builtin().unwrap(), Scratch::default());
+        let later = "the quixel order is late";
+        assert!(names(&engine, later, &mut scratch).is_empty());
+        scratch.start_conversation();
+        assert_eq!(names(&engine, "Hello, my name is Jana Quixel.", &mut scratch), ["Jana Quixel"]);
+        assert_eq!(names(&engine, later, &mut scratch), ["quixel"]);
+        scratch.start_conversation();
+        assert!(names(&engine, later, &mut scratch).is_empty(), "another conversation");
+        names(&engine, "Hello, my name is Jana Quixel.", &mut scratch);
+        scratch.end_conversation();
+        assert!(names(&engine, later, &mut scratch).is_empty(), "the conversation is over");
+    }
+
+    #[test]
+    fn a_name_counts_in_front_of_where_it_is_clear() {
+        let (engine, mut scratch) = (Engine::builtin().unwrap(), Scratch::default());
+        let text = "Quixel order late.\nBest regards,\nJana Quixel";
+        let found = names(&engine, text, &mut scratch);
+        assert!(found.contains(&"Jana Quixel".to_owned()) && found.len() <= 2, "{found:?}");
+        let found = names(&engine, "April Zorbana wrote in April. Will you come in April?", &mut scratch);
+        assert_eq!(found, ["April Zorbana"]);
+    }
+}

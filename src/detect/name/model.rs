@@ -188,3 +188,78 @@ fn checksum(bytes: &[u8]) -> u32 {
 }
 
 const _: () = assert!(FEATURES <= 64, "the sums of a word stay far below the range of their type");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> Model {
+        let mut weights = vec![[0.0; 2]; SLOTS];
+        weights[7] = [2.0, -1.0];
+        weights[9] = [-9.0, 0.5];
+        Model::from_weights(&weights, [[0.5, -0.5, 0.0], [0.0, -1.0, 1.0], [0.0, -2.0, 0.25]], 0.4)
+    }
+
+    #[test]
+    fn a_file_gives_the_model_back() {
+        let bytes = model().to_bytes();
+        assert!(bytes.len() < 2_000_000, "{}", bytes.len());
+        let read = Model::parse(&bytes).unwrap();
+        assert_eq!(read.to_bytes(), bytes);
+        let mut slots = [0; FEATURES];
+        slots[0] = 7;
+        assert_eq!(read.emission(&slots), model().emission(&slots));
+        assert!(read.emission(&slots)[BEGINS] > 1.9_f32.exp() && read.emission(&slots)[GOES_ON] < 1.0);
+    }
+
+    #[test]
+    fn other_bytes_are_told_apart() {
+        let bytes = model().to_bytes();
+        assert_eq!(Model::parse(b"[[rule]]").unwrap_err(), BadModel::NoModel);
+        assert_eq!(Model::parse(&bytes[..bytes.len() - 1]).unwrap_err(), BadModel::Damaged);
+        assert_eq!(Model::parse(&bytes[..20]).unwrap_err(), BadModel::Damaged);
+        for at in [12, 16, 30, HEAD + 7, bytes.len() - 1] {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1;
+            assert_eq!(Model::parse(&bad).unwrap_err(), BadModel::Damaged, "byte {at}");
+        }
+        let mut other = bytes.clone();
+        other[8] ^= 1;
+        assert_eq!(Model::parse(&other).unwrap_err(), BadModel::OtherFeatures);
+    }
+
+    /// All label sequences of a run, each with its weight.
+    fn by_hand(factors: &Transitions, emissions: &[Odds]) -> Vec<Odds> {
+        let mut sums = vec![[0.0_f64; LABELS]; emissions.len()];
+        for code in 0..LABELS.pow(emissions.len() as u32) {
+            let labels: Vec<usize> = (0..emissions.len()).map(|i| code / LABELS.pow(i as u32) % LABELS).collect();
+            let mut weight = 1.0_f64;
+            let mut before = OTHER;
+            for (label, emission) in labels.iter().zip(emissions) {
+                weight *= f64::from(factors[before][*label] * emission[*label]);
+                before = *label;
+            }
+            labels.iter().zip(&mut sums).for_each(|(label, sum)| sum[*label] += weight);
+        }
+        sums.iter().map(|s| s.map(|odd| (odd / s.iter().sum::<f64>()) as f32)).collect()
+    }
+
+    #[test]
+    fn probabilities_are_those_of_all_label_sequences() {
+        let model = model();
+        let emissions = [[1.0, 3.0, 0.2], [1.0, 0.5, 4.0], [1.0, 0.1, 0.7], [1.0, 2.0, 2.0]];
+        for count in 1..=emissions.len() {
+            let mut odds = [Odds::default(); MAX_RUN];
+            model.marginals(&emissions[..count], &mut odds);
+            for (odd, wanted) in odds.iter().zip(by_hand(&model.factors, &emissions[..count])) {
+                for label in 0..LABELS {
+                    assert!((odd[label] - wanted[label]).abs() < 1e-5, "{odd:?} {wanted:?}");
+                }
+            }
+        }
+        // No name goes on where none began.
+        let mut odds = [Odds::default(); MAX_RUN];
+        model.marginals(&[[1.0, 0.0, 9.0]], &mut odds);
+        assert_eq!(odds[0][GOES_ON], 0.0);
+    }
+}

@@ -131,7 +131,7 @@ impl Trainer {
     pub fn learn_templates(&mut self, text: &str, times: usize) -> Result<(), TemplateError> {
         for sample in template::expand(text, times, &self.lists, &mut self.chance)? {
             self.collect(&sample);
-            for variant in vary::in_other_case(&sample, &mut self.chance) {
+            if let Some(variant) = vary::in_other_case(&sample, &mut self.chance) {
                 self.collect(&variant);
             }
         }
@@ -141,6 +141,13 @@ impl Trainer {
     /// Adds a sample to measure with.
     pub fn hold_back(&mut self, sample: Sample) {
         self.held.push(sample);
+    }
+
+    /// A number that is another one when the features of the samples are others.
+    #[cfg(test)]
+    pub(super) fn fingerprint(&self) -> u64 {
+        let slots = self.lesson.lectures.iter().flat_map(|l| l.slots.as_flattened());
+        slots.fold(0xcbf2_9ce4_8422_2325, |hash, slot| (hash ^ u64::from(*slot)).wrapping_mul(0x0000_0100_0000_01b3))
     }
 
     fn collect(&mut self, sample: &Sample) {
