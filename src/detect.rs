@@ -8,6 +8,10 @@
 //! Time is linear in the text for any input, and nothing here can fail, read a
 //! clock or touch a file.
 
+mod account;
+mod address;
+mod around;
+mod birth;
 mod compile;
 mod email;
 pub mod eval;
@@ -17,15 +21,25 @@ mod finder;
 mod ip;
 mod lexicon;
 mod load;
+mod mac;
 mod name;
+mod national;
 mod near;
+mod normalize;
 mod number;
 mod pattern;
 mod phone;
+mod postcode;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod resolve;
 mod rule;
 mod scan;
+mod secret;
+mod shape;
 mod spelled;
+mod terms;
+mod url;
 mod validate;
 mod words;
 
@@ -149,9 +163,11 @@ pub struct Engine {
     rules: Vec<compile::Scoring>,
     /// Rules by finder.
     finders: [Vec<RuleId>; finder::Finder::COUNT],
-    patterns: Vec<pattern::Pattern>,
+    patterns: pattern::Patterns,
+    shapes: shape::Shapes,
     lexicon: Lexicon,
     model: name::Model,
+    terms: terms::Terms,
     dialling: phone::DiallingCodes,
     number_words: spelled::NumberWords,
     examples: Vec<example::Example>,
@@ -209,4 +225,3 @@ impl std::fmt::Debug for Engine {
 
 #[cfg(test)]
 mod tests;
-

@@ -207,7 +207,6 @@ impl Gateway {
         let at = found.and_then(|found| self.config.routes.iter().position(|route| std::ptr::eq(route, found)));
         at.and_then(|at| self.routes.get(at)).ok_or_else(|| ProxyError::not_found("No route covers this path."))
     }
-
 }
 
 /// The protocol that a route names; none for `auto`.

@@ -44,7 +44,7 @@ enum RulesCommand {
 
 /// Runs the command: 0, or 1 where what was checked does not hold.
 pub fn run(args: &RulesArgs) -> Result<ExitCode, ScanError> {
-    let mut out = BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()));
+    let mut out = BufWriter::new(io::stdout().lock());
     let code = match &args.command {
         RulesCommand::List(args) => list::run(args, &mut out),
         RulesCommand::Test(rules) => test::run(rules, &mut out),

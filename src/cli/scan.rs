@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 /// A file in a folder that has a NUL in its first bytes, so many, is no text.
 const PEEK: usize = 8 << 10;
-/// Buffer of a file that is read line by line.
+/// Buffers of what is read and written.
 const BUFFER: usize = 256 << 10;
 
 /// Find personal data in files or standard input.
@@ -120,9 +120,15 @@ impl From<RuleFilesError> for ScanError {
 /// Runs the command: 0, or 1 where `--fail` is set and something was found.
 pub fn run(args: &ScanArgs) -> Result<ExitCode, ScanError> {
     let engine = args.rules.engine()?;
-    let stdout = anstream::AutoStream::auto(io::stdout().lock());
+    // Only lines for people have colours, which are left out where nobody looks;
+    // all else goes out byte by byte.
+    let for_people = args.format == Format::Text && !args.redact;
+    let stdout = io::stdout().lock();
+    let stdout: Box<dyn Write> =
+        if for_people { Box::new(anstream::AutoStream::auto(stdout)) } else { Box::new(stdout) };
+    let mut stdin = BufReader::with_capacity(BUFFER, io::stdin().lock());
     let mut scan = Scan { args, engine: &engine, scratch: Scratch::default(), found: false, skipped: 0 };
-    match scan.run(&mut io::stdin().lock(), BufWriter::new(stdout)) {
+    match scan.run(&mut stdin, BufWriter::with_capacity(BUFFER, stdout)) {
         Ok(()) => Ok(ExitCode::from(u8::from(scan.found && args.fail))),
         // Who closes the pipe has seen enough.
         Err(ScanError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),

@@ -5,14 +5,19 @@ use crate::detect::filter::Filter;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{BadWord, CLASS_NAMES, Lexicon, MAX_PHRASE};
 use crate::detect::name::Model;
-use crate::detect::pattern::Pattern;
+use crate::detect::pattern::{Pattern, Patterns};
 use crate::detect::phone::DiallingCodes;
-use crate::detect::rule::{Context, Rule, RuleError, RuleErrors, RuleSet, Selection, Source, State, position};
+use crate::detect::rule::{
+    Context, RawDefaults, Rule, RuleError, RuleErrors, RuleSet, Selection, Source, State, position,
+};
 use crate::detect::scan::Evidence;
+use crate::detect::shape::{self, Shapes};
 use crate::detect::spelled::NumberWords;
+use crate::detect::terms::{self, Terms};
 use crate::detect::words;
 use crate::detect::{Engine, RuleId, RuleInfo};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// More rules than this in one engine are refused.
@@ -26,6 +31,31 @@ pub(crate) struct Scoring {
     pub(crate) shadow: bool,
     pub(crate) context: WordSet,
     pub(crate) against: WordSet,
+    /// The words of its file's defaults, and what they add or take.
+    shared: Arc<Shared>,
+    weight: f32,
+}
+
+/// Words that all rules of a file have.
+#[derive(Debug, Default)]
+struct Shared {
+    context: WordSet,
+    against: WordSet,
+}
+
+impl Shared {
+    fn new(defaults: &RawDefaults) -> Self {
+        // The weight is each rule's own.
+        let words =
+            |list: &[toml::Spanned<String>]| list.iter().map(|s| (s.get_ref().clone(), 0.0)).collect::<Vec<_>>();
+        Self {
+            context: WordSet::with_all_slips(&words(&defaults.context)),
+            // "pone" is a slip of "phone", and a Spanish word.
+            against: WordSet::of(
+                words(&defaults.against).iter().filter_map(|(w, _)| Some((shape::phrase(w)?, 0.0))).collect(),
+            ),
+        }
+    }
 }
 
 /// What a word nearby says about a candidate.
@@ -42,9 +72,32 @@ impl Scoring {
     pub(crate) fn judge(&self, hash: u64) -> Option<Verdict> {
         if let Some(weight) = self.context.weight(hash) {
             Some(Verdict { evidence: Evidence::CONTEXT, weight })
+        } else if let Some(weight) = self.against.weight(hash) {
+            Some(Verdict { evidence: Evidence::AGAINST, weight })
+        } else if self.shared.context.weight(hash).is_some() {
+            Some(Verdict { evidence: Evidence::CONTEXT, weight: self.weight })
         } else {
-            self.against.weight(hash).map(|weight| Verdict { evidence: Evidence::AGAINST, weight })
+            let against = self.shared.against.weight(hash);
+            against.map(|_| Verdict { evidence: Evidence::AGAINST, weight: self.weight })
         }
+    }
+
+    /// The same, but of the words that speak for a rule only its own count.
+    #[inline]
+    pub(crate) fn judge_own(&self, hash: u64) -> Option<Verdict> {
+        let verdict = self.judge(hash)?;
+        (verdict.evidence == Evidence::AGAINST || self.context.weight(hash).is_some()).then_some(verdict)
+    }
+
+    /// Whether no word can change the score.
+    pub(crate) fn is_deaf(&self) -> bool {
+        [&self.context, &self.against, &self.shared.context, &self.shared.against].iter().all(|set| set.is_empty())
+    }
+}
+
+impl Default for WordSet {
+    fn default() -> Self {
+        Self::of(Vec::new())
     }
 }
 
@@ -72,11 +125,32 @@ impl WordSet {
         Self::of(all)
     }
 
+    /// For rules by shape: also how words are abbreviated, phrases, and slips in
+    /// short words, which a check digit makes safe.
+    fn with_all_slips(list: &[(String, f32)]) -> Self {
+        let mut all = Vec::new();
+        for (text, weight) in list {
+            let mut add = |hash: Option<u64>| all.extend(hash.map(|hash| (hash, *weight)));
+            add(shape::dotted(text));
+            if shape::is_in_capitals(text) {
+                add(words::hash_of(text).map(shape::in_capitals));
+                continue;
+            }
+            add(shape::phrase(text));
+            shape::misspellings(text, |slip| add(words::hash_of(slip)));
+        }
+        Self::of(all)
+    }
+
     fn of(mut all: Vec<(u64, f32)>) -> Self {
         // Of a word that stands there twice the greater weight counts.
         all.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
         all.dedup_by_key(|(hash, _)| *hash);
-        let mut filter = Filter::with_bits(if all.len() > 256 { 15 } else { 12 });
+        let mut filter = Filter::with_bits(match all.len() {
+            0..16 => 8,
+            16..256 => 12,
+            _ => 15,
+        });
         for (hash, _) in &all {
             filter.add(*hash);
         }
@@ -130,10 +204,12 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
     let mut errors = Vec::new();
     errors.extend(set.pack_errors());
     let rules = checked(set, &mut errors);
-    let lexicon = lexicon(set, &mut errors);
+    let (lexicon, terms) = lexicon(set, &mut errors);
 
     let mut finders: [Vec<RuleId>; Finder::COUNT] = Default::default();
     let mut patterns = Vec::new();
+    let mut shapes = Shapes::default();
+    let shared: Vec<Arc<Shared>> = set.files.iter().map(|file| Arc::new(Shared::new(&file.raw.defaults))).collect();
     let mut infos = Vec::with_capacity(rules.len());
     let mut scorings = Vec::with_capacity(rules.len());
     let mut examples = Vec::new();
@@ -153,6 +229,17 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
                 let pattern = Pattern::regex(id, texts, rule.validator, file, &mut budget, &mut errors);
                 patterns.extend(pattern.filter(|_| rule.runs()));
             }
+            Source::Shapes(texts) => {
+                for (shape, span, cued) in texts {
+                    if let Err(problem) = Shapes::check(shape) {
+                        errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
+                    } else if rule.runs()
+                        && let Err(problem) = shapes.add(id, shape, rule.validator, *cued)
+                    {
+                        errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
+                    }
+                }
+            }
             Source::Words(texts) => {
                 let pattern = Pattern::words(id, texts, rule.validator, file, &mut budget, &mut errors);
                 patterns.extend(pattern.filter(|_| rule.runs()));
@@ -167,8 +254,16 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         scorings.push(Scoring {
             score: rule.score,
             shadow: rule.state == State::Shadow,
-            context: WordSet::with_slips(&rule.context),
+            context: match rule.source {
+                Source::Shapes(_) => {
+                    let words: Vec<_> = rule.context.iter().map(|c| (c.word.clone(), c.weight)).collect();
+                    WordSet::with_all_slips(&words)
+                }
+                _ => WordSet::with_slips(&rule.context),
+            },
             against: WordSet::new(&rule.against),
+            shared: shared.get(rule.file).cloned().unwrap_or_default(),
+            weight: rule.weight,
         });
         infos.push(RuleInfo::new(&rule, file));
     }
@@ -185,8 +280,10 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         infos,
         rules: scorings,
         finders,
-        patterns,
+        patterns: Patterns::new(patterns),
+        shapes,
         lexicon,
+        terms,
         dialling: DiallingCodes::builtin(),
         number_words: NumberWords::builtin(),
         examples,
@@ -225,8 +322,9 @@ pub(crate) fn checked(set: &RuleSet, errors: &mut Vec<RuleError>) -> Vec<Rule> {
     rules
 }
 
-fn lexicon(set: &RuleSet, errors: &mut Vec<RuleError>) -> Lexicon {
+fn lexicon(set: &RuleSet, errors: &mut Vec<RuleError>) -> (Lexicon, Terms) {
     let mut builder = Lexicon::builder();
+    let mut terms = Terms::builder();
     for list in &set.lists {
         for line in list.text.lines().filter(|l| !l.starts_with('#')) {
             // The lists are built in, and a test reads every line of them.
@@ -240,10 +338,13 @@ fn lexicon(set: &RuleSet, errors: &mut Vec<RuleError>) -> Lexicon {
     for file in &set.files {
         for (class, words) in &file.raw.words {
             for word in words {
-                let problem = match builder.add(class.get_ref(), word.get_ref()) {
+                let added = terms.add(class.get_ref(), word.get_ref());
+                let problem = match added.unwrap_or_else(|| builder.add(class.get_ref(), word.get_ref())) {
                     Ok(()) => continue,
                     Err(BadWord::UnknownClass) => {
-                        let problem = format!("unknown class of words; write one of {CLASS_NAMES}");
+                        let others: Vec<&str> = terms::names().collect();
+                        let problem =
+                            format!("unknown class of words; write one of {CLASS_NAMES}, {}", others.join(", "));
                         errors.push(RuleError::at(&file.name, &file.text, class.span(), problem));
                         break;
                     }
@@ -254,7 +355,7 @@ fn lexicon(set: &RuleSet, errors: &mut Vec<RuleError>) -> Lexicon {
             }
         }
     }
-    builder.build()
+    (builder.build(), terms.build())
 }
 
 fn model(set: &RuleSet, errors: &mut Vec<RuleError>) -> Model {

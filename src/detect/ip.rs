@@ -1,6 +1,7 @@
 //! Internet addresses: dotted quads, and all text forms of RFC 4291.
 
 use crate::detect::finder::Finder;
+use crate::detect::mac::is_mac;
 use crate::detect::scan::{Evidence, Pass};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -73,6 +74,9 @@ impl Pass<'_> {
         }
         if run.len() > MAX_IPV6 || self.before(start).is_some_and(is_word) || self.at(end).is_some_and(is_word) {
             return next;
+        }
+        if is_mac(run) {
+            return self.mac(start).unwrap_or(next);
         }
         let Ok(address) = run.parse::<Ipv6Addr>() else { return next };
         let digits = run.bytes().filter(u8::is_ascii_hexdigit).count();

@@ -122,6 +122,12 @@ impl BitOrAssign for Classes {
 /// What a phrase in front of a name says about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cue {
+    /// "API key": a key or token follows.
+    Key,
+    /// "verification code": digits follow.
+    Passcode,
+    /// "password": a secret follows.
+    Password,
     /// "from", "and": a name may follow.
     Hint,
     /// "hello", "dear"
@@ -144,6 +150,9 @@ impl Cue {
             "field" => Self::Field,
             "greeting" => Self::Greeting,
             "hint" => Self::Hint,
+            "key-cue" => Self::Key,
+            "passcode-cue" => Self::Passcode,
+            "password-cue" => Self::Password,
             "weak-cue" => Self::Weak,
             "sign-off" => Self::SignOff,
             "strong-cue" => Self::Strong,
@@ -155,7 +164,7 @@ impl Cue {
 
 /// Names of the classes in rule files.
 pub(crate) const CLASS_NAMES: &str = "given, surname, and, common, stop, place, particle, organisation, article, after, at, brand, calendar, city, dot, direction, extension, \
-     joiner, number-word, label, greeting, hint, field, weak-cue, sign-off, strong-cue, title";
+     joiner, number-word, label, greeting, hint, field, key-cue, passcode-cue, password-cue, weak-cue, sign-off, strong-cue, title";
 
 /// The longest phrase, in words.
 pub(crate) const MAX_PHRASE: usize = 5;
@@ -264,13 +273,13 @@ pub(crate) fn phrase_hash(words_backwards: impl Iterator<Item = u64>) -> u64 {
 /// keeps 32 bits of the hash; the other bits choose the place, so that two
 /// words are taken for one with a probability below 2^-40.
 #[derive(Debug)]
-struct Table<V> {
+pub(crate) struct Table<V> {
     slots: Vec<(u32, V)>,
     mask: usize,
 }
 
 impl<V: Copy + Default> Table<V> {
-    fn with_room(n: usize) -> Self {
+    pub(crate) fn with_room(n: usize) -> Self {
         // At most 60 percent full, so that a miss ends after few steps and
         // there is always an empty slot to end it.
         let size = (n * 5 / 3 + 8).next_power_of_two();
@@ -278,7 +287,7 @@ impl<V: Copy + Default> Table<V> {
     }
 
     #[inline]
-    fn find(&self, hash: u64) -> V {
+    pub(crate) fn find(&self, hash: u64) -> V {
         let tag = tag(hash);
         let mut at = hash as usize & self.mask;
         while let Some(&(found, value)) = self.slots.get(at) {
@@ -293,7 +302,7 @@ impl<V: Copy + Default> Table<V> {
         V::default()
     }
 
-    fn entry(&mut self, hash: u64) -> &mut V {
+    pub(crate) fn entry(&mut self, hash: u64) -> &mut V {
         let tag = tag(hash);
         let mut at = hash as usize & self.mask;
         while self.slots[at].0 != tag && self.slots[at].0 != 0 {

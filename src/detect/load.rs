@@ -4,11 +4,22 @@ use crate::detect::rule::{Pack, RuleError, RuleErrors, RuleSet, WordList};
 use std::borrow::Cow;
 
 const PACKS: &[(&str, &str)] = &[
+    ("account.toml", include_str!("../../rules/packs/account.toml")),
+    ("document.toml", include_str!("../../rules/packs/document.toml")),
     ("email.toml", include_str!("../../rules/packs/email.toml")),
     ("ip.toml", include_str!("../../rules/packs/ip.toml")),
+    ("mac.toml", include_str!("../../rules/packs/mac.toml")),
+    ("national-id.toml", include_str!("../../rules/packs/national-id.toml")),
     ("payment.toml", include_str!("../../rules/packs/payment.toml")),
     ("person.toml", include_str!("../../rules/packs/person.toml")),
     ("phone.toml", include_str!("../../rules/packs/phone.toml")),
+    ("address.toml", include_str!("../../rules/packs/address.toml")),
+    ("birth.toml", include_str!("../../rules/packs/birth.toml")),
+    ("secret.toml", include_str!("../../rules/packs/secret.toml")),
+    ("url.toml", include_str!("../../rules/packs/url.toml")),
+    ("location.toml", include_str!("../../rules/packs/location.toml")),
+    ("organization.toml", include_str!("../../rules/packs/organization.toml")),
+    ("sensitive.toml", include_str!("../../rules/packs/sensitive.toml")),
     ("words.toml", include_str!("../../rules/packs/words.toml")),
 ];
 

@@ -124,11 +124,15 @@ impl Pass<'_> {
         let capital = loud || matches!(word.shape, Shape::Capitalised | Shape::Mixed(true) | Shape::Initial);
         let particle = strong && classes.has(Classes::PARTICLE);
         let initial = self.is_initial(word) || (word.shape == Shape::Initial && self.is_name_of_initial(word.end));
-        if word.is_too_long() || (classes.has(Classes::STOP) && !particle && !initial && !self.is_name_in_spite(word, classes))
+        if word.is_too_long()
+            || (classes.has(Classes::STOP) && !particle && !initial && !self.is_name_in_spite(word, classes))
         {
             return false;
         }
-        if !known && !particle && ((!capital && !strong) || (cue.is_none() && classes.has(Classes::COMMON))) {
+        // In "?name=firefox" nothing but the key speaks for a name.
+        let value = self.before(word.start) == Some('=');
+        if !known && !particle && ((!capital && (!strong || value)) || (cue.is_none() && classes.has(Classes::COMMON)))
+        {
             return false;
         }
         let refused = [Classes::TITLE, Classes::DIRECTION].into_iter().any(|c| classes.has(c))
@@ -141,9 +145,7 @@ impl Pass<'_> {
 
     /// "Caro Corrado", "Dragă Mălina": the first word is a name too, but not here.
     fn is_salutation(&self, word: &Word, classes: Classes) -> bool {
-        if !classes.has(Classes::ends_phrase(1))
-            || word.shape != Shape::Capitalised
-            || !self.has_capital_next(word.end)
+        if !classes.has(Classes::ends_phrase(1)) || word.shape != Shape::Capitalised || !self.has_capital_next(word.end)
         {
             return false;
         }
@@ -190,11 +192,8 @@ impl Pass<'_> {
 
     /// Labels the run that starts with `word` and keeps its names.
     fn judge(&mut self, word: Word, classes: Classes, cue: Option<Pending>) {
-        let classes = if classes.bits() == 0 {
-            inflection::classes(&self.engine.lexicon, self.text, &word)
-        } else {
-            classes
-        };
+        let classes =
+            if classes.bits() == 0 { inflection::classes(&self.engine.lexicon, self.text, &word) } else { classes };
         let run = self.run_from(word, classes, cue);
         self.names.judged_until = run.end();
         self.names.count = 0;
@@ -287,6 +286,7 @@ impl Pass<'_> {
             let parts = tokens.get(at..end).unwrap_or_default();
             if let Some(last) = parts.last()
                 && !parts.iter().all(|t| t.is_particle() && t.word.shape == Shape::Lower)
+                && !parts.iter().all(|t| t.word.shape == Shape::Initial)
                 && self.is_free_before(first.word.start)
                 && self.is_free_behind(parts, last.word.end)
                 && !(run.cue.is_none_or(|c| c.cue < Cue::Strong) && self.is_date(parts))

@@ -4,7 +4,8 @@
 
 use crate::detect::finder::Finder;
 use crate::detect::scan::{Evidence, Pass, Recent};
-use crate::detect::validate;
+use crate::detect::validate::{self, iban};
+use crate::detect::words::{Shape, Word};
 
 /// What stands between two groups, as a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,7 +78,19 @@ impl Number {
 impl Pass<'_> {
     /// Looks at the digit at `start`; every digit run comes here once.
     pub(crate) fn number(&mut self, start: usize) -> usize {
-        if let Some(end) = self.small_number(start) {
+        if let Some(end) = self.day_or_address(start) {
+            self.forget();
+            return end;
+        }
+        let small = self.small_number(start);
+        if small.is_none_or(|end| self.touches_letters(start, end))
+            && let Some(end) = self.shape(start).or_else(|| self.mac(start))
+        {
+            self.forget();
+            return end;
+        }
+        if let Some(end) = small {
+            let end = self.account(start).unwrap_or(end);
             self.recent = Recent::default();
             return end;
         }
@@ -97,10 +110,18 @@ impl Pass<'_> {
         {
             return end;
         }
+        let free = self.is_free_left(start);
         // A card has no `+`, but one number in ten passes the card check.
-        if self.is_free_left(start)
-            && let Some(end) = (if plus { None } else { self.card(&number) }).or_else(|| self.phone(&number, plus))
+        if !plus
+            && (free || self.before(start) == Some('#'))
+            && let Some(end) = self.card(&number)
         {
+            return end;
+        }
+        if !plus && let Some(end) = self.account(start) {
+            return end;
+        }
+        if free && let Some(end) = self.phone(&number, plus) {
             return end;
         }
         // What hangs together stands or falls together.
@@ -124,6 +145,22 @@ impl Pass<'_> {
         };
         let plus = start > 0 && matches!(self.bytes.get(start - 1), Some(b'+' | 0x80..));
         (digits > 0 && digits < 7 && ends && !plus).then_some(end)
+    }
+
+    /// Whether letters stand so near that the digits can be part of a code.
+    #[inline]
+    fn touches_letters(&self, start: usize, end: usize) -> bool {
+        let byte = |at: usize| self.bytes.get(at).copied().unwrap_or(b' ');
+        let near = |at: usize, next: usize| {
+            byte(at).is_ascii_alphabetic() || byte(at) != b' ' && byte(next).is_ascii_alphanumeric()
+        };
+        // `AB 123456 C`, `123456 A`, `AB 123456`.
+        let apart = end - start > 4
+            && (byte(end + 1).is_ascii_alphabetic() || start > 1 && byte(start - 2).is_ascii_alphabetic());
+        start > 1 && near(start - 1, start - 2)
+            || start == 1 && byte(0).is_ascii_alphabetic()
+            || near(end, end + 1)
+            || apart
     }
 
     /// Reads groups from `start` on until the text, or the room, ends.
@@ -260,59 +297,65 @@ impl Pass<'_> {
 
     /// A payment card at the start of the number.
     fn card(&mut self, number: &Number) -> Option<usize> {
-        let groups = number.groups();
-        let first = groups.first()?;
-        let start = first.start;
-        for last in 0..groups.len().min(6) {
+        let start = number.groups().first()?.start;
+        let tagged = self.before(start) == Some('#');
+        // A shorter number at the start of a card passes the check at times.
+        for last in (0..number.groups().len().min(6)).rev() {
             let digits = number.digits(last + 1);
-            if digits.len() > 19 {
-                break;
-            }
-            let group = groups.get(last)?;
-            if last > 0 {
-                // One kind of separator, and groups as they are printed on cards.
-                let gap = group.gap;
-                if gap != groups.get(1)?.gap || !(gap == Gap::SPACE || gap == Gap::DASH) || group.len() < 2 {
-                    break;
-                }
-            }
-            if digits.len() < 13 || !self.is_free_right(number, last) {
+            if !validate::is_card_number(digits) || !is_card_grouping(number, last) || !self.is_free_right(number, last)
+            {
                 continue;
             }
+            let end = number.groups().get(last)?.end;
             let prefix = digits.iter().take(6).fold(0, |n, &d| n * 10 + u32::from(d));
-            let grouped = last == 0
-                || (first.len() == 4 && groups.get(..last).is_some_and(|g| g.iter().skip(1).all(|g| g.len() >= 4)));
-            if grouped && validate::is_card_prefix(prefix, digits.len()) && validate::luhn(digits.iter().copied()) {
-                let raise = if last > 0 { 0.05 } else { 0.0 };
-                if self.report(Finder::Card, start, group.end, raise, Evidence::CHECK_DIGITS) {
-                    return Some(group.end);
-                }
+            let raise = if last > 0 { 0.05 } else { 0.0 };
+            // Cards of 13 digits are no longer issued, but articles have 13 (EAN).
+            let known = !tagged && digits.len() > 13 && validate::is_card_prefix(prefix, digits.len());
+            let finder = if known { Finder::Card } else { Finder::CardByCue };
+            if self.report(finder, start, end, raise, Evidence::CHECK_DIGITS) {
+                return Some(end);
             }
         }
         None
     }
 
+    /// Whether an IBAN may start with the last two letters of a word: digits
+    /// follow, behind capitals also after a space.
+    #[inline]
+    pub(crate) fn starts_iban(&self, word: &Word) -> bool {
+        match self.bytes.get(word.end) {
+            Some(b) if b.is_ascii_digit() => true,
+            Some(b' ') => word.shape == Shape::Upper && self.bytes.get(word.end + 1).is_some_and(u8::is_ascii_digit),
+            _ => false,
+        }
+    }
+
     /// An IBAN that starts with the two letters at `start`.
     pub(crate) fn iban(&mut self, start: usize) -> Option<usize> {
         let country = [*self.bytes.get(start)?, *self.bytes.get(start + 1)?];
-        let len = validate::iban_len(country)?;
-        if self.before(start).is_some_and(|c| c.is_alphanumeric() || c == '_') {
+        let len = iban::iban_len(country)?;
+        // A label may be glued to it, as in `IBANDE89…`.
+        let glued = start.checked_sub(4).and_then(|at| self.bytes.get(at..start));
+        let label = if glued.is_some_and(|label| label.eq_ignore_ascii_case(b"iban")) { 4 } else { 0 };
+        if self.before(start - label).is_some_and(|c| c.is_alphanumeric() || c == '_') {
             return None;
         }
-        let mut characters = [0_u8; 34];
+        let mut characters = [0_u8; iban::MAX_IBAN];
         let mut count = 0;
         let mut at = start;
+        let mut gap = 0;
         loop {
-            match self.bytes.get(at)? {
-                b if b.is_ascii_alphanumeric() => {
-                    *characters.get_mut(count)? = *b;
-                    count += 1;
-                    at += 1;
-                }
-                b' ' | b'-' | b'.' if self.bytes.get(at + 1).is_some_and(u8::is_ascii_alphanumeric) => at += 1,
-                0xC2 if self.bytes.get(at + 1) == Some(&0xA0) => at += 2,
-                0xE2 if self.at(at) == Some('\u{202f}') => at += 3,
-                _ => return None,
+            let (b, width) = (*self.bytes.get(at)?, self.iban_gap(at));
+            if b.is_ascii_alphanumeric() {
+                *characters.get_mut(count)? = b;
+                count += 1;
+                at += 1;
+                gap = 0;
+            } else if width > 0 && gap < 2 {
+                at += width;
+                gap += 1;
+            } else {
+                return None;
             }
             if count == len {
                 break;
@@ -322,12 +365,49 @@ impl Pass<'_> {
             return None;
         }
         let characters = characters.get(..count)?;
-        if !validate::iban(characters.iter().copied()) {
+        if !iban::iban(characters.iter().copied()) {
             return None;
         }
-        self.report(Finder::Iban, start, at, 0.0, Evidence::CHECK_DIGITS).then(|| {
+        // One text in 97 passes the check.
+        let raise = if iban::is_structured(characters) { 0.0 } else { -0.5 };
+        self.report(Finder::Iban, start, at, raise, Evidence::CHECK_DIGITS).then(|| {
             self.forget();
             at
         })
+    }
+
+    /// The length of a separator in an IBAN, or 0.
+    fn iban_gap(&self, at: usize) -> usize {
+        match self.bytes.get(at) {
+            Some(b' ' | b'-' | b'.' | b'\t') => 1,
+            Some(0xC2 | 0xE2 | 0xE3) => match self.at(at) {
+                Some(c @ ('\u{a0}' | '\u{2002}'..='\u{200a}' | '\u{2010}'..='\u{2013}' | '\u{202f}' | '\u{3000}')) => {
+                    c.len_utf8()
+                }
+                _ => 0,
+            },
+            _ => 0,
+        }
+    }
+}
+
+/// Whether the groups up to `last` are as cards are printed and typed: in one
+/// piece, in fours with a shorter or longer rest, 4-6-5 and 4-6-4.
+fn is_card_grouping(number: &Number, last: usize) -> bool {
+    let Some(groups) = number.groups().get(..=last) else { return false };
+    let Some((tail, head)) = groups.split_last() else { return false };
+    let joined = |g: &Group| [Gap::SPACE, Gap::DASH, Gap::DOT].contains(&g.gap);
+    if !groups.iter().skip(1).all(joined) {
+        return false;
+    }
+    // Fours may be separated in two ways, others in one.
+    let even = groups.iter().skip(2).all(|g| groups.get(1).is_some_and(|first| first.gap == g.gap));
+    match head {
+        [] => true,
+        [a, b] if a.len() == 4 && b.len() == 6 => even && matches!(tail.len(), 4 | 5),
+        fours if fours.iter().all(|g| g.len() == 4) => (even || groups.len() == 4) && (1..=7).contains(&tail.len()),
+        // Maestro and UnionPay are printed 6-13 and 8-8 too.
+        [a] => matches!((a.len(), tail.len()), (6, 10 | 13) | (8, 8..=11)),
+        _ => false,
     }
 }

@@ -1,23 +1,72 @@
-//! Rules by pattern or word list: one linear-time automaton each.
+//! Rules by pattern or word list: one linear-time automaton each, which runs
+//! only around the places where the [`Sieve`] says that it can match.
+
+mod required;
+mod sieve;
 
 use crate::detect::RuleId;
+use crate::detect::normalize::Reading;
 use crate::detect::rule::{RuleError, RuleFile};
+use crate::detect::scan::{Evidence, Pass};
 use crate::detect::validate::Validator;
-use regex_automata::meta::{self, Regex};
+use regex_automata::meta::{self, Cache, Regex};
 use regex_automata::util::syntax;
+use regex_automata::{Input, Match};
+use regex_syntax::hir::Hir;
+use required::Anchor;
+use sieve::{Hit, Sieve};
 use std::ops::Range;
 
 /// Compiled patterns of one rule may take this much memory, in bytes.
 const RULE_LIMIT: usize = 4 << 20;
+/// Deeper nesting is refused.
+const NEST_LIMIT: u32 = 100;
 /// All compiled patterns together.
 pub(crate) const BUDGET: usize = 64 << 20;
+
+/// All rules that search the text by themselves.
+#[derive(Debug, Default)]
+pub(crate) struct Patterns {
+    all: Vec<Pattern>,
+    /// Where the others can match.
+    sieve: Sieve,
+    /// Those that nothing is known of.
+    always: Vec<u32>,
+}
 
 /// A rule that searches the text by itself.
 #[derive(Debug)]
 pub(crate) struct Pattern {
-    pub(crate) rule: RuleId,
-    pub(crate) regex: Regex,
-    pub(crate) validator: Option<Validator>,
+    rule: RuleId,
+    regex: Regex,
+    validator: Option<Validator>,
+    /// A part of each match, for each of the rule's patterns.
+    anchors: Option<Vec<Anchor>>,
+    /// Bytes of the longest match.
+    longest: Option<usize>,
+    /// Bytes of a match in front of a hit, at most.
+    before: Option<usize>,
+}
+
+impl Patterns {
+    pub(crate) fn new(mut all: Vec<Pattern>) -> Self {
+        let mut sieve = Sieve::default();
+        let mut always = Vec::new();
+        for (i, pattern) in (0..).zip(&mut all) {
+            let Some(anchors) = &pattern.anchors else {
+                always.push(i);
+                continue;
+            };
+            let before = anchors.iter().map(|anchor| sieve.add(i, anchor, pattern.longest));
+            pattern.before = before.reduce(|one, other| one.zip(other).map(|(a, b)| a.max(b))).flatten();
+        }
+        sieve.finish();
+        Self { all, sieve, always }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
 }
 
 impl Pattern {
@@ -45,7 +94,7 @@ impl Pattern {
             return None;
         }
         let texts: Vec<&str> = patterns.iter().map(|(p, _)| p.as_str()).collect();
-        Self::finish(rule, &texts, validator, file, patterns, budget, errors)
+        Self::finish(rule, &texts, &texts, validator, file, patterns, budget, errors)
     }
 
     /// Words or phrases, whole and in any case.
@@ -58,7 +107,11 @@ impl Pattern {
         errors: &mut Vec<RuleError>,
     ) -> Option<Self> {
         let mut alternatives: Vec<String> = Vec::with_capacity(list.len());
+        let mut reading = Reading::default();
         for (word, span) in list {
+            // Texts are searched in their plain spelling.
+            reading.read(word);
+            let word = reading.text();
             if word.trim() != word || word.is_empty() {
                 let problem = "a word must not be empty or start or end with a space";
                 errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
@@ -71,12 +124,17 @@ impl Pattern {
         // Leftmost-first takes the first alternative that matches: longer ones go first.
         alternatives.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         let joined = format!("(?i:{})", alternatives.join("|"));
-        Self::finish(rule, &[joined.as_str()], validator, file, list, budget, errors)
+        let each: Vec<String> = alternatives.iter().map(|one| format!("(?i:{one})")).collect();
+        let each: Vec<&str> = each.iter().map(String::as_str).collect();
+        Self::finish(rule, &[joined.as_str()], &each, validator, file, list, budget, errors)
     }
 
+    /// `parts` are the alternatives of the texts, one by one.
+    #[expect(clippy::too_many_arguments, reason = "what both kinds of rule have in common")]
     fn finish(
         rule: RuleId,
         texts: &[&str],
+        parts: &[&str],
         validator: Option<Validator>,
         file: &RuleFile,
         places: &[(String, Range<usize>)],
@@ -91,7 +149,13 @@ impl Pattern {
             return None;
         };
         *budget = rest;
-        Some(Self { rule, regex, validator })
+        let syntax = syntax::Config::new().nest_limit(NEST_LIMIT);
+        let parts: Option<Vec<Hir>> = parts.iter().map(|part| syntax::parse_with(part, &syntax).ok()).collect();
+        let parts = parts.unwrap_or_default();
+        let anchors = parts.iter().map(required::anchor).collect::<Option<Vec<_>>>().filter(|all| !all.is_empty());
+        let longest =
+            parts.iter().map(|part| part.properties().maximum_len()).try_fold(0, |most, len| Some(len?.max(most)));
+        Some(Self { rule, regex, validator, anchors, longest, before: None })
     }
 
     fn build(patterns: &[&str]) -> Result<Regex, String> {
@@ -102,7 +166,7 @@ impl Pattern {
                     .onepass_size_limit(Some(RULE_LIMIT))
                     .hybrid_cache_capacity(RULE_LIMIT),
             )
-            .syntax(syntax::Config::new().nest_limit(100))
+            .syntax(syntax::Config::new().nest_limit(NEST_LIMIT))
             .build_many(patterns)
             .map_err(|error| match (error.size_limit(), error.syntax_error()) {
                 (Some(_), _) => "the pattern is too large; make its repetitions smaller".to_owned(),
@@ -114,5 +178,135 @@ impl Pattern {
                 }
                 _ => "the pattern cannot be compiled; look-around and back-references are not supported".to_owned(),
             })
+    }
+}
+
+/// What the patterns need for a scan.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    runs: Vec<Search>,
+    hits: Vec<Hit>,
+    /// The engine that this is for.
+    engine: u64,
+    /// Counts the scans.
+    scan: u64,
+}
+
+/// How far the search for a pattern is.
+#[derive(Default)]
+struct Search {
+    /// Made when it is needed first: most patterns never are.
+    cache: Option<Cache>,
+    /// The scan that the rest is of.
+    scan: u64,
+    /// Behind the last match.
+    from: usize,
+    /// Bytes that have been searched around hits.
+    spent: usize,
+    /// The whole text has been searched.
+    done: bool,
+}
+
+/// Hits close together have much text in common. When this many times the text
+/// has been searched around them, the rest is searched as a whole.
+const MOST_SPENT: usize = 4;
+
+impl Pass<'_> {
+    /// The rules that search by themselves.
+    pub(crate) fn patterns(&mut self, scratch: &mut Scratch) {
+        let engine = self.engine;
+        let patterns = &engine.patterns;
+        if scratch.engine != engine.identity {
+            scratch.runs.clear();
+            scratch.runs.resize_with(patterns.all.len(), Search::default);
+            scratch.engine = engine.identity;
+        }
+        scratch.scan += 1;
+        let Scratch { runs, hits, scan, .. } = scratch;
+        let mut search = |pass: &mut Self, pattern: u32, hit: Option<&Hit>| {
+            let index = pattern as usize;
+            let (Some(pattern), Some(search)) = (patterns.all.get(index), runs.get_mut(index)) else { return };
+            if search.scan != *scan {
+                *search = Search { cache: search.cache.take(), scan: *scan, ..Search::default() };
+            }
+            match hit {
+                Some(hit) => pass.around(pattern, hit, search),
+                None => pass.behind(pattern, 0, search),
+            }
+        };
+        for &pattern in &patterns.always {
+            search(self, pattern, None);
+        }
+        for from in (0..self.bytes.len()).step_by(sieve::PIECE) {
+            patterns.sieve.hits(self.bytes, from, (from + sieve::PIECE).min(self.bytes.len()), hits);
+            for hit in hits.iter() {
+                search(self, hit.pattern, Some(hit));
+            }
+        }
+    }
+
+    /// Searches where a match can be that holds the hit. The matches are those
+    /// that a search through the whole text finds: every match holds a hit, hits
+    /// come in order, and what is searched has all of any match that starts at
+    /// the hit or in front of it.
+    fn around(&mut self, pattern: &Pattern, hit: &Hit, search: &mut Search) {
+        if search.done || hit.last < search.from {
+            return;
+        }
+        let start = |search: &Search| {
+            let first = pattern.before.map_or(0, |before| hit.start.saturating_sub(before));
+            self.text.floor_char_boundary(first).max(search.from)
+        };
+        let first = start(search);
+        let (Some(_), Some(longest)) = (pattern.before, pattern.longest) else {
+            self.behind(pattern, first, search);
+            return;
+        };
+        let end = self.text.ceil_char_boundary(hit.last.saturating_add(longest).min(self.text.len()));
+        let mut from = first;
+        while from <= hit.last {
+            if search.spent > MOST_SPENT * self.bytes.len() {
+                self.behind(pattern, from, search);
+                return;
+            }
+            match self.search(pattern, search, from, end) {
+                Some(found) if found.start() <= hit.last => {
+                    search.spent += found.end() - from;
+                    from = self.take(pattern, &found);
+                    search.from = from;
+                }
+                _ => {
+                    search.spent += end - from;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Searches all the text from an offset on.
+    fn behind(&mut self, pattern: &Pattern, mut from: usize, search: &mut Search) {
+        search.done = true;
+        while let Some(found) = self.search(pattern, search, from, self.text.len()) {
+            from = self.take(pattern, &found);
+        }
+    }
+
+    fn search(&self, pattern: &Pattern, search: &mut Search, from: usize, to: usize) -> Option<Match> {
+        if from >= to {
+            return None;
+        }
+        let cache = search.cache.get_or_insert_with(|| pattern.regex.create_cache());
+        pattern.regex.search_with(cache, &Input::new(self.text).span(from..to))
+    }
+
+    /// Proposes a match; gives where the next can start.
+    fn take(&mut self, pattern: &Pattern, found: &Match) -> usize {
+        let checked = pattern.validator.is_none_or(|v| self.text.get(found.range()).is_some_and(|t| v.holds(t)));
+        if checked && !found.is_empty() {
+            let evidence = if pattern.validator.is_some() { Evidence::CHECK_DIGITS } else { Evidence::default() };
+            self.propose(pattern.rule, found.start(), found.end(), 0.0, evidence);
+        }
+        // An empty match in spite of the check at compile time must not stop here for ever.
+        self.text.ceil_char_boundary((found.end() + usize::from(found.is_empty())).min(self.text.len()))
     }
 }

@@ -13,6 +13,7 @@
 //! entity = "STAFF_NUMBER"
 //! description = "P and five digits, on every badge"
 //! pattern = '\bP\d{5}\b'          # or patterns, words, finder
+//!                                 # or shapes = ["A99999"], cued = ["99999"]: see below
 //! validator = "luhn"              # optional: what a match must fulfil besides
 //! score = 0.3                     # 0.5 is needed for a finding
 //! weight = 0.4                    # what a context word adds
@@ -24,6 +25,11 @@
 //! match = ["my badge is «P12345»"]
 //! ignore = ["order P12345"]
 //! ```
+//!
+//! In shapes, 9 is a digit, A a letter, X either, and separators stand for
+//! themselves; `cued` shapes are found only beside a context word. `[defaults]`
+//! before the rules holds `context` and `against` words that all rules of the
+//! file share; of the words that speak for a rule they come behind its own.
 
 mod check;
 mod doubt;
@@ -38,7 +44,7 @@ pub use error::{RuleError, RuleErrors};
 pub use info::{ContextWord, RuleInfo, RuleSource};
 pub(crate) use pack::Selection;
 pub use pack::{BadSwitch, Pack, PackSwitch, UnknownPack};
-pub(crate) use read::{RawFile, RawRule};
+pub(crate) use read::{RawDefaults, RawFile, RawRule};
 
 use crate::detect::Engine;
 use std::borrow::Cow;
@@ -87,7 +93,7 @@ impl RuleSet {
         let pack = pack::of_file(name, text, &raw, &mut errors);
         let file = RuleFile { name: name.to_owned(), text: text.to_owned(), raw, pack };
         if !errors.is_empty() {
-            return Err(all_mistakes(file, errors));
+            return Err(all_mistakes(file, &errors));
         }
         self.files.push(file);
         Ok(())
@@ -124,9 +130,9 @@ impl RuleSet {
 }
 
 /// The mistakes in the form of a file, and those in what could be read of it.
-fn all_mistakes(file: RuleFile, form: Vec<RuleError>) -> RuleErrors {
+fn all_mistakes(file: RuleFile, form: &[RuleError]) -> RuleErrors {
     let alone = RuleSet { files: vec![file], ..RuleSet::default() };
-    let mut errors = form.clone();
+    let mut errors = form.to_vec();
     if let Err(RuleErrors(meaning)) = Engine::compile(&alone) {
         // A key that could not be read is not missing too.
         let near = |error: &RuleError| form.iter().any(|f| f.line.abs_diff(error.line) <= check::NEAR_LINES);
@@ -179,6 +185,7 @@ pub(crate) fn is_id(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn an_unknown_field_is_an_error_with_its_place() {
@@ -204,5 +211,28 @@ mod tests {
         assert!(!set.packs()[0].default && set.packs()[0].description == "first");
         assert!(set.select(&["b".parse().unwrap()]).is_err());
         assert!(set.select(&["a".parse().unwrap(), "-region:DE".parse().unwrap()]).is_ok());
+    }
+
+    proptest! {
+        /// A rule file may be anything; where it is refused, each mistake has a
+        /// place within it.
+        #[test]
+        fn no_file_is_too_strange(parts in proptest::collection::vec(prop_oneof![
+            Just("[[rule]]\n"), Just("[pack]\n"), Just("[words]\n"), Just("id = "), Just("entity = "), Just("\"a\"\n"),
+            Just("\"AA\"\n"), Just("pattern = "), Just("'a{2}'\n"), Just("context = "), Just("[\"x\", { words = [\"y\"], weight = "),
+            Just("0.5 }]\n"), Just("score = "), Just("state = "), Just("\"off\"\n"), Just("match = [\"«é»\"]\n"), Just("= \""), Just("{"), Just("3\n"),
+        ], 0..16)) {
+            let text: String = parts.concat();
+            let mut set = RuleSet::empty();
+            let errors = match set.add("x.toml", &text) {
+                Ok(()) => Engine::compile(&set).err(),
+                Err(errors) => Some(errors),
+            };
+            for error in errors.into_iter().flat_map(|e| e.0) {
+                prop_assert!(error.line >= 1 && error.line <= text.matches('\n').count() + 1, "{error}");
+                prop_assert!(error.column >= 1 && !error.problem.is_empty(), "{error}");
+            }
+            let _ = set.doubts();
+        }
     }
 }

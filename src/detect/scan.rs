@@ -4,16 +4,16 @@ use crate::detect::compile::{Scoring, Verdict};
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue, MAX_PHRASE};
 use crate::detect::name::{Lesson, Memory, Names};
-use crate::detect::words::{self, Shape, Word};
-use crate::detect::{Engine, Finding, Input, Operator, RuleId, resolve};
-use regex_automata::meta::Cache;
+use crate::detect::normalize::{self, Reading};
+use crate::detect::words::{self, Block, Shape, Word};
+use crate::detect::{Engine, Finding, Input, Operator, RuleId, pattern, resolve};
 use std::ops::{BitOr, BitOrAssign};
 
 /// A finding needs at least this score.
 pub(crate) const THRESHOLD: f32 = 0.5;
 
 /// How far a context word may be in front of or behind a candidate, in bytes.
-const CONTEXT_BEFORE: usize = 64;
+pub(crate) const CONTEXT_BEFORE: usize = 64;
 const CONTEXT_BEHIND: usize = 32;
 
 /// Memory of a scan, to be used again for the next one. After some scans no
@@ -29,12 +29,11 @@ pub struct Scratch {
     /// Everything that was proposed, where somebody wants to know.
     pub(crate) near: Option<Vec<Candidate>>,
     label: Vec<u64>,
-    caches: Vec<Cache>,
     /// The names that were found, in this text or in the conversation.
     memory: Memory,
     in_conversation: bool,
-    /// The engine that the caches are for.
-    engine: u64,
+    patterns: pattern::Scratch,
+    reading: Reading,
 }
 
 impl Scratch {
@@ -160,36 +159,26 @@ pub(crate) struct Candidate {
     pub(crate) evidence: Evidence,
 }
 
-/// What the pass does at a byte.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Other,
-    Letter,
-    Digit,
-    At,
-    Colon,
-    High,
-}
-
-const CLASSES: [Class; 256] = {
-    let mut table = [Class::Other; 256];
-    let mut b = 0;
-    while b < 256 {
-        table[b] = match b as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
-            b'0'..=b'9' => Class::Digit,
-            b'@' => Class::At,
-            b':' => Class::Colon,
-            0x80.. => Class::High,
-            _ => Class::Other,
-        };
-        b += 1;
-    }
-    table
-};
-
 /// Scans `input` and leaves candidates and findings in `scratch`, index by index.
 pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
+    if !normalize::is_needed(input.text) {
+        find(engine, input, scratch);
+        return;
+    }
+    let mut reading = std::mem::take(&mut scratch.reading);
+    reading.read(input.text);
+    find(engine, Input { text: reading.text(), ..input }, scratch);
+    for finding in scratch.findings.iter_mut().chain(&mut scratch.shadow) {
+        (finding.start, finding.end) = reading.original(finding.start, finding.end);
+    }
+    for candidate in scratch.near.iter_mut().flatten() {
+        (candidate.start, candidate.end) = reading.original(candidate.start, candidate.end);
+    }
+    scratch.reading = reading;
+}
+
+/// Scans a text as it stands.
+fn find(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
     scratch.findings.clear();
     scratch.candidates.clear();
     scratch.shadow.clear();
@@ -200,25 +189,30 @@ pub(crate) fn scan(engine: &Engine, input: Input<'_>, scratch: &mut Scratch) {
     if let Some(label) = input.label.filter(|l| l.len() <= 256) {
         words::each(label, |hash| scratch.label.push(hash));
     }
+    let Scratch { candidates, patterns, label, near, memory, .. } = scratch;
     let mut pass = Pass {
         engine,
         text: input.text,
         bytes: input.text.as_bytes(),
-        label: &scratch.label,
-        out: &mut scratch.candidates,
-        near: scratch.near.as_mut(),
+        label,
+        out: candidates,
+        near: near.as_mut(),
         recent: Recent::default(),
         cue: None,
         named_until: 0,
-        names: Names::remembering(&mut scratch.memory),
+        names: Names::remembering(memory),
         resume: 0,
+        url_until: 0,
     };
     if pass.label.iter().any(|&h| engine.lexicon.classes(h).has(Classes::NAME_LABEL)) {
         pass.cue = Some(Pending { cue: Cue::Strong, end: 0, label: true });
     }
+    pass.labelled_secret();
     pass.run();
     pass.second_look();
-    patterns(engine, input.text, scratch);
+    if !engine.patterns.is_empty() {
+        pass.patterns(patterns);
+    }
     if engine.has_shadow {
         part_shadow(engine, scratch);
     }
@@ -231,7 +225,9 @@ fn part_shadow(engine: &Engine, scratch: &mut Scratch) {
     let is_shadow = |c: &Candidate| engine.rules.get(c.rule.index()).is_some_and(|rule| rule.shadow);
     let mut apart: Vec<Candidate> = scratch.candidates.extract_if(.., |c| is_shadow(c)).collect();
     // What they would do does not count: an exception is shown as found.
-    apart.iter_mut().for_each(|c| c.operator = Operator::Token);
+    for c in &mut apart {
+        c.operator = Operator::Token;
+    }
     resolve::resolve(&mut apart);
     let told = |c: &Candidate| Finding { operator: engine.rule(c.rule).operator, ..finding(engine, c) };
     scratch.shadow.extend(apart.iter().map(told));
@@ -269,53 +265,15 @@ pub(crate) fn teach(engine: &Engine, text: &str, scratch: &mut Scratch, lesson: 
         near: None,
         names: Names::taught(lesson),
         resume: 0,
+        url_until: 0,
     };
     pass.run();
 }
 
-/// The rules that search by themselves.
-fn patterns(engine: &Engine, text: &str, scratch: &mut Scratch) {
-    if engine.patterns.is_empty() {
-        return;
-    }
-    if scratch.engine != engine.identity {
-        scratch.caches.clear();
-        scratch.caches.extend(engine.patterns.iter().map(|p| p.regex.create_cache()));
-        scratch.engine = engine.identity;
-    }
-    let Scratch { candidates, caches, label, near, .. } = scratch;
-    let mut pass = Pass {
-        engine,
-        text,
-        bytes: text.as_bytes(),
-        label,
-        out: candidates,
-        near: near.as_mut(),
-        recent: Recent::default(),
-        cue: None,
-        named_until: 0,
-        names: Names::default(),
-        resume: 0,
-    };
-    for (pattern, cache) in engine.patterns.iter().zip(caches) {
-        let mut input = regex_automata::Input::new(text);
-        while let Some(found) = pattern.regex.search_with(cache, &input) {
-            let checked = pattern.validator.is_none_or(|v| text.get(found.range()).is_some_and(|t| v.holds(t)));
-            if checked && !found.is_empty() {
-                let evidence = if pattern.validator.is_some() { Evidence::CHECK_DIGITS } else { Evidence::default() };
-                pass.propose(pattern.rule, found.start(), found.end(), 0.0, evidence);
-            }
-            // An empty match in spite of the check at compile time must not stop here for ever.
-            let mut next = found.end() + usize::from(found.is_empty());
-            while next < text.len() && !text.is_char_boundary(next) {
-                next += 1;
-            }
-            if next > text.len() {
-                break;
-            }
-            input.set_start(next);
-        }
-    }
+/// The places of a block that are not before `at`.
+#[inline]
+fn not_before(at: usize, base: usize) -> u64 {
+    u32::try_from(at.saturating_sub(base)).ok().and_then(|passed| u64::MAX.checked_shl(passed)).unwrap_or(0)
 }
 
 /// The last word of a run that speaks for or against a rule.
@@ -393,36 +351,66 @@ pub(crate) struct Pass<'a> {
     pub(crate) names: Names<'a>,
     /// Colons before this offset have been looked at.
     pub(crate) resume: usize,
+    /// Addresses of the web before this offset have been looked at.
+    pub(crate) url_until: usize,
 }
 
 impl Pass<'_> {
+    /// The main loop. It takes 64 bytes at a time, as bit sets of the places
+    /// where something may start: with a branch for each byte the processor
+    /// would guess wrong about once a word, which costs more than the work.
     fn run(&mut self) {
         let bytes = self.bytes;
-        let mut i = 0;
-        while let Some(&b) = bytes.get(i) {
-            i = match CLASSES[usize::from(b)] {
-                Class::Other => i + 1,
-                Class::Letter => {
-                    let word = words::read_from(self.text, i);
-                    if self.is_of_no_matter(&word) {
-                        self.recent.push(word.hash);
-                        word.end
-                    } else {
-                        self.word(&word)
-                    }
+        let mut at = 0;
+        let mut behind_letter = false;
+        for base in (0..bytes.len()).step_by(Block::LEN) {
+            let block = Block::at(bytes, base);
+            let mut stops = block.word_starts(behind_letter) | block.others;
+            behind_letter = block.ends_with_letter();
+            // What has been read is done with.
+            stops &= not_before(at, base);
+            while stops != 0 {
+                let bit = stops.trailing_zeros();
+                stops &= stops - 1;
+                if block.letters >> bit & 1 == 0 {
+                    at = self.other(base + bit as usize);
+                    stops &= not_before(at, base);
+                    continue;
                 }
-                Class::Digit => self.number(i),
-                Class::At => self.email(i),
-                Class::Colon => self.ipv6(i),
-                Class::High => self.high(i),
-            };
+                let word = words::read_in(&block, self.text, base, bit);
+                if self.is_of_no_matter(&word) {
+                    self.recent.push(word.hash);
+                    at = word.end;
+                } else {
+                    at = self.word(&word);
+                }
+                stops &= not_before(at, base);
+            }
         }
     }
 
-    /// A character outside ASCII: a letter, a wide digit, or something between.
+    /// What stands at an offset and is no ASCII letter.
+    fn other(&mut self, i: usize) -> usize {
+        match self.bytes.get(i) {
+            Some(b'0'..=b'9') => self.number(i),
+            Some(b'@') => self.email(i),
+            Some(b':') => {
+                if self.bytes.get(i + 1..i + 3) == Some(b"//") {
+                    self.url(i);
+                }
+                self.ipv6(i)
+            }
+            Some(b'/') => {
+                self.slash(i);
+                i + 1
+            }
+            _ => self.high(i),
+        }
+    }
+
+    /// A character outside ASCII: a letter or something between.
     fn high(&mut self, i: usize) -> usize {
         match self.text.get(i..).and_then(|rest| rest.chars().next()) {
-            Some('０'..='９') => self.number(i),
             Some(c) if c.is_alphabetic() => self.word(&words::read_from(self.text, i)),
             Some(c) => i + c.len_utf8(),
             None => i + 1,
@@ -445,9 +433,9 @@ impl Pass<'_> {
         if word.end == word.start {
             return word.start + 1;
         }
-        if word.end - word.start == 2
-            && self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
-            && let Some(end) = self.iban(word.start)
+        if matches!(word.end - word.start, 2 | 6)
+            && self.starts_iban(word)
+            && let Some(end) = self.iban(word.end - 2)
         {
             return end;
         }
@@ -479,14 +467,21 @@ impl Pass<'_> {
             return;
         }
         let mut phrase = 0;
+        let mut secret = None;
         // The longest phrase wins: "I am not" is none, though "am" may be.
         for (i, hash) in self.recent.newest_first().enumerate() {
             phrase = words::join(phrase, hash);
             if classes.has(Classes::ends_phrase(i + 1))
                 && let Some(cue) = self.engine.lexicon.cue(phrase)
             {
-                self.cue = Some(Pending { cue, end: word.end, label: false });
+                match cue {
+                    Cue::Key | Cue::Passcode | Cue::Password => secret = Some(cue),
+                    _ => self.cue = Some(Pending { cue, end: word.end, label: false }),
+                }
             }
+        }
+        if let Some(cue) = secret {
+            self.secret(cue, word.end);
         }
     }
 
@@ -508,29 +503,41 @@ impl Pass<'_> {
         taken
     }
 
-    fn propose(&mut self, rule: RuleId, start: usize, end: usize, raise: f32, mut evidence: Evidence) -> bool {
+    pub(crate) fn propose(
+        &mut self,
+        rule: RuleId,
+        start: usize,
+        end: usize,
+        raise: f32,
+        mut evidence: Evidence,
+    ) -> bool {
         let index = usize::from(rule.0);
-        let (Some(scoring), Some(info)) = (self.engine.rules.get(index), self.engine.infos.get(index)) else {
-            return false;
-        };
+        let Some(scoring) = self.engine.rules.get(index) else { return false };
         let mut score = scoring.score + raise;
-        if !(scoring.context.is_empty() && scoring.against.is_empty()) {
-            if let Some(found) = self.context(rule, start, end) {
-                evidence |= found.evidence;
-                score += if found.evidence == Evidence::AGAINST { -found.weight } else { found.weight };
-            }
+        if !scoring.is_deaf()
+            && let Some(found) = self.context(rule, start, end)
+        {
+            evidence |= found.evidence;
+            score += if found.evidence == Evidence::AGAINST { -found.weight } else { found.weight };
         }
+        self.submit(rule, start, end, score, evidence)
+    }
+
+    /// Takes a span with its final score, if that is enough. Says whether other
+    /// rules need not look at the place any more.
+    pub(crate) fn submit(&mut self, rule: RuleId, start: usize, end: usize, score: f32, evidence: Evidence) -> bool {
+        let operator = self.engine.rule(rule).operator;
         if let Some(near) = self.near.as_deref_mut() {
-            near.push(Candidate { start, end, rule, score, operator: info.operator, evidence });
+            near.push(Candidate { start, end, rule, score, operator, evidence });
         }
         // The small slack takes the rounding of sums of tenths.
         if score < THRESHOLD - 0.001 {
             return false;
         }
         let score = score.clamp(THRESHOLD, 1.0);
-        self.out.push(Candidate { start, end, rule, score, operator: info.operator, evidence });
+        self.out.push(Candidate { start, end, rule, score, operator, evidence });
         // What is in shadow must not keep other rules from the place.
-        !scoring.shadow
+        self.engine.rules.get(rule.index()).is_some_and(|scoring| !scoring.shadow)
     }
 
     /// The context word that is nearest in front, else the label, else the

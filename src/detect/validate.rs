@@ -1,36 +1,75 @@
 //! Checks of a candidate's text: check digits, lengths, ranges.
 
+pub(crate) mod calendar;
+pub(crate) mod check;
+pub(crate) mod iban;
+
+use crate::detect::national::{IdKind, KINDS, Strength, kind_named};
+use iban::iban;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// A check that a pattern rule asks for by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A check that a rule asks for by name.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Validator {
     Iban,
+    Id(&'static IdKind),
     Ipv4,
     Ipv6,
     Luhn,
 }
 
+/// The longest id that a check is asked about, in letters and digits.
+pub(crate) const MAX_ID: usize = 24;
+
 impl Validator {
+    const GENERAL: [(&'static str, Self); 4] =
+        [("iban", Self::Iban), ("ipv4", Self::Ipv4), ("ipv6", Self::Ipv6), ("luhn", Self::Luhn)];
+
     /// Their names in rule files.
-    pub(crate) const NAMES: &'static [&'static str] = &["iban", "ipv4", "ipv6", "luhn"];
+    pub(crate) const NAMES: &'static [&'static str] = &{
+        let mut names = [""; Self::GENERAL.len() + KINDS.len()];
+        let mut i = 0;
+        while i < Self::GENERAL.len() {
+            names[i] = Self::GENERAL[i].0;
+            i += 1;
+        }
+        while i < names.len() {
+            names[i] = KINDS[i - Self::GENERAL.len()].name;
+            i += 1;
+        }
+        names
+    };
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        match name {
-            "iban" => Some(Self::Iban),
-            "ipv4" => Some(Self::Ipv4),
-            "ipv6" => Some(Self::Ipv6),
-            "luhn" => Some(Self::Luhn),
-            _ => None,
-        }
+        let general = Self::GENERAL.iter().find(|(n, _)| *n == name).map(|(_, validator)| *validator);
+        general.or_else(|| kind_named(name).map(Self::Id))
     }
 
+    /// Whether a text passes; separators in an id do not count.
     pub(crate) fn holds(self, text: &str) -> bool {
         match self {
             Self::Iban => iban(text.bytes().filter(u8::is_ascii_alphanumeric)),
+            Self::Id(_) => {
+                let mut id = [0; MAX_ID];
+                let mut len = 0;
+                for b in text.bytes().filter(u8::is_ascii_alphanumeric) {
+                    let Some(slot) = id.get_mut(len) else { return false };
+                    *slot = b.to_ascii_uppercase();
+                    len += 1;
+                }
+                id.get(..len).is_some_and(|id| self.strength(id).is_some())
+            }
             Self::Ipv4 => text.parse::<Ipv4Addr>().is_ok(),
             Self::Ipv6 => text.parse::<Ipv6Addr>().is_ok(),
             Self::Luhn => luhn(text.bytes().filter(u8::is_ascii_digit).map(|b| b - b'0')),
+        }
+    }
+
+    /// How much speaks for an id given as its capital letters and digits.
+    pub(crate) fn strength(self, id: &[u8]) -> Option<Strength> {
+        match self {
+            Self::Id(kind) => (kind.check)(id),
+            other => std::str::from_utf8(id).is_ok_and(|text| other.holds(text)).then_some(Strength::Checked),
         }
     }
 }
@@ -52,21 +91,27 @@ pub(crate) fn luhn(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
 }
 
 /// Whether a card of this many digits can start with these: the issuer ranges
-/// of the large schemes. `prefix` holds the first six digits.
+/// that the schemes publish. `prefix` holds the first six digits.
 pub(crate) fn is_card_prefix(prefix: u32, len: usize) -> bool {
     let first = |digits: u32| prefix / 10_u32.pow(6 - digits);
     match first(1) {
         // Visa
-        4 => matches!(len, 13 | 16 | 19),
-        // Mastercard, Maestro, Diners Club
+        4 => matches!(len, 13 | 16 | 18 | 19),
+        // Mastercard, Maestro
         5 => match first(2) {
             51..=55 => len == 16,
             50 | 56..=58 => (13..=19).contains(&len),
             _ => false,
         },
-        // Mastercard (2221-2720), Mir (2200-2204), JCB of 15 digits (2131)
-        2 => (len == 16 && matches!(first(4), 2221..=2720 | 2200..=2204)) || (len == 15 && first(4) == 2131),
-        // JCB of 15 digits
+        // Mastercard (2221-2720), Mir (2200-2204), Uzcard and others of that
+        // block, JCB of 15 digits (2131)
+        2 => match first(4) {
+            2221..=2720 | 2205 => len == 16,
+            2200..=2204 => (16..=19).contains(&len),
+            2131 => len == 15,
+            _ => false,
+        },
+        // JCB of 15 digits, UATP
         1 => len == 15 && first(4) == 1800,
         // American Express, Diners Club, JCB
         3 => match first(2) {
@@ -76,68 +121,32 @@ pub(crate) fn is_card_prefix(prefix: u32, len: usize) -> bool {
             35 => matches!(first(4), 3528..=3589) && (16..=19).contains(&len),
             _ => false,
         },
-        // Discover, UnionPay, Maestro, RuPay
+        // Discover, RuPay (60, 65), UnionPay (62), Maestro, InterPayment (636)
         6 => match first(2) {
             60 | 64 | 65 => (16..=19).contains(&len),
-            62 | 63 | 67 => (16..=19).contains(&len) || (first(2) != 62 && (13..=15).contains(&len)),
+            62 => (16..=19).contains(&len),
+            63 | 67 => (13..=19).contains(&len),
             _ => false,
         },
-        // RuPay, Troy
-        8 => matches!(first(2), 81 | 82) && len == 16,
-        9 => first(4) == 9792 && len == 16,
+        // RuPay, UnionPay of Vietnam and others, Humo and Uzcard
+        8 => (matches!(first(2), 81 | 82) && (16..=19).contains(&len)) || (first(4) == 8600 && len == 16),
+        // Troy, Napas, Humo
+        9 => match first(4) {
+            9792 | 9860 => len == 16,
+            9704 => matches!(len, 16 | 19),
+            _ => false,
+        },
         _ => false,
     }
 }
 
-/// The length of a country's IBAN, check digits and country code included
-/// (ISO 13616 registry). The code may be in small letters.
-pub(crate) fn iban_len(country: [u8; 2]) -> Option<usize> {
-    let country = [country[0].to_ascii_uppercase(), country[1].to_ascii_uppercase()];
-    Some(match &country {
-        b"NO" => 15,
-        b"BE" => 16,
-        b"DK" | b"FI" | b"FK" | b"FO" | b"GL" | b"NL" | b"SD" => 18,
-        b"MK" | b"SI" => 19,
-        b"AT" | b"BA" | b"EE" | b"KZ" | b"LT" | b"LU" | b"MN" | b"XK" => 20,
-        b"CH" | b"CR" | b"HR" | b"LI" | b"LV" => 21,
-        b"BG" | b"BH" | b"DE" | b"GB" | b"GE" | b"IE" | b"ME" | b"RS" | b"VA" => 22,
-        b"AE" | b"GI" | b"IL" | b"IQ" | b"OM" | b"SO" | b"TL" => 23,
-        b"AD" | b"CZ" | b"ES" | b"MD" | b"PK" | b"RO" | b"SA" | b"SE" | b"SK" | b"TN" | b"VG" => 24,
-        b"LY" | b"PT" | b"ST" => 25,
-        b"IS" | b"TR" => 26,
-        b"BI" | b"DJ" | b"FR" | b"GR" | b"IT" | b"MC" | b"MR" | b"SM" => 27,
-        b"AL" | b"AZ" | b"BY" | b"CY" | b"DO" | b"GT" | b"HN" | b"HU" | b"LB" | b"NI" | b"PL" | b"SV" => 28,
-        b"BR" | b"EG" | b"PS" | b"QA" | b"UA" => 29,
-        b"JO" | b"KW" | b"MU" | b"YE" => 30,
-        b"MT" | b"SC" => 31,
-        b"LC" => 32,
-        b"RU" => 33,
-        _ => return None,
-    })
-}
-
-/// Country, length and check digits (ISO 7064 MOD 97-10) of an IBAN given as
-/// its letters and digits alone.
-pub(crate) fn iban(characters: impl Iterator<Item = u8> + Clone) -> bool {
-    let mut head = characters.clone();
-    let (Some(a), Some(b)) = (head.next(), head.next()) else { return false };
-    let Some(len) = iban_len([a, b]) else { return false };
-    if characters.clone().count() != len {
-        return false;
-    }
-    let rotated = characters.clone().skip(4).chain(characters.take(4));
-    let mut rest = 0_u32;
-    for (i, c) in rotated.enumerate() {
-        rest = match c {
-            b'0'..=b'9' => rest * 10 + u32::from(c - b'0'),
-            // The check digits are digits.
-            _ if i >= len - 2 => return false,
-            b'A'..=b'Z' => rest * 100 + u32::from(c - b'A') + 10,
-            b'a'..=b'z' => rest * 100 + u32::from(c - b'a') + 10,
-            _ => return false,
-        } % 97;
-    }
-    rest == 1
+/// Whether a number can be a card's at all: the first digit tells the industry
+/// (ISO/IEC 7812-1), and 0, 7 and 8 are no banks'.
+pub(crate) fn is_card_number(digits: &[u8]) -> bool {
+    (12..=19).contains(&digits.len())
+        && matches!(digits.first(), Some(1..=6 | 8 | 9))
+        && digits.iter().any(|d| Some(d) != digits.first())
+        && luhn(digits.iter().copied())
 }
 
 #[cfg(test)]

@@ -172,6 +172,97 @@ impl Eight {
     }
 }
 
+/// What 64 bytes of a text are, a bit for each, the first byte lowest.
+pub(crate) struct Block {
+    /// ASCII letters.
+    pub(crate) letters: u64,
+    /// Digits, `/`, `:`, `@`, and all bytes outside ASCII.
+    pub(crate) others: u64,
+}
+
+impl Block {
+    pub(crate) const LEN: usize = 64;
+
+    /// The bytes from `base` on; behind the end of the text there is nothing.
+    #[inline]
+    pub(crate) fn at(text: &[u8], base: usize) -> Self {
+        let rest = text.get(base..).unwrap_or_default();
+        if let Some(chunk) = rest.first_chunk::<64>() {
+            return Self::of(chunk);
+        }
+        let mut chunk = [0; 64];
+        chunk.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        Self::of(&chunk)
+    }
+
+    #[inline]
+    fn of(chunk: &[u8; 64]) -> Self {
+        // Without a branch or a bit set in it the compiler makes vector code of this loop.
+        let (mut letters, mut others) = ([0; 64], [0; 64]);
+        for ((&b, letter), other) in chunk.iter().zip(&mut letters).zip(&mut others) {
+            *letter = u8::from((b | 0x20).wrapping_sub(b'a') < 26);
+            *other = u8::from(b.wrapping_sub(b'/') <= 11) | u8::from(b == b'@') | b >> 7;
+        }
+        Self { letters: bits(&letters), others: bits(&others) }
+    }
+
+    /// Letters with none in front of them.
+    #[inline]
+    pub(crate) fn word_starts(&self, behind_letter: bool) -> u64 {
+        self.letters & !(self.letters << 1 | u64::from(behind_letter))
+    }
+
+    #[inline]
+    pub(crate) fn ends_with_letter(&self) -> bool {
+        self.letters >> 63 != 0
+    }
+}
+
+/// The word that starts with the letter of a block at `bit`. Words of up to
+/// sixteen letters, with nothing of note behind them, are read without a branch
+/// that depends on their length: the processor cannot guess it.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "the scan calls it for each word")]
+pub(crate) fn read_in(block: &Block, text: &str, base: usize, bit: u32) -> Word {
+    let start = base + bit as usize;
+    let len = (!(block.letters >> bit)).trailing_zeros();
+    let behind = bit + len;
+    let sixteen = text.as_bytes().get(start..).and_then(|rest| rest.first_chunk::<16>());
+    let Some(sixteen) = sixteen.filter(|_| len <= 16 && behind < 64 && block.others >> behind & 1 == 0) else {
+        return read_from(text, start);
+    };
+    let (Some(one), Some(two)) = (sixteen.first_chunk::<8>(), sixteen.last_chunk::<8>()) else {
+        return read_from(text, start);
+    };
+    let (one, two) = (u64::from_le_bytes(*one), u64::from_le_bytes(*two));
+    let letters = |count: u32| !u64::MAX.checked_shl(8 * count).unwrap_or(0);
+    let (in_one, in_two) = (letters(len.min(8)), letters(len.saturating_sub(8)));
+    let short = mix(SEED, (one | CASE) & in_one);
+    let long = mix(short, (two | CASE) & in_two);
+    let hash = std::hint::select_unpredictable(len < 8, short, long);
+    let capitals = (!one & CASE & in_one, !two & CASE & in_two);
+    let shape = if capitals == (0, 0) {
+        Shape::Lower
+    } else {
+        let count = capitals.0.count_ones() + capitals.1.count_ones();
+        shape(len as usize, count as usize, one & CASE & 0xff == 0)
+    };
+    Word { start, end: start + len as usize, hash, shape }
+}
+
+/// The lowest bit of each byte.
+#[inline]
+fn bits(bytes: &[u8; 64]) -> u64 {
+    // The product has the bits of the eight bytes side by side in its highest byte.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    bytes
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .rev()
+        .fold(0, |all, eight| all << 8 | u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56)
+}
+
 #[cold]
 #[inline(never)]
 fn read_unicode(text: &str, start: usize) -> Word {
@@ -297,6 +388,21 @@ pub(crate) fn is_mark(c: char) -> bool {
 const LATIN_1_AND_A: &[u8; 192] = b"aaaaaaaceeeeiiiidnooooo.ouuuuytsaaaaaaaceeeeiiiidnooooo.ouuuuytyaaaaaaccccccccddddeeeeeeeeeegggggggghhhhiiiiiiiiiiiijjkkkllllllllllnnnnnnnnnoooooooorrrrrrssssssssttttttuuuuuuuuuuuuwwyyyzzzzzzs";
 const LATIN_ADDITIONAL: &[u8; 256] = b"aabbbbbbccddddddddddeeeeeeeeeeffgghhhhhhhhhhiiiikkkkkkllllllllmmmmmmnnnnnnnnoooooooopppprrrrrrrrssssssssssttttttttuuuuuuuuuuvvvvwwwwwwwwwwxxxxyyzzzzzzhtwyas....aaaaaaaaaaaaaaaaaaaaaaaaeeeeeeeeeeeeeeeeiiiioooooooooooooooooooooooouuuuuuuuuuuuuuyyyyyyyy......";
 
+/// The ASCII letter under an accented one, in the same case.
+pub(crate) fn base_letter(c: char) -> Option<char> {
+    let code = c as usize;
+    let base = match c {
+        'Ș' | 'ș' => b's',
+        'Ț' | 'ț' => b't',
+        'Ǹ' | 'ǹ' => b'n',
+        _ if (0xC0..0x180).contains(&code) => *LATIN_1_AND_A.get(code - 0xC0)?,
+        _ if (0x1E00..0x1F00).contains(&code) => *LATIN_ADDITIONAL.get(code - 0x1E00)?,
+        _ => return None,
+    };
+    let letter = if c.is_uppercase() { base.to_ascii_uppercase() } else { base };
+    letter.is_ascii_alphabetic().then(|| char::from(letter))
+}
+
 fn fold(c: char, folded: &mut Folded) {
     let code = c as usize;
     let base = match c {
@@ -366,6 +472,31 @@ mod tests {
                 let capitals = word.bytes().filter(u8::is_ascii_uppercase).count();
                 assert_eq!(found.shape, shape(length, capitals, false), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_word_of_a_block_is_the_word_of_the_text() {
+        let unit = "a An THE iPhone letters sixteenlettersss Seventeenletterss x1 é at:me Größe end@ ＡＢ";
+        for shift in 0..70 {
+            let text = format!("{}{unit} {unit}", "-".repeat(shift));
+            let mut behind_letter = false;
+            let mut found = 0;
+            for base in (0..text.len()).step_by(Block::LEN) {
+                let block = Block::at(text.as_bytes(), base);
+                let mut starts = block.word_starts(behind_letter);
+                behind_letter = block.ends_with_letter();
+                while starts != 0 {
+                    let bit = starts.trailing_zeros();
+                    starts &= starts - 1;
+                    let (one, other) = (read_in(&block, &text, base, bit), read_from(&text, base + bit as usize));
+                    assert_eq!((one.start, one.end, one.hash), (other.start, other.end, other.hash), "{text}");
+                    assert_eq!(one.shape, other.shape, "{text}");
+                    found += 1;
+                }
+            }
+            // "Größe" starts with a letter of ASCII twice.
+            assert_eq!(found, 2 * 14, "{text}");
         }
     }
 

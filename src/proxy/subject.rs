@@ -12,10 +12,8 @@ use http::{HeaderMap, HeaderName, header};
 const CONVERSATION: &str = "conversation\0";
 
 /// Privet's own headers, and what stands before the ids that they name.
-const NAMED_BY: [(HeaderName, &str); 2] = [
-    (HeaderName::from_static("privet-subject"), ""),
-    (HeaderName::from_static("privet-conversation"), CONVERSATION),
-];
+const NAMED_BY: [(HeaderName, &str); 2] =
+    [(HeaderName::from_static("privet-subject"), ""), (HeaderName::from_static("privet-conversation"), CONVERSATION)];
 
 /// Where requests say whose they are, besides Privet's own headers.
 pub(super) struct Sources(Vec<Source>);
@@ -64,7 +62,9 @@ pub(super) fn in_headers(headers: &HeaderMap) -> Result<Option<String>, ProxyErr
         let Some(value) = values.next() else { continue };
         let id = value.to_str().ok().and_then(|text| consent::subject_id(text).ok());
         return match id {
-            Some(id) if values.next().is_none() => Ok(Some(if prefix.is_empty() { id } else { [prefix, &id].concat() })),
+            Some(id) if values.next().is_none() => {
+                Ok(Some(if prefix.is_empty() { id } else { [prefix, &id].concat() }))
+            }
             _ => Err(ProxyError::bad_header(format!(
                 "`{name}` must be sent once, as one string: up to 128 of A-Z a-z 0-9 . _ : @ / + - or a quoted string."
             ))),

@@ -74,10 +74,10 @@ struct Entry {
     /// The 35 bits of the token and, above them, the place of its entity in
     /// `entities`.
     key: u64,
-    /// The place in `texts`, and where the value stands there.
+    /// The place in `texts`, and where the value starts there. It ends where
+    /// the next one starts.
     text: u32,
     start: u32,
-    end: u32,
 }
 
 impl Volatile {
@@ -87,6 +87,10 @@ impl Volatile {
 
     pub(super) fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
         let mut known = self.known();
+        if known.entries.is_empty() {
+            known.entries.reserve(values.len());
+            known.index.reserve(values.len(), |_| 0);
+        }
         let room = values.iter().map(|(_, value)| value.len()).sum();
         let mut fresh = Fresh { text: Zeroizing::default(), room };
         let tokens = values.iter().map(|(entity, value)| self.token(&mut known, *entity, value, &mut fresh)).collect();
@@ -94,13 +98,7 @@ impl Volatile {
         tokens
     }
 
-    fn token(
-        &self,
-        known: &mut Known,
-        entity: Entity,
-        value: &str,
-        fresh: &mut Fresh,
-    ) -> Result<Token, VaultError> {
+    fn token(&self, known: &mut Known, entity: Entity, value: &str, fresh: &mut Fresh) -> Result<Token, VaultError> {
         let kind = known.kind(entity);
         for counter in 0..MAX_COUNTER {
             let bits = self.key.bits(kind, value, counter) & self.token_mask;
@@ -140,15 +138,17 @@ impl Known {
         let Self { index, entries, texts, .. } = self;
         let key_at = |at: &u32| entries.get(*at as usize).map(|entry| entry.key);
         match index.entry(hash(key), |at| key_at(at) == Some(key), |at| key_at(at).map_or(0, hash)) {
-            hash_table::Entry::Occupied(same) => Ok(entries.get(*same.get() as usize).is_some_and(|entry| {
-                let text = texts.get(entry.text as usize).map_or(fresh.text.as_str(), |text| text.expose());
-                text.get(entry.range()) == Some(value)
-            })),
+            hash_table::Entry::Occupied(same) => {
+                let at = *same.get();
+                let text = entries.get(at as usize).and_then(|entry| texts.get(entry.text as usize));
+                let text = text.map_or(fresh.text.as_str(), |text| text.expose());
+                Ok(range(entries, at, text).is_some_and(|range| text.get(range) == Some(value)))
+            }
             hash_table::Entry::Vacant(free) => {
-                let (start, end) = fresh.add(value);
-                let entry = Entry { key, text: narrow(texts.len())?, start: narrow(start)?, end: narrow(end)? };
+                let entry = Entry { key, text: narrow(texts.len())?, start: narrow(fresh.text.len())? };
                 free.insert(narrow(entries.len())?);
                 entries.push(entry);
+                fresh.add(value);
                 Ok(true)
             }
         }
@@ -166,15 +166,16 @@ impl Known {
         let key = key(kind, token.bits());
         let entry_at = |at: &u32| self.entries.get(*at as usize);
         let at = self.index.find(hash(key), |at| entry_at(at).is_some_and(|entry| entry.key == key))?;
-        let entry = entry_at(at)?;
-        Some(Value::part(Arc::clone(self.texts.get(entry.text as usize)?), entry.range()))
+        let text = self.texts.get(entry_at(at)?.text as usize)?;
+        Some(Value::part(Arc::clone(text), range(&self.entries, *at, text.expose())?))
     }
 }
 
-impl Entry {
-    fn range(&self) -> Range<usize> {
-        self.start as usize..self.end as usize
-    }
+/// Where the value of an entry stands in its text.
+fn range(entries: &[Entry], at: u32, text: &str) -> Option<Range<usize>> {
+    let (entry, next) = (entries.get(at as usize)?, entries.get(at as usize + 1));
+    let end = next.filter(|next| next.text == entry.text).map_or(text.len(), |next| next.start as usize);
+    Some(entry.start as usize..end)
 }
 
 /// The values of a request that the subject had not before, one after another.
@@ -185,14 +186,11 @@ struct Fresh {
 }
 
 impl Fresh {
-    /// Where the value stands now.
-    fn add(&mut self, value: &str) -> (usize, usize) {
+    fn add(&mut self, value: &str) {
         if self.text.capacity() == 0 {
             self.text.reserve_exact(self.room);
         }
-        let start = self.text.len();
         self.text.push_str(value);
-        (start, self.text.len())
     }
 
     /// The text in about as much memory as it needs.
@@ -257,13 +255,55 @@ impl VolatileKey {
         SipHasher24::new_with_keys(self.0, self.1)
     }
 
-    /// What a token of the value carries; of a value of which `counter` tokens
-    /// are taken.
+    /// What the token of a value carries whose first `counter` tokens are other
+    /// values' already.
     fn bits(&self, kind: usize, value: &str, counter: u32) -> u64 {
         let mut hasher = self.hasher();
         // Eight bytes in front of each value, so no two inputs are one.
         hasher.write_u64((kind as u64) << 32 | u64::from(counter));
         hasher.write(value.as_bytes());
         hasher.finish() >> (64 - TOKEN_BITS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMAIL: Entity = Entity::constant("EMAIL");
+    const PERSON: Entity = Entity::constant("PERSON");
+
+    #[test]
+    fn values_of_many_requests_come_back() {
+        // So few bits that tokens collide all the time.
+        let subject = Volatile::new(VolatileKeys::new().unwrap().next(), 0xff);
+        let values: Vec<String> = (0..60).map(|n| "v".repeat(n % 7) + &n.to_string()).collect();
+        let entity = |n: usize| if n.is_multiple_of(3) { PERSON } else { EMAIL };
+        let all: Vec<(Entity, &str)> =
+            values.iter().enumerate().map(|(n, value)| (entity(n), value.as_str())).collect();
+        let mut tokens = Vec::new();
+        for request in all.chunks(7) {
+            tokens.extend(subject.tokenize(request).unwrap());
+            // Most of it is known by now.
+            let again = subject.tokenize(&all[..tokens.len()]).unwrap();
+            assert_eq!(again, tokens);
+        }
+        for (token, (entity, value)) in tokens.iter().zip(&all) {
+            assert_eq!(token.entity(), *entity);
+            assert_eq!(subject.value(token).unwrap().expose(), *value);
+        }
+        let known = subject.known();
+        assert_eq!((known.entries.len(), known.index.len()), (all.len(), all.len()));
+        assert_eq!(known.texts.iter().map(|text| text.expose().len()).sum::<usize>(), values.concat().len());
+    }
+
+    #[test]
+    fn without_room_for_a_token_the_others_stay() {
+        let subject = Volatile::new(VolatileKeys::new().unwrap().next(), 0);
+        let first = subject.tokenize(&[(EMAIL, ""), (EMAIL, "")]).unwrap();
+        assert_eq!(subject.tokenize(&[(PERSON, "bo"), (EMAIL, "ana")]), Err(NO_ROOM));
+        assert_eq!(subject.value(&first[0]).unwrap().expose(), "");
+        assert_eq!(subject.value(&Token::new(PERSON, 0)).unwrap().expose(), "bo");
+        assert!(subject.value(&Token::new(PERSON, 1)).is_none());
     }
 }

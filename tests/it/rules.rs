@@ -15,12 +15,16 @@ fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
 /// Figures of `privet rules eval` for the findings of `tests/data/eval`.
 fn figures(more: &[&str]) -> serde_json::Value {
     let mut arguments = vec!["rules", "eval", "corpus.jsonl", "--findings", "findings.jsonl", "--format", "json"];
     arguments.extend(more);
     let output = privet(&Path::new(DATA).join("eval"), &arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}", stderr(&output));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -116,7 +120,7 @@ fn a_folder_is_scanned_and_what_is_no_text_is_named() {
     fs::write(dir.path().join("latin.txt"), b"caf\xe9").unwrap();
     let output = privet(dir.path(), &["scan", "."]);
     assert_eq!(stdout(&output), "./sub/a.txt:1:10: EMAIL ana@example.com (email, 0.95)\n");
-    let messages = String::from_utf8(output.stderr.clone()).unwrap();
+    let messages = stderr(&output);
     assert!(
         messages.contains("./sub/binary: is no text") && messages.contains("./latin.txt: is not UTF-8 from byte 3"),
         "{messages}"
@@ -141,6 +145,6 @@ fn an_imported_file_is_a_rule_file() {
         assert_eq!(privet(&input, &import).status.code(), Some(2));
         fs::write(dir.path().join("text"), text).unwrap();
         let found = privet(dir.path(), &["scan", "text", "--rules", rules.to_str().unwrap(), "--fail"]);
-        assert_eq!(found.status.code(), Some(1), "{}", String::from_utf8_lossy(&found.stderr));
+        assert_eq!(found.status.code(), Some(1), "{}", stderr(&found));
     }
 }

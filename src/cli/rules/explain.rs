@@ -64,6 +64,9 @@ fn about(rule: &RuleInfo, out: &mut impl Write) -> Result<(), ScanError> {
     match &rule.source {
         RuleSource::Finder(name) => line("finder", (*name).to_owned())?,
         RuleSource::Patterns(list) => list.iter().try_for_each(|pattern| line("pattern", pattern.clone()))?,
+        RuleSource::Shapes(list) => list
+            .iter()
+            .try_for_each(|(shape, cued)| line(if *cued { "shape, by cue" } else { "shape" }, shape.clone()))?,
         RuleSource::Words(list) => line("words", some(list.iter().map(String::as_str)))?,
     }
     if let Some(validator) = &rule.validator {

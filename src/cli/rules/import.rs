@@ -85,7 +85,7 @@ pub(super) fn run(args: &ImportArgs, out: &mut impl Write) -> Result<ExitCode, S
     let from = args.from.or_else(|| by_name(&args.file)).ok_or_else(|| {
         ScanError::Usage(format!("{name}: say whose rules these are, --from presidio or --from gitleaks"))
     })?;
-    let (file, lost, count) = import(from, &name, &text).map_err(ScanError::Usage)?;
+    let RuleFile { text: file, count, lost } = import(from, &name, &text).map_err(ScanError::Usage)?;
     for (rule, reason) in &lost {
         crate::cli::message("not carried over", format!("{rule}: {reason}"));
     }
@@ -115,8 +115,16 @@ fn by_name(path: &Path) -> Option<From> {
     }
 }
 
-/// The rule file, what is not in it and why, and how many rules it has.
-fn import(from: From, name: &str, text: &str) -> Result<(String, Vec<(String, String)>, usize), String> {
+/// A rule file that was made of another tool's.
+struct RuleFile {
+    text: String,
+    /// How many rules it has.
+    count: usize,
+    /// What is not in it: rule and reason.
+    lost: Vec<(String, String)>,
+}
+
+fn import(from: From, name: &str, text: &str) -> Result<RuleFile, String> {
     let mut imported = match from {
         From::Presidio => presidio::read(text),
         From::Gitleaks => gitleaks::read(text),
@@ -135,7 +143,7 @@ fn import(from: From, name: &str, text: &str) -> Result<(String, Vec<(String, St
     }
     let count = kept.len();
     let source = Path::new(name).file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    Ok((write::file(from, &source, &kept), imported.lost, count))
+    Ok(RuleFile { text: write::file(from, &source, &kept), count, lost: imported.lost })
 }
 
 fn unique(id: &str, ids: &mut HashSet<String>) -> String {

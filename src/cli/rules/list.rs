@@ -3,7 +3,8 @@
 use super::eval::EvalFormat;
 use crate::cli::rule_files::RuleFiles;
 use crate::cli::scan::ScanError;
-use crate::cli::table::{Align, Table};
+use crate::cli::table::Align::{Left, Right};
+use crate::cli::table::Table;
 use crate::detect::{RuleInfo, State};
 use clap::Args;
 use serde_json::{Value, json};
@@ -30,7 +31,6 @@ pub(super) fn run(args: &ListArgs, out: &mut impl Write) -> Result<ExitCode, Sca
         writeln!(out)?;
         return Ok(ExitCode::SUCCESS);
     }
-    use Align::{Left, Right};
     let mut table = Table::new(&[
         ("id", Left),
         ("entity", Left),

@@ -43,7 +43,7 @@ pub(super) fn scan(
     scratch: &mut Scratch,
     out: &mut impl Write,
 ) -> Result<bool, ScanError> {
-    let mut bytes = Vec::new();
+    let (mut bytes, mut answer) = (Vec::new(), Vec::new());
     let mut found = false;
     for number in 1.. {
         bytes.clear();
@@ -68,8 +68,10 @@ pub(super) fn scan(
         })?;
         let report = Report::of(&line.text, args, engine, scratch);
         found |= report.has_findings();
-        serde_json::to_writer(&mut *out, &Answer { id: line.id, report }).map_err(io::Error::from)?;
-        out.write_all(b"\n")?;
+        answer.clear();
+        serde_json::to_writer(&mut answer, &Answer { id: line.id, report }).map_err(io::Error::from)?;
+        answer.push(b'\n');
+        out.write_all(&answer)?;
     }
     Ok(found)
 }

@@ -57,10 +57,10 @@ impl BadModel {
     pub(crate) const fn problem(self) -> &'static str {
         match self {
             Self::NoModel => "this is no model of names; make one with `privet rules train`",
-            Self::OtherFeatures => {
-                "this model was made by another version; make it again with `privet rules train`"
+            Self::OtherFeatures => "this model was made by another version; make it again with `privet rules train`",
+            Self::Damaged => {
+                "this model is cut short or damaged; copy it again, or make it again with `privet rules train`"
             }
-            Self::Damaged => "this model is cut short or damaged; copy it again, or make it again with `privet rules train`",
         }
     }
 }

@@ -117,7 +117,8 @@ impl Pass<'_> {
         if classes.has(Classes::TITLE) || (self.is_cue_alone(token) && !token.is_particle()) {
             return false;
         }
-        let initial = self.is_initial(word) || (word.shape == Shape::Initial && (self.has_capital_next(word.end) || self.is_parted_initial(word)));
+        let initial = self.is_initial(word)
+            || (word.shape == Shape::Initial && (self.has_capital_next(word.end) || self.is_parted_initial(word)));
         if classes.has(Classes::STOP) && !token.is_particle() && !initial && !self.is_name_in_spite(word, classes) {
             return false;
         }
@@ -141,7 +142,8 @@ impl Pass<'_> {
         }
         self.is_hyphened(word.end)
             || (classes.has(Classes::GIVEN)
-                && ((word.end - word.start > 2 && !self.starts_sentence(word.start)) || self.has_capital_next(word.end)))
+                && ((word.end - word.start > 2 && !self.starts_sentence(word.start))
+                    || self.has_capital_next(word.end)))
     }
 
     /// A space stands at `end`, and a word with a capital that is no function word.
@@ -176,7 +178,9 @@ impl Pass<'_> {
     fn is_parted_initial(&self, word: &Word) -> bool {
         self.text.get(word.end..).is_some_and(|t| {
             ["' ", "’ "].iter().any(|quote| {
-                t.strip_prefix(' ').and_then(|t| t.strip_prefix(quote)).is_some_and(|t| t.starts_with(char::is_uppercase))
+                t.strip_prefix(' ')
+                    .and_then(|t| t.strip_prefix(quote))
+                    .is_some_and(|t| t.starts_with(char::is_uppercase))
             })
         })
     }
@@ -199,7 +203,9 @@ impl Pass<'_> {
         let space = |at: usize| at + if self.bytes.get(at + 1) == Some(&b' ') { 2 } else { 1 };
         match self.at(end)? {
             // "O ' Connor", as some tools part words
-            ' ' if last.len() == 1 && self.text.get(end..).is_some_and(|t| t.starts_with(" ' ") || t.starts_with(" ’ ")) => {
+            ' ' if last.len() == 1
+                && self.text.get(end..).is_some_and(|t| t.starts_with(" ' ") || t.starts_with(" ’ ")) =>
+            {
                 Some((end + 2 + self.at(end + 1)?.len_utf8(), Gap::Apostrophe))
             }
             // "Jean- Marc"

@@ -6,7 +6,7 @@ use crate::detect::rule::pack::{check_languages, check_regions};
 use crate::detect::rule::read::RawGroup;
 use crate::detect::rule::{RawRule, RuleError, RuleFile, Selection, State, is_id};
 use crate::detect::validate::Validator;
-use crate::detect::words;
+use crate::detect::{shape, words};
 use crate::entity::Entity;
 use regex_syntax::hir::{Hir, HirKind};
 use std::ops::Range;
@@ -24,7 +24,8 @@ const MAX_PATTERN: usize = 8 << 10;
 const MAX_COPIES: u64 = 10_000;
 
 /// What a rule without a source, or with two, is told.
-pub(super) const ONE_SOURCE: &str = "a rule needs exactly one of finder, pattern (or patterns), words";
+pub(super) const ONE_SOURCE: &str =
+    "a rule needs exactly one of finder, pattern (or patterns), words, shapes (and cued)";
 /// A key that could not be read stands within so many lines of the rule's id.
 pub(super) const NEAR_LINES: usize = 8;
 
@@ -48,6 +49,8 @@ pub(crate) struct Rule {
     pub(crate) validator: Option<Validator>,
     pub(crate) validator_name: Option<String>,
     pub(crate) score: f32,
+    /// What a word of the file's defaults adds or takes.
+    pub(crate) weight: f32,
     pub(crate) context: Vec<Context>,
     pub(crate) against: Vec<Context>,
     pub(crate) languages: Vec<String>,
@@ -64,6 +67,8 @@ pub(crate) enum Source {
     Finder(Finder),
     Patterns(Vec<(String, Range<usize>)>),
     Words(Vec<(String, Range<usize>)>),
+    /// Each shape, and whether it needs a context word.
+    Shapes(Vec<(String, Range<usize>, bool)>),
 }
 
 /// A context word.
@@ -118,8 +123,13 @@ impl Rule {
         check_languages(&raw.languages, &mut fail);
         check_regions(&raw.regions, &mut fail);
         let weight = raw.weight.as_ref().map_or(WEIGHT, |w| *w.get_ref());
-        let context = context_of(&raw.context, weight, raw, &mut fail);
-        let against = context_of(&raw.against, weight, raw, &mut fail);
+        let phrases = matches!(source, Some(Source::Shapes(_)));
+        let context = context_of(&raw.context, weight, phrases, raw, &mut fail);
+        let against = context_of(&raw.against, weight, false, raw, &mut fail);
+        let defaults = &file.raw.defaults;
+        for word in defaults.context.iter().chain(&defaults.against) {
+            context_word(word, true, &mut fail);
+        }
         let examples = examples(raw, &mut fail);
         if errors.len() > before {
             return None;
@@ -141,6 +151,7 @@ impl Rule {
             validator,
             validator_name: raw.validator.as_ref().map(|v| v.get_ref().clone()),
             score: raw.score.as_ref().map_or(SCORE, |s| *s.get_ref()),
+            weight,
             context,
             against,
             languages: strings(&raw.languages),
@@ -172,8 +183,12 @@ fn source(raw: &RawRule, finder: Option<Finder>, fail: &mut impl FnMut(Range<usi
     let owned = |s: &Spanned<String>| (s.get_ref().clone(), s.span());
     let patterns: Vec<_> = raw.pattern.iter().chain(&raw.patterns).map(owned).collect();
     let words: Vec<_> = raw.words.iter().map(owned).collect();
-    let sources =
-        usize::from(raw.finder.is_some()) + usize::from(!patterns.is_empty()) + usize::from(!words.is_empty());
+    let shape = |cued: bool| move |s: &Spanned<String>| (s.get_ref().clone(), s.span(), cued);
+    let shapes: Vec<_> = raw.shapes.iter().map(shape(false)).chain(raw.cued.iter().map(shape(true))).collect();
+    let sources = usize::from(raw.finder.is_some())
+        + usize::from(!patterns.is_empty())
+        + usize::from(!words.is_empty())
+        + usize::from(!shapes.is_empty());
     if sources != 1 {
         fail(raw.id.span(), ONE_SOURCE.into());
     }
@@ -212,6 +227,7 @@ fn source(raw: &RawRule, finder: Option<Finder>, fail: &mut impl FnMut(Range<usi
         Some(finder) => Some(Source::Finder(finder)),
         None if !patterns.is_empty() => Some(Source::Patterns(patterns)),
         None if !words.is_empty() => Some(Source::Words(words)),
+        None if !shapes.is_empty() => Some(Source::Shapes(shapes)),
         None => None,
     }
 }
@@ -240,6 +256,7 @@ fn numbers(raw: &RawRule, fail: &mut impl FnMut(Range<usize>, String)) {
 fn context_of(
     groups: &[RawGroup],
     weight: f32,
+    phrases: bool,
     raw: &RawRule,
     fail: &mut impl FnMut(Range<usize>, String),
 ) -> Vec<Context> {
@@ -247,10 +264,7 @@ fn context_of(
     for group in groups {
         check_languages(&group.languages, fail);
         for word in &group.words {
-            if words::hash_of(word.get_ref()).is_none() {
-                let problem = "a context word is one word of letters alone; write phrases as their main word";
-                fail(word.span(), problem.into());
-            }
+            context_word(word, phrases, fail);
             all.push(Context {
                 word: word.get_ref().clone(),
                 weight: group.weight.as_ref().map_or(weight, |w| *w.get_ref()),
@@ -263,6 +277,20 @@ fn context_of(
         fail(raw.id.span(), format!("a rule has at most {MAX_CONTEXT} context words; keep those that decide"));
     }
     all
+}
+
+/// One word, or a phrase where the rule can read one.
+fn context_word(word: &Spanned<String>, phrases: bool, fail: &mut impl FnMut(Range<usize>, String)) {
+    let (known, problem) = if phrases {
+        let problem = "a context word is up to four words of letters alone, with one space between them";
+        (shape::phrase(word.get_ref()).is_some(), problem)
+    } else {
+        let problem = "a context word is one word of letters alone; write phrases as their main word";
+        (words::hash_of(word.get_ref()).is_some(), problem)
+    };
+    if !known {
+        fail(word.span(), problem.into());
+    }
 }
 
 fn examples(raw: &RawRule, fail: &mut impl FnMut(Range<usize>, String)) -> Vec<Example> {

@@ -66,6 +66,9 @@ pub enum RuleSource {
     Patterns(Vec<String>),
     /// Words and phrases.
     Words(Vec<String>),
+    /// Fixed forms of digits, letters and separators, each with whether it needs a
+    /// context word.
+    Shapes(Vec<(String, bool)>),
 }
 
 impl RuleInfo {
@@ -113,6 +116,9 @@ impl RuleInfo {
                 Source::Finder(finder) => RuleSource::Finder(finder.name()),
                 Source::Patterns(list) => RuleSource::Patterns(texts(list)),
                 Source::Words(list) => RuleSource::Words(texts(list)),
+                Source::Shapes(list) => {
+                    RuleSource::Shapes(list.iter().map(|(text, _, cued)| (text.clone(), *cued)).collect())
+                }
             },
             validator: rule.validator_name.clone(),
             score: rule.score,

@@ -16,6 +16,15 @@ pub(crate) struct RawFile {
     pub(crate) rules: Vec<Spanned<RawRule>>,
     /// Words of the name grammar by class, see [`crate::detect::lexicon`].
     pub(crate) words: Vec<(Spanned<String>, Vec<Spanned<String>>)>,
+    /// Context words that all rules of the file share.
+    pub(crate) defaults: RawDefaults,
+}
+
+/// Context words of a file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RawDefaults {
+    pub(crate) context: Vec<Spanned<String>>,
+    pub(crate) against: Vec<Spanned<String>>,
 }
 
 /// The head of a file that belongs to a pack.
@@ -38,6 +47,10 @@ pub(crate) struct RawRule {
     pub(crate) pattern: Option<Spanned<String>>,
     pub(crate) patterns: Vec<Spanned<String>>,
     pub(crate) words: Vec<Spanned<String>>,
+    /// How the text is written, see [`crate::detect::shape`].
+    pub(crate) shapes: Vec<Spanned<String>>,
+    /// The same, but only beside a context word.
+    pub(crate) cued: Vec<Spanned<String>>,
     pub(crate) validator: Option<Spanned<String>>,
     pub(crate) operator: Option<Spanned<String>>,
     pub(crate) state: Option<Spanned<String>>,
@@ -62,7 +75,8 @@ pub(crate) struct RawGroup {
     pub(crate) languages: Vec<Spanned<String>>,
 }
 
-const FILE_KEYS: &[&str] = &["pack", "rule", "words"];
+const FILE_KEYS: &[&str] = &["pack", "defaults", "rule", "words"];
+const DEFAULTS_KEYS: &[&str] = &["context", "against"];
 const PACK_KEYS: &[&str] = &["name", "description", "default", "domain", "regions"];
 const GROUP_KEYS: &[&str] = &["words", "weight", "languages"];
 const RULE_KEYS: &[&str] = &[
@@ -73,6 +87,8 @@ const RULE_KEYS: &[&str] = &[
     "pattern",
     "patterns",
     "words",
+    "shapes",
+    "cued",
     "validator",
     "operator",
     "state",
@@ -125,6 +141,7 @@ impl Reader<'_> {
             pack: table.get("pack").and_then(|value| self.pack(value)),
             rules: self.each(table.get("rule"), "tables, each under [[rule]]", Self::rule),
             words: self.word_classes(table.get("words")),
+            defaults: self.defaults(table.get("defaults")),
         }
     }
 
@@ -143,11 +160,19 @@ impl Reader<'_> {
         Some(Spanned::new(value.span(), pack))
     }
 
+    fn defaults(&mut self, value: Option<&Value<'_>>) -> RawDefaults {
+        let Some(table) = value.and_then(|value| self.table(value, "a table: write [defaults]")) else {
+            return RawDefaults::default();
+        };
+        self.keys(table, DEFAULTS_KEYS, "the defaults");
+        RawDefaults { context: self.strings(table.get("context")), against: self.strings(table.get("against")) }
+    }
+
     fn rule(&mut self, value: &Value<'_>) -> Option<Spanned<RawRule>> {
         let table = self.table(value, "a table: write [[rule]]")?;
         self.keys(table, RULE_KEYS, "a rule");
         let missing = |key: &str| {
-            format!("missing `{key}`; every rule needs id, entity and one of finder, pattern, patterns, words")
+            format!("missing `{key}`; every rule needs id, entity and one of finder, pattern, patterns, words, shapes")
         };
         let id = self.wanted(table, "id", value.span(), &missing("id"));
         let entity = self.wanted(table, "entity", value.span(), &missing("entity"));
@@ -157,6 +182,8 @@ impl Reader<'_> {
             pattern: self.string(table.get("pattern")),
             patterns: self.strings(table.get("patterns")),
             words: self.strings(table.get("words")),
+            shapes: self.strings(table.get("shapes")),
+            cued: self.strings(table.get("cued")),
             validator: self.string(table.get("validator")),
             operator: self.string(table.get("operator")),
             state: self.string(table.get("state")),

@@ -124,7 +124,7 @@ fn has_group(pattern: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{From, import};
+    use super::super::{From, RuleFile, import};
 
     const FILE: &str = r#"
 title = "own"
@@ -157,7 +157,7 @@ regex = '''x*'''
 
     #[test]
     fn rules_are_carried_over_and_the_rest_is_named() {
-        let (file, lost, count) = import(From::Gitleaks, "a/own.toml", FILE).unwrap();
+        let RuleFile { text: file, lost, count } = import(From::Gitleaks, "a/own.toml", FILE).unwrap();
         assert_eq!(count, 2, "{file}");
         assert!(file.starts_with("# Imported from own.toml of gitleaks"), "{file}");
         assert!(file.contains("pattern = '(?-u:\\b)acme_[a-z0-9]{20}(?-u:\\b)'\nscore = 0.90\n"), "{file}");
@@ -179,6 +179,6 @@ regex = '''x*'''
 
     #[test]
     fn a_file_that_is_no_toml_is_named_by_its_line() {
-        assert!(import(From::Gitleaks, "x.toml", "a = 1\nb = \n").unwrap_err().starts_with("x.toml: line 2: "));
+        assert!(import(From::Gitleaks, "x.toml", "a = 1\nb = \n").err().unwrap().starts_with("x.toml: line 2: "));
     }
 }

@@ -4,6 +4,7 @@
 use super::syntax::{Dialect, convert};
 use super::{Draft, Group, Imported, entity, slug};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Presidio compiles patterns with these flags of Python's `re` where the file
 /// names none: IGNORECASE, MULTILINE, DOTALL.
@@ -40,30 +41,7 @@ const ENTITIES: &[(&str, &str)] = &[
 ];
 
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum File {
-    Registry(Box<Registry>),
-    List(Vec<Item>),
-    One(Box<Recognizer>),
-}
-
-#[derive(Deserialize)]
-struct Registry {
-    recognizers: Vec<Item>,
-    global_regex_flags: Option<u32>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Item {
-    /// A predefined one by its name.
-    Name(String),
-    Recognizer(Box<Recognizer>),
-}
-
-#[derive(Deserialize)]
 struct Recognizer {
-    #[serde(alias = "class_name")]
     name: String,
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -104,27 +82,40 @@ struct Pattern {
 }
 
 pub(super) fn read(text: &str) -> Result<Imported, String> {
-    let file: File = serde_saphyr::from_str(text).map_err(|error| {
+    let file: Value = serde_saphyr::from_str(text).map_err(|error| {
         let place = error.location().map_or_else(String::new, |at| format!("line {}: ", at.line()));
-        format!("{place}this is no YAML of recognizers: a list under `recognizers`, each with name, supported_entity and patterns or deny_list")
+        format!("{place}this is not valid YAML")
     })?;
-    let (items, flags) = match file {
-        File::Registry(registry) => (registry.recognizers, registry.global_regex_flags),
-        File::List(items) => (items, None),
-        File::One(recognizer) => (vec![Item::Recognizer(recognizer)], None),
+    let registry = file.get("recognizer_registry").unwrap_or(&file);
+    let flags = registry.get("global_regex_flags").and_then(Value::as_u64).and_then(|flags| u32::try_from(flags).ok());
+    let one;
+    let items = match (registry.get("recognizers").unwrap_or(registry), registry.get("name")) {
+        (Value::Array(items), _) => items,
+        (_, Some(_)) => {
+            one = vec![registry.clone()];
+            &one
+        }
+        _ => return Err("there are no recognizers in this: a list under `recognizers`, each with name, supported_entity and patterns or deny_list".to_owned()),
     };
     let mut imported = Imported::default();
-    for item in items {
-        match item {
-            Item::Name(name) => predefined(&name, true, &mut imported),
-            Item::Recognizer(r) if r.patterns.is_empty() && r.deny_list.is_empty() => {
+    for (i, item) in items.iter().enumerate() {
+        if let Value::String(name) = item {
+            predefined(name, true, &mut imported);
+            continue;
+        }
+        let name =
+            item.get("name").and_then(Value::as_str).map_or_else(|| format!("recognizer {}", i + 1), str::to_owned);
+        match Recognizer::deserialize(item) {
+            // The library's words name the key, and may quote the value: this is the user's own file.
+            Err(error) => imported.lose(&name, format!("cannot be read: {error}")),
+            Ok(r) if r.patterns.is_empty() && r.deny_list.is_empty() => {
                 if r.kind.as_deref() == Some("custom") {
-                    imported.lose(&r.name, "it has neither patterns nor a deny_list");
+                    imported.lose(&name, "it has neither patterns nor a deny_list");
                 } else {
-                    predefined(&r.name, r.enabled != Some(false), &mut imported);
+                    predefined(&name, r.enabled != Some(false), &mut imported);
                 }
             }
-            Item::Recognizer(recognizer) => custom(&recognizer, flags.unwrap_or(DEFAULT_FLAGS), &mut imported),
+            Ok(recognizer) => custom(&recognizer, flags.unwrap_or(DEFAULT_FLAGS), &mut imported),
         }
     }
     Ok(imported)
@@ -158,9 +149,9 @@ fn custom(recognizer: &Recognizer, flags: u32, imported: &mut Imported) {
         ..Draft::default()
     };
     let flags = recognizer.global_regex_flags.unwrap_or(flags);
-    by_score(recognizer, flags, imported).into_iter().for_each(|(score, patterns)| {
+    for (score, patterns) in by_score(recognizer, flags, imported) {
         imported.drafts.push(scored(Draft { patterns, ..draft.clone() }, score));
-    });
+    }
     let words: Vec<String> =
         recognizer.deny_list.iter().map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect();
     if !words.is_empty() {
@@ -250,7 +241,7 @@ fn is_code(language: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{From, import};
+    use super::super::{From, RuleFile, import};
 
     const FILE: &str = r#"
 supported_languages: [en]
@@ -283,11 +274,14 @@ recognizers:
     supported_entity: EMAIL_ADDRESS
     global_regex_flags: 0
     patterns: [{name: p, regex: 'P\d{5}', score: 0.2}]
+  - name: "Broken"
+    supported_entity: XX
+    patterns: [{regex: 'P\d{5}'}]
 "#;
 
     #[test]
     fn recognizers_are_carried_over_and_the_rest_is_named() {
-        let (file, lost, count) = import(From::Presidio, "recognizers.yaml", FILE).unwrap();
+        let RuleFile { text: file, lost, count } = import(From::Presidio, "recognizers.yaml", FILE).unwrap();
         assert_eq!(count, 3, "{file}");
         let zip = "id = \"zip-code-recognizer\"\nentity = \"ZIP\"\ndescription = \"Zip code Recognizer\"\n\
                    pattern = '(?ims)(\\b\\d{5}(?:\\-\\d{4})?\\b)'\nscore = 0.01\nweight = 0.49\n\
@@ -302,14 +296,24 @@ recognizers:
             "{file}"
         );
         let lost: Vec<String> = lost.iter().map(|(rule, reason)| format!("{rule}: {reason}")).collect();
-        assert_eq!(lost.len(), 4, "{lost:#?}");
+        assert_eq!(lost.len(), 5, "{lost:#?}");
+        assert!(lost[4].starts_with("Broken: cannot be read: missing field `score`"), "{lost:#?}");
         assert!(lost[2].contains("context: of `post code` the word `post` counts alone"), "{lost:#?}");
         assert!(lost[3].contains("pattern `bounded`: look-behind"), "{lost:#?}");
     }
 
     #[test]
+    fn a_registry_may_stand_within_another_table_or_be_one_recognizer() {
+        let one = "name: N\nsupported_entity: NN\ndeny_list: [Abc]\n";
+        assert_eq!(import(From::Presidio, "x.yaml", one).unwrap().count, 1);
+        let nested = "recognizer_registry:\n  global_regex_flags: 2\n  recognizers:\n    - name: N\n      supported_entity: NN\n      patterns: [{regex: abc, score: 0.9}]\n";
+        let RuleFile { text: file, count, .. } = import(From::Presidio, "x.yaml", nested).unwrap();
+        assert!(count == 1 && file.contains("pattern = \"(?i)abc\""), "{file}");
+    }
+
+    #[test]
     fn a_file_of_another_kind_is_refused() {
-        assert!(import(From::Presidio, "x.yaml", "a: 1\n").unwrap_err().contains("no YAML of recognizers"));
+        assert!(import(From::Presidio, "x.yaml", "a: 1\n").err().unwrap().contains("there are no recognizers"));
         assert!(import(From::Presidio, "x.yaml", "a: [1\n").is_err());
     }
 }

@@ -1,6 +1,8 @@
 //! Regular expressions of Python (`re`) and Go (RE2) in the syntax of the
 //! `regex` crate, which has neither look-around nor back-references.
 
+use std::fmt::Write as _;
+
 /// The language that a pattern is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
@@ -122,7 +124,7 @@ impl Converter<'_> {
         let digits = self.rest.bytes().take(2).take_while(|b| (b'0'..=b'7').contains(b)).count();
         let value = u32::from_str_radix(self.rest.get(..digits).unwrap_or_default(), 8).unwrap_or(0);
         self.rest = self.rest.get(digits..).unwrap_or_default();
-        self.out.push_str(&format!("\\x{value:02X}"));
+        let _ = write!(self.out, "\\x{value:02X}");
     }
 
     /// Behind `(`.
@@ -164,8 +166,8 @@ impl Converter<'_> {
         self.rest = behind.get(1..).unwrap_or_default();
         match (flags.as_str(), behind.starts_with(')')) {
             ("" | "-", true) => {}
-            (flags, true) => self.out.push_str(&format!("(?{flags})")),
-            (flags, false) => self.out.push_str(&format!("(?{flags}:")),
+            (flags, true) => self.out.extend(["(?", flags, ")"]),
+            (flags, false) => self.out.extend(["(?", flags, ":"]),
         }
         Ok(())
     }

@@ -40,9 +40,8 @@ pub(crate) fn expand(
             continue;
         }
         if let Some(list) = line.strip_prefix('@') {
-            let (name, words) = list
-                .split_once('=')
-                .ok_or_else(|| fail("a list is written \"@city = London|Leeds\"".to_owned()))?;
+            let (name, words) =
+                list.split_once('=').ok_or_else(|| fail("a list is written \"@city = London|Leeds\"".to_owned()))?;
             slots.insert(name.trim(), words.split('|').map(str::trim).collect());
             continue;
         }
@@ -53,12 +52,7 @@ pub(crate) fn expand(
     Ok(samples)
 }
 
-fn fill(
-    line: &str,
-    slots: &BTreeMap<&str, Vec<&str>>,
-    lists: &Lists,
-    chance: &mut Chance,
-) -> Result<Sample, String> {
+fn fill(line: &str, slots: &BTreeMap<&str, Vec<&str>>, lists: &Lists, chance: &mut Chance) -> Result<Sample, String> {
     let mut sample = Sample::default();
     let mut rest = line;
     // What is written in JSON has braces too: a slot is a brace and small letters.
@@ -115,7 +109,8 @@ mod tests {
 
     #[test]
     fn slots_become_names_in_their_places() {
-        let samples = all("# x\n@city = Leeds\nHi {given},\\nsee {\"a\": \"{full}\"} in {city}, {!given} Street {n}").unwrap();
+        let samples =
+            all("# x\n@city = Leeds\nHi {given},\\nsee {\"a\": \"{full}\"} in {city}, {!given} Street {n}").unwrap();
         assert_eq!(samples.len(), 3);
         for sample in samples {
             assert_eq!(sample.names.len(), 2, "{sample:?}");

@@ -8,13 +8,14 @@ use std::ops::Range;
 /// Given names that are words of a language, beside those that a list of words
 /// has.
 const WORDS_TOO: &[&str] = &[
-    "amber", "april", "art", "august", "autumn", "bill", "bob", "chase", "chad", "dale", "dawn", "daisy", "drew", "faith",
-    "frank", "gene", "ginger", "grace", "grant", "guy", "hazel", "heath", "holly", "hope", "hunter", "iris", "ivy", "jack",
-    "jade", "joy", "june", "lance", "lily", "mark", "max", "may", "misty", "nick", "olive", "page", "paige", "pat", "penny",
-    "pearl", "piper", "ray", "reed", "rich", "rob", "robin", "rose", "ruby", "rusty", "sage", "sandy", "skip", "sky", "sue",
-    "summer", "sunny", "terry", "violet", "wade", "will", "willow", "woody", "felix", "victor", "sol", "luz", "paz", "mercedes",
-    "dolores", "pilar", "leo", "viola", "gloria", "bianca", "marina", "heide", "linde", "ernst", "wolf", "kai", "olivier", "aimee",
-    "per", "bo", "sten", "bjorn", "liv", "siv", "deniz", "umut", "baris", "yagmur", "ilker", "can", "mert", "ozgur",
+    "amber", "april", "art", "august", "autumn", "bill", "bob", "chase", "chad", "dale", "dawn", "daisy", "drew",
+    "faith", "frank", "gene", "ginger", "grace", "grant", "guy", "hazel", "heath", "holly", "hope", "hunter", "iris",
+    "ivy", "jack", "jade", "joy", "june", "lance", "lily", "mark", "max", "may", "misty", "nick", "olive", "page",
+    "paige", "pat", "penny", "pearl", "piper", "ray", "reed", "rich", "rob", "robin", "rose", "ruby", "rusty", "sage",
+    "sandy", "skip", "sky", "sue", "summer", "sunny", "terry", "violet", "wade", "will", "willow", "woody", "felix",
+    "victor", "sol", "luz", "paz", "mercedes", "dolores", "pilar", "leo", "viola", "gloria", "bianca", "marina",
+    "heide", "linde", "ernst", "wolf", "kai", "olivier", "aimee", "per", "bo", "sten", "bjorn", "liv", "siv", "deniz",
+    "umut", "baris", "yagmur", "ilker", "can", "mert", "ozgur",
 ];
 
 /// Numbers that look like chance and are the same each time (SplitMix64).

@@ -1,0 +1,477 @@
+//! Shapes: texts of fixed digits, letters and separators, such as the ids of
+//! states. All shapes of all rules are one trie over symbols; a digit of the
+//! text is the anchor, so text without digits costs nothing, and the walk from
+//! an anchor ends after the longest shape. What arrives at the end of a shape
+//! is checked by its validator, and words nearby decide between readings.
+//!
+//! A context word of these rules may be a phrase of up to four words, and one that
+//! a rule writes in capitals counts only in capitals, as "SIN" does, which is a
+//! Spanish word in small letters.
+//!
+//! A shape is written with `9` for a digit, `A` for a letter, `X` for either,
+//! and ` `, `-`, `.`, `/`, `(`, `)`, `+` for themselves.
+
+use crate::detect::compile::Verdict;
+use crate::detect::national::Strength;
+use crate::detect::scan::{CONTEXT_BEFORE, Evidence, Pass};
+use crate::detect::validate::{MAX_ID, Validator};
+use crate::detect::words::Shape;
+use crate::detect::{RuleId, words};
+
+const SYMBOLS: usize = 9;
+const DIGIT: u8 = 0;
+const LETTER: u8 = 1;
+const SPACE: u8 = 2;
+const DASH: u8 = 3;
+const DOT: u8 = 4;
+/// The full stop and the symbols behind it in their order.
+const OTHERS: [char; 5] = ['.', '/', '(', ')', '+'];
+
+/// A shape may stand for so many ways of writing it with digits and letters.
+const MAX_WAYS: usize = 256;
+/// An id with letters in front of its first digit has at most so many.
+const MAX_LEAD: usize = 16;
+/// Rules from this score on are surer than that a telephone number is none.
+const SURE: f32 = 0.8;
+/// How far behind the text a word may say what it is, in bytes.
+const BEHIND: usize = 40;
+
+/// All shapes of an engine.
+#[derive(Debug)]
+pub(crate) struct Shapes {
+    /// The first is the root, to which no edge leads.
+    nodes: Vec<Node>,
+    /// Some shape has a separator behind letters that it starts with.
+    pub(crate) detached: bool,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    next: [u16; SYMBOLS],
+    ends: Vec<End>,
+}
+
+/// A shape of a rule that ends at a node.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    rule: RuleId,
+    validator: Option<Validator>,
+    /// Only beside a context word.
+    cued: bool,
+    /// It has a space.
+    spaced: bool,
+    /// It starts with letters apart from the digits; without a check that says
+    /// much these are capitals, or "is 1234567" would be one.
+    apart: bool,
+}
+
+impl Default for Shapes {
+    fn default() -> Self {
+        Self { nodes: vec![Node::default()], detached: false }
+    }
+}
+
+impl Shapes {
+    /// Says what is wrong with a shape.
+    pub(crate) fn check(shape: &str) -> Result<(), &'static str> {
+        let characters = shape.chars().filter(|c| matches!(c, '9' | 'A' | 'X')).count();
+        if !shape.contains(['9', 'X']) || !(4..=MAX_ID).contains(&characters) {
+            return Err("a shape has 4 to 24 digits and letters, and a 9 or X among them");
+        }
+        if shape.chars().any(|c| !matches!(c, '9' | 'A' | 'X') && separator(c).is_none()) {
+            return Err("a shape is written with 9, A, X, space and - . / ( ) +");
+        }
+        if 1_usize << shape.matches('X').count().min(32) > MAX_WAYS {
+            return Err("at most eight X stand in a shape");
+        }
+        Ok(())
+    }
+
+    /// Adds a shape of a rule, one that [`Self::check`] takes.
+    pub(crate) fn add(
+        &mut self,
+        rule: RuleId,
+        shape: &str,
+        validator: Option<Validator>,
+        cued: bool,
+    ) -> Result<(), &'static str> {
+        let mut at: Vec<u16> = vec![0];
+        for c in shape.chars() {
+            let symbols: &[u8] = match c {
+                '9' => &[DIGIT],
+                'A' => &[LETTER],
+                'X' => &[DIGIT, LETTER],
+                _ => &[separator(c).unwrap_or(SPACE)],
+            };
+            let from = std::mem::take(&mut at);
+            for node in from {
+                for &symbol in symbols {
+                    at.push(self.child(node, symbol).ok_or("all shapes together are too many; remove some")?);
+                }
+            }
+        }
+        let apart = shape.starts_with('A') && shape.trim_start_matches('A').starts_with([' ', '-', '.']);
+        self.detached |= apart;
+        for node in at {
+            if let Some(node) = self.nodes.get_mut(usize::from(node)) {
+                node.ends.push(End { rule, validator, cued, spaced: shape.contains(' '), apart });
+            }
+        }
+        Ok(())
+    }
+
+    fn child(&mut self, node: u16, symbol: u8) -> Option<u16> {
+        let fresh = u16::try_from(self.nodes.len()).ok()?;
+        let slot = self.nodes.get_mut(usize::from(node))?.next.get_mut(usize::from(symbol))?;
+        if *slot == 0 {
+            *slot = fresh;
+            self.nodes.push(Node::default());
+            return Some(fresh);
+        }
+        Some(*slot)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.nodes.len() < 2
+    }
+}
+
+fn separator(c: char) -> Option<u8> {
+    match c {
+        ' ' | '\u{a0}' | '\u{2002}'..='\u{200a}' | '\u{202f}' | '\u{3000}' => Some(SPACE),
+        '-' | '\u{2010}'..='\u{2014}' | '\u{2212}' | '－' => Some(DASH),
+        _ => (DOT..).zip(OTHERS).find(|(_, other)| *other == c).map(|(symbol, _)| symbol),
+    }
+}
+
+/// A text as an id of a rule. Of several a word decides, then the longer one.
+#[derive(Clone, Copy)]
+struct Reading {
+    cued: bool,
+    end: usize,
+    score: f32,
+    rule: RuleId,
+    evidence: Evidence,
+}
+
+impl Reading {
+    fn beats(&self, other: &Self) -> bool {
+        (self.cued, self.end, self.score) > (other.cued, other.end, other.score)
+    }
+}
+
+impl Pass<'_> {
+    /// Looks for a shape around the digit at `start`, the first of its run.
+    /// Where it finds one, it reports it and returns its end.
+    pub(crate) fn shape(&mut self, start: usize) -> Option<usize> {
+        if self.engine.shapes.is_empty() {
+            return None;
+        }
+        // A word is looked at once, at the first of its digits.
+        let word = self.word_around(start);
+        if self.bytes.get(word..start)?.iter().any(u8::is_ascii_digit) {
+            return None;
+        }
+        let lead = if word == start && self.engine.shapes.detached { self.lead(start) } else { None };
+        // Letters may come in two groups, too.
+        let far = lead.and_then(|lead| self.lead(lead));
+        for from in far.into_iter().chain(lead).chain([word]) {
+            if let Some((reading, from)) = self.read_shape(from)
+                && self.submit(reading.rule, from, reading.end, reading.score, reading.evidence)
+            {
+                return Some(reading.end);
+            }
+        }
+        None
+    }
+
+    /// Where the word of letters and digits that holds an offset starts.
+    fn word_around(&self, at: usize) -> usize {
+        let before = self.bytes.get(at.saturating_sub(MAX_LEAD)..at).unwrap_or_default();
+        at - before.iter().rev().take_while(|b| b.is_ascii_alphanumeric()).count()
+    }
+
+    /// Where up to three letters start that stand before an offset behind one
+    /// separator, as in `AB 12 34 56 C`.
+    fn lead(&self, at: usize) -> Option<usize> {
+        let letters_end = at - self.before(at).filter(|c| separator(*c).is_some_and(|s| s <= DOT))?.len_utf8();
+        let before = self.bytes.get(letters_end.saturating_sub(4)..letters_end)?;
+        let letters = before.iter().rev().take_while(|b| b.is_ascii_alphabetic()).count();
+        (1..=3).contains(&letters).then(|| letters_end - letters)
+    }
+
+    /// The best reading of the text from `start` on, and where it starts.
+    fn read_shape(&self, start: usize) -> Option<(Reading, usize)> {
+        let Edge::Free { doubt } = self.left_edge(start) else { return None };
+        let shapes = &self.engine.shapes;
+        let mut id = [0_u8; MAX_ID];
+        let mut len = 0;
+        let mut node = shapes.nodes.first()?;
+        let mut at = start;
+        let mut best: Option<Reading> = None;
+        loop {
+            let (symbol, byte, width) = match self.bytes.get(at) {
+                Some(b) if b.is_ascii_digit() => (DIGIT, *b, 1),
+                Some(b) if b.is_ascii_alphabetic() => (LETTER, b.to_ascii_uppercase(), 1),
+                Some(_) => {
+                    let c = self.at(at)?;
+                    match (self.digit(at), separator(c)) {
+                        (Some((digit, width)), _) => (DIGIT, b'0' + digit, width),
+                        (None, Some(symbol)) => (symbol, 0, c.len_utf8()),
+                        (None, None) => break,
+                    }
+                }
+                None => break,
+            };
+            match node.next.get(usize::from(symbol)) {
+                Some(&next) if next > 0 => node = shapes.nodes.get(usize::from(next))?,
+                _ => break,
+            }
+            if byte > 0 {
+                *id.get_mut(len)? = byte;
+                len += 1;
+            }
+            at += width;
+            if node.ends.is_empty() || !self.is_right_edge(at) {
+                continue;
+            }
+            for end in &node.ends {
+                if end.spaced && (self.hangs_left(start) || self.hangs_right(at)) {
+                    continue;
+                }
+                if end.apart && end.cued && self.bytes.get(start).is_some_and(u8::is_ascii_lowercase) {
+                    continue;
+                }
+                let reading = id.get(..len).and_then(|id| self.judge_shape(end, id, start, at, doubt));
+                if reading.is_some_and(|new| best.is_none_or(|old| new.beats(&old))) {
+                    best = reading;
+                }
+            }
+        }
+        best.map(|reading| (reading, start))
+    }
+
+    fn judge_shape(&self, end: &End, id: &[u8], start: usize, at: usize, doubt: bool) -> Option<Reading> {
+        let strength = end.validator.map_or(Some(Strength::Plausible), |v| v.strength(id))?;
+        let checked = end.validator.is_some() && strength == Strength::Checked;
+        let scoring = self.engine.rules.get(end.rule.index())?;
+        // Telephone numbers start with 0 and are written in one piece, too.
+        let trunk =
+            scoring.score < SURE && id.first() == Some(&b'0') && id.len() == at - start && (10..13).contains(&id.len());
+        let needs_cue = end.cued || doubt || trunk && id.iter().all(u8::is_ascii_digit);
+        let said = match checked {
+            true => self.words_at(|hash| scoring.judge(hash), start, at),
+            // Where the number says little, the word must say more.
+            false => self.words_at(|hash| scoring.judge_own(hash), start, at),
+        };
+        let mut evidence = said.map_or(Evidence::default(), |verdict| verdict.evidence);
+        let change = said.map_or(0.0, |verdict| match verdict.evidence {
+            Evidence::AGAINST => -verdict.weight,
+            _ => verdict.weight,
+        });
+        let cued = evidence.has(Evidence::CONTEXT | Evidence::LABEL);
+        if !cued && (needs_cue || (end.validator.is_some() && !checked)) {
+            return None;
+        }
+        if checked {
+            evidence |= Evidence::CHECK_DIGITS;
+        }
+        Some(Reading { cued, end: at, score: scoring.score + change, rule: end.rule, evidence })
+    }
+
+    /// The word that is nearest in front, else the label, else a word behind
+    /// that no other number follows.
+    fn words_at(&self, judge: impl Fn(u64) -> Option<Verdict>, start: usize, end: usize) -> Option<Verdict> {
+        let mut in_front = Said::new(&judge);
+        let from = self.text.floor_char_boundary(start.saturating_sub(CONTEXT_BEFORE));
+        // A word that the window cuts is another word.
+        let cut = self.before(from).is_some_and(char::is_alphabetic);
+        let before = self.text.get(from..start).unwrap_or_default();
+        in_front.listen(if cut { before.trim_start_matches(char::is_alphabetic) } else { before });
+        if in_front.last.is_some() {
+            return in_front.last;
+        }
+        let mut label = Said::new(&judge);
+        self.label.iter().for_each(|&hash| label.hear(hash, true));
+        match label.last {
+            Some(found) if found.evidence == Evidence::CONTEXT => {
+                return Some(Verdict { evidence: Evidence::LABEL, ..found });
+            }
+            Some(against) => return Some(against),
+            None => {}
+        }
+        let to = self.text.floor_char_boundary((end + BEHIND).min(self.text.len()));
+        let behind = self.text.get(end..to).and_then(|t| t.lines().next()).unwrap_or_default();
+        let mut first = Said::new(&judge);
+        if !behind.contains(|c: char| c.is_ascii_digit()) {
+            first.listen(behind);
+        }
+        first.first.filter(|found| found.evidence == Evidence::CONTEXT)
+    }
+
+    /// Whether an id can start here: not in the middle of a word, an amount, a
+    /// fraction or a longer code.
+    fn left_edge(&self, start: usize) -> Edge {
+        let Some(c) = self.before(start) else { return Edge::Free { doubt: false } };
+        let further = self.before(start - c.len_utf8());
+        let digit = further.is_some_and(|c| c.is_ascii_digit());
+        let letter = further.is_some_and(char::is_alphabetic);
+        match c {
+            '_' | '$' | '€' | '£' | '@' | '\\' | '+' | '%' | '~' | '^' => Edge::Bound,
+            '-' | ',' | '–' if digit || letter => Edge::Bound,
+            '.' | '/' | ':' if digit => Edge::Bound,
+            '#' => Edge::Free { doubt: true },
+            c if c.is_alphanumeric() => Edge::Bound,
+            // Behind other digits it may be the rest of a longer number.
+            c if separator(c) == Some(SPACE) => Edge::Free { doubt: digit },
+            _ => Edge::Free { doubt: false },
+        }
+    }
+
+    /// Whether an id can end here.
+    fn is_right_edge(&self, end: usize) -> bool {
+        let Some(c) = self.at(end) else { return true };
+        let further = self.at(end + c.len_utf8());
+        match c {
+            '_' | '@' | '%' | '€' | '$' | '£' | '\\' => false,
+            '-' | '–' | '.' => !further.is_some_and(char::is_alphanumeric),
+            ',' | '/' | ':' => !further.is_some_and(|c| c.is_ascii_digit()),
+            c => !c.is_alphanumeric(),
+        }
+    }
+
+    fn hangs_left(&self, start: usize) -> bool {
+        let c = self.before(start);
+        c.is_some_and(|c| {
+            separator(c).is_some() && self.before(start - c.len_utf8()).is_some_and(|c| c.is_ascii_digit())
+        })
+    }
+
+    fn hangs_right(&self, end: usize) -> bool {
+        let c = self.at(end);
+        c.is_some_and(|c| separator(c).is_some() && self.digit(end + c.len_utf8()).is_some())
+    }
+}
+
+/// What words say, one after the other.
+struct Said<'a, F> {
+    judge: &'a F,
+    first: Option<Verdict>,
+    last: Option<Verdict>,
+    /// The last words, the latest first; an abbreviation is a phrase of letters.
+    words: [u64; MAX_PHRASE],
+}
+
+impl<'a, F: Fn(u64) -> Option<Verdict>> Said<'a, F> {
+    fn new(judge: &'a F) -> Self {
+        Self { judge, first: None, last: None, words: [0; MAX_PHRASE] }
+    }
+
+    fn listen(&mut self, text: &str) {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while let Some(&b) = bytes.get(at) {
+            if b.is_ascii() && !b.is_ascii_alphabetic() {
+                at += 1;
+                continue;
+            }
+            let word = words::read_from(text, at);
+            match word.shape {
+                Shape::Mixed(_) => {
+                    words::each(text.get(word.start..word.end).unwrap_or_default(), |hash| self.hear(hash, false));
+                }
+                shape if word.end > at => self.hear(word.hash, matches!(shape, Shape::Upper | Shape::Initial)),
+                _ => {}
+            }
+            at = word.end.max(at + 1);
+            while !text.is_char_boundary(at) {
+                at += 1;
+            }
+        }
+    }
+
+    fn hear(&mut self, word: u64, capitals: bool) {
+        self.words.rotate_right(1);
+        self.words[0] = word;
+        let mut found = (self.judge)(word);
+        if capitals {
+            found = found.or_else(|| (self.judge)(in_capitals(word)));
+        }
+        for length in 2..=MAX_PHRASE {
+            let phrase = self.words.iter().take(length).rev().copied().reduce(words::join);
+            found = found.or_else(|| (self.judge)(phrase?));
+        }
+        self.first = self.first.or(found);
+        self.last = found.or(self.last);
+    }
+}
+
+/// Whether a rule writes a word in capitals.
+pub(crate) fn is_in_capitals(word: &str) -> bool {
+    word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+/// The hash of a word that counts only where it is written in capitals.
+pub(crate) fn in_capitals(word: u64) -> u64 {
+    !word
+}
+
+/// A phrase has at most so many words, and an abbreviation so many letters.
+const MAX_PHRASE: usize = 4;
+
+/// The hash of a short word with a full stop behind each letter, as "D.N.I.".
+pub(crate) fn dotted(word: &str) -> Option<u64> {
+    if !(2..=MAX_PHRASE).contains(&word.chars().count()) {
+        return None;
+    }
+    joined(word.split("").filter(|letter| !letter.is_empty()))
+}
+
+/// The hash of a context word, or of a phrase of up to four.
+pub(crate) fn phrase(text: &str) -> Option<u64> {
+    let words = text.split(' ');
+    if words.clone().count() > MAX_PHRASE {
+        return None;
+    }
+    joined(words)
+}
+
+fn joined<'a>(words: impl Iterator<Item = &'a str>) -> Option<u64> {
+    words.map(words::hash_of).collect::<Option<Vec<_>>>()?.into_iter().reduce(words::join)
+}
+
+/// What stands beside an id.
+enum Edge {
+    Bound,
+    /// In doubt a word must say what it is.
+    Free {
+        doubt: bool,
+    },
+}
+
+/// What slips of the fingers make of a word: neighbours swapped, a letter left
+/// out, a letter doubled.
+pub(crate) fn misspellings(word: &str, mut found: impl FnMut(&str)) {
+    let letters: Vec<char> = word.chars().collect();
+    let last = letters.len().saturating_sub(1);
+    if letters.len() < 4 {
+        return;
+    }
+    let mut slip = |letters: &[char]| found(&letters.iter().collect::<String>());
+    for i in 0..last {
+        let mut swapped = letters.clone();
+        swapped.swap(i, i + 1);
+        slip(&swapped);
+    }
+    if letters.len() < 5 {
+        return;
+    }
+    for i in 1..=last {
+        let mut less = letters.clone();
+        let letter = less.remove(i);
+        slip(&less);
+        less.insert(i, letter);
+        less.insert(i, letter);
+        slip(&less);
+    }
+}
