@@ -287,6 +287,7 @@ impl Pass<'_> {
             if let Some(last) = parts.last()
                 && !parts.iter().all(|t| t.is_particle() && t.word.shape == Shape::Lower)
                 && !parts.iter().all(|t| t.word.shape == Shape::Initial)
+                && !self.is_lone(parts, run)
                 && self.is_free_before(first.word.start)
                 && self.is_free_behind(parts, last.word.end)
                 && !(run.cue.is_none_or(|c| c.cue < Cue::Strong) && self.is_date(parts))
@@ -336,6 +337,11 @@ impl Pass<'_> {
                     }
                 }
             })
+    }
+
+    /// A text that is one unknown word says nothing of what the word is.
+    fn is_lone(&self, parts: &[Token], run: &Run) -> bool {
+        matches!(parts, [only] if run.cue.is_none() && !only.is_known() && self.text.trim().len() == only.len())
     }
 
     /// Keeps a word for the second look.
