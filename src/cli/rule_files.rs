@@ -117,6 +117,6 @@ mod tests {
     fn a_pack_that_there_is_not_is_named() {
         let files = RuleFiles { rules: None, packs: vec!["none-such".parse().unwrap()] };
         let error = files.set().unwrap_err().to_string();
-        assert!(error.starts_with("--packs: there is no pack `none-such` in the rules; there are email, "), "{error}");
+        assert!(error.starts_with("--packs: there is no pack `none-such` in the rules; there are "), "{error}");
     }
 }

@@ -83,7 +83,7 @@ impl Pass<'_> {
             return end;
         }
         let small = self.small_number(start);
-        if small.is_none_or(|end| self.touches_letters(start, end))
+        if small.is_none_or(|end| self.engine.shapes.short || self.touches_letters(start, end))
             && let Some(end) = self.shape(start).or_else(|| self.mac(start))
         {
             self.forget();
@@ -312,6 +312,11 @@ impl Pass<'_> {
             // Cards of 13 digits are no longer issued, but articles have 13 (EAN).
             let known = !tagged && digits.len() > 13 && validate::is_card_prefix(prefix, digits.len());
             let finder = if known { Finder::Card } else { Finder::CardByCue };
+            // Some groups of a card whose check fails are none either.
+            let goes_on = number.groups().get(last + 1).is_some_and(|next| next.gap == Gap::SPACE);
+            if !known && last > 0 && (goes_on || self.hangs_left(start)) {
+                continue;
+            }
             if self.report(finder, start, end, raise, Evidence::CHECK_DIGITS) {
                 return Some(end);
             }

@@ -43,6 +43,8 @@ pub(crate) struct Shapes {
     nodes: Vec<Node>,
     /// Some shape has a separator behind letters that it starts with.
     pub(crate) detached: bool,
+    /// Some shape is digits alone, and fewer than numbers of other kinds have.
+    pub(crate) short: bool,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +69,7 @@ struct End {
 
 impl Default for Shapes {
     fn default() -> Self {
-        Self { nodes: vec![Node::default()], detached: false }
+        Self { nodes: vec![Node::default()], detached: false, short: false }
     }
 }
 
@@ -112,6 +114,7 @@ impl Shapes {
         }
         let apart = shape.starts_with('A') && shape.trim_start_matches('A').starts_with([' ', '-', '.']);
         self.detached |= apart;
+        self.short |= shape.len() < 7 && shape.chars().all(|c| matches!(c, '9' | 'X'));
         for node in at {
             if let Some(node) = self.nodes.get_mut(usize::from(node)) {
                 node.ends.push(End { rule, validator, cued, spaced: shape.contains(' '), apart });
@@ -340,7 +343,8 @@ impl Pass<'_> {
         }
     }
 
-    fn hangs_left(&self, start: usize) -> bool {
+    /// Whether other digits stand in front, behind one separator.
+    pub(crate) fn hangs_left(&self, start: usize) -> bool {
         let c = self.before(start);
         c.is_some_and(|c| {
             separator(c).is_some() && self.before(start - c.len_utf8()).is_some_and(|c| c.is_ascii_digit())

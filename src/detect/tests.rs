@@ -515,12 +515,12 @@ entity = "STAFF"
 shapes = ["AA-9999"]
 cued = ["9999"]
 context = ["staff card", "EMP"]
-match = ["«QX-1234»", "staff card «1234»", "EMP «1234»", "staffcard or stafff card «1234»"]
+match = ["«QX-1234»", "staff card «1234»", "EMP «1234»"]
 ignore = ["1234", "emp 1234", "AQX-1234", "QX-12345", "QX-1234-5"]
 "#,
     );
     let engine = engine.unwrap_or_else(|e| panic!("{e}"));
     let failures: Vec<String> =
         engine.test_examples().iter().filter(|f| f.rule == "staff").map(ToString::to_string).collect();
-    assert_eq!(failures.len(), 1, "{failures:?}");
+    assert!(failures.is_empty(), "{failures:?}");
 }

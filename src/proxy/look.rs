@@ -92,7 +92,8 @@ impl<'l> Look<'l> {
             let rank = |found: &Located| (found.operator.strictness(), found.at.len());
             match self.findings.list.get_mut(first..).and_then(<[_]>::last_mut) {
                 Some(last) if found.at.start < last.at.end => {
-                    if rank(&found) > rank(last) {
+                    // Of two alike, the later one is decoded further.
+                    if rank(&found) >= rank(last) {
                         *last = found;
                     }
                 }

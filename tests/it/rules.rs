@@ -1,6 +1,7 @@
 //! The tools of rule writers, as a stranger runs them: what they print, how
 //! they end, and that their figures are those of an independent scorer.
 
+use crate::support::{Client, Setup, Upstream, chat};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -147,4 +148,16 @@ fn an_imported_file_is_a_rule_file() {
         let found = privet(dir.path(), &["scan", "text", "--rules", rules.to_str().unwrap(), "--fail"]);
         assert_eq!(found.status.code(), Some(1), "{}", stderr(&found));
     }
+}
+
+#[tokio::test]
+async fn a_rule_in_shadow_is_counted_and_its_findings_are_forwarded() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = "[[rule]]\nid = \"trial\"\nentity = \"TRIAL\"\npattern = 'harbour \\d{4}'\nstate = \"shadow\"\noperator = \"block\"\n";
+    fs::write(folder.path().join("own.toml"), rule).unwrap();
+    let upstream = Upstream::echo().await;
+    let privet = Setup::new(&upstream).toml(&format!("rules = \"{}\"\n", folder.path().display())).start();
+    let reply = Client::new(&privet.gateway).chat(&chat("harbour 1234"), &[]).await;
+    assert_eq!(reply.says(), "harbour 1234");
+    privet.metric_becomes("privet_findings_total{direction=\"request\",entity=\"TRIAL\",rule=\"trial\"}", 1).await;
 }

@@ -39,11 +39,15 @@ impl Sieve {
     /// Gives how many bytes of a match can be in front of a hit.
     pub(super) fn add(&mut self, pattern: u32, anchor: &Anchor, longest: Option<usize>) -> Option<usize> {
         match anchor {
-            Anchor::Literals(all) => all.iter().fold(Some(0), |most, (literal, before)| {
-                let grams = if literal.len() < LONG { &mut self.short } else { &mut self.long };
-                let inside = grams.add(literal, pattern);
-                most.zip(*before).map(|(most, before)| most.max(before + inside))
-            }),
+            Anchor::Literals(all) => {
+                let mut most = Some(0);
+                for (literal, before) in all {
+                    let grams = if literal.len() < LONG { &mut self.short } else { &mut self.long };
+                    let inside = grams.add(literal, pattern);
+                    most = most.zip(*before).map(|(most, before): (usize, usize)| most.max(before + inside));
+                }
+                most
+            }
             Anchor::Digits(least) => {
                 self.digits.add(pattern, *least);
                 longest

@@ -52,13 +52,12 @@ enum Sought {
 
 fn sought(rule: &Rule) -> Vec<(Sought, Range<usize>)> {
     match &rule.source {
-        // Each rule brings words of its own for it to find.
-        Source::Finder(Finder::Account) => Vec::new(),
+        // Each rule brings words of its own for the first to find. The ids of two
+        // states may look the same; their checks tell them apart.
+        Source::Finder(Finder::Account) | Source::Shapes(_) => Vec::new(),
         Source::Finder(finder) => vec![(Sought::Finder(*finder as usize), rule.span.clone())],
         Source::Patterns(list) => list.iter().map(|(p, at)| (Sought::Pattern(p.clone()), at.clone())).collect(),
         Source::Words(list) => list.iter().map(|(w, at)| (Sought::Word(w.to_lowercase()), at.clone())).collect(),
-        // The ids of two states may look the same; their checks tell them apart.
-        Source::Shapes(_) => Vec::new(),
     }
 }
 

@@ -59,21 +59,13 @@ fn luhn(text: &str) -> bool {
     digits.len() > 1 && sum % 10 == 0
 }
 
+/// Of `fooBar` the last part counts.
 fn words_of(text: &str) -> Vec<String> {
-    let mut all = Vec::new();
-    for word in text.split(|c: char| !c.is_alphabetic()).filter(|w| !w.is_empty()) {
-        // A small letter and a capital behind it: a new word.
-        let mut word = word.to_owned();
-        while let Some(i) =
-            word.as_bytes().windows(2).position(|w| w[0].is_ascii_lowercase() && w[1].is_ascii_uppercase())
-        {
-            let rest = word.split_off(i + 1);
-            all.push(word.to_lowercase());
-            word = rest;
-        }
-        all.push(word.to_lowercase());
-    }
-    all
+    let last_part = |word: &str| {
+        let hump = word.as_bytes().windows(2).rposition(|w| w[0].is_ascii_lowercase() && w[1].is_ascii_uppercase());
+        word[hump.map_or(0, |i| i + 1)..].to_lowercase()
+    };
+    text.split(|c: char| !c.is_alphabetic()).filter(|w| !w.is_empty()).map(last_part).collect()
 }
 
 /// +1 where a word speaks for the rule, -1 where one speaks against it.
@@ -84,7 +76,13 @@ fn context(rule: &Rule, text: &str, start: usize, end: usize) -> i32 {
         _ => 0,
     };
     let (mut last, mut found) = (0, 0);
-    for word in words_of(&text[text.floor_char_boundary(start.saturating_sub(64))..start]) {
+    let from = text.floor_char_boundary(start.saturating_sub(64));
+    let mut before = &text[from..start];
+    // A word that is cut is none.
+    if text[..from].ends_with(char::is_alphabetic) {
+        before = before.trim_start_matches(char::is_alphabetic);
+    }
+    for word in words_of(before) {
         let mut said = judge(&word);
         if said == 1 && last == -1 {
             said = -1;
@@ -97,7 +95,11 @@ fn context(rule: &Rule, text: &str, start: usize, end: usize) -> i32 {
     if found != 0 {
         return found;
     }
-    let behind = &text[end..text.floor_char_boundary((end + 32).min(text.len()))];
+    let to = text.floor_char_boundary((end + 32).min(text.len()));
+    let mut behind = &text[end..to];
+    if text[to..].starts_with(char::is_alphabetic) {
+        behind = behind.trim_end_matches(char::is_alphabetic);
+    }
     let first = words_of(behind.lines().next().unwrap_or_default()).iter().map(judge).find(|s| *s != 0);
     first.unwrap_or(0).max(0)
 }
@@ -188,8 +190,8 @@ fn rule() -> impl Strategy<Value = Rule> {
         source,
         prop::sample::select(vec!["token", "token", "token", "mask", "hash", "remove", "block", "keep"]),
         prop::sample::select(vec![0.2_f32, 0.4, 0.6, 0.8, 0.9]),
-        cues(vec!["staff", "badge", "id"]),
-        cues(vec!["order", "foo"]),
+        cues(vec!["nr", "ref", "id"]),
+        cues(vec!["sku", "foo"]),
         prop::bool::weighted(0.1),
     )
         .prop_map(|((patterns, words), operator, score, context, against, luhn)| Rule {
@@ -250,7 +252,7 @@ fn text() -> impl Strategy<Value = String> {
         "\u{212a}io\u{17f}k",
         ".",
         "漢",
-        "fooBadge",
+        "fooRef",
         "🙂",
     ]);
     let dense = prop::collection::vec(piece.clone(), 0..40).prop_map(|p| p.concat());

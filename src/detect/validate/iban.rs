@@ -198,7 +198,7 @@ mod tests {
             assert!(iban(example.bytes()), "{example}");
             assert!(iban(example.to_lowercase().bytes()), "{example}");
             assert!(is_structured(example.as_bytes()), "{example}");
-            for at in 2..example.len() {
+            for at in (2..example.len()).filter(|&at| example.as_bytes()[at].is_ascii_digit()) {
                 let mut changed = example.as_bytes().to_vec();
                 changed[at] = if changed[at] == b'7' { b'8' } else { b'7' };
                 assert!(!iban(changed.iter().copied()), "{example} at {at}");

@@ -304,9 +304,9 @@ recognizers:
 
     #[test]
     fn a_registry_may_stand_within_another_table_or_be_one_recognizer() {
-        let one = "name: N\nsupported_entity: NN\ndeny_list: [Abc]\n";
+        let one = "name: Num\nsupported_entity: NN\ndeny_list: [Abc]\n";
         assert_eq!(import(From::Presidio, "x.yaml", one).unwrap().count, 1);
-        let nested = "recognizer_registry:\n  global_regex_flags: 2\n  recognizers:\n    - name: N\n      supported_entity: NN\n      patterns: [{regex: abc, score: 0.9}]\n";
+        let nested = "recognizer_registry:\n  global_regex_flags: 2\n  recognizers:\n    - name: Num\n      supported_entity: NN\n      patterns: [{regex: abc, score: 0.9}]\n";
         let RuleFile { text: file, count, .. } = import(From::Presidio, "x.yaml", nested).unwrap();
         assert!(count == 1 && file.contains("pattern = \"(?i)abc\""), "{file}");
     }
