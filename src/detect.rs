@@ -45,6 +45,7 @@ mod validate;
 mod words;
 
 pub use example::{ExampleReport, Failure};
+pub use name::{Progress, Sample, Schedule, TemplateError, TrainError, Trainer};
 pub use near::{NearMiss, Why};
 pub use plan::{Detector, Level, Plan, Treatment, Wish, Wishes};
 pub use rule::{
@@ -171,6 +172,7 @@ pub struct Engine {
     patterns: pattern::Patterns,
     shapes: shape::Shapes,
     lexicon: Lexicon,
+    model: name::Model,
     terms: terms::Terms,
     dialling: phone::DiallingCodes,
     number_words: spelled::NumberWords,

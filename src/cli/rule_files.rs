@@ -72,20 +72,30 @@ pub(crate) fn load(dir: Option<&Path>) -> Result<RuleSet, RuleErrors> {
     Ok(set)
 }
 
-/// Adds all `*.toml` files of a folder, in the order of their names, or names
-/// the mistakes of all.
+/// Adds all `*.toml` files of a folder, in the order of their names, and its
+/// model of names, a `*.bin` file, or names the mistakes of all.
 fn add_folder(set: &mut RuleSet, dir: &Path) -> Result<(), RuleErrors> {
     let fail =
         |path: &Path, problem: String| RuleError { file: path.display().to_string(), line: 0, column: 0, problem };
     let unreadable = |path: &Path, error: &io::Error| fail(path, format!("cannot be read: {error}"));
-    let mut paths = Vec::new();
+    let (mut paths, mut models) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(dir).map_err(|e| unreadable(dir, &e))? {
         let path = entry.map_err(|e| unreadable(dir, &e))?.path();
         if path.extension().is_some_and(|e| e == "toml") {
             paths.push(path);
+        } else if path.extension().is_some_and(|e| e == "bin") {
+            models.push(path);
         }
     }
-    if paths.is_empty() {
+    models.sort();
+    if let [_, second, ..] = models.as_slice() {
+        return Err(fail(second, "a folder has one model of names, *.bin; remove the others".to_owned()).into());
+    }
+    for path in &models {
+        let bytes = fs::read(path).map_err(|e| unreadable(path, &e))?;
+        set.set_model(&path.display().to_string(), bytes);
+    }
+    if paths.is_empty() && models.is_empty() {
         return Err(fail(dir, "no *.toml file here; name a folder that holds rule files".to_owned()).into());
     }
     paths.sort();

@@ -7,6 +7,7 @@ mod explain;
 mod import;
 mod list;
 mod test;
+mod train;
 
 use crate::cli::rule_files::RuleFiles;
 use crate::cli::scan::ScanError;
@@ -38,6 +39,7 @@ enum RulesCommand {
     Diff(diff::DiffArgs),
     Explain(explain::ExplainArgs),
     Import(import::ImportArgs),
+    Train(train::TrainArgs),
 }
 
 /// Runs the command: 0, or 1 where what was checked does not hold.
@@ -50,6 +52,7 @@ pub fn run(args: &RulesArgs) -> Result<ExitCode, ScanError> {
         RulesCommand::Diff(args) => diff::run(args, &mut out),
         RulesCommand::Explain(args) => explain::run(args, &mut out),
         RulesCommand::Import(args) => import::run(args, &mut out),
+        RulesCommand::Train(args) => train::run(args, &mut out),
     }?;
     out.flush()?;
     Ok(code)

@@ -4,6 +4,7 @@ use crate::detect::example::Example;
 use crate::detect::filter::Filter;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{BadWord, CLASS_NAMES, Lexicon, MAX_PHRASE};
+use crate::detect::name::Model;
 use crate::detect::pattern::{Pattern, Patterns};
 use crate::detect::phone::DiallingCodes;
 use crate::detect::rule::{Context, RawDefaults, Rule, RuleError, RuleErrors, RuleSet, Selection, Source, position};
@@ -260,12 +261,14 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         });
         infos.push(RuleInfo::new(&rule, file));
     }
+    let model = model(set, &mut errors);
     if !errors.is_empty() {
         return Err(RuleErrors(errors));
     }
     let identity = NEXT.fetch_add(1, Ordering::Relaxed);
     let plan = Plan::of(identity, &infos, &Wishes::default());
     Ok(Engine {
+        model,
         identity,
         version: version(set),
         infos,
@@ -350,13 +353,23 @@ fn lexicon(set: &RuleSet, errors: &mut Vec<RuleError>) -> (Lexicon, Terms) {
     (builder.build(), terms.build())
 }
 
+fn model(set: &RuleSet, errors: &mut Vec<RuleError>) -> Model {
+    let Some((name, bytes)) = &set.model else { return Model::from_weights(&[], [[0.0; 3]; 3], 0.5) };
+    Model::parse(bytes).unwrap_or_else(|bad| {
+        errors.push(RuleError::at(name, "", 0..0, bad.problem()));
+        Model::from_weights(&[], [[0.0; 3]; 3], 0.5)
+    })
+}
+
 /// FNV-1a over names, texts and switches: it tells rule sets apart, no more.
 fn version(set: &RuleSet) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let texts = set.files.iter().flat_map(|f| [f.name.as_str(), f.text.as_str()]);
     let switches: Vec<String> = set.switches.iter().map(ToString::to_string).collect();
-    for text in texts.chain(set.lists.iter().map(|l| l.text)).chain(switches.iter().map(String::as_str)) {
-        for &b in text.as_bytes().iter().chain(&[0]) {
+    let texts = texts.chain(set.lists.iter().map(|l| l.text)).chain(switches.iter().map(String::as_str));
+    let model = set.model.iter().map(|(_, bytes)| bytes.as_ref());
+    for text in texts.map(str::as_bytes).chain(model) {
+        for &b in text.iter().chain(&[0]) {
             hash = (hash ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3);
         }
     }

@@ -42,6 +42,10 @@ impl Classes {
     pub(crate) const AND: Self = Self(1 << 16);
     /// A month or a day of the week, in full or in short: "January", "Tue".
     pub(crate) const CALENDAR: Self = Self(1 << 17);
+    /// A word of the name of a city, region or country.
+    pub(crate) const CITY: Self = Self(1 << 11);
+    /// A firm, a brand or a product.
+    pub(crate) const BRAND: Self = Self(1 << 18);
     /// Joins the parts of a spelled address: "underscore", "dash".
     pub(crate) const JOINER: Self = Self(1 << 22);
     /// Stands in numbers that are read out: "seven", "double".
@@ -59,6 +63,16 @@ impl Classes {
     /// Whether the word is the last of any phrase.
     pub(crate) const fn ends_any_phrase(self) -> bool {
         self.0 >> 24 != 0
+    }
+
+    /// The name classes of the set alone.
+    pub(crate) const fn names(self) -> Self {
+        Self(self.0 & (Self::GIVEN.0 | Self::SURNAME.0))
+    }
+
+    /// The set as a number.
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
     }
 
     pub(crate) const fn has(self, class: Self) -> bool {
@@ -81,6 +95,8 @@ impl Classes {
             "at" => Self::AT,
             "dot" => Self::DOT,
             "direction" => Self::DIRECTION,
+            "city" => Self::CITY,
+            "brand" => Self::BRAND,
             "extension" => Self::EXTENSION,
             "joiner" => Self::JOINER,
             "number-word" => Self::NUMBER_WORD,
@@ -147,7 +163,7 @@ impl Cue {
 }
 
 /// Names of the classes in rule files.
-pub(crate) const CLASS_NAMES: &str = "given, surname, and, common, stop, place, particle, organisation, article, after, at, calendar, dot, direction, extension, \
+pub(crate) const CLASS_NAMES: &str = "given, surname, and, common, stop, place, particle, organisation, article, after, at, brand, calendar, city, dot, direction, extension, \
      joiner, number-word, label, greeting, hint, field, key-cue, passcode-cue, password-cue, weak-cue, sign-off, strong-cue, title";
 
 /// The longest phrase, in words.

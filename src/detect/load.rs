@@ -1,6 +1,7 @@
 //! The rules that are built in.
 
 use crate::detect::rule::{Pack, RuleError, RuleErrors, RuleSet, WordList};
+use std::borrow::Cow;
 
 const PACKS: &[(&str, &str)] = &[
     ("account.toml", include_str!("../../rules/packs/account.toml")),
@@ -23,10 +24,19 @@ const PACKS: &[(&str, &str)] = &[
 ];
 
 const LISTS: &[WordList] = &[
-    WordList { class: "given", text: include_str!("../../rules/lists/given.txt") },
-    WordList { class: "surname", text: include_str!("../../rules/lists/surname.txt") },
-    WordList { class: "common", text: include_str!("../../rules/lists/common.txt") },
+    WordList { class: "given", text: GIVEN },
+    WordList { class: "surname", text: SURNAME },
+    WordList { class: "city", text: include_str!("../../rules/lists/city.txt") },
+    WordList { class: "common", text: COMMON },
 ];
+
+/// The word lists that training makes names of.
+pub(crate) const GIVEN: &str = include_str!("../../rules/lists/given.txt");
+pub(crate) const COMMON: &str = include_str!("../../rules/lists/common.txt");
+pub(crate) const SURNAME: &str = include_str!("../../rules/lists/surname.txt");
+
+/// The weights of the name model.
+const MODEL: &[u8] = include_bytes!("../../rules/models/person.bin");
 
 pub(crate) const NUMBER_WORDS: &str = include_str!("../../rules/lists/number-words.txt");
 
@@ -42,6 +52,7 @@ impl RuleSet {
     pub fn builtin() -> Result<Self, RuleError> {
         let mut set = Self::empty();
         set.lists.extend_from_slice(LISTS);
+        set.model = Some(("builtin/person.bin".to_owned(), Cow::Borrowed(MODEL)));
         for (name, text) in PACKS {
             set.add(&format!("builtin/{name}"), text).map_err(RuleErrors::into_first)?;
         }

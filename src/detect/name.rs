@@ -1,418 +1,403 @@
-//! Names of people: lists, shapes and cues, weighed by a small grammar.
+//! Names of people.
 //!
-//! A name is up to six words: known names, capitalised words, initials,
-//! particles between them. Whether it is one is decided by a sum: what the
-//! lists say of its words, what stands in front ("my name is", "Dear", "Dr"),
-//! what stands behind ("here"), minus what speaks against it (an ordinary
-//! word, small letters, an article).
+//! Where a name can stand (at a word that the lists know, a capitalised one,
+//! one behind a cue) the words side by side are taken as a run. A grammar sums
+//! up what lists and cues say of its words; a small linear model weighs this
+//! with the words around, their shapes and endings, and labels the run. What no
+//! model may overrule (parts of addresses, handles and paths are no names) is
+//! asked before and after.
+
+mod feature;
+mod grammar;
+mod inflection;
+mod memory;
+mod model;
+mod run;
+mod train;
+
+pub(crate) use memory::Memory;
+pub(crate) use model::Model;
+pub(crate) use train::Lesson;
+pub use train::{Progress, Sample, Schedule, TemplateError, TrainError, Trainer};
 
 use crate::detect::finder::Finder;
-use crate::detect::lexicon::{Classes, Cue};
-use crate::detect::scan::{Evidence, Pass, Pending};
+use crate::detect::lexicon::{Classes, Cue, phrase_hash};
+use crate::detect::scan::{Evidence, Pass, Pending, THRESHOLD};
 use crate::detect::words::{self, Shape, Word};
+use feature::Opinion;
+use model::{BEGINS, OTHER, Odds};
+use run::{Gap, MAX_RUN, Run, Token};
 
-const MAX_PARTS: usize = 6;
+/// A name that was seen before in the same conversation needs this share of the
+/// model's threshold.
+const KNOWN_HERE: f32 = 0.3;
 
-/// A word of a name.
-#[derive(Clone, Copy)]
-struct Part {
-    word: Word,
-    classes: Classes,
-    /// In capitals where the words around it are not, or in small letters.
-    plain: bool,
-}
+/// In small letters and with no cue in front it must be this sure.
+const SMALL_LETTERS: f32 = 0.6;
 
-impl Part {
-    fn is_known(&self) -> bool {
-        self.classes.has(Classes::GIVEN) || self.classes.has(Classes::SURNAME)
-    }
+/// So many words of a text are looked at again.
+const MAX_MISSED: usize = 16;
 
-    fn is_ordinary(&self) -> bool {
-        [Classes::COMMON, Classes::PLACE, Classes::AFTER].into_iter().any(|c| self.classes.has(c))
-    }
-
-    fn is_particle(&self) -> bool {
-        self.classes.has(Classes::PARTICLE)
-            && match self.word.shape {
-                Shape::Lower => true,
-                Shape::Capitalised => self.classes.has(Classes::STOP) || !self.is_known(),
-                _ => false,
-            }
-    }
-}
-
-/// The words of a candidate.
-struct Parts {
-    all: [Option<Part>; MAX_PARTS],
+/// What the pass keeps of the run it is in.
+#[derive(Default)]
+pub(crate) struct Names<'a> {
+    /// The spans that were found in the last run, in order.
+    spans: [Span; MAX_RUN],
     count: usize,
+    judged_from: usize,
+    /// Words before this offset belong to the last run.
+    judged_until: usize,
+    /// Words that were taken for no name, the first ones: they are, where their
+    /// name turns up later in the text.
+    missed: [Option<Token>; MAX_MISSED],
+    misses: usize,
+    /// The names that are known in this conversation.
+    memory: Option<&'a mut Memory>,
+    /// In training: what the labels are, and where features go.
+    lesson: Option<&'a mut train::Lesson>,
 }
 
-impl Parts {
-    fn push(&mut self, part: Part) -> bool {
-        match self.all.get_mut(self.count) {
-            Some(slot) => {
-                *slot = Some(part);
-                self.count += 1;
-                true
-            }
-            None => false,
-        }
+impl<'a> Names<'a> {
+    /// With a memory of names that were found.
+    pub(crate) fn remembering(memory: &'a mut Memory) -> Self {
+        Self { memory: Some(memory), ..Self::default() }
     }
 
-    fn iter(&self) -> impl DoubleEndedIterator<Item = &Part> {
-        self.all.iter().take(self.count).flatten()
+    /// Whether a word may be one of a name that is known; false is certain.
+    #[inline]
+    pub(crate) fn may_remember(&self, hash: u64) -> bool {
+        self.memory.as_deref().is_some_and(|m| m.may_hold(hash))
     }
 
-    fn last(&self) -> Option<&Part> {
-        self.iter().next_back()
+    /// For a text to learn from.
+    pub(crate) fn taught(lesson: &'a mut train::Lesson) -> Self {
+        Self { lesson: Some(lesson), ..Self::default() }
     }
+}
+
+/// A name in a run.
+#[derive(Clone, Copy, Default)]
+struct Span {
+    start: usize,
+    end: usize,
+    score: f32,
+    evidence: Evidence,
+    titled: u8,
 }
 
 impl Pass<'_> {
     /// Looks for a name that starts with `word`; gives its end.
     pub(crate) fn name(&mut self, word: &Word, classes: Classes) -> Option<usize> {
-        let cue = self.cue_at(word.start);
-        let ordinary = classes.has(Classes::COMMON) || classes.has(Classes::PLACE);
-        if cue.is_none() && ordinary && word.shape == Shape::Lower {
-            return None;
-        }
-        let known = classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME);
-        let loud = word.shape == Shape::Upper && cue.is_some_and(|c| c.cue >= Cue::SignOff);
-        let capital = loud || matches!(word.shape, Shape::Capitalised | Shape::Mixed(true) | Shape::Initial);
-        let strong = cue.is_some_and(|c| c.cue >= Cue::Strong);
-        let particle = strong && classes.has(Classes::PARTICLE);
-        let initial = self.is_initial(word);
-        if word.is_too_long() || (classes.has(Classes::STOP) && !particle && !initial) {
-            return None;
-        }
-        if !known && !particle && (!capital || (cue.is_none() && classes.has(Classes::COMMON))) {
-            return None;
-        }
-        if (word.shape == Shape::Initial && !initial) || classes.has(Classes::TITLE) || classes.has(Classes::DIRECTION)
-        {
-            return None;
-        }
-        if classes.has(Classes::ORGANISATION) || !self.is_free_before(word.start) {
-            return None;
-        }
-        let parts = self.parts(*word, classes, cue)?;
-        let (finder, score, evidence) = self.weigh(&parts, cue)?;
-        let end = parts.last()?.word.end;
-        if score < self.plan.lowest() - 0.001 || !self.is_free_behind(&parts, end) {
-            return None;
-        }
-        if cue.is_none_or(|c| c.cue < Cue::Strong) && self.is_date(&parts, end) {
-            return None;
-        }
-        self.report(finder, word.start, end, score, evidence).then_some(end)
-    }
-
-    /// The cue that waits for a name at `start`, if only light punctuation
-    /// stands between.
-    fn cue_at(&mut self, start: usize) -> Option<Pending> {
-        let mut pending = self.cue?;
-        let gap = match self.text.get(pending.end..start) {
-            Some(gap) if gap.len() <= 6 => gap,
-            _ => {
-                self.cue = None;
+        // A cue within the last run makes what follows a run of its own.
+        let cued = self.cue.is_some_and(|c| c.end > self.names.judged_from);
+        if word.start >= self.names.judged_until || cued {
+            let cue = self.cue_at(word.start);
+            if !self.may_start(word, classes, cue) {
                 return None;
             }
-        };
-        let light = |c: char| {
-            matches!(
-                c,
-                ' ' | '\u{a0}'
-                    | '\t'
-                    | ','
-                    | ':'
-                    | '"'
-                    | '\''
-                    | '*'
-                    | '\n'
-                    | '\r'
-                    | '-'
-                    | '='
-                    | '“'
-                    | '„'
-                    | '’'
-                    | '!'
-                    | '('
-            )
-        };
-        if !gap.chars().all(|c| light(c) || (c == '.' && pending.cue == Cue::Title)) {
-            self.cue = None;
-            return None;
+            self.names.judged_from = word.start;
+            self.judge(*word, classes, cue);
         }
-        match pending.cue {
-            // A farewell stands on the line before; else it is but a word of thanks.
-            Cue::SignOff if !gap.contains('\n') => pending.cue = Cue::Greeting,
-            Cue::Field if pending.label || gap.contains([':', '=']) => pending.cue = Cue::Strong,
-            Cue::Field => pending.cue = Cue::Hint,
-            Cue::Strong | Cue::Weak | Cue::Hint | Cue::Title if gap.contains('\n') && !pending.label => return None,
-            Cue::Weak | Cue::Hint | Cue::Title if gap.contains([',', '!', '(']) => return None,
-            _ => {}
-        }
-        Some(pending)
+        let span = self.names.spans.iter().take(self.names.count).find(|s| s.start == word.start)?;
+        let Span { start, end, score, evidence, titled } = *span;
+        let finder = match titled {
+            2 => Finder::PersonTitle,
+            1 => Finder::PersonCue,
+            _ => Finder::PersonName,
+        };
+        self.report(finder, start, end, score, evidence).then_some(end)
     }
 
-    /// The words of the name, from its first on.
-    fn parts(&self, first: Word, classes: Classes, cue: Option<Pending>) -> Option<Parts> {
-        let particle =
-            classes.has(Classes::PARTICLE) && first.shape == Shape::Lower && cue.is_some_and(|c| c.cue >= Cue::Strong);
-        let lower = !particle && matches!(first.shape, Shape::Lower | Shape::Upper | Shape::Mixed(false));
-        let mut parts = Parts { all: [None; MAX_PARTS], count: 0 };
-        let shouted = first.shape == Shape::Upper;
-        let loud = shouted && cue.is_some_and(|c| c.cue >= Cue::SignOff);
-        parts.push(Part { word: first, classes, plain: lower });
-        while let Some(last) = parts.last().copied() {
-            let Some((start, hyphen)) = self.next_part(&parts, &last.word) else { break };
-            let Some(word) = words::read(self.text, start) else { break };
-            let classes = self.engine.lexicon.classes(word.hash);
-            let part = Part { word, classes, plain: lower };
-            let initial = self.is_initial(&word);
-            if word.is_too_long() || (classes.has(Classes::STOP) && !part.is_particle() && !hyphen && !initial) {
-                break;
+    /// Whether it is worth to look at the words from this one on.
+    fn may_start(&self, word: &Word, classes: Classes, cue: Option<Pending>) -> bool {
+        let ordinary = classes.has(Classes::COMMON) || classes.has(Classes::PLACE);
+        if self.is_small_initial(word) {
+            return self.is_free_before(word.start);
+        }
+        if cue.is_none() && ordinary && word.shape == Shape::Lower && !self.has_family(word, classes) {
+            return false;
+        }
+        let remembered = self.names.memory.as_deref().is_some_and(|m| m.knows(word.hash));
+        let known = remembered || classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME);
+        let strong = cue.is_some_and(|c| c.cue >= Cue::Strong);
+        let loud = word.shape == Shape::Upper;
+        let capital = loud || matches!(word.shape, Shape::Capitalised | Shape::Mixed(true) | Shape::Initial);
+        let particle = strong && classes.has(Classes::PARTICLE);
+        let initial = self.is_initial(word) || (word.shape == Shape::Initial && self.is_name_of_initial(word.end));
+        if word.is_too_long()
+            || (classes.has(Classes::STOP) && !particle && !initial && !self.is_name_in_spite(word, classes))
+        {
+            return false;
+        }
+        // In "?name=firefox" nothing but the key speaks for a name.
+        let value = self.before(word.start) == Some('=');
+        if !known && !particle && ((!capital && (!strong || value)) || (cue.is_none() && classes.has(Classes::COMMON)))
+        {
+            return false;
+        }
+        let refused = [Classes::TITLE, Classes::DIRECTION].into_iter().any(|c| classes.has(c))
+            || (word.shape == Shape::Initial && !initial)
+            || (classes.has(Classes::ORGANISATION) && cue.is_none())
+            || self.is_salutation(word, classes)
+            || (!particle && self.is_cue_alone(&Token { word: *word, classes, gap: Gap::First }));
+        !refused && self.is_free_before(word.start)
+    }
+
+    /// "Caro Corrado", "Dragă Mălina": the first word is a name too, but not here.
+    fn is_salutation(&self, word: &Word, classes: Classes) -> bool {
+        if !classes.has(Classes::ends_phrase(1)) || word.shape != Shape::Capitalised || !self.has_capital_next(word.end)
+        {
+            return false;
+        }
+        match self.engine.lexicon.cue(phrase_hash(std::iter::once(word.hash))) {
+            Some(Cue::Strong | Cue::Greeting) => self.starts_sentence(word.start),
+            // "Mein Sohn Jonas"
+            Some(Cue::Weak) => !classes.has(Classes::GIVEN),
+            _ => false,
+        }
+    }
+
+    /// "V K Choudhry": behind initials without points stands a known name.
+    fn is_name_of_initial(&self, end: usize) -> bool {
+        let mut end = end;
+        for _ in 0..3 {
+            if self.bytes.get(end) != Some(&b' ') {
+                return false;
             }
-            if classes.has(Classes::TITLE) && !hyphen {
-                break;
-            }
-            if classes.has(Classes::ORGANISATION) && !hyphen {
-                // "Victoria Street", "Johnson GmbH": a place or a firm, whatever stands in front.
-                if cue.is_none_or(|c| c.cue < Cue::SignOff) {
-                    return None;
+            let Some(next) = words::read(self.text, end + 1) else { return false };
+            let classes = self.engine.lexicon.classes(next.hash);
+            match next.shape {
+                Shape::Initial => end = next.end,
+                Shape::Capitalised | Shape::Mixed(true) => {
+                    let other = [Classes::COMMON, Classes::STOP, Classes::PLACE, Classes::CITY];
+                    return classes.has(Classes::SURNAME) && !other.into_iter().any(|c| classes.has(c));
                 }
-                break;
-            }
-            let fits = match word.shape {
-                Shape::Upper if loud => !part.is_ordinary() || part.is_known(),
-                Shape::Lower if hyphen => word.end - word.start <= 5,
-                Shape::Capitalised | Shape::Mixed(true) if shouted => part.is_known(),
-                Shape::Capitalised | Shape::Mixed(true) => !lower && (hyphen || part.is_known() || !part.is_ordinary()),
-                Shape::Initial => !lower && initial,
-                Shape::Upper => part.is_known() && (shouted || !part.is_ordinary()),
-                Shape::Lower if part.is_particle() => true,
-                Shape::Lower => lower && !shouted && part.is_known() && !part.is_ordinary(),
-                Shape::Mixed(false) => false,
-            };
-            if !fits || !parts.push(part) {
-                break;
+                _ => return false,
             }
         }
-        while parts.count > 1 && parts.last().is_some_and(Part::is_particle) {
-            parts.count -= 1;
-        }
-        Some(parts)
+        false
     }
 
-    /// Where the next word of a name would start, and whether a hyphen or an
-    /// apostrophe joins it.
-    fn next_part(&self, parts: &Parts, last: &Word) -> Option<(usize, bool)> {
-        let end = last.end;
-        let short = end - last.start <= 2;
-        match self.at(end)? {
-            ' ' => Some((end + if self.bytes.get(end + 1) == Some(&b' ') { 2 } else { 1 }, false)),
-            c @ ('\u{a0}' | '\u{202f}') => Some((end + c.len_utf8(), false)),
-            c @ ('-' | '\u{2010}' | '\u{2011}') => Some((end + c.len_utf8(), true)),
-            c @ ('\'' | '’') if short => Some((end + c.len_utf8(), true)),
-            // "Novak, Jana"
-            ',' if parts.count == 1 && self.bytes.get(end + 1) == Some(&b' ') => {
-                let first = parts.last()?;
-                let next = words::read(self.text, end + 2)?;
+    /// Whether a family name that is nothing else stands behind a given name.
+    fn has_family(&self, word: &Word, classes: Classes) -> bool {
+        classes.has(Classes::GIVEN)
+            && !classes.has(Classes::STOP)
+            && self.bytes.get(word.end) == Some(&b' ')
+            && words::read(self.text, word.end + 1).is_some_and(|next| {
                 let classes = self.engine.lexicon.classes(next.hash);
-                let given = classes.has(Classes::GIVEN) && !classes.has(Classes::COMMON) && !classes.has(Classes::STOP);
-                let family =
-                    first.classes.has(Classes::SURNAME) && !first.classes.has(Classes::GIVEN) && !first.is_ordinary();
-                let capitals =
-                    matches!((last.shape, next.shape), (Shape::Capitalised | Shape::Mixed(true), Shape::Capitalised));
-                (given && family && capitals).then_some((end + 2, false))
+                let other = [Classes::COMMON, Classes::STOP, Classes::PLACE, Classes::CITY];
+                classes.has(Classes::SURNAME) && !other.into_iter().any(|c| classes.has(c))
+            })
+    }
+
+    /// Labels the run that starts with `word` and keeps its names.
+    fn judge(&mut self, word: Word, classes: Classes, cue: Option<Pending>) {
+        let classes =
+            if classes.bits() == 0 { inflection::classes(&self.engine.lexicon, self.text, &word) } else { classes };
+        let run = self.run_from(word, classes, cue);
+        self.names.judged_until = run.end();
+        self.names.count = 0;
+        let (opinions, evidence) = self.opinions(&run);
+        let around = self.surroundings(&run);
+        if self.names.lesson.is_some() {
+            self.learn(&run, &around, &opinions);
+            return;
+        }
+        let model = &self.engine.model;
+        let mut emissions = [Odds::default(); MAX_RUN];
+        let tokens = run.tokens();
+        for (i, emission) in emissions.iter_mut().enumerate().take(tokens.len()) {
+            *emission = model.emission(&self.features(&run, &around, &opinions, i));
+        }
+        let mut odds = [Odds::default(); MAX_RUN];
+        model.marginals(emissions.get(..tokens.len()).unwrap_or_default(), &mut odds);
+        self.decode(&run, &odds, &evidence);
+    }
+
+    /// What the grammar makes of each word.
+    fn opinions(&self, run: &Run) -> ([Opinion; MAX_RUN], [Evidence; MAX_RUN]) {
+        let mut opinions = [0; MAX_RUN];
+        let mut evidence = [Evidence::default(); MAX_RUN];
+        let mut at = 0;
+        while at < run.tokens().len() {
+            let Some(verdict) = self.verdict(run, at) else {
+                at += 1;
+                continue;
+            };
+            let sure = 1 + (verdict.score.clamp(0.0, 1.0) * 10.0).round() as u8;
+            let counted = if verdict.score < THRESHOLD - 0.001 { 1 } else { verdict.count };
+            for (i, opinion) in opinions.iter_mut().enumerate().skip(at).take(counted) {
+                *opinion = sure | if i > at { 0x20 } else { 0 };
             }
-            '.' if matches!(last.shape, Shape::Initial) => {
-                Some((end + if self.bytes.get(end + 1) == Some(&b' ') { 2 } else { 1 }, false))
+            for slot in evidence.iter_mut().skip(at).take(counted) {
+                *slot = verdict.evidence;
             }
-            _ => None,
+            at += counted.max(1);
+        }
+        (opinions, evidence)
+    }
+
+    /// Keeps the names that the labels give.
+    fn decode(&mut self, run: &Run, odds: &[Odds; MAX_RUN], evidence: &[Evidence; MAX_RUN]) {
+        let threshold = self.engine.model.threshold;
+        // A plan that asks for less than usual asks it of the model too.
+        let least = (self.plan.lowest() / THRESHOLD).min(1.0);
+        let tokens = run.tokens();
+        let mut at = 0;
+        while let Some(first) = tokens.get(at) {
+            let alone = |i: usize| odds.get(i).map_or(0.0, |o| 1.0 - o[OTHER]);
+            let hyphened = |i: usize| tokens.get(i).is_some_and(|t| matches!(t.gap, Gap::Hyphen | Gap::Apostrophe));
+            // What a hyphen joins is one word.
+            let person = |i: usize| match (hyphened(i), hyphened(i + 1)) {
+                (true, _) => f32::midpoint(alone(i), alone(i.saturating_sub(1))),
+                (false, true) => f32::midpoint(alone(i), alone(i + 1)),
+                (false, false) => alone(i),
+            };
+            let usual = |i: usize| match tokens.get(i) {
+                Some(token) if self.is_remembered(token) => threshold * KNOWN_HERE,
+                Some(token) if token.word.shape == Shape::Lower && (run.cue.is_none() || !token.is_known()) => {
+                    SMALL_LETTERS.max(threshold)
+                }
+                _ => threshold,
+            };
+            let wanted = |i: usize| usual(i) * least;
+            if person(at) < wanted(at) {
+                // For those who tune: it was not far from being a name.
+                if self.near.is_some() && person(at) > threshold * KNOWN_HERE {
+                    let score = THRESHOLD * person(at) / wanted(at) - 0.002;
+                    let evidence = evidence.get(at).copied().unwrap_or_default();
+                    self.report(Finder::PersonName, first.word.start, first.word.end, score, evidence);
+                }
+                self.miss(first);
+                at += 1;
+                continue;
+            }
+            let mut end = at + 1;
+            let mut sum = person(at);
+            while let (Some(token), Some(odd)) = (tokens.get(end), odds.get(end)) {
+                let joined = !matches!(token.gap, Gap::Space | Gap::First);
+                if person(end) < wanted(end) || (!joined && odd[BEGINS] > odd[model::GOES_ON]) {
+                    break;
+                }
+                sum += person(end);
+                end += 1;
+            }
+            let sure = sum / (end - at) as f32;
+            while end > at + 1 && tokens.get(end - 1).is_some_and(|t| t.is_particle() && t.word.shape == Shape::Lower) {
+                end -= 1;
+            }
+            let parts = tokens.get(at..end).unwrap_or_default();
+            if let Some(last) = parts.last()
+                && !parts.iter().all(|t| t.is_particle() && t.word.shape == Shape::Lower)
+                && !parts.iter().all(|t| t.word.shape == Shape::Initial)
+                && !self.is_lone(parts, run)
+                && self.is_free_before(first.word.start)
+                && self.is_free_behind(parts, last.word.end)
+                && !(run.cue.is_none_or(|c| c.cue < Cue::Strong) && self.is_date(parts))
+            {
+                let titled = match grammar::finder_of(run.cue.filter(|_| at == 0)) {
+                    Finder::PersonTitle => 2,
+                    Finder::PersonCue => 1,
+                    _ => 0,
+                };
+                // The model's threshold becomes the least score of a finding.
+                let score = if sure < threshold && least < 1.0 {
+                    THRESHOLD * sure / threshold
+                } else {
+                    THRESHOLD + (1.0 - THRESHOLD) * ((sure - threshold) / (1.0 - threshold)).clamp(0.0, 1.0)
+                };
+                let known_here = if parts.iter().any(|t| self.is_remembered(t)) {
+                    Evidence::KNOWN_HERE
+                } else {
+                    Evidence::default()
+                };
+                let span = Span {
+                    start: first.word.start,
+                    end: last.word.end + usize::from(self.is_abbreviated(parts)),
+                    score,
+                    evidence: evidence.get(at).copied().unwrap_or_default() | known_here,
+                    titled,
+                };
+                if let Some(slot) = self.names.spans.get_mut(self.names.count) {
+                    *slot = span;
+                    self.names.count += 1;
+                }
+                if let Some(memory) = self.names.memory.as_deref_mut() {
+                    memory.learn(parts, sure);
+                }
+            }
+            at = end;
         }
     }
 
-    fn weigh(&self, parts: &Parts, cue: Option<Pending>) -> Option<(Finder, f32, Evidence)> {
-        let first = parts.iter().find(|p| !p.is_particle())?;
-        let single = parts.count == 1;
-        let mut evidence = Evidence::default();
-        let mut score: f32 =
-            match (first.classes.has(Classes::GIVEN), first.classes.has(Classes::SURNAME), first.is_ordinary()) {
-                (true, _, false) => 0.6,
-                (true, _, true) => 0.3,
-                (false, true, false) => 0.25,
-                (false, true, true) => 0.1,
-                _ => 0.0,
-            };
-        if first.classes.has(Classes::GIVEN) {
-            evidence |= Evidence::GIVEN;
-        }
-        if first.is_ordinary() {
-            evidence |= Evidence::COMMON;
-        }
-        let initial = first.word.shape == Shape::Initial;
-        if first.is_known() && !initial && first.word.end - first.word.start <= 2 {
-            score -= 0.2;
-        }
-        let mut best: f32 = 0.0;
-        for part in parts.iter().skip_while(|p| p.word.start <= first.word.start).filter(|p| !p.is_particle()) {
-            let known = part.is_known() || self.is_patronymic(&part.word);
-            if known {
-                evidence |= Evidence::SURNAME;
-            }
-            best = best.max(if known && !part.is_ordinary() { 0.35 } else { 0.15 });
-        }
-        if initial {
-            // "J. Novak" is a name; "J. Something" is none.
-            let initials = parts.iter().filter(|p| p.word.shape == Shape::Initial).count();
-            score = if best > 0.3 || (initials > 1 && parts.count > initials) { 0.35 } else { 0.0 };
-        }
-        score += best;
-        let strong = cue.is_some_and(|c| c.cue >= Cue::SignOff);
-        if first.plain {
-            score -= match first.word.shape {
-                Shape::Upper if strong => 0.1,
-                Shape::Upper if single => 0.5,
-                _ => 0.35,
-            };
-            evidence |= Evidence::LOWER_CASE;
-        } else if !first.is_known()
-            && !initial
-            && cue.is_none()
-            && first.word.end - first.word.start < 4
-            && self.starts_sentence(first.word.start)
-        {
-            // The capital says nothing there.
-            score -= 0.15;
-        } else if !first.is_known() && !initial && best > 0.3 {
-            score += 0.15;
-        }
-        if !strong {
-            let before = self.recent.newest_first().next().map(|hash| self.engine.lexicon.classes(hash));
-            let before = before.unwrap_or_default();
-            if (cue.is_none() && before.has(Classes::ARTICLE)) || before.has(Classes::DIRECTION) {
-                score -= 0.4;
-            }
-            if single && self.is_beside_ampersand(parts) {
-                score -= 0.4;
-            }
-        }
-        let mut finder = Finder::PersonName;
-        match cue.map(|c| c.cue) {
-            Some(Cue::Title) if !first.is_ordinary() || (first.is_known() && !first.plain) => {
-                score += 0.6;
-                evidence |= Evidence::TITLE;
-                finder = Finder::PersonTitle;
-            }
-            Some(Cue::Strong) if !first.is_ordinary() || first.is_known() => {
-                score += 0.5;
-                evidence |= if cue.is_some_and(|c| c.label) { Evidence::LABEL } else { Evidence::STRONG_CUE };
-                finder = Finder::PersonCue;
-            }
-            Some(Cue::SignOff) => {
-                score += 0.4;
-                evidence |= Evidence::SIGN_OFF;
-                finder = Finder::PersonCue;
-            }
-            Some(Cue::Weak) => {
-                score += 0.3;
-                evidence |= Evidence::WEAK_CUE;
-            }
-            Some(Cue::Hint) => {
-                score += 0.15;
-                evidence |= Evidence::WEAK_CUE;
-            }
-            Some(Cue::Greeting) => {
-                score += 0.3;
-                evidence |= Evidence::GREETING;
-            }
-            _ => {}
-        }
-        let end = parts.last()?.word.end;
-        if self.is_paired(first, end) {
-            score += 0.3;
-            evidence |= Evidence::AFTER;
-        }
-        if let Some(next) = self.bytes.get(end).filter(|b| **b == b' ').and_then(|_| words::read(self.text, end + 1))
-            && self.engine.lexicon.classes(next.hash).has(Classes::AFTER)
-        {
-            score += 0.3;
-            evidence |= Evidence::AFTER;
-        }
-        Some((finder, score.min(0.99), evidence))
+    /// The point of "Anna K." belongs to the name where the sentence goes on.
+    fn is_abbreviated(&self, parts: &[Token]) -> bool {
+        parts.len() > 1
+            && parts.last().is_some_and(|last| {
+                last.word.shape == Shape::Initial && self.bytes.get(last.word.end) == Some(&b'.') && {
+                    let behind = self.text.get(last.word.end + 1..).unwrap_or_default();
+                    let mut chars = behind.chars();
+                    match chars.next() {
+                        Some(',' | ';' | ')') => true,
+                        Some(' ') => chars.next().is_some_and(|c| c.is_lowercase() || c == '('),
+                        _ => false,
+                    }
+                }
+            })
     }
 
-    /// "J." of "J. Novak", "O'" of "O'Brien"; not "I'" of "I'm".
-    fn is_initial(&self, word: &Word) -> bool {
-        word.shape == Shape::Initial
-            && match self.at(word.end) {
-                Some('.') => true,
-                Some(c @ ('\'' | '’')) => self.at(word.end + c.len_utf8()).is_some_and(char::is_uppercase),
-                _ => false,
+    /// A text that is one unknown word says nothing of what the word is.
+    fn is_lone(&self, parts: &[Token], run: &Run) -> bool {
+        matches!(parts, [only] if run.cue.is_none() && !only.is_known() && self.text.trim().len() == only.len())
+    }
+
+    /// Keeps a word for the second look.
+    fn miss(&mut self, token: &Token) {
+        let alone = std::slice::from_ref(token);
+        if token.is_ordinary()
+            || token.len() < 3
+            || !self.is_free_before(token.word.start)
+            || !self.is_free_behind(alone, token.word.end)
+        {
+            return;
+        }
+        if let Some(slot) = self.names.missed.get_mut(self.names.misses) {
+            *slot = Some(*token);
+            self.names.misses += 1;
+        }
+    }
+
+    /// At the end of the text: "hi jana here … regards, Jana Novak".
+    pub(crate) fn second_look(&mut self) {
+        for at in 0..self.names.misses {
+            if let Some(Some(token)) = self.names.missed.get(at).copied()
+                && self.is_remembered(&token)
+            {
+                let Word { start, end, .. } = token.word;
+                self.report(Finder::PersonName, start, end, THRESHOLD + 0.1, Evidence::KNOWN_HERE);
             }
+        }
+    }
+
+    fn is_remembered(&self, token: &Token) -> bool {
+        self.names.memory.as_deref().is_some_and(|m| m.holds(token))
     }
 
     /// "05 Jan 2026", "Tue, 5", "Tue May 5": that Jan is a name too matters only
     /// where no number and no other such word stands beside it.
-    fn is_date(&self, parts: &Parts, end: usize) -> bool {
+    fn is_date(&self, parts: &[Token]) -> bool {
+        let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return false };
         if !parts.iter().all(|part| part.classes.has(Classes::CALENDAR)) {
             return false;
         }
         let is_gap = |b: &u8| matches!(b, b' ' | b',' | b'-' | b'/' | b'.' | b'+');
-        let start = parts.iter().next().map_or(end, |part| part.word.start);
+        let (start, end) = (first.word.start, last.word.end);
         let before = self.bytes.get(..start).unwrap_or_default().iter().rev().take(3).find(|b| !is_gap(b));
         let behind = end + self.bytes.get(end..).unwrap_or_default().iter().take(3).take_while(|b| is_gap(b)).count();
         before.is_some_and(u8::is_ascii_digit)
             || self.bytes.get(behind).is_some_and(u8::is_ascii_digit)
             || words::read(self.text, behind)
                 .is_some_and(|next| self.engine.lexicon.classes(next.hash).has(Classes::CALENDAR))
-    }
-
-    /// Whether another name stands beside: "daniel and vanessa".
-    fn is_paired(&self, first: &Part, end: usize) -> bool {
-        if self.named_until > 0
-            && let Some(between) = self.text.get(self.named_until..first.word.start)
-            && (3..=8).contains(&between.len())
-            && between.starts_with(' ')
-            && let Some(and) = words::read(self.text, self.named_until + 1)
-            && and.end + 1 == first.word.start
-        {
-            return self.engine.lexicon.classes(and.hash).has(Classes::AND);
-        }
-        if self.bytes.get(end) != Some(&b' ') || !first.classes.has(Classes::GIVEN) {
-            return false;
-        }
-        let Some(and) = words::read(self.text, end + 1) else { return false };
-        if !self.engine.lexicon.classes(and.hash).has(Classes::AND) || self.bytes.get(and.end) != Some(&b' ') {
-            return false;
-        }
-        let Some(other) = words::read(self.text, and.end + 1) else { return false };
-        let classes = self.engine.lexicon.classes(other.hash);
-        let ordinary = [Classes::COMMON, Classes::PLACE, Classes::STOP].into_iter().any(|c| classes.has(c));
-        classes.has(Classes::GIVEN) && !ordinary && other.shape == first.word.shape && other.end - other.start > 2
-    }
-
-    /// What only family names look like: a capital behind "Mc" or "Mac".
-    fn is_patronymic(&self, word: &Word) -> bool {
-        word.shape == Shape::Mixed(true)
-            && self.text.get(word.start..word.end).is_some_and(|t| t.starts_with("Mc") || t.starts_with("Mac"))
-    }
-
-    /// "Johnson & Johnson" is a firm.
-    fn is_beside_ampersand(&self, parts: &Parts) -> bool {
-        let (Some(first), Some(last)) = (parts.iter().next(), parts.last()) else { return false };
-        let before = self.text.get(..first.word.start).unwrap_or_default().trim_end_matches(' ');
-        let behind = self.text.get(last.word.end..).unwrap_or_default().trim_start_matches(' ');
-        before.ends_with('&') || behind.starts_with('&')
-    }
-
-    fn starts_sentence(&self, start: usize) -> bool {
-        let before = self.text.get(..start).unwrap_or_default();
-        match before.trim_end_matches([' ', '"', '\'', '“', '„', '(', '*', '-', '\t', '>']).chars().next_back() {
-            None => true,
-            Some(c) => matches!(c, '.' | '!' | '?' | '\n' | ':' | '…' | '|'),
-        }
     }
 
     /// Not in the middle of a path, handle, number or longer word.
@@ -424,18 +409,26 @@ impl Pass<'_> {
                 let c = self.text.get(..start - 1).and_then(|t| t.chars().next_back());
                 let colon = self.bytes.get(start - 1) == Some(&b':');
                 !c.is_some_and(|c| if colon { c == ':' } else { c.is_alphanumeric() || c == ')' })
+                    || self.ends_sentence(start - 1)
             }
             Some(c) => !c.is_alphanumeric(),
         }
     }
 
-    fn is_free_behind(&self, parts: &Parts, end: usize) -> bool {
+    /// "… was late.Anna said": a point behind a plain word, without the space.
+    fn ends_sentence(&self, point: usize) -> bool {
+        let before = self.text.get(..point).unwrap_or_default();
+        let word = before.trim_end_matches(char::is_lowercase);
+        self.bytes.get(point) == Some(&b'.') && before.len() > word.len() + 2 && word.ends_with(' ')
+    }
+
+    fn is_free_behind(&self, parts: &[Token], end: usize) -> bool {
         let next = self.bytes.get(end + 1);
         let joined = |c: Option<&u8>| c.is_some_and(|b| b.is_ascii_alphanumeric() || *b >= 0x80);
         match self.at(end) {
             None => true,
             Some('_' | '@' | '\\' | '=' | '<') => false,
-            Some('(') => parts.count > 1,
+            Some('(') => parts.len() > 1,
             Some('.' | '-') => !joined(next) || (parts.last().is_some_and(|p| p.word.shape == Shape::Initial)),
             Some(':') => next != Some(&b':') && next != Some(&b'/'),
             Some(c) => !c.is_alphanumeric(),

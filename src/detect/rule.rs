@@ -48,12 +48,15 @@ pub(crate) use read::{RawDefaults, RawFile, RawRule};
 
 use crate::detect::{Engine, Wish, Wishes};
 use crate::entity::Entity;
+use std::borrow::Cow;
 
 /// Rules and word lists as read from files, not yet compiled.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
     pub(crate) files: Vec<RuleFile>,
     pub(crate) lists: Vec<WordList>,
+    /// The file of the name model, and what errors call it.
+    pub(crate) model: Option<(String, Cow<'static, [u8]>)>,
     pub(crate) switches: Vec<PackSwitch>,
     /// What plans switch on, by entity and by id.
     pub(crate) awake: (Vec<Entity>, Vec<String>),
@@ -133,6 +136,12 @@ impl RuleSet {
         }
         self.switches.extend_from_slice(switches);
         Ok(())
+    }
+
+    /// Takes a model of names, as `privet rules train` writes it, in place of
+    /// the one before. `name` is what errors call it.
+    pub fn set_model(&mut self, name: &str, bytes: Vec<u8>) {
+        self.model = Some((name.to_owned(), Cow::Owned(bytes)));
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::detect::compile::{Scoring, Verdict};
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue, MAX_PHRASE};
+use crate::detect::name::{Lesson, Memory, Names};
 use crate::detect::normalize::{self, Reading};
 use crate::detect::words::{self, Block, Shape, Word};
 use crate::detect::{Engine, Finding, Input, Operator, Plan, RuleId, State, Treatment, pattern, resolve};
@@ -28,6 +29,9 @@ pub struct Scratch {
     /// Everything that was proposed, where somebody wants to know.
     pub(crate) near: Option<Vec<Candidate>>,
     label: Vec<u64>,
+    /// The names that were found, in this text or in the conversation.
+    memory: Memory,
+    in_conversation: bool,
     patterns: pattern::Scratch,
     reading: Reading,
 }
@@ -36,6 +40,19 @@ impl Scratch {
     /// The findings of the last scan.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// The texts of the scans that follow belong together: a name that is found
+    /// in one counts in the ones behind it. What was known before is forgotten.
+    pub fn start_conversation(&mut self) {
+        self.memory.clear();
+        self.in_conversation = true;
+    }
+
+    /// Each text stands for itself again, as in a new scratch.
+    pub fn end_conversation(&mut self) {
+        self.memory.clear();
+        self.in_conversation = false;
     }
 
     /// What rules in shadow found in the last scan: sorted, not overlapping,
@@ -85,8 +102,9 @@ impl Evidence {
     pub(crate) const LOWER_CASE: Self = Self(1 << 13);
     pub(crate) const AFTER: Self = Self(1 << 14);
     pub(crate) const TRUNK_PREFIX: Self = Self(1 << 15);
+    pub(crate) const KNOWN_HERE: Self = Self(1 << 24);
 
-    const WORDS: [(Self, &'static str); 16] = [
+    const WORDS: [(Self, &'static str); 17] = [
         (Self::CONTEXT, "+context word"),
         (Self::AGAINST, "-word against"),
         (Self::LABEL, "+label"),
@@ -103,6 +121,7 @@ impl Evidence {
         (Self::LOWER_CASE, "-small letters"),
         (Self::AFTER, "+word behind"),
         (Self::TRUNK_PREFIX, "+trunk prefix"),
+        (Self::KNOWN_HERE, "+known from the conversation"),
     ];
 
     pub(crate) const fn has(self, other: Self) -> bool {
@@ -164,10 +183,13 @@ fn find(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
     scratch.candidates.clear();
     scratch.shadow.clear();
     scratch.label.clear();
+    if !scratch.in_conversation {
+        scratch.memory.clear();
+    }
     if let Some(label) = input.label.filter(|l| l.len() <= 256) {
         words::each(label, |hash| scratch.label.push(hash));
     }
-    let Scratch { candidates, patterns, label, near, .. } = scratch;
+    let Scratch { candidates, patterns, label, near, memory, .. } = scratch;
     let mut pass = Pass {
         engine,
         plan,
@@ -179,6 +201,7 @@ fn find(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
         recent: Recent::default(),
         cue: None,
         named_until: 0,
+        names: Names::remembering(memory),
         resume: 0,
         url_until: 0,
     };
@@ -187,6 +210,7 @@ fn find(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
     }
     pass.labelled_secret();
     pass.run();
+    pass.second_look();
     if !engine.patterns.is_empty() {
         pass.patterns(patterns);
     }
@@ -225,6 +249,27 @@ fn finding(engine: &Engine, c: &Candidate) -> Finding {
         score: c.score,
         operator: c.operator,
     }
+}
+
+/// Goes through a labelled text and collects what the name model can learn.
+pub(crate) fn teach(engine: &Engine, text: &str, scratch: &mut Scratch, lesson: &mut Lesson) {
+    scratch.candidates.clear();
+    let mut pass = Pass {
+        engine,
+        plan: &engine.plan,
+        text,
+        bytes: text.as_bytes(),
+        label: &[],
+        out: &mut scratch.candidates,
+        recent: Recent::default(),
+        cue: None,
+        named_until: 0,
+        near: None,
+        names: Names::taught(lesson),
+        resume: 0,
+        url_until: 0,
+    };
+    pass.run();
 }
 
 /// The places of a block that are not before `at`.
@@ -266,6 +311,9 @@ pub(crate) struct Pending {
     pub(crate) label: bool,
 }
 
+/// Stands among the last words for a name.
+const A_NAME: u64 = 0x6e61_6d65_6e61_6d65;
+
 /// Hashes of the last words, as many as a phrase may have.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Recent {
@@ -302,6 +350,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) cue: Option<Pending>,
     /// Where the last name ends; 0 for none.
     pub(crate) named_until: usize,
+    /// What is known of the run that the pass is in.
+    pub(crate) names: Names<'a>,
     /// Colons before this offset have been looked at.
     pub(crate) resume: usize,
     /// Addresses of the web before this offset have been looked at.
@@ -375,6 +425,9 @@ impl Pass<'_> {
     fn is_of_no_matter(&self, word: &Word) -> bool {
         word.shape == Shape::Lower
             && !self.engine.lexicon.may_matter_small(word.hash)
+            && self.cue.is_none()
+            && !self.names.may_remember(word.hash)
+            && !(word.end - word.start == 1 && self.bytes.get(word.end) == Some(&b'.'))
             // An IBAN may be written in small letters.
             && !self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
     }
@@ -437,6 +490,8 @@ impl Pass<'_> {
 
     pub(crate) fn forget(&mut self) {
         self.recent = Recent::default();
+        // A name stood here: for the words behind it that is worth to know.
+        self.recent.push(A_NAME);
         self.cue = None;
     }
 

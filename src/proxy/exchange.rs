@@ -206,9 +206,11 @@ fn inspect_body(
             sought: &gateway.sought,
             depth: gateway.config.limits.json_depth,
         };
+        // The texts of a request are turns of one conversation.
+        scratch.start_conversation();
         let as_json = |scratch: &mut Scratch| inspect::inspect_json(text, &rules, scratch);
         let as_text = |scratch: &mut Scratch| inspect::inspect_text(text, detector, scratch);
-        match format {
+        let looked = match format {
             Format::Json => match as_json(scratch) {
                 // It passes, but not unseen.
                 Err(inspect::NOT_JSON) if route.binary == Binary::Pass => as_text(scratch),
@@ -220,7 +222,9 @@ fn inspect_body(
                 Err(inspect::NOT_JSON) => as_text(scratch),
                 looked => looked,
             },
-        }
+        };
+        scratch.end_conversation();
+        looked
     })
 }
 

@@ -1,0 +1,304 @@
+//! What the model sees of a word: a fixed number of features, each a slot of
+//! its table. Training and scanning compute them by this code alone.
+
+use crate::detect::name::run::{Gap, MAX_RUN, Run, Token};
+use crate::detect::scan::Pass;
+use crate::detect::words::{self, Shape};
+
+/// Features of a word.
+pub(crate) const FEATURES: usize = 32;
+
+/// Of the features of a word, those that say which word it is: the first ones.
+/// Training hides them now and then.
+pub(crate) const IDENTITY: usize = 1;
+
+/// The table has 2^`TABLE_BITS` slots.
+pub(crate) const TABLE_BITS: u32 = 19;
+
+/// The slots of a word's features.
+pub(crate) type Slots = [u32; FEATURES];
+
+/// What the grammar makes of a word of a run: whether a name starts or goes on
+/// there, and in tenths how sure of it the grammar is.
+pub(crate) type Opinion = u8;
+
+/// A word beside the run.
+#[derive(Clone, Copy, Default)]
+struct Neighbour {
+    hash: u64,
+    classes: u32,
+    shape: u8,
+}
+
+/// What is around a run, looked up once for all its words.
+pub(crate) struct Surroundings {
+    before: [Neighbour; 2],
+    behind: [Neighbour; 2],
+    /// The kinds of the characters in front and behind.
+    left: u8,
+    right: u8,
+    cue: u8,
+    caps: u8,
+    sentence: bool,
+    own_line: bool,
+}
+
+/// The classes that features are made of.
+const SEEN: u32 = 0x00_07_e9_ff;
+
+fn shape_of(token: &Token) -> u8 {
+    let len = token.len();
+    match token.word.shape {
+        Shape::Lower => 1,
+        Shape::Capitalised if len <= 3 => 2,
+        Shape::Capitalised => 3,
+        Shape::Upper if len <= 3 => 4,
+        Shape::Upper => 5,
+        Shape::Initial => 6,
+        Shape::Mixed(true) => 7,
+        Shape::Mixed(false) => 8,
+    }
+}
+
+fn shape_code(shape: Shape) -> u8 {
+    match shape {
+        Shape::Lower => 1,
+        Shape::Capitalised => 3,
+        Shape::Upper => 5,
+        Shape::Initial => 6,
+        Shape::Mixed(true) => 7,
+        Shape::Mixed(false) => 8,
+    }
+}
+
+/// The slot of a feature of kind `kind` with value `value`.
+#[inline]
+fn slot(kind: u64, value: u64) -> u32 {
+    let mixed = (value ^ (value >> 29)).wrapping_add(kind.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    (mixed >> (64 - TABLE_BITS)) as u32
+}
+
+/// Packs small numbers and hashes into one value.
+#[inline]
+fn pack(parts: &[u64]) -> u64 {
+    parts.iter().fold(0, |all, part| (all ^ part).wrapping_mul(0xA24B_AED4_963E_E407).rotate_left(17))
+}
+
+/// The kind of the character at a border of a run.
+fn kind_of(c: Option<char>) -> u8 {
+    match c {
+        None => 0,
+        Some('\n' | '\r') => 1,
+        Some(',') => 3,
+        Some(':') => 4,
+        Some('"' | '\'' | '“' | '”' | '„' | '’' | '‘' | '»' | '«' | '`') => 5,
+        Some('(' | ')' | '[' | ']' | '{' | '}') => 6,
+        Some('.' | '…') => 7,
+        Some('!' | '?') => 8,
+        Some('-' | '–' | '—') => 9,
+        Some('@' | '#' | '_') => 10,
+        Some('=') => 11,
+        Some('/' | '\\') => 12,
+        Some('>' | '<' | '|' | '*') => 13,
+        Some('&' | '+') => 14,
+        Some(';') => 15,
+        Some(c) if c.is_numeric() => 16,
+        Some(c) if c.is_alphabetic() => 2,
+        Some(_) => 17,
+    }
+}
+
+/// Bytes around a run in which its capitals are weighed.
+const CAPITALS_AROUND: usize = 160;
+
+impl Pass<'_> {
+    /// Looks around a run.
+    pub(crate) fn surroundings(&self, run: &Run) -> Surroundings {
+        let (start, end) = (run.start(), run.end());
+        let mut before = [Neighbour::default(); 2];
+        let line = self.text.get(..start).unwrap_or_default();
+        let trimmed = line.trim_end_matches([' ', '\t', '\u{a0}']);
+        let last = trimmed.chars().next_back();
+        if last != Some('\n') || run.cue.is_some() {
+            for (slot, hash) in before.iter_mut().zip(self.recent.newest_first()) {
+                *slot = Neighbour { hash, classes: self.engine.lexicon.classes(hash).bits() & SEEN, shape: 0 };
+            }
+        }
+        let mut behind = [Neighbour::default(); 2];
+        let mut at = end;
+        let mut right = kind_of(self.at(end));
+        for slot in &mut behind {
+            // At most three characters of no word, none a line break.
+            let mut steps = 0;
+            while let Some(c) = self.at(at)
+                && steps < 3
+                && !c.is_alphabetic()
+                && c != '\n'
+            {
+                if steps == 0 && slot.hash == 0 && c == ' ' && at == end {
+                    right = 18;
+                }
+                at += c.len_utf8();
+                steps += 1;
+            }
+            let Some(word) = words::read(self.text, at) else { break };
+            let classes = self.engine.lexicon.classes(word.hash).bits() & SEEN;
+            *slot = Neighbour { hash: word.hash, classes, shape: shape_code(word.shape) };
+            at = word.end;
+        }
+        if right == 18 && behind.first().is_some_and(|n| n.hash == 0) {
+            right = 19;
+        }
+        let left = if last == line.chars().next_back() { kind_of(last) } else { 20 + kind_of(last) };
+        let cue = run.cue.map_or(0, |c| 1 + c.cue as u8 + if c.label { 8 } else { 0 });
+        let own_line = matches!(last, None | Some('\n' | '\r'))
+            && self
+                .text
+                .get(end..)
+                .and_then(|t| t.trim_start_matches([' ', '.', ',', '!', '\t']).chars().next())
+                .is_none_or(|c| c == '\n' || c == '\r');
+        Surroundings {
+            before,
+            behind,
+            left,
+            right,
+            cue,
+            caps: self.capitals_around(start, end),
+            sentence: self.starts_sentence(start),
+            own_line,
+        }
+    }
+
+    /// Whether capitals say anything here: 0 none stands around the run, 1 few,
+    /// 2 many, 3 nearly all letters are capitals.
+    fn capitals_around(&self, start: usize, end: usize) -> u8 {
+        let count = |from: usize, to: usize| {
+            let bytes = self.bytes.get(from..to.min(self.bytes.len())).unwrap_or_default();
+            bytes.iter().fold((0_u32, 0_u32), |(upper, lower), b| {
+                (upper + u32::from(b.is_ascii_uppercase()), lower + u32::from(b.is_ascii_lowercase()))
+            })
+        };
+        let (a, b) = count(start.saturating_sub(CAPITALS_AROUND), start);
+        let (c, d) = count(end, end + CAPITALS_AROUND);
+        let (upper, lower) = (a + c, b + d);
+        match (upper, lower) {
+            (0, 0) => 4,
+            (0, _) => 0,
+            _ if lower == 0 => 3,
+            _ if upper > 2 * lower => 3,
+            _ if upper * 7 > lower => 2,
+            _ => 1,
+        }
+    }
+
+    /// The slots of the features of the run's word `i`.
+    pub(crate) fn features(&self, run: &Run, around: &Surroundings, opinions: &[Opinion; MAX_RUN], i: usize) -> Slots {
+        let tokens = run.tokens();
+        let beside = |at: Option<&Token>| {
+            at.map(|t| Neighbour { hash: t.word.hash, classes: t.classes.bits() & SEEN, shape: shape_of(t) })
+        };
+        let back = |n: usize| match i.checked_sub(n) {
+            Some(at) => beside(tokens.get(at)).unwrap_or_default(),
+            None => around.before.get(n - i - 1).copied().unwrap_or_default(),
+        };
+        let on = |n: usize| match tokens.get(i + n) {
+            some @ Some(_) => beside(some).unwrap_or_default(),
+            None => around.behind.get(i + n - tokens.len()).copied().unwrap_or_default(),
+        };
+        let Some(token) = tokens.get(i) else { return [0; FEATURES] };
+        let (before, before2, next, next2) = (back(1), back(2), on(1), on(2));
+        let word = token.word.hash;
+        let classes = u64::from(token.classes.bits() & SEEN);
+        let shape = u64::from(shape_of(token));
+        let (start, end) = self.ends(token);
+        let first = i == 0;
+        let last = i + 1 == tokens.len();
+        let left = if first { u64::from(around.left) } else { 40 + gap_code(token.gap) };
+        let right = if last { u64::from(around.right) } else { 40 + tokens.get(i + 1).map_or(0, |t| gap_code(t.gap)) };
+        let place = (i.min(3) as u64) << 4 | (tokens.len() - i - 1).min(3) as u64;
+        let cue = u64::from(around.cue) << 2 | i.min(2) as u64;
+        let caps = u64::from(around.caps);
+        let sentence = u64::from(first && around.sentence);
+        let opinion = opinions.get(i).copied().map_or(0, u64::from);
+        let (bc, nc) = (u64::from(before.classes), u64::from(next.classes));
+        let next_shape = u64::from(next.shape);
+        let known = classes & KNOWN;
+        let values = [
+            word,
+            pack(&[shape, token.len().min(12) as u64]),
+            before.hash,
+            next.hash,
+            pack(&[before.hash, before2.hash]),
+            pack(&[next.hash, next2.hash]),
+            start & 0xff_ff_ff,
+            end & 0xff_ff_ff,
+            end & 0xff_ff,
+            end,
+            pack(&[classes, shape]),
+            pack(&[bc, classes, shape]),
+            pack(&[classes, nc, shape, next_shape]),
+            pack(&[bc, classes, nc]),
+            pack(&[cue, classes, shape]),
+            pack(&[cue, shape, right]),
+            pack(&[caps, shape, classes]),
+            pack(&[sentence, shape, classes, nc]),
+            pack(&[left, right, shape]),
+            pack(&[left, classes]),
+            pack(&[right, classes]),
+            opinion,
+            pack(&[opinion, classes, shape]),
+            pack(&[opinion, caps, sentence]),
+            pack(&[place, shape, caps]),
+            pack(&[left, place, known]),
+            pack(&[u64::from(around.own_line), cue, place]),
+            pack(&[before.hash, known, shape]),
+            pack(&[next.hash, known, shape]),
+            pack(&[before.hash, next.hash]),
+            pack(&[end & 0xff_ff_ff, shape, place]),
+            pack(&[opinion, next.hash]),
+        ];
+        let mut slots = [0; FEATURES];
+        for (kind, (slot_of, value)) in slots.iter_mut().zip(values).enumerate() {
+            *slot_of = slot(kind as u64, value);
+        }
+        slots
+    }
+
+    /// The first and the last four bytes of a word, ASCII in small letters.
+    fn ends(&self, token: &Token) -> (u64, u64) {
+        let bytes = self.bytes.get(token.word.start..token.word.end).unwrap_or_default();
+        let pack = |all: u64, b: &u8| all << 8 | u64::from(b | if b.is_ascii() { 0x20 } else { 0 });
+        (bytes.iter().take(3).fold(0, pack), bytes.iter().skip(bytes.len().saturating_sub(4)).fold(0, pack))
+    }
+}
+
+/// Name, ordinary word, place: what matters most.
+const KNOWN: u64 = 0x04_08_17;
+
+fn gap_code(gap: Gap) -> u64 {
+    gap as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::detect::name::train::Trainer;
+    use crate::detect::{Engine, Sample, Schedule};
+
+    /// The model was trained with these features. Where this fails, what the
+    /// model sees has changed: raise `FEATURE_VERSION`, train it again as
+    /// rules/SOURCES.md says, and write the new number here.
+    #[test]
+    fn the_features_are_those_that_the_model_was_trained_with() {
+        let texts = [
+            "Hi, I am Anna Kowalska from Berlin.\nRegards,\nJ. O'Brien-Smith",
+            "call will or RUTH, ask Dr Müller; Иван here",
+            "Novak, Jana and Ludwig van der Berg (Siemens AG)",
+        ];
+        let mut trainer = Trainer::new(Engine::builtin().unwrap(), Schedule::default());
+        for text in texts {
+            trainer.learn(&Sample { text: text.to_owned(), ..Sample::default() });
+        }
+        assert_eq!(trainer.fingerprint(), 0x4394_2f88_d67d_e8f3, "{:#x}", trainer.fingerprint());
+    }
+}

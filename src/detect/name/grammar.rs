@@ -1,0 +1,248 @@
+//! The hand-made part of the judgement: what the lists say of the words, what
+//! stands in front and behind, summed up. Its sum is evidence for the model.
+
+use crate::detect::finder::Finder;
+use crate::detect::lexicon::{Classes, Cue};
+use crate::detect::name::run::{Gap, Run, Token};
+use crate::detect::scan::{Evidence, Pass, Pending};
+use crate::detect::words::{self, Shape};
+
+/// A name has at most so many words.
+const MAX_PARTS: usize = 6;
+
+/// What the grammar makes of the words from one on.
+pub(crate) struct Verdict {
+    /// How many words the name has.
+    pub(crate) count: usize,
+    pub(crate) score: f32,
+    pub(crate) evidence: Evidence,
+}
+
+/// The finder that reports a name behind such a cue.
+pub(crate) fn finder_of(cue: Option<Pending>) -> Finder {
+    match cue.map(|c| c.cue) {
+        Some(Cue::Title) => Finder::PersonTitle,
+        Some(Cue::Strong | Cue::SignOff) => Finder::PersonCue,
+        _ => Finder::PersonName,
+    }
+}
+
+/// In capitals where the words around are not, or in small letters.
+fn is_plain(first: &Token, cue: Option<Pending>) -> bool {
+    let particle = first.classes.has(Classes::PARTICLE)
+        && first.word.shape == Shape::Lower
+        && cue.is_some_and(|c| c.cue >= Cue::Strong);
+    !particle && matches!(first.word.shape, Shape::Lower | Shape::Upper | Shape::Mixed(false))
+}
+
+impl Pass<'_> {
+    /// The grammar's verdict on the words of the run from `from` on, `None`
+    /// where no name starts there.
+    pub(crate) fn verdict(&self, run: &Run, from: usize) -> Option<Verdict> {
+        let cue = run.cue.filter(|_| from == 0);
+        let all = run.tokens().get(from..)?;
+        let parts = parts(all, cue)?;
+        let (score, evidence) = self.weigh(run, from, parts, cue)?;
+        Some(Verdict { count: parts.len(), score, evidence })
+    }
+
+    fn weigh(&self, run: &Run, from: usize, parts: &[Token], cue: Option<Pending>) -> Option<(f32, Evidence)> {
+        let first = parts.iter().find(|p| !p.is_particle())?;
+        let plain = parts.first().is_some_and(|p| is_plain(p, cue));
+        let single = parts.len() == 1;
+        let mut evidence = Evidence::default();
+        let mut score: f32 =
+            match (first.classes.has(Classes::GIVEN), first.classes.has(Classes::SURNAME), first.is_ordinary()) {
+                (true, _, false) => 0.6,
+                (true, _, true) => 0.3,
+                (false, true, false) => 0.25,
+                (false, true, true) => 0.1,
+                _ => 0.0,
+            };
+        if first.classes.has(Classes::GIVEN) {
+            evidence |= Evidence::GIVEN;
+        }
+        if first.is_ordinary() {
+            evidence |= Evidence::COMMON;
+        }
+        let initial = first.word.shape == Shape::Initial;
+        if first.is_known() && !initial && first.len() <= 2 {
+            score -= 0.2;
+        }
+        let mut best: f32 = 0.0;
+        for part in parts.iter().skip_while(|p| p.word.start <= first.word.start).filter(|p| !p.is_particle()) {
+            let known = part.is_known() || self.is_patronymic(part);
+            if known {
+                evidence |= Evidence::SURNAME;
+            }
+            best = best.max(if known && !part.is_ordinary() { 0.35 } else { 0.15 });
+        }
+        if initial {
+            // "J. Novak" is a name; "J. Something" is none.
+            let initials = parts.iter().filter(|p| p.word.shape == Shape::Initial).count();
+            score = if best > 0.3 || (initials > 1 && parts.len() > initials) { 0.35 } else { 0.0 };
+        }
+        score += best;
+        let strong = cue.is_some_and(|c| c.cue >= Cue::SignOff);
+        if plain {
+            score -= match first.word.shape {
+                Shape::Upper if strong => 0.1,
+                Shape::Upper if single => 0.5,
+                _ => 0.35,
+            };
+            evidence |= Evidence::LOWER_CASE;
+        } else if !first.is_known()
+            && !initial
+            && cue.is_none()
+            && first.len() < 4
+            && self.starts_sentence(first.word.start)
+        {
+            // The capital says nothing there.
+            score -= 0.15;
+        } else if !first.is_known() && !initial && best > 0.3 {
+            score += 0.15;
+        }
+        if !strong {
+            let before = match from.checked_sub(1).and_then(|i| run.tokens().get(i)) {
+                Some(token) => token.classes,
+                None => {
+                    let hash = self.recent.newest_first().next();
+                    hash.map(|h| self.engine.lexicon.classes(h)).unwrap_or_default()
+                }
+            };
+            if (cue.is_none() && before.has(Classes::ARTICLE)) || before.has(Classes::DIRECTION) {
+                score -= 0.4;
+            }
+            if single && self.is_beside_ampersand(parts) {
+                score -= 0.4;
+            }
+        }
+        match cue.map(|c| c.cue) {
+            Some(Cue::Title) if !first.is_ordinary() || (first.is_known() && !plain) => {
+                score += 0.6;
+                evidence |= Evidence::TITLE;
+            }
+            Some(Cue::Strong) if !first.is_ordinary() || first.is_known() => {
+                score += 0.5;
+                evidence |= if cue.is_some_and(|c| c.label) { Evidence::LABEL } else { Evidence::STRONG_CUE };
+            }
+            Some(Cue::SignOff) => {
+                score += 0.4;
+                evidence |= Evidence::SIGN_OFF;
+            }
+            Some(Cue::Weak) => {
+                score += 0.3;
+                evidence |= Evidence::WEAK_CUE;
+            }
+            Some(Cue::Hint) => {
+                score += 0.15;
+                evidence |= Evidence::WEAK_CUE;
+            }
+            Some(Cue::Greeting) => {
+                score += 0.3;
+                evidence |= Evidence::GREETING;
+            }
+            _ => {}
+        }
+        let end = parts.last()?.word.end;
+        if self.is_paired(first, end) {
+            score += 0.3;
+            evidence |= Evidence::AFTER;
+        }
+        if let Some(next) = self.bytes.get(end).filter(|b| **b == b' ').and_then(|_| words::read(self.text, end + 1))
+            && self.engine.lexicon.classes(next.hash).has(Classes::AFTER)
+        {
+            score += 0.3;
+            evidence |= Evidence::AFTER;
+        }
+        Some((score.min(0.99), evidence))
+    }
+
+    /// Whether another name stands beside: "daniel and vanessa".
+    fn is_paired(&self, first: &Token, end: usize) -> bool {
+        if self.named_until > 0
+            && let Some(between) = self.text.get(self.named_until..first.word.start)
+            && (3..=8).contains(&between.len())
+            && between.starts_with(' ')
+            && let Some(and) = words::read(self.text, self.named_until + 1)
+            && and.end + 1 == first.word.start
+        {
+            return self.engine.lexicon.classes(and.hash).has(Classes::AND);
+        }
+        if self.bytes.get(end) != Some(&b' ') || !first.classes.has(Classes::GIVEN) {
+            return false;
+        }
+        let Some(and) = words::read(self.text, end + 1) else { return false };
+        if !self.engine.lexicon.classes(and.hash).has(Classes::AND) || self.bytes.get(and.end) != Some(&b' ') {
+            return false;
+        }
+        let Some(other) = words::read(self.text, and.end + 1) else { return false };
+        let classes = self.engine.lexicon.classes(other.hash);
+        let ordinary = [Classes::COMMON, Classes::PLACE, Classes::STOP].into_iter().any(|c| classes.has(c));
+        classes.has(Classes::GIVEN) && !ordinary && other.shape == first.word.shape && other.end - other.start > 2
+    }
+
+    /// What only family names look like: a capital behind "Mc" or "Mac".
+    fn is_patronymic(&self, token: &Token) -> bool {
+        token.word.shape == Shape::Mixed(true)
+            && self
+                .text
+                .get(token.word.start..token.word.end)
+                .is_some_and(|t| t.starts_with("Mc") || (t.starts_with("Mac") && token.len() > 5))
+    }
+
+    /// "Johnson & Johnson" is a firm.
+    fn is_beside_ampersand(&self, parts: &[Token]) -> bool {
+        let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return false };
+        let before = self.text.get(..first.word.start).unwrap_or_default().trim_end_matches(' ');
+        let behind = self.text.get(last.word.end..).unwrap_or_default().trim_start_matches(' ');
+        before.ends_with('&') || behind.starts_with('&')
+    }
+
+    pub(crate) fn starts_sentence(&self, start: usize) -> bool {
+        let before = self.text.get(..start).unwrap_or_default();
+        match before.trim_end_matches([' ', '"', '\'', '“', '„', '(', '*', '-', '\t', '>']).chars().next_back() {
+            None => true,
+            Some(c) => matches!(c, '.' | '!' | '?' | '\n' | ':' | '…' | '|'),
+        }
+    }
+}
+
+/// The words that a name would have, were one to start with the first.
+fn parts(all: &[Token], cue: Option<Pending>) -> Option<&[Token]> {
+    let first = all.first()?;
+    let lower = is_plain(first, cue);
+    let shouted = first.word.shape == Shape::Upper;
+    let loud = shouted && cue.is_some_and(|c| c.cue >= Cue::SignOff);
+    let mut count = 1;
+    for part in all.iter().skip(1).take(MAX_PARTS - 1) {
+        let hyphen = matches!(part.gap, Gap::Hyphen | Gap::Apostrophe);
+        if part.classes.has(Classes::ORGANISATION) && !hyphen {
+            // "Victoria Street", "Johnson GmbH": a place or a firm, whatever stands in front.
+            if cue.is_none_or(|c| c.cue < Cue::SignOff) {
+                return None;
+            }
+            break;
+        }
+        let known = part.is_known();
+        let fits = match part.word.shape {
+            Shape::Upper if loud => !part.is_ordinary() || known,
+            Shape::Lower if hyphen => part.len() <= 5,
+            Shape::Capitalised | Shape::Mixed(true) if shouted => known,
+            Shape::Capitalised | Shape::Mixed(true) => !lower && (hyphen || known || !part.is_ordinary()),
+            Shape::Initial => !lower,
+            Shape::Upper => known && (shouted || !part.is_ordinary()),
+            Shape::Lower if part.is_particle() => true,
+            Shape::Lower => lower && !shouted && known && !part.is_ordinary(),
+            Shape::Mixed(false) => false,
+        };
+        if !fits {
+            break;
+        }
+        count += 1;
+    }
+    while count > 1 && all.get(count - 1).is_some_and(Token::is_particle) {
+        count -= 1;
+    }
+    all.get(..count)
+}

@@ -1,0 +1,123 @@
+//! The names that were found in a conversation: once "Jana Novak" is known,
+//! "jana" and "Novak" count.
+
+use crate::detect::lexicon::Classes;
+use crate::detect::name::run::Token;
+use crate::detect::words::Shape;
+
+/// So many words are kept; the oldest are forgotten first.
+const ROOM: usize = 64;
+
+/// A name must be at least so sure to be remembered.
+const SURE: f32 = 0.7;
+
+/// Hashes of the words of names that were found. The caller owns it, hands it
+/// to the scans of the texts that belong together, and clears it between
+/// conversations. It takes no more room however much it is told.
+#[derive(Clone)]
+pub(crate) struct Memory {
+    words: [u64; ROOM],
+    count: usize,
+    /// A bit for each word, so that most words need no search.
+    filter: u64,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { words: [0; ROOM], count: 0, filter: 0 }
+    }
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory").field("words", &self.count.min(ROOM)).finish_non_exhaustive()
+    }
+}
+
+fn bit(hash: u64) -> u64 {
+    1 << (hash >> 58)
+}
+
+impl Memory {
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        (self.count, self.filter) = (0, 0);
+    }
+
+    /// Whether a word may be known; false is certain.
+    #[inline]
+    pub(crate) fn may_hold(&self, hash: u64) -> bool {
+        self.filter & bit(hash) != 0
+    }
+
+    fn has(&self, hash: u64) -> bool {
+        self.may_hold(hash) && self.words.iter().take(self.count.min(ROOM)).any(|w| *w == hash)
+    }
+
+    /// Whether a word is known as one of a name, however it is written.
+    #[inline]
+    pub(crate) fn knows(&self, hash: u64) -> bool {
+        self.has(hash)
+    }
+
+    /// Whether a word is known as one of a name. An ordinary word counts only
+    /// with a capital.
+    pub(crate) fn holds(&self, token: &Token) -> bool {
+        self.has(token.word.hash) && (token.word.shape != Shape::Lower || !token.is_ordinary())
+    }
+
+    /// Keeps the words of a name.
+    pub(crate) fn learn(&mut self, parts: &[Token], sure: f32) {
+        if sure < SURE {
+            return;
+        }
+        for part in parts {
+            let short = part.len() < 3 || part.is_particle() || part.classes.has(Classes::STOP);
+            // An ordinary word alone ("Will") says little of the next one, a month nothing.
+            let ordinary = part.classes.has(Classes::CALENDAR) || (parts.len() == 1 && part.is_ordinary());
+            if short || ordinary || self.has(part.word.hash) {
+                continue;
+            }
+            if let Some(slot) = self.words.get_mut(self.count % ROOM) {
+                *slot = part.word.hash;
+                self.count += 1;
+                self.filter |= bit(part.word.hash);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::detect::{Engine, Input, Scratch};
+
+    fn names(engine: &Engine, text: &str, scratch: &mut Scratch) -> Vec<String> {
+        let found = engine.scan(Input::text(text), scratch).iter().filter(|f| f.entity.as_str() == "PERSON");
+        found.map(|f| text[f.start..f.end].to_owned()).collect()
+    }
+
+    #[test]
+    fn a_name_of_a_conversation_counts_in_its_later_texts() {
+        let (engine, mut scratch) = (Engine::builtin().unwrap(), Scratch::default());
+        let later = "the quixel order is late";
+        assert!(names(&engine, later, &mut scratch).is_empty());
+        scratch.start_conversation();
+        assert_eq!(names(&engine, "Hello, my name is Jana Quixel.", &mut scratch), ["Jana Quixel"]);
+        assert_eq!(names(&engine, later, &mut scratch), ["quixel"]);
+        scratch.start_conversation();
+        assert!(names(&engine, later, &mut scratch).is_empty(), "another conversation");
+        names(&engine, "Hello, my name is Jana Quixel.", &mut scratch);
+        scratch.end_conversation();
+        assert!(names(&engine, later, &mut scratch).is_empty(), "the conversation is over");
+    }
+
+    #[test]
+    fn a_name_counts_in_front_of_where_it_is_clear() {
+        let (engine, mut scratch) = (Engine::builtin().unwrap(), Scratch::default());
+        let text = "Quixel order late.\nBest regards,\nJana Quixel";
+        let found = names(&engine, text, &mut scratch);
+        assert!(found.contains(&"Jana Quixel".to_owned()) && found.len() <= 2, "{found:?}");
+        let found = names(&engine, "My name is April Zorbana, we met in April. Will you come in April?", &mut scratch);
+        assert_eq!(found, ["April Zorbana"]);
+    }
+}

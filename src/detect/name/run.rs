@@ -1,0 +1,278 @@
+//! A run: words side by side that may belong to a name, and what stands around
+//! them. The model labels a run as a whole.
+
+use crate::detect::lexicon::{Classes, Cue, phrase_hash};
+use crate::detect::name::inflection;
+use crate::detect::scan::{Pass, Pending};
+use crate::detect::words::{self, Shape, Word};
+
+/// More words than this are labelled as two runs.
+pub(crate) const MAX_RUN: usize = 12;
+
+/// What stands between a word of a run and the word before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gap {
+    /// It is the first.
+    First,
+    Space,
+    Hyphen,
+    Apostrophe,
+    /// The point of an initial.
+    Point,
+    /// "Novak, Jana"
+    Comma,
+}
+
+/// A word of a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Token {
+    pub(crate) word: Word,
+    pub(crate) classes: Classes,
+    pub(crate) gap: Gap,
+}
+
+impl Token {
+    pub(crate) fn is_known(&self) -> bool {
+        self.classes.has(Classes::GIVEN) || self.classes.has(Classes::SURNAME)
+    }
+
+    pub(crate) fn is_ordinary(&self) -> bool {
+        [Classes::COMMON, Classes::PLACE, Classes::AFTER].into_iter().any(|c| self.classes.has(c))
+    }
+
+    pub(crate) fn is_particle(&self) -> bool {
+        self.classes.has(Classes::PARTICLE)
+            && match self.word.shape {
+                Shape::Lower => true,
+                Shape::Capitalised => self.classes.has(Classes::STOP) || !self.is_known(),
+                _ => false,
+            }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.word.end - self.word.start
+    }
+}
+
+/// The words of a run; never empty.
+pub(crate) struct Run {
+    room: [Token; MAX_RUN],
+    count: usize,
+    pub(crate) cue: Option<Pending>,
+}
+
+impl Run {
+    fn new(first: Token, cue: Option<Pending>) -> Self {
+        Self { room: [first; MAX_RUN], count: 1, cue }
+    }
+
+    pub(crate) fn tokens(&self) -> &[Token] {
+        self.room.get(..self.count).unwrap_or_default()
+    }
+
+    pub(crate) fn start(&self) -> usize {
+        self.tokens().first().map_or(0, |t| t.word.start)
+    }
+
+    pub(crate) fn end(&self) -> usize {
+        self.tokens().last().map_or(0, |t| t.word.end)
+    }
+
+    fn push(&mut self, token: Token) -> bool {
+        let Some(slot) = self.room.get_mut(self.count) else { return false };
+        *slot = token;
+        self.count += 1;
+        true
+    }
+}
+
+impl Pass<'_> {
+    /// The run that starts with `first`.
+    pub(crate) fn run_from(&self, first: Word, classes: Classes, cue: Option<Pending>) -> Run {
+        let mut run = Run::new(Token { word: first, classes, gap: Gap::First }, cue);
+        while let Some(last) = run.tokens().last().copied() {
+            let Some((start, gap)) = self.joint(&last, run.count == 1) else { break };
+            let Some(word) = words::read(self.text, start) else { break };
+            let classes = inflection::classes(&self.engine.lexicon, self.text, &word);
+            let token = Token { word, classes, gap };
+            if !self.continues(&last, &token) || !run.push(token) {
+                break;
+            }
+        }
+        while run.count > 1 && run.tokens().last().is_some_and(|t| t.is_particle() && t.word.shape == Shape::Lower) {
+            run.count -= 1;
+        }
+        run
+    }
+
+    /// Whether a word may stand in a name behind the last one.
+    fn continues(&self, last: &Token, token: &Token) -> bool {
+        let (word, classes) = (&token.word, token.classes);
+        if word.is_too_long() {
+            return false;
+        }
+        if matches!(token.gap, Gap::Hyphen | Gap::Apostrophe) {
+            return word.shape != Shape::Lower || last.word.shape == Shape::Lower || token.len() <= 5;
+        }
+        if classes.has(Classes::TITLE) || (self.is_cue_alone(token) && !token.is_particle()) {
+            return false;
+        }
+        let initial = self.is_initial(word)
+            || (word.shape == Shape::Initial && (self.has_capital_next(word.end) || self.is_parted_initial(word)));
+        if classes.has(Classes::STOP) && !token.is_particle() && !initial && !self.is_name_in_spite(word, classes) {
+            return false;
+        }
+        match word.shape {
+            Shape::Initial => initial || self.is_parted_initial(word) || self.is_free_initial(word),
+            Shape::Mixed(false) => false,
+            Shape::Lower if last.word.shape == Shape::Lower && last.len() == 1 => true,
+            Shape::Lower => token.is_particle() || (token.is_known() && !token.is_ordinary()),
+            _ => true,
+        }
+    }
+
+    /// A function word of some language that is a name in another: "Min-jun",
+    /// or "Per" with a capital that no start of a sentence explains.
+    pub(crate) fn is_name_in_spite(&self, word: &Word, classes: Classes) -> bool {
+        if word.shape != Shape::Capitalised {
+            return word.shape == Shape::Lower
+                && classes.has(Classes::GIVEN)
+                && word.end - word.start > 2
+                && self.is_hyphened(word.end);
+        }
+        self.is_hyphened(word.end)
+            || (classes.has(Classes::GIVEN)
+                && ((word.end - word.start > 2 && !self.starts_sentence(word.start))
+                    || self.has_capital_next(word.end)))
+    }
+
+    /// A space stands at `end`, and a word with a capital that is no function word.
+    pub(crate) fn has_capital_next(&self, end: usize) -> bool {
+        self.bytes.get(end) == Some(&b' ')
+            && words::read(self.text, end + 1).is_some_and(|next| {
+                matches!(next.shape, Shape::Capitalised | Shape::Mixed(true))
+                    && !self.engine.lexicon.classes(next.hash).has(Classes::STOP)
+            })
+    }
+
+    /// A hyphen and a letter stand at `end`.
+    fn is_hyphened(&self, end: usize) -> bool {
+        self.bytes.get(end) == Some(&b'-') && self.at(end + 1).is_some_and(char::is_alphabetic)
+    }
+
+    /// The "k" of "k. wiggins": a small letter, a point, and a name behind it.
+    pub(crate) fn is_small_initial(&self, word: &Word) -> bool {
+        word.shape == Shape::Lower && word.end - word.start == 1 && self.bytes.get(word.end) == Some(&b'.') && {
+            let at = word.end + if self.bytes.get(word.end + 1) == Some(&b' ') { 2 } else { 1 };
+            words::read(self.text, at).is_some_and(|next| {
+                let classes = self.engine.lexicon.classes(next.hash);
+                next.shape == Shape::Lower
+                    && next.end - next.start > 2
+                    && classes.has(Classes::SURNAME)
+                    && !classes.has(Classes::STOP)
+            })
+        }
+    }
+
+    /// The "O" of "O ' Connor".
+    fn is_parted_initial(&self, word: &Word) -> bool {
+        self.text.get(word.end..).is_some_and(|t| {
+            ["' ", "’ "].iter().any(|quote| {
+                t.strip_prefix(' ')
+                    .and_then(|t| t.strip_prefix(quote))
+                    .is_some_and(|t| t.starts_with(char::is_uppercase))
+            })
+        })
+    }
+
+    /// "Cosmin S", "John F Kennedy": a capital alone, and none of a list.
+    fn is_free_initial(&self, word: &Word) -> bool {
+        !matches!(self.at(word.end), Some(c) if c.is_alphanumeric() || matches!(c, '\'' | '’' | '-' | '/' | '&' | '+' | ':'))
+    }
+
+    /// A word that is a cue by itself and no name: what follows is a run of its own.
+    pub(crate) fn is_cue_alone(&self, token: &Token) -> bool {
+        token.classes.has(Classes::ends_phrase(1))
+            && !token.is_known()
+            && self.engine.lexicon.cue(phrase_hash(std::iter::once(token.word.hash))).is_some()
+    }
+
+    /// Where the next word would start, and what joins it.
+    fn joint(&self, last: &Token, first: bool) -> Option<(usize, Gap)> {
+        let end = last.word.end;
+        let space = |at: usize| at + if self.bytes.get(at + 1) == Some(&b' ') { 2 } else { 1 };
+        match self.at(end)? {
+            // "O ' Connor", as some tools part words
+            ' ' if last.len() == 1
+                && self.text.get(end..).is_some_and(|t| t.starts_with(" ' ") || t.starts_with(" ’ ")) =>
+            {
+                Some((end + 2 + self.at(end + 1)?.len_utf8(), Gap::Apostrophe))
+            }
+            // "Jean- Marc"
+            '-' if self.bytes.get(end + 1) == Some(&b' ') => {
+                let capital = self.at(end + 2).is_some_and(char::is_uppercase);
+                (capital && last.len() > 1).then_some((end + 2, Gap::Hyphen))
+            }
+            ' ' => Some((space(end), Gap::Space)),
+            c @ ('\u{a0}' | '\u{202f}') => Some((end + c.len_utf8(), Gap::Space)),
+            c @ ('-' | '\u{2010}' | '\u{2011}') => Some((end + c.len_utf8(), Gap::Hyphen)),
+            c @ ('\'' | '’') if last.len() <= 2 => Some((end + c.len_utf8(), Gap::Apostrophe)),
+            '.' if last.word.shape == Shape::Initial || self.is_small_initial(&last.word) => {
+                let at = if self.bytes.get(end + 1) == Some(&b' ') { end + 2 } else { end + 1 };
+                Some((at, Gap::Point))
+            }
+            ',' if first && self.bytes.get(end + 1) == Some(&b' ') => {
+                let next = words::read(self.text, end + 2)?;
+                let classes = self.engine.lexicon.classes(next.hash);
+                let given = classes.has(Classes::GIVEN) && !classes.has(Classes::COMMON) && !classes.has(Classes::STOP);
+                let family = (last.classes.has(Classes::SURNAME) || !last.is_known())
+                    && !last.is_ordinary()
+                    && !last.classes.has(Classes::CITY);
+                let capitals = matches!(
+                    (last.word.shape, next.shape),
+                    (Shape::Capitalised | Shape::Mixed(true), Shape::Capitalised)
+                );
+                (given && family && capitals).then_some((end + 2, Gap::Comma))
+            }
+            _ => None,
+        }
+    }
+
+    /// "J." of "J. Novak", "O'" of "O'Brien"; not "I'" of "I'm".
+    pub(crate) fn is_initial(&self, word: &Word) -> bool {
+        word.shape == Shape::Initial
+            && match self.at(word.end) {
+                Some('.') => true,
+                Some(c @ ('\'' | '’')) => self.at(word.end + c.len_utf8()).is_some_and(char::is_uppercase),
+                _ => false,
+            }
+    }
+
+    /// The cue that waits for a name at `start`, if only light punctuation
+    /// stands between.
+    pub(crate) fn cue_at(&mut self, start: usize) -> Option<Pending> {
+        let mut pending = self.cue?;
+        let gap = match self.text.get(pending.end..start) {
+            Some(gap) if gap.len() <= 6 => gap,
+            _ => {
+                self.cue = None;
+                return None;
+            }
+        };
+        let light = |c: char| " \u{a0}\t,:\"'*\n\r-=“„’!(".contains(c);
+        if !gap.chars().all(|c| light(c) || (c == '.' && pending.cue == Cue::Title)) {
+            self.cue = None;
+            return None;
+        }
+        match pending.cue {
+            // A farewell stands on the line before; else it is but a word of thanks.
+            Cue::SignOff if !gap.contains('\n') => pending.cue = Cue::Greeting,
+            Cue::Field if pending.label || gap.contains([':', '=']) => pending.cue = Cue::Strong,
+            Cue::Field => pending.cue = Cue::Hint,
+            Cue::Strong | Cue::Weak | Cue::Hint | Cue::Title if gap.contains('\n') && !pending.label => return None,
+            Cue::Weak | Cue::Hint | Cue::Title if gap.contains([',', '!', '(']) => return None,
+            _ => {}
+        }
+        Some(pending)
+    }
+}
