@@ -253,7 +253,9 @@ impl Pass<'_> {
                     Some(b'.') => self.bytes.get(word.end + 1) == Some(&b' ') || word.end - word.start > 1,
                     other => other == Some(&b'/'),
                 };
-                return (!short || marked).then_some((word.start, score));
+                // The last letter of "T.C." is no street.
+                let last_of_many = short && self.before(word.start) == Some('.');
+                return (!short || marked && !last_of_many).then_some((word.start, score));
             }
             match word.shape {
                 Shape::Lower if kinds.has(Kinds::STREET_JOINT) => {}

@@ -262,10 +262,11 @@ impl Pass<'_> {
         let trunk =
             scoring.score < SURE && id.first() == Some(&b'0') && id.len() == at - start && (10..13).contains(&id.len());
         let needs_cue = end.cued || doubt || trunk && id.iter().all(u8::is_ascii_digit);
-        let said = match checked {
-            true => self.words_at(|hash| scoring.judge(hash), start, at),
+        let said = if checked {
+            self.words_at(|hash| scoring.judge(hash), start, at)
+        } else {
             // Where the number says little, the word must say more.
-            false => self.words_at(|hash| scoring.judge_own(hash), start, at),
+            self.words_at(|hash| scoring.judge_own(hash), start, at)
         };
         let mut evidence = said.map_or(Evidence::default(), |verdict| verdict.evidence);
         let change = said.map_or(0.0, |verdict| match verdict.evidence {

@@ -123,8 +123,7 @@ pub(crate) fn is_card_prefix(prefix: u32, len: usize) -> bool {
         },
         // Discover, RuPay (60, 65), UnionPay (62), Maestro, InterPayment (636)
         6 => match first(2) {
-            60 | 64 | 65 => (16..=19).contains(&len),
-            62 => (16..=19).contains(&len),
+            60 | 62 | 64 | 65 => (16..=19).contains(&len),
             63 | 67 => (13..=19).contains(&len),
             _ => false,
         },

@@ -9,8 +9,7 @@ pub(super) fn ie_ppsn(id: &[u8]) -> Option<Strength> {
     let digits = id.get(..7)?;
     number(digits).filter(|n| *n > 0)?;
     let second = match id.get(8..)? {
-        [] => 0,
-        [b'W'] => 0,
+        [] | [b'W'] => 0,
         [letter @ b'A'..=b'I'] => u32::from(letter - b'A') + 1,
         _ => return None,
     };

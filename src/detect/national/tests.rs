@@ -229,7 +229,7 @@ struct ShapeRule {
 
 static RULES: LazyLock<Vec<ShapeRule>> = LazyLock::new(|| {
     let set = RuleSet::builtin().unwrap();
-    let rules = set.files.iter().flat_map(|file| &file.raw.rules).map(|rule| rule.get_ref());
+    let rules = set.files.iter().flat_map(|file| &file.raw.rules).map(toml::Spanned::get_ref);
     rules
         .filter(|rule| !rule.shapes.is_empty() || !rule.cued.is_empty())
         .filter_map(|rule| {

@@ -1,8 +1,11 @@
 //! IBAN (ISO 13616): country, length, structure and check digits.
 
-/// Countries and the structure of what follows the check digits, as the SWIFT
-/// registry writes it: so many `n` digits, `a` letters, `c` of both.
-const REGISTRY: &[(&[u8; 2], &[(u8, u8)])] = &[
+/// What follows the check digits, as the SWIFT registry writes it: so many `n`
+/// digits, `a` letters, `c` of both.
+type Structure = &'static [(u8, u8)];
+
+/// The countries of the registry, in order.
+const REGISTRY: &[(&[u8; 2], Structure)] = &[
     (b"AD", &[(8, b'n'), (12, b'c')]),
     (b"AE", &[(19, b'n')]),
     (b"AL", &[(8, b'n'), (16, b'c')]),
@@ -97,7 +100,7 @@ const REGISTRY: &[(&[u8; 2], &[(u8, u8)])] = &[
 /// The longest IBAN that the standard allows.
 pub(crate) const MAX_IBAN: usize = 34;
 
-fn structure(country: [u8; 2]) -> Option<&'static [(u8, u8)]> {
+fn structure(country: [u8; 2]) -> Option<Structure> {
     let country = [country[0].to_ascii_uppercase(), country[1].to_ascii_uppercase()];
     let at = REGISTRY.binary_search_by(|(code, _)| (**code).cmp(&country)).ok()?;
     REGISTRY.get(at).map(|(_, structure)| *structure)
