@@ -42,6 +42,8 @@ pub(crate) struct Pattern {
     validator: Option<Validator>,
     /// A part of each match, for each of the rule's patterns.
     anchors: Option<Vec<Anchor>>,
+    /// Bytes of the shortest match, as far as that is known.
+    shortest: usize,
     /// Bytes of the longest match.
     longest: Option<usize>,
     /// Bytes of a match in front of a hit, at most.
@@ -79,7 +81,14 @@ impl Pattern {
         budget: &mut usize,
         errors: &mut Vec<RuleError>,
     ) -> Option<Self> {
+        let texts: Vec<&str> = patterns.iter().map(|(p, _)| p.as_str()).collect();
         let before = errors.len();
+        let whole = Self::finish(rule, &texts, &texts, validator, file, patterns, budget, errors);
+        if whole.as_ref().is_some_and(|whole| whole.shortest > 0) {
+            return whole;
+        }
+        // One of them is at fault.
+        let told = errors.len();
         for (pattern, span) in patterns {
             let mut fail = |problem: String| errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
             match Self::build(&[pattern.as_str()]) {
@@ -90,11 +99,11 @@ impl Pattern {
                 Ok(_) => {}
             }
         }
-        if errors.len() > before {
+        if errors.len() > told {
+            errors.drain(before..told);
             return None;
         }
-        let texts: Vec<&str> = patterns.iter().map(|(p, _)| p.as_str()).collect();
-        Self::finish(rule, &texts, &texts, validator, file, patterns, budget, errors)
+        whole
     }
 
     /// Words or phrases, whole and in any case.
@@ -155,7 +164,8 @@ impl Pattern {
         let anchors = parts.iter().map(required::anchor).collect::<Option<Vec<_>>>().filter(|all| !all.is_empty());
         let longest =
             parts.iter().map(|part| part.properties().maximum_len()).try_fold(0, |most, len| Some(len?.max(most)));
-        Some(Self { rule, regex, validator, anchors, longest, before: None })
+        let shortest = parts.iter().filter_map(|part| part.properties().minimum_len()).min().unwrap_or(0);
+        Some(Self { rule, regex, validator, anchors, shortest, longest, before: None })
     }
 
     fn build(patterns: &[&str]) -> Result<Regex, String> {

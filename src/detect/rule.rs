@@ -39,7 +39,7 @@ mod pack;
 mod read;
 
 pub(crate) use check::{Context, Example, Rule, Source, marks};
-pub(crate) use error::position;
+pub(crate) use error::{Lines, position};
 pub use error::{RuleError, RuleErrors};
 pub use info::{ContextWord, RuleInfo, RuleSource};
 pub(crate) use pack::Selection;
@@ -69,6 +69,12 @@ pub(crate) struct RuleFile {
     pub(crate) text: String,
     pub(crate) raw: RawFile,
     pub(crate) pack: Option<Pack>,
+}
+
+impl RuleFile {
+    pub(crate) fn is_builtin(&self) -> bool {
+        self.name.starts_with("builtin/")
+    }
 }
 
 /// A plain list of words, one a line; `#` starts a comment line.

@@ -1,7 +1,7 @@
 //! What is to be known about a rule of an engine.
 
 use crate::detect::Operator;
-use crate::detect::rule::{Context, Rule, RuleFile, Source, State, position};
+use crate::detect::rule::{Context, Lines, Rule, RuleFile, Source, State};
 use crate::entity::Entity;
 
 /// What is to be known about a rule.
@@ -93,7 +93,7 @@ impl RuleInfo {
         line: 0,
     };
 
-    pub(crate) fn new(rule: &Rule, file: &RuleFile) -> Self {
+    pub(crate) fn new(rule: &Rule, file: &RuleFile, lines: &Lines) -> Self {
         let words = |list: &[Context]| {
             let word =
                 |c: &Context| ContextWord { word: c.word.clone(), weight: c.weight, languages: c.languages.clone() };
@@ -126,7 +126,7 @@ impl RuleInfo {
             against: words(&rule.against),
             examples: (examples(true), examples(false)),
             file: file.name.clone(),
-            line: position(&file.text, rule.span.start).0,
+            line: lines.of(rule.span.start),
         }
     }
 
