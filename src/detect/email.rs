@@ -147,9 +147,12 @@ impl Pass<'_> {
         if self.bytes.get(end) == Some(&b':')
             && self.bytes.get(end + 1).is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'~' | b'/'))
         {
-            let path = self.text.get(end + 1..).unwrap_or_default();
-            let path = path.split(|c: char| c.is_whitespace()).next().unwrap_or_default();
-            if local == "git" || path.contains('/') || path.to_ascii_lowercase().ends_with(".git") {
+            let path = self.bytes.get(end + 1..).unwrap_or_default();
+            let path = path.get(..path.len().min(256)).unwrap_or_default();
+            let path = path.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+            let remote = matches!(local, "git" | "hg" | "svn");
+            let git = path.last_chunk::<4>().is_some_and(|end| end.eq_ignore_ascii_case(b".git"));
+            if remote || git {
                 return true;
             }
         }
@@ -206,9 +209,39 @@ impl Pass<'_> {
         if !open && !dots_spelled && !local.contains(['.', '_']) && !local.bytes().any(|b| b.is_ascii_digit()) {
             return None;
         }
+        let domain = self.text.get(right..end)?;
+        if !open
+            && (if dots_spelled { self.is_said_otherwise(local) } else { self.is_of_a_program(local, domain, end) })
+        {
+            return None;
+        }
         let taken = self.report(Finder::EmailSpelled, start, end, 0.0, Evidence::default());
         self.forget();
         taken.then_some(end)
+    }
+
+    /// "meet us at booking dot com"
+    fn is_said_otherwise(&self, local: &str) -> bool {
+        words::hash_of(local).is_some_and(|hash| self.engine.lexicon.classes(hash).has(Classes::STOP))
+    }
+
+    /// "java.lang.Error at com.example.Main.run(", "app.js at main.rs", "v1.2 at example.com"
+    fn is_of_a_program(&self, local: &str, domain: &str, end: usize) -> bool {
+        const FILES: [&str; 28] = [
+            "c", "conf", "cpp", "css", "csv", "dll", "exe", "go", "h", "html", "java", "js", "json", "lock", "log",
+            "md", "php", "py", "rb", "rs", "sh", "so", "sql", "toml", "ts", "txt", "xml", "yaml",
+        ];
+        let camel = |text: &str| {
+            text.as_bytes().windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase())
+        };
+        let ending = local.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+        let version = local.trim_start_matches(['v', 'V']).bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        matches!(self.bytes.get(end), Some(b'(' | b'$'))
+            || camel(local)
+            || camel(domain)
+            || ["com.", "org.", "io.", "net."].iter().any(|top| domain.starts_with(top))
+            || FILES.contains(&ending.as_str())
+            || version
     }
 
     /// Steps over `(`, `[` and spaces to the left; whether there was a bracket.

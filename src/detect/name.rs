@@ -255,6 +255,8 @@ impl Pass<'_> {
             };
             let usual = |i: usize| match tokens.get(i) {
                 Some(token) if self.is_remembered(token) => threshold * KNOWN_HERE,
+                // The key says that it is a name, and the lists say so too.
+                Some(token) if i == 0 && run.cue.is_some_and(|c| c.label) && token.is_known() => threshold * KNOWN_HERE,
                 Some(token) if token.word.shape == Shape::Lower && (run.cue.is_none() || !token.is_known()) => {
                     SMALL_LETTERS.max(threshold)
                 }
@@ -348,7 +350,10 @@ impl Pass<'_> {
 
     /// A text that is one unknown word says nothing of what the word is.
     fn is_lone(&self, parts: &[Token], run: &Run) -> bool {
-        matches!(parts, [only] if run.cue.is_none() && !only.is_known() && self.text.trim().len() == only.len())
+        matches!(parts, [only] if run.cue.is_none()
+            && !only.is_known()
+            && self.text.get(..only.word.start).is_some_and(is_blank)
+            && self.text.get(only.word.end..).is_some_and(is_blank))
     }
 
     /// Keeps a word for the second look.
@@ -422,16 +427,29 @@ impl Pass<'_> {
         self.bytes.get(point) == Some(&b'.') && before.len() > word.len() + 2 && word.ends_with(' ')
     }
 
+    fn is_line_break_tag(&self, at: usize) -> bool {
+        self.bytes.get(at..at + 3).is_some_and(|tag| tag.eq_ignore_ascii_case(b"<br"))
+    }
+
     fn is_free_behind(&self, parts: &[Token], end: usize) -> bool {
         let next = self.bytes.get(end + 1);
         let joined = |c: Option<&u8>| c.is_some_and(|b| b.is_ascii_alphanumeric() || *b >= 0x80);
         match self.at(end) {
             None => true,
-            Some('_' | '@' | '\\' | '=' | '<') => false,
+            Some('_' | '@' | '=') => false,
+            // "Jana Novak</td>", but not `Map<Key, Value>`.
+            Some('<') => parts.len() > 1 || matches!(next, Some(b'/' | b'!' | b' ')) || self.is_line_break_tag(end),
+            // JSON within a string.
+            Some('\\') => matches!(next, Some(b'"' | b'n' | b'r' | b't' | b'\\')),
             Some('(') => parts.len() > 1,
             Some('.' | '-') => !joined(next) || (parts.last().is_some_and(|p| p.word.shape == Shape::Initial)),
             Some(':') => next != Some(&b':') && next != Some(&b'/'),
             Some(c) => !c.is_alphanumeric(),
         }
     }
+}
+
+/// Whether a text holds nothing but a little space.
+fn is_blank(text: &str) -> bool {
+    text.len() <= 64 && text.trim().is_empty()
 }

@@ -137,7 +137,7 @@ impl Pass<'_> {
             if self.is_beside_international(end) {
                 raise += 0.4;
             }
-            if self.is_own_line(start, end) {
+            if self.is_own_line(start, end) && !is_list(number, head) {
                 // Below a name it is most often a number to call.
                 let signed = start > 0 && (9..=12).contains(&digits.len());
                 raise += if signed { 0.35 } else { 0.3 };
@@ -196,7 +196,7 @@ impl Pass<'_> {
 
     /// Whether nothing else but spaces and a full stop is on the line.
     fn is_own_line(&self, start: usize, end: usize) -> bool {
-        let quiet = |c: char| !c.is_alphanumeric();
+        let quiet = |c: char| !c.is_alphanumeric() && !"€$£%|=#_/\\".contains(c);
         let from = self.text.floor_char_boundary(start.saturating_sub(8));
         let to = self.text.floor_char_boundary((end + 8).min(self.text.len()));
         let before = self.text.get(from..start).unwrap_or_default();
@@ -271,6 +271,15 @@ fn is_north_american(number: &Number, groups: &[Group]) -> bool {
     let [area, exchange, line] = groups else { return false };
     let starts = |g: &Group| number.digits_of(g).first().is_some_and(|&d| d >= 2);
     area.len() == 3 && exchange.len() == 3 && line.len() == 4 && starts(area) && starts(exchange)
+}
+
+/// "1 000 000", "36 38 40 42", "2024 2025 2026"
+fn is_list(number: &Number, groups: &[Group]) -> bool {
+    let value = |g: &Group| number.digits_of(g).iter().fold(0_u64, |n, &d| n * 10 + u64::from(d));
+    let rest = groups.get(1..).unwrap_or_default();
+    let rises = groups.windows(2).all(|pair| value(&pair[0]) < value(&pair[1]));
+    let alike = |len: usize, least: usize| groups.len() >= least && groups.iter().all(|g| g.len() == len);
+    rest.iter().any(|g| g.len() == 3 && value(g) == 0) || (rises && alike(2, 4)) || alike(4, 3)
 }
 
 /// Day, month and year in any order, with one kind of separator.

@@ -1,12 +1,14 @@
 //! Overlaps: the stricter operator wins, then the longer span, then the higher
-//! score, then the earlier start, then the rule that stands first.
+//! score, then the earlier start, then the rule that stands first. What a
+//! stricter operator leaves of a longer span keeps that span's operator: a part
+//! of an address is no less personal because a name in it is removed.
 
 use crate::detect::Operator;
 use crate::detect::scan::Candidate;
 use std::cmp::Ordering;
 
-/// Leaves the candidates that win, sorted and not overlapping.
-pub(crate) fn resolve(candidates: &mut Vec<Candidate>) {
+/// Leaves the candidates of `text` that win, sorted and not overlapping.
+pub(crate) fn resolve(candidates: &mut Vec<Candidate>, text: &str) {
     // Most texts bring them in order and apart already.
     let apart = candidates.is_sorted_by(|a, b| a.end <= b.start);
     if apart && candidates.iter().all(|c| c.operator != Operator::Keep) {
@@ -15,6 +17,7 @@ pub(crate) fn resolve(candidates: &mut Vec<Candidate>) {
     except(candidates);
     candidates.sort_unstable_by(|a, b| a.start.cmp(&b.start).then_with(|| prefer(a, b)));
     // Each run of candidates that hang together is settled on its own.
+    let mut rests = Vec::new();
     let mut kept = 0;
     let mut from = 0;
     while from < candidates.len() {
@@ -28,15 +31,30 @@ pub(crate) fn resolve(candidates: &mut Vec<Candidate>) {
             candidates[kept] = candidates[from];
             kept + 1
         } else {
-            settle(candidates, from, to, kept)
+            settle(candidates, from, to, kept, &mut rests)
         };
         from = to;
     }
     candidates.truncate(kept);
+    rests.retain_mut(|rest| is_something(rest, text));
+    if !rests.is_empty() {
+        candidates.append(&mut rests);
+        candidates.sort_unstable_by_key(|c| c.start);
+    }
 }
 
-/// Settles one run and writes the winners at `kept`.
-fn settle(candidates: &mut [Candidate], from: usize, to: usize, kept: usize) -> usize {
+/// Narrows what is left to its letters and digits; false where it has none.
+fn is_something(rest: &mut Candidate, text: &str) -> bool {
+    let Some(span) = text.get(rest.start..rest.end) else { return false };
+    let edge = |c: char| !c.is_alphanumeric();
+    rest.start += span.len() - span.trim_start_matches(edge).len();
+    rest.end -= span.len() - span.trim_end_matches(edge).len();
+    rest.start < rest.end
+}
+
+/// Settles one run and writes the winners at `kept`; what they leave of others
+/// goes to `rests`.
+fn settle(candidates: &mut [Candidate], from: usize, to: usize, kept: usize, rests: &mut Vec<Candidate>) -> usize {
     let Some(run) = candidates.get_mut(from..to) else { return kept };
     run.sort_unstable_by(prefer);
     let mut winners: Vec<Candidate> = Vec::with_capacity(4);
@@ -46,6 +64,32 @@ fn settle(candidates: &mut [Candidate], from: usize, to: usize, kept: usize) -> 
         let free_right = at == winners.len() || candidate.end <= winners[at].start;
         if free_left && free_right {
             winners.insert(at, *candidate);
+        }
+    }
+    // The longest first: of two that lost to the same, one covers the other's rest.
+    let first_rest = rests.len();
+    for loser in run.iter() {
+        let over = |c: &&Candidate| c.start < loser.end && loser.start < c.end;
+        let stricter = |c: &Candidate| {
+            // Of what is blocked nothing is written.
+            c.operator != Operator::Block && c.operator.strictness() > loser.operator.strictness()
+        };
+        if !winners.iter().filter(over).any(stricter) {
+            continue;
+        }
+        let mut taken: Vec<(usize, usize)> = winners
+            .iter()
+            .chain(rests.get(first_rest..).unwrap_or_default())
+            .filter(over)
+            .map(|c| (c.start, c.end))
+            .collect();
+        taken.sort_unstable();
+        let mut at = loser.start;
+        for (start, end) in taken.into_iter().chain([(loser.end, loser.end)]) {
+            if at < start {
+                rests.push(Candidate { start: at, end: start, ..*loser });
+            }
+            at = at.max(end);
         }
     }
     for (i, winner) in winners.iter().enumerate() {
@@ -96,7 +140,7 @@ mod tests {
     }
 
     fn spans(mut all: Vec<Candidate>) -> Vec<(usize, usize)> {
-        resolve(&mut all);
+        resolve(&mut all, &"x".repeat(40));
         all.iter().map(|c| (c.start, c.end)).collect()
     }
 
@@ -105,7 +149,7 @@ mod tests {
     #[test]
     fn the_stricter_then_the_longer_then_the_surer_wins() {
         assert_eq!(spans(vec![candidate(0, 10, 0.9, Token), candidate(4, 6, 0.5, Block)]), [(4, 6)]);
-        assert_eq!(spans(vec![candidate(0, 10, 0.9, Token), candidate(4, 6, 0.5, Remove)]), [(4, 6)]);
+        assert_eq!(spans(vec![candidate(0, 10, 0.9, Token), candidate(4, 6, 0.5, Remove)]), [(0, 4), (4, 6), (6, 10)]);
         assert_eq!(spans(vec![candidate(0, 10, 0.9, Hash), candidate(4, 6, 0.5, Block)]), [(4, 6)]);
         assert_eq!(spans(vec![candidate(0, 5, 0.9, Token), candidate(3, 12, 0.5, Token)]), [(3, 12)]);
         assert_eq!(spans(vec![candidate(0, 5, 0.6, Token), candidate(3, 8, 0.9, Token)]), [(3, 8)]);

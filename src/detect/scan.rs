@@ -215,21 +215,21 @@ fn find(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
         pass.patterns(patterns);
     }
     if plan.has_shadow() {
-        part_shadow(engine, plan, scratch);
+        part_shadow(engine, plan, input.text, scratch);
     }
-    resolve::resolve(&mut scratch.candidates);
+    resolve::resolve(&mut scratch.candidates, input.text);
     scratch.findings.extend(scratch.candidates.iter().map(|c| finding(engine, c)));
 }
 
 /// Takes the candidates of rules in shadow out, and settles them among themselves.
-fn part_shadow(engine: &Engine, plan: &Plan, scratch: &mut Scratch) {
+fn part_shadow(engine: &Engine, plan: &Plan, text: &str, scratch: &mut Scratch) {
     let is_shadow = |c: &Candidate| plan.treatment(c.rule).state == State::Shadow;
     let mut apart: Vec<Candidate> = scratch.candidates.extract_if(.., |c| is_shadow(c)).collect();
     // What they would do does not count: an exception is shown as found.
     for c in &mut apart {
         c.operator = Operator::Token;
     }
-    resolve::resolve(&mut apart);
+    resolve::resolve(&mut apart, text);
     let told = |c: &Candidate| Finding { operator: plan.treatment(c.rule).operator, ..finding(engine, c) };
     scratch.shadow.extend(apart.iter().map(told));
     scratch.shadow_counts.resize(engine.rules.len(), 0);
@@ -559,7 +559,11 @@ impl Pass<'_> {
             // A word that the window cuts is another word.
             let cut = self.before(from).is_some_and(char::is_alphabetic);
             let whole = if cut { before.trim_start_matches(char::is_alphabetic) } else { before };
-            words::each_in_text(whole, |hash| in_front.step(hash));
+            // In "order 4711, phone …" the first word says nothing of the second.
+            for piece in whole.split(|c: char| c.is_ascii_digit() || matches!(c, ',' | ';' | '/' | '|' | '\n')) {
+                in_front.last = None;
+                words::each_in_text(piece, |hash| in_front.step(hash));
+            }
         }
         // Of `key=value` the key says what the value is, and nothing else does.
         if self.bytes.get(start.wrapping_sub(1)) == Some(&b'=') {

@@ -9,8 +9,6 @@ use crate::detect::words::{self, Word};
 
 /// As many digits as a payment card has (ISO/IEC 7812-1).
 const MAX_DIGITS: usize = 19;
-/// A telephone number has at most 15 digits (ITU-T E.164).
-const MAX_PHONE: usize = 15;
 /// Fewer parts than these are a price or an age, and fewer words are left to
 /// the other finders.
 const MIN_PARTS: usize = 5;
@@ -139,7 +137,7 @@ impl Pass<'_> {
             let taken = self.report(Finder::Card, first.start, digits.end, 0.0, Evidence::CHECK_DIGITS);
             return taken.then_some(digits.end);
         }
-        if !(MIN_PHONE..=MAX_PHONE).contains(&all.len()) {
+        if all.len() < MIN_PHONE {
             return None;
         }
         let sure = digits.plus || (all.len() >= 9 && all.first() == Some(&0));
@@ -160,8 +158,9 @@ impl Pass<'_> {
             let end = match words::read(self.text, at) {
                 Some(word) => match self.engine.number_words.find(word.hash) {
                     Some(Said::Value(value)) => {
+                        // What goes on for longer is read in parts.
                         if !digits.say(value) {
-                            return None;
+                            break;
                         }
                         digits.times = 0;
                         digits.words += 1;
@@ -169,11 +168,11 @@ impl Pass<'_> {
                         digits.end = word.end;
                         word.end
                     }
-                    Some(Said::Times(times)) => {
+                    Some(Said::Times(times)) if digits.times == 0 => {
                         (digits.times, digits.tens) = (times, false);
                         word.end
                     }
-                    Some(Said::Plus) if digits.count == 0 => {
+                    Some(Said::Plus) if digits.count == 0 && !digits.plus => {
                         digits.plus = true;
                         word.end
                     }
@@ -182,11 +181,9 @@ impl Pass<'_> {
                 },
                 // "null eins sieben 23 45"
                 None => match self.short_group(at) {
-                    Some(end) if digits.count > 0 => {
+                    Some(end) if digits.count > 0 && digits.count + end - at <= MAX_DIGITS => {
                         for &b in self.bytes.get(at..end)? {
-                            if !digits.push(b.wrapping_sub(b'0')) {
-                                return None;
-                            }
+                            digits.push(b.wrapping_sub(b'0'));
                         }
                         digits.tens = false;
                         digits.parts += 1;

@@ -91,8 +91,10 @@ async fn forward(
     if !findings.list.is_empty() {
         headers::drop_digests(&mut head.headers);
     }
-    let in_head =
-        SCRATCH.with_borrow_mut(|scratch| head::inspect(&head, gateway.detector(route), &route.clean, scratch))?;
+    let in_head = SCRATCH.with_borrow_mut(|scratch| {
+        scratch.end_conversation();
+        head::inspect(&head, gateway.detector(route), &route.clean, scratch)
+    })?;
     gateway.watch.ends(Stage::Scan, &mut clock);
     gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
     let found = || findings.list.iter().chain(&in_head.findings.list);
@@ -224,6 +226,7 @@ fn inspect_body(
             },
         };
         scratch.end_conversation();
+        gateway.watch.found_in_shadow(scratch);
         looked
     })
 }

@@ -27,7 +27,7 @@ const PERSON: Entity = Entity::constant("PERSON");
 const SECRET: Entity = Entity::constant("SECRET");
 
 /// A name with a lower score is one of a list and has nothing else to show.
-const SURE_OF_NAME: f32 = 0.7;
+const SURE_OF_NAME: f32 = 0.9;
 
 /// Whether nothing of that name is looked at.
 pub(super) fn is_never_touched(name: &HeaderName) -> bool {

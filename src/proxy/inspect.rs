@@ -187,18 +187,35 @@ struct Inspector<'i> {
 impl Inspector<'_> {
     /// Undoes the escapes and looks through the text.
     fn look(&mut self, value: Str<'_>, label: Option<&str>, form: Form) {
-        if value.escaped {
+        if form == Form::Bare && !value.escaped && value.raw.contains('_') {
+            // Such names have no spaces: "Anna_Kowalska" is two words.
+            let place = Place { start: value.start, map: None, outer: Some(self.place) };
+            self.scan(&value.raw.replace('_', " "), value.raw, label, &place, form);
+        } else if value.escaped {
             let (mut text, mut map) = (String::new(), OffsetMap::default());
             json::unescape(value.raw, &mut text, &mut map);
-            self.scan(&text, label, &Place { start: value.start, map: Some(&map), outer: Some(self.place) }, form);
+            self.scan(
+                &text,
+                &text,
+                label,
+                &Place { start: value.start, map: Some(&map), outer: Some(self.place) },
+                form,
+            );
         } else {
-            self.scan(value.raw, label, &Place { start: value.start, map: None, outer: Some(self.place) }, form);
+            self.scan(
+                value.raw,
+                value.raw,
+                label,
+                &Place { start: value.start, map: None, outer: Some(self.place) },
+                form,
+            );
         }
     }
 
-    fn scan(&mut self, text: &str, label: Option<&str>, place: &Place<'_>, form: Form) {
+    /// `text` is what is read of `written`, byte for byte.
+    fn scan(&mut self, text: &str, written: &str, label: Option<&str>, place: &Place<'_>, form: Form) {
         for found in self.rules.detector.scan(Input { text, label }, self.scratch) {
-            self.findings.add(place.range(found.start..found.end), found, &text[found.start..found.end], form);
+            self.findings.add(place.range(found.start..found.end), found, &written[found.start..found.end], form);
         }
     }
 
@@ -222,7 +239,7 @@ impl Inspector<'_> {
         if walked.is_err() {
             self.findings.list.truncate(list);
             self.findings.values.truncate(values);
-            self.scan(&text, None, &place, Form::Text);
+            self.scan(&text, &text, None, &place, Form::Text);
         }
     }
 

@@ -111,6 +111,10 @@ impl Pass<'_> {
         if word.is_too_long() {
             return false;
         }
+        if token.gap == Gap::Space && self.is_local_part(word.end) {
+            // "Jana Novak jana@example.com"
+            return false;
+        }
         if matches!(token.gap, Gap::Hyphen | Gap::Apostrophe) {
             return word.shape != Shape::Lower || last.word.shape == Shape::Lower || token.len() <= 5;
         }
@@ -129,6 +133,13 @@ impl Pass<'_> {
             Shape::Lower => token.is_particle() || (token.is_known() && !token.is_ordinary()),
             _ => true,
         }
+    }
+
+    /// Whether a word that ends at `end` starts the local part of a mail address.
+    fn is_local_part(&self, end: usize) -> bool {
+        let more = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'%' | b'+' | b'-');
+        let rest = self.bytes.get(end..).unwrap_or_default();
+        rest.iter().take(64).find(|b| !more(b)) == Some(&b'@')
     }
 
     /// A function word of some language that is a name in another: "Min-jun",

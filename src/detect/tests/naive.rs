@@ -75,21 +75,24 @@ fn context(rule: &Rule, text: &str, start: usize, end: usize) -> i32 {
         (_, true) => -1,
         _ => 0,
     };
-    let (mut last, mut found) = (0, 0);
+    let mut found = 0;
     let from = text.floor_char_boundary(start.saturating_sub(64));
     let mut before = &text[from..start];
     // A word that is cut is none.
     if text[..from].ends_with(char::is_alphabetic) {
         before = before.trim_start_matches(char::is_alphabetic);
     }
-    for word in words_of(before) {
-        let mut said = judge(&word);
-        if said == 1 && last == -1 {
-            said = -1;
-        }
-        last = said;
-        if said != 0 {
-            found = said;
+    for piece in before.split(|c: char| c.is_ascii_digit() || ",;/|\n".contains(c)) {
+        let mut last = 0;
+        for word in words_of(piece) {
+            let mut said = judge(&word);
+            if said == 1 && last == -1 {
+                said = -1;
+            }
+            last = said;
+            if said != 0 {
+                found = said;
+            }
         }
     }
     if found != 0 {
