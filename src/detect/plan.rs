@@ -242,7 +242,8 @@ mod tests {
             ],
             ..Wishes::default()
         };
-        assert_eq!(of(&both), [("P12345".to_owned(), Operator::Hash)], "the irreversible one wins");
+        let parted = [("P12345".to_owned(), Operator::Hash), ("67".to_owned(), Operator::Surrogate)];
+        assert_eq!(of(&both), parted, "the irreversible one wins, and the rest is not let through");
     }
 
     #[test]

@@ -66,36 +66,45 @@ fn settle(candidates: &mut [Candidate], from: usize, to: usize, kept: usize, res
             winners.insert(at, *candidate);
         }
     }
-    // The longest first: of two that lost to the same, one covers the other's rest.
-    let first_rest = rests.len();
-    for loser in run.iter() {
-        let over = |c: &&Candidate| c.start < loser.end && loser.start < c.end;
-        let stricter = |c: &Candidate| {
-            // Of what is blocked nothing is written.
-            c.operator != Operator::Block && c.operator.strictness() > loser.operator.strictness()
-        };
-        if !winners.iter().filter(over).any(stricter) {
-            continue;
-        }
-        let mut taken: Vec<(usize, usize)> = winners
-            .iter()
-            .chain(rests.get(first_rest..).unwrap_or_default())
-            .filter(over)
-            .map(|c| (c.start, c.end))
-            .collect();
-        taken.sort_unstable();
-        let mut at = loser.start;
-        for (start, end) in taken.into_iter().chain([(loser.end, loser.end)]) {
-            if at < start {
-                rests.push(Candidate { start: at, end: start, ..*loser });
-            }
-            at = at.max(end);
-        }
-    }
+    leftovers(run, &winners, rests);
     for (i, winner) in winners.iter().enumerate() {
         candidates[kept + i] = *winner;
     }
     kept + winners.len()
+}
+
+/// What winners leave of spans that lost to a stricter operator. `run` is in the
+/// order of preference: of two that lost to the same, the first takes all.
+fn leftovers(run: &[Candidate], winners: &[Candidate], rests: &mut Vec<Candidate>) {
+    let strictest =
+        winners.iter().map(|w| w.operator).filter(|o| *o != Operator::Block).map(Operator::strictness).max();
+    let mut held: Vec<(usize, usize)> = Vec::new();
+    for loser in run.iter().filter(|c| Some(c.operator.strictness()) < strictest) {
+        let first = winners.partition_point(|w| w.end <= loser.start);
+        let over = winners.iter().skip(first).take_while(|w| w.start < loser.end);
+        // Of what is blocked nothing is written.
+        let stricter =
+            |w: &Candidate| w.operator != Operator::Block && w.operator.strictness() > loser.operator.strictness();
+        if !over.clone().any(stricter) {
+            continue;
+        }
+        if held.is_empty() {
+            held.extend(winners.iter().map(|w| (w.start, w.end)));
+        }
+        let mut at = loser.start;
+        let mut next = held.partition_point(|(_, end)| *end <= loser.start);
+        while at < loser.end {
+            let (start, end) = held.get(next).copied().unwrap_or((usize::MAX, usize::MAX));
+            if at < start.min(loser.end) {
+                let rest = (at, start.min(loser.end));
+                rests.push(Candidate { start: rest.0, end: rest.1, ..*loser });
+                held.insert(next, rest);
+                next += 1;
+            }
+            at = end;
+            next += 1;
+        }
+    }
 }
 
 /// Removes the exceptions and what they cover wholly, but for `block`.

@@ -134,20 +134,39 @@ fn naive(rules: &[Rule], text: &str) -> Vec<(usize, usize, usize)> {
         "token" => 0,
         _ => 1,
     };
+    all.sort_by(|a, b| {
+        (strictness(b), b.end - b.start)
+            .cmp(&(strictness(a), a.end - a.start))
+            .then(b.score.total_cmp(&a.score))
+            .then((a.start, a.rule).cmp(&(b.start, b.rule)))
+    });
+    let overlap = |a: &Span, b: &Span| a.start < b.end && b.start < a.end;
     let mut won: Vec<Span> = Vec::new();
-    while !all.is_empty() {
-        let best = (0..all.len())
-            .max_by(|&i, &j| {
-                let (a, b) = (&all[i], &all[j]);
-                (strictness(a), a.end - a.start)
-                    .cmp(&(strictness(b), b.end - b.start))
-                    .then(a.score.total_cmp(&b.score))
-                    .then((b.start, b.rule).cmp(&(a.start, a.rule)))
-            })
-            .unwrap();
-        let best = all.swap_remove(best);
-        all.retain(|s| s.end <= best.start || best.end <= s.start);
-        won.push(best);
+    for span in &all {
+        if !won.iter().any(|w| overlap(w, span)) {
+            won.push(span.clone());
+        }
+    }
+    // What a stricter operator left of a span, byte by byte.
+    let winners = won.clone();
+    let mut held: Vec<bool> = (0..text.len()).map(|i| won.iter().any(|w| (w.start..w.end).contains(&i))).collect();
+    for lost in &all {
+        let stricter = |w: &&Span| overlap(w, lost) && operator(w) != "block" && strictness(w) > strictness(lost);
+        if !winners.iter().any(|w| stricter(&w)) {
+            continue;
+        }
+        let mut at = lost.start;
+        while at < lost.end {
+            let end = (at..lost.end).find(|i| held[*i]).unwrap_or(lost.end);
+            let rest = &text[at..end];
+            let trimmed = rest.trim_matches(|c: char| !c.is_alphanumeric());
+            let start = at + rest.find(trimmed).unwrap_or(0);
+            if !trimmed.is_empty() {
+                won.push(Span { start, end: start + trimmed.len(), ..lost.clone() });
+            }
+            held[at..end].fill(true);
+            at = (end..lost.end).find(|i| !held[*i]).unwrap_or(lost.end);
+        }
     }
     won.sort_by_key(|s| s.start);
     won.into_iter().map(|s| (s.start, s.end, s.rule)).collect()
