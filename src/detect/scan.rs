@@ -456,6 +456,8 @@ impl Pass<'_> {
         }
         if let Some(end) = self.name(word, classes) {
             self.forget();
+            // For the words behind a name it is worth to know that one stood here.
+            self.recent.push(A_NAME);
             self.named_until = end;
             return end;
         }
@@ -490,8 +492,6 @@ impl Pass<'_> {
 
     pub(crate) fn forget(&mut self) {
         self.recent = Recent::default();
-        // A name stood here: for the words behind it that is worth to know.
-        self.recent.push(A_NAME);
         self.cue = None;
     }
 

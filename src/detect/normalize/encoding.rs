@@ -150,8 +150,8 @@ const LATIN: &[(&str, char)] = &[
 /// The character that the escape at `i` stands for, and the length of it.
 ///
 /// A per cent sign in front of two hex digits is not yet an escape: "50%20",
-/// `%02d`. It is one inside a longer string without spaces, and where it stands
-/// for what is encoded, or for a letter or digit beside another escape.
+/// `%02d`. It is one beside another escape, and inside a longer string without
+/// spaces where it stands for what must be encoded.
 pub(super) fn percent(text: &str, i: usize) -> Option<(char, usize)> {
     let bytes = text.as_bytes();
     let (first, mut next) = escape(bytes, i)?;
@@ -169,13 +169,11 @@ pub(super) fn percent(text: &str, i: usize) -> Option<(char, usize)> {
     };
     let in_address = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || b"-._~/:?#=&+@,;%".contains(b));
     let before = i.checked_sub(1).and_then(|at| bytes.get(at));
-    if !in_address(before) || !in_address(bytes.get(next)) {
-        return None;
-    }
+    let inside = || in_address(before) && in_address(bytes.get(next));
     let beside_escape = || {
         escape(bytes, next).is_some() || i.checked_sub(3).is_some_and(|at| escape(bytes, at).is_some_and(|e| e.1 == i))
     };
-    (!c.is_ascii_alphanumeric() || beside_escape()).then(|| (c, next - i))
+    (beside_escape() || (!c.is_ascii_alphanumeric() && inside())).then(|| (c, next - i))
 }
 
 /// The byte that the escape at `i` stands for, and where the escape ends. The
