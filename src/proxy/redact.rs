@@ -201,7 +201,8 @@ fn write_replacement(out: &mut Vec<u8>, found: &Located, stand: &Stand) {
     out.extend_from_slice(close);
 }
 
-/// Writes a text of which no character needs an escape but in addresses.
+/// Writes a text of which no character needs an escape but in addresses, as
+/// [`join`](crate::surrogate::join) and [`Means::stand`] see to it.
 fn write_text(out: &mut Vec<u8>, found: &Located, text: &str) {
     let quote: &[u8] = match found.form {
         Form::Text => b"",

@@ -148,7 +148,11 @@ impl Known {
             }
         }
         let joined = surrogate::join(value, &parts, texts.iter().map(String::as_str));
-        (joined != value).then_some(joined)
+        let joined = joined.filter(|joined| joined != value);
+        if joined.is_none() {
+            new.truncate(before);
+        }
+        joined
     }
 
     fn choose_part(

@@ -84,6 +84,15 @@ async fn what_stands_in_the_text_is_not_used() {
 }
 
 #[tokio::test]
+async fn what_would_need_an_escape_has_none_and_nothing_is_stored() {
+    let (vault, spy) = spied(SMALL, 35).await;
+    let subject = vault.subject("default", "ana").await.unwrap();
+    let values = people(&["Patient \"Jana Novak\"", "Jana\nNovak"]);
+    assert_eq!(subject.mint_surrogates(&values, &|_| false).await.unwrap(), [None, None]);
+    assert_eq!(spy.puts.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
 async fn colliding_records_take_nothing_away() {
     // 32 places for the records of all.
     let (vault, spy) = spied(SMALL, 5).await;
