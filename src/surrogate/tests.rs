@@ -161,6 +161,18 @@ fn a_name_alone_is_a_part_of_the_full_one() {
     assert_eq!(texts("Novak, Jana"), ["Novak", "Jana"]);
     assert_eq!(texts("María de la Cruz"), ["María", "Cruz"]);
     assert_eq!(texts("Sammy Davis Jr."), ["Sammy", "Davis"]);
+    assert_eq!(texts("Sammy Davis III"), ["Sammy", "Davis"]);
+    assert_eq!(texts("Davis Jr., Sammy"), ["Davis", "Sammy"]);
+    assert_eq!(texts("María De La Cruz"), ["María", "Cruz"]);
+    assert_eq!(texts("Anna Le"), ["Anna", "Le"]);
+    assert_eq!(texts("Anna Le K."), ["Anna", "Le K"]);
+    assert_eq!(texts("Anna Le Jr."), ["Anna", "Le"]);
+    assert_eq!(texts("Minh Do"), ["Minh", "Do"]);
+    assert_eq!(texts("Bin Wang"), ["Bin", "Wang"]);
+    assert_eq!(texts("Nguyen Van An"), ["Nguyen", "An"]);
+    assert_eq!(texts("Le, Anna"), ["Le", "Anna"]);
+    assert_eq!(texts("LE"), ["LE"]);
+    assert_eq!(texts("jan van dijk"), ["jan", "dijk"]);
     assert_eq!(texts("\u{a0}Jana\u{2003}Novak "), ["Jana", "Novak"]);
 }
 
