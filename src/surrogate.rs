@@ -72,6 +72,12 @@ fn is_plain(c: char) -> bool {
     !c.is_control() && !"\"\\<>&[]%;".contains(c)
 }
 
+/// Whether a stand-in for a part gives away another part of the value: of two
+/// names one may be drawn for the other.
+pub fn shows(entity: Entity, value: &str, made: &str) -> bool {
+    entity.as_str() == "PERSON" && person::shows(value, made)
+}
+
 /// What a seed is derived from: spellings that differ by case alone have
 /// stand-ins that do so too.
 pub fn seed_text(entity: Entity, part: &str) -> String {

@@ -203,9 +203,14 @@ pub(super) fn attempt(text: &str, name: Name, attempt: u32, random: &mut Random)
     }
     let made = made.join(" ");
     let made = if text.is_ascii() { ascii(&made) } else { made };
-    // It must not give away what it stands for.
-    (!made.to_lowercase().split(' ').any(|new| text.to_lowercase().split(' ').any(|old| new == old && new.len() > 2)))
-        .then_some(made)
+    (!shows(text, &made)).then_some(made)
+}
+
+/// Whether a stand-in has a name of the value, and so gives away a part of it.
+pub(super) fn shows(value: &str, made: &str) -> bool {
+    let (value, made) = (folded(value), folded(made));
+    let names = |text| str::split(text, |c: char| !c.is_alphanumeric()).filter(|name| name.len() > 2);
+    names(&made).any(|new| names(&value).any(|old| new == old))
 }
 
 /// An address of a domain for examples (RFC 2606).
@@ -254,7 +259,6 @@ fn cased(name: &str, like: &str) -> String {
     }
 }
 
-#[cfg(test)]
 pub(super) fn folded(name: &str) -> String {
     ascii(name).to_lowercase()
 }

@@ -139,6 +139,23 @@ fn names_keep_gender_and_language() {
 }
 
 #[test]
+fn a_surrogate_has_no_name_of_its_value() {
+    for value in ["Agneta-Birgitta Ahlström", "Agneta-Birgitta", "birgitta-agneta", "D'Agneta Ahlström"] {
+        let old = person::folded(value);
+        for part in parts(entity("PERSON"), value).unwrap() {
+            for seed in 0..400 {
+                if let Some(made) = attempt(entity("PERSON"), value, &part, seed, 0) {
+                    let made = person::folded(&made);
+                    let mut names = made.split(['-', ' ', '\'']);
+                    let of_part = person::folded(&value[part.at.clone()]);
+                    assert!(!names.any(|name| of_part.split(['-', ' ', '\'']).any(|old| old == name)), "{old}: {made}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn no_name_of_the_table_is_an_ordinary_word() {
     let common: HashSet<&str> = include_str!("../../rules/lists/common.txt").lines().collect();
     let fold = |name: &str| person::folded(name);

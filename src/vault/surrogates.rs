@@ -137,6 +137,7 @@ impl Known {
     ) -> Option<String> {
         let parts = surrogate::parts(entity, value)?;
         let before = new.len();
+        let refused = &|text: &str| refused(text) || surrogate::shows(entity, value, text);
         let mut texts = Vec::with_capacity(parts.len());
         for part in &parts {
             match self.choose_part(entity, value, part, seed, refused, new) {

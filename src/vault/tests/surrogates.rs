@@ -93,6 +93,15 @@ async fn what_would_need_an_escape_has_none_and_nothing_is_stored() {
 }
 
 #[tokio::test]
+async fn no_part_gets_the_name_of_another() {
+    let subject = in_memory().await.subject("default", "ana").await.unwrap();
+    for value in ["Agneta Birgitta Ahlström", "Birgitta Kerstin", "Kerstin Agneta Ulrika Viveka Ylva"] {
+        let made = minted(&subject, &people(&[value])).await.remove(0);
+        assert!(made.split(' ').all(|new| value.split(' ').all(|old| old != new)), "{value}: {made}");
+    }
+}
+
+#[tokio::test]
 async fn colliding_records_take_nothing_away() {
     // 32 places for the records of all.
     let (vault, spy) = spied(SMALL, 5).await;
