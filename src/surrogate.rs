@@ -11,8 +11,10 @@ mod number;
 mod person;
 mod phone;
 mod restorer;
+mod search;
 
 pub use restorer::{Matcher, Piece, Restorer};
+pub use search::Search;
 
 use crate::entity::Entity;
 use std::ops::Range;

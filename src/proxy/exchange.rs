@@ -113,11 +113,11 @@ async fn forward(
         }
         _ => Some(gateway.vault.passing_subject()),
     };
-    let standing = Standing::new(&bytes, &head);
+    let standing = Standing::new(&bytes, &head, bytes.len() > INLINE_LIMIT);
     let redacted = redact([&findings, &in_head.findings], subject.as_ref(), &route.means, &standing).await;
     let mut replacements = gateway.watch.vault(VaultOperation::Tokenize, redacted)?;
     let surrogates = match &subject {
-        Some(subject) => subject.surrogates().await?.matcher(&|text| standing.holds(text)),
+        Some(subject) => subject.surrogates().await?.matcher(&|search| Box::pin(standing.marks(search))).await,
         None => None,
     };
     drop(standing);

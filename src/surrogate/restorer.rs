@@ -109,7 +109,7 @@ enum Outcome<'m, V> {
 }
 
 /// Whether `behind` lets a match end here; none where that is not known yet.
-fn ends_well(whole: &str, behind: &str, is_end: bool) -> Option<bool> {
+pub(super) fn ends_well(whole: &str, behind: &str, is_end: bool) -> Option<bool> {
     let Some(last) = whole.chars().next_back().filter(|c| is_word(*c)) else { return Some(true) };
     let mut next = behind.chars();
     let Some(joint) = next.next() else { return is_end.then_some(true) };
@@ -157,7 +157,7 @@ impl Before {
 
 /// A letter or digit of a script that puts spaces between words. The underscore
 /// is none: Markdown puts it around words.
-fn is_word(c: char) -> bool {
+pub(super) fn is_word(c: char) -> bool {
     let unspaced = matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
         | '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}');
     c.is_alphanumeric() && !unspaced
