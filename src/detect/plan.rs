@@ -129,7 +129,8 @@ impl Plan {
     }
 
     /// The treatment of the rule at this place among [`Engine::rules`].
-    pub fn by_index(&self, rule: usize) -> Option<Treatment> {
+    #[cfg(test)]
+    pub(crate) fn by_index(&self, rule: usize) -> Option<Treatment> {
         self.rules.get(rule).copied()
     }
 
