@@ -117,8 +117,14 @@ async fn forward(
     let redacted = redact([&findings, &in_head.findings], subject.as_ref(), &route.means, &standing).await;
     let mut replacements = gateway.watch.vault(VaultOperation::Tokenize, redacted)?;
     let surrogates = match &subject {
-        Some(subject) => subject.surrogates().await?.matcher(&|search| Box::pin(standing.marks(search))).await,
-        None => None,
+        Some(subject) if gateway.gives_surrogates => {
+            let known = subject.surrogates().await.inspect_err(|_| {
+                // They are mostly at hand, so what is read is no measure.
+                gateway.watch.metrics.vault_operation(VaultOperation::Restore, false);
+            })?;
+            known.matcher(&|search| Box::pin(standing.marks(search))).await
+        }
+        _ => None,
     };
     drop(standing);
     let bytes = replacements.rewrite(bytes, &findings.list);
