@@ -29,7 +29,7 @@ mod widget;
 pub use reply::{ReplyBody, ReplyError};
 
 use crate::config::{self, Binary, Config, Identity, Problem, Purpose, Reply, WithoutConsent};
-use crate::detect::{Detector, Engine, Plan};
+use crate::detect::{Detector, Engine, Operator, Plan};
 use crate::protocol::{Pattern, Protocol, Protocols};
 use crate::telemetry::{Metrics, Outcome, RouteMetrics};
 use crate::vault::Vault;
@@ -61,6 +61,8 @@ pub struct Gateway {
     engine: Arc<Engine>,
     protocols: Protocols,
     vault: Vault,
+    /// Whether some route gives surrogates, so that a subject may have any.
+    gives_surrogates: bool,
     watch: Arc<Watch>,
     places: Arc<Semaphore>,
     bodies: body::Budget,
@@ -148,6 +150,7 @@ impl Gateway {
         }
         let (subjects, sought) = subject::Sources::new(&config.subject).map_err(problem)?;
         let (limits, timeouts) = (&config.limits, &config.timeouts);
+        let gives_surrogates = routes.iter().any(|route| route.plan.uses(Operator::Surrogate));
         Ok(Arc::new(Self {
             routes,
             subjects,
@@ -155,6 +158,7 @@ impl Gateway {
             engine,
             protocols,
             vault,
+            gives_surrogates,
             watch,
             places: Arc::new(Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS))),
             bodies: body::Budget::new(limits.bodies_in_flight, limits.request_body, timeouts.body, timeouts.body_idle),

@@ -11,8 +11,10 @@ mod number;
 mod person;
 mod phone;
 mod restorer;
+mod search;
 
 pub use restorer::{Matcher, Piece, Restorer};
+pub use search::Search;
 
 use crate::entity::Entity;
 use std::ops::Range;
@@ -64,8 +66,18 @@ pub fn attempt(entity: Entity, value: &str, part: &Part, seed: u64, attempt: u32
         ("DATE_OF_BIRTH", _) => number::date(text, &mut random),
         _ => None,
     }?;
-    let is_plain = |c: char| !c.is_control() && !"\"\\<>&[]%;".contains(c);
     (!made.is_empty() && made != text && made.chars().all(is_plain)).then_some(made)
+}
+
+/// Whether no format needs to escape the character.
+fn is_plain(c: char) -> bool {
+    !c.is_control() && !"\"\\<>&[]%;".contains(c)
+}
+
+/// Whether a stand-in for a part gives away another part of the value: of two
+/// names one may be drawn for the other.
+pub fn shows(entity: Entity, value: &str, made: &str) -> bool {
+    entity.as_str() == "PERSON" && person::shows(value, made)
 }
 
 /// What a seed is derived from: spellings that differ by case alone have
@@ -80,8 +92,10 @@ pub fn other_spelling(entity: Entity, part: &str) -> Option<String> {
     if entity.as_str() == "PERSON" { person::in_title_case(part) } else { None }
 }
 
-/// The value with its parts replaced, which are in order.
-pub fn join<'t>(value: &str, parts: &[Part], texts: impl IntoIterator<Item = &'t str>) -> String {
+/// The value with its parts replaced, which are in order. None where what is
+/// between the parts, which stays, holds what some format needs to escape: it
+/// would be written as it is.
+pub fn join<'t>(value: &str, parts: &[Part], texts: impl IntoIterator<Item = &'t str>) -> Option<String> {
     let mut joined = String::with_capacity(value.len() + 16);
     let mut copied = 0;
     for (part, text) in parts.iter().zip(texts) {
@@ -90,7 +104,7 @@ pub fn join<'t>(value: &str, parts: &[Part], texts: impl IntoIterator<Item = &'t
         copied = part.at.end;
     }
     joined.push_str(value.get(copied..).unwrap_or_default());
-    joined
+    joined.chars().all(is_plain).then_some(joined)
 }
 
 /// `SplitMix64` (Steele, Lea, Flood, 2014), seeded by a keyed hash: whoever

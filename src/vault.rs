@@ -33,7 +33,7 @@ pub use error::VaultError;
 pub use hashing::Hashing;
 pub use key::{Key, KeyError, KeyId};
 pub use subject::Subject;
-pub use surrogates::{Surrogate, SurrogateMatcher, Surrogates};
+pub use surrogates::{Standing, Surrogate, SurrogateMatcher, Surrogates};
 pub use url::{VaultUrl, VaultUrlError};
 pub use value::Value;
 

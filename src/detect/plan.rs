@@ -129,7 +129,8 @@ impl Plan {
     }
 
     /// The treatment of the rule at this place among [`Engine::rules`].
-    pub fn by_index(&self, rule: usize) -> Option<Treatment> {
+    #[cfg(test)]
+    pub(crate) fn by_index(&self, rule: usize) -> Option<Treatment> {
         self.rules.get(rule).copied()
     }
 
@@ -148,7 +149,7 @@ impl Plan {
         self.has_shadow
     }
 
-    /// Whether some rule has this operator.
+    /// Whether findings may have this operator.
     pub fn uses(&self, operator: Operator) -> bool {
         self.rules.iter().any(|rule| rule.operator == operator && rule.state == State::On)
     }
@@ -268,6 +269,18 @@ mod tests {
         assert_eq!(found(&engine, &engine.plan(&off(State::Off)), text), []);
         assert_eq!(found(&engine, &engine.plan(&off(State::Shadow)), text), []);
         assert_eq!(found(&engine, &engine.plan(&off(State::On)), text).len(), 1);
+    }
+
+    #[test]
+    fn a_plan_uses_the_operators_of_rules_that_run() {
+        let engine = engine();
+        let uses = |state| {
+            let wish = wish(Some(Operator::Surrogate), None, state);
+            let wishes = Wishes { entities: vec![("CRATE".parse().unwrap(), wish)], ..Wishes::default() };
+            engine.plan(&wishes).uses(Operator::Surrogate)
+        };
+        assert_eq!([None, Some(State::Off), Some(State::Shadow)].map(uses), [true, false, false]);
+        assert!(!engine.plan(&Wishes::default()).uses(Operator::Surrogate));
     }
 
     #[test]

@@ -115,12 +115,18 @@ async fn forward(
         }
         _ => Some(gateway.vault.passing_subject()),
     };
-    let standing = Standing::new(&bytes, &head);
+    let standing = Standing::new(&bytes, &head, bytes.len() > INLINE_LIMIT);
     let redacted = redact([&findings, &in_head.findings], subject.as_ref(), &route.means, &standing).await;
     let mut replacements = gateway.watch.vault(VaultOperation::Tokenize, redacted)?;
     let surrogates = match &subject {
-        Some(subject) => subject.surrogates().await?.matcher(&|text| standing.holds(text)),
-        None => None,
+        Some(subject) if gateway.gives_surrogates => {
+            let known = subject.surrogates().await.inspect_err(|_| {
+                // They are mostly at hand, so what is read is no measure.
+                gateway.watch.metrics.vault_operation(VaultOperation::Restore, false);
+            })?;
+            known.matcher(&|search| Box::pin(standing.marks(search))).await
+        }
+        _ => None,
     };
     drop(standing);
     let bytes = replacements.rewrite(bytes, &findings.list);

@@ -85,7 +85,7 @@ pub(super) async fn redact(
     parts: [&Findings; 2],
     subject: Option<&Subject>,
     means: &Means,
-    standing: &Standing<'_>,
+    standing: &Standing,
 ) -> Result<Replacements, VaultError> {
     let all: Vec<(Entity, &str, Operator)> = (parts.into_iter())
         .flat_map(|part| part.list.iter().map(move |found| (found.entity, part.value(found), operator(found))))
@@ -98,7 +98,7 @@ pub(super) async fn redact(
         let with = |wanted| all.iter().filter(move |(_, _, operator)| *operator == wanted);
         if with(Operator::Surrogate).next().is_some() {
             let values: Vec<_> = with(Operator::Surrogate).map(|(entity, value, _)| (*entity, *value)).collect();
-            let texts = subject.mint_surrogates(&values, &|text| standing.holds(text)).await?;
+            let texts = subject.mint_surrogates(&values, &|search| Box::pin(standing.marks(search))).await?;
             let places = all.iter().zip(&mut stands).filter(|((_, _, operator), _)| *operator == Operator::Surrogate);
             for ((_, place), text) in places.zip(texts) {
                 *place = text.map(Stand::Text);
@@ -201,7 +201,8 @@ fn write_replacement(out: &mut Vec<u8>, found: &Located, stand: &Stand) {
     out.extend_from_slice(close);
 }
 
-/// Writes a text of which no character needs an escape but in addresses.
+/// Writes a text of which no character needs an escape but in addresses, as
+/// [`join`](crate::surrogate::join) and [`Means::stand`] see to it.
 fn write_text(out: &mut Vec<u8>, found: &Located, text: &str) {
     let quote: &[u8] = match found.form {
         Form::Text => b"",

@@ -1,49 +1,77 @@
 //! What a client wrote itself: a surrogate whose text stands there already
 //! would be taken for it.
 
+use crate::surrogate::Search;
+use bytes::Bytes;
+use http::HeaderValue;
 use http::request::Parts;
 use memchr::memmem;
 use percent_encoding::percent_decode;
-use std::borrow::Cow;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// The texts of one request. They are read only where a surrogate is about to
 /// be used.
-pub(super) struct Standing<'r> {
-    body: &'r [u8],
-    head: &'r Parts,
-    texts: OnceLock<Vec<Cow<'r, [u8]>>>,
+pub(super) struct Standing {
+    texts: Arc<Texts>,
+    /// Whether they are read on a thread where waiting harms nobody.
+    is_large: bool,
 }
 
-impl<'r> Standing<'r> {
-    pub(super) fn new(body: &'r [u8], head: &'r Parts) -> Self {
-        Self { body, head, texts: OnceLock::new() }
+struct Texts {
+    body: Bytes,
+    address: Bytes,
+    headers: Vec<HeaderValue>,
+    /// What differs from them once its escapes are undone.
+    decoded: OnceLock<Vec<Vec<u8>>>,
+}
+
+impl Standing {
+    pub(super) fn new(body: &Bytes, head: &Parts, is_large: bool) -> Self {
+        let address = head.uri.path_and_query().map_or("", |address| address.as_str());
+        let texts = Texts {
+            body: body.clone(),
+            address: Bytes::copy_from_slice(address.as_bytes()),
+            headers: head.headers.values().cloned().collect(),
+            decoded: OnceLock::new(),
+        };
+        Self { texts: Arc::new(texts), is_large }
     }
 
-    /// Whether the text stands in the request, as it is or with the escapes of
-    /// JSON or of addresses. It may be part of a longer word.
-    pub(super) fn holds(&self, text: &str) -> bool {
-        let finder = memmem::Finder::new(text);
-        self.texts.get_or_init(|| self.read()).iter().any(|standing| finder.find(standing).is_some())
-    }
-
-    fn read(&self) -> Vec<Cow<'r, [u8]>> {
-        let address = self.head.uri.path_and_query().map_or("", |address| address.as_str()).as_bytes();
-        let headers = self.head.headers.values().map(http::HeaderValue::as_bytes);
-        let mut texts = Vec::new();
-        for part in [self.body, address].into_iter().chain(headers) {
-            texts.push(Cow::Borrowed(part));
-            if memmem::find(part, b"\\u").is_some() {
-                texts.push(Cow::Owned(without_escapes(part)));
-            }
-            if part.contains(&b'%') || part.contains(&b'+') {
-                let spaced: Vec<u8> = part.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
-                texts.push(Cow::Owned(percent_decode(part).collect()));
-                texts.push(Cow::Owned(percent_decode(&spaced).collect()));
-            }
+    /// Which of the texts stand in the request as words, as they are or with
+    /// the escapes of JSON or of addresses.
+    pub(super) async fn marks(&self, search: Arc<Search>) -> Vec<bool> {
+        if !self.is_large {
+            return self.texts.marks(&search);
         }
-        texts
+        let (texts, count) = (Arc::clone(&self.texts), search.texts().len());
+        let marks = tokio::task::spawn_blocking(move || texts.marks(&search)).await;
+        // What is not known to stand nowhere is not used.
+        marks.unwrap_or_else(|_| vec![true; count])
     }
+}
+
+impl Texts {
+    fn marks(&self, search: &Search) -> Vec<bool> {
+        let decoded = self.decoded.get_or_init(|| self.raw().flat_map(decoded).collect());
+        search.marks(self.raw().chain(decoded.iter().map(Vec::as_slice)))
+    }
+
+    fn raw(&self) -> impl Iterator<Item = &[u8]> {
+        [&*self.body, &*self.address].into_iter().chain(self.headers.iter().map(HeaderValue::as_bytes))
+    }
+}
+
+fn decoded(part: &[u8]) -> Vec<Vec<u8>> {
+    let mut texts = Vec::new();
+    if memmem::find(part, b"\\u").is_some() {
+        texts.push(without_escapes(part));
+    }
+    if part.contains(&b'%') || part.contains(&b'+') {
+        let spaced: Vec<u8> = part.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
+        texts.push(percent_decode(part).collect());
+        texts.push(percent_decode(&spaced).collect());
+    }
+    texts
 }
 
 /// The bytes with `\uXXXX` undone, whatever they are otherwise.
@@ -75,16 +103,17 @@ fn without_escapes(bytes: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_text_is_seen_through_its_escapes() {
+    #[tokio::test]
+    async fn a_text_is_seen_through_its_escapes() {
         let request = http::Request::builder().uri("/u/Zo%C3%AB?n=Eva+Maria").header("x-name", "Jana");
         let head = request.body(()).unwrap().into_parts().0;
-        let standing = Standing::new(br#"{"a":"B\u00f6hm \ud83d\ude00 Klara\n"}"#, &head);
-        for text in ["Zoë", "Eva Maria", "Jana", "Böhm 😀", "Klara", "Klar"] {
-            assert!(standing.holds(text), "{text}");
-        }
-        for text in ["klara", "Bohm", "Eva  Maria", "x-name"] {
-            assert!(!standing.holds(text), "{text}");
+        let body = Bytes::from_static(br#"{"a":"B\u00f6hm \ud83d\ude00 Klara\nRomania\nPetra"}"#);
+        for is_large in [false, true] {
+            let standing = Standing::new(&body, &head, is_large);
+            let texts = ["Zoë", "Eva Maria", "Jana", "Böhm 😀", "Klara", "Petra"];
+            assert_eq!(standing.marks(Arc::new(Search::new(texts))).await, [true; 6]);
+            let texts = ["klara", "Bohm", "Eva  Maria", "x-name", "Klar", "Roman"];
+            assert_eq!(standing.marks(Arc::new(Search::new(texts))).await, [false; 6]);
         }
     }
 }

@@ -7,8 +7,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// The networks of RFC 5737, for documentation.
 const DOCUMENTATION: [[u8; 3]; 3] = [[192, 0, 2], [198, 51, 100], [203, 0, 113]];
 
-/// An address of the documentation ranges of RFC 5737 and RFC 3849; port,
-/// prefix length and zone stay.
+/// An address of the documentation ranges of RFC 5737 and RFC 3849; port
+/// and prefix length stay. With a zone there is none.
 pub(super) fn ip(text: &str, random: &mut Random) -> Option<String> {
     let v4_end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (address, rest) = text.split_at_checked(v4_end)?;
@@ -16,19 +16,13 @@ pub(super) fn ip(text: &str, random: &mut Random) -> Option<String> {
         let [a, b, c] = DOCUMENTATION.get(random.below(3)).copied()?;
         return plain_rest(rest).map(|rest| format!("{a}.{b}.{c}.{}{rest}", 1 + random.below(254)));
     }
-    let (open, inner, rest) = match text.strip_prefix('[') {
-        // Brackets need an escape in addresses, so these have no surrogate.
-        Some(_) => return None,
-        None => {
-            let end = text.find(['/', '%']).unwrap_or(text.len());
-            let (inner, rest) = text.split_at_checked(end)?;
-            ("", inner, rest)
-        }
-    };
-    inner.parse::<Ipv6Addr>().ok()?;
+    // With brackets it is no address here, and has none: they need an escape
+    // in addresses.
+    let (address, rest) = text.split_at_checked(text.find(['/', '%']).unwrap_or(text.len()))?;
+    address.parse::<Ipv6Addr>().ok()?;
     let groups = [random.next(), random.next(), random.next()].map(|r| 0x1000 | (r & 0xefff));
     let [a, b, c] = groups;
-    plain_rest(rest).map(|rest| format!("{open}2001:db8:{a:x}:{b:x}::{c:x}{rest}"))
+    plain_rest(rest).map(|rest| format!("2001:db8:{a:x}:{b:x}::{c:x}{rest}"))
 }
 
 /// A port or a length of a prefix.

@@ -13,12 +13,16 @@ const ENGLISH: u8 = 0;
 /// Up to this attempt the language stays.
 const OF_LANGUAGE: u32 = 24;
 
-/// Small words within names, which stay.
+/// Small words within names. They stay in small letters, and with a capital
+/// between two names: first or last, "Le" and "Van" are names themselves.
 const PARTICLES: &[&str] = &[
     "de", "la", "las", "los", "del", "della", "di", "da", "do", "dos", "das", "du", "des", "le", "van", "von", "vom",
     "zu", "zur", "der", "den", "ten", "ter", "'t", "af", "av", "y", "e", "i", "al", "el", "bin", "ibn", "bint", "abu",
-    "st", "san", "jr", "sr", "ii", "iii", "iv", "and", "und", "et", "o",
+    "st", "san", "and", "und", "et", "o",
 ];
+
+/// What stands behind a name, and stays.
+const SUFFIXES: &[&str] = &["jr", "sr", "ii", "iii", "iv"];
 
 /// What a part of a name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,20 +92,24 @@ pub(super) fn parts(value: &str) -> Option<Vec<Part>> {
     let mut ranges: Vec<(Range<usize>, bool)> = Vec::new();
     let mut comma = false;
     let mut initial: Option<usize> = None;
-    for word in words(value) {
+    let words = words(value);
+    let last_name = words.iter().rposition(|word| value.get(word.clone()).is_some_and(|text| may_be_name(bare(text))));
+    for (place, word) in words.into_iter().enumerate() {
         let text = value.get(word.clone())?;
-        let bare = text.trim_matches(|c: char| !c.is_alphanumeric());
-        if bare.is_empty()
-            || PARTICLES.contains(&bare.to_lowercase().as_str())
-                && (is_lower(bare) || bare.len() > 1 && !ranges.is_empty())
-        {
+        let bare = bare(text);
+        let lower = bare.to_lowercase();
+        let is_inside = !ranges.is_empty() && bare.len() > 1;
+        let stays = if SUFFIXES.contains(&lower.as_str()) {
+            is_inside || is_lower(bare)
+        } else {
+            PARTICLES.contains(&lower.as_str()) && (is_lower(bare) || is_inside && Some(place) < last_name)
+        };
+        if bare.is_empty() || stays {
             continue;
         }
         let start = word.start + text.find(bare)?;
         let end = start + bare.len();
-        if bare.split('.').all(|letters| letters.chars().count() <= 1)
-            && bare.chars().next().is_some_and(char::is_uppercase)
-        {
+        if is_initial(bare) {
             match ranges.last_mut() {
                 // "Anna K.", "John F. Kennedy": the letter goes with the name before it.
                 Some((last, _)) => last.end = end,
@@ -127,6 +135,23 @@ pub(super) fn parts(value: &str) -> Option<Vec<Part>> {
         Part { at: range, role: Role::Name(Name { family, gender, language }) }
     };
     Some(ranges.into_iter().enumerate().map(part).collect())
+}
+
+/// A word without what is beside it.
+fn bare(word: &str) -> &str {
+    word.trim_matches(|c: char| !c.is_alphanumeric())
+}
+
+/// "K", "J.R".
+fn is_initial(bare: &str) -> bool {
+    bare.split('.').all(|letters| letters.chars().count() <= 1) && bare.chars().next().is_some_and(char::is_uppercase)
+}
+
+/// Whether a word is a name if it is the last that may be one.
+fn may_be_name(bare: &str) -> bool {
+    let lower = bare.to_lowercase();
+    let is_small = is_lower(bare) && PARTICLES.contains(&lower.as_str());
+    !bare.is_empty() && !is_initial(bare) && !is_small && !SUFFIXES.contains(&lower.as_str())
 }
 
 /// The places of the words between white space.
@@ -178,9 +203,14 @@ pub(super) fn attempt(text: &str, name: Name, attempt: u32, random: &mut Random)
     }
     let made = made.join(" ");
     let made = if text.is_ascii() { ascii(&made) } else { made };
-    // It must not give away what it stands for.
-    (!made.to_lowercase().split(' ').any(|new| text.to_lowercase().split(' ').any(|old| new == old && new.len() > 2)))
-        .then_some(made)
+    (!shows(text, &made)).then_some(made)
+}
+
+/// Whether a stand-in has a name of the value, and so gives away a part of it.
+pub(super) fn shows(value: &str, made: &str) -> bool {
+    let (value, made) = (folded(value), folded(made));
+    let names = |text| str::split(text, |c: char| !c.is_alphanumeric()).filter(|name| name.len() > 2);
+    names(&made).any(|new| names(&value).any(|old| new == old))
 }
 
 /// An address of a domain for examples (RFC 2606).
@@ -229,7 +259,6 @@ fn cased(name: &str, like: &str) -> String {
     }
 }
 
-#[cfg(test)]
 pub(super) fn folded(name: &str) -> String {
     ascii(name).to_lowercase()
 }

@@ -7,8 +7,6 @@ use super::{Random, lay};
 /// no trunk prefix), and how many digits that has in all; 0 for any.
 struct Kept {
     code: &'static str,
-    /// The trunk prefix that stands before the number within the country.
-    trunk: &'static str,
     /// First digits of real numbers that this range stands for.
     like: &'static [&'static str],
     ranges: &'static [&'static str],
@@ -17,12 +15,11 @@ struct Kept {
 
 const fn kept(
     code: &'static str,
-    trunk: &'static str,
     like: &'static [&'static str],
     ranges: &'static [&'static str],
     length: usize,
 ) -> Kept {
-    Kept { code, trunk, like, ranges, length }
+    Kept { code, like, ranges, length }
 }
 
 /// Sources: Ofcom (numbers for drama), Arcep (decision 2009-0637), the lists
@@ -30,38 +27,38 @@ const fn kept(
 /// 555-0199 of the North American plan (ATIS-0300115). The others are
 /// prefixes that the plan of the country does not assign.
 const KEPT: &[Kept] = &[
-    kept("44", "0", &["7"], &["7700900"], 10),
-    kept("44", "0", &["20"], &["2079460"], 10),
-    kept("44", "0", &["8"], &["8081570"], 10),
-    kept("44", "0", &[""], &["1134960", "1144960", "1214960", "1314960", "1414960", "1514960", "1614960"], 10),
-    kept("33", "0", &["6", "7"], &["63998"], 9),
-    kept("33", "0", &["1"], &["19900"], 9),
-    kept("33", "0", &["2"], &["26191"], 9),
-    kept("33", "0", &["3"], &["35301"], 9),
-    kept("33", "0", &["4"], &["46571"], 9),
-    kept("33", "0", &[""], &["53649"], 9),
-    kept("49", "0", &["15", "16", "17"], &["17139200", "176040690"], 0),
-    kept("49", "0", &[""], &["3023125", "6990009", "4066969", "2214710", "8999998"], 0),
-    kept("46", "0", &["7"], &["7017406"], 9),
-    kept("46", "0", &["8"], &["8465004"], 9),
-    kept("46", "0", &[""], &["3139006", "4062804"], 9),
-    kept("61", "0", &["4"], &["491570"], 9),
-    kept("61", "0", &["3"], &["35550", "37010"], 9),
-    kept("61", "0", &["7"], &["75550", "77010"], 9),
-    kept("61", "0", &["8"], &["85550", "87010"], 9),
-    kept("61", "0", &[""], &["25550", "27010"], 9),
-    kept("353", "0", &[""], &["20910", "20911"], 9),
-    kept("34", "", &[""], &["10", "30"], 9),
-    kept("39", "", &[""], &["25", "26"], 10),
-    kept("31", "0", &[""], &["001", "002"], 9),
-    kept("40", "0", &[""], &["41", "51"], 9),
-    kept("48", "", &[""], &["10", "20"], 9),
-    kept("351", "", &[""], &["10", "50"], 9),
-    kept("420", "", &[""], &["10", "00"], 9),
-    kept("90", "0", &[""], &["101", "601"], 10),
-    kept("43", "0", &[""], &["001", "002"], 0),
-    kept("41", "0", &[""], &["001", "002"], 9),
-    kept("32", "0", &[""], &["001", "002"], 0),
+    kept("44", &["7"], &["7700900"], 10),
+    kept("44", &["20"], &["2079460"], 10),
+    kept("44", &["8"], &["8081570"], 10),
+    kept("44", &[""], &["1134960", "1144960", "1214960", "1314960", "1414960", "1514960", "1614960"], 10),
+    kept("33", &["6", "7"], &["63998"], 9),
+    kept("33", &["1"], &["19900"], 9),
+    kept("33", &["2"], &["26191"], 9),
+    kept("33", &["3"], &["35301"], 9),
+    kept("33", &["4"], &["46571"], 9),
+    kept("33", &[""], &["53649"], 9),
+    kept("49", &["15", "16", "17"], &["17139200", "176040690"], 0),
+    kept("49", &[""], &["3023125", "6990009", "4066969", "2214710", "8999998"], 0),
+    kept("46", &["7"], &["7017406"], 9),
+    kept("46", &["8"], &["8465004"], 9),
+    kept("46", &[""], &["3139006", "4062804"], 9),
+    kept("61", &["4"], &["491570"], 9),
+    kept("61", &["3"], &["35550", "37010"], 9),
+    kept("61", &["7"], &["75550", "77010"], 9),
+    kept("61", &["8"], &["85550", "87010"], 9),
+    kept("61", &[""], &["25550", "27010"], 9),
+    kept("353", &[""], &["20910", "20911"], 9),
+    kept("34", &[""], &["10", "30"], 9),
+    kept("39", &[""], &["25", "26"], 10),
+    kept("31", &[""], &["001", "002"], 9),
+    kept("40", &[""], &["41", "51"], 9),
+    kept("48", &[""], &["10", "20"], 9),
+    kept("351", &[""], &["10", "50"], 9),
+    kept("420", &[""], &["10", "00"], 9),
+    kept("90", &[""], &["101", "601"], 10),
+    kept("43", &[""], &["001", "002"], 0),
+    kept("41", &[""], &["001", "002"], 9),
+    kept("32", &[""], &["001", "002"], 0),
 ];
 
 /// A number of the same country and grouping.
@@ -129,7 +126,6 @@ fn national(digits: &str, text: &str, random: &mut Random) -> Option<String> {
 fn of_country(code: &str, number: &str, random: &mut Random) -> Option<String> {
     let of_code = || KEPT.iter().filter(|kept| kept.code == code);
     let kept = of_code().find(|kept| kept.like.iter().any(|like| number.starts_with(like)))?;
-    debug_assert!(kept.trunk.len() <= 1, "a trunk prefix is one digit");
     let range = random.pick(kept.ranges)?;
     let fits = kept.length == 0 || kept.length == number.len();
     // Where the length is odd the prefix alone still keeps the number unassigned.

@@ -63,15 +63,14 @@ impl<V> Matcher<V> {
     }
 
     /// What starts at `start` of a text in front of which is `before`.
-    fn read(&self, text: &str, start: usize, before: Option<char>, is_end: bool) -> Outcome<'_, V> {
+    fn read(&self, text: &str, start: usize, before: Before, is_end: bool) -> Outcome<'_, V> {
         let rest = text.as_bytes().get(start..).unwrap_or_default();
         let Some(&byte) = rest.first() else { return Outcome::Nothing };
         if !self.first[usize::from(byte)] || !text.is_char_boundary(start) {
             return Outcome::Nothing;
         }
-        let previous = text.get(..start).and_then(|t| t.chars().next_back()).or(before);
         let starts_word = text.get(start..).and_then(|t| t.chars().next()).is_some_and(is_word);
-        if starts_word && previous.is_some_and(is_word) {
+        if starts_word && before.is_word_after(text.get(..start).unwrap_or_default()) {
             return Outcome::Nothing;
         }
         // Among the sorted texts those that agree with `rest` so far are neighbours.
@@ -110,7 +109,7 @@ enum Outcome<'m, V> {
 }
 
 /// Whether `behind` lets a match end here; none where that is not known yet.
-fn ends_well(whole: &str, behind: &str, is_end: bool) -> Option<bool> {
+pub(super) fn ends_well(whole: &str, behind: &str, is_end: bool) -> Option<bool> {
     let Some(last) = whole.chars().next_back().filter(|c| is_word(*c)) else { return Some(true) };
     let mut next = behind.chars();
     let Some(joint) = next.next() else { return is_end.then_some(true) };
@@ -129,11 +128,39 @@ fn ends_well(whole: &str, behind: &str, is_end: bool) -> Option<bool> {
     }
 }
 
-/// A letter or digit of a script that puts spaces between words.
-fn is_word(c: char) -> bool {
+/// What is in front of a text.
+#[derive(Debug, Clone, Copy, Default)]
+struct Before {
+    last: Option<char>,
+    /// Whether backslashes odd in number end with the last character, or in
+    /// front of it where it is none.
+    odd: bool,
+}
+
+impl Before {
+    /// Whether a word goes on behind `text`. The letter of an escape (RFC 8259,
+    /// section 7) belongs to none: tool calls carry JSON as text.
+    fn is_word_after(self, text: &str) -> bool {
+        let last = text.chars().next_back().or(self.last);
+        last.is_some_and(is_word) && !(matches!(last, Some('n' | 't' | 'r' | 'b' | 'f')) && self.after(text).odd)
+    }
+
+    /// What is in front of what follows `text`.
+    fn after(self, text: &str) -> Self {
+        let Some(last) = text.chars().next_back() else { return self };
+        let head = if last == '\\' { text } else { text.strip_suffix(last).unwrap_or_default() };
+        let slashes = head.bytes().rev().take_while(|b| *b == b'\\').count();
+        let goes_on = slashes == head.len() && self.last == Some('\\') && self.odd;
+        Self { last: Some(last), odd: (slashes % 2 == 1) != goes_on }
+    }
+}
+
+/// A letter or digit of a script that puts spaces between words. The underscore
+/// is none: Markdown puts it around words.
+pub(super) fn is_word(c: char) -> bool {
     let unspaced = matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
         | '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}');
-    c == '_' || (c.is_alphanumeric() && !unspaced)
+    c.is_alphanumeric() && !unspaced
 }
 
 fn escaped(text: &str) -> String {
@@ -155,14 +182,14 @@ fn escaped(text: &str) -> String {
 pub struct Restorer<V> {
     matcher: Arc<Matcher<V>>,
     held: String,
-    /// The last character that was given out.
-    before: Option<char>,
+    /// What was given out last.
+    before: Before,
 }
 
 impl<V> Restorer<V> {
     /// A restorer for what the matcher finds.
     pub fn new(matcher: Arc<Matcher<V>>) -> Self {
-        Self { matcher, held: String::new(), before: None }
+        Self { matcher, held: String::new(), before: Before::default() }
     }
 
     /// Takes the next text of the channel and gives out what is decided.
@@ -180,13 +207,13 @@ impl<V> Restorer<V> {
     }
 
     /// Gives out what was held, as nothing follows that could belong to it.
-    /// `next` is the character that does follow, if any.
-    pub fn finish(&mut self, next: Option<char>, out: &mut impl FnMut(Piece<'_, V>)) {
+    /// What is pushed then has `before` in front of it, if anything.
+    pub fn finish(&mut self, before: Option<char>, out: &mut impl FnMut(Piece<'_, V>)) {
         if !self.held.is_empty() {
             let held = mem::take(&mut self.held);
             self.scan(&held, true, out);
         }
-        self.before = next;
+        self.before = Before { last: before, odd: false };
     }
 
     /// What is held back.
@@ -215,14 +242,14 @@ impl<V> Restorer<V> {
                 }
                 Outcome::Wait => {
                     give(text.get(sent..at).unwrap_or_default(), out);
-                    self.before = text.get(..at).and_then(|t| t.chars().next_back()).or(self.before);
+                    self.before = self.before.after(text.get(..at).unwrap_or_default());
                     return at;
                 }
                 Outcome::Nothing => at += 1,
             }
         }
         give(text.get(sent..).unwrap_or_default(), out);
-        self.before = text.chars().next_back().or(self.before);
+        self.before = self.before.after(text);
         text.len()
     }
 }
@@ -266,7 +293,10 @@ mod tests {
             ("Dear Klara,", "Dear <Klara>,"),
             ("Klara Marie and Klara", "<Klara Marie> and <Klara>"),
             ("Klara Mariele", "<Klara> Mariele"),
-            ("Klaras, xKlara, Klara_, 1Klara", "Klaras, xKlara, Klara_, 1Klara"),
+            ("Klaras, xKlara, 1Klara", "Klaras, xKlara, 1Klara"),
+            ("_Klara_, __Klara Marie__", "_<Klara>_, __<Klara Marie>__"),
+            (r"Dear\nKlara,\tKlara\r\nKlara\\\nKlara", r"Dear\n<Klara>,\t<Klara>\r\n<Klara>\\\n<Klara>"),
+            (r"nKlara, \\nKlara, \\\\tKlara, \xKlara", r"nKlara, \\nKlara, \\\\tKlara, \xKlara"),
             ("Klara's, *Klara*, Klara-Marie", "<Klara>'s, *<Klara>*, <Klara>-Marie"),
             ("(K. Berg)", "(<K. Berg>)"),
             ("Zoë Zoëy Zo\\u00eb!", "<Zoë> Zoëy <Zoë>!"),
@@ -297,7 +327,7 @@ mod tests {
     #[test]
     fn any_two_cuts_give_the_same() {
         let matcher = matcher(TEXTS);
-        let text = "Klara Marie, Klara! Zoë? K. Berg's klara@example.com.x +1 202 555 0101 Klar Zo\\u00eb";
+        let text = "Klara Marie, Klara! \\nKlara \\\\nKlara \\\\\\tKlara Zoë? K. Berg's klara@example.com.x +1 202 555 0101 Klar Zo\\u00eb";
         let whole = restored(&matcher, &[text]);
         let borders: Vec<usize> = (0..=text.len()).filter(|at| text.is_char_boundary(*at)).collect();
         for &a in &borders {
@@ -312,6 +342,7 @@ mod tests {
         fn no_cuts_change_the_result(
             words in prop::collection::vec(prop::sample::select(vec![
                 "Klara", "Klar", " ", "Marie", "K. ", "Berg", ".", "-", "Zoë", "é", "klara@example", ".com", "192.0.2.", "1", "+1 202 ", "555 0101", "\\u00eb", "さ",
+                "\\", "n", "_",
             ]), 0..24),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
         ) {

@@ -5,7 +5,7 @@ use super::mint;
 use super::root::Root;
 use super::store::Row;
 use super::subject_keys::SubjectKeys;
-use super::surrogates::{self, Surrogates};
+use super::surrogates::{self, Standing, Surrogates};
 use super::value::Value;
 use super::volatile::Volatile;
 use super::{Shared, clock};
@@ -103,11 +103,11 @@ impl Subject {
     pub async fn mint_surrogates(
         &self,
         values: &[(Entity, &str)],
-        standing: &(dyn Fn(&str) -> bool + Sync),
+        standing: &Standing<'_>,
     ) -> Result<Vec<Option<String>>, VaultError> {
         match &self.0 {
             Kind::Kept { vault, state } => surrogates::mint(vault, state, values, standing).await,
-            Kind::Volatile(subject) => Ok(subject.mint_surrogates(values, standing)),
+            Kind::Volatile(subject) => Ok(subject.mint_surrogates(values, standing).await),
         }
     }
 

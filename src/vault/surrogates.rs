@@ -10,17 +10,27 @@ use super::subject_keys::SubjectKeys;
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
-use crate::surrogate::{self, ATTEMPTS, Matcher, Part};
+use crate::surrogate::{self, ATTEMPTS, Matcher, Part, Search};
 use crate::token::Token;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::mem;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 
 /// A subject has no more of them; further values get tokens.
 const MAX: usize = 4096;
 
 /// How often a choice is made again because of others.
 const MAX_ROUNDS: usize = 64;
+
+/// How often surrogates are chosen again because their texts stand somewhere
+/// already; then their values get tokens.
+const MAX_STANDING: usize = 8;
+
+/// Says which texts stand somewhere already, in their order: such a surrogate
+/// would be taken for what stands there.
+pub type Standing<'s> = dyn Fn(Arc<Search>) -> Pin<Box<dyn Future<Output = Vec<bool>> + Send + 's>> + Sync + 's;
 
 /// What a surrogate stands for.
 #[derive(Clone)]
@@ -42,23 +52,22 @@ struct Snapshot {
     list: Vec<(String, Surrogate)>,
     /// Finds all of them.
     matcher: Arc<SurrogateMatcher>,
+    /// Says which of them stand somewhere already.
+    search: OnceLock<Arc<Search>>,
 }
 
 impl Surrogates {
     /// Finds all of them but those that stand in a text of the client's own;
     /// none where none is left.
-    pub fn matcher(&self, standing: &dyn Fn(&str) -> bool) -> Option<Arc<SurrogateMatcher>> {
+    pub async fn matcher(&self, standing: &Standing<'_>) -> Option<Arc<SurrogateMatcher>> {
         let snapshot = self.0.as_ref()?;
-        if !snapshot.list.iter().any(|(text, _)| standing(text)) {
+        let search = || Arc::new(Search::new(snapshot.list.iter().map(|(text, _)| text.as_str())));
+        let marks = standing(Arc::clone(snapshot.search.get_or_init(search))).await;
+        if !marks.contains(&true) {
             return Some(Arc::clone(&snapshot.matcher));
         }
-        let left = snapshot.list.iter().filter(|(text, _)| !standing(text)).cloned();
+        let left = snapshot.list.iter().zip(marks).filter(|(_, stands)| !stands).map(|(one, _)| one.clone());
         Some(Arc::new(Matcher::new(left))).filter(|matcher| !matcher.is_empty())
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_none()
     }
 }
 
@@ -94,6 +103,41 @@ struct New {
     value: String,
 }
 
+/// Which texts may be used in one request, as far as that is known.
+#[derive(Default)]
+pub(super) struct Choosing {
+    avoided: HashSet<String>,
+    /// They stand nowhere.
+    cleared: HashSet<String>,
+    /// How often some stood somewhere.
+    stood: usize,
+}
+
+/// Surrogates for the values of one request.
+struct Choice {
+    chosen: Vec<Option<String>>,
+    /// What must be stored first.
+    new: Vec<New>,
+    /// Of these it is not known whether they stand somewhere.
+    unclear: Vec<String>,
+}
+
+impl Choosing {
+    fn refuses(&self, text: &str) -> bool {
+        self.avoided.contains(text) || self.stood >= MAX_STANDING && !self.cleared.contains(text)
+    }
+
+    /// Asks which of the texts stand somewhere.
+    pub(super) async fn clear(&mut self, unclear: Vec<String>, standing: &Standing<'_>) {
+        let search = Arc::new(Search::new(unclear.iter().map(String::as_str)));
+        let marks = standing(search).await;
+        self.stood += usize::from(marks.contains(&true));
+        for (text, stands) in unclear.into_iter().zip(marks) {
+            if stands { &mut self.avoided } else { &mut self.cleared }.insert(text);
+        }
+    }
+}
+
 impl Known {
     fn insert(&mut self, text: String, entity: Entity, value: &str) {
         if !self.texts.insert(text.clone()) {
@@ -110,21 +154,23 @@ impl Known {
         }
         let shared = Surrogates((!self.all.is_empty()).then(|| {
             let matcher = Arc::new(Matcher::new(self.all.iter().cloned()));
-            Arc::new(Snapshot { list: self.all.clone(), matcher })
+            Arc::new(Snapshot { list: self.all.clone(), matcher, search: OnceLock::new() })
         }));
         self.shared = Some(shared.clone());
         shared
     }
 
-    /// Chooses for each value; what must be stored first goes to `new`.
-    fn choose(
-        &self,
-        values: &[(Entity, &str)],
-        seed: &dyn Fn(Entity, &str) -> u64,
-        refused: &dyn Fn(&str) -> bool,
-        new: &mut Vec<New>,
-    ) -> Vec<Option<String>> {
-        values.iter().map(|(entity, value)| self.choose_one(*entity, value, seed, refused, new)).collect()
+    /// Chooses for each value.
+    fn choose(&self, values: &[(Entity, &str)], seed: &dyn Fn(Entity, &str) -> u64, choosing: &Choosing) -> Choice {
+        let (mut new, mut used) = (Vec::new(), HashSet::new());
+        let refused = &|text: &str| choosing.refuses(text);
+        let chosen = values
+            .iter()
+            .map(|(entity, value)| self.choose_one(*entity, value, seed, refused, &mut new, &mut used))
+            .collect();
+        used.extend(new.iter().map(|new| new.text.clone()));
+        let unclear = used.into_iter().filter(|text| !choosing.cleared.contains(text)).collect();
+        Choice { chosen, new, unclear }
     }
 
     fn choose_one(
@@ -134,9 +180,11 @@ impl Known {
         seed: &dyn Fn(Entity, &str) -> u64,
         refused: &dyn Fn(&str) -> bool,
         new: &mut Vec<New>,
+        used: &mut HashSet<String>,
     ) -> Option<String> {
         let parts = surrogate::parts(entity, value)?;
         let before = new.len();
+        let refused = &|text: &str| refused(text) || surrogate::shows(entity, value, text);
         let mut texts = Vec::with_capacity(parts.len());
         for part in &parts {
             match self.choose_part(entity, value, part, seed, refused, new) {
@@ -148,7 +196,13 @@ impl Known {
             }
         }
         let joined = surrogate::join(value, &parts, texts.iter().map(String::as_str));
-        (joined != value).then_some(joined)
+        let joined = joined.filter(|joined| joined != value);
+        if joined.is_none() {
+            new.truncate(before);
+            return None;
+        }
+        used.extend(texts);
+        joined
     }
 
     fn choose_part(
@@ -202,19 +256,22 @@ impl Known {
         known.or_else(drafted).cloned()
     }
 
-    /// The same in memory alone.
+    /// The same in memory alone, unless it must be asked first which of these
+    /// texts stand somewhere.
     pub(super) fn mint(
         &mut self,
         values: &[(Entity, &str)],
         seed: &dyn Fn(Entity, &str) -> u64,
-        standing: &dyn Fn(&str) -> bool,
-    ) -> Vec<Option<String>> {
-        let mut new = Vec::new();
-        let chosen = self.choose(values, seed, standing, &mut new);
+        choosing: &Choosing,
+    ) -> Result<Vec<Option<String>>, Vec<String>> {
+        let Choice { chosen, new, unclear } = self.choose(values, seed, choosing);
+        if !unclear.is_empty() {
+            return Err(unclear);
+        }
         for New { text, entity, value } in new {
             self.insert(text, entity, &value);
         }
-        chosen
+        Ok(chosen)
     }
 }
 
@@ -224,16 +281,17 @@ pub(super) async fn mint(
     vault: &Shared,
     state: &State,
     values: &[(Entity, &str)],
-    standing: &(dyn Fn(&str) -> bool + Sync),
+    standing: &Standing<'_>,
 ) -> Result<Vec<Option<String>>, VaultError> {
-    let mut avoided: HashSet<String> = HashSet::new();
+    let mut choosing = Choosing::default();
     for _ in 0..MAX_ROUNDS {
         let keys = load(vault, state).await?;
-        let mut new = Vec::new();
-        let chosen = {
-            let known = state.surrogates();
-            let refused = |text: &str| avoided.contains(text) || standing(text);
-            known.choose(values, &|entity, text| keys.seed(entity, text), &refused, &mut new)
+        let Choice { chosen, new, .. } = loop {
+            let mut choice = state.surrogates().choose(values, &|entity, text| keys.seed(entity, text), &choosing);
+            match mem::take(&mut choice.unclear) {
+                none if none.is_empty() => break choice,
+                unclear => choosing.clear(unclear, standing).await,
+            }
         };
         if new.is_empty() {
             return Ok(chosen);
@@ -241,7 +299,7 @@ pub(super) async fn mint(
         let token = |new: &New| keys.token(Entity::SURROGATE, &new.text, 0, vault.token_mask);
         let mut tokens = HashSet::new();
         if let Some(second) = new.iter().find(|new| !tokens.insert(token(new))) {
-            avoided.insert(second.text.clone());
+            choosing.avoided.insert(second.text.clone());
             continue;
         }
         let created = clock::unix_seconds();
@@ -274,7 +332,7 @@ pub(super) async fn mint(
                     let Some((_, record)) = records.iter().find(|(token, _)| *token == taken) else { continue };
                     let (text, entity, value) = read(&keys, state, &taken, record)?;
                     if text != one.text {
-                        avoided.insert(one.text.clone());
+                        choosing.avoided.insert(one.text.clone());
                     }
                     state.surrogates().insert(text, entity, value.expose());
                 }

@@ -6,7 +6,7 @@ use super::hashing::Hashing;
 use super::mint::{MAX_COUNTER, NO_ROOM};
 use super::mix::Mix;
 use super::seal::random;
-use super::surrogates::{self, Surrogates};
+use super::surrogates::{self, Choosing, Standing, Surrogates};
 use super::value::Value;
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
@@ -128,14 +128,23 @@ impl Volatile {
         self.known().value(token)
     }
 
-    pub(super) fn mint_surrogates(
+    pub(super) async fn mint_surrogates(
         &self,
         values: &[(Entity, &str)],
-        standing: &dyn Fn(&str) -> bool,
+        standing: &Standing<'_>,
     ) -> Vec<Option<String>> {
-        let seed = |entity: Entity, text: &str| self.key.seed(entity, text);
-        let mut known = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get_or_insert_default().mint(values, &seed, standing)
+        let mut choosing = Choosing::default();
+        loop {
+            let unclear = {
+                let seed = |entity: Entity, text: &str| self.key.seed(entity, text);
+                let mut known = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
+                match known.get_or_insert_default().mint(values, &seed, &choosing) {
+                    Ok(chosen) => return chosen,
+                    Err(unclear) => unclear,
+                }
+            };
+            choosing.clear(unclear, standing).await;
+        }
     }
 
     pub(super) fn surrogates(&self) -> Surrogates {

@@ -223,6 +223,20 @@ async fn only_its_own_subject_gets_the_value_of_a_surrogate() {
 }
 
 #[tokio::test]
+async fn in_a_large_body_what_the_client_wrote_stays_too() {
+    let upstream = Upstream::echo().await;
+    let privet = Setup::new(&upstream).toml(PEOPLE).start();
+    let client = Client::new(&privet.gateway);
+    let subject = [("privet-subject", "u1")];
+    client.chat(&chat("write to ana.lopez@mail.test.example.org"), &subject).await;
+    let surrogate = upstream.last().said().replace("write to ", "");
+    let large = format!("{surrogate} {} ana.lopez@mail.test.example.org", "and so on ".repeat(40_000));
+    let reply = client.chat(&chat(&large), &subject).await;
+    assert!(reply.says() == large);
+    assert!(!upstream.last().said().contains(&surrogate));
+}
+
+#[tokio::test]
 async fn after_a_crash_a_surrogate_is_restored_and_stays_the_same() {
     let folder = scratch_folder();
     let upstream = Upstream::echo().await;
