@@ -210,19 +210,12 @@ impl Pass<'_> {
             return None;
         }
         let domain = self.text.get(right..end)?;
-        if !open
-            && (if dots_spelled { self.is_said_otherwise(local) } else { self.is_of_a_program(local, domain, end) })
-        {
+        if !open && (if dots_spelled { is_said_otherwise(local) } else { self.is_of_a_program(local, domain, end) }) {
             return None;
         }
         let taken = self.report(Finder::EmailSpelled, start, end, 0.0, Evidence::default());
         self.forget();
         taken.then_some(end)
-    }
-
-    /// "meet us at booking dot com"
-    fn is_said_otherwise(&self, local: &str) -> bool {
-        words::hash_of(local).is_some_and(|hash| self.engine.lexicon.classes(hash).has(Classes::STOP))
     }
 
     /// "java.lang.Error at com.example.Main.run(", "app.js at main.rs", "v1.2 at example.com"
@@ -354,6 +347,11 @@ impl Pass<'_> {
         }
         end.map(|end| Domain { end, dots_spelled, turkish })
     }
+}
+
+/// "meet us at booking dot com"
+fn is_said_otherwise(local: &str) -> bool {
+    ["me", "us", "you", "him", "her", "them", "it", "look"].iter().any(|word| local.eq_ignore_ascii_case(word))
 }
 
 /// A domain of an address in words.

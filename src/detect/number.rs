@@ -308,7 +308,14 @@ impl Pass<'_> {
             }
             let end = number.groups().get(last)?.end;
             let prefix = digits.iter().take(6).fold(0, |n, &d| n * 10 + u32::from(d));
-            let raise = if last > 0 { 0.05 } else { 0.0 };
+            // Longer numbers are ids of machines far more often than cards.
+            let raise = if last > 0 {
+                0.05
+            } else if digits.len() > 16 {
+                -0.4
+            } else {
+                0.0
+            };
             // Cards of 13 digits are no longer issued, but articles have 13 (EAN).
             let known = !tagged && digits.len() > 13 && validate::is_card_prefix(prefix, digits.len());
             let finder = if known { Finder::Card } else { Finder::CardByCue };
