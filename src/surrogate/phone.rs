@@ -71,7 +71,7 @@ pub(super) fn attempt(text: &str, random: &mut Random) -> Option<String> {
     if !(7..=15).contains(&digits.len()) {
         return None;
     }
-    let made = if let Some(rest) = digits.strip_prefix("00").filter(|_| !text.starts_with("+")) {
+    let made = if let Some(rest) = digits.strip_prefix("00").filter(|_| !text.starts_with('+')) {
         format!("00{}", international(rest, random)?)
     } else if text.trim_start().starts_with(['+', '＋']) {
         international(&digits, random)?

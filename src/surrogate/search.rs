@@ -33,9 +33,8 @@ impl Search {
     pub fn marks<'p>(&self, places: impl IntoIterator<Item = &'p [u8]>) -> Vec<bool> {
         let Some(automaton) = &self.automaton else { return vec![true; self.texts.len()] };
         let mut marks = vec![false; self.texts.len()];
-        for place in places {
-            let place = String::from_utf8_lossy(place);
-            for found in automaton.find_overlapping_iter(place.as_ref()) {
+        for place in places.into_iter().flat_map(<[u8]>::utf8_chunks).map(|chunk| chunk.valid()) {
+            for found in automaton.find_overlapping_iter(place) {
                 let nth = found.pattern().as_usize();
                 let (Some(text), Some(mark)) = (self.texts.get(nth), marks.get_mut(nth)) else { continue };
                 if !*mark {

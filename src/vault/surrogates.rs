@@ -187,13 +187,11 @@ impl Known {
         let refused = &|text: &str| refused(text) || surrogate::shows(entity, value, text);
         let mut texts = Vec::with_capacity(parts.len());
         for part in &parts {
-            match self.choose_part(entity, value, part, seed, refused, new) {
-                Some(text) => texts.push(text),
-                None => {
-                    new.truncate(before);
-                    return None;
-                }
-            }
+            let Some(text) = self.choose_part(entity, value, part, seed, refused, new) else {
+                new.truncate(before);
+                return None;
+            };
+            texts.push(text);
         }
         let joined = surrogate::join(value, &parts, texts.iter().map(String::as_str));
         let joined = joined.filter(|joined| joined != value);
