@@ -297,9 +297,11 @@ fn is_date(number: &Number) -> bool {
 /// "081109 203615 148": date, time and thread as some logs write them.
 fn is_log_time(number: &Number) -> bool {
     let [date, time, ..] = number.groups() else { return false };
-    let pairs = |g: &Group| match *number.digits_of(g) {
-        [a, b, c, d, e, f] => Some((10 * a + b, 10 * c + d, 10 * e + f)),
-        _ => None,
+    let pairs = |g: &Group| {
+        let pairs = number.digits_of(g).as_chunks::<2>().0;
+        let [first, second, third] = pairs else { return None };
+        let value = |[tens, units]: &[u8; 2]| 10 * tens + units;
+        (g.len() == 6).then(|| (value(first), value(second), value(third)))
     };
     let is_day = pairs(date).is_some_and(|(_, month, day)| (1..=12).contains(&month) && (1..=31).contains(&day));
     let is_time = pairs(time).is_some_and(|(hour, minute, second)| hour < 24 && minute < 60 && second < 60);

@@ -427,7 +427,7 @@ impl Pass<'_> {
             && !self.engine.lexicon.may_matter_small(word.hash)
             && self.cue.is_none()
             && !self.names.may_remember(word.hash)
-            && !(word.end - word.start == 1 && self.bytes.get(word.end) == Some(&b'.'))
+            && (word.end - word.start > 1 || self.bytes.get(word.end) != Some(&b'.'))
             // An IBAN may be written in small letters.
             && !self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
     }

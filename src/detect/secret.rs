@@ -188,7 +188,7 @@ fn is_password(token: &str, announced: Announced, quoted: bool) -> bool {
     let mixed = letter && (digit || sign);
     match announced {
         // "password hunter2": only what no word looks like.
-        Announced::No => mixed && token.len() >= 6 || (quoted && mixed),
+        Announced::No => mixed && (token.len() >= 6 || quoted),
         Announced::Copula => mixed || humps || quoted || (digit && token.len() >= 4 && !token.contains('.')),
         Announced::Colon => mixed || humps || digit || quoted || (letter && token.len() >= 6),
     }

@@ -105,12 +105,11 @@ impl Digits {
                 return true;
             }
         }
-        match value {
-            0..=9 => (0..self.times.max(1)).all(|_| self.push(value)),
-            _ => {
-                self.tens = value >= 20 && value.is_multiple_of(10);
-                self.push(value / 10) && self.push(value % 10)
-            }
+        if let 0..=9 = value {
+            (0..self.times.max(1)).all(|_| self.push(value))
+        } else {
+            self.tens = value >= 20 && value.is_multiple_of(10);
+            self.push(value / 10) && self.push(value % 10)
         }
     }
 

@@ -382,7 +382,7 @@ mod properties {
 
         #[test]
         fn any_part_of_any_bytes_is_sound(bytes in prop::collection::vec(any::<u8>(), 0..200), pieces in prop::collection::vec(piece(), 0..24), from in 0_usize..300, len in 0_usize..300) {
-            let text = pieces.concat() + &String::from_utf8_lossy(&bytes);
+            let text = pieces.concat() + &bytes.iter().map(|b| char::from(*b)).collect::<String>();
             crate::detect::properties::parts_are_sound(shared(), &text, from, from + len);
         }
 

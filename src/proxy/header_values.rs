@@ -70,8 +70,8 @@ fn inspect_value(
 ) -> Result<(), NotUtf8> {
     // Who is let in by a key or a session in a header is let in by the upstream.
     let wanted = |text: &str, found: &Finding| found.entity != SECRET && wanted(text, found);
-    look.at(piece, Encoding::PATH, Form::Text, &wanted)
-        .or_else(|NotUtf8| look.at(piece, Encoding::ASCII, Form::Text, &wanted))
+    look.at(piece, Encoding::PATH, Form::Text, wanted)
+        .or_else(|NotUtf8| look.at(piece, Encoding::ASCII, Form::Text, wanted))
 }
 
 /// Whether a finding in a `User-Agent` speaks of a program: it is in product and

@@ -103,12 +103,11 @@ impl Pass<'_> {
             score += 0.15;
         }
         if !strong {
-            let before = match from.checked_sub(1).and_then(|i| run.tokens().get(i)) {
-                Some(token) => token.classes,
-                None => {
-                    let hash = self.recent.newest_first().next();
-                    hash.map(|h| self.engine.lexicon.classes(h)).unwrap_or_default()
-                }
+            let before = if let Some(token) = from.checked_sub(1).and_then(|i| run.tokens().get(i)) {
+                token.classes
+            } else {
+                let hash = self.recent.newest_first().next();
+                hash.map(|h| self.engine.lexicon.classes(h)).unwrap_or_default()
             };
             if (cue.is_none() && before.has(Classes::ARTICLE)) || before.has(Classes::DIRECTION) {
                 score -= 0.4;

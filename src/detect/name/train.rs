@@ -2,7 +2,7 @@
 //! and how good it got on texts that were held back.
 //!
 //! The weights are those of a conditional random field, found by stochastic
-//! gradient descent with steps per weight (AdaGrad; Duchi, Hazan, Singer 2011)
+//! gradient descent with steps per weight (`AdaGrad`; Duchi, Hazan, Singer 2011)
 //! and averaged over the rounds. The same samples in the same order with the
 //! same seed give the same model.
 
@@ -10,7 +10,7 @@ mod template;
 mod vary;
 
 use crate::detect::name::feature::{FEATURES, IDENTITY, Opinion, Slots, Surroundings, TABLE_BITS};
-use crate::detect::name::model::{self, BEGINS, GOES_ON, LABELS, Model, OTHER, Odds, Transitions};
+use crate::detect::name::model::{self, BEGINS, GOES_ON, Model, OTHER, Odds, Transitions};
 use crate::detect::name::run::{MAX_RUN, Run};
 use crate::detect::scan::{self, Pass, Scratch};
 use crate::detect::{Engine, Input};
@@ -314,15 +314,15 @@ impl Learner {
             let was = if i == 0 { OTHER } else { usize::from(lecture.labels[i - 1]) };
             let mut expected = Transitions::default();
             let mut sum = 0.0;
-            for a in 0..LABELS {
-                for b in 0..LABELS {
-                    expected[a][b] = before[a] * factors[a][b] * odds[i][b];
-                    sum += expected[a][b];
+            for (a, row) in expected.iter_mut().enumerate() {
+                for (b, share) in row.iter_mut().enumerate() {
+                    *share = before[a] * factors[a][b] * odds[i][b];
+                    sum += *share;
                 }
             }
-            for a in 0..LABELS {
-                for b in 0..LABELS {
-                    let share = if sum > 0.0 { expected[a][b] / sum } else { 0.0 };
+            for (a, row) in expected.iter().enumerate() {
+                for (b, weight) in row.iter().enumerate() {
+                    let share = if sum > 0.0 { weight / sum } else { 0.0 };
                     let gradient = share - f32::from(u8::from(a == was && b == label));
                     descend(&mut self.transitions[a][b], &mut self.transition_squares[a][b], gradient * 0.5);
                 }

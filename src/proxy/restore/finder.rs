@@ -45,7 +45,7 @@ impl Finder {
         let surrogates = &mut self.surrogates;
         self.tokens.finish(&mut |piece| pass(surrogates, &piece, out));
         if let Some(surrogates) = surrogates {
-            surrogates.finish(None, &mut |piece| out(found(piece)));
+            surrogates.finish(None, &mut |piece| out(found(&piece)));
         }
     }
 
@@ -62,9 +62,9 @@ fn pass(
     out: &mut impl FnMut(Piece<'_>),
 ) {
     match (surrogates, *piece) {
-        (Some(surrogates), token::Piece::Text(text)) => surrogates.push(text, &mut |piece| out(found(piece))),
+        (Some(surrogates), token::Piece::Text(text)) => surrogates.push(text, &mut |piece| out(found(&piece))),
         (Some(surrogates), token::Piece::Token { token, raw }) => {
-            surrogates.finish(raw.chars().next_back(), &mut |piece| out(found(piece)));
+            surrogates.finish(raw.chars().next_back(), &mut |piece| out(found(&piece)));
             out(Piece::Token { token, raw });
         }
         (None, token::Piece::Text(text)) => out(Piece::Text(text)),
@@ -72,8 +72,8 @@ fn pass(
     }
 }
 
-fn found(piece: surrogate::Piece<'_, Surrogate>) -> Piece<'_> {
-    match piece {
+fn found<'p>(piece: &surrogate::Piece<'p, Surrogate>) -> Piece<'p> {
+    match *piece {
         surrogate::Piece::Text(text) => Piece::Text(text),
         surrogate::Piece::Surrogate { value, raw } => {
             Piece::Surrogate { entity: value.entity, value: &value.value, raw }

@@ -82,7 +82,10 @@ fn fill(line: &str, slots: &BTreeMap<&str, Vec<&str>>, lists: &Lists, chance: &m
         }
         match slot {
             "n" => sample.text.push_str(&(1 + chance.below(900)).to_string()),
-            "code" => sample.text.push_str(&format!("AB{:06}", chance.below(1_000_000))),
+            "code" => {
+                sample.text.push_str("AB");
+                sample.text.push_str(&(100_000 + chance.below(900_000)).to_string());
+            }
             _ => {
                 let words = slots.get(slot).ok_or_else(|| {
                     format!("no list for {{{slot}}}; write \"@{slot} = one|two\" above, or one of the slots for names")

@@ -18,7 +18,7 @@ const WORDS_TOO: &[&str] = &[
     "umut", "baris", "yagmur", "ilker", "can", "mert", "ozgur",
 ];
 
-/// Numbers that look like chance and are the same each time (SplitMix64).
+/// Numbers that look like chance and are the same each time (`SplitMix64`).
 pub(crate) struct Chance(u64);
 
 impl Chance {
