@@ -5,6 +5,7 @@
 //! prefix of a surrogate, or a whole one of which it is not known yet whether
 //! a word goes on behind it.
 
+use std::fmt::Write as _;
 use std::mem;
 use std::sync::Arc;
 
@@ -170,7 +171,8 @@ fn escaped(text: &str) -> String {
             out.push(c);
         } else {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                out.push_str(&format!("\\u{unit:04x}"));
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
             }
         }
     }

@@ -117,6 +117,15 @@ async fn no_part_gets_the_name_of_another() {
 }
 
 #[tokio::test]
+async fn the_cache_is_charged_for_surrogates() {
+    let (vault, _spy) = spied(SMALL, 35).await;
+    let subject = vault.subject("default", "ana").await.unwrap();
+    let before = subject.state().cost();
+    minted(&subject, &people(&PEOPLE)).await;
+    assert!(subject.state().cost() > before + 1000, "{}", subject.state().cost());
+}
+
+#[tokio::test]
 async fn colliding_records_take_nothing_away() {
     // 32 places for the records of all.
     let (vault, spy) = spied(SMALL, 5).await;
