@@ -88,7 +88,7 @@ async fn what_stands_in_the_text_is_not_used() {
     let second = subject.mint_surrogates(&value, &only_first).await.unwrap().remove(0).unwrap();
     assert_ne!(first, second);
     assert_eq!(restored(&subject, &format!("{first} {second}")).await, "Jana Jana");
-    assert_eq!(minted(&subject, &value).await, [first.clone()]);
+    assert_eq!(minted(&subject, &value).await, [first]);
     let known = subject.surrogates().await.unwrap();
     assert!(known.matcher(&standing(|_| true)).await.is_none());
     assert!(known.matcher(&only_first).await.is_some());
