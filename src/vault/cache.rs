@@ -14,7 +14,7 @@ use crate::token::Token;
 use dashmap::{DashMap, Entry};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
-use std::mem::size_of;
+use std::mem::{self, size_of};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -111,11 +111,27 @@ impl<S> Cache<S> {
         subject
     }
 
+    /// Accounts for what a subject takes by now, if it is here.
+    pub(super) fn recharge_subject(&self, row: Row, cost: usize) {
+        let place = Place { row, token: None };
+        {
+            let Some(mut slot) = self.map.get_mut(&place) else { return };
+            // Under the lock of the entry, so that nobody takes it out in between.
+            self.bytes.fetch_add(cost, Ordering::Relaxed);
+            self.bytes.fetch_sub(mem::replace(&mut slot.cost, cost), Ordering::Relaxed);
+        }
+        self.make_room(home(place));
+    }
+
     /// Accounts for a new entry, then makes room for it.
     fn admit(&self, place: Place, cost: usize) {
         self.bytes.fetch_add(cost + overhead::<S>(), Ordering::Relaxed);
-        let home = BuildHasherDefault::<Mix>::default().hash_one(place) as usize;
+        let home = home(place);
         self.ring(home).push_back(place);
+        self.make_room(home);
+    }
+
+    fn make_room(&self, home: usize) {
         for step in 0..STEPS {
             if self.bytes.load(Ordering::Relaxed) <= self.budget {
                 return;
@@ -140,6 +156,11 @@ impl<S> Cache<S> {
     fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
+}
+
+/// The ring of a place, as a hash.
+fn home(place: Place) -> usize {
+    BuildHasherDefault::<Mix>::default().hash_one(place) as usize
 }
 
 impl<S> Slot<S> {
@@ -216,6 +237,22 @@ mod tests {
         }
         assert!(cache.map.len() > 80, "{} entries", cache.map.len());
         assert_eq!(cache.rings.iter().map(|r| r.lock().unwrap().len()).sum::<usize>(), cache.map.len());
+    }
+
+    #[test]
+    fn a_subject_that_grows_is_charged() {
+        let cache = Cache::<u32>::new(10_000);
+        drop(cache.subject_or_insert(row(1), Arc::new(5), 100));
+        let before = cache.bytes();
+        cache.recharge_subject(row(1), 700);
+        assert_eq!(cache.bytes(), before + 600);
+        cache.recharge_subject(row(1), 300);
+        assert_eq!(cache.bytes(), before + 200);
+        cache.recharge_subject(row(2), 300);
+        assert_eq!(cache.bytes(), before + 200, "what is not here costs nothing");
+        drop(cache.subject_or_insert(row(3), Arc::new(6), 100));
+        cache.recharge_subject(row(3), 20_000);
+        assert!(cache.subject(row(3)).is_none(), "room is made");
     }
 
     #[test]

@@ -12,8 +12,10 @@ use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 use crate::surrogate::{self, ATTEMPTS, Matcher, Part, Search};
 use crate::token::Token;
+use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -88,19 +90,37 @@ impl fmt::Debug for Surrogates {
 pub(super) struct Known {
     all: Vec<(String, Surrogate)>,
     /// Places in `all`.
-    by_value: HashMap<(Entity, String), Vec<usize>>,
+    by_value: HashMap<Entity, HashMap<Keyed, Vec<usize>>>,
     texts: HashSet<String>,
     /// What was handed out last, as long as nothing was added.
     shared: Option<Surrogates>,
     /// The record of the subject's keys for which the store was asked.
     loaded_for: Option<Arc<[u8]>>,
+    /// About how many bytes all of this takes.
+    cost: usize,
+}
+
+/// A value that others are found by. Its memory is wiped like that of all.
+#[derive(PartialEq, Eq)]
+struct Keyed(Arc<Sensitive>);
+
+impl Borrow<str> for Keyed {
+    fn borrow(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl Hash for Keyed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.expose().hash(state);
+    }
 }
 
 /// A surrogate that is not stored yet.
 struct New {
     text: String,
     entity: Entity,
-    value: String,
+    value: Sensitive,
 }
 
 /// Which texts may be used in one request, as far as that is known.
@@ -143,9 +163,24 @@ impl Known {
         if !self.texts.insert(text.clone()) {
             return;
         }
-        self.by_value.entry((entity, value.to_owned())).or_default().push(self.all.len());
-        self.all.push((text, Surrogate { entity, value: Arc::new(Sensitive::from(value)) }));
+        let value = Arc::new(Sensitive::from(value));
+        // A text stands in here, in the snapshot, its matcher and its search.
+        self.cost += 40 * text.len() + value.expose().len() + 256;
+        let of_entity = self.by_value.entry(entity).or_default();
+        of_entity.entry(Keyed(Arc::clone(&value))).or_default().push(self.all.len());
+        self.all.push((text, Surrogate { entity, value }));
         self.shared = None;
+    }
+
+    /// About how many bytes this takes.
+    pub(super) fn cost(&self) -> usize {
+        self.cost
+    }
+
+    /// Of the surrogates of a value, their places in `all`.
+    fn places(&self, entity: Entity, value: &str) -> &[usize] {
+        let places = self.by_value.get(&entity).and_then(|of_entity| of_entity.get(value));
+        places.map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(super) fn share(&mut self) -> Surrogates {
@@ -213,9 +248,8 @@ impl Known {
         new: &mut Vec<New>,
     ) -> Option<String> {
         let text = value.get(part.at.clone())?;
-        let known = self.by_value.get(&(entity, text.to_owned())).map(Vec::as_slice).unwrap_or_default();
-        let known = known.iter().filter_map(|at| self.all.get(*at)).map(|(text, _)| text);
-        let drafted = new.iter().filter(|new| new.entity == entity && new.value == text).map(|new| &new.text);
+        let known = self.places(entity, text).iter().filter_map(|at| self.all.get(*at)).map(|(text, _)| text);
+        let drafted = new.iter().filter(|new| new.entity == entity && new.value.expose() == text).map(|new| &new.text);
         let usable: Vec<&String> = known.chain(drafted).filter(|text| !refused(text)).collect();
         let seed = seed(entity, &surrogate::seed_text(entity, text));
         let attempts = || (0..ATTEMPTS).filter_map(|attempt| surrogate::attempt(entity, value, part, seed, attempt));
@@ -237,20 +271,21 @@ impl Known {
         let of_titled = titled.as_ref().and_then(|titled| self.of_value(entity, titled, new));
         let as_titled = of_titled.as_ref().map(|text| text.to_lowercase()).filter(|made| is_free(made, new));
         let chosen = as_titled.or_else(|| attempts().find(|made| is_free(made, new)))?;
-        new.push(New { text: chosen.clone(), entity, value: text.to_owned() });
+        new.push(New { text: chosen.clone(), entity, value: Sensitive::from(text) });
         if let (Some(value), None, Some(other)) = (titled, of_titled, surrogate::other_spelling(entity, &chosen))
             && is_free(&other, new)
         {
-            new.push(New { text: other, entity, value });
+            new.push(New { text: other, entity, value: Sensitive::new(value) });
         }
         Some(chosen)
     }
 
     /// Some surrogate of a value, stored or not yet.
     fn of_value(&self, entity: Entity, value: &str, new: &[New]) -> Option<String> {
-        let known = self.by_value.get(&(entity, value.to_owned())).and_then(|places| places.first());
+        let known = self.places(entity, value).first();
         let known = known.and_then(|at| self.all.get(*at)).map(|(text, _)| text);
-        let drafted = || new.iter().find(|new| new.entity == entity && new.value == value).map(|new| &new.text);
+        let drafted =
+            || new.iter().find(|new| new.entity == entity && new.value.expose() == value).map(|new| &new.text);
         known.or_else(drafted).cloned()
     }
 
@@ -267,7 +302,7 @@ impl Known {
             return Err(unclear);
         }
         for New { text, entity, value } in new {
-            self.insert(text, entity, &value);
+            self.insert(text, entity, value.expose());
         }
         Ok(chosen)
     }
@@ -304,7 +339,7 @@ pub(super) async fn mint(
         let mut mappings = Vec::with_capacity(new.len());
         for one in &new {
             let token = token(one);
-            let content = format!("{}\0{}\0{}", one.text, one.entity, one.value);
+            let content = format!("{}\0{}\0{}", one.text, one.entity, one.value.expose());
             let content = Sensitive::new(content);
             mappings.push((token, keys.seal(state.row, &token, content.expose(), created, *random()?)?));
         }
@@ -313,14 +348,17 @@ pub(super) async fn mint(
         match vault.store.put(batch).await? {
             Outcome::Stored => {
                 keys.mark_stored();
-                let mut known = state.surrogates();
-                if known.loaded_for.is_none() {
-                    // These are the first of the subject, so there is nothing to load.
-                    known.loaded_for = Some(Arc::clone(keys.record()));
+                {
+                    let mut known = state.surrogates();
+                    if known.loaded_for.is_none() {
+                        // These are the first of the subject, so there is nothing to load.
+                        known.loaded_for = Some(Arc::clone(keys.record()));
+                    }
+                    for New { text, entity, value } in new {
+                        known.insert(text, entity, value.expose());
+                    }
                 }
-                for New { text, entity, value } in new {
-                    known.insert(text, entity, &value);
-                }
+                vault.cache.recharge_subject(state.row, state.cost());
                 return Ok(chosen);
             }
             // Somebody else was first; their surrogates count.
@@ -358,10 +396,13 @@ pub(super) async fn load(vault: &Shared, state: &State) -> Result<Arc<SubjectKey
         let (text, entity, value) = read(&keys, state, &token, &record)?;
         loaded.insert(text, entity, value.expose());
     }
-    let mut known = state.surrogates();
-    if known.loaded_for.as_ref() != Some(keys.record()) {
-        *known = loaded;
+    {
+        let mut known = state.surrogates();
+        if known.loaded_for.as_ref() != Some(keys.record()) {
+            *known = loaded;
+        }
     }
+    vault.cache.recharge_subject(state.row, state.cost());
     Ok(keys)
 }
 

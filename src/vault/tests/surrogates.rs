@@ -88,7 +88,7 @@ async fn what_stands_in_the_text_is_not_used() {
     let second = subject.mint_surrogates(&value, &only_first).await.unwrap().remove(0).unwrap();
     assert_ne!(first, second);
     assert_eq!(restored(&subject, &format!("{first} {second}")).await, "Jana Jana");
-    assert_eq!(minted(&subject, &value).await, std::slice::from_ref(&first));
+    assert_eq!(minted(&subject, &value).await, [first]);
     let known = subject.surrogates().await.unwrap();
     assert!(known.matcher(&standing(|_| true)).await.is_none());
     assert!(known.matcher(&only_first).await.is_some());
@@ -114,6 +114,15 @@ async fn no_part_gets_the_name_of_another() {
         let made = minted(&subject, &people(&[value])).await.remove(0);
         assert!(made.split(' ').all(|new| value.split(' ').all(|old| old != new)), "{value}: {made}");
     }
+}
+
+#[tokio::test]
+async fn the_cache_is_charged_for_surrogates() {
+    let (vault, _spy) = spied(SMALL, 35).await;
+    let subject = vault.subject("default", "ana").await.unwrap();
+    let before = subject.state().cost();
+    minted(&subject, &people(&PEOPLE)).await;
+    assert!(subject.state().cost() > before + 1000, "{}", subject.state().cost());
 }
 
 #[tokio::test]
