@@ -3,7 +3,7 @@
 use super::inspect::Form;
 use super::look::{Look, Piece, any};
 use super::percent::{Encoding, NotUtf8};
-use crate::detect::Finding;
+use crate::detect::{Finding, Operator};
 use crate::entity::Entity;
 use http::HeaderValue;
 use http::header::{self, HeaderName};
@@ -69,7 +69,9 @@ fn inspect_value(
     wanted: impl Fn(&str, &Finding) -> bool,
 ) -> Result<(), NotUtf8> {
     // Who is let in by a key or a session in a header is let in by the upstream.
-    let wanted = |text: &str, found: &Finding| found.entity != SECRET && wanted(text, found);
+    // What a rule forbids is forbidden there too.
+    let passes = |found: &Finding| found.entity == SECRET && found.operator != Operator::Block;
+    let wanted = |text: &str, found: &Finding| !passes(found) && wanted(text, found);
     look.at(piece, Encoding::PATH, Form::Text, wanted)
         .or_else(|NotUtf8| look.at(piece, Encoding::ASCII, Form::Text, wanted))
 }
@@ -105,7 +107,7 @@ fn is_token_byte(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::{Engine, Scratch};
+    use crate::detect::{Engine, RuleSet, Scratch};
 
     /// Values with their findings in guillemets.
     const FOUND: &[(&str, &str)] = &[
@@ -236,6 +238,21 @@ mod tests {
     fn personal_data_is_found_where_it_stands() {
         for (name, want) in FOUND {
             assert_eq!(marked(name, &want.replace(['«', '»'], "")), *want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_a_rule_forbids_is_found_in_headers_too() {
+        let rule = "[[rule]]\nid = \"launch\"\nentity = \"SECRET\"\npattern = 'launch-[0-9]{6}'\noperator = \"block\"\nscore = 1.0\n";
+        let mut rules = RuleSet::builtin().unwrap();
+        rules.add("own.toml", rule).unwrap();
+        let (engine, mut scratch) = (Engine::compile(&rules).unwrap(), Scratch::default());
+        for name in ["cookie", "x-note"] {
+            let mut look = Look::new(&engine, &mut scratch);
+            let value = HeaderValue::from_static("a=launch-482913; b=ghp_EXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLE");
+            inspect(&HeaderName::from_static(name), &value, &mut look).unwrap();
+            let found: Vec<_> = look.findings.list.iter().map(|found| found.operator).collect();
+            assert_eq!(found, [Operator::Block], "{name}");
         }
     }
 
