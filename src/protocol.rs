@@ -2,19 +2,36 @@
 //! and how its replies are streamed. Declared in `rules/protocols/*.toml`;
 //! there is one engine for all of them, and no protocol by `if` in the code.
 
+mod glob;
 mod pattern;
+mod reply;
+mod request;
 
 pub use pattern::{Pattern, PatternSet};
+pub use reply::{ReplyField, ReplyFields};
+pub use request::{RequestField, RequestFields};
 
-use crate::json::Path;
-use pattern::Outline;
+use glob::Glob;
 use serde::Deserialize;
 use std::sync::Arc;
 
 /// The embedded protocol files. The first whose `paths` match is taken, so the
 /// one that matches everything stands last.
-const BUILTIN: [&str; 2] =
-    [include_str!("../rules/protocols/openai-chat.toml"), include_str!("../rules/protocols/json.toml")];
+const BUILTIN: [&str; 13] = [
+    include_str!("../rules/protocols/openai-chat.toml"),
+    include_str!("../rules/protocols/openai-completions.toml"),
+    include_str!("../rules/protocols/openai-responses.toml"),
+    include_str!("../rules/protocols/anthropic.toml"),
+    include_str!("../rules/protocols/gemini.toml"),
+    include_str!("../rules/protocols/ollama.toml"),
+    include_str!("../rules/protocols/rasa.toml"),
+    include_str!("../rules/protocols/rasa-socketio.toml"),
+    include_str!("../rules/protocols/dialogflow-es.toml"),
+    include_str!("../rules/protocols/dialogflow-cx.toml"),
+    include_str!("../rules/protocols/bot-framework.toml"),
+    include_str!("../rules/protocols/mcp.toml"),
+    include_str!("../rules/protocols/json.toml"),
+];
 
 /// One chat protocol.
 #[derive(Debug, Deserialize)]
@@ -30,118 +47,6 @@ pub struct Protocol {
     /// The members of replies.
     #[serde(default)]
     pub reply: ReplyFields,
-}
-
-/// What stands in a request, besides prose, which is everything not named here.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RequestFields {
-    never: PatternSet,
-    media: PatternSet,
-    identity: PatternSet,
-    bare: PatternSet,
-    nested: PatternSet,
-    opaque: PatternSet,
-}
-
-/// What a member of a request is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestField {
-    /// Ids and names of the protocol: never touched.
-    Never,
-    /// Pictures and sound, or an address of them.
-    Media,
-    /// Who is asking; the route's `identity` policy holds.
-    Identity,
-    /// A number that is a piece of text in a form that cannot be read.
-    Opaque,
-    /// A JSON text within the string.
-    Nested,
-    /// Anything else: looked at.
-    Text,
-}
-
-impl RequestFields {
-    /// What stands at `path`.
-    pub fn classify(&self, path: &Path<'_>) -> RequestField {
-        let outline = Outline::of(path);
-        if self.never.covers(path, outline) {
-            RequestField::Never
-        } else if self.media.covers(path, outline) {
-            RequestField::Media
-        } else if self.identity.covers(path, outline) {
-            RequestField::Identity
-        } else if self.opaque.covers(path, outline) {
-            RequestField::Opaque
-        } else if self.nested.covers(path, outline) {
-            RequestField::Nested
-        } else {
-            RequestField::Text
-        }
-    }
-
-    /// Whether the API takes no brackets there.
-    pub fn is_bare(&self, path: &Path<'_>) -> bool {
-        self.bare.matches(path)
-    }
-}
-
-/// What stands in a reply, besides whole texts, which is everything not named here.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ReplyFields {
-    never: PatternSet,
-    nested: PatternSet,
-    stream: PatternSet,
-    index: PatternSet,
-    end: PatternSet,
-    /// The data of the event that ends a stream.
-    pub done: Option<String>,
-}
-
-/// What a member of a reply is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReplyField {
-    /// Never touched.
-    Never,
-    /// A piece of a text that goes on in the next event.
-    Piece,
-    /// A text that is whole.
-    Whole,
-}
-
-impl ReplyFields {
-    /// What stands at `path`.
-    pub fn classify(&self, path: &Path<'_>) -> ReplyField {
-        let outline = Outline::of(path);
-        if self.never.covers(path, outline) {
-            ReplyField::Never
-        } else if self.stream.covers(path, outline) {
-            ReplyField::Piece
-        } else {
-            ReplyField::Whole
-        }
-    }
-
-    /// Whether the value at `path` stands below a member that is streamed.
-    pub fn is_streamed(&self, path: &Path<'_>) -> bool {
-        self.stream.matches(path)
-    }
-
-    /// Whether the string at `path` holds a JSON text.
-    pub fn is_nested(&self, path: &Path<'_>) -> bool {
-        self.nested.matches(path)
-    }
-
-    /// Whether the number at `path` tells which element of its array this is.
-    pub fn is_index(&self, path: &Path<'_>) -> bool {
-        self.index.matches(path)
-    }
-
-    /// Whether a value at `path` says that its object gets no more text.
-    pub fn is_end(&self, path: &Path<'_>) -> bool {
-        self.end.matches(path)
-    }
 }
 
 /// All protocols of this gateway.
@@ -171,44 +76,7 @@ impl Protocols {
             return self.0.iter().find(|p| p.name == name);
         }
         let path: Vec<_> = path.split('/').skip(1).collect();
-        self.0.iter().find(|p| p.paths.iter().any(|glob| segments_match(&glob.0, &path)))
-    }
-}
-
-/// A path of requests, in segments.
-#[derive(Debug, Deserialize)]
-#[serde(from = "String")]
-struct Glob(Vec<Segment>);
-
-#[derive(Debug)]
-enum Segment {
-    /// `**`
-    AnyNumber,
-    /// `*`
-    One,
-    Name(String),
-}
-
-impl From<String> for Glob {
-    fn from(text: String) -> Self {
-        let segment = |text: &str| match text {
-            "**" => Segment::AnyNumber,
-            "*" => Segment::One,
-            name => Segment::Name(name.to_owned()),
-        };
-        Self(text.split('/').skip(1).map(segment).collect())
-    }
-}
-
-fn segments_match(glob: &[Segment], path: &[&str]) -> bool {
-    match (glob, path) {
-        ([], []) | ([Segment::AnyNumber], _) => true,
-        ([Segment::AnyNumber, rest @ ..], _) => {
-            (0..=path.len()).any(|n| segments_match(rest, path.get(n..).unwrap_or_default()))
-        }
-        ([Segment::One, rest @ ..], [_, tail @ ..]) => segments_match(rest, tail),
-        ([Segment::Name(name), rest @ ..], [first, tail @ ..]) => name == first && segments_match(rest, tail),
-        _ => false,
+        self.0.iter().find(|p| p.paths.iter().any(|glob| glob.matches(&path)))
     }
 }
 
