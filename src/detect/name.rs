@@ -139,7 +139,7 @@ impl Pass<'_> {
             || (word.shape == Shape::Initial && !initial)
             || (classes.has(Classes::ORGANISATION) && cue.is_none())
             || self.is_salutation(word, classes)
-            || (!particle && self.is_cue_alone(&Token { word: *word, classes, gap: Gap::First }));
+            || (!particle && !initial && self.is_cue_alone(&Token { word: *word, classes, gap: Gap::First }));
         !refused && self.is_free_before(word.start)
     }
 
@@ -424,7 +424,10 @@ impl Pass<'_> {
     fn ends_sentence(&self, point: usize) -> bool {
         let before = self.text.get(..point).unwrap_or_default();
         let word = before.trim_end_matches(char::is_lowercase);
-        self.bytes.get(point) == Some(&b'.') && before.len() > word.len() + 2 && word.ends_with(' ')
+        let loud = before.trim_end_matches(char::is_uppercase);
+        let is_word = |from: &str| before.len() > from.len() + 1 && from.ends_with(' ');
+        self.bytes.get(point) == Some(&b'.')
+            && (is_word(word) || is_word(loud) || before.ends_with(['"', '”', '“', ')', ']']))
     }
 
     fn is_line_break_tag(&self, at: usize) -> bool {

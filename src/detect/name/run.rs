@@ -44,7 +44,10 @@ impl Token {
         self.classes.has(Classes::PARTICLE)
             && match self.word.shape {
                 Shape::Lower => true,
-                Shape::Capitalised => self.classes.has(Classes::STOP) || !self.is_known(),
+                // "Ben Goldacre"
+                Shape::Capitalised => {
+                    !self.classes.has(Classes::FREQUENT_GIVEN) && (self.classes.has(Classes::STOP) || !self.is_known())
+                }
                 _ => false,
             }
     }
@@ -76,6 +79,13 @@ impl Run {
 
     pub(crate) fn end(&self) -> usize {
         self.tokens().last().map_or(0, |t| t.word.end)
+    }
+
+    /// The same words, each changed.
+    pub(crate) fn with(&self, change: impl FnMut(&mut Token)) -> Self {
+        let mut run = Self { room: self.room, ..*self };
+        run.room.iter_mut().take(run.count).for_each(change);
+        run
     }
 
     fn push(&mut self, token: Token) -> bool {
@@ -118,11 +128,11 @@ impl Pass<'_> {
         if matches!(token.gap, Gap::Hyphen | Gap::Apostrophe) {
             return word.shape != Shape::Lower || last.word.shape == Shape::Lower || token.len() <= 5;
         }
-        if classes.has(Classes::TITLE) || (self.is_cue_alone(token) && !token.is_particle()) {
-            return false;
-        }
         let initial = self.is_initial(word)
             || (word.shape == Shape::Initial && (self.has_capital_next(word.end) || self.is_parted_initial(word)));
+        if classes.has(Classes::TITLE) || (self.is_cue_alone(token) && !token.is_particle() && !self.is_initial(word)) {
+            return false;
+        }
         if classes.has(Classes::STOP) && !token.is_particle() && !initial && !self.is_name_in_spite(word, classes) {
             return false;
         }
@@ -130,7 +140,12 @@ impl Pass<'_> {
             Shape::Initial => initial || self.is_parted_initial(word) || self.is_free_initial(word),
             Shape::Mixed(false) => false,
             Shape::Lower if last.word.shape == Shape::Lower && last.len() == 1 => true,
-            Shape::Lower => token.is_particle() || (token.is_known() && !token.is_ordinary()),
+            Shape::Lower => {
+                token.is_particle()
+                    || (token.is_known() && !token.is_ordinary())
+                    // "ed sheeran"
+                    || (classes.bits() == 0 && last.classes.has(Classes::FREQUENT_GIVEN) && token.len() > 3 && last.word.shape == Shape::Lower)
+            }
             _ => true,
         }
     }
@@ -152,9 +167,12 @@ impl Pass<'_> {
                 && self.is_hyphened(word.end);
         }
         self.is_hyphened(word.end)
+            || (classes.has(Classes::FREQUENT_GIVEN) && word.end - word.start > 2)
             || (classes.has(Classes::GIVEN)
                 && ((word.end - word.start > 2 && !self.starts_sentence(word.start))
                     || self.has_capital_next(word.end)))
+            // "when De Jong scores"
+            || (classes.has(Classes::PARTICLE) && !self.starts_sentence(word.start) && self.has_capital_next(word.end))
     }
 
     /// A space stands at `end`, and a word with a capital that is no function word.

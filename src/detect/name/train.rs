@@ -86,8 +86,8 @@ struct Lecture {
 }
 
 /// What the pass is told and what it collects while it goes through a sample.
-#[derive(Default)]
 pub(crate) struct Lesson {
+    chance: Chance,
     names: Vec<Range<usize>>,
     doubtful: Vec<Range<usize>>,
     lectures: Vec<Lecture>,
@@ -112,7 +112,7 @@ impl Trainer {
             schedule,
             chance: Chance::new(schedule.seed),
             lists: vary::Lists::builtin(),
-            lesson: Lesson::default(),
+            lesson: Lesson::new(schedule.seed),
             held: Vec::new(),
             scratch: Scratch::default(),
         }
@@ -138,6 +138,12 @@ impl Trainer {
         Ok(())
     }
 
+    pub fn oracle(&mut self, sample: &Sample) -> Vec<Range<usize>> {
+                self.collect(sample);
+        let v = self.scratch.candidates.iter().filter(|c| self.engine.rule(c.rule).entity == PERSON).map(|c| c.start..c.end).collect();
+        self.lesson.lectures.clear();
+        v
+    }
     /// Adds a sample to measure with.
     pub fn hold_back(&mut self, sample: Sample) {
         self.held.push(sample);
@@ -196,6 +202,10 @@ impl Trainer {
 }
 
 impl Lesson {
+    fn new(seed: u64) -> Self {
+        Self { chance: Chance::new(!seed), names: Vec::new(), doubtful: Vec::new(), lectures: Vec::new() }
+    }
+
     /// The label of a word.
     fn label(&self, start: usize, end: usize, before: u8) -> u8 {
         let name = self.names.iter().find(|n| n.start < end && start < n.end);
@@ -211,6 +221,10 @@ impl Pass<'_> {
     /// Takes the run into the lesson, and the names that it should have found.
     pub(super) fn learn(&mut self, run: &Run, around: &Surroundings, opinions: &[Opinion; MAX_RUN]) {
         let slots = (0..run.tokens().len()).map(|i| self.features(run, around, opinions, i)).collect();
+        let unlisted = self.unlisted(run).map(|run| {
+            let (opinions, _) = self.opinions(&run);
+            (0..run.tokens().len()).map(|i| self.features(&run, around, &opinions, i)).collect::<Vec<_>>()
+        });
         let Some(lesson) = self.names.lesson.as_deref_mut() else { return };
         let mut labels: Vec<u8> = Vec::with_capacity(run.tokens().len());
         let mut doubtful = false;
@@ -240,8 +254,22 @@ impl Pass<'_> {
             }
         }
         if !doubtful || labels.iter().any(|l| usize::from(*l) != OTHER) {
+            if let Some(slots) = unlisted {
+                lesson.lectures.push(Lecture { slots, labels: labels.clone() });
+            }
             lesson.lectures.push(Lecture { slots, labels });
         }
+    }
+
+    /// Now and then the run as it would be were none of its words in a list of
+    /// names: what stands around must tell then.
+    fn unlisted(&mut self, run: &Run) -> Option<Run> {
+        let chance = &mut self.names.lesson.as_deref_mut()?.chance;
+        if !chance.happens(knob("DROP", 0.3)) || !run.tokens().iter().any(|t| t.is_known()) {
+            return None;
+        }
+        let all = chance.happens(knob("DALL", 0.5));
+        Some(run.with(|token| if all || chance.happens(0.5) { token.classes = token.classes.without_names() }))
     }
 }
 
@@ -260,6 +288,9 @@ struct Learner {
 }
 
 /// The length of a step, and what pulls each weight to zero.
+pub(crate) fn knob(n: &str, d: f32) -> f32 { std::env::var(n).map_or(d, |v| v.parse().unwrap()) }
+struct Knobs { rate: f32, decay: f32, hidden: f32, eps: f32, first: f32 }
+fn knobs() -> &'static Knobs { static K: std::sync::OnceLock<Knobs> = std::sync::OnceLock::new(); K.get_or_init(|| Knobs { rate: knob("RATE", 0.15), decay: knob("DECAY", 0.002), hidden: knob("HIDDEN", 0.4), eps: knob("EPS", 0.1), first: knob("FIRST", 3.0) }) }
 const RATE: f32 = 0.15;
 const DECAY: f32 = 0.002;
 /// The chance that training does not see which word a word is.
@@ -284,7 +315,7 @@ impl Learner {
         let mut emissions = [Odds::default(); MAX_RUN];
         let mut from = [0; MAX_RUN];
         for ((slots, emission), from) in lecture.slots.iter().zip(&mut emissions).zip(&mut from) {
-            *from = if chance.happens(HIDDEN) { IDENTITY } else { 0 };
+            *from = if chance.happens(knobs().hidden) { IDENTITY } else { 0 };
             let mut sums = [0.0_f32; 2];
             for slot in slots.iter().skip(*from) {
                 let [b, g] = self.weights[*slot as usize];
@@ -333,7 +364,7 @@ impl Learner {
     /// The first rounds only find the way; the later ones are averaged.
     fn end_round(&mut self) {
         self.rounds += 1;
-        if self.rounds < 3 {
+        if (self.rounds as f32) < knobs().first {
             return;
         }
         self.summed += 1;
@@ -355,9 +386,9 @@ impl Learner {
 }
 
 fn descend(weight: &mut f32, squares: &mut f32, gradient: f32) {
-    let gradient = gradient + DECAY * *weight;
+    let gradient = gradient + knobs().decay * *weight;
     *squares += gradient * gradient;
-    *weight -= RATE * gradient / (squares.sqrt() + 0.1);
+    *weight -= knobs().rate * gradient / (squares.sqrt() + knobs().eps);
 }
 
 const _: () = assert!(IDENTITY < FEATURES, "a word is more than its letters");

@@ -52,6 +52,8 @@ impl Chance {
 pub(crate) struct Lists {
     given: Vec<&'static str>,
     surname: Vec<&'static str>,
+    /// Those that many people bear.
+    frequent: [Vec<&'static str>; 2],
     /// Given names that are words too.
     common: Vec<&'static str>,
 }
@@ -62,12 +64,13 @@ impl Lists {
         let given: Vec<&str> = words(load::GIVEN);
         let common: BTreeSet<&str> = load::COMMON.lines().collect();
         let both = given.iter().copied().filter(|w| common.contains(w) || WORDS_TOO.contains(w)).collect();
-        Self { given, surname: words(load::SURNAME), common: both }
+        let frequent = [words(load::FREQUENT_GIVEN), words(load::FREQUENT_SURNAME)];
+        Self { given, surname: words(load::SURNAME), frequent, common: both }
     }
 
     /// A name for a slot of a template; `None` where the slot is for no name.
     pub(crate) fn name(&self, slot: &str, chance: &mut Chance) -> Option<String> {
-        let mut pick = |list: &[&'static str]| {
+        let pick = |list: &[&'static str], chance: &mut Chance| {
             // Names that are written in other letters stand seldom in these languages.
             let mut word = "jana";
             for _ in 0..8 {
@@ -76,12 +79,13 @@ impl Lists {
                     break;
                 }
             }
-            let word = if chance.happens(0.5) { respelled(word, chance) } else { word.to_owned() };
+            let word = if chance.happens(super::knob("RESP",0.5)) { respelled(word, chance) } else { word.to_owned() };
             let mut out = String::new();
             written(&word, Case::Title, &mut out);
             out
         };
-        let (given, family) = (pick(&self.given), pick(&self.surname));
+        let often = chance.happens(super::knob("FREQ",0.4));
+        let (given, family) = if often { (pick(&self.frequent[0],chance), pick(&self.frequent[1],chance)) } else { (pick(&self.given,chance), pick(&self.surname,chance)) };
         Some(match slot {
             "given" => match chance.below(20) {
                 0 => format!("{given}-{}", self.plain(chance)),
@@ -207,7 +211,7 @@ fn renamed(sample: &Sample, lists: &Lists, chance: &mut Chance) -> Sample {
 }
 
 fn replace(old: &str, lists: &Lists, chance: &mut Chance, out: &mut String) {
-    let unknown = chance.happens(0.5);
+    let unknown = chance.happens(super::knob("RESP2",0.5)); let often = chance.happens(super::knob("FREQ2",0.4));
     let words: Vec<&str> = old.split(' ').collect();
     // What is more than letters and spaces keeps its form.
     let plain = words.iter().all(|w| w.chars().count() > 1 && w.chars().all(char::is_alphabetic));
@@ -219,7 +223,8 @@ fn replace(old: &str, lists: &Lists, chance: &mut Chance, out: &mut String) {
         if i > 0 {
             out.push(' ');
         }
-        let list = if i + 1 == words.len() && (i > 0 || chance.happens(0.3)) { &lists.surname } else { &lists.given };
+        let last = i + 1 == words.len() && (i > 0 || chance.happens(0.3));
+        let list = match (last, often) { (true, false) => &lists.surname, (false, false) => &lists.given, (last, true) => &lists.frequent[usize::from(last)] };
         let new = list.get(chance.below(list.len())).copied().unwrap_or("jana");
         let new = if unknown { respelled(new, chance) } else { new.to_owned() };
         written(&new, case_of(word), out);
