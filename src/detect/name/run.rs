@@ -133,7 +133,14 @@ impl Pass<'_> {
         if classes.has(Classes::TITLE) || (self.is_cue_alone(token) && !token.is_particle() && !self.is_initial(word)) {
             return false;
         }
-        if classes.has(Classes::STOP) && !token.is_particle() && !initial && !self.is_name_in_spite(word, classes) {
+        // "Nguyễn Văn An"
+        let goes_on = word.shape == Shape::Capitalised && token.is_known() && last.word.shape == Shape::Capitalised;
+        if classes.has(Classes::STOP)
+            && !token.is_particle()
+            && !initial
+            && !goes_on
+            && !self.is_name_in_spite(word, classes)
+        {
             return false;
         }
         match word.shape {
@@ -256,7 +263,8 @@ impl Pass<'_> {
                 let given = classes.has(Classes::GIVEN) && !classes.has(Classes::COMMON) && !classes.has(Classes::STOP);
                 let family = (last.classes.has(Classes::SURNAME) || !last.is_known())
                     && !last.is_ordinary()
-                    && !last.classes.has(Classes::CITY);
+                    && !last.classes.has(Classes::CITY)
+                    && !(last.classes.has(Classes::FREQUENT_GIVEN) && !last.classes.has(Classes::FREQUENT_SURNAME));
                 let capitals = matches!(
                     (last.word.shape, next.shape),
                     (Shape::Capitalised | Shape::Mixed(true), Shape::Capitalised)

@@ -11,7 +11,7 @@ mod vary;
 
 use crate::detect::name::feature::{FEATURES, IDENTITY, Opinion, Slots, Surroundings, TABLE_BITS};
 use crate::detect::name::model::{self, BEGINS, GOES_ON, Model, OTHER, Odds, Transitions};
-use crate::detect::name::run::{MAX_RUN, Run};
+use crate::detect::name::run::{MAX_RUN, Run, Token};
 use crate::detect::scan::{self, Pass, Scratch};
 use crate::detect::{Engine, Input};
 use crate::entity::Entity;
@@ -43,7 +43,7 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { rounds: 8, seed: 1, threshold: 0.43 }
+        Self { rounds: 8, seed: 1, threshold: 0.5 }
     }
 }
 
@@ -139,8 +139,14 @@ impl Trainer {
     }
 
     pub fn oracle(&mut self, sample: &Sample) -> Vec<Range<usize>> {
-                self.collect(sample);
-        let v = self.scratch.candidates.iter().filter(|c| self.engine.rule(c.rule).entity == PERSON).map(|c| c.start..c.end).collect();
+        self.collect(sample);
+        let v = self
+            .scratch
+            .candidates
+            .iter()
+            .filter(|c| self.engine.rule(c.rule).entity == PERSON)
+            .map(|c| c.start..c.end)
+            .collect();
         self.lesson.lectures.clear();
         v
     }
@@ -265,11 +271,14 @@ impl Pass<'_> {
     /// names: what stands around must tell then.
     fn unlisted(&mut self, run: &Run) -> Option<Run> {
         let chance = &mut self.names.lesson.as_deref_mut()?.chance;
-        if !chance.happens(knob("DROP", 0.3)) || !run.tokens().iter().any(|t| t.is_known()) {
+        if !run.tokens().iter().any(Token::is_known) || !chance.happens(UNLISTED) {
             return None;
         }
-        let all = chance.happens(knob("DALL", 0.5));
-        Some(run.with(|token| if all || chance.happens(0.5) { token.classes = token.classes.without_names() }))
+        Some(run.with(|token| {
+            if chance.happens(0.5) {
+                token.classes = token.classes.without_names();
+            }
+        }))
     }
 }
 
@@ -288,13 +297,13 @@ struct Learner {
 }
 
 /// The length of a step, and what pulls each weight to zero.
-pub(crate) fn knob(n: &str, d: f32) -> f32 { std::env::var(n).map_or(d, |v| v.parse().unwrap()) }
-struct Knobs { rate: f32, decay: f32, hidden: f32, eps: f32, first: f32 }
-fn knobs() -> &'static Knobs { static K: std::sync::OnceLock<Knobs> = std::sync::OnceLock::new(); K.get_or_init(|| Knobs { rate: knob("RATE", 0.15), decay: knob("DECAY", 0.002), hidden: knob("HIDDEN", 0.4), eps: knob("EPS", 0.1), first: knob("FIRST", 3.0) }) }
 const RATE: f32 = 0.15;
-const DECAY: f32 = 0.002;
+const DECAY: f32 = 0.012;
 /// The chance that training does not see which word a word is.
 const HIDDEN: f32 = 0.4;
+/// The chance that a run is learned once more with some of its words in no list
+/// of names.
+const UNLISTED: f32 = 0.3;
 
 impl Learner {
     fn new() -> Self {
@@ -315,7 +324,7 @@ impl Learner {
         let mut emissions = [Odds::default(); MAX_RUN];
         let mut from = [0; MAX_RUN];
         for ((slots, emission), from) in lecture.slots.iter().zip(&mut emissions).zip(&mut from) {
-            *from = if chance.happens(knobs().hidden) { IDENTITY } else { 0 };
+            *from = if chance.happens(HIDDEN) { IDENTITY } else { 0 };
             let mut sums = [0.0_f32; 2];
             for slot in slots.iter().skip(*from) {
                 let [b, g] = self.weights[*slot as usize];
@@ -364,7 +373,7 @@ impl Learner {
     /// The first rounds only find the way; the later ones are averaged.
     fn end_round(&mut self) {
         self.rounds += 1;
-        if (self.rounds as f32) < knobs().first {
+        if self.rounds < 3 {
             return;
         }
         self.summed += 1;
@@ -386,9 +395,9 @@ impl Learner {
 }
 
 fn descend(weight: &mut f32, squares: &mut f32, gradient: f32) {
-    let gradient = gradient + knobs().decay * *weight;
+    let gradient = gradient + DECAY * *weight;
     *squares += gradient * gradient;
-    *weight -= knobs().rate * gradient / (squares.sqrt() + knobs().eps);
+    *weight -= RATE * gradient / (squares.sqrt() + 0.1);
 }
 
 const _: () = assert!(IDENTITY < FEATURES, "a word is more than its letters");
