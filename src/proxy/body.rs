@@ -133,15 +133,21 @@ impl Budget {
             if decoded.len() + piece.len() > self.body_limit {
                 return Err(Some(self.too_large()));
             }
-            let more = self.reserve(piece.len())?;
-            match &mut body.share {
-                Some(share) => share.merge(more),
-                None => body.share = Some(more),
-            }
+            self.charge(body, piece.len())?;
             decoded.extend_from_slice(&piece);
         }
         decoder.finish().map_err(|error| self.undecodable(error))?;
         Ok(decoded.freeze())
+    }
+
+    /// Charges so many more bytes of a body to the budget.
+    pub(super) fn charge(&self, body: &mut ReadBody, bytes: usize) -> Result<(), ProxyError> {
+        let more = self.reserve(bytes)?;
+        match &mut body.share {
+            Some(share) => share.merge(more),
+            None => body.share = Some(more),
+        }
+        Ok(())
     }
 
     fn undecodable(&self, error: Undecodable) -> Option<ProxyError> {

@@ -223,3 +223,187 @@ impl Coding {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use compression_codecs::{BrotliEncoder, DeflateEncoder, EncodeV2, GzipEncoder, ZlibEncoder, ZstdEncoder};
+    use compression_codecs::brotli::params::EncoderParams;
+    use compression_codecs::core::Level;
+    use proptest::prelude::*;
+
+    const ALL: [&str; 5] = ["gzip", "deflate", "raw deflate", "br", "zstd"];
+
+    /// Encodes these pieces, each of which can be decoded before the next one.
+    pub(in crate::proxy) fn encode(coding: &str, pieces: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut encoder: Box<dyn EncodeV2> = match coding {
+            "gzip" => Box::new(GzipEncoder::new(Level::Default.into())),
+            "deflate" => Box::new(ZlibEncoder::new(Level::Default.into())),
+            "raw deflate" => Box::new(DeflateEncoder::new(Level::Default.into())),
+            "br" => Box::new(BrotliEncoder::new(EncoderParams::default())),
+            "zstd" => Box::new(ZstdEncoder::new(3)),
+            other => panic!("{other}"),
+        };
+        let mut encoded = Vec::new();
+        for piece in pieces {
+            let mut out = vec![0; piece.len() + 1024];
+            let mut output = WriteBuffer::new_initialized(&mut out);
+            let mut input = PartialBuffer::new(*piece);
+            while !input.unwritten().is_empty() {
+                encoder.encode(&mut input, &mut output).unwrap();
+            }
+            assert!(encoder.flush(&mut output).unwrap());
+            encoded.push(output.written().to_vec());
+        }
+        let mut out = vec![0; 1024];
+        let mut output = WriteBuffer::new_initialized(&mut out);
+        assert!(encoder.finish(&mut output).unwrap());
+        encoded.push(output.written().to_vec());
+        encoded
+    }
+
+    fn codings(names: &str) -> Codings {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_ENCODING, names.replace("raw ", "").parse().unwrap());
+        Codings::of(&headers).unwrap()
+    }
+
+    fn decode(names: &str, chunks: &[&[u8]]) -> Result<Vec<u8>, Undecodable> {
+        let mut decoder = Decoder::new(&codings(names), 100);
+        let mut decoded = Vec::new();
+        for chunk in chunks {
+            decoder.push(Bytes::copy_from_slice(chunk));
+            while let Some(piece) = decoder.next()? {
+                assert!(!piece.is_empty() && piece.len() <= PIECE);
+                decoded.extend_from_slice(&piece);
+            }
+        }
+        decoder.finish()?;
+        Ok(decoded)
+    }
+
+    #[test]
+    fn the_header_names_what_is_undone() {
+        let of = |values: &[&'static str]| {
+            let values = values.iter().map(|value| (header::CONTENT_ENCODING, http::HeaderValue::from_static(value)));
+            Codings::of(&values.collect()).map(|codings| codings.0)
+        };
+        assert_eq!(of(&[]), Ok(vec![]));
+        assert_eq!(of(&["identity", ""]), Ok(vec![]));
+        assert_eq!(of(&["GZIP"]), Ok(vec![Coding::Gzip]));
+        assert_eq!(of(&["gzip, br"]), Ok(vec![Coding::Brotli, Coding::Gzip]));
+        assert_eq!(of(&["x-gzip", "identity,zstd"]), Ok(vec![Coding::Zstd, Coding::Gzip]));
+        for unknown in [&["compress"][..], &["gzip;q=1"], &["gzip", "deflate", "br"], &["aes128gcm"]] {
+            assert!(of(unknown).is_err(), "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn each_piece_comes_out_as_soon_as_its_bytes_are_there() {
+        for name in ALL {
+            let encoded = encode(name, &[b"one ", b"two ", b"three"]);
+            let mut decoder = Decoder::new(&codings(name), 100);
+            for (piece, want) in encoded.iter().zip(["one ", "two ", "three", ""]) {
+                decoder.push(Bytes::copy_from_slice(piece));
+                let mut got = Vec::new();
+                while let Some(piece) = decoder.next().unwrap() {
+                    got.extend_from_slice(&piece);
+                }
+                assert_eq!(got, want.as_bytes(), "{name}");
+            }
+            assert_eq!(decoder.finish(), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_coding_over_another_is_undone_too() {
+        for inner in ALL {
+            for outer in ALL {
+                let once = encode(inner, &[b"write to ana@example.com"]).concat();
+                let twice = encode(outer, &[&once]).concat();
+                let decoded = decode(&format!("{inner}, {outer}"), &[&twice]).unwrap();
+                assert_eq!(decoded, b"write to ana@example.com", "{inner} {outer}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_cut_or_goes_on_is_malformed() {
+        let text = b"write to ana@example.com or bo@example.org".repeat(20);
+        for name in ALL {
+            let whole = encode(name, &[&text]).concat();
+            assert_eq!(decode(name, &[&whole]).unwrap(), text, "{name}");
+            for end in 0..whole.len() {
+                assert_eq!(decode(name, &[&whole[..end]]), Err(Undecodable::Malformed), "{name} {end}");
+            }
+            let longer = [&whole[..], b"ana@example.com"].concat();
+            assert_eq!(decode(name, &[&longer]), Err(Undecodable::Malformed), "{name}");
+            assert_eq!(decode(name, &[b"ana@example.com, plain"]), Err(Undecodable::Malformed), "{name}");
+            // Files of some codings may be put behind one another.
+            let two = decode(name, &[&whole, &whole]);
+            let want = if matches!(name, "gzip" | "zstd") { Ok(text.repeat(2)) } else { Err(Undecodable::Malformed) };
+            assert_eq!(two, want, "{name}");
+        }
+        let empty = encode("gzip", &[]).concat();
+        assert_eq!(decode("gzip", &[&empty.repeat(MOST_MEMBERS)]), Ok(vec![]));
+        assert_eq!(decode("gzip", &[&empty.repeat(MOST_MEMBERS + 1)]), Err(Undecodable::Malformed));
+        // One bit of its check sum.
+        let mut wrong = encode("gzip", &[&text]).concat();
+        let at = wrong.len() - 6;
+        wrong[at] ^= 1;
+        assert_eq!(decode("gzip", &[&wrong]), Err(Undecodable::Malformed));
+    }
+
+    #[test]
+    fn what_grows_without_measure_is_a_bomb() {
+        let zeros = vec![0; 32 << 20];
+        for name in ALL {
+            let bomb = encode(name, &[&zeros]).concat();
+            assert!(bomb.len() < zeros.len() / 500, "{name}");
+            assert_eq!(decode(name, &[&bomb]), Err(Undecodable::Bomb), "{name}");
+            let small = encode(name, &[&zeros[..FLOOR as usize]]).concat();
+            assert_eq!(decode(name, &[&small]).unwrap().len(), FLOOR as usize, "{name}");
+            // One in another that hides the ratio of each.
+            let twice = encode("gzip", &[&bomb]).concat();
+            assert_eq!(decode(&format!("{name}, gzip"), &[&twice]), Err(Undecodable::Bomb), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_cuts_give_the_same(
+            name in prop::sample::select(ALL.to_vec()),
+            text in prop::collection::vec(any::<u8>(), 0..4096),
+            repeat in 1..40_usize,
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        ) {
+            let text = text.repeat(repeat);
+            let encoded = encode(name, &[&text]).concat();
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(encoded.len() + 1)).collect();
+            cuts.extend([0, encoded.len()]);
+            cuts.sort_unstable();
+            let chunks: Vec<&[u8]> = cuts.windows(2).map(|two| &encoded[two[0]..two[1]]).collect();
+            match decode(name, &chunks) {
+                Ok(decoded) => prop_assert_eq!(decoded, text),
+                Err(error) => prop_assert!(error == Undecodable::Bomb && text.len() > 100 * chunks[0].len(), "{error:?}"),
+            }
+        }
+
+        #[test]
+        fn any_bytes_end(
+            name in prop::sample::select(vec!["gzip", "deflate", "br", "zstd", "br, gzip", "zstd, deflate"]),
+            bytes in prop::collection::vec(any::<u8>(), 0..512),
+            from in 0..64_usize,
+        ) {
+            let _ = decode(name, &[&bytes]);
+            // Damage behind a sound start.
+            let mut encoded = encode(name.split(", ").last().unwrap(), &[&bytes]).concat();
+            for (at, byte) in bytes.iter().enumerate().step_by(7) {
+                if let Some(place) = encoded.get_mut(from + at) {
+                    *place ^= byte;
+                }
+            }
+            let _ = decode(name, &[&encoded]);
+        }
+    }
+}

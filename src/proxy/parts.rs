@@ -10,7 +10,7 @@ use super::look::{Look, Piece, any};
 use super::parameters::{self, Parameter};
 use super::percent::{Encoding, NotUtf8};
 use crate::config::Binary;
-use crate::detect::Scratch;
+use crate::detect::{Input, Scratch};
 use crate::framing::multipart::{self, Field, Malformed, Part};
 use std::borrow::Cow;
 
@@ -114,12 +114,14 @@ impl Parts<'_> {
             return Ok(());
         }
         let looked = match (format, str::from_utf8(content)) {
-            // Of a text the name of its field says what it is.
-            (Format::Text, Ok(text)) if name.is_some() => {
-                let mut look = Look::new(self.rules.detector, self.scratch);
-                let piece = Piece { text, start: 0, label: name };
-                look.as_it_is(piece, Form::Text);
-                Ok(look.findings)
+            (Format::Text, Ok(text)) if looks_like_text(content) => {
+                // The name of its field says what a text is.
+                let mut found = Findings::default();
+                for one in self.rules.detector.scan(Input { text, label: name }, self.scratch) {
+                    let value = text.get(one.start..one.end).unwrap_or_default();
+                    found.add(one.start..one.end, one, value, Form::Text);
+                }
+                Ok(found)
             }
             _ => content::inspect(content, format, self.rules, self.scratch),
         };
