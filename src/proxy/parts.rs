@@ -161,16 +161,20 @@ impl Parts<'_> {
             }
             let mut look = Look::new(self.rules.detector, self.scratch);
             let parameters = if name.starts_with("content-") { parameters::parse(value) } else { None };
+            let whole = Piece { text: value, start: 0, label: Some(&name) };
             let looked = match parameters {
-                Some((_, parameters)) => {
+                Some((front, parameters)) => {
                     if name == "content-disposition" {
                         let named = parameters.iter().find(|parameter| parameter.is("name"));
                         about.name = named.map(Parameter::value).map(|name| Cow::Owned(name.into_owned()));
                         about.is_file |= parameters.iter().any(|p| p.is("filename") || p.is("filename*"));
                     }
-                    parameters.iter().try_for_each(|parameter| look_at_parameter(value, parameter, &mut look))
+                    let front = if name == "content-type" { "" } else { front };
+                    look.at(Piece { text: front, ..whole }, Encoding::PATH, Form::Text, any).and_then(|()| {
+                        parameters.iter().try_for_each(|parameter| look_at_parameter(value, parameter, &mut look))
+                    })
                 }
-                None => look.at(Piece { text: value, start: 0, label: Some(&name) }, Encoding::PATH, Form::Text, any),
+                None => look.at(whole, Encoding::PATH, Form::Text, any),
             };
             looked.map_err(|NotUtf8| HEADER_NOT_UTF8)?;
             self.found.append(look.findings, at);
@@ -250,5 +254,169 @@ fn told(malformed: Malformed) -> &'static str {
         Malformed::Delimiter => "The multipart body has a line that begins with its boundary and is no delimiter.",
         Malformed::Header => "The header of a part of the multipart body is malformed.",
         Malformed::TooMuch => "The multipart body has too many parts, or one with too long a header.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::{Detector, Engine};
+    use crate::protocol::Protocols;
+    use proptest::prelude::*;
+    use std::sync::LazyLock;
+
+    static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::builtin().unwrap());
+
+    fn looked(body: &[u8], binary: Binary, files: Binary) -> Result<Findings, Uninspectable> {
+        let protocols = Protocols::builtin().unwrap();
+        let rules = Rules {
+            detector: Detector::from(&*ENGINE),
+            fields: &protocols.find("auto", "/").unwrap().request,
+            identity: crate::config::Identity::Scan,
+            binary,
+            files,
+            sought: &[],
+            depth: 128,
+        };
+        inspect(body, "b", &rules, &mut Scratch::default())
+    }
+
+    /// A body of these parts, header and content.
+    fn body(parts: &[(&str, &str)]) -> String {
+        let parts: String = parts.iter().map(|(header, content)| format!("--b\r\n{header}\r\n\r\n{content}\r\n")).collect();
+        parts + "--b--\r\n"
+    }
+
+    /// The body with its findings in guillemets.
+    fn marked(body: &str) -> String {
+        let found = looked(body.as_bytes(), Binary::Refuse, Binary::Refuse).unwrap_or_else(|why| panic!("{why:?} {body}"));
+        let mut marked = body.to_owned();
+        let mut end = body.len();
+        for found in found.list.iter().rev() {
+            assert!(found.at.end <= end && found.at.start < found.at.end, "{body}");
+            end = found.at.start;
+            marked.insert(found.at.end, '»');
+            marked.insert(found.at.start, '«');
+        }
+        marked
+    }
+
+    const FIELD: &str = "Content-Disposition: form-data; name=\"m\"";
+    const FILE: &str = "Content-Disposition: form-data; name=\"f\"; filename=\"f.x\"\r\nContent-Type: ";
+
+    #[test]
+    fn personal_data_is_found_where_it_stands() {
+        for (header, content) in [
+            (FIELD, "write to «ana.lopez@example.com»"),
+            ("Content-Disposition: form-data; name=\"customer_name\"", "«Anna Kowalska»"),
+            ("Content-Disposition: form-data; name=\"«ana.lopez@example.com»\"", "1"),
+            ("Content-Disposition: form-data; name=«ana.lopez@example.com»", ""),
+            ("Content-Disposition: form-data; name=f; filename=\"of «ana.lopez@example.com» (1).txt\"", "hello"),
+            ("Content-Disposition: form-data; name=f; filename=\"%22«ana.lopez%40example.com»%22.txt\"", "hello"),
+            ("Content-Disposition: form-data; name=f; filename*=UTF-8'en'of%20«ana.lopez%40example.com»%20(1).txt", "x"),
+            ("X-Note: from «ana.lopez@example.com»", "x"),
+            ("Content-Description: \"from «ana.lopez@example.com»", "x"),
+            (&format!("{FILE}text/plain"), "a\nb «ana.lopez@example.com»"),
+            (&format!("{FILE}text/csv; charset=utf-8"), "name,mail\r\nx,«ana.lopez@example.com»\r\n"),
+            (&format!("{FILE}application/json"), "{\"to\" : \"«ana.lopez\\u0040example.com»\"}"),
+            (&format!("{FILE}application/jsonl"), "{\"a\":1}\r\n\n{\"to\":\"«ana.lopez\\u0040example.com»\"}"),
+            (&format!("{FILE}application/xml"), "<m to=\"«ana.lopez@example.com»\"/>"),
+            // Programs do not know each type.
+            (&format!("{FILE}application/octet-stream"), "to «ana.lopez@example.com»"),
+            (&format!("{FILE}application/octet-stream"), "{\"a\":1}\n{\"to\":\"«ana.lopez\\u0040example.com»\"}\n"),
+            (&format!("{FILE}application/x-toml"), "to = \"«ana.lopez@example.com»\""),
+            (FIELD, " {\"to\":\"«ana.lopez\\u0040example.com»\"}"),
+            (FIELD, "{to «ana.lopez@example.com»"),
+            // What a person types is no JSON number, which would become a string.
+            (FIELD, "«4111111111111111»"),
+            ("", "«ana.lopez@example.com»"),
+            ("Content-Type: multipart/mixed; boundary=\"c d\"", "--c d\r\n\r\n«ana.lopez@example.com»\r\n--c d--"),
+        ] {
+            let want = body(&[(header, content), (FIELD, "and «bo@example.org»")]);
+            let want = want.replace("\r\n\r\n\r\n«ana", "\r\n\r\n«ana");
+            assert_eq!(marked(&want.replace(['«', '»'], "")), want);
+        }
+        let around = "«ana.lopez@example.com»\r\n--b\r\n\r\n1\r\n--b--\r\n«bo@example.org»";
+        assert_eq!(marked(&around.replace(['«', '»'], "")), around);
+    }
+
+    #[test]
+    fn what_cannot_be_inspected_is_refused_or_counted() {
+        let not_text = [b"--b\r\nContent-Disposition: form-data; name=m\r\n\r\nJos\xe9\r\n--b--".to_vec()];
+        let texts = [
+            body(&[(&format!("{FILE}text/plain; charset=latin1"), "ana@example.com")]),
+            body(&[(&format!("{FILE}text/plain\r\nContent-Transfer-Encoding: base64"), "YW5h")]),
+            body(&[(&format!("{FILE}text/plain\r\nContent-Encoding: gzip"), "YW5h")]),
+            body(&[(&format!("{FILE}text/plain"), "a\0n\0a\0@\0x\0")]),
+        ];
+        for body in texts.iter().map(|text| text.as_bytes().to_vec()).chain(not_text) {
+            assert!(looked(&body, Binary::Refuse, Binary::Pass).is_err(), "{body:?}");
+            let passed = looked(&body, Binary::Pass, Binary::Refuse).unwrap();
+            assert!(passed.list.is_empty() && passed.uninspected > 0, "{body:?}");
+        }
+        // What is no JSON after all is looked at as text where it may pass.
+        let no_json = body(&[(&format!("{FILE}application/json"), "{\"a\":ana@example.com")]);
+        assert!(looked(no_json.as_bytes(), Binary::Refuse, Binary::Pass).is_err());
+        assert_eq!(looked(no_json.as_bytes(), Binary::Pass, Binary::Pass).unwrap().list.len(), 1);
+        let files = [
+            body(&[(&format!("{FILE}image/png"), "to ana@example.com")]),
+            body(&[(&format!("{FILE}application/pdf"), "%PDF\0ana@example.com")]),
+            body(&[("Content-Disposition: form-data; name=f; filename=x", "\0\0ana@example.com")]),
+            body(&[(&format!("{FILE}application/octet-stream\r\nContent-Encoding: gzip"), "ana")]),
+        ];
+        for body in &files {
+            let why = looked(body.as_bytes(), Binary::Pass, Binary::Refuse).err().unwrap();
+            assert!(why.0.contains("`files = \"refuse\"`"), "{why:?}");
+            let passed = looked(body.as_bytes(), Binary::Refuse, Binary::Pass).unwrap();
+            assert!(passed.list.is_empty() && passed.uninspected > 0, "{body:?}");
+        }
+        for malformed in [
+            "hello".to_owned(),
+            body(&[(FIELD, "1")]).replace("--b--", "--b"),
+            body(&[("Content-Type: text/plain\r\nContent-Type: image/png", "1")]),
+            body(&[("Content-Type: multipart/mixed", "1")]).replace("--b--", ""),
+        ] {
+            for binary in [Binary::Refuse, Binary::Pass] {
+                assert!(looked(malformed.as_bytes(), binary, Binary::Pass).is_err(), "{malformed:?}");
+            }
+        }
+        // So deep and no deeper.
+        let nested = |depth: usize| {
+            let boundary = |n: usize| if n == 0 { "b".to_owned() } else { format!("n{n}") };
+            let mut inner = "1".to_owned();
+            for n in (0..depth).rev() {
+                let about = if n + 1 < depth { format!("Content-Type: multipart/mixed; boundary={}", boundary(n + 1)) } else { "A: b".to_owned() };
+                inner = format!("--{0}\r\n{about}\r\n\r\n{inner}\r\n--{0}--", boundary(n));
+            }
+            inner
+        };
+        assert!(looked(nested(DEPTH + 1).as_bytes(), Binary::Refuse, Binary::Pass).is_ok());
+        assert!(looked(nested(DEPTH + 2).as_bytes(), Binary::Refuse, Binary::Pass).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn findings_of_any_body_stand_apart_and_where_their_value_is(parts in prop::collection::vec(
+            (prop::sample::select(vec![
+                FIELD, "Content-Disposition: form-data; name=\"to ana@example.com\"; filename=\"bo@example.org\"",
+                "Content-Type: application/json", "Content-Type: text/plain", "Content-Type: application/x-ndjson",
+                "Content-Type: multipart/mixed; boundary=b", "X: ana@example.com", "A",
+            ]),
+            prop::collection::vec(prop::sample::select(vec![
+                "ana@example.com", "[", "]", "{\"a\":\"bo@example.org\"}", "\n", "\r\n--b", " ", "é", "4111111111111111",
+            ]), 0..5)), 0..4),
+        ) {
+            let parts: Vec<_> = parts.into_iter().map(|(header, content)| (header, content.concat())).collect();
+            let parts: Vec<_> = parts.iter().map(|(header, content)| (*header, content.as_str())).collect();
+            let body = body(&parts);
+            if let Ok(found) = looked(body.as_bytes(), Binary::Pass, Binary::Pass) {
+                let mut end = 0;
+                for one in &found.list {
+                    prop_assert!(end <= one.at.start && one.at.start < one.at.end);
+                    prop_assert_eq!(&body[one.at.clone()], found.value(one));
+                    end = one.at.end;
+                }
+            }
+        }
     }
 }
