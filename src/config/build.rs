@@ -10,8 +10,8 @@ use super::problem::{Found, Origin, Problems};
 use super::settings::{Placed, Section, Settings};
 use super::source::Sources;
 use super::{
-    Basis, Config, ConsentConfig, Cors, Detection, Headers, Limits, Loaded, Log, Purpose, Route, SubjectConfig, Timeouts, Tls,
-    Upstream,
+    Basis, Config, ConsentConfig, Cors, Detection, Headers, Limits, Loaded, Log, Purpose, Route, SubjectConfig,
+    Timeouts, Tls, Upstream,
 };
 use crate::sensitive::Sensitive;
 
@@ -258,7 +258,8 @@ fn headers(section: &Section<'_>, found: &mut Found) -> Headers {
     let lists = ["drop", "scan", "keep"].map(|name| each(section, name, check::header_pattern, found));
     for (nth, name) in [(1, "scan"), (2, "keep")] {
         let (before, list) = lists.split_at(nth);
-        let is_twice = list.first().is_some_and(|list| list.iter().any(|one| before.iter().flatten().any(|b| b == one)));
+        let is_twice =
+            list.first().is_some_and(|list| list.iter().any(|one| before.iter().flatten().any(|b| b == one)));
         if is_twice {
             let message = "a header stands in two lists of [headers]";
             found.error(&section.placed(name), message, "leave it in one of `drop`, `scan` and `keep`");

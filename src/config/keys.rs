@@ -530,13 +530,7 @@ pub(super) static KEYS: &[Key] = &[
         "Places to look at, in this order: \"header:NAME\", \"cookie:NAME\", \"body:KEY.KEY\".",
     ),
     key("headers.drop", Kind::Texts, Some("[]"), r#"["cookie", "x-internal-*"]"#, "Headers that do not travel."),
-    key(
-        "headers.scan",
-        Kind::Texts,
-        Some("[]"),
-        r#"["referer"]"#,
-        "Headers that travel with personal data replaced.",
-    ),
+    key("headers.scan", Kind::Texts, Some("[]"), r#"["referer"]"#, "Headers that travel with personal data replaced."),
     key(
         "headers.keep",
         Kind::Texts,

@@ -71,12 +71,11 @@ impl Charset {
             Self::MarkedUtf16 => return None,
             Self::Utf16 { big_endian } => {
                 let (pairs, []) = bytes.as_chunks::<2>() else { return None };
-                let unit = |pair: &[u8; 2]| if big_endian { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) };
+                let unit =
+                    |pair: &[u8; 2]| if big_endian { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) };
                 char::decode_utf16(pairs.iter().map(unit)).collect::<Result<String, _>>().ok()?
             }
-            Self::Table(encoding) => {
-                encoding.decode_without_bom_handling_and_without_replacement(bytes)?.into_owned()
-            }
+            Self::Table(encoding) => encoding.decode_without_bom_handling_and_without_replacement(bytes)?.into_owned(),
         };
         (self.encode(&text)? == bytes).then_some(text)
     }

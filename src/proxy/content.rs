@@ -74,7 +74,9 @@ impl Content {
                     }
                     None => return uninspectable("The body is no text in the charset that it names.", body),
                 },
-                None => return uninspectable("The charset of the body is not the one that its first bytes show.", body),
+                None => {
+                    return uninspectable("The charset of the body is not the one that its first bytes show.", body);
+                }
             },
         };
         Ok((Self { body, text, is_encoded, charset }, format))

@@ -227,9 +227,9 @@ impl Coding {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use compression_codecs::{BrotliEncoder, DeflateEncoder, EncodeV2, GzipEncoder, ZlibEncoder, ZstdEncoder};
     use compression_codecs::brotli::params::EncoderParams;
     use compression_codecs::core::Level;
+    use compression_codecs::{BrotliEncoder, DeflateEncoder, EncodeV2, GzipEncoder, ZlibEncoder, ZstdEncoder};
     use proptest::prelude::*;
 
     const ALL: [&str; 5] = ["gzip", "deflate", "raw deflate", "br", "zstd"];

@@ -116,7 +116,8 @@ impl ProxyError {
     }
 
     pub(super) fn undecodable_reply() -> Self {
-        let detail = "The chatbot's reply is not encoded as its Content-Encoding says, or grows beyond `limits.decode_ratio`.";
+        let detail =
+            "The chatbot's reply is not encoded as its Content-Encoding says, or grows beyond `limits.decode_ratio`.";
         Self::new(Kind::UpstreamFailed, Outcome::UpstreamFailed, detail)
     }
 

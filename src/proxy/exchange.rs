@@ -183,8 +183,7 @@ async fn look_through(
     } else {
         let (gateway, route, protocol) = (Arc::clone(gateway), Arc::clone(route), Arc::clone(protocol));
         let headers = head.headers.clone();
-        let looked =
-            tokio::task::spawn_blocking(move || read_and_inspect(&gateway, &route, &protocol, &headers, body));
+        let looked = tokio::task::spawn_blocking(move || read_and_inspect(&gateway, &route, &protocol, &headers, body));
         looked.await.map_err(|_| ProxyError::internal())?
     };
     match looked {

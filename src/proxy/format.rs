@@ -55,8 +55,12 @@ impl Kind {
         let format = match &*essence {
             "" => Format::Unsaid,
             "application/json" | "text/json" => Format::Json,
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines"
-            | "application/jsonlines" | "application/json-lines" => Format::JsonLines,
+            "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/x-jsonlines"
+            | "application/jsonlines"
+            | "application/json-lines" => Format::JsonLines,
             "application/x-www-form-urlencoded" => Format::Form,
             "application/xml" => Format::Text,
             other if other.starts_with("multipart/") => {
@@ -69,7 +73,9 @@ impl Kind {
             other if other.ends_with("+json") => Format::Json,
             other if other.ends_with("+xml") || other.starts_with("text/") => Format::Text,
             _ => {
-                return Err("The Content-Type of the body is none that can be inspected: JSON, XML, text, a form or multipart.");
+                return Err(
+                    "The Content-Type of the body is none that can be inspected: JSON, XML, text, a form or multipart.",
+                );
             }
         };
         if charset != Charset::Utf8 && matches!(format, Format::Form | Format::Multipart(_)) {

@@ -34,16 +34,8 @@ const DROPPED: [&str; 6] = ["referer", "from", "via", "forwarded", "x-real-ip", 
 
 /// Keys of the API, which is not to be called without them, traces of the
 /// W3C's Trace Context, which are random, and what is said of the content.
-const KEPT: [&str; 8] = [
-    "authorization",
-    "content-type",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "traceparent",
-    "tracestate",
-    "accept",
-];
+const KEPT: [&str; 8] =
+    ["authorization", "content-type", "x-api-key", "api-key", "x-goog-api-key", "traceparent", "tracestate", "accept"];
 
 /// What happens to each header of a request, as it is built in and configured.
 pub(super) struct Policy {
@@ -63,9 +55,13 @@ impl Policy {
             (HeaderPattern::Ending("-client-ip".to_owned()), Treatment::Drop),
             (beginning("accept-"), Treatment::Keep),
         ];
-        let lists =
-            [(&configured.drop, Treatment::Drop), (&configured.scan, Treatment::Scan), (&configured.keep, Treatment::Keep)];
-        let listed = lists.into_iter().flat_map(|(list, treatment)| list.iter().map(move |one| (one.clone(), treatment)));
+        let lists = [
+            (&configured.drop, Treatment::Drop),
+            (&configured.scan, Treatment::Scan),
+            (&configured.keep, Treatment::Keep),
+        ];
+        let listed =
+            lists.into_iter().flat_map(|(list, treatment)| list.iter().map(move |one| (one.clone(), treatment)));
         // Of two alike the first stands: the configured, and of these the stricter.
         let all = listed.chain(named(&DROPPED, Treatment::Drop)).chain(named(&KEPT, Treatment::Keep)).chain(built_in);
         let (mut names, mut patterns) = (HashMap::new(), Vec::new());

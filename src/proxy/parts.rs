@@ -135,12 +135,7 @@ impl Parts<'_> {
     }
 
     /// Looks at the fields of a part's header, and reads what they say.
-    fn look_at_header<'b>(
-        &mut self,
-        body: &'b [u8],
-        start: usize,
-        part: &Part,
-    ) -> Result<About<'b>, Uninspectable> {
+    fn look_at_header<'b>(&mut self, body: &'b [u8], start: usize, part: &Part) -> Result<About<'b>, Uninspectable> {
         let mut about = About::default();
         for Field { name, value } in &part.fields {
             let name = lowercase(text(body, name)?).into_owned();
@@ -283,13 +278,15 @@ mod tests {
 
     /// A body of these parts, header and content.
     fn body(parts: &[(&str, &str)]) -> String {
-        let parts: String = parts.iter().map(|(header, content)| format!("--b\r\n{header}\r\n\r\n{content}\r\n")).collect();
+        let parts: String =
+            parts.iter().map(|(header, content)| format!("--b\r\n{header}\r\n\r\n{content}\r\n")).collect();
         parts + "--b--\r\n"
     }
 
     /// The body with its findings in guillemets.
     fn marked(body: &str) -> String {
-        let found = looked(body.as_bytes(), Binary::Refuse, Binary::Refuse).unwrap_or_else(|why| panic!("{why:?} {body}"));
+        let found =
+            looked(body.as_bytes(), Binary::Refuse, Binary::Refuse).unwrap_or_else(|why| panic!("{why:?} {body}"));
         let mut marked = body.to_owned();
         let mut end = body.len();
         for found in found.list.iter().rev() {
@@ -313,7 +310,10 @@ mod tests {
             ("Content-Disposition: form-data; name=«ana.lopez@example.com»", ""),
             ("Content-Disposition: form-data; name=f; filename=\"of «ana.lopez@example.com» (1).txt\"", "hello"),
             ("Content-Disposition: form-data; name=f; filename=\"%22«ana.lopez%40example.com»%22.txt\"", "hello"),
-            ("Content-Disposition: form-data; name=f; filename*=UTF-8'en'of%20«ana.lopez%40example.com»%20(1).txt", "x"),
+            (
+                "Content-Disposition: form-data; name=f; filename*=UTF-8'en'of%20«ana.lopez%40example.com»%20(1).txt",
+                "x",
+            ),
             ("X-Note: from «ana.lopez@example.com»", "x"),
             ("Content-Description: \"from «ana.lopez@example.com»", "x"),
             (&format!("{FILE}text/plain"), "a\nb «ana.lopez@example.com»"),
@@ -385,7 +385,11 @@ mod tests {
             let boundary = |n: usize| if n == 0 { "b".to_owned() } else { format!("n{n}") };
             let mut inner = "1".to_owned();
             for n in (0..depth).rev() {
-                let about = if n + 1 < depth { format!("Content-Type: multipart/mixed; boundary={}", boundary(n + 1)) } else { "A: b".to_owned() };
+                let about = if n + 1 < depth {
+                    format!("Content-Type: multipart/mixed; boundary={}", boundary(n + 1))
+                } else {
+                    "A: b".to_owned()
+                };
                 inner = format!("--{0}\r\n{about}\r\n\r\n{inner}\r\n--{0}--", boundary(n));
             }
             inner
