@@ -241,7 +241,8 @@ async fn restore(
     headers::clean_reply(&mut head.headers);
     let codings = Codings::of(&head.headers);
     let shape = if codings.is_ok() && has_body(head.status) { Shape::of_reply(&head.headers) } else { Shape::Opaque };
-    let subject = subject.filter(|_| route.reply == Reply::Restore && shape != Shape::Opaque);
+    let in_headers = surrogates.is_some() || restore::headers::may_hold_tokens(&head.headers);
+    let subject = subject.filter(|_| route.reply == Reply::Restore && (in_headers || shape != Shape::Opaque));
     let (subject, kinds) = match subject {
         Some(subject) => {
             let kinds = subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?;
@@ -252,8 +253,14 @@ async fn restore(
     let (Some(subject), Ok(codings)) = (subject, codings) else {
         return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
     };
-    headers::drop_validators(&mut head.headers);
     let context = restore::Context { subject, kinds, surrogates, protocol, watch: Arc::clone(&gateway.watch) };
+    if in_headers {
+        restore::headers::restore(&mut head.headers, &context).await;
+    }
+    if shape == Shape::Opaque {
+        return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
+    }
+    headers::drop_validators(&mut head.headers);
     if body.is_end_stream() {
         return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
     }

@@ -55,7 +55,7 @@ impl Recorded {
 pub struct Answer {
     status: u16,
     content_type: &'static str,
-    headers: Vec<(&'static str, &'static str)>,
+    headers: Vec<(&'static str, String)>,
     pieces: Vec<Bytes>,
     pause: Duration,
     gate: Option<Arc<Semaphore>>,
@@ -93,8 +93,8 @@ impl Answer {
         self
     }
 
-    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
-        self.headers.push((name, value));
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
         self
     }
 
@@ -231,7 +231,7 @@ async fn answer(
         response = response.header("content-type", answer.content_type);
     }
     for (name, value) in &answer.headers {
-        response = response.header(*name, *value);
+        response = response.header(*name, value);
     }
     let (pause, gate) = (answer.pause, answer.gate);
     let body = StreamBody::new(stream::unfold(answer.pieces.into_iter(), move |mut pieces| {
