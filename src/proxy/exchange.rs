@@ -65,7 +65,6 @@ async fn forward(
     let route = gateway.route(head.uri.path())?;
     settle.on_route(&route.metrics);
     settle.hold(gateway.admit()?);
-    let protocol = route.protocol(head.uri.path(), gateway).ok_or_else(ProxyError::internal)?;
 
     // 2. Vet: what cannot be proxied, and who is asking.
     vet(&head)?;
@@ -85,8 +84,9 @@ async fn forward(
     // 5. Walk the body, and what travels on of the head (nothing of the
     // client's place or of Privet), and 6. detect in each text.
     let mut clock = Instant::now();
+    let protocol = route.protocol(head.uri.path(), &body.bytes, gateway).ok_or_else(ProxyError::internal)?;
     let (bytes, findings) = look_through(gateway, route, &protocol, &head, body.bytes).await?;
-    let chosen = gateway.subjects.choose(named, &head.headers, &findings);
+    let chosen = gateway.subjects.choose(named, &head, &protocol, &findings);
     headers::clean_request(&mut head.headers);
     if !findings.list.is_empty() {
         headers::drop_digests(&mut head.headers);
@@ -97,7 +97,8 @@ async fn forward(
     })?;
     gateway.watch.ends(Stage::Scan, &mut clock);
     gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
-    let found = || findings.list.iter().chain(&in_head.findings.list);
+    route.coverage.add(&findings);
+    let found = || findings.each().chain(&in_head.findings.list);
     for found in found() {
         gateway.watch.found_in_request(found.rule);
     }
@@ -185,12 +186,19 @@ async fn look_through(
         }
     };
     match looked {
+        Ok(Findings { unknown: Some(member), .. }) => {
+            route.coverage.refused(body.len());
+            Err(ProxyError::unknown_member(&member))
+        }
         Ok(findings) => Ok((body, findings)),
         Err(_) if route.binary == Binary::Pass => {
             let findings = Findings { uninspected: body.len(), ..Findings::default() };
             Ok((body, findings))
         }
-        Err(why) => Err(ProxyError::unsupported_body(why.0)),
+        Err(why) => {
+            route.coverage.refused(body.len());
+            Err(ProxyError::unsupported_body(why.0))
+        }
     }
 }
 
@@ -211,6 +219,7 @@ fn inspect_body(
             fields: &protocol.request,
             identity: route.identity,
             binary: route.binary,
+            strict: route.strict,
             sought: &gateway.sought,
             depth: gateway.config.limits.json_depth,
         };
