@@ -18,7 +18,7 @@ use crate::protocol::Protocol;
 use crate::telemetry::{Held, Outcome, Stage, VaultOperation};
 use crate::vault::{Subject, SurrogateMatcher};
 use http::header::HeaderName;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use std::cell::RefCell;
@@ -67,7 +67,6 @@ async fn forward(
     let route = gateway.route(head.uri.path())?;
     settle.on_route(&route.metrics);
     settle.hold(gateway.admit()?);
-    let protocol = route.protocol(head.uri.path(), gateway).ok_or_else(ProxyError::internal)?;
 
     // 2. Vet: what cannot be proxied, and who is asking.
     vet(&head)?;
@@ -87,8 +86,8 @@ async fn forward(
     // 5. Walk the body, and what travels on of the head (nothing of the
     // client's place or of Privet), and 6. detect in each text.
     let mut clock = Instant::now();
-    let (content, findings) = look_through(gateway, route, &protocol, &head, body).await?;
-    let chosen = gateway.subjects.choose(named, &head.headers, &findings);
+    let Looked { content, findings, protocol } = look_through(gateway, route, &head, body).await?;
+    let chosen = gateway.subjects.choose(named, &head, &protocol, &findings);
     headers::clean_request(&mut head.headers, &gateway.headers);
     if !findings.list.is_empty() {
         headers::drop_digests(&mut head.headers);
@@ -99,7 +98,8 @@ async fn forward(
     })?;
     gateway.watch.ends(Stage::Scan, &mut clock);
     gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
-    let found = || findings.list.iter().chain(&in_head.findings.list);
+    route.coverage.add(&findings);
+    let found = || findings.each().chain(&in_head.findings.list);
     for found in found() {
         gateway.watch.found_in_request(found.rule);
     }
@@ -164,47 +164,68 @@ fn vet(head: &http::request::Parts) -> Result<(), ProxyError> {
     Ok(())
 }
 
+/// A body that was looked through.
+struct Looked {
+    content: Content,
+    findings: Findings,
+    protocol: Arc<Protocol>,
+}
+
 /// What stands in the body. One that cannot be inspected is refused, or passes
 /// where the route says so.
 async fn look_through(
     gateway: &Arc<Gateway>,
     route: &Arc<Route>,
-    protocol: &Arc<Protocol>,
     head: &http::request::Parts,
     body: ReadBody,
-) -> Result<(Content, Findings), ProxyError> {
-    if body.bytes.is_empty() {
-        return Ok((Content::unread(body), Findings::default()));
+) -> Result<Looked, ProxyError> {
+    let unread = |body: ReadBody| {
+        let protocol = route.protocol(head.uri.path(), &body.bytes, gateway).ok_or_else(ProxyError::internal)?;
+        let findings = Findings { uninspected: body.bytes.len(), ..Findings::default() };
+        Ok(Looked { content: Content::unread(body), findings, protocol })
+    };
+    let length = body.bytes.len();
+    if length == 0 {
+        return unread(body);
     }
     // What is encoded may be much more than it seems.
     let is_encoded = head.headers.contains_key(header::CONTENT_ENCODING);
-    let looked = if body.bytes.len() <= INLINE_LIMIT && !is_encoded {
-        read_and_inspect(gateway, route, protocol, &head.headers, body)
+    let looked = if length <= INLINE_LIMIT && !is_encoded {
+        read_and_inspect(gateway, route, &head.uri, &head.headers, body)
     } else {
-        let (gateway, route, protocol) = (Arc::clone(gateway), Arc::clone(route), Arc::clone(protocol));
-        let headers = head.headers.clone();
-        let looked = tokio::task::spawn_blocking(move || read_and_inspect(&gateway, &route, &protocol, &headers, body));
+        let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
+        let (uri, headers) = (head.uri.clone(), head.headers.clone());
+        let looked = tokio::task::spawn_blocking(move || read_and_inspect(&gateway, &route, &uri, &headers, body));
         looked.await.map_err(|_| ProxyError::internal())?
     };
     match looked {
-        Err(Unread::Uninspectable(_, body)) if route.binary == Binary::Pass => {
-            let findings = Findings { uninspected: body.bytes.len(), ..Findings::default() };
-            Ok((Content::unread(body), findings))
+        Ok(Looked { findings: Findings { unknown: Some(member), .. }, .. }) => {
+            route.coverage.refused(length);
+            Err(ProxyError::unknown_member(&member))
         }
-        Err(Unread::Uninspectable(why, _)) => Err(ProxyError::unsupported_body(why.0)),
-        Err(Unread::Refused(error)) => Err(error),
         Ok(looked) => Ok(looked),
+        Err(Unread::Uninspectable(_, body)) if route.binary == Binary::Pass => unread(body),
+        Err(Unread::Uninspectable(why, _)) => {
+            route.coverage.refused(length);
+            Err(ProxyError::unsupported_body(why.0))
+        }
+        Err(Unread::Refused(error)) => {
+            route.coverage.refused(length);
+            Err(error)
+        }
     }
 }
 
 fn read_and_inspect(
     gateway: &Gateway,
     route: &Route,
-    protocol: &Protocol,
+    uri: &Uri,
     headers: &HeaderMap,
     body: ReadBody,
-) -> Result<(Content, Findings), Unread> {
+) -> Result<Looked, Unread> {
     let (content, format) = Content::read(body, headers, &gateway.bodies)?;
+    let protocol = route.protocol(uri.path(), content.text(), gateway);
+    let protocol = protocol.ok_or_else(|| Unread::Refused(ProxyError::internal()))?;
     let detector = gateway.detector(route);
     let looked = SCRATCH.with_borrow_mut(|scratch| {
         let rules = inspect::Rules {
@@ -213,6 +234,7 @@ fn read_and_inspect(
             identity: route.identity,
             binary: route.binary,
             files: route.files,
+            strict: route.strict,
             sought: &gateway.sought,
             depth: gateway.config.limits.json_depth,
         };
@@ -224,7 +246,7 @@ fn read_and_inspect(
         looked
     });
     match looked {
-        Ok(findings) => Ok((content, findings)),
+        Ok(findings) => Ok(Looked { content, findings, protocol }),
         Err(why) => Err(Unread::Uninspectable(why, content.into_unread())),
     }
 }
