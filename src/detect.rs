@@ -47,6 +47,7 @@ mod words;
 pub use example::{ExampleReport, Failure};
 pub use name::{Progress, Sample, Schedule, TemplateError, TrainError, Trainer};
 pub use near::{NearMiss, Why};
+pub use normalize::markup_text;
 pub use plan::{Detector, Level, Plan, Treatment, Wish, Wishes};
 pub use rule::{
     BadSwitch, ContextWord, Pack, PackSwitch, RuleError, RuleErrors, RuleInfo, RuleSet, RuleSource, State, UnknownPack,

@@ -10,7 +10,8 @@ use super::format::{Format, Kind};
 use super::inspect::{self, Findings, Located, Rules, Uninspectable};
 use super::parts;
 use super::redact::Replacements;
-use crate::detect::Scratch;
+use crate::config::Binary;
+use crate::detect::{Scratch, markup_text};
 use bytes::Bytes;
 use http::{HeaderMap, header};
 
@@ -142,7 +143,7 @@ pub(super) fn inspect(
                 _ => inspect_lines(text, rules, scratch),
             };
             // It passes, but not unseen.
-            if rules.binary == crate::config::Binary::Pass { or_text(looked, scratch) } else { looked }
+            if rules.binary == Binary::Pass { or_text(looked, scratch) } else { looked }
         }
         Format::Unsaid => match inspect::inspect_json(text, rules, scratch) {
             Err(inspect::NOT_JSON) if text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) => {
@@ -152,6 +153,7 @@ pub(super) fn inspect(
             looked => or_text(looked, scratch),
         },
         Format::Form => inspect::inspect_form(text, rules.detector, scratch),
+        Format::Markup => as_text(scratch).map(|found| found.respelled(markup_text)),
         Format::Text | Format::Multipart(_) => as_text(scratch),
     }
 }
