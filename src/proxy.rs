@@ -5,6 +5,7 @@
 
 mod address;
 mod body;
+mod chain;
 mod clean;
 mod cors;
 mod coverage;
@@ -16,6 +17,7 @@ mod header_values;
 mod headers;
 mod inspect;
 mod look;
+mod lookalike;
 mod percent;
 mod redact;
 mod reply;
