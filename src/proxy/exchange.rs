@@ -235,6 +235,9 @@ fn inspect_body(
         };
         // The texts of a request are turns of one conversation.
         scratch.start_conversation();
+        if route.strict && !matches!(format, Format::Json | Format::Unsaid) {
+            return Err(inspect::Uninspectable("The route is strict and takes JSON alone."));
+        }
         let as_json = |scratch: &mut Scratch| inspect::inspect_json(text, &rules, scratch);
         let as_text = |scratch: &mut Scratch| inspect::inspect_text(text, detector, scratch);
         let looked = match format {

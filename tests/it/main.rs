@@ -20,6 +20,7 @@ mod forwarding;
 mod layers;
 mod limits;
 mod operators;
+mod protocols;
 mod proxy;
 mod random;
 mod readme;

@@ -94,6 +94,7 @@ impl Findings {
     }
 
     /// Adds what was found in a text that starts at `start` of the whole.
+    #[allow(dead_code, reason = "used once bodies have parts")]
     pub(in crate::proxy) fn append(&mut self, other: Self, start: usize) {
         let values = self.values.len();
         self.values.push_str(&other.values);
@@ -150,7 +151,8 @@ impl Findings {
     pub(super) fn span(&mut self, parts: &[Range<usize>], finding: &Finding, value: &str) -> bool {
         let Some((first, others)) = parts.split_first() else { return false };
         let from = self.list.iter().rposition(|found| found.at.end <= first.start).map_or(0, |last| last + 1);
-        let overlaps = |found: &Located| parts.iter().find(|part| found.at.start < part.end && part.start < found.at.end);
+        let overlaps =
+            |found: &Located| parts.iter().find(|part| found.at.start < part.end && part.start < found.at.end);
         let reaches = |found: &Located| {
             overlaps(found).is_some_and(|part| found.at.start < part.start || found.at.end > part.end)
         };

@@ -144,7 +144,8 @@ fn is_cut(tail: &str, head: &str) -> bool {
         let (tail, head) = (tail.trim_end(), head.trim_start());
         let (left, right) = (tail.chars().next_back(), head.chars().next());
         let digits = left.is_some_and(|c| c.is_ascii_digit()) && right.is_some_and(|c| c.is_ascii_digit());
-        let capitals = || left.is_some_and(char::is_alphabetic) && starts_capital(last_word(tail)) && starts_capital(head);
+        let capitals =
+            || left.is_some_and(char::is_alphabetic) && starts_capital(last_word(tail)) && starts_capital(head);
         return digits || capitals();
     }
     let run = |c: &char| !c.is_whitespace();
@@ -212,12 +213,7 @@ mod tests {
 
     #[test]
     fn most_borders_are_no_cuts() {
-        for (tail, head) in [
-            ("How can I help?", "I am Anna"),
-            ("Thanks", "Hello"),
-            ("", "x"),
-            ("Good.", ""),
-        ] {
+        for (tail, head) in [("How can I help?", "I am Anna"), ("Thanks", "Hello"), ("", "x"), ("Good.", "")] {
             assert!(!is_cut(tail, head), "{tail:?} {head:?}");
         }
         for (tail, head) in [

@@ -85,13 +85,20 @@ mod tests {
             URL_SAFE.encode(&text),
             format!("data:text/plain;base64,{}", STANDARD.encode(&text)),
             format!("DATA:text/csv;charset=utf-8;base64,{}", STANDARD.encode(&text)),
-            STANDARD.encode(&text).as_bytes().chunks(76).map(|l| std::str::from_utf8(l).unwrap()).collect::<Vec<_>>().join("\r\n"),
+            STANDARD
+                .encode(&text)
+                .as_bytes()
+                .chunks(76)
+                .map(|l| std::str::from_utf8(l).unwrap())
+                .collect::<Vec<_>>()
+                .join("\r\n"),
         ] {
             let Media::Text { start, text: found, .. } = of(&value) else { panic!("{value}") };
             assert_eq!(found, text);
             assert_eq!(start, value.find(',').map_or(0, |comma| comma + 1));
         }
-        for value in [png.clone(), format!("data:image/png;base64,{png}"), STANDARD.encode([0xff; 300]), String::new()] {
+        for value in [png.clone(), format!("data:image/png;base64,{png}"), STANDARD.encode([0xff; 300]), String::new()]
+        {
             assert!(matches!(of(&value), Media::Opaque), "{value}");
         }
         let latin = STANDARD.encode(b"Herr M\xfcller");

@@ -47,9 +47,9 @@ fn splice(text: &str, list: &[Located]) -> String {
             (None, Form::Rest) => {}
             (None, Form::Number { depth }) => {
                 let quote = format!("{}\"", "\\".repeat((1 << depth) - 1));
-                out.push_str(&format!("{quote}[{}]{quote}", one.entity));
+                out.extend([&quote, "[", one.entity.as_str(), "]", &quote]);
             }
-            (None, _) => out.push_str(&format!("[{}]", one.entity)),
+            (None, _) => out.extend(["[", one.entity.as_str(), "]"]),
         }
         copied = one.at.end;
     }
@@ -144,14 +144,18 @@ fn texts_in_base64_are_looked_at_and_written_anew() {
     let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
     let (plain, token) = ("name;mail\nAna;ana@example.com\n", "name;mail\nAna;[EMAIL]\n");
     for (name, body) in [
-        ("openai-chat", r#"{"messages":[{"content":[{"type":"file","file":{"file_data":"data:text/csv;base64,@"}}]}]}"#),
-        ("openai-chat", r#"{"messages":[{"content":[{"type":"file","file":{"file_data":"data:text\/csv;base64,@"}}]}]}"#),
-        ("openai-responses", r#"{"input":[{"content":[{"type":"input_file","file_data":"@"}]}]}"#),
         (
-            "anthropic",
-            r#"{"messages":[{"content":[{"source":{"data":"@","type":"base64"},"type":"document"}]}]}"#,
+            "openai-chat",
+            r#"{"messages":[{"content":[{"type":"file","file":{"file_data":"data:text/csv;base64,@"}}]}]}"#,
         ),
+        (
+            "openai-chat",
+            r#"{"messages":[{"content":[{"type":"file","file":{"file_data":"data:text\/csv;base64,@"}}]}]}"#,
+        ),
+        ("openai-responses", r#"{"input":[{"content":[{"type":"input_file","file_data":"@"}]}]}"#),
+        ("anthropic", r#"{"messages":[{"content":[{"source":{"data":"@","type":"base64"},"type":"document"}]}]}"#),
         ("gemini", r#"{"contents":[{"parts":[{"inline_data":{"data":"@"}}]}]}"#),
+        ("json", r#"{"anywhere":["Data:text/plain;base64,@"]}"#),
     ] {
         let body_with = |text: &str| body.replace('@', &encode(text));
         let (redacted, values) = redacted(name, &body_with(plain));
@@ -298,7 +302,11 @@ fn a_strict_route_is_told_of_unknown_members_and_not_of_values() {
     for (name, body, unknown) in [
         ("openai-chat", r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"temperature":0.5}"#, None),
         ("openai-chat", r#"{"model":"m","notes":{"a":[{"b":1}]}}"#, Some("notes.a[].b")),
-        ("openai-chat", r#"{"model":"m","messages":[{"content":[{"type":"text","txt":"x"}]}]}"#, Some("messages[].content[].txt")),
+        (
+            "openai-chat",
+            r#"{"model":"m","messages":[{"content":[{"type":"text","txt":"x"}]}]}"#,
+            Some("messages[].content[].txt"),
+        ),
         ("openai-chat", r#"{"ana@example.com":true}"#, Some("…")),
         ("openai-chat", r#"{"x y":{"k":null}}"#, Some("….k")),
         ("json", r#"{"a":1}"#, Some("a")),
