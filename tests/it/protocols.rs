@@ -138,6 +138,7 @@ async fn the_conversation_of_a_protocol_is_the_subject() {
 async fn a_chain_of_responses_is_one_subject() {
     let dialogue = Dialogue::new("").await;
     let count = Arc::new(AtomicUsize::new(0));
+    let ids = regex::Regex::new("resp_[0-9]+").unwrap();
     for streamed in [false, true] {
         let count = Arc::clone(&count);
         dialogue.answers(move |request| {
@@ -155,13 +156,12 @@ async fn a_chain_of_responses_is_one_subject() {
             crate::support::Answer::new("text/event-stream", pieces.map(Into::into).to_vec())
         });
         let ask = |previous: Option<String>| {
-            let dialogue = &dialogue;
+            let (dialogue, ids) = (&dialogue, &ids);
             async move {
                 let body = json!({"model": "m", "input": LOOKS_LIKE, "previous_response_id": previous});
                 let reply = dialogue.ask("/v1/responses", body.to_string()).await;
                 let token = tokens(dialogue.upstream.last().text()).pop().unwrap();
-                let id = regex::Regex::new("resp_[0-9]+").unwrap();
-                (token, id.find(reply.text()).unwrap().as_str().to_owned())
+                (token, ids.find(reply.text()).unwrap().as_str().to_owned())
             }
         };
         let (first, id) = ask(None).await;
@@ -242,7 +242,7 @@ async fn a_deployment_has_protocols_of_its_own() {
     let config = folder.path().join("config");
     std::fs::write(&config, format!("upstream = \"http://a.example\"\nprotocols = {:?}\n", folder.path())).unwrap();
     let checked = crate::support::privet().args(["check", "--config"]).arg(&config).output().unwrap();
-    let said = String::from_utf8_lossy(&checked.stderr);
+    let said = String::from_utf8(checked.stderr).unwrap();
     assert_eq!(checked.status.code(), Some(1), "{said}");
     assert!(said.contains("widget.toml:3:") && said.contains("`b..c`: `` is no step; write"), "{said}");
 }
