@@ -6,11 +6,15 @@
 mod address;
 mod body;
 mod chain;
+mod charset;
 mod clean;
+mod content;
 mod cors;
 mod coverage;
+mod encoding;
 mod error;
 mod exchange;
+mod format;
 mod gate;
 mod head;
 mod header_values;
@@ -18,6 +22,8 @@ mod headers;
 mod inspect;
 mod look;
 mod lookalike;
+mod parameters;
+mod parts;
 mod percent;
 mod redact;
 mod reply;
@@ -25,6 +31,7 @@ mod request_id;
 mod restore;
 mod standing;
 mod subject;
+mod unpacked;
 mod upstream;
 mod watch;
 mod widget;
@@ -69,6 +76,7 @@ pub struct Gateway {
     watch: Arc<Watch>,
     places: Arc<Semaphore>,
     bodies: body::Budget,
+    headers: headers::Policy,
     cors: cors::Cors,
     stream_idle: Duration,
     reply_limit: usize,
@@ -84,6 +92,7 @@ struct Route {
     /// Whether members are refused that the protocol does not know.
     strict: bool,
     binary: Binary,
+    files: Binary,
     tenant: String,
     /// None: by the path of each request.
     protocol: Option<Arc<Protocol>>,
@@ -146,6 +155,7 @@ impl Gateway {
                 identity: route.identity,
                 strict: route.strict,
                 binary: route.binary,
+                files: route.files,
                 tenant: route.tenant.clone(),
                 protocol: protocol_of(route, &protocols)?,
                 upstream: Arc::clone(upstream),
@@ -170,7 +180,8 @@ impl Gateway {
             gives_surrogates,
             watch,
             places: Arc::new(Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS))),
-            bodies: body::Budget::new(limits.bodies_in_flight, limits.request_body, timeouts.body, timeouts.body_idle),
+            bodies: body::Budget::new(limits, timeouts),
+            headers: headers::Policy::new(&config.headers),
             cors: cors::Cors::new(&config.cors.origins),
             stream_idle: timeouts.stream_idle,
             reply_limit: limits.reply_body,

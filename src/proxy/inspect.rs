@@ -66,6 +66,8 @@ pub(super) struct Rules<'r> {
     pub(super) identity: Identity,
     /// What happens to the parts that cannot be inspected.
     pub(super) binary: Binary,
+    /// What happens to files in multipart bodies that are no text.
+    pub(super) files: Binary,
     /// Whether a member that the protocol does not know is to be told.
     pub(super) strict: bool,
     /// Strings whose value is wanted besides.

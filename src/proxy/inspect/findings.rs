@@ -94,7 +94,6 @@ impl Findings {
     }
 
     /// Adds what was found in a text that starts at `start` of the whole.
-    #[allow(dead_code, reason = "used once bodies have parts")]
     pub(in crate::proxy) fn append(&mut self, other: Self, start: usize) {
         let values = self.values.len();
         self.values.push_str(&other.values);

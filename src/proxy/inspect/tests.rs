@@ -18,6 +18,7 @@ fn rules(name: &str) -> Rules<'static> {
         fields: &protocol(name).request,
         identity: Identity::Scan,
         binary: Binary::Refuse,
+        files: Binary::Pass,
         strict: false,
         sought: &[],
         depth: 128,
