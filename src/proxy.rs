@@ -5,6 +5,7 @@
 
 mod address;
 mod body;
+mod chain;
 mod charset;
 mod clean;
 mod content;
@@ -20,6 +21,7 @@ mod header_values;
 mod headers;
 mod inspect;
 mod look;
+mod lookalike;
 mod parameters;
 mod parts;
 mod percent;

@@ -125,6 +125,13 @@ pub(super) fn inspect(
     rules: &Rules<'_>,
     scratch: &mut Scratch,
 ) -> Result<Findings, Uninspectable> {
+    let format = match format {
+        Format::Unsaid if rules.strict => &Format::Json,
+        Format::Form | Format::Text | Format::Multipart(_) if rules.strict => {
+            return Err(Uninspectable("The route is strict and takes JSON alone."));
+        }
+        format => format,
+    };
     if let Format::Multipart(boundary) = format {
         return parts::inspect(bytes, boundary, rules, scratch);
     }

@@ -1,6 +1,7 @@
 //! One request and its reply, from socket to socket, read straight down.
 
 use super::body::ReadBody;
+use super::chain::Chain;
 use super::content::{self, Content, Unread};
 use super::encoding::Codings;
 use super::error::ProxyError;
@@ -10,8 +11,9 @@ use super::redact::redact;
 use super::reply::{ReplyBody, Settle};
 use super::restore::{self, Shape};
 use super::standing::Standing;
+use super::subject::{self, Whose};
 use super::unpacked::Unpacked;
-use super::{Gateway, Route, cors, head, headers, subject};
+use super::{Gateway, Route, cors, head, headers, lookalike};
 use crate::config::{Binary, Reply};
 use crate::detect::{Operator, Scratch};
 use crate::protocol::Protocol;
@@ -87,7 +89,9 @@ async fn forward(
     // client's place or of Privet), and 6. detect in each text.
     let mut clock = Instant::now();
     let Looked { content, findings, protocol } = look_through(gateway, route, &head, body).await?;
-    let chosen = gateway.subjects.choose(named, &head, &protocol, &findings);
+    let whose = gateway.subjects.choose(named, &head, &protocol, &findings);
+    let is_named = matches!(whose, Whose::Subject(_));
+    let chosen = whose.resolve(gateway, route, &protocol).await?;
     headers::clean_request(&mut head.headers, &gateway.headers);
     if !findings.list.is_empty() {
         headers::drop_digests(&mut head.headers);
@@ -109,14 +113,16 @@ async fn forward(
     }
 
     // 7. Tokenize: durable before anything is forwarded, and 8. rewrite.
-    let subject = match chosen {
+    let subject = match &chosen {
         _ if !reversible => None,
         // Consent has not been asked for, so nothing of a preflight is kept.
         Some(id) if !preflight => {
-            Some(gateway.watch.vault(VaultOperation::Subject, gateway.vault.subject(&route.tenant, &id).await)?)
+            Some(gateway.watch.vault(VaultOperation::Subject, gateway.vault.subject(&route.tenant, id).await)?)
         }
         _ => Some(gateway.vault.passing_subject()),
     };
+    let lookalikes = lookalike::unknown(&lookalike::tokens_in(content.text()), subject.as_ref()).await?;
+    gateway.watch.metrics.unknown_tokens_sent.inc_by(lookalikes as u64);
     let standing = Standing::new(content.text(), &head, content.text().len() > INLINE_LIMIT);
     let redacted = redact([&findings, &in_head.findings], subject.as_ref(), &route.means, &standing).await;
     let mut replacements = gateway.watch.vault(VaultOperation::Tokenize, redacted)?;
@@ -144,7 +150,11 @@ async fn forward(
 
     // 10. Restore: as the reply streams. What is left to do then, 11. settling,
     // falls to the reply's body when it ends.
-    let mut response = restore(gateway, route, protocol, subject, surrogates, response).await?;
+    let chain = chosen.filter(|_| !is_named && reversible && protocol.request.goes_on_from_replies()).map(|subject| {
+        let (vault, watch) = (gateway.vault.clone(), Arc::clone(&gateway.watch));
+        Chain { vault, watch, protocol: Arc::clone(&protocol), tenant: route.tenant.clone(), subject }
+    });
+    let mut response = restore(gateway, route, protocol, subject, surrogates, chain, response).await?;
     if !counts.is_empty()
         && let Ok(value) = HeaderValue::from_str(&counts.to_header())
     {
@@ -257,6 +267,7 @@ async fn restore(
     protocol: Arc<Protocol>,
     subject: Option<Subject>,
     surrogates: Option<Arc<SurrogateMatcher>>,
+    chain: Option<Chain>,
     response: Response<Incoming>,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let (mut head, body) = response.into_parts();
@@ -289,9 +300,17 @@ async fn restore(
     head.headers.remove(header::CONTENT_ENCODING);
     let body = Unpacked::new(body, &codings, gateway.config.limits.decode_ratio);
     let body = if shape == Shape::Document {
-        ReplyBody::whole(restore::document(body, gateway.reply_limit, gateway.stream_idle, &context).await?)
+        let whole = restore::document(body, gateway.reply_limit, gateway.stream_idle, &context).await?;
+        if let Some(chain) = chain {
+            chain.note(&whole).await;
+        }
+        ReplyBody::whole(whole)
     } else {
-        ReplyBody::restored(restore::stream(body, shape, gateway.reply_limit, context), gateway.stream_idle)
+        let stream = restore::stream(body, shape, gateway.reply_limit, context);
+        match chain {
+            Some(chain) => ReplyBody::restored(chain.note_stream(stream), gateway.stream_idle),
+            None => ReplyBody::restored(stream, gateway.stream_idle),
+        }
     };
     Ok(Response::from_parts(head, body))
 }

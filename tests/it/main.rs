@@ -23,6 +23,7 @@ mod limits;
 mod messages;
 mod multipart;
 mod operators;
+mod protocols;
 mod proxy;
 mod random;
 mod readme;
