@@ -1,5 +1,6 @@
-//! Mail addresses: `ana@example.com` (RFC 5321, with the letters of RFC 6531),
-//! and addresses in words, "ana (at) example dot com".
+//! Mail addresses: `ana@example.com` and `"ana b"@example.com` (RFC 5321, with the
+//! letters of RFC 6531), with comments (RFC 5322), and addresses in words, "ana
+//! (at) example dot com".
 
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::Classes;
@@ -10,6 +11,10 @@ use crate::detect::words::{self, Word};
 const MAX_LOCAL: usize = 64;
 const MAX_LABEL: usize = 63;
 const MAX_DOMAIN: usize = 255;
+
+/// What may follow the first word of a sign: "snabel-a", "kuyruklu a", "coada de
+/// maimuță".
+const TAILS: [&str; 6] = ["-a", " a", " de maimuță", " de maimuţă", " de maimuta", " de maimuța"];
 
 /// What people put around "at" and "dot".
 const OPENING: [char; 4] = ['(', '[', '{', '<'];
@@ -24,14 +29,66 @@ impl Pass<'_> {
             // "ana @ example . com" is an address in disguise.
             return self.spelled_email(at, at + 1).unwrap_or(at + 1);
         }
-        if let Some(start) = self.local_part(at)
-            && let Some(end) = self.domain(at + 1)
-            && !self.is_no_mail(start, at, end)
-            && self.report(Finder::Email, start, end, 0.0, Evidence::default())
-        {
-            return end;
+        let behind = self.over_comment(at + 1);
+        let (local, quoted) = match self.before(at) {
+            Some('"') => (self.quoted_local(at), true),
+            Some(')') => (self.commented_local(at), true),
+            _ => (self.local_part(at), false),
+        };
+        let Some(start) = local else { return at + 1 };
+        if let Some(end) = self.domain(behind) {
+            let mail = quoted || behind > at + 1 || !self.is_no_mail(start, at, end);
+            let taken = mail && self.report(Finder::Email, start, end, 0.0, Evidence::default());
+            return if taken { end } else { at + 1 };
         }
-        at + 1
+        // "ana@example dot com"
+        match self.spelled_domain(at + 1, false) {
+            Some(Domain { end, dots_spelled: true, .. })
+                if self.report(Finder::EmailSpelled, start, end, 0.0, Evidence::default()) =>
+            {
+                end
+            }
+            _ => at + 1,
+        }
+    }
+
+    /// The start of a quoted string (RFC 5321, 4.1.2) that ends at `end`.
+    fn quoted_local(&self, end: usize) -> Option<usize> {
+        let close = end - 1;
+        let mut at = close;
+        loop {
+            at -= self.before(at)?.len_utf8();
+            let before = self.bytes.get(..at)?.iter().rev().take(MAX_LOCAL);
+            let escaped = before.take_while(|b| **b == b'\\').count() % 2 == 1;
+            match self.bytes.get(at)? {
+                b'"' if !escaped => break,
+                b if b.is_ascii_control() => return None,
+                _ if end - at > MAX_LOCAL => return None,
+                _ => {}
+            }
+        }
+        // Else it is the end of one string and the start of the next.
+        let opens =
+            self.before(at).is_none_or(|c| c.is_whitespace() || matches!(c, '<' | '(' | '[' | ':' | ',' | ';' | '='));
+        (opens && close - at > 1).then_some(at)
+    }
+
+    /// The start of a local part with a comment (RFC 5322, 3.2.2) behind it.
+    fn commented_local(&self, end: usize) -> Option<usize> {
+        let from = self.text.floor_char_boundary(end.saturating_sub(MAX_LOCAL));
+        let open = from + self.text.get(from..end - 1)?.rfind(['(', ')', '\n'])?;
+        if self.bytes.get(open) == Some(&b'(') && open + 2 < end { self.local_part(open) } else { None }
+    }
+
+    /// Steps over a comment at the start of a domain.
+    fn over_comment(&self, start: usize) -> usize {
+        if self.bytes.get(start) != Some(&b'(') {
+            return start;
+        }
+        let inside = self.bytes.get(start + 1..).unwrap_or_default().iter().take(MAX_LOCAL);
+        let length = inside.take_while(|b| !matches!(b, b'(' | b')' | b'\n')).count();
+        let close = start + 1 + length;
+        if length > 0 && self.bytes.get(close) == Some(&b')') { close + 1 } else { start }
     }
 
     /// The start of the local part that ends at `end`.
@@ -177,12 +234,12 @@ impl Pass<'_> {
 
     /// Looks at a word that may stand for `@`.
     pub(crate) fn at_word(&mut self, word: &Word) -> Option<usize> {
-        let mut end = word.end;
-        // Swedish "snabel-a" is the one that has a hyphen.
-        if self.bytes.get(end..end + 2).is_some_and(|b| b.eq_ignore_ascii_case(b"-a")) {
-            end += 2;
-        }
-        self.spelled_email(word.start, end)
+        let behind = self.text.get(word.end..).unwrap_or_default();
+        let tail = TAILS.iter().find(|tail| {
+            let starts = behind.get(..tail.len()).is_some_and(|t| t.eq_ignore_ascii_case(tail));
+            starts && !behind.get(tail.len()..).is_some_and(|t| t.starts_with(char::is_alphanumeric))
+        });
+        self.spelled_email(word.start, word.end + tail.map_or(0, |tail| tail.len()))
     }
 
     /// Looks for an address around what stands for its `@`.
@@ -205,8 +262,15 @@ impl Pass<'_> {
             return None;
         }
         let local = self.text.get(start..left)?;
-        // "look at example.com" is no address; "ana.novak at example.com" is.
-        if !open && !dots_spelled && !local.contains(['.', '_']) && !local.bytes().any(|b| b.is_ascii_digit()) {
+        // "look at example.com" is no address; "ana.novak at example.com" is, and
+        // "ana chiocciola example.it": that word is nothing else.
+        let plain_word = ["at", "et", "@"].iter().any(|word| sign.eq_ignore_ascii_case(word));
+        if plain_word
+            && !open
+            && !dots_spelled
+            && !local.contains(['.', '_'])
+            && !local.bytes().any(|b| b.is_ascii_digit())
+        {
             return None;
         }
         let domain = self.text.get(right..end)?;
@@ -349,9 +413,61 @@ impl Pass<'_> {
     }
 }
 
-/// "meet us at booking dot com"
+/// "meet us at booking dot com", "we met at example dot com"
 fn is_said_otherwise(local: &str) -> bool {
-    ["me", "us", "you", "him", "her", "them", "it", "look"].iter().any(|word| local.eq_ignore_ascii_case(word))
+    const WORDS: [&str; 50] = [
+        "me",
+        "us",
+        "you",
+        "him",
+        "her",
+        "them",
+        "it",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "look",
+        "looked",
+        "looking",
+        "met",
+        "meet",
+        "meeting",
+        "work",
+        "works",
+        "worked",
+        "working",
+        "bought",
+        "buy",
+        "ordered",
+        "order",
+        "shopping",
+        "saw",
+        "seen",
+        "found",
+        "find",
+        "available",
+        "arrived",
+        "read",
+        "hosted",
+        "registered",
+        "signed",
+        "logged",
+        "booked",
+        "stayed",
+        "up",
+        "out",
+        "in",
+        "here",
+        "there",
+        "back",
+        "live",
+        "only",
+        "started",
+    ];
+    WORDS.iter().any(|word| local.eq_ignore_ascii_case(word))
 }
 
 /// A domain of an address in words.
