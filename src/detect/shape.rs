@@ -78,7 +78,7 @@ impl Shapes {
     pub(crate) fn check(shape: &str) -> Result<(), &'static str> {
         let characters = shape.chars().filter(|c| matches!(c, '9' | 'A' | 'X')).count();
         if !shape.contains(['9', 'X']) || !(4..=MAX_ID).contains(&characters) {
-            return Err("a shape has 4 to 24 digits and letters, and a 9 or X among them");
+            return Err("a shape has 4 to 26 digits and letters, and a 9 or X among them");
         }
         if shape.chars().any(|c| !matches!(c, '9' | 'A' | 'X') && separator(c).is_none()) {
             return Err("a shape is written with 9, A, X, space and - . / ( ) +");
