@@ -18,6 +18,7 @@ pub mod eval;
 mod example;
 mod filter;
 mod finder;
+mod house;
 mod ip;
 mod lexicon;
 mod load;
