@@ -288,6 +288,11 @@ impl Pass<'_> {
         let (mut start, mut capitals) = (kind.start, 0);
         for i in 0..3 {
             let gap = self.back_over(start, 2, &[' ', '\u{a0}', '-', '.', '\'', '’']);
+            // "1453. Sokak"
+            let digits = self.digits_start(gap);
+            if i == 0 && digits < gap && self.bytes.get(gap) == Some(&b'.') {
+                return Some((digits, kind.shape != Shape::Lower));
+            }
             let Some(word) = self.word_ending(gap).filter(|_| gap < start) else { break };
             let capital = word.shape != Shape::Lower;
             if self.is_stop(&word) || (!capital && i > 0) {

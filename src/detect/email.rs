@@ -94,7 +94,6 @@ impl Pass<'_> {
     /// The start of the local part that ends at `end`.
     fn local_part(&self, end: usize) -> Option<usize> {
         let mut start = end;
-        let mut plus = None;
         let latin = self.before(end)?.is_ascii();
         while let Some(c) = self.before(start) {
             let allowed = match c {
@@ -112,11 +111,8 @@ impl Pass<'_> {
                 | '$'
                 | '&'
                 | '\''
-                | '=' => true,
-                '+' => {
-                    plus = Some(start);
-                    true
-                }
+                | '='
+                | '+' => true,
                 c if c.is_ascii() => false,
                 c => words::is_mark(c) || (c.is_alphanumeric() && (!latin || c < '\u{250}')),
             };
@@ -127,10 +123,13 @@ impl Pass<'_> {
         }
         // `=`, `&`, `$` and `#` are allowed in a local part, but nearly always
         // they end what stands in front: `email=ana@…`, `&to=ana@…`.
-        if let Some(i) = self.text.get(start..end)?.rfind(['=', '&', '$', '#', '%', '^'])
-            && plus.is_none_or(|p| p > start + i + 1)
-        {
-            start += i + 1;
+        // Not so behind a plus, which no key has: `q+tag=1@…`.
+        let signs = ['=', '&', '$', '#', '%', '^'];
+        let local = self.text.get(start..end)?;
+        if let Some(sign) = local.rfind(signs) {
+            let key = local.get(..sign)?.rfind(signs).map_or(0, |before| before + 1);
+            let tagged = local.get(key..sign)?.find('+').is_some_and(|at| at > 0);
+            start += if tagged { key } else { sign + 1 };
         }
         while self.bytes.get(start).is_some_and(|b| matches!(b, b'.' | b'-' | b'~' | b'\'' | b'+')) && start < end {
             start += 1;
@@ -244,7 +243,7 @@ impl Pass<'_> {
 
     /// Looks for an address around what stands for its `@`.
     fn spelled_email(&mut self, at_start: usize, at_end: usize) -> Option<usize> {
-        let (left, open) = self.unwrap_left(at_start)?;
+        let (left, open) = self.unwrap_left(at_start, OPENING)?;
         let (right, closed) = self.unwrap_right(at_end, CLOSING)?;
         let sign = self.text.get(at_start..at_end)?;
         if open != closed {
@@ -301,14 +300,14 @@ impl Pass<'_> {
             || version
     }
 
-    /// Steps over `(`, `[` and spaces to the left; whether there was a bracket.
-    fn unwrap_left(&self, from: usize) -> Option<(usize, bool)> {
+    /// Steps over one of `brackets` and spaces to the left; whether there was a bracket.
+    fn unwrap_left(&self, from: usize, brackets: [char; 4]) -> Option<(usize, bool)> {
         let mut at = from;
         let mut bracket = false;
         for _ in 0..4 {
             match self.before(at)? {
                 ' ' | '\u{a0}' => at -= self.before(at)?.len_utf8(),
-                c if !bracket && OPENING.contains(&c) => {
+                c if !bracket && brackets.contains(&c) => {
                     bracket = true;
                     at -= 1;
                 }
@@ -339,18 +338,21 @@ impl Pass<'_> {
     fn spelled_local(&self, end: usize) -> Option<usize> {
         let mut start = self.local_part(end)?;
         for _ in 0..3 {
-            let Some((sign_end, _)) = self.unwrap_left(start) else { break };
+            let Some((sign_end, closed)) = self.unwrap_left(start, CLOSING) else { break };
             let Some(sign) = self.word_before(sign_end) else { break };
             let classes = self.engine.lexicon.classes(sign.hash);
             if !classes.has(Classes::DOT) && !classes.has(Classes::JOINER) {
                 break;
             }
-            let Some((mut left, _)) = self.unwrap_left(sign.start) else { break };
+            let Some((mut left, open)) = self.unwrap_left(sign.start, OPENING) else { break };
+            if open != closed {
+                break;
+            }
             // "guión bajo", "alt çizgi"
             if classes.has(Classes::JOINER)
                 && let Some(first) = self.word_before(left)
                 && self.engine.lexicon.classes(first.hash).has(Classes::JOINER)
-                && let Some((behind, _)) = self.unwrap_left(first.start)
+                && let Some((behind, _)) = self.unwrap_left(first.start, OPENING)
             {
                 left = behind;
             }

@@ -118,6 +118,11 @@ impl Pass<'_> {
                 return None;
             }
             let value = self.over(word.end, 3, &['.', ':', ' ', '\u{a0}', '#']);
+            if word.end - word.start > 1
+                && let Some(end) = self.unnumbered(end, word.end)
+            {
+                return Some(end);
+            }
             // "D:4": one letter needs its mark.
             let marked = matches!(self.bytes.get(word.end), Some(b'.' | b':'));
             if value == word.end || (word.end - word.start == 1 && !marked) {
@@ -137,6 +142,13 @@ impl Pass<'_> {
         let free = !self.at(end).is_some_and(char::is_alphanumeric);
         let small = number == value && self.at(value).is_some_and(char::is_lowercase);
         (end > value && number - value <= 5 && free && !small).then_some(end)
+    }
+
+    /// ", bajo izq.,", ", EG," : a floor that has no number, between commas.
+    fn unnumbered(&self, from: usize, word: usize) -> Option<usize> {
+        let end = self.side(word);
+        let comma = |at: usize| self.bytes.get(at) == Some(&b',');
+        (comma(from) && comma(end)).then_some(end)
     }
 
     /// "Esq", "links" behind a floor, and the full stop of an abbreviation where

@@ -50,6 +50,10 @@ impl Pass<'_> {
         let key = matches!(self.bytes.get(end..end + 2), Some([b'"' | b'\'' | b'`', b':' | b'=' | b' ' | b',']));
         let mut at = end + usize::from(key);
         let mut small = None;
+        // "my password's …"
+        if let Some(of) = ["'s ", "’s "].iter().find(|of| self.text.get(at..).is_some_and(|t| t.starts_with(**of))) {
+            (at, announced) = (at + of.len(), Announced::Copula);
+        }
         for _ in 0..=MAX_BETWEEN {
             let next = self.over(at, 6, &[' ', '\u{a0}', ':', '=', '>', '*', '\t', '-', ',']);
             let gap = self.text.get(at..next)?;
