@@ -36,6 +36,7 @@ mod postcode;
 pub mod properties;
 mod resolve;
 mod rule;
+mod said;
 mod scan;
 mod secret;
 mod shape;
