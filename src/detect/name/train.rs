@@ -118,7 +118,7 @@ impl Trainer {
         }
     }
 
-    /// Adds a sample to learn from, and variants of it: with other names, half
+    /// Adds a sample to learn from, and variants of it: with other names, many
     /// of which stand in no list, in small letters, in capitals.
     pub fn learn(&mut self, sample: &Sample) {
         self.collect(sample);
@@ -138,18 +138,6 @@ impl Trainer {
         Ok(())
     }
 
-    pub fn oracle(&mut self, sample: &Sample) -> Vec<Range<usize>> {
-        self.collect(sample);
-        let v = self
-            .scratch
-            .candidates
-            .iter()
-            .filter(|c| self.engine.rule(c.rule).entity == PERSON)
-            .map(|c| c.start..c.end)
-            .collect();
-        self.lesson.lectures.clear();
-        v
-    }
     /// Adds a sample to measure with.
     pub fn hold_back(&mut self, sample: Sample) {
         self.held.push(sample);
