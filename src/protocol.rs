@@ -8,7 +8,7 @@ mod reply;
 mod request;
 
 pub use pattern::{Pattern, PatternSet};
-pub use reply::{ReplyField, ReplyFields};
+pub use reply::{EventKind, Offsets, ReplyField, ReplyFields, Unit};
 pub use request::{RequestField, RequestFields};
 
 use glob::Glob;

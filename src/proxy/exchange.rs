@@ -6,7 +6,7 @@ use super::gate;
 use super::inspect::{self, Findings};
 use super::redact::redact;
 use super::reply::{ReplyBody, Settle};
-use super::restore::{self, Shape};
+use super::restore::{self, Redaction, Shape};
 use super::standing::Standing;
 use super::{Gateway, Route, cors, head, headers, subject};
 use crate::config::{Binary, Reply};
@@ -136,13 +136,15 @@ async fn forward(
     settle.replaced(counts.sum());
 
     // 9. Forward.
+    let in_elements = protocol.reply.comes_in_elements(head.uri.path());
     let response = route.upstream.send(Request::from_parts(head, Full::new(bytes))).await?;
     gateway.watch.ends(Stage::Upstream, &mut clock);
     drop((body.share, in_memory));
 
     // 10. Restore: as the reply streams. What is left to do then, 11. settling,
     // falls to the reply's body when it ends.
-    let mut response = restore(gateway, route, protocol, subject, surrogates, response).await?;
+    let restoring = Restoring { protocol, subject, surrogates, in_elements };
+    let mut response = restore(gateway, route, restoring, response).await?;
     if !counts.is_empty()
         && let Ok(value) = HeaderValue::from_str(&counts.to_header())
     {
@@ -237,30 +239,43 @@ fn inspect_body(
     })
 }
 
-async fn restore(
-    gateway: &Gateway,
-    route: &Route,
+/// By what a reply is restored.
+struct Restoring {
     protocol: Arc<Protocol>,
     subject: Option<Subject>,
     surrogates: Option<Arc<SurrogateMatcher>>,
+    /// Whether a JSON reply is an array that comes element by element.
+    in_elements: bool,
+}
+
+async fn restore(
+    gateway: &Gateway,
+    route: &Arc<Route>,
+    Restoring { protocol, subject, surrogates, in_elements }: Restoring,
     response: Response<Incoming>,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let (mut head, body) = response.into_parts();
     headers::clean_reply(&mut head.headers);
-    let shape = Shape::of_reply(&head.headers);
-    let subject = subject.filter(|_| route.reply == Reply::Restore && shape != Shape::Opaque && has_body(head.status));
-    let (subject, kinds) = match subject {
+    let shape = match Shape::of_reply(&head.headers) {
+        Shape::Document if in_elements => Shape::Elements,
+        shape => shape,
+    };
+    let is_touched = route.reply != Reply::Pass && shape != Shape::Opaque && has_body(head.status);
+    let (subject, kinds) = match subject.filter(|_| is_touched) {
         Some(subject) => {
             let kinds = subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?;
             (Some(subject).filter(|_| !kinds.is_empty() || surrogates.is_some()), kinds)
         }
         None => (None, Arc::default()),
     };
-    let Some(subject) = subject else {
+    let redaction = (is_touched && route.reply == Reply::RestoreRedact)
+        .then(|| Arc::new(Redaction { engine: Arc::clone(&gateway.engine), route: Arc::clone(route) }));
+    if subject.is_none() && redaction.is_none() {
         return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
-    };
+    }
     headers::drop_validators(&mut head.headers);
-    let context = restore::Context { subject, kinds, surrogates, protocol, watch: Arc::clone(&gateway.watch) };
+    let watch = Arc::clone(&gateway.watch);
+    let context = restore::Context { subject, kinds, surrogates, protocol, watch, redaction };
     let body = if body.is_end_stream() {
         ReplyBody::passing(body, gateway.stream_idle)
     } else if shape == Shape::Document {

@@ -3,6 +3,7 @@
 
 use super::Context;
 use super::finder::Finder;
+use super::offsets::Shifts;
 use super::pieces::Escape;
 use crate::framing::Event;
 use crate::json::{Path, Step};
@@ -74,6 +75,12 @@ impl Place {
         self
     }
 
+    /// Whether the first so many steps are the same.
+    pub(super) fn shares(&self, other: &Self, depth: usize) -> bool {
+        let depth = depth.min(DEPTH);
+        self.length.min(other.length) >= depth && self.steps.iter().zip(&other.steps).take(depth).all(|(a, b)| a == b)
+    }
+
     fn lies_below(&self, ancestor: &Self) -> bool {
         self.length > ancestor.length
             && self.steps.iter().zip(&ancestor.steps).take(ancestor.length).all(|(a, b)| a == b)
@@ -90,16 +97,41 @@ fn mix(hash: u64, value: u64) -> u64 {
     mixed ^ (mixed >> 29)
 }
 
+/// So many members of an event may say which text it carries on.
+const KEYS: usize = 6;
+
+/// What the members of an event say that tell which text it carries on, each
+/// as one hash; 0 where it has no such member.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Keys([u64; KEYS]);
+
+impl Keys {
+    pub(super) fn set(&mut self, at: usize, raw: &str) {
+        if let Some(key) = self.0.get_mut(at) {
+            *key = raw.bytes().fold(3, |hash, byte| mix(hash, u64::from(byte))) | 1;
+        }
+    }
+
+    /// Whether these keys, as far as there are any, are those of the other.
+    fn cover(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(own, other)| *own == 0 || own == other)
+    }
+}
+
 /// A text that goes on from event to event.
 pub(super) struct Channel {
     place: Place,
-    /// Of the place.
-    hash: u64,
-    pub(super) restorer: Finder,
+    keys: Keys,
+    /// Of the place and the keys.
+    pub(super) hash: u64,
+    pub(super) finder: Finder,
     /// The last event after which text was held back.
     pub(super) template: Option<Template>,
     /// The number of the last event that carried this text.
     pub(super) seen: u64,
+    /// How places in the text have moved, and the offsets that count in it.
+    pub(super) shifts: Shifts,
+    pub(super) counted: Option<usize>,
 }
 
 /// An event from which another of the same shape can be made.
@@ -123,12 +155,12 @@ pub(super) struct Channels(Vec<Channel>);
 
 impl Channels {
     /// The text at this place; a new one if it is the first time.
-    pub(super) fn at(&mut self, place: Place, context: &Context) -> &mut Channel {
-        let hash = place.hash();
+    pub(super) fn at(&mut self, place: Place, keys: Keys, context: &Context) -> &mut Channel {
+        let hash = keys.0.iter().fold(place.hash(), |hash, key| mix(hash, *key));
         let known = self.0.iter().position(|channel| channel.hash == hash);
         let at = known.unwrap_or_else(|| {
-            let restorer = Finder::new(context);
-            let new = Channel { place, hash, restorer, template: None, seen: 0 };
+            let (finder, shifts) = (Finder::new(context), Shifts::default());
+            let new = Channel { place, keys, hash, finder, template: None, seen: 0, shifts, counted: None };
             let idle = if self.0.len() < MANY { None } else { self.0.iter().position(|channel| !channel.holds()) };
             if let Some(at) = idle {
                 self.0[at] = new;
@@ -140,20 +172,35 @@ impl Channels {
         &mut self.0[at]
     }
 
+    /// The text with this hash.
+    pub(super) fn by_hash(&mut self, hash: u64) -> Option<&mut Channel> {
+        self.0.iter_mut().find(|channel| channel.hash == hash)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Channel> {
+        self.0.iter()
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Channel> {
         self.0.iter_mut()
     }
 }
 
 impl Channel {
-    /// Whether this text belongs to one of these objects.
-    pub(super) fn ends_with(&self, ended: &[Place]) -> bool {
-        ended.iter().any(|object| self.place.lies_below(object))
+    /// Whether this text belongs to one of these objects of an event with
+    /// these keys.
+    pub(super) fn ends_with(&self, ended: &[Place], keys: &Keys) -> bool {
+        ended.iter().any(|object| self.place.lies_below(object)) && keys.cover(&self.keys)
+    }
+
+    /// Whether the text stands in the same object of so many steps.
+    pub(super) fn stands_beside(&self, place: &Place, keys: &Keys, depth: usize) -> bool {
+        self.place.shares(place, depth) && keys.cover(&self.keys)
     }
 
     /// Whether the start of what may be a token waits for its rest.
     pub(super) fn holds(&self) -> bool {
-        self.restorer.held() > 0
+        self.finder.held() > 0
     }
 }
 

@@ -1,64 +1,29 @@
-//! Streams of events (SSE, JSON lines): each event is looked at as it comes,
-//! and goes on at once; what may be the start of a token waits for its rest.
+//! Streams of events (SSE, JSON lines, elements of an array, messages): each
+//! event is looked at as it comes, and goes on at once; what may be the start
+//! of something that is replaced waits for its rest.
+//!
+//! What a text holds back goes into the next event that carries it on, and at
+//! the text's end out before whatever says so: in a copy of its last event, or,
+//! where events are numbered and none may be added, in that event itself, which
+//! is kept in hand until then.
 
 use super::Context;
 use super::channel::{Channel, Channels, Place, Template};
-use super::document::Strings;
-use super::pieces::{Changes, Escape, Pieces, Source};
-use crate::framing::{Event, Line, Lines, Sse, TooLong};
-use crate::json::{self, OffsetMap, Path, Str, Visitor};
-use crate::protocol::ReplyField;
+use super::document::{look, undo};
+use super::edits::{Edit, Edits};
+use super::framing::Framing;
+use super::offsets;
+use super::pieces::Pieces;
+use super::walk::{Found, Text};
+use crate::framing::{Event, TooLong};
 use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::ops::Range;
 
-/// How events are told apart.
-pub(super) enum Framing {
-    Sse(Sse),
-    Lines(Lines),
-    /// Each message is an event: nothing is cut.
-    Messages,
-}
-
-impl Framing {
-    fn push(&mut self, chunk: Bytes) {
-        match self {
-            Self::Sse(sse) => sse.push(chunk),
-            Self::Lines(lines) => lines.push(chunk),
-            Self::Messages => {}
-        }
-    }
-
-    fn next(&mut self) -> Option<Result<Event, TooLong>> {
-        match self {
-            Self::Sse(sse) => sse.next(),
-            Self::Lines(lines) => Some(lines.next()?.map(as_event)),
-            Self::Messages => None,
-        }
-    }
-
-    fn finish(&mut self) -> Option<Event> {
-        match self {
-            Self::Sse(sse) => sse.finish(),
-            Self::Lines(lines) => lines.finish().map(as_event),
-            Self::Messages => None,
-        }
-    }
-
-    /// What stands between two lines of data, where the first is followed by `behind`.
-    fn line_break(&self, behind: &[u8]) -> &'static [u8] {
-        match (self, behind) {
-            (Self::Lines(_) | Self::Messages, _) => b"\n",
-            (Self::Sse(_), [b'\r', b'\n', ..]) => b"\r\ndata: ",
-            (Self::Sse(_), [b'\r', ..]) => b"\rdata: ",
-            (Self::Sse(_), _) => b"\ndata: ",
-        }
-    }
-}
-
-fn as_event(line: Line) -> Event {
-    Event { raw: line.raw, data: line.text.into() }
-}
+/// So many bytes of events are kept in hand; then what the first of them waits
+/// for counts as not coming.
+const IN_HAND: usize = 1024 * 1024;
 
 /// Restores one stream of events.
 pub(super) struct EventRestorer {
@@ -66,34 +31,43 @@ pub(super) struct EventRestorer {
     channels: Channels,
     /// Events so far.
     count: u64,
+    /// Whether anything was put in place of something else so far.
+    changed: bool,
     found: Found,
     pieces: Pieces,
-    edits: Vec<Edit>,
+    hand: VecDeque<Waiting>,
+    in_hand: usize,
     /// Where in what is written each event ends, for who sends them one by one.
     pub(super) ends: Vec<usize>,
 }
 
-/// A streamed text of the present event that changes.
-struct Edit {
-    at: Range<usize>,
-    pieces: Range<usize>,
-    escape: Escape,
-    /// Of a string with escapes; and how much was held before it.
-    map: Option<OffsetMap>,
-    held: usize,
+/// An event that is kept in hand.
+struct Waiting {
+    event: Event,
+    data: String,
+    edits: Edits,
 }
 
 impl EventRestorer {
     pub(super) fn new(framing: Framing) -> Self {
-        let (channels, found, pieces) = (Channels::default(), Found::default(), Pieces::default());
-        Self { framing, channels, count: 0, found, pieces, edits: Vec::new(), ends: Vec::new() }
+        Self {
+            framing,
+            channels: Channels::default(),
+            count: 0,
+            changed: false,
+            found: Found::default(),
+            pieces: Pieces::default(),
+            hand: VecDeque::new(),
+            in_hand: 0,
+            ends: Vec::new(),
+        }
     }
 
     /// Takes a piece of the reply, and writes the events that can be sent now.
     pub(super) async fn push(&mut self, chunk: Bytes, context: &Context, out: &mut BytesMut) -> Result<(), TooLong> {
         self.framing.push(chunk);
         while let Some(event) = self.framing.next() {
-            self.event(&event?, context, out).await;
+            self.event(&event?, false, context, out).await;
         }
         self.ends.clear();
         Ok(())
@@ -102,127 +76,194 @@ impl EventRestorer {
     /// The stream is over: writes all that was held back.
     pub(super) async fn finish(&mut self, context: &Context, out: &mut BytesMut) {
         if let Some(event) = self.framing.finish() {
-            self.event(&event, context, out).await;
+            self.event(&event, true, context, out).await;
         }
         self.flush(|_| true, context, out).await;
+        self.send(context, out).await;
     }
 
     /// Writes the event, and what it lets go of earlier ones.
-    pub(super) async fn event(&mut self, event: &Event, context: &Context, out: &mut BytesMut) {
+    pub(super) async fn event(&mut self, event: &Event, is_last: bool, context: &Context, out: &mut BytesMut) {
         if event.data.is_empty() && event.raw == "\n" {
             self.complete_templates();
         }
         self.count += 1;
-        let Some(data) = data_of(event) else { return self.pass(event, out) };
-        if context.protocol.reply.done.as_deref() == Some(&*data) {
+        let data = data_of(event);
+        let fields = &context.protocol.reply;
+        if self.framing.closes(event) || (data.is_some() && fields.done.as_deref() == data.as_deref()) {
             self.flush(|_| true, context, out).await;
-            return self.pass(event, out);
+            return self.keep(event, "", Edits::default(), context, out).await;
         }
-        self.found.clear();
-        self.pieces.clear();
-        self.edits.clear();
-        if json::walk(&data, &mut EventWalk { context, found: &mut self.found }).is_ok() {
-            self.json_event(event, &data, context, out).await;
-        } else {
-            self.text_event(event, &data, context, out).await;
+        let Some(data) = data else {
+            if event.raw.starts_with(b":") {
+                // A comment says that the upstream is alive, and waits for nothing.
+                return self.pass(event, out);
+            }
+            return self.keep(event, "", Edits::default(), context, out).await;
+        };
+        if self.found.read_event(&data, fields).is_err() {
+            self.found.set_text(&data, !self.framing.ends_texts());
         }
+        if is_last {
+            self.found.ends.push(Place::default());
+        }
+        let edits = self.edits(event, &data, context, out).await;
+        self.keep(event, &data, edits, context, out).await;
     }
 
-    async fn json_event(&mut self, event: &Event, data: &str, context: &Context, out: &mut BytesMut) {
-        let indexes = &self.found.indexes;
-        let ended: Vec<Place> = self.found.ends.iter().map(|place| place.renumbered(indexes)).collect();
-        for field in &self.found.fields {
-            let channel = self.channels.at(field.place.renumbered(indexes), context);
-            channel.seen = self.count;
-            let raw = data.get(field.at.clone()).unwrap_or_default();
-            let (mut decoded, mut map) = (String::new(), None);
-            if field.escaped {
-                json::unescape(raw, &mut decoded, map.insert(OffsetMap::new()));
-            }
-            let text = if field.escaped { decoded.as_str() } else { raw };
-            let held = channel.restorer.held();
-            let first = self.pieces.end();
-            let pieces = &mut self.pieces;
-            channel.restorer.push(text, &mut |piece| pieces.add(&piece, first, context));
-            if channel.ends_with(&ended) {
-                channel.restorer.finish(&mut |piece| pieces.add(&piece, first, context));
-            }
-            let range = first..pieces.end();
-            let escape = if field.nested { Escape::NestedJson } else { Escape::Json };
-            if channel.holds() {
-                let streamed = self.found.streamed.clone();
-                channel.template = Some(Template {
-                    event: event.clone(),
-                    data: data.into(),
-                    text: field.at.clone(),
-                    streamed,
-                    escape,
-                });
-            }
-            if held > 0 || !pieces.is_text(range.clone(), text.len()) {
-                self.edits.push(Edit { at: field.at.clone(), pieces: range, escape, map, held });
-            } else {
-                pieces.truncate(first);
+    /// What changes in the event. What it ends goes out before it.
+    async fn edits(&mut self, event: &Event, data: &str, context: &Context, out: &mut BytesMut) -> Edits {
+        let found = std::mem::take(&mut self.found);
+        let ended: Vec<Place> = found.ends.iter().map(|place| place.renumbered(&found.indexes)).collect();
+        let mut edits = Edits { padding: found.padding.clone(), ..Edits::default() };
+        for text in &found.texts {
+            let sealed = found.is_sealed(text);
+            if text.is_piece && sealed {
+                // What was held comes before what nobody may touch.
+                let place = text.place.renumbered(&found.indexes);
+                let hash = self.channels.at(place, found.keys, context).hash;
+                self.flush(|channel| channel.hash == hash, context, out).await;
+            } else if text.is_piece {
+                edits.texts.extend(self.piece(text, event, data, &found, &ended, context));
+            } else if !sealed {
+                edits.texts.extend(look(text, data, &found, &mut self.pieces, context));
             }
         }
         if !ended.is_empty() {
             let count = self.count;
-            self.flush(|channel| channel.seen != count && channel.ends_with(&ended), context, out).await;
+            let ends = |channel: &Channel| channel.seen != count && channel.ends_with(&ended, &found.keys);
+            self.flush(ends, context, out).await;
         }
-        if self.edits.is_empty() && self.found.whole.is_empty() {
-            return self.pass(event, out);
-        }
-        self.pieces.look_up(context).await;
-        self.found.whole.look_up(context).await;
-        let mut changes = self.found.whole.changes(context);
-        for edit in &self.edits {
-            let raw = data.get(edit.at.clone()).unwrap_or_default();
-            let source = edit.map.as_ref().map(|map| Source { raw, map, held: edit.held });
-            let pieces = edit.pieces.clone();
-            changes.add(edit.at.clone(), |out| self.pieces.write_over(pieces, edit.escape, source, context, out));
-        }
-        self.write(event, &changes.splice(data), out);
+        edits.look_up(context).await;
+        offsets::shift(&found, &mut edits, &mut self.channels, self.changed, context);
+        self.changed |= edits.texts.iter().any(|edit| edit.pieces.is_changed());
+        self.found = found;
+        edits
     }
 
-    /// An event whose data is no JSON: the data of all such events is one text.
-    async fn text_event(&mut self, event: &Event, data: &str, context: &Context, out: &mut BytesMut) {
-        let channel = self.channels.at(Place::default(), context);
-        channel.seen = self.count;
-        let was_holding = channel.holds();
+    /// Takes the next piece of a text.
+    fn piece(
+        &mut self,
+        text: &Text,
+        event: &Event,
+        data: &str,
+        found: &Found,
+        ended: &[Place],
+        context: &Context,
+    ) -> Option<Edit> {
+        let raw = data.get(text.at.clone()).unwrap_or_default();
+        let (decoded, map) = undo(raw, text.escaped);
+        let written = decoded.as_deref().unwrap_or(raw);
         let pieces = &mut self.pieces;
-        channel.restorer.push(data, &mut |piece| pieces.add(&piece, 0, context));
-        if channel.holds() {
-            let (text, streamed) = (0..data.len(), Vec::new());
-            channel.template =
-                Some(Template { event: event.clone(), data: data.into(), text, streamed, escape: Escape::None });
+        pieces.clear();
+        let channel = self.channels.at(text.place.renumbered(&found.indexes), found.keys, context);
+        channel.seen = self.count;
+        channel.counted = text.counted;
+        let held = channel.finder.held();
+        channel.finder.push(written, &mut |piece| pieces.add(&piece, context));
+        if channel.ends_with(ended, &found.keys) {
+            channel.finder.finish(&mut |piece| pieces.add(&piece, context));
+        } else if self.framing.is_of_messages() {
+            channel.finder.pause(&mut |piece| pieces.add(&piece, context));
         }
-        if !was_holding && pieces.is_text(0..pieces.end(), data.len()) {
-            return self.pass(event, out);
+        let numbered = context.protocol.reply.numbered;
+        if channel.holds() && !numbered {
+            let (event, data, streamed) = (event.clone(), data.to_owned(), found.streamed.clone());
+            let (text, escape) = (text.at.clone(), text.escape);
+            channel.template = Some(Template { event, data, text, streamed, escape });
         }
-        self.pieces.look_up(context).await;
-        let mut changed = Vec::with_capacity(data.len() + 64);
-        self.pieces.write(0..self.pieces.end(), Escape::None, context, &mut changed);
-        self.write(event, &changed, out);
+        let hash = channel.hash;
+        let open = (channel.holds() && numbered).then_some(hash);
+        if held > 0 {
+            // What an earlier event held goes on in this one.
+            let waiting = self.hand.iter_mut().flat_map(|waiting| &mut waiting.edits.texts);
+            waiting.filter(|edit| edit.open == Some(hash)).for_each(|edit| edit.open = None);
+        }
+        let changed = held > 0 || !pieces.is_text(written.len());
+        let kept = changed || open.is_some() || text.counted.is_some();
+        let (at, pieces) = (text.at.clone(), kept.then(|| std::mem::take(pieces))?);
+        let (escape, place, counted) = (text.escape, text.place, text.counted);
+        Some(Edit { at, pieces, escape, map, held, place, counted, channel: Some(hash), open, changed })
     }
 
-    /// Sends what these texts hold back, each in an event of the shape of the
-    /// last one that carried it.
+    /// Sends what these texts hold back.
     async fn flush(&mut self, which: impl Fn(&Channel) -> bool, context: &Context, out: &mut BytesMut) {
-        let mut pieces = Pieces::default();
         let mut extra = Vec::new();
         for channel in self.channels.iter_mut().filter(|channel| channel.holds() && which(channel)) {
-            let first = pieces.end();
-            channel.restorer.finish(&mut |piece| pieces.add(&piece, first, context));
-            extra.extend(channel.template.take().map(|template| (template, first..pieces.end())));
-        }
-        pieces.look_up(context).await;
-        for (template, range) in extra {
-            let mut changes = Changes::default();
-            for other in template.streamed.iter().filter(|at| **at != template.text) {
-                changes.add(other.clone(), |_| ());
+            let mut pieces = Pieces::default();
+            channel.finder.finish(&mut |piece| pieces.add(&piece, context));
+            pieces.look_up(context).await;
+            self.changed |= pieces.is_changed();
+            if let Some(offsets) = channel.counted.and_then(|n| context.protocol.reply.offsets.get(n)) {
+                channel.shifts.add(pieces.lengths(|text| offsets.unit.count(text)));
             }
-            changes.add(template.text.clone(), |out| pieces.write(range, template.escape, context, out));
-            self.write(&template.event, &changes.splice(&template.data), out);
+            extra.push((channel.hash, channel.template.take(), pieces));
+        }
+        for (hash, template, pieces) in extra {
+            match template {
+                Some(template) => self.send_copy(&template, pieces, context, out),
+                None => self.complete(hash, pieces),
+            }
+        }
+    }
+
+    /// Adds the end of a text to the event that waits for it.
+    fn complete(&mut self, hash: u64, pieces: Pieces) {
+        let waiting = self.hand.iter_mut().rev().flat_map(|waiting| waiting.edits.texts.iter_mut().rev());
+        if let Some(edit) = waiting.into_iter().find(|edit| edit.open == Some(hash)) {
+            edit.pieces.append(pieces);
+            edit.open = None;
+        }
+    }
+
+    /// Sends the end of a text in an event of the shape of the last one that
+    /// carried it.
+    fn send_copy(&mut self, template: &Template, pieces: Pieces, context: &Context, out: &mut BytesMut) {
+        let mut edits = Edits::default();
+        for other in template.streamed.iter().filter(|at| **at != template.text) {
+            edits.others.push((other.clone(), Cow::Borrowed("")));
+        }
+        let (at, escape) = (template.text.clone(), template.escape);
+        edits.texts.push(Edit::of_copy(at, pieces, escape));
+        let event = self.framing.copy(&template.event);
+        self.write(&event, &edits.splice(&template.data, context), out);
+    }
+
+    /// Sends the event, or keeps it in hand as long as it waits for something,
+    /// or stands behind one that does.
+    async fn keep(&mut self, event: &Event, data: &str, edits: Edits, context: &Context, out: &mut BytesMut) {
+        if self.hand.is_empty() && !edits.is_open() {
+            return self.send_one(event, data, &edits, context, out);
+        }
+        self.in_hand += event.raw.len();
+        self.hand.push_back(Waiting { event: event.clone(), data: data.to_owned(), edits });
+        self.send(context, out).await;
+    }
+
+    /// Sends what waits for nothing any more.
+    async fn send(&mut self, context: &Context, out: &mut BytesMut) {
+        while let Some(first) = self.hand.front_mut() {
+            if first.edits.is_open() && self.in_hand <= IN_HAND {
+                return;
+            }
+            for edit in first.edits.texts.iter_mut().filter(|edit| edit.open.is_some()) {
+                if let Some(channel) = edit.open.take().and_then(|hash| self.channels.by_hash(hash)) {
+                    let pieces = &mut edit.pieces;
+                    channel.finder.finish(&mut |piece| pieces.add(&piece, context));
+                    pieces.look_up(context).await;
+                }
+            }
+            let Some(Waiting { event, data, edits }) = self.hand.pop_front() else { return };
+            self.in_hand -= event.raw.len();
+            self.send_one(&event, &data, &edits, context, out);
+        }
+    }
+
+    fn send_one(&mut self, event: &Event, data: &str, edits: &Edits, context: &Context, out: &mut BytesMut) {
+        if edits.is_empty() {
+            self.pass(event, out);
+        } else {
+            self.write(event, &edits.splice(data, context), out);
         }
     }
 
@@ -245,28 +286,9 @@ impl EventRestorer {
         self.ends.push(out.len());
     }
 
-    /// Writes the event with other data; its other lines stay.
+    /// Writes the event with other data.
     fn write(&mut self, event: &Event, data: &[u8], out: &mut BytesMut) {
-        let spans = &*event.data;
-        let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return };
-        out.extend_from_slice(event.raw.get(..first.start).unwrap_or_default());
-        let line_break = self.framing.line_break(event.raw.get(first.end..).unwrap_or_default());
-        for (n, line) in data.split(|byte| *byte == b'\n').enumerate() {
-            if n > 0 {
-                out.extend_from_slice(line_break);
-            }
-            out.extend_from_slice(line);
-        }
-        // Between two lines of data there may be lines of another kind.
-        for pair in spans.windows(2) {
-            let [one, next] = pair else { continue };
-            let between = event.raw.get(one.end..next.start).unwrap_or_default();
-            let lines = between.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(0);
-            let kept = between.get(..lines).unwrap_or_default();
-            let is_crlf = between.get(lines) == Some(&b'\n');
-            out.extend_from_slice(if is_crlf { kept.strip_suffix(b"\r").unwrap_or(kept) } else { kept });
-        }
-        out.extend_from_slice(event.raw.get(last.end..).unwrap_or_default());
+        self.framing.write(event, data, out);
         self.ends.push(out.len());
     }
 }
@@ -279,74 +301,5 @@ fn data_of(event: &Event) -> Option<Cow<'_, str>> {
         [] => None,
         [one] => line(one).map(Cow::Borrowed),
         many => many.iter().map(line).collect::<Option<Vec<_>>>().map(|lines| Cow::Owned(lines.join("\n"))),
-    }
-}
-
-/// What one event holds.
-#[derive(Default)]
-struct Found {
-    fields: Vec<Field>,
-    /// All strings below the streamed members, ids and roles included.
-    streamed: Vec<Range<usize>>,
-    /// Elements of arrays (the hash of their place), and the number each gives itself.
-    indexes: Vec<(u64, u64)>,
-    /// Objects that get no more text.
-    ends: Vec<Place>,
-    whole: Strings,
-}
-
-/// A piece of a streamed text.
-struct Field {
-    place: Place,
-    at: Range<usize>,
-    escaped: bool,
-    nested: bool,
-}
-
-impl Found {
-    fn clear(&mut self) {
-        self.fields.clear();
-        self.streamed.clear();
-        self.indexes.clear();
-        self.ends.clear();
-        self.whole.clear();
-    }
-}
-
-struct EventWalk<'w> {
-    context: &'w Context,
-    found: &'w mut Found,
-}
-
-impl<'a> Visitor<'a> for EventWalk<'_> {
-    fn key(&mut self, _path: &Path<'a>, key: Str<'a>) {
-        self.found.whole.look_at_key(key, self.context);
-    }
-
-    fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
-        let fields = &self.context.protocol.reply;
-        let at = value.start..value.start + value.raw.len();
-        if fields.is_end(path) {
-            self.found.ends.push(Place::of_parent(path));
-        }
-        // A copy of an event must still say of what type its parts are.
-        if fields.is_streamed(path) && !path.last_key().is_some_and(|key| key.is("type")) {
-            self.found.streamed.push(at.clone());
-        }
-        match fields.classify(path) {
-            ReplyField::Never => {}
-            ReplyField::Piece => {
-                let (place, nested) = (Place::of(path), fields.is_nested(path));
-                self.found.fields.push(Field { place, at, escaped: value.escaped, nested });
-            }
-            ReplyField::Whole => self.found.whole.look_at_string(path, value, self.context),
-        }
-    }
-
-    fn number(&mut self, path: &Path<'a>, raw: &'a str, _start: usize) {
-        if self.context.protocol.reply.is_index(path) {
-            let number = raw.parse().unwrap_or(u64::MAX);
-            self.found.indexes.push((Place::of_parent(path).hash(), number));
-        }
     }
 }

@@ -2,7 +2,8 @@
 //! from message to message as they do from event to event.
 
 use super::Context;
-use super::events::{EventRestorer, Framing};
+use super::events::EventRestorer;
+use super::framing::Framing;
 use crate::framing::Event;
 use bytes::{Bytes, BytesMut};
 
@@ -25,7 +26,7 @@ impl Messages {
         let raw = Bytes::copy_from_slice(message.as_bytes());
         let event = Event { data: (0..raw.len()).into(), raw };
         let mut out = BytesMut::new();
-        self.events.event(&event, &self.context, &mut out).await;
+        self.events.event(&event, false, &self.context, &mut out).await;
         self.each(&out)
     }
 
