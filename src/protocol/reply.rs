@@ -13,8 +13,10 @@ pub struct ReplyFields {
     never: PatternSet,
     /// Strings that hold a JSON text.
     nested: PatternSet,
-    /// Texts that go on in the next event.
+    /// Texts that go on in the next event, and those below such members that
+    /// do not.
     stream: PatternSet,
+    whole: PatternSet,
     /// Numbers (and `true`) by which the elements of an array say which they are.
     index: PatternSet,
     /// Arrays whose places say nothing: their elements carry on the same texts.
@@ -35,8 +37,6 @@ pub struct ReplyFields {
     events: Vec<EventKind>,
     /// Where in a text something stands, as numbers.
     pub offsets: Vec<Offsets>,
-    /// Whether events are numbered, so that none may be added.
-    pub numbered: bool,
     /// The data of the event that ends a stream.
     pub done: Option<String>,
     /// Request paths of which the reply is an array that comes element by element.
@@ -147,18 +147,13 @@ impl ReplyFields {
         let outline = Outline::of(path);
         if self.never.covers(path, outline) || kind.is_some_and(|kind| kind.never.covers(path, outline)) {
             ReplyField::Never
-        } else if self.stream.covers(path, outline) {
+        } else if self.stream.covers(path, outline) && !self.whole.covers(path, outline) {
             ReplyField::Piece
         } else if self.padding.covers(path, outline) {
             ReplyField::Padding
         } else {
             ReplyField::Whole
         }
-    }
-
-    /// Whether the value at `path` stands below a member that is streamed.
-    pub fn is_streamed(&self, path: &Path<'_>) -> bool {
-        self.stream.matches(path)
     }
 
     /// Whether the string at `path` holds a JSON text.

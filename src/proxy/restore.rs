@@ -42,6 +42,10 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
+/// After so long a silence what was said last is taken for all that is said for
+/// now: a chatbot may send its messages over one stream that never ends.
+const BREATH: Duration = Duration::from_secs(2);
+
 /// With so many bytes at hand a write does not wait for more of what has arrived.
 const ENOUGH: usize = 16 * 1024;
 
@@ -207,6 +211,15 @@ impl Restorer {
         Ok(())
     }
 
+    /// It may be long until something follows: data of others is not waited for.
+    async fn pause(&mut self, context: &Context, out: &mut BytesMut) {
+        match self {
+            Self::Events(events) => events.pause(context, out).await,
+            Self::Plain(plain) => plain.pause(context, out).await,
+            Self::Document(_) | Self::Unsaid(_) => {}
+        }
+    }
+
     async fn finish(&mut self, context: &Context, out: &mut BytesMut) {
         match self {
             Self::Events(events) => events.finish(context, out).await,
@@ -243,7 +256,17 @@ where
 {
     async fn next(&mut self) -> Option<Result<Bytes, ReplyError>> {
         while !self.ended {
-            let frame = self.body.frame().await;
+            let frame = match self.context.redaction {
+                Some(_) => timeout(BREATH, self.body.frame()).await,
+                None => Ok(self.body.frame().await),
+            };
+            let Ok(frame) = frame else {
+                self.restorer.pause(&self.context, &mut self.out).await;
+                if self.out.is_empty() {
+                    continue;
+                }
+                return Some(Ok(self.out.split().freeze()));
+            };
             let mut taken = self.take(frame).await;
             // What has arrived already goes out in one write with it.
             while taken.is_ok() && !self.ended && self.out.len() < ENOUGH {

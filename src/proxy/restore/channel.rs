@@ -2,12 +2,11 @@
 //! and tool call. Each has a restorer of its own.
 
 use super::Context;
+use super::events::Open;
 use super::finder::Finder;
 use super::offsets::Shifts;
-use super::pieces::Escape;
-use crate::framing::Event;
 use crate::json::{Path, Step};
-use std::ops::Range;
+use std::collections::VecDeque;
 
 /// Paths of streamed texts are short; what is deeper shares the last place.
 const DEPTH: usize = 12;
@@ -82,7 +81,8 @@ impl Place {
     }
 
     fn lies_below(&self, ancestor: &Self) -> bool {
-        self.length > ancestor.length
+        // Everything belongs to the event as a whole, a text that is all of it too.
+        (self.length > ancestor.length || ancestor.length == 0)
             && self.steps.iter().zip(&ancestor.steps).take(ancestor.length).all(|(a, b)| a == b)
     }
 }
@@ -125,24 +125,11 @@ pub(super) struct Channel {
     /// Of the place and the keys.
     pub(super) hash: u64,
     pub(super) finder: Finder,
-    /// The last event after which text was held back.
-    pub(super) template: Option<Template>,
-    /// The number of the last event that carried this text.
-    pub(super) seen: u64,
+    /// The places of what it holds.
+    pub(super) open: VecDeque<Open>,
     /// How places in the text have moved, and the offsets that count in it.
     pub(super) shifts: Shifts,
     pub(super) counted: Option<usize>,
-}
-
-/// An event from which another of the same shape can be made.
-pub(super) struct Template {
-    pub(super) event: Event,
-    pub(super) data: String,
-    /// Where the text stands in the data.
-    pub(super) text: Range<usize>,
-    /// All streamed strings of the event; in a copy the others are empty.
-    pub(super) streamed: Vec<Range<usize>>,
-    pub(super) escape: Escape,
 }
 
 /// With more texts than this, one that holds nothing back makes place for a new
@@ -160,8 +147,9 @@ impl Channels {
         let known = self.0.iter().position(|channel| channel.hash == hash);
         let at = known.unwrap_or_else(|| {
             let (finder, shifts) = (Finder::new(context), Shifts::default());
-            let new = Channel { place, keys, hash, finder, template: None, seen: 0, shifts, counted: None };
-            let idle = if self.0.len() < MANY { None } else { self.0.iter().position(|channel| !channel.holds()) };
+            let new = Channel { place, keys, hash, finder, open: VecDeque::new(), shifts, counted: None };
+            let idle =
+                if self.0.len() < MANY { None } else { self.0.iter().position(|channel| channel.open.is_empty()) };
             if let Some(at) = idle {
                 self.0[at] = new;
                 return at;
@@ -196,11 +184,6 @@ impl Channel {
     /// Whether the text stands in the same object of so many steps.
     pub(super) fn stands_beside(&self, place: &Place, keys: &Keys, depth: usize) -> bool {
         self.place.shares(place, depth) && keys.cover(&self.keys)
-    }
-
-    /// Whether the start of what may be a token waits for its rest.
-    pub(super) fn holds(&self) -> bool {
-        self.finder.held() > 0
     }
 }
 

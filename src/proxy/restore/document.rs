@@ -1,7 +1,7 @@
 //! A whole JSON document: what is found in its strings and names is spliced out.
 
 use super::Context;
-use super::channel::Channels;
+use super::channel::{Channels, Place};
 use super::edits::{Edit, Edits};
 use super::events::EventRestorer;
 use super::finder::Finder;
@@ -26,10 +26,11 @@ pub(super) async fn restore(body: Bytes, context: &Context) -> Bytes {
     }
     let (mut edits, mut pieces) = (Edits::default(), Pieces::default());
     for text in found.texts.iter().filter(|text| !found.is_sealed(text)) {
-        edits.texts.extend(look(text, document, &found, &mut pieces, context));
+        edits.texts.extend(look(text, text.place, document, &found, &mut pieces, context));
     }
     edits.look_up(context).await;
-    offsets::shift(&found, &mut edits, &mut Channels::default(), false, context);
+    edits.numbers = found.numbers;
+    offsets::shift(&mut edits, &mut Channels::default(), false, context);
     if edits.is_empty() {
         return body;
     }
@@ -56,6 +57,7 @@ async fn restore_lines(body: &Bytes, document: &str, context: &Context) -> Bytes
 /// Looks through a string that is whole; none where nothing changes in it.
 pub(super) fn look(
     text: &Text,
+    place: Place,
     document: &str,
     found: &Found,
     pieces: &mut Pieces,
@@ -71,10 +73,10 @@ pub(super) fn look(
     if !found.is_growing(text) {
         finder.finish(&mut |piece| pieces.add(&piece, context));
     }
-    let changed = !pieces.is_text(whole.len());
-    let (at, pieces) = (text.at.clone(), (changed || text.counted.is_some()).then(|| std::mem::take(pieces))?);
-    let (escape, place, counted) = (text.escape, text.place, text.counted);
-    Some(Edit { at, pieces, escape, map, held: 0, place, counted, channel: None, open: None, changed })
+    if pieces.is_text(whole.len()) && text.counted.is_none() {
+        return None;
+    }
+    Some(Edit { map, ..Edit::of(text, place, whole.len(), std::mem::take(pieces)) })
 }
 
 /// The string without its escapes, where it has any.

@@ -1,8 +1,9 @@
 //! What changes in one document or event, and the splicing of it.
 
 use super::Context;
-use super::channel::Place;
+use super::channel::{Keys, Place};
 use super::pieces::{Escape, Pieces, Source};
+use super::walk::{Number, Text};
 use crate::json::OffsetMap;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,43 +16,50 @@ pub(super) struct Edits {
     pub(super) others: Vec<(Range<usize>, Cow<'static, str>)>,
     /// Strings of padding.
     pub(super) padding: Vec<Range<usize>>,
+    /// Places in texts.
+    pub(super) numbers: Vec<Number>,
+    /// Which text of many the event carries on.
+    pub(super) keys: Keys,
 }
 
 /// A text of the document.
 pub(super) struct Edit {
     pub(super) at: Range<usize>,
-    pub(super) pieces: Pieces,
-    pub(super) escape: Escape,
-    /// Of a string with escapes; and how much was held before it.
-    pub(super) map: Option<OffsetMap>,
-    pub(super) held: usize,
     pub(super) place: Place,
+    pub(super) escape: Escape,
     /// The offsets that count in it.
     pub(super) counted: Option<usize>,
+    /// How long the text is without its escapes, and where it has any.
+    pub(super) length: usize,
+    pub(super) map: Option<OffsetMap>,
     /// Of a piece of a text: the channel.
     pub(super) channel: Option<u64>,
-    /// Where the end of the text is not decided: the channel that holds it.
-    pub(super) open: Option<u64>,
-    /// Whether the text has to be written anew.
-    pub(super) changed: bool,
+    /// So many bytes at the start belong to what began in an earlier event.
+    pub(super) skipped: usize,
+    pub(super) pieces: Pieces,
 }
 
 impl Edit {
-    /// Of a text that stands in place of another.
-    pub(super) fn of_copy(at: Range<usize>, pieces: Pieces, escape: Escape) -> Self {
-        let (place, counted, channel, open) = (Place::default(), None, None, None);
-        Self { at, pieces, escape, map: None, held: 0, place, counted, channel, open, changed: true }
+    /// Of a text of so many bytes.
+    pub(super) fn of(text: &Text, place: Place, length: usize, pieces: Pieces) -> Self {
+        let (at, escape, counted) = (text.at.clone(), text.escape, text.counted);
+        Self { at, place, escape, counted, length, map: None, channel: None, skipped: 0, pieces }
+    }
+
+    /// Whether the text has to be written anew.
+    fn changes(&self) -> bool {
+        !self.pieces.is_text(self.length)
     }
 }
 
 impl Edits {
     pub(super) fn is_empty(&self) -> bool {
-        self.others.is_empty() && !self.texts.iter().any(|edit| edit.changed)
+        self.others.is_empty() && !self.texts.iter().any(Edit::changes)
     }
 
-    /// Whether a text waits for what follows.
-    pub(super) fn is_open(&self) -> bool {
-        self.texts.iter().any(|edit| edit.open.is_some())
+    /// Whether something is put in place of something else.
+    pub(super) fn are_changes(&self) -> bool {
+        self.texts.iter().any(|edit| edit.pieces.is_changed())
     }
 
     pub(super) async fn look_up(&mut self, context: &Context) {
@@ -66,10 +74,10 @@ impl Edits {
         let mut text = Vec::new();
         let mut list: Vec<(Range<usize>, Range<usize>)> = Vec::with_capacity(self.texts.len() + self.others.len());
         let (mut before, mut after) = (0, 0);
-        for edit in self.texts.iter().filter(|edit| edit.changed) {
+        for edit in self.texts.iter().filter(|edit| edit.changes()) {
             let start = text.len();
             let raw = document.get(edit.at.clone()).unwrap_or_default();
-            let source = edit.map.as_ref().map(|map| Source { raw, map, held: edit.held });
+            let source = edit.map.as_ref().map(|map| Source { raw, map, length: edit.length, skipped: edit.skipped });
             edit.pieces.write(edit.escape, source, context, &mut text);
             (before, after) = (before + edit.at.len(), after + text.len() - start);
             list.push((edit.at.clone(), start..text.len()));

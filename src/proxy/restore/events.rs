@@ -1,20 +1,19 @@
 //! Streams of events (SSE, JSON lines, elements of an array, messages): each
-//! event is looked at as it comes, and goes on at once; what may be the start
-//! of something that is replaced waits for its rest.
-//!
-//! What a text holds back goes into the next event that carries it on, and at
-//! the text's end out before whatever says so: in a copy of its last event, or,
-//! where events are numbered and none may be added, in that event itself, which
-//! is kept in hand until then.
+//! event is looked at as it comes, and goes on at once, unless one of its texts
+//! ends with what may be the start of something that is replaced. Then it is
+//! kept in hand, and those behind it, until more of that text has come, or its
+//! end. So every event comes out again, in order, with its own part of the
+//! text: what stands in place of something that began in it stands in it too.
 
 use super::Context;
-use super::channel::{Channel, Channels, Place, Template};
+use super::channel::{Channel, Channels, Place};
 use super::document::{look, undo};
 use super::edits::{Edit, Edits};
+use super::finder;
 use super::framing::Framing;
 use super::offsets;
 use super::pieces::Pieces;
-use super::walk::{Found, Text};
+use super::walk::{Found, Number, Text};
 use crate::framing::{Event, TooLong};
 use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
@@ -29,45 +28,53 @@ const IN_HAND: usize = 1024 * 1024;
 pub(super) struct EventRestorer {
     framing: Framing,
     channels: Channels,
-    /// Events so far.
-    count: u64,
+    hand: Hand,
     /// Whether anything was put in place of something else so far.
     changed: bool,
     found: Found,
     pieces: Pieces,
-    hand: VecDeque<Waiting>,
-    in_hand: usize,
     /// Where in what is written each event ends, for who sends them one by one.
     pub(super) ends: Vec<usize>,
 }
 
-/// An event that is kept in hand.
+/// The events that were not sent yet, in order.
+#[derive(Default)]
+struct Hand {
+    events: VecDeque<Waiting>,
+    bytes: usize,
+    /// The number of the first of them in the stream.
+    first: u64,
+}
+
 struct Waiting {
     event: Event,
-    data: String,
     edits: Edits,
+    /// How many of its texts are not decided.
+    open: usize,
+}
+
+/// A text of an event in hand of which the end is not decided.
+pub(super) struct Open {
+    /// The number of the event.
+    event: u64,
+    /// Its place among the edits.
+    edit: usize,
+    /// How many bytes are not decided.
+    left: usize,
 }
 
 impl EventRestorer {
     pub(super) fn new(framing: Framing) -> Self {
-        Self {
-            framing,
-            channels: Channels::default(),
-            count: 0,
-            changed: false,
-            found: Found::default(),
-            pieces: Pieces::default(),
-            hand: VecDeque::new(),
-            in_hand: 0,
-            ends: Vec::new(),
-        }
+        let (channels, hand, found, pieces) =
+            (Channels::default(), Hand::default(), Found::default(), Pieces::default());
+        Self { framing, channels, hand, changed: false, found, pieces, ends: Vec::new() }
     }
 
     /// Takes a piece of the reply, and writes the events that can be sent now.
     pub(super) async fn push(&mut self, chunk: Bytes, context: &Context, out: &mut BytesMut) -> Result<(), TooLong> {
         self.framing.push(chunk);
         while let Some(event) = self.framing.next() {
-            self.event(&event?, false, context, out).await;
+            self.event(event?, context, out).await;
         }
         self.ends.clear();
         Ok(())
@@ -76,206 +83,120 @@ impl EventRestorer {
     /// The stream is over: writes all that was held back.
     pub(super) async fn finish(&mut self, context: &Context, out: &mut BytesMut) {
         if let Some(event) = self.framing.finish() {
-            self.event(&event, true, context, out).await;
+            self.event(event, context, out).await;
         }
-        self.flush(|_| true, context, out).await;
+        self.end(|_| true, context);
         self.send(context, out).await;
     }
 
-    /// Writes the event, and what it lets go of earlier ones.
-    pub(super) async fn event(&mut self, event: &Event, is_last: bool, context: &Context, out: &mut BytesMut) {
-        if event.data.is_empty() && event.raw == "\n" {
-            self.complete_templates();
+    /// It may be long until something follows: data of others is not waited for.
+    pub(super) async fn pause(&mut self, context: &Context, out: &mut BytesMut) {
+        for Channel { finder, open, .. } in self.channels.iter_mut() {
+            finder.pause(&mut |piece| self.hand.decide(open, &piece, context));
         }
-        self.count += 1;
-        let data = data_of(event);
-        let fields = &context.protocol.reply;
-        if self.framing.closes(event) || (data.is_some() && fields.done.as_deref() == data.as_deref()) {
-            self.flush(|_| true, context, out).await;
-            return self.keep(event, "", Edits::default(), context, out).await;
-        }
-        let Some(data) = data else {
-            if event.raw.starts_with(b":") {
-                // A comment says that the upstream is alive, and waits for nothing.
-                return self.pass(event, out);
+        self.send(context, out).await;
+    }
+
+    /// Writes the event, and what it lets go of earlier ones, or keeps it in hand.
+    pub(super) async fn event(&mut self, event: Event, context: &Context, out: &mut BytesMut) {
+        let Some(data) = data_of(&event) else {
+            // A comment says that the upstream is alive, and waits for nothing.
+            if self.hand.events.is_empty() || event.raw.starts_with(b":") {
+                return self.pass(&event, out);
             }
-            return self.keep(event, "", Edits::default(), context, out).await;
+            return self.hand.push(event);
         };
-        if self.found.read_event(&data, fields).is_err() {
-            self.found.set_text(&data, !self.framing.ends_texts());
+        let fields = &context.protocol.reply;
+        let mut found = std::mem::take(&mut self.found);
+        if fields.done.as_deref() == Some(&*data) {
+            found.set_end();
+        } else if found.read_event(&data, fields, self.framing.carries_on(fields)).is_err() {
+            found.set_text(&data, !self.framing.ends_texts());
         }
-        if is_last {
-            self.found.ends.push(Place::default());
-        }
-        let edits = self.edits(event, &data, context, out).await;
-        self.keep(event, &data, edits, context, out).await;
-    }
-
-    /// What changes in the event. What it ends goes out before it.
-    async fn edits(&mut self, event: &Event, data: &str, context: &Context, out: &mut BytesMut) -> Edits {
-        let found = std::mem::take(&mut self.found);
-        let ended: Vec<Place> = found.ends.iter().map(|place| place.renumbered(&found.indexes)).collect();
-        let mut edits = Edits { padding: found.padding.clone(), ..Edits::default() };
+        self.hand.push(event.clone());
         for text in &found.texts {
-            let sealed = found.is_sealed(text);
-            if text.is_piece && sealed {
-                // What was held comes before what nobody may touch.
-                let place = text.place.renumbered(&found.indexes);
-                let hash = self.channels.at(place, found.keys, context).hash;
-                self.flush(|channel| channel.hash == hash, context, out).await;
-            } else if text.is_piece {
-                edits.texts.extend(self.piece(text, event, data, &found, &ended, context));
-            } else if !sealed {
-                edits.texts.extend(look(text, data, &found, &mut self.pieces, context));
-            }
+            self.look_at(text, &data, &found, context);
         }
+        let ended: Vec<Place> = found.ends.iter().map(|place| place.renumbered(&found.indexes)).collect();
         if !ended.is_empty() {
-            let count = self.count;
-            let ends = |channel: &Channel| channel.seen != count && channel.ends_with(&ended, &found.keys);
-            self.flush(ends, context, out).await;
+            self.end(|channel| channel.ends_with(&ended, &found.keys), context);
         }
-        edits.look_up(context).await;
-        offsets::shift(&found, &mut edits, &mut self.channels, self.changed, context);
-        self.changed |= edits.texts.iter().any(|edit| edit.pieces.is_changed());
+        if let Some(waiting) = self.hand.events.back_mut() {
+            waiting.edits.padding.append(&mut found.padding);
+            let number = |number: Number| Number { place: number.place.renumbered(&found.indexes), ..number };
+            waiting.edits.numbers.extend(found.numbers.drain(..).map(number));
+            waiting.edits.keys = found.keys;
+        }
         self.found = found;
-        edits
+        self.send(context, out).await;
     }
 
-    /// Takes the next piece of a text.
-    fn piece(
-        &mut self,
-        text: &Text,
-        event: &Event,
-        data: &str,
-        found: &Found,
-        ended: &[Place],
-        context: &Context,
-    ) -> Option<Edit> {
+    /// Looks through a text of the last event in hand.
+    fn look_at(&mut self, text: &Text, data: &str, found: &Found, context: &Context) {
+        let place = text.place.renumbered(&found.indexes);
+        if found.is_sealed(text) {
+            // What was held is not changed by what nobody may touch.
+            if text.is_piece {
+                let hash = self.channels.at(place, found.keys, context).hash;
+                self.end(|channel| channel.hash == hash, context);
+            }
+        } else if text.is_piece {
+            self.take_piece(text, place, data, found, context);
+        } else if let Some(edit) = look(text, place, data, found, &mut self.pieces, context) {
+            self.hand.add(edit, 0);
+        }
+    }
+
+    /// Takes the next piece of a text that goes on.
+    fn take_piece(&mut self, text: &Text, place: Place, data: &str, found: &Found, context: &Context) {
         let raw = data.get(text.at.clone()).unwrap_or_default();
         let (decoded, map) = undo(raw, text.escaped);
-        let written = decoded.as_deref().unwrap_or(raw);
+        let whole = decoded.as_deref().unwrap_or(raw);
+        let channel = self.channels.at(place, found.keys, context);
+        channel.counted = text.counted;
+        let edit = |pieces| Edit { map, channel: Some(channel.hash), ..Edit::of(text, place, whole.len(), pieces) };
+        if !channel.open.is_empty() {
+            // The finder's next words are of an earlier event.
+            let open = self.hand.add(edit(Pieces::default()), whole.len());
+            let Channel { finder, open: all, .. } = channel;
+            all.extend(open);
+            return finder.push(whole, &mut |piece| self.hand.decide(all, &piece, context));
+        }
         let pieces = &mut self.pieces;
         pieces.clear();
-        let channel = self.channels.at(text.place.renumbered(&found.indexes), found.keys, context);
-        channel.seen = self.count;
-        channel.counted = text.counted;
-        let held = channel.finder.held();
-        channel.finder.push(written, &mut |piece| pieces.add(&piece, context));
-        if channel.ends_with(ended, &found.keys) {
-            channel.finder.finish(&mut |piece| pieces.add(&piece, context));
-        } else if self.framing.is_of_messages() {
-            channel.finder.pause(&mut |piece| pieces.add(&piece, context));
-        }
-        let numbered = context.protocol.reply.numbered;
-        if channel.holds() && !numbered {
-            let (event, data, streamed) = (event.clone(), data.to_owned(), found.streamed.clone());
-            let (text, escape) = (text.at.clone(), text.escape);
-            channel.template = Some(Template { event, data, text, streamed, escape });
-        }
-        let hash = channel.hash;
-        let open = (channel.holds() && numbered).then_some(hash);
-        if held > 0 {
-            // What an earlier event held goes on in this one.
-            let waiting = self.hand.iter_mut().flat_map(|waiting| &mut waiting.edits.texts);
-            waiting.filter(|edit| edit.open == Some(hash)).for_each(|edit| edit.open = None);
-        }
-        let changed = held > 0 || !pieces.is_text(written.len());
-        let kept = changed || open.is_some() || text.counted.is_some();
-        let (at, pieces) = (text.at.clone(), kept.then(|| std::mem::take(pieces))?);
-        let (escape, place, counted) = (text.escape, text.place, text.counted);
-        Some(Edit { at, pieces, escape, map, held, place, counted, channel: Some(hash), open, changed })
-    }
-
-    /// Sends what these texts hold back.
-    async fn flush(&mut self, which: impl Fn(&Channel) -> bool, context: &Context, out: &mut BytesMut) {
-        let mut extra = Vec::new();
-        for channel in self.channels.iter_mut().filter(|channel| channel.holds() && which(channel)) {
-            let mut pieces = Pieces::default();
-            channel.finder.finish(&mut |piece| pieces.add(&piece, context));
-            pieces.look_up(context).await;
-            self.changed |= pieces.is_changed();
-            if let Some(offsets) = channel.counted.and_then(|n| context.protocol.reply.offsets.get(n)) {
-                channel.shifts.add(pieces.lengths(|text| offsets.unit.count(text)));
-            }
-            extra.push((channel.hash, channel.template.take(), pieces));
-        }
-        for (hash, template, pieces) in extra {
-            match template {
-                Some(template) => self.send_copy(&template, pieces, context, out),
-                None => self.complete(hash, pieces),
-            }
+        channel.finder.push(whole, &mut |piece| pieces.add(&piece, context));
+        if !pieces.is_text(whole.len()) || (text.counted.is_some() && !whole.is_empty()) {
+            let left = whole.len() - pieces.len();
+            let open = self.hand.add(edit(std::mem::take(pieces)), left);
+            channel.open.extend(open);
         }
     }
 
-    /// Adds the end of a text to the event that waits for it.
-    fn complete(&mut self, hash: u64, pieces: Pieces) {
-        let waiting = self.hand.iter_mut().rev().flat_map(|waiting| waiting.edits.texts.iter_mut().rev());
-        if let Some(edit) = waiting.into_iter().find(|edit| edit.open == Some(hash)) {
-            edit.pieces.append(pieces);
-            edit.open = None;
+    /// Says of texts that nothing more comes, so that all of them is decided.
+    fn end(&mut self, which: impl Fn(&Channel) -> bool, context: &Context) {
+        for channel in self.channels.iter_mut().filter(|channel| which(channel)) {
+            let Channel { finder, open, .. } = channel;
+            finder.finish(&mut |piece| self.hand.decide(open, &piece, context));
         }
-    }
-
-    /// Sends the end of a text in an event of the shape of the last one that
-    /// carried it.
-    fn send_copy(&mut self, template: &Template, pieces: Pieces, context: &Context, out: &mut BytesMut) {
-        let mut edits = Edits::default();
-        for other in template.streamed.iter().filter(|at| **at != template.text) {
-            edits.others.push((other.clone(), Cow::Borrowed("")));
-        }
-        let (at, escape) = (template.text.clone(), template.escape);
-        edits.texts.push(Edit::of_copy(at, pieces, escape));
-        let event = self.framing.copy(&template.event);
-        self.write(&event, &edits.splice(&template.data, context), out);
-    }
-
-    /// Sends the event, or keeps it in hand as long as it waits for something,
-    /// or stands behind one that does.
-    async fn keep(&mut self, event: &Event, data: &str, edits: Edits, context: &Context, out: &mut BytesMut) {
-        if self.hand.is_empty() && !edits.is_open() {
-            return self.send_one(event, data, &edits, context, out);
-        }
-        self.in_hand += event.raw.len();
-        self.hand.push_back(Waiting { event: event.clone(), data: data.to_owned(), edits });
-        self.send(context, out).await;
     }
 
     /// Sends what waits for nothing any more.
     async fn send(&mut self, context: &Context, out: &mut BytesMut) {
-        while let Some(first) = self.hand.front_mut() {
-            if first.edits.is_open() && self.in_hand <= IN_HAND {
-                return;
+        loop {
+            if self.hand.bytes > IN_HAND {
+                let first = self.hand.first;
+                self.end(|channel| channel.open.front().is_some_and(|open| open.event == first), context);
             }
-            for edit in first.edits.texts.iter_mut().filter(|edit| edit.open.is_some()) {
-                if let Some(channel) = edit.open.take().and_then(|hash| self.channels.by_hash(hash)) {
-                    let pieces = &mut edit.pieces;
-                    channel.finder.finish(&mut |piece| pieces.add(&piece, context));
-                    pieces.look_up(context).await;
+            let Some(Waiting { event, mut edits, .. }) = self.hand.pop() else { return };
+            edits.look_up(context).await;
+            offsets::shift(&mut edits, &mut self.channels, self.changed, context);
+            self.changed |= edits.are_changes();
+            match data_of(&event).filter(|_| !edits.is_empty()) {
+                Some(data) => {
+                    self.framing.write(&event, &edits.splice(&data, context), out);
+                    self.ends.push(out.len());
                 }
-            }
-            let Some(Waiting { event, data, edits }) = self.hand.pop_front() else { return };
-            self.in_hand -= event.raw.len();
-            self.send_one(&event, &data, &edits, context, out);
-        }
-    }
-
-    fn send_one(&mut self, event: &Event, data: &str, edits: &Edits, context: &Context, out: &mut BytesMut) {
-        if edits.is_empty() {
-            self.pass(event, out);
-        } else {
-            self.write(event, &edits.splice(data, context), out);
-        }
-    }
-
-    /// A line feed came by itself: where the last event ended with half a
-    /// line end, its copies would too.
-    fn complete_templates(&mut self) {
-        let count = self.count;
-        for channel in self.channels.iter_mut().filter(|channel| channel.seen == count) {
-            if let Some(template) = &mut channel.template
-                && template.event.raw.ends_with(b"\r")
-            {
-                template.event.raw = [&template.event.raw, &b"\n"[..]].concat().into();
+                None => self.pass(&event, out),
             }
         }
     }
@@ -285,11 +206,57 @@ impl EventRestorer {
         out.extend_from_slice(&event.raw);
         self.ends.push(out.len());
     }
+}
 
-    /// Writes the event with other data.
-    fn write(&mut self, event: &Event, data: &[u8], out: &mut BytesMut) {
-        self.framing.write(event, data, out);
-        self.ends.push(out.len());
+impl Hand {
+    fn push(&mut self, event: Event) {
+        self.bytes += event.raw.len();
+        self.events.push_back(Waiting { event, edits: Edits::default(), open: 0 });
+    }
+
+    /// The first event, if nothing of it is undecided.
+    fn pop(&mut self) -> Option<Waiting> {
+        let first = self.events.pop_front_if(|waiting| waiting.open == 0)?;
+        self.bytes -= first.event.raw.len();
+        self.first += 1;
+        Some(first)
+    }
+
+    /// Adds an edit to the last event; so many bytes of its text are not decided.
+    fn add(&mut self, edit: Edit, left: usize) -> Option<Open> {
+        let event = self.first + (self.events.len() as u64).checked_sub(1)?;
+        let last = self.events.back_mut()?;
+        last.edits.texts.push(edit);
+        last.open += usize::from(left > 0);
+        (left > 0).then_some(Open { event, edit: last.edits.texts.len() - 1, left })
+    }
+
+    /// Gives a decided piece of a text to the event in which it stands, or in
+    /// which it begins. A text has a place in as many events as it is `open` in.
+    fn decide(&mut self, open: &mut VecDeque<Open>, piece: &finder::Piece<'_>, context: &Context) {
+        let mut raw = piece.raw();
+        let is_text = matches!(piece, finder::Piece::Text(_));
+        let mut is_first = true;
+        while !raw.is_empty() {
+            let Some(front) = open.front_mut() else { return };
+            let at = front.event.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+            let Some(waiting) = at.and_then(|at| self.events.get_mut(at)) else { return };
+            let (here, rest) = raw.split_at(raw.floor_char_boundary(front.left.min(raw.len())));
+            if let Some(edit) = waiting.edits.texts.get_mut(front.edit) {
+                match is_text {
+                    true => edit.pieces.add(&finder::Piece::Text(here), context),
+                    false if is_first => edit.pieces.add(piece, context),
+                    false => edit.skipped += here.len(),
+                }
+            }
+            is_first = false;
+            front.left -= here.len();
+            if front.left == 0 || here.is_empty() {
+                waiting.open -= 1;
+                open.pop_front();
+            }
+            raw = rest;
+        }
     }
 }
 

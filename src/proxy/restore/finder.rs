@@ -25,6 +25,15 @@ pub(super) enum Piece<'p> {
     Other { other: Other, raw: &'p str },
 }
 
+impl<'p> Piece<'p> {
+    /// The text as it came.
+    pub(super) fn raw(&self) -> &'p str {
+        match *self {
+            Self::Text(raw) | Self::Token { raw, .. } | Self::Surrogate { raw, .. } | Self::Other { raw, .. } => raw,
+        }
+    }
+}
+
 /// Finds what is to be replaced in one channel.
 pub(super) struct Finder {
     tokens: Restorer,
@@ -66,12 +75,6 @@ impl Finder {
         if let Some(screen) = &mut self.rest.screen {
             screen.finish(out);
         }
-    }
-
-    /// How many bytes wait for what follows.
-    pub(super) fn held(&self) -> usize {
-        let surrogates = self.rest.surrogates.as_ref().map_or(0, |surrogates| surrogates.held().len());
-        self.tokens.held().len() + surrogates + self.rest.screen.as_ref().map_or(0, Screen::held)
     }
 }
 

@@ -1,6 +1,7 @@
 //! How the events of a reply are told apart, and written with other data.
 
 use crate::framing::{Elements, Event, Line, Lines, Sse, TooLong};
+use crate::protocol::ReplyFields;
 use bytes::{Bytes, BytesMut};
 
 /// How events are told apart.
@@ -40,31 +41,16 @@ impl Framing {
         }
     }
 
-    /// Whether nothing may stand behind this event.
-    pub(super) fn closes(&self, event: &Event) -> bool {
-        matches!(self, Self::Elements(_)) && event.data.is_empty() && event.raw.ends_with(b"]")
-    }
-
     /// Whether data that is no JSON is a text by itself, as a line is.
     pub(super) fn ends_texts(&self) -> bool {
-        matches!(self, Self::Lines(_))
+        matches!(self, Self::Lines(_) | Self::Messages)
     }
 
-    /// Whether each event may be all that is said for a while.
-    pub(super) fn is_of_messages(&self) -> bool {
-        matches!(self, Self::Messages)
-    }
-
-    /// The event as one that follows another.
-    pub(super) fn copy(&self, event: &Event) -> Event {
-        match (self, event.data.first()) {
-            (Self::Elements(_), Some(data)) => {
-                let element = event.raw.get(data.clone()).unwrap_or_default();
-                let raw: Bytes = [b",", element].concat().into();
-                Event { data: (1..raw.len()).into(), raw }
-            }
-            _ => event.clone(),
-        }
+    /// Whether texts go on from event to event. Of messages most say all at
+    /// once, and the next may be long in coming: they have to say of what kind
+    /// they are.
+    pub(super) fn carries_on(&self, fields: &ReplyFields) -> bool {
+        !matches!(self, Self::Messages) || fields.kind.is_some()
     }
 
     /// Writes the event with other data; its other lines stay.

@@ -4,14 +4,14 @@
 use super::Context;
 use super::channel::{Channel, Channels};
 use super::edits::{Edit, Edits};
-use super::walk::{Found, Number};
+use super::walk::Number;
 use crate::protocol::Offsets;
 use std::borrow::Cow;
 
 /// Moves the offsets of a document or event with the texts that they count in,
 /// those of the document or of the stream so far. One of which the text is not
 /// known becomes null once it can be wrong.
-pub(super) fn shift(found: &Found, edits: &mut Edits, channels: &mut Channels, changed_before: bool, context: &Context) {
+pub(super) fn shift(edits: &mut Edits, channels: &mut Channels, changed_before: bool, context: &Context) {
     let all = &context.protocol.reply.offsets;
     if all.is_empty() {
         return;
@@ -22,32 +22,23 @@ pub(super) fn shift(found: &Found, edits: &mut Edits, channels: &mut Channels, c
             channel.shifts.add(edit.pieces.lengths(|text| offsets.unit.count(text)));
         }
     }
-    let changed = changed_before || edits.texts.iter().any(|edit| edit.pieces.is_changed());
-    for number in &found.numbers {
+    let changed = changed_before || edits.are_changes();
+    for number in std::mem::take(&mut edits.numbers) {
         let Some(offsets) = all.get(number.offsets) else { continue };
-        let moved = number.value.and_then(|place| match offsets.text {
-            Some(_) => moved(number, place, offsets, edits, channels, found),
-            None => None,
-        });
+        let moved = number.value.filter(|_| offsets.text.is_some());
+        let moved = moved.and_then(|place| moved_place(&number, place, offsets, edits, channels));
         let is_foreign = offsets.text.is_none() && !context.is_idle();
         match moved {
             Some(moved) if Some(moved) == number.value => {}
-            Some(moved) => edits.others.push((number.at.clone(), Cow::Owned(moved.to_string()))),
-            None if changed || is_foreign => edits.others.push((number.at.clone(), Cow::Borrowed("null"))),
+            Some(moved) => edits.others.push((number.at, Cow::Owned(moved.to_string()))),
+            None if changed || is_foreign => edits.others.push((number.at, Cow::Borrowed("null"))),
             None => {}
         }
     }
 }
 
 /// Where a place is now; none where it is not known in which text it is.
-fn moved(
-    number: &Number,
-    place: usize,
-    offsets: &Offsets,
-    edits: &Edits,
-    channels: &Channels,
-    found: &Found,
-) -> Option<usize> {
+fn moved_place(number: &Number, place: usize, offsets: &Offsets, edits: &Edits, channels: &Channels) -> Option<usize> {
     let here = |edit: &&Edit| {
         let is_text = edit.channel.is_none() && edit.counted == Some(number.offsets);
         is_text && edit.place.shares(&number.place, offsets.depth)
@@ -58,9 +49,8 @@ fn moved(
         shifts.add(edit.pieces.lengths(|text| offsets.unit.count(text)));
         return texts.next().is_none().then(|| shifts.moved(place)).flatten();
     }
-    let object = number.place.renumbered(&found.indexes);
     let beside = |channel: &&Channel| {
-        channel.counted == Some(number.offsets) && channel.stands_beside(&object, &found.keys, offsets.depth)
+        channel.counted == Some(number.offsets) && channel.stands_beside(&number.place, &edits.keys, offsets.depth)
     };
     let mut texts = channels.iter().filter(beside);
     let shifts = &texts.next()?.shifts;

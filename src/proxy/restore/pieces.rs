@@ -84,13 +84,9 @@ impl Pieces {
         }
     }
 
-    /// Adds the pieces of another text, which goes on where this one ends.
-    pub(super) fn append(&mut self, other: Pieces) {
-        let start = self.text.len();
-        self.text.push_str(&other.text);
-        let moved = |piece: Piece| Piece { raw: piece.raw.start + start..piece.raw.end + start, ..piece };
-        self.list.extend(other.list.into_iter().map(moved));
-        self.missing |= other.missing;
+    /// How long the text is that came.
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
     }
 
     /// Whether the pieces are text of this length and nothing else.
@@ -167,23 +163,25 @@ pub(super) struct Source<'s> {
     /// The string as it stands.
     pub(super) raw: &'s str,
     pub(super) map: &'s OffsetMap,
-    /// So many bytes of the pieces are from before this string.
-    pub(super) held: usize,
+    /// How long it is without them.
+    pub(super) length: usize,
+    /// So many bytes stand in front of the first piece.
+    pub(super) skipped: usize,
 }
 
 impl Source<'_> {
     /// Writes `text`, which stands at `offset` of the pieces.
     fn write(self, text: &str, offset: usize, escape: Escape, out: &mut Vec<u8>) {
-        let before = self.held.saturating_sub(offset).min(text.len());
-        write_raw(text.get(..before).unwrap_or_default(), escape, out);
-        if before < text.len() {
-            let at = (offset + before - self.held)..(offset + text.len() - self.held);
-            out.extend_from_slice(self.raw.get(self.map.raw_range(at)).unwrap_or_default().as_bytes());
-        }
+        let start = self.skipped + offset;
+        // A token that is not known may go on in the next string.
+        let (here, there) = text.split_at(self.length.saturating_sub(start).min(text.len()));
+        let at = self.map.raw_range(start..start + here.len());
+        out.extend_from_slice(self.raw.get(at).unwrap_or_default().as_bytes());
+        write_raw(there, escape, out);
     }
 }
 
-/// Text of the upstream's own of which the escapes are not known any more.
+/// Text of the upstream's own, which had no escapes.
 fn write_raw(text: &str, escape: Escape, out: &mut Vec<u8>) {
     match escape {
         Escape::None | Escape::Html => out.extend_from_slice(text.as_bytes()),

@@ -56,6 +56,14 @@ impl PlainRestorer {
         out.extend_from_slice(&std::mem::take(&mut self.cut));
     }
 
+    /// It may be long until something follows: data of others is not waited for.
+    pub(super) async fn pause(&mut self, context: &Context, out: &mut BytesMut) {
+        self.pieces.clear();
+        let pieces = &mut self.pieces;
+        self.restorer.pause(&mut |piece| pieces.add(&piece, context));
+        self.write(context, out).await;
+    }
+
     async fn text(&mut self, text: &str, context: &Context, out: &mut BytesMut) {
         self.pieces.clear();
         let pieces = &mut self.pieces;

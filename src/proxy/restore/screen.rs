@@ -106,12 +106,6 @@ impl Screen {
         *self = Self::new(Arc::clone(&self.redaction));
     }
 
-    /// How many bytes of the text that came are held.
-    pub(super) fn held(&self) -> usize {
-        let own = self.own.iter().map(|(at, own)| own.raw.len() as isize - at.len() as isize).sum::<isize>();
-        (self.window.len() - self.decided).saturating_add_signed(own)
-    }
-
     fn own(&mut self, stand_in: &str, raw: &str, kind: OwnKind) {
         let start = self.window.len();
         self.window.push_str(stand_in);

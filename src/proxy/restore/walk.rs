@@ -11,8 +11,6 @@ use std::ops::Range;
 pub(super) struct Found {
     /// Texts, and names of members, in order.
     pub(super) texts: Vec<Text>,
-    /// All strings below the streamed members, ids and roles included.
-    pub(super) streamed: Vec<Range<usize>>,
     /// Which text of many an event carries on.
     pub(super) keys: Keys,
     /// Elements of arrays (the hash of their place), and the number each gives itself.
@@ -56,15 +54,15 @@ impl Found {
         self.read(data, fields, None, false)
     }
 
-    /// Walks over an event.
-    pub(super) fn read_event(&mut self, data: &str, fields: &ReplyFields) -> Result<(), JsonError> {
+    /// Walks over an event, of which texts may go on in the next one.
+    pub(super) fn read_event(&mut self, data: &str, fields: &ReplyFields, in_pieces: bool) -> Result<(), JsonError> {
         let (mut kind, mut keys) = (None, Keys::default());
         if fields.has_kinds() {
             let mut head = Head { fields, kind: None, keys: Keys::default() };
             json::walk(data, &mut head)?;
             (kind, keys) = (head.kind, head.keys);
         }
-        self.read(data, fields, kind, true)?;
+        self.read(data, fields, kind, in_pieces)?;
         self.keys = keys;
         if kind.is_some_and(|kind| kind.end) {
             self.ends.push(Place::default());
@@ -84,9 +82,8 @@ impl Found {
     }
 
     fn clear(&mut self) {
-        let Self { texts, streamed, keys, indexes, ends, padding, numbers, sealed, growing } = self;
+        let Self { texts, keys, indexes, ends, padding, numbers, sealed, growing } = self;
         texts.clear();
-        streamed.clear();
         *keys = Keys::default();
         indexes.clear();
         ends.clear();
@@ -94,6 +91,12 @@ impl Found {
         numbers.clear();
         sealed.clear();
         growing.clear();
+    }
+
+    /// Nothing follows.
+    pub(super) fn set_end(&mut self) {
+        self.clear();
+        self.ends.push(Place::default());
     }
 
     /// What is no JSON is one text.
@@ -205,10 +208,6 @@ impl<'a> Visitor<'a> for Walk<'_> {
             && let Some(object) = self.objects.last_mut()
         {
             object.growing = true;
-        }
-        // A copy of an event must still say of what type its parts are.
-        if self.in_pieces && fields.is_streamed(path) && !path.last_key().is_some_and(|key| key.is("type")) {
-            self.found.streamed.push(at.clone());
         }
         let is_piece = match fields.classify(path, self.kind) {
             ReplyField::Never => return,
