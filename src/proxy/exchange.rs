@@ -6,7 +6,7 @@ use super::gate;
 use super::inspect::{self, Findings};
 use super::redact::redact;
 use super::reply::{ReplyBody, Settle};
-use super::restore::{self, Redaction, Shape};
+use super::restore::{self, Shape};
 use super::standing::Standing;
 use super::{Gateway, Route, cors, head, headers, subject};
 use crate::config::{Binary, Reply};
@@ -250,7 +250,7 @@ struct Restoring {
 
 async fn restore(
     gateway: &Gateway,
-    route: &Arc<Route>,
+    route: &Route,
     Restoring { protocol, subject, surrogates, in_elements }: Restoring,
     response: Response<Incoming>,
 ) -> Result<Response<ReplyBody>, ProxyError> {
@@ -268,8 +268,7 @@ async fn restore(
         }
         None => (None, Arc::default()),
     };
-    let redaction = (is_touched && route.reply == Reply::RestoreRedact)
-        .then(|| Arc::new(Redaction { engine: Arc::clone(&gateway.engine), route: Arc::clone(route) }));
+    let redaction = route.redaction.clone().filter(|_| is_touched);
     if subject.is_none() && redaction.is_none() {
         return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
     }

@@ -322,25 +322,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use http::HeaderValue;
-
-    #[test]
-    fn the_headers_say_how_to_restore() {
-        let of = |content_type: Option<&'static str>| {
-            let mut headers = HeaderMap::new();
-            if let Some(value) = content_type {
-                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
-            }
-            Shape::of_reply(&headers)
-        };
-        assert_eq!(of(Some("text/event-stream; charset=utf-8")), Shape::EventStream);
-        assert_eq!(of(Some("application/json")), Shape::Document);
-        assert_eq!(of(Some("application/problem+json")), Shape::Document);
-        assert_eq!(of(Some("text/html")), Shape::Text(Escape::Html));
-        assert_eq!(of(Some("text/markdown")), Shape::Text(Escape::None));
-        assert_eq!(of(Some("image/png")), Shape::Opaque);
-        assert_eq!(of(None), Shape::Unsaid);
-    }
-}
+mod tests;

@@ -66,7 +66,8 @@ impl Place {
         }
         let as_written = self;
         for (at, prefix) in as_written.prefixes().enumerate() {
-            let number = indexes.iter().find(|(element, _)| *element == prefix);
+            // What an element says of itself comes behind what its array says.
+            let number = indexes.iter().rev().find(|(element, _)| *element == prefix);
             if let (Some((_, number)), Some(own)) = (number, self.steps.get_mut(at)) {
                 *own = mix(0, element(*number));
             }

@@ -100,11 +100,8 @@ impl EventRestorer {
     /// Writes the event, and what it lets go of earlier ones, or keeps it in hand.
     pub(super) async fn event(&mut self, event: Event, context: &Context, out: &mut BytesMut) {
         let Some(data) = data_of(&event) else {
-            // A comment says that the upstream is alive, and waits for nothing.
-            if self.hand.events.is_empty() || event.raw.starts_with(b":") {
-                return self.pass(&event, out);
-            }
-            return self.hand.push(event);
+            self.hand.push(event);
+            return self.send(context, out).await;
         };
         let fields = &context.protocol.reply;
         let mut found = std::mem::take(&mut self.found);

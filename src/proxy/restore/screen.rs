@@ -7,9 +7,9 @@
 //! the same however the text is cut.
 
 use super::finder::Piece;
-use crate::detect::{Detector, Engine, Input, Operator, RuleId, Scratch};
+use crate::detect::{Detector, Engine, Input, Operator, Plan, RuleId, Scratch};
 use crate::entity::Entity;
-use crate::proxy::Route;
+use crate::proxy::redact::Means;
 use crate::sensitive::Sensitive;
 use crate::token::Token;
 use std::cell::RefCell;
@@ -36,14 +36,15 @@ thread_local! {
 /// By what replies of a route are looked through.
 pub(in crate::proxy) struct Redaction {
     pub(in crate::proxy) engine: Arc<Engine>,
-    pub(in crate::proxy) route: Arc<Route>,
+    pub(in crate::proxy) plan: Plan,
+    pub(in crate::proxy) means: Means,
 }
 
 impl Redaction {
-    /// What stands in for a value. A token would come back in the next turn,
-    /// and is then restored: so there is none.
+    /// What stands in for a value. There is no token: it would be restored when
+    /// the model repeats it in a later turn.
     pub(super) fn stand_in(&self, other: Other, value: &str) -> String {
-        self.route.means.irreversible(other.entity, value, other.operator)
+        self.means.irreversible(other.entity, value, other.operator)
     }
 }
 
@@ -162,7 +163,7 @@ impl Screen {
 
     /// What stands in the window that is not the caller's own.
     fn scan(&self) -> Vec<(Range<usize>, Other)> {
-        let detector = Detector { engine: &self.redaction.engine, plan: &self.redaction.route.plan };
+        let detector = Detector { engine: &self.redaction.engine, plan: &self.redaction.plan };
         SCRATCH.with_borrow_mut(|scratch| {
             let found = detector.scan(Input::text(&self.window), scratch).iter();
             let found = found.filter(|finding| finding.end > self.decided && finding.operator != Operator::Keep);
