@@ -10,7 +10,7 @@ mod request;
 
 pub use known::{ProtocolError, Protocols};
 pub use pattern::{Condition, Pattern, PatternSet};
-pub use reply::{ReplyField, ReplyFields};
+pub use reply::{EventKind, Offsets, ReplyField, ReplyFields, Unit};
 pub use request::{Conversation, PathId, RequestField, RequestFields};
 
 use glob::Glob;

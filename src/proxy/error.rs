@@ -125,8 +125,7 @@ impl ProxyError {
     }
 
     pub(super) fn undecodable_reply() -> Self {
-        let detail =
-            "The chatbot's reply is not encoded as its Content-Encoding says, or grows beyond `limits.decode_ratio`.";
+        let detail = "The chatbot's reply cannot be decoded: its Content-Encoding is unknown or does not hold, or it grows beyond `limits.decode_ratio`.";
         Self::new(Kind::UpstreamFailed, Outcome::UpstreamFailed, detail)
     }
 

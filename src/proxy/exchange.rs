@@ -144,6 +144,7 @@ async fn forward(
     settle.replaced(counts.sum());
 
     // 9. Forward.
+    let in_elements = protocol.reply.comes_in_elements(head.uri.path());
     let response = route.upstream.send(Request::from_parts(head, Full::new(body.bytes))).await?;
     gateway.watch.ends(Stage::Upstream, &mut clock);
     drop((body.share, in_memory));
@@ -154,7 +155,8 @@ async fn forward(
         let (vault, watch) = (gateway.vault.clone(), Arc::clone(&gateway.watch));
         Chain { vault, watch, protocol: Arc::clone(&protocol), tenant: route.tenant.clone(), subject }
     });
-    let mut response = restore(gateway, route, protocol, subject, surrogates, chain, response).await?;
+    let restoring = Restoring { protocol, subject, surrogates, chain, in_elements };
+    let mut response = restore(gateway, route, restoring, response).await?;
     if !counts.is_empty()
         && let Ok(value) = HeaderValue::from_str(&counts.to_header())
     {
@@ -261,38 +263,53 @@ fn read_and_inspect(
     }
 }
 
-async fn restore(
-    gateway: &Gateway,
-    route: &Route,
+/// By what a reply is restored.
+struct Restoring {
     protocol: Arc<Protocol>,
     subject: Option<Subject>,
     surrogates: Option<Arc<SurrogateMatcher>>,
     chain: Option<Chain>,
+    /// Whether a JSON reply is an array that comes element by element.
+    in_elements: bool,
+}
+
+async fn restore(
+    gateway: &Gateway,
+    route: &Route,
+    Restoring { protocol, subject, surrogates, chain, in_elements }: Restoring,
     response: Response<Incoming>,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let (mut head, body) = response.into_parts();
     headers::clean_reply(&mut head.headers);
     let codings = Codings::of(&head.headers);
-    let shape = if codings.is_ok() && has_body(head.status) { Shape::of_reply(&head.headers) } else { Shape::Opaque };
-    let in_headers = surrogates.is_some() || restore::headers::may_hold_tokens(&head.headers);
-    let subject = subject.filter(|_| route.reply == Reply::Restore && (in_headers || shape != Shape::Opaque));
-    let (subject, kinds) = match subject {
+    let shape = match Shape::of_reply(&head.headers) {
+        Shape::Document if in_elements => Shape::Elements,
+        shape => shape,
+    };
+    let may_touch = route.reply != Reply::Pass && shape != Shape::Opaque && has_body(head.status);
+    let is_touched = may_touch && codings.is_ok();
+    if may_touch && !is_touched && route.redaction.is_some() {
+        return Err(ProxyError::undecodable_reply());
+    }
+    let in_headers =
+        route.reply != Reply::Pass && (surrogates.is_some() || restore::headers::may_hold_tokens(&head.headers));
+    let (subject, kinds) = match subject.filter(|_| is_touched || in_headers) {
         Some(subject) => {
             let kinds = subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?;
             (Some(subject).filter(|_| !kinds.is_empty() || surrogates.is_some()), kinds)
         }
         None => (None, Arc::default()),
     };
-    let (Some(subject), Ok(codings)) = (subject, codings) else {
-        return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
-    };
-    let context = restore::Context { subject, kinds, surrogates, protocol, watch: Arc::clone(&gateway.watch) };
+    let redaction = route.redaction.clone().filter(|_| is_touched);
+    let watch = Arc::clone(&gateway.watch);
+    let context = restore::Context { subject, kinds, surrogates, protocol, watch, redaction };
     if in_headers {
         restore::headers::restore(&mut head.headers, &context).await;
     }
-    if shape == Shape::Opaque {
+    let is_touched = is_touched && (context.subject.is_some() || context.redaction.is_some());
+    let (true, Ok(codings)) = (is_touched, codings) else {
         return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
-    }
+    };
     headers::drop_validators(&mut head.headers);
     if body.is_end_stream() {
         return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));

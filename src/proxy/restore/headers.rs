@@ -6,7 +6,7 @@ use super::finder::{Finder, Piece};
 use crate::entity::Entity;
 use crate::proxy::percent::{Encoding, Places};
 use crate::token::Token;
-use crate::vault::Value;
+use crate::vault::{Subject, Value};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::ops::Range;
@@ -44,13 +44,14 @@ pub(in crate::proxy) fn may_hold_tokens(headers: &HeaderMap) -> bool {
 /// Puts the values back into the headers. What cannot stand in its place stays
 /// as it is.
 pub(in crate::proxy) async fn restore(headers: &mut HeaderMap, context: &Context) {
+    let Some(subject) = &context.subject else { return };
     let mut all = Vec::new();
     for (nth, value) in headers.values().enumerate() {
         if let Ok(text) = str::from_utf8(value.as_bytes()) {
-            find(nth, text, context, &mut all);
+            find(nth, text, subject, context, &mut all);
         }
     }
-    look_up(&mut all, context).await;
+    look_up(&mut all, subject, context).await;
     let mut all = all.into_iter().peekable();
     for (nth, (name, value)) in headers.iter_mut().enumerate() {
         let (mut spliced, mut copied) = (Vec::new(), 0);
@@ -74,7 +75,7 @@ pub(in crate::proxy) async fn restore(headers: &mut HeaderMap, context: &Context
 }
 
 /// Looks for tokens and surrogates on each layer of percent-encoding.
-fn find(header: usize, text: &str, context: &Context, all: &mut Vec<Found>) {
+fn find(header: usize, text: &str, subject: &Subject, context: &Context, all: &mut Vec<Found>) {
     let first = all.len();
     let mut layers = vec![text.to_owned()];
     while let Some(text) = layers.last() {
@@ -84,8 +85,8 @@ fn find(header: usize, text: &str, context: &Context, all: &mut Vec<Found>) {
         let (mut offset, depth) = (0, layers.len() - 1);
         let mut add = |piece: Piece<'_>| {
             let (raw, token, value, entity) = match piece {
-                Piece::Text(raw) => (raw, None, None, None),
-                Piece::Token { token, raw } => (raw, Some(token), context.subject.cached(&token), Some(token.entity())),
+                Piece::Text(raw) | Piece::Other { raw, .. } => (raw, None, None, None),
+                Piece::Token { token, raw } => (raw, Some(token), subject.cached(&token), Some(token.entity())),
                 Piece::Surrogate { entity, value, raw } => {
                     (raw, None, Some(Value::from(Arc::clone(value))), Some(entity))
                 }
@@ -122,13 +123,13 @@ fn find(header: usize, text: &str, context: &Context, all: &mut Vec<Found>) {
 
 /// Asks the vault for what the cache does not hold. What stays unknown, and
 /// everything if the vault fails now, stays as it is.
-async fn look_up(all: &mut [Found], context: &Context) {
+async fn look_up(all: &mut [Found], subject: &Subject, context: &Context) {
     let mut unknown: Vec<&mut Found> = all.iter_mut().filter(|found| found.value.is_none()).collect();
     let tokens: Vec<Token> = unknown.iter().filter_map(|found| found.token).collect();
     if tokens.is_empty() {
         return;
     }
-    match context.subject.restore(&tokens).await {
+    match subject.restore(&tokens).await {
         Ok(values) => {
             for (found, value) in unknown.iter_mut().zip(values) {
                 if value.is_none() {
