@@ -330,3 +330,21 @@ async fn a_reply_may_begin_with_a_byte_order_mark() {
         assert_eq!(reply.text(), text.replace("@@", EMAIL), "{content_type}");
     }
 }
+
+#[tokio::test]
+async fn where_data_of_others_is_replaced_a_reply_must_be_readable() {
+    let dialogue = Dialogue::new("[[routes]]\npath = \"/\"\nreply = \"restore+redact\"\n").await;
+    let answers = |coding: &'static str, named: &'static str| {
+        dialogue.answers(move |_| {
+            let body = encode(coding, "{\"text\":\"ask bo@example.org\"}");
+            Answer::new("application/json", vec![body.into()]).header("content-encoding", named)
+        });
+    };
+    for coding in CODINGS {
+        answers(coding, sent_as(coding));
+        let reply = dialogue.client.chat(&chat("hello"), &[]).await;
+        assert!(!reply.text().contains("bo@") && reply.text().contains("EMAIL"), "{coding}: {}", reply.text());
+    }
+    answers("gzip", "compress");
+    dialogue.client.chat(&chat("hello"), &[]).await.problem(502, "upstream-failed");
+}
