@@ -38,7 +38,9 @@ impl ProxyError {
     }
 
     pub(super) fn undecodable_header(name: &HeaderName) -> Self {
-        Self::bad_header(format!("The value of the header `{name}` is not UTF-8."))
+        Self::bad_header(format!(
+            "The value of the header `{name}` is not UTF-8. To let it pass uninspected, name it in `keep` under [headers]."
+        ))
     }
 
     pub(super) fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {

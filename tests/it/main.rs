@@ -27,6 +27,7 @@ mod protocols;
 mod proxy;
 mod random;
 mod readme;
+mod refusals;
 mod replies;
 mod requests;
 mod rules;
