@@ -73,7 +73,7 @@ impl Finder {
     /// waited for.
     pub(super) fn pause(&mut self, out: &mut impl FnMut(Piece<'_>)) {
         if let Some(screen) = &mut self.rest.screen {
-            screen.finish(out);
+            screen.pause(out);
         }
     }
 }
