@@ -7,6 +7,7 @@ mod edits;
 mod events;
 mod finder;
 mod framing;
+pub(super) mod headers;
 mod messages;
 mod offsets;
 mod pieces;
@@ -22,8 +23,8 @@ use super::watch::Watch;
 use crate::framing::{Elements, Lines, Sse, TooLong};
 use crate::protocol::Protocol;
 use crate::telemetry::Stage;
-use crate::token::Kinds;
-use crate::vault::{Subject, SurrogateMatcher};
+use crate::token::{Kinds, Token};
+use crate::vault::{Subject, SurrogateMatcher, Value};
 use bytes::{Bytes, BytesMut};
 use events::EventRestorer;
 use framing::Framing;
@@ -63,6 +64,11 @@ pub(super) struct Context {
 }
 
 impl Context {
+    /// The value of a token where it is at hand.
+    fn cached(&self, token: &Token) -> Option<Value> {
+        self.subject.as_ref().and_then(|subject| subject.cached(token))
+    }
+
     /// Whether there is nothing that could come back.
     fn is_idle(&self) -> bool {
         self.kinds.is_empty() && self.surrogates.is_none()
@@ -87,9 +93,6 @@ pub(super) enum Shape {
 impl Shape {
     pub(super) fn of_reply(headers: &HeaderMap) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        if text(header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-            return Self::Opaque;
-        }
         let Some(content_type) = text(header::CONTENT_TYPE) else { return Self::Unsaid };
         let (essence, _) = content_type.split_once(';').unwrap_or((content_type, ""));
         match &*lowercase(essence.trim()) {
@@ -114,6 +117,7 @@ where
 {
     let body = read_whole(Limited::new(body, limit), idle).await.map_err(|error| match error {
         Some(error) if error.is::<LengthLimitError>() => ProxyError::reply_too_large(limit),
+        Some(error) if matches!(error.downcast_ref(), Some(ReplyError::Undecodable)) => ProxyError::undecodable_reply(),
         Some(_) => ProxyError::upstream_broke_off(),
         None => ProxyError::upstream_timeout(),
     })?;

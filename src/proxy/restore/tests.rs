@@ -37,7 +37,7 @@ fn engine() -> Arc<Engine> {
 }
 
 fn protocol(name: &str) -> Arc<Protocol> {
-    Arc::clone(Protocols::builtin().unwrap().find(name, "").unwrap())
+    Arc::clone(Protocols::builtin().unwrap().named(name).unwrap())
 }
 
 impl Desk {
