@@ -283,6 +283,7 @@ async fn restore(
     headers::clean_reply(&mut head.headers);
     let codings = Codings::of(&head.headers);
     let shape = match Shape::of_reply(&head.headers) {
+        _ if codings.is_err() || !has_body(head.status) => Shape::Opaque,
         Shape::Document if in_elements => Shape::Elements,
         shape => shape,
     };
@@ -303,7 +304,7 @@ async fn restore(
     let redaction = route.redaction.clone().filter(|_| is_touched);
     let watch = Arc::clone(&gateway.watch);
     let context = restore::Context { subject, kinds, surrogates, protocol, watch, redaction };
-    if in_headers {
+    if in_headers && context.subject.is_some() {
         restore::headers::restore(&mut head.headers, &context).await;
     }
     let is_touched = is_touched && (context.subject.is_some() || context.redaction.is_some());

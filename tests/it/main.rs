@@ -33,4 +33,5 @@ mod requests;
 mod rules;
 mod serve;
 mod splicing;
+mod streams;
 mod support;

@@ -9,6 +9,7 @@ use super::framing::Framing;
 use super::offsets;
 use super::pieces::{Escape, Pieces};
 use super::plain;
+use super::screen;
 use super::walk::{Found, Text};
 use crate::framing::Lines;
 use crate::json::{self, OffsetMap};
@@ -28,6 +29,7 @@ pub(super) async fn restore(body: Bytes, context: &Context) -> Bytes {
     for text in found.texts.iter().filter(|text| !found.is_sealed(text)) {
         edits.texts.extend(look(text, text.place, document, &found, &mut pieces, context));
     }
+    edits.others.extend(found.digits.iter().filter_map(|digits| screen::number(digits, document, context)));
     edits.look_up(context).await;
     edits.numbers = found.numbers;
     offsets::shift(&mut edits, &mut Channels::default(), false, context);

@@ -13,6 +13,7 @@ use super::finder;
 use super::framing::Framing;
 use super::offsets;
 use super::pieces::Pieces;
+use super::screen;
 use super::walk::{Found, Number, Text};
 use crate::framing::{Event, TooLong};
 use bytes::{Bytes, BytesMut};
@@ -114,6 +115,12 @@ impl EventRestorer {
         for text in &found.texts {
             self.look_at(text, &data, &found, context);
         }
+        for digits in &found.digits {
+            if let (Some(waiting), Some(other)) = (self.hand.events.back_mut(), screen::number(digits, &data, context))
+            {
+                waiting.edits.others.push(other);
+            }
+        }
         let ended: Vec<Place> = found.ends.iter().map(|place| place.renumbered(&found.indexes)).collect();
         if !ended.is_empty() {
             self.end(|channel| channel.ends_with(&ended, &found.keys), context);
@@ -149,9 +156,19 @@ impl EventRestorer {
         let raw = data.get(text.at.clone()).unwrap_or_default();
         let (decoded, map) = undo(raw, text.escaped);
         let whole = decoded.as_deref().unwrap_or(raw);
+        let hash = self.channels.at(place, found.keys, context).hash;
+        // Where no event says that a text has ended, another one says so: a call
+        // that follows on what was said. (A token may still go on.)
+        if context.redaction.is_some() && context.protocol.reply.kind.is_none() && !whole.is_empty() {
+            let others =
+                self.channels.iter_mut().filter(|other| other.hash != hash && other.place.is_of_choice(&place));
+            for Channel { finder, open, .. } in others {
+                finder.pause(&mut |piece| self.hand.decide(open, &piece, context));
+            }
+        }
         let channel = self.channels.at(place, found.keys, context);
         channel.counted = text.counted;
-        let edit = |pieces| Edit { map, channel: Some(channel.hash), ..Edit::of(text, place, whole.len(), pieces) };
+        let edit = |pieces| Edit { map, channel: Some(hash), ..Edit::of(text, place, whole.len(), pieces) };
         if !channel.open.is_empty() {
             // The finder's next words are of an earlier event.
             let open = self.hand.add(edit(Pieces::default()), whole.len());

@@ -6,7 +6,7 @@ use super::finder::{Finder, Piece};
 use crate::entity::Entity;
 use crate::proxy::percent::{Encoding, Places};
 use crate::token::Token;
-use crate::vault::{Subject, Value};
+use crate::vault::Value;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::ops::Range;
@@ -44,14 +44,13 @@ pub(in crate::proxy) fn may_hold_tokens(headers: &HeaderMap) -> bool {
 /// Puts the values back into the headers. What cannot stand in its place stays
 /// as it is.
 pub(in crate::proxy) async fn restore(headers: &mut HeaderMap, context: &Context) {
-    let Some(subject) = &context.subject else { return };
     let mut all = Vec::new();
     for (nth, value) in headers.values().enumerate() {
         if let Ok(text) = str::from_utf8(value.as_bytes()) {
-            find(nth, text, subject, context, &mut all);
+            find(nth, text, context, &mut all);
         }
     }
-    look_up(&mut all, subject, context).await;
+    look_up(&mut all, context).await;
     let mut all = all.into_iter().peekable();
     for (nth, (name, value)) in headers.iter_mut().enumerate() {
         let (mut spliced, mut copied) = (Vec::new(), 0);
@@ -75,7 +74,7 @@ pub(in crate::proxy) async fn restore(headers: &mut HeaderMap, context: &Context
 }
 
 /// Looks for tokens and surrogates on each layer of percent-encoding.
-fn find(header: usize, text: &str, subject: &Subject, context: &Context, all: &mut Vec<Found>) {
+fn find(header: usize, text: &str, context: &Context, all: &mut Vec<Found>) {
     let first = all.len();
     let mut layers = vec![text.to_owned()];
     while let Some(text) = layers.last() {
@@ -86,7 +85,7 @@ fn find(header: usize, text: &str, subject: &Subject, context: &Context, all: &m
         let mut add = |piece: Piece<'_>| {
             let (raw, token, value, entity) = match piece {
                 Piece::Text(raw) | Piece::Other { raw, .. } => (raw, None, None, None),
-                Piece::Token { token, raw } => (raw, Some(token), subject.cached(&token), Some(token.entity())),
+                Piece::Token { token, raw } => (raw, Some(token), context.cached(&token), Some(token.entity())),
                 Piece::Surrogate { entity, value, raw } => {
                     (raw, None, Some(Value::from(Arc::clone(value))), Some(entity))
                 }
@@ -98,7 +97,7 @@ fn find(header: usize, text: &str, subject: &Subject, context: &Context, all: &m
                 all.push(Found { header, at, layers: depth, is_encoded, token, value, entity });
             }
         };
-        let mut finder = Finder::new(context);
+        let mut finder = Finder::of_own(context);
         finder.push(text, &mut add);
         finder.finish(&mut add);
         match Encoding::PATH.decode(text) {
@@ -123,12 +122,10 @@ fn find(header: usize, text: &str, subject: &Subject, context: &Context, all: &m
 
 /// Asks the vault for what the cache does not hold. What stays unknown, and
 /// everything if the vault fails now, stays as it is.
-async fn look_up(all: &mut [Found], subject: &Subject, context: &Context) {
+async fn look_up(all: &mut [Found], context: &Context) {
     let mut unknown: Vec<&mut Found> = all.iter_mut().filter(|found| found.value.is_none()).collect();
     let tokens: Vec<Token> = unknown.iter().filter_map(|found| found.token).collect();
-    if tokens.is_empty() {
-        return;
-    }
+    let Some(subject) = context.subject.as_ref().filter(|_| !tokens.is_empty()) else { return };
     match subject.restore(&tokens).await {
         Ok(values) => {
             for (found, value) in unknown.iter_mut().zip(values) {

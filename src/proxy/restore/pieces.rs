@@ -44,7 +44,7 @@ enum Stand {
     /// The caller's own.
     Value(Entity, Value),
     /// For data of somebody else.
-    Text(RuleId, Sensitive),
+    Text { rule: RuleId, text: Sensitive, quoted: bool },
 }
 
 impl Pieces {
@@ -59,7 +59,7 @@ impl Pieces {
         let (text, token, stand) = match *piece {
             finder::Piece::Text(text) => (text, None, None),
             finder::Piece::Token { token, raw } => {
-                let value = context.subject.as_ref().and_then(|subject| subject.cached(&token));
+                let value = context.cached(&token);
                 (raw, Some(token), value.map(|value| Stand::Value(token.entity(), value)))
             }
             finder::Piece::Surrogate { entity, value, raw } => {
@@ -67,7 +67,8 @@ impl Pieces {
             }
             finder::Piece::Other { other, raw } => {
                 let text = context.redaction.as_ref().map(|redaction| redaction.stand_in(other, raw));
-                (raw, None, text.map(|text| Stand::Text(other.rule, Sensitive::new(text))))
+                let (rule, quoted) = (other.rule, other.quoted);
+                (raw, None, text.map(|text| Stand::Text { rule, text: Sensitive::new(text), quoted }))
             }
         };
         let at = self.text.len();
@@ -129,8 +130,12 @@ impl Pieces {
                     write_value(value.expose(), escape, out);
                     context.watch.restored(*entity);
                 }
-                Some(Stand::Text(rule, text)) => {
+                Some(Stand::Text { rule, text, quoted }) => {
+                    // In place of a number there has to be a string.
+                    let quotes: &[u8] = if escape == Escape::NestedJson && !quoted { b"\\\"" } else { b"" };
+                    out.extend_from_slice(quotes);
                     write_value(text.expose(), escape, out);
+                    out.extend_from_slice(quotes);
                     context.watch.found_in_reply(*rule);
                 }
                 None => {
@@ -150,7 +155,7 @@ impl Pieces {
             let raw = unit(self.text.get(piece.raw.clone()).unwrap_or_default());
             match &piece.stand {
                 Some(Stand::Value(_, value)) => (raw, unit(value.expose())),
-                Some(Stand::Text(_, text)) => (raw, unit(text.expose())),
+                Some(Stand::Text { text, .. }) => (raw, unit(text.expose())),
                 None => (raw, raw),
             }
         })

@@ -6,12 +6,15 @@
 //! found whole. When that is depends on the text so far alone, so the result is
 //! the same however the text is cut.
 
+use super::Context;
 use super::finder::Piece;
 use crate::detect::{Detector, Engine, Input, Operator, Plan, RuleId, Scratch};
 use crate::entity::Entity;
+use crate::json;
 use crate::proxy::redact::Means;
 use crate::sensitive::Sensitive;
 use crate::token::Token;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -54,6 +57,34 @@ pub(super) struct Other {
     pub(super) entity: Entity,
     pub(super) rule: RuleId,
     operator: Operator,
+    /// Whether it stands between quotes, where the text is JSON.
+    pub(super) quoted: bool,
+}
+
+/// What stands in for a number of a document, where that is personal data as a
+/// whole: a string.
+pub(super) fn number(
+    at: &Range<usize>,
+    document: &str,
+    context: &Context,
+) -> Option<(Range<usize>, Cow<'static, str>)> {
+    let redaction = context.redaction.as_ref()?;
+    let digits = document.get(at.clone())?;
+    let digits = digits.strip_prefix('-').unwrap_or(digits);
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let detector = Detector { engine: &redaction.engine, plan: &redaction.plan };
+    let found = SCRATCH.with_borrow_mut(|scratch| detector.scan(Input::text(digits), scratch).first().copied())?;
+    if found.start > 0 || found.end < digits.len() || found.operator == Operator::Keep {
+        return None;
+    }
+    context.watch.found_in_reply(found.rule);
+    let other = Other { entity: found.entity, rule: found.rule, operator: found.operator, quoted: true };
+    let mut text = vec![b'"'];
+    json::escape(&redaction.stand_in(other, digits), &mut text);
+    text.push(b'"');
+    Some((at.clone(), Cow::Owned(String::from_utf8(text).ok()?)))
 }
 
 /// Looks through one channel of text.
@@ -68,6 +99,29 @@ pub(super) struct Screen {
     own: VecDeque<(Range<usize>, Own)>,
     /// The window is looked through at the first end of a word from here on.
     due: usize,
+    /// Whether quotes are open where the held text starts, and whether a
+    /// backslash stands in front of it.
+    quotes: Quotes,
+}
+
+/// Where in a JSON text we are.
+#[derive(Clone, Copy, Default)]
+struct Quotes {
+    open: bool,
+    escaped: bool,
+}
+
+impl Quotes {
+    fn pass(&mut self, text: &str) {
+        for byte in text.bytes() {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = true,
+                b'"' => self.open = !self.open,
+                _ => {}
+            }
+        }
+    }
 }
 
 /// What the caller gets back.
@@ -84,7 +138,8 @@ enum OwnKind {
 impl Screen {
     pub(super) fn new(redaction: Arc<Redaction>) -> Self {
         let due = LOOK_AHEAD + STRIDE;
-        Self { redaction, window: String::new(), decided: 0, own: VecDeque::new(), due }
+        let (window, own, quotes) = (String::new(), VecDeque::new(), Quotes::default());
+        Self { redaction, window, decided: 0, own, due, quotes }
     }
 
     pub(super) fn push(&mut self, piece: Piece<'_>, out: &mut impl FnMut(Piece<'_>)) {
@@ -101,10 +156,17 @@ impl Screen {
 
     /// Says that nothing follows, and gives out all that is left.
     pub(super) fn finish(&mut self, out: &mut impl FnMut(Piece<'_>)) {
+        self.pause(out);
+        self.quotes = Quotes::default();
+    }
+
+    /// Gives out all that is held, and goes on with what follows as with
+    /// another text.
+    pub(super) fn pause(&mut self, out: &mut impl FnMut(Piece<'_>)) {
         let end = self.window.len();
         let found = if end > self.decided { self.scan() } else { Vec::new() };
         self.give_out(end, &found, out);
-        *self = Self::new(Arc::clone(&self.redaction));
+        *self = Self { quotes: self.quotes, ..Self::new(Arc::clone(&self.redaction)) };
     }
 
     fn own(&mut self, stand_in: &str, raw: &str, kind: OwnKind) {
@@ -167,7 +229,7 @@ impl Screen {
         SCRATCH.with_borrow_mut(|scratch| {
             let found = detector.scan(Input::text(&self.window), scratch).iter();
             let found = found.filter(|finding| finding.end > self.decided && finding.operator != Operator::Keep);
-            let other = |rule, entity, operator| Other { rule, entity, operator };
+            let other = |rule, entity, operator| Other { rule, entity, operator, quoted: false };
             found.map(|f| (f.start..f.end, other(f.rule, f.entity, f.operator))).collect()
         })
     }
@@ -191,15 +253,18 @@ impl Screen {
                     let to = at.end.min(stop);
                     let raw = self.window.get(self.decided..to).unwrap_or_default();
                     out(if raw.contains(char::is_alphanumeric) {
-                        Piece::Other { other: *other, raw }
+                        Piece::Other { other: Other { quoted: self.quotes.open, ..*other }, raw }
                     } else {
                         Piece::Text(raw)
                     });
+                    self.quotes.pass(raw);
                     self.decided = to;
                 }
                 next => {
                     let to = next.map_or(stop, |(at, _)| at.start.min(stop));
-                    out(Piece::Text(self.window.get(self.decided..to).unwrap_or_default()));
+                    let text = self.window.get(self.decided..to).unwrap_or_default();
+                    out(Piece::Text(text));
+                    self.quotes.pass(text);
                     self.decided = to;
                 }
             }

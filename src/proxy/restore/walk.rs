@@ -6,6 +6,9 @@ use crate::json::{self, JsonError, Path, Str, Visitor};
 use crate::protocol::{EventKind, ReplyField, ReplyFields};
 use std::ops::Range;
 
+/// A number with fewer digits is neither a card nor a phone.
+const SHORTEST_NUMBER: usize = 7;
+
 /// What was found. It is cleared and used again.
 #[derive(Default)]
 pub(super) struct Found {
@@ -21,6 +24,8 @@ pub(super) struct Found {
     pub(super) padding: Vec<Range<usize>>,
     /// Places in texts.
     pub(super) numbers: Vec<Number>,
+    /// Numbers that may be those of a phone or a card.
+    pub(super) digits: Vec<Range<usize>>,
     /// Signed objects, and those whose texts come again.
     sealed: Vec<Range<usize>>,
     growing: Vec<Range<usize>>,
@@ -82,13 +87,14 @@ impl Found {
     }
 
     fn clear(&mut self) {
-        let Self { texts, keys, indexes, ends, padding, numbers, sealed, growing } = self;
+        let Self { texts, keys, indexes, ends, padding, numbers, digits, sealed, growing } = self;
         texts.clear();
         *keys = Keys::default();
         indexes.clear();
         ends.clear();
         padding.clear();
         numbers.clear();
+        digits.clear();
         sealed.clear();
         growing.clear();
     }
@@ -226,6 +232,8 @@ impl<'a> Visitor<'a> for Walk<'_> {
         if let Some(offsets) = self.fields.counts(path) {
             let (place, at) = (Place::of(path), start..start + raw.len());
             self.found.numbers.push(Number { place, at, value: raw.parse().ok(), offsets });
+        } else if raw.len() >= SHORTEST_NUMBER && self.fields.classify(path, self.kind) != ReplyField::Never {
+            self.found.digits.push(start..start + raw.len());
         }
     }
 

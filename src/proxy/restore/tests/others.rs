@@ -98,6 +98,47 @@ async fn a_key_of_many_lines_is_found_as_a_whole() {
 }
 
 #[tokio::test]
+async fn a_number_becomes_a_string() {
+    let desk = Desk::new().await;
+    let context = desk.redacting(protocol("openai-chat")).await;
+    let call = "{\"card\": 4111111111111111, \"by\": \"a \\\\\", \"to\": \"boris@example.org\", \"n\": 3}";
+    let document = json!({"card": 4111111111111111_u64, "n": 41, "choices": [{"message": {"tool_calls": [{"function": {"arguments": call}}]}}]});
+    let reply: Value = serde_json::from_slice(&document::restore(document.to_string().into(), &context).await).unwrap();
+    assert_eq!((&reply["card"], &reply["n"]), (&json!("[CREDIT_CARD]"), &json!(41)));
+    let arguments = |reply: &Value, at: &str| reply.pointer(at).unwrap().as_str().unwrap().to_owned();
+    let want = json!({"card": "[CREDIT_CARD]", "by": "a \\", "to": "[EMAIL]", "n": 3});
+    let called = arguments(&reply, "/choices/0/message/tool_calls/0/function/arguments");
+    assert_eq!(serde_json::from_str::<Value>(&called).unwrap(), want);
+    for size in [1, 2, 5, 9] {
+        let pieces: Vec<String> =
+            call.as_bytes().chunks(size).map(|piece| String::from_utf8(piece.to_vec()).unwrap()).collect();
+        let event = |piece: &String| json!({"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}}]});
+        let stream = written(Shape::EventStream, &pieces.iter().map(event).collect::<Vec<_>>());
+        let events = read(Shape::EventStream, &whole(Shape::EventStream, &stream, &context).await);
+        let place = "/choices/0/delta/tool_calls/0/function/arguments";
+        let called: String = events.iter().map(|event| arguments(event, place)).collect();
+        assert_eq!(serde_json::from_str::<Value>(&called).unwrap(), want, "in pieces of {size}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_said_does_not_wait_for_the_call_behind_it() {
+    let desk = Desk::new().await;
+    let context = desk.redacting(protocol("openai-chat")).await;
+    let chunk =
+        |index: u64, delta: Value| format!("data: {}\n\n", json!({"choices": [{"index": index, "delta": delta}]}));
+    let mut restorer = Restorer::new(Shape::EventStream, 1 << 20, &context);
+    let mut out = BytesMut::new();
+    let said = chunk(0, json!({"content": "Asking boris@example.org"}));
+    restorer.push(said.clone().into(), 1 << 20, &context, &mut out).await.unwrap();
+    restorer.push(chunk(1, json!({"content": "another"})).into(), 1 << 20, &context, &mut out).await.unwrap();
+    assert_eq!(out, "");
+    let call = chunk(0, json!({"tool_calls": [{"index": 0, "function": {"arguments": "{"}}]}));
+    restorer.push(call.into(), 1 << 20, &context, &mut out).await.unwrap();
+    assert_eq!(out, said.replace("boris@example.org", "[EMAIL]"));
+}
+
+#[tokio::test]
 async fn a_message_that_comes_alone_is_looked_at_alone() {
     let desk = Desk::new().await;
     let mut messages = Messages::new(desk.redacting(protocol("json")).await);
