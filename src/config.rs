@@ -215,6 +215,8 @@ pub struct Limits {
     pub json_depth: usize,
     /// The longest reply body that is held whole to be restored.
     pub reply_body: usize,
+    /// The longest message of a WebSocket, in either direction.
+    pub socket_message: usize,
     /// The longest request head.
     pub header_bytes: usize,
     /// The most header lines of a request.
@@ -242,6 +244,8 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Between two pieces of the upstream's reply.
     pub stream_idle: Duration,
+    /// For a sign of life on a WebSocket, from either side.
+    pub socket_idle: Duration,
     /// For a client to take a piece of its reply.
     pub write: Duration,
     /// For running requests to end at shutdown.

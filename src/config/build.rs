@@ -275,6 +275,7 @@ fn limits(section: &Section<'_>) -> Limits {
         bodies_in_flight: section.size("bodies_in_flight"),
         json_depth: section.size("json_depth"),
         reply_body: section.size("reply_body"),
+        socket_message: section.size("socket_message"),
         header_bytes: section.size("header_bytes"),
         headers: section.size("headers"),
         connections: section.size("connections"),
@@ -291,6 +292,7 @@ fn timeouts(section: &Section<'_>) -> Timeouts {
         connect: section.time("connect"),
         first_byte: section.time("first_byte"),
         stream_idle: section.time("stream_idle"),
+        socket_idle: section.time("socket_idle"),
         write: section.time("write"),
         drain: section.time("drain"),
     }

@@ -116,7 +116,8 @@ impl Budget {
         Ok(ReadBody { bytes, share: Some(share) })
     }
 
-    fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ProxyError> {
+    /// The share of something that has been read already.
+    pub(super) fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ProxyError> {
         let blocks = u32::try_from(bytes.div_ceil(BLOCK)).map_err(|_| self.too_large())?;
         Arc::clone(&self.blocks).try_acquire_many_owned(blocks).map_err(|_| ProxyError::no_memory_for_bodies())
     }

@@ -3,11 +3,12 @@
 use super::body::Format;
 use super::error::ProxyError;
 use super::gate;
-use super::inspect::{self, Findings};
-use super::redact::redact;
+use super::inspect::{self, Findings, Located};
+use super::redact::{Replacements, redact};
 use super::reply::{ReplyBody, Settle};
 use super::restore::{self, Shape};
 use super::standing::Standing;
+use super::websocket::{self, Conversation, Handshake};
 use super::{Gateway, Route, cors, head, headers, subject};
 use crate::config::{Binary, Reply};
 use crate::detect::{Operator, Scratch};
@@ -23,10 +24,10 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Instant;
 
-const REDACTED: HeaderName = HeaderName::from_static("privet-redacted");
+pub(super) const REDACTED: HeaderName = HeaderName::from_static("privet-redacted");
 
 /// Larger bodies are looked through on a thread where waiting harms nobody.
-const INLINE_LIMIT: usize = 256 * 1024;
+pub(super) const INLINE_LIMIT: usize = 256 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
@@ -69,13 +70,19 @@ async fn forward(
 
     // 2. Vet: what cannot be proxied, and who is asking.
     vet(&head)?;
+    let has_body = unread.as_ref().is_some_and(|body| !body.is_end_stream());
+    let handshake = Handshake::take(&mut head, has_body)?;
     let presented = gate::Presented::take(&mut head)?;
     let named = subject::in_headers(&head.headers)?;
 
     // 3. Consent: may this purpose be served, and with a way back?
     // (A preflight has no body; what has one is a message.)
-    let preflight = cors::is_preflight(&head.method, &head.headers) && unread.as_ref().is_some_and(Body::is_end_stream);
-    let reversible = preflight || gate::decide(&presented, route, gateway)?;
+    let preflight = cors::is_preflight(&head.method, &head.headers) && !has_body;
+    let decided = if preflight { Ok(true) } else { gate::decide(&presented, route, gateway) };
+    let (reversible, handshake) = match (decided, handshake) {
+        (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, refusal, settle)),
+        (decided, handshake) => (decided?, handshake),
+    };
 
     // 4. Read: the whole body, within bounds.
     let body = unread.take().ok_or_else(ProxyError::internal)?;
@@ -97,37 +104,19 @@ async fn forward(
     })?;
     gateway.watch.ends(Stage::Scan, &mut clock);
     gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
-    let found = || findings.list.iter().chain(&in_head.findings.list);
-    for found in found() {
-        gateway.watch.found_in_request(found.rule);
-    }
     SCRATCH.with_borrow_mut(|scratch| gateway.watch.found_in_shadow(scratch));
-    if let Some(refused) = found().find(|found| found.operator == Operator::Block) {
-        return Err(ProxyError::blocked(refused.entity));
-    }
+    judge(gateway, findings.list.iter().chain(&in_head.findings.list))?;
 
     // 7. Tokenize: durable before anything is forwarded, and 8. rewrite.
-    let subject = match chosen {
+    let subject = match &chosen {
         _ if !reversible => None,
         // Consent has not been asked for, so nothing of a preflight is kept.
-        Some(id) if !preflight => {
-            Some(gateway.watch.vault(VaultOperation::Subject, gateway.vault.subject(&route.tenant, &id).await)?)
-        }
+        Some(id) if !preflight => Some(gateway.subject(route, id).await?),
         _ => Some(gateway.vault.passing_subject()),
     };
     let standing = Standing::new(&bytes, &head, bytes.len() > INLINE_LIMIT);
-    let redacted = redact([&findings, &in_head.findings], subject.as_ref(), &route.means, &standing).await;
-    let mut replacements = gateway.watch.vault(VaultOperation::Tokenize, redacted)?;
-    let surrogates = match &subject {
-        Some(subject) if gateway.gives_surrogates => {
-            let known = subject.surrogates().await.inspect_err(|_| {
-                // They are mostly at hand, so what is read is no measure.
-                gateway.watch.metrics.vault_operation(VaultOperation::Restore, false);
-            })?;
-            known.matcher(&|search| Box::pin(standing.marks(search))).await
-        }
-        _ => None,
-    };
+    let (mut replacements, surrogates) =
+        stand_ins(gateway, route, [&findings, &in_head.findings], subject.as_ref(), &standing).await?;
     drop(standing);
     let bytes = replacements.rewrite(bytes, &findings.list);
     in_head.rewrite(&mut head, &mut replacements)?;
@@ -135,7 +124,11 @@ async fn forward(
     gateway.watch.ends(Stage::Vault, &mut clock);
     settle.replaced(counts.sum());
 
-    // 9. Forward.
+    // 9. Forward. A WebSocket goes on from here by itself.
+    if let Some(handshake) = handshake {
+        let conversation = Conversation::new(gateway, route, protocol, subject, chosen.as_deref(), surrogates);
+        return websocket::open(handshake, head, conversation, &counts, settle).await;
+    }
     let response = route.upstream.send(Request::from_parts(head, Full::new(bytes))).await?;
     gateway.watch.ends(Stage::Upstream, &mut clock);
     drop((body.share, in_memory));
@@ -156,10 +149,43 @@ fn vet(head: &http::request::Parts) -> Result<(), ProxyError> {
     if head.method == Method::CONNECT || head.method == Method::TRACE {
         return Err(ProxyError::bad_request("The methods CONNECT and TRACE are not served."));
     }
-    if head.headers.contains_key(header::UPGRADE) {
-        return Err(ProxyError::bad_request("This gateway does not serve protocol upgrades such as WebSocket."));
-    }
     Ok(())
+}
+
+/// Counts what was found, and refuses what no way leads past.
+pub(super) fn judge<'f>(gateway: &Gateway, found: impl Iterator<Item = &'f Located>) -> Result<(), ProxyError> {
+    let mut refused = None;
+    for found in found {
+        gateway.watch.found_in_request(found.rule);
+        if found.operator == Operator::Block {
+            refused.get_or_insert(found.entity);
+        }
+    }
+    refused.map_or(Ok(()), |entity| Err(ProxyError::blocked(entity)))
+}
+
+/// What stands in for the findings of all parts, durable when this returns; and
+/// what finds the surrogates that may come back.
+pub(super) async fn stand_ins(
+    gateway: &Gateway,
+    route: &Route,
+    parts: [&Findings; 2],
+    subject: Option<&Subject>,
+    standing: &Standing,
+) -> Result<(Replacements, Option<Arc<SurrogateMatcher>>), ProxyError> {
+    let redacted = redact(parts, subject, &route.means, standing).await;
+    let replacements = gateway.watch.vault(VaultOperation::Tokenize, redacted)?;
+    let surrogates = match subject {
+        Some(subject) if gateway.gives_surrogates => {
+            let known = subject.surrogates().await.inspect_err(|_| {
+                // They are mostly at hand, so what is read is no measure.
+                gateway.watch.metrics.vault_operation(VaultOperation::Restore, false);
+            })?;
+            known.matcher(&|search| Box::pin(standing.marks(search))).await
+        }
+        _ => None,
+    };
+    Ok((replacements, surrogates))
 }
 
 /// What stands in the body. One that cannot be inspected is refused, or passes
@@ -171,12 +197,25 @@ async fn look_through(
     head: &http::request::Parts,
     body: Bytes,
 ) -> Result<(Bytes, Findings), ProxyError> {
+    let format = Format::of_request(&head.headers).map_err(inspect::Uninspectable);
+    let findings = look_at(gateway, route, protocol, format, &body).await?;
+    Ok((body, findings))
+}
+
+/// What stands in a body, or in a message of a WebSocket.
+pub(super) async fn look_at(
+    gateway: &Arc<Gateway>,
+    route: &Arc<Route>,
+    protocol: &Arc<Protocol>,
+    format: Result<Format, inspect::Uninspectable>,
+    body: &Bytes,
+) -> Result<Findings, ProxyError> {
     if body.is_empty() {
-        return Ok((body, Findings::default()));
+        return Ok(Findings::default());
     }
-    let looked = match Format::of_request(&head.headers) {
-        Err(why) => Err(inspect::Uninspectable(why)),
-        Ok(format) if body.len() <= INLINE_LIMIT => inspect_body(gateway, route, protocol, format, &body),
+    let looked = match format {
+        Err(why) => Err(why),
+        Ok(format) if body.len() <= INLINE_LIMIT => inspect_body(gateway, route, protocol, format, body),
         Ok(format) => {
             let (gateway, route, protocol) = (Arc::clone(gateway), Arc::clone(route), Arc::clone(protocol));
             let body = body.clone();
@@ -185,11 +224,8 @@ async fn look_through(
         }
     };
     match looked {
-        Ok(findings) => Ok((body, findings)),
-        Err(_) if route.binary == Binary::Pass => {
-            let findings = Findings { uninspected: body.len(), ..Findings::default() };
-            Ok((body, findings))
-        }
+        Ok(findings) => Ok(findings),
+        Err(_) if route.binary == Binary::Pass => Ok(Findings { uninspected: body.len(), ..Findings::default() }),
         Err(why) => Err(ProxyError::unsupported_body(why.0)),
     }
 }
@@ -237,7 +273,7 @@ fn inspect_body(
     })
 }
 
-async fn restore(
+pub(super) async fn restore(
     gateway: &Gateway,
     route: &Route,
     protocol: Arc<Protocol>,

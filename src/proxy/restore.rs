@@ -96,6 +96,14 @@ pub(super) async fn document(
     Ok(restored)
 }
 
+/// Restores a message that is whole: a JSON document, or else a text.
+pub(super) async fn message(message: Bytes, context: &Context) -> Bytes {
+    let started = Instant::now();
+    let restored = document::restore(message, context).await;
+    context.watch.took(Stage::Restore, started.elapsed());
+    restored
+}
+
 /// Reads the body to its end. The error is none where no next piece came within
 /// `idle`.
 async fn read_whole(

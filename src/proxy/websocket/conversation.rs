@@ -1,0 +1,154 @@
+//! What is known of the two who talk, and what becomes of their messages.
+
+use crate::config::Reply;
+use crate::protocol::Protocol;
+use crate::proxy::body::Format;
+use crate::proxy::error::ProxyError;
+use crate::proxy::exchange::{self, INLINE_LIMIT};
+use crate::proxy::inspect::Findings;
+use crate::proxy::reply::ReplyBody;
+use crate::proxy::standing::Standing;
+use crate::proxy::withdrawal::Registered;
+use crate::proxy::{Gateway, Route, restore};
+use crate::telemetry::{Held, Outcome, Stage};
+use crate::vault::{Subject, SurrogateMatcher};
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use hyper::body::Incoming;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A WebSocket as the place of a conversation.
+pub(in crate::proxy) struct Conversation {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) route: Arc<Route>,
+    protocol: Arc<Protocol>,
+    /// Cancelled where the consent is withdrawn.
+    pub(super) withdrawn: CancellationToken,
+    whose: Mutex<Whose>,
+}
+
+/// Whose conversation it is.
+struct Whose {
+    /// None: findings are removed, and there is no way back.
+    subject: Option<Subject>,
+    /// Once the subject is known by its name.
+    registered: Option<Registered>,
+    surrogates: Option<Arc<SurrogateMatcher>>,
+    /// Findings that were replaced.
+    replaced: u32,
+}
+
+impl Conversation {
+    /// Of the subject with this `name`, of which a withdrawal will be heard.
+    pub(in crate::proxy) fn new(
+        gateway: &Arc<Gateway>,
+        route: &Arc<Route>,
+        protocol: Arc<Protocol>,
+        subject: Option<Subject>,
+        name: Option<&str>,
+        surrogates: Option<Arc<SurrogateMatcher>>,
+    ) -> Self {
+        let whose = Mutex::new(Whose { subject, registered: None, surrogates, replaced: 0 });
+        let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
+        let conversation = Self { gateway, route, protocol, withdrawn: CancellationToken::new(), whose };
+        conversation.register(name);
+        conversation
+    }
+
+    /// How it ends if nothing goes wrong.
+    pub(super) fn outcome(&self) -> Outcome {
+        if self.whose().subject.is_some() { Outcome::Forwarded } else { Outcome::Anonymized }
+    }
+
+    /// Findings that were replaced in messages so far.
+    pub(super) fn replaced(&self) -> u32 {
+        self.whose().replaced
+    }
+
+    /// What the chatbot is sent for a message of the client: its findings
+    /// replaced, and what replaces them durable.
+    ///
+    /// Cancel safety: what is dropped has been forwarded nowhere.
+    pub(super) async fn conceal(&self, message: Bytes) -> Result<Bytes, ProxyError> {
+        let (gateway, route) = (&self.gateway, &self.route);
+        let _share = gateway.bodies.reserve(message.len().max(1))?;
+        let _in_memory = Held::new(&gateway.watch.metrics.body_bytes_in_flight, message.len());
+        let mut clock = Instant::now();
+        let findings = exchange::look_at(gateway, route, &self.protocol, Ok(Format::Unsaid), &message).await?;
+        gateway.watch.ends(Stage::Scan, &mut clock);
+        gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
+        exchange::judge(gateway, findings.list.iter())?;
+        let subject = self.subject(&findings).await?;
+        if findings.list.is_empty() && !gateway.gives_surrogates {
+            return Ok(message);
+        }
+        let standing = Standing::of_message(&message, message.len() > INLINE_LIMIT);
+        let parts = [&findings, &Findings::default()];
+        let (mut replacements, surrogates) =
+            exchange::stand_ins(gateway, route, parts, subject.as_ref(), &standing).await?;
+        let message = replacements.rewrite(message, &findings.list);
+        gateway.watch.ends(Stage::Vault, &mut clock);
+        let mut whose = self.whose();
+        whose.surrogates = surrogates;
+        whose.replaced += replacements.counts.sum();
+        Ok(message)
+    }
+
+    /// What the client is sent for a message of the chatbot.
+    pub(super) async fn reveal(&self, message: Bytes) -> Result<Bytes, ProxyError> {
+        let (subject, surrogates) = {
+            let whose = self.whose();
+            (whose.subject.clone(), whose.surrogates.clone())
+        };
+        let Some(subject) = subject.filter(|_| self.route.reply == Reply::Restore) else { return Ok(message) };
+        let kinds = subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?;
+        if kinds.is_empty() && surrogates.is_none() {
+            return Ok(message);
+        }
+        let (protocol, watch) = (Arc::clone(&self.protocol), Arc::clone(&self.gateway.watch));
+        let context = restore::Context { subject, kinds, surrogates, protocol, watch };
+        Ok(restore::message(message, &context).await)
+    }
+
+    /// What the client is sent where the chatbot opens no WebSocket.
+    pub(super) async fn reply(&self, reply: Response<Incoming>) -> Result<Response<ReplyBody>, ProxyError> {
+        let (subject, surrogates) = {
+            let whose = self.whose();
+            (whose.subject.clone(), whose.surrogates.clone())
+        };
+        exchange::restore(&self.gateway, &self.route, Arc::clone(&self.protocol), subject, surrogates, reply).await
+    }
+
+    /// Whose tokens this message needs. A conversation that nobody was named
+    /// for is that of the first whom a message names.
+    async fn subject(&self, findings: &Findings) -> Result<Option<Subject>, ProxyError> {
+        let (subject, is_named) = {
+            let whose = self.whose();
+            (whose.subject.clone(), whose.registered.is_some())
+        };
+        if subject.is_none() || is_named {
+            return Ok(subject);
+        }
+        let Some(id) = self.gateway.subjects.choose(None, &HeaderMap::new(), findings) else { return Ok(subject) };
+        let subject = self.gateway.subject(&self.route, &id).await?;
+        self.whose().subject = Some(subject.clone());
+        self.register(Some(&id));
+        Ok(Some(subject))
+    }
+
+    /// From now on a withdrawal is heard, if there is a consent to withdraw.
+    fn register(&self, name: Option<&str>) {
+        let mut whose = self.whose();
+        if let Some(name) = name.filter(|_| whose.subject.is_some()) {
+            let (tenant, purpose) = (&self.route.tenant, &self.route.purpose.name);
+            let told = self.withdrawn.clone();
+            whose.registered = Some(self.gateway.withdrawals.register(tenant, name, purpose, told));
+        }
+    }
+
+    fn whose(&self) -> MutexGuard<'_, Whose> {
+        self.whose.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
