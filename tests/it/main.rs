@@ -29,3 +29,4 @@ mod rules;
 mod serve;
 mod splicing;
 mod support;
+mod websocket;

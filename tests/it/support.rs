@@ -4,6 +4,7 @@
 mod client;
 mod dialogue;
 mod privet;
+mod socket;
 mod tls;
 mod upstream;
 mod wire;
@@ -11,6 +12,7 @@ mod wire;
 pub use client::{CONSENT, Client, Reply};
 pub use dialogue::Dialogue;
 pub use privet::{KEY, Privet, Setup, privet, scratch_folder, without_settings};
+pub use socket::{CONSENT_QUERY, Socket, SocketUpstream, close, fragment_of};
 pub use tls::Identity;
 pub use upstream::{Answer, Recorded, Upstream};
 pub use wire::{RawUpstream, Step, Wire, port_of_nobody};
