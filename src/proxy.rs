@@ -5,16 +5,22 @@
 
 mod address;
 mod body;
+mod charset;
 mod clean;
+mod content;
 mod cors;
+mod encoding;
 mod error;
 mod exchange;
+mod format;
 mod gate;
 mod head;
 mod header_values;
 mod headers;
 mod inspect;
 mod look;
+mod parameters;
+mod parts;
 mod percent;
 mod redact;
 mod reply;
@@ -22,6 +28,7 @@ mod request_id;
 mod restore;
 mod standing;
 mod subject;
+mod unpacked;
 mod upstream;
 mod watch;
 mod websocket;
@@ -69,6 +76,7 @@ pub struct Gateway {
     watch: Arc<Watch>,
     places: Arc<Semaphore>,
     bodies: body::Budget,
+    headers: headers::Policy,
     cors: cors::Cors,
     stream_idle: Duration,
     reply_limit: usize,
@@ -83,6 +91,7 @@ struct Route {
     reply: Reply,
     identity: Identity,
     binary: Binary,
+    files: Binary,
     tenant: String,
     /// None: by the path of each request.
     protocol: Option<Arc<Protocol>>,
@@ -142,6 +151,7 @@ impl Gateway {
                 reply: route.reply,
                 identity: route.identity,
                 binary: route.binary,
+                files: route.files,
                 tenant: route.tenant.clone(),
                 protocol: protocol_of(route, &protocols)?,
                 upstream: Arc::clone(upstream),
@@ -165,7 +175,8 @@ impl Gateway {
             gives_surrogates,
             watch,
             places: Arc::new(Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS))),
-            bodies: body::Budget::new(limits.bodies_in_flight, limits.request_body, timeouts.body, timeouts.body_idle),
+            bodies: body::Budget::new(limits, timeouts),
+            headers: headers::Policy::new(&config.headers),
             cors: cors::Cors::new(&config.cors.origins),
             stream_idle: timeouts.stream_idle,
             reply_limit: limits.reply_body,

@@ -43,6 +43,7 @@ fn an_upstream_is_all_it_takes() {
     let limits = Limits {
         request_body: 32 << 20,
         bodies_in_flight: 512 << 20,
+        decode_ratio: 100,
         json_depth: 128,
         reply_body: 32 << 20,
         socket_message: 4 << 20,

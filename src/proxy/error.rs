@@ -66,6 +66,18 @@ impl ProxyError {
         Self::new(Kind::TooLarge, Outcome::RefusedInput, detail)
     }
 
+    pub(super) fn bomb(ratio: u64) -> Self {
+        let detail = format!(
+            "The body grows to more than {ratio} times its size when it is decoded, the limit `limits.decode_ratio` of this gateway."
+        );
+        Self::new(Kind::TooLarge, Outcome::RefusedInput, detail)
+    }
+
+    pub(super) fn unwritable_charset() -> Self {
+        let detail = "What stands in for personal data cannot be written in the charset of the body; send it as UTF-8.";
+        Self::new(Kind::UnsupportedBody, Outcome::RefusedInput, detail)
+    }
+
     /// `why` says what is wrong; how to allow it is added.
     pub(super) fn unsupported_body(why: &str) -> Self {
         let detail = format!("{why} To let such bodies pass uninspected, set `binary = \"pass\"` on the route.");
@@ -119,6 +131,12 @@ impl ProxyError {
     pub(super) fn message_too_large(limit: usize) -> Self {
         let detail = format!("The message has more than {limit} bytes, the limit `limits.socket_message`.");
         Self::new(Kind::TooLarge, Outcome::RefusedInput, detail)
+    }
+
+    pub(super) fn undecodable_reply() -> Self {
+        let detail =
+            "The chatbot's reply is not encoded as its Content-Encoding says, or grows beyond `limits.decode_ratio`.";
+        Self::new(Kind::UpstreamFailed, Outcome::UpstreamFailed, detail)
     }
 
     pub(super) fn reply_too_large(limit: usize) -> Self {

@@ -1,6 +1,8 @@
 //! One request and its reply, from socket to socket, read straight down.
 
-use super::body::Format;
+use super::body::ReadBody;
+use super::content::{self, Content, Unread};
+use super::encoding::Codings;
 use super::error::ProxyError;
 use super::gate;
 use super::inspect::{self, Findings, Located};
@@ -8,6 +10,7 @@ use super::redact::{Replacements, redact};
 use super::reply::{ReplyBody, Settle};
 use super::restore::{self, Shape};
 use super::standing::Standing;
+use super::unpacked::Unpacked;
 use super::websocket::{self, Conversation, Handshake};
 use super::{Gateway, Route, cors, head, headers, subject};
 use crate::config::{Binary, Reply};
@@ -15,9 +18,8 @@ use crate::detect::{Operator, Scratch};
 use crate::protocol::Protocol;
 use crate::telemetry::{Held, Outcome, Stage, VaultOperation};
 use crate::vault::{Subject, SurrogateMatcher};
-use bytes::Bytes;
 use http::header::HeaderName;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use std::cell::RefCell;
@@ -92,15 +94,15 @@ async fn forward(
     // 5. Walk the body, and what travels on of the head (nothing of the
     // client's place or of Privet), and 6. detect in each text.
     let mut clock = Instant::now();
-    let (bytes, findings) = look_through(gateway, route, &protocol, &head, body.bytes).await?;
+    let (content, findings) = look_through(gateway, route, &protocol, &head.headers, body).await?;
     let chosen = gateway.subjects.choose(named, &head.headers, &findings);
-    headers::clean_request(&mut head.headers);
+    headers::clean_request(&mut head.headers, &gateway.headers);
     if !findings.list.is_empty() {
         headers::drop_digests(&mut head.headers);
     }
     let in_head = SCRATCH.with_borrow_mut(|scratch| {
         scratch.end_conversation();
-        head::inspect(&head, gateway.detector(route), &route.clean, scratch)
+        head::inspect(&head, gateway.detector(route), &gateway.headers, &route.clean, scratch)
     })?;
     gateway.watch.ends(Stage::Scan, &mut clock);
     gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
@@ -114,11 +116,11 @@ async fn forward(
         Some(id) if !preflight => Some(gateway.subject(route, id).await?),
         _ => Some(gateway.vault.passing_subject()),
     };
-    let standing = Standing::new(&bytes, &head, bytes.len() > INLINE_LIMIT);
+    let standing = Standing::new(content.text(), &head, content.text().len() > INLINE_LIMIT);
     let (mut replacements, surrogates) =
         stand_ins(gateway, route, [&findings, &in_head.findings], subject.as_ref(), &standing).await?;
     drop(standing);
-    let bytes = replacements.rewrite(bytes, &findings.list);
+    let body = content.forward(&findings.list, &mut replacements, &mut head.headers)?;
     in_head.rewrite(&mut head, &mut replacements)?;
     let counts = replacements.counts;
     gateway.watch.ends(Stage::Vault, &mut clock);
@@ -129,7 +131,7 @@ async fn forward(
         let conversation = Conversation::new(gateway, route, protocol, subject, chosen.as_deref(), surrogates);
         return websocket::open(handshake, head, conversation, &counts, settle).await;
     }
-    let response = route.upstream.send(Request::from_parts(head, Full::new(bytes))).await?;
+    let response = route.upstream.send(Request::from_parts(head, Full::new(body.bytes))).await?;
     gateway.watch.ends(Stage::Upstream, &mut clock);
     drop((body.share, in_memory));
 
@@ -188,89 +190,69 @@ pub(super) async fn stand_ins(
     Ok((replacements, surrogates))
 }
 
-/// What stands in the body. One that cannot be inspected is refused, or passes
+/// What stands in a body, or in a message, which has no headers. One that cannot be inspected is refused, or passes
 /// where the route says so.
-async fn look_through(
+pub(super) async fn look_through(
     gateway: &Arc<Gateway>,
     route: &Arc<Route>,
     protocol: &Arc<Protocol>,
-    head: &http::request::Parts,
-    body: Bytes,
-) -> Result<(Bytes, Findings), ProxyError> {
-    let format = Format::of_request(&head.headers).map_err(inspect::Uninspectable);
-    let findings = look_at(gateway, route, protocol, format, &body).await?;
-    Ok((body, findings))
-}
-
-/// What stands in a body, or in a message of a WebSocket.
-pub(super) async fn look_at(
-    gateway: &Arc<Gateway>,
-    route: &Arc<Route>,
-    protocol: &Arc<Protocol>,
-    format: Result<Format, inspect::Uninspectable>,
-    body: &Bytes,
-) -> Result<Findings, ProxyError> {
-    if body.is_empty() {
-        return Ok(Findings::default());
+    headers: &HeaderMap,
+    body: ReadBody,
+) -> Result<(Content, Findings), ProxyError> {
+    if body.bytes.is_empty() {
+        return Ok((Content::unread(body), Findings::default()));
     }
-    let looked = match format {
-        Err(why) => Err(why),
-        Ok(format) if body.len() <= INLINE_LIMIT => inspect_body(gateway, route, protocol, format, body),
-        Ok(format) => {
-            let (gateway, route, protocol) = (Arc::clone(gateway), Arc::clone(route), Arc::clone(protocol));
-            let body = body.clone();
-            let looked = tokio::task::spawn_blocking(move || inspect_body(&gateway, &route, &protocol, format, &body));
-            looked.await.map_err(|_| ProxyError::internal())?
-        }
+    // What is encoded may be much more than it seems.
+    let is_encoded = headers.contains_key(header::CONTENT_ENCODING);
+    let looked = if body.bytes.len() <= INLINE_LIMIT && !is_encoded {
+        read_and_inspect(gateway, route, protocol, headers, body)
+    } else {
+        let (gateway, route, protocol) = (Arc::clone(gateway), Arc::clone(route), Arc::clone(protocol));
+        let headers = headers.clone();
+        let looked = tokio::task::spawn_blocking(move || read_and_inspect(&gateway, &route, &protocol, &headers, body));
+        looked.await.map_err(|_| ProxyError::internal())?
     };
     match looked {
-        Ok(findings) => Ok(findings),
-        Err(_) if route.binary == Binary::Pass => Ok(Findings { uninspected: body.len(), ..Findings::default() }),
-        Err(why) => Err(ProxyError::unsupported_body(why.0)),
+        Err(Unread::Uninspectable(_, body)) if route.binary == Binary::Pass => {
+            let findings = Findings { uninspected: body.bytes.len(), ..Findings::default() };
+            Ok((Content::unread(body), findings))
+        }
+        Err(Unread::Uninspectable(why, _)) => Err(ProxyError::unsupported_body(why.0)),
+        Err(Unread::Refused(error)) => Err(error),
+        Ok(looked) => Ok(looked),
     }
 }
 
-fn inspect_body(
+fn read_and_inspect(
     gateway: &Gateway,
     route: &Route,
     protocol: &Protocol,
-    format: Format,
-    body: &[u8],
-) -> Result<Findings, inspect::Uninspectable> {
-    let Ok(text) = std::str::from_utf8(body) else {
-        return Err(inspect::Uninspectable("The body is not valid UTF-8."));
-    };
+    headers: &HeaderMap,
+    body: ReadBody,
+) -> Result<(Content, Findings), Unread> {
+    let (content, format) = Content::read(body, headers, &gateway.bodies)?;
     let detector = gateway.detector(route);
-    SCRATCH.with_borrow_mut(|scratch| {
+    let looked = SCRATCH.with_borrow_mut(|scratch| {
         let rules = inspect::Rules {
             detector,
             fields: &protocol.request,
             identity: route.identity,
             binary: route.binary,
+            files: route.files,
             sought: &gateway.sought,
             depth: gateway.config.limits.json_depth,
         };
         // The texts of a request are turns of one conversation.
         scratch.start_conversation();
-        let as_json = |scratch: &mut Scratch| inspect::inspect_json(text, &rules, scratch);
-        let as_text = |scratch: &mut Scratch| inspect::inspect_text(text, detector, scratch);
-        let looked = match format {
-            Format::Json => match as_json(scratch) {
-                // It passes, but not unseen.
-                Err(inspect::NOT_JSON) if route.binary == Binary::Pass => as_text(scratch),
-                looked => looked,
-            },
-            Format::Form => inspect::inspect_form(text, detector, scratch),
-            Format::Text => as_text(scratch),
-            Format::Unsaid => match as_json(scratch) {
-                Err(inspect::NOT_JSON) => as_text(scratch),
-                looked => looked,
-            },
-        };
+        let looked = content::inspect(content.text(), &format, &rules, scratch);
         scratch.end_conversation();
         gateway.watch.found_in_shadow(scratch);
         looked
-    })
+    });
+    match looked {
+        Ok(findings) => Ok((content, findings)),
+        Err(why) => Err(Unread::Uninspectable(why, content.into_unread())),
+    }
 }
 
 pub(super) async fn restore(
@@ -283,8 +265,9 @@ pub(super) async fn restore(
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let (mut head, body) = response.into_parts();
     headers::clean_reply(&mut head.headers);
-    let shape = Shape::of_reply(&head.headers);
-    let subject = subject.filter(|_| route.reply == Reply::Restore && shape != Shape::Opaque && has_body(head.status));
+    let codings = Codings::of(&head.headers);
+    let shape = if codings.is_ok() && has_body(head.status) { Shape::of_reply(&head.headers) } else { Shape::Opaque };
+    let subject = subject.filter(|_| route.reply == Reply::Restore && shape != Shape::Opaque);
     let (subject, kinds) = match subject {
         Some(subject) => {
             let kinds = subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?;
@@ -292,14 +275,17 @@ pub(super) async fn restore(
         }
         None => (None, Arc::default()),
     };
-    let Some(subject) = subject else {
+    let (Some(subject), Ok(codings)) = (subject, codings) else {
         return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
     };
     headers::drop_validators(&mut head.headers);
     let context = restore::Context { subject, kinds, surrogates, protocol, watch: Arc::clone(&gateway.watch) };
-    let body = if body.is_end_stream() {
-        ReplyBody::passing(body, gateway.stream_idle)
-    } else if shape == Shape::Document {
+    if body.is_end_stream() {
+        return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
+    }
+    head.headers.remove(header::CONTENT_ENCODING);
+    let body = Unpacked::new(body, &codings, gateway.config.limits.decode_ratio);
+    let body = if shape == Shape::Document {
         ReplyBody::whole(restore::document(body, gateway.reply_limit, gateway.stream_idle, &context).await?)
     } else {
         ReplyBody::restored(restore::stream(body, shape, gateway.reply_limit, context), gateway.stream_idle)

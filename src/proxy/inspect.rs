@@ -66,6 +66,26 @@ pub(super) enum Form {
 pub(super) struct Uninspectable(pub(super) &'static str);
 
 impl Findings {
+    /// Nothing found yet, of so many strings that are sought besides.
+    pub(super) fn seeking(count: usize) -> Self {
+        Self { sought: vec![None; count], ..Self::default() }
+    }
+
+    /// Adds what was found in a text that starts at `start` of the whole.
+    pub(super) fn append(&mut self, other: Self, start: usize) {
+        let values = self.values.len();
+        self.values.push_str(&other.values);
+        self.list.extend(other.list.into_iter().map(|found| Located {
+            at: start + found.at.start..start + found.at.end,
+            value: values + found.value.start..values + found.value.end,
+            ..found
+        }));
+        self.uninspected += other.uninspected;
+        for (sought, found) in self.sought.iter_mut().zip(other.sought) {
+            *sought = sought.take().or(found);
+        }
+    }
+
     /// The exact text that was found, escapes undone.
     pub(super) fn value(&self, located: &Located) -> &str {
         self.values.get(located.value.clone()).unwrap_or_default()
@@ -128,6 +148,8 @@ pub(super) struct Rules<'r> {
     pub(super) identity: Identity,
     /// What happens to the parts that cannot be inspected.
     pub(super) binary: Binary,
+    /// What happens to files in multipart bodies that are no text.
+    pub(super) files: Binary,
     /// Strings whose value is wanted besides.
     pub(super) sought: &'r [Pattern],
     /// How deep a document may nest.

@@ -8,7 +8,6 @@ use crate::detect::Operator;
 use crate::entity::Entity;
 use crate::token::Token;
 use crate::vault::{Hashing, Subject, VaultError};
-use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt::Write as _;
 
@@ -159,11 +158,6 @@ fn mask(value: &str, mask: Mask) -> String {
 }
 
 impl Replacements {
-    /// The body with its findings replaced.
-    pub(super) fn rewrite(&mut self, body: Bytes, found: &[Located]) -> Bytes {
-        if found.is_empty() { body } else { self.splice(&body, found).into() }
-    }
-
     /// The text with its findings replaced. The parts of a request must come
     /// in the order in which they were given to [`redact`].
     pub(super) fn splice(&mut self, text: &[u8], found: &[Located]) -> Vec<u8> {

@@ -2,7 +2,6 @@
 
 use crate::config::Reply;
 use crate::protocol::Protocol;
-use crate::proxy::body::Format;
 use crate::proxy::error::ProxyError;
 use crate::proxy::exchange::{self, INLINE_LIMIT};
 use crate::proxy::inspect::Findings;
@@ -73,27 +72,25 @@ impl Conversation {
     /// Cancel safety: what is dropped has been forwarded nowhere.
     pub(super) async fn conceal(&self, message: Bytes) -> Result<Bytes, ProxyError> {
         let (gateway, route) = (&self.gateway, &self.route);
-        let _share = gateway.bodies.reserve(message.len().max(1))?;
         let _in_memory = Held::new(&gateway.watch.metrics.body_bytes_in_flight, message.len());
+        let message = gateway.bodies.hold(message)?;
         let mut clock = Instant::now();
-        let findings = exchange::look_at(gateway, route, &self.protocol, Ok(Format::Unsaid), &message).await?;
+        let mut no_headers = HeaderMap::new();
+        let (content, findings) = exchange::look_through(gateway, route, &self.protocol, &no_headers, message).await?;
         gateway.watch.ends(Stage::Scan, &mut clock);
         gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
         exchange::judge(gateway, findings.list.iter())?;
         let subject = self.subject(&findings).await?;
-        if findings.list.is_empty() && !gateway.gives_surrogates {
-            return Ok(message);
-        }
-        let standing = Standing::of_message(&message, message.len() > INLINE_LIMIT);
+        let standing = Standing::of_message(content.text(), content.text().len() > INLINE_LIMIT);
         let parts = [&findings, &Findings::default()];
         let (mut replacements, surrogates) =
             exchange::stand_ins(gateway, route, parts, subject.as_ref(), &standing).await?;
-        let message = replacements.rewrite(message, &findings.list);
+        let message = content.forward(&findings.list, &mut replacements, &mut no_headers)?;
         gateway.watch.ends(Stage::Vault, &mut clock);
         let mut whose = self.whose();
         whose.surrogates = surrogates;
         whose.replaced += replacements.counts.sum();
-        Ok(message)
+        Ok(message.bytes)
     }
 
     /// What the client is sent for a message of the chatbot.
