@@ -6,10 +6,12 @@ mod glob;
 mod pattern;
 mod reply;
 mod request;
+mod socket;
 
 pub use pattern::{Pattern, PatternSet};
 pub use reply::{ReplyField, ReplyFields};
 pub use request::{RequestField, RequestFields};
+pub use socket::{MessageFraming, SocketFields};
 
 use glob::Glob;
 use serde::Deserialize;
@@ -47,6 +49,9 @@ pub struct Protocol {
     /// The members of replies.
     #[serde(default)]
     pub reply: ReplyFields,
+    /// What is particular of sockets.
+    #[serde(default)]
+    pub socket: SocketFields,
 }
 
 /// All protocols of this gateway.

@@ -19,6 +19,7 @@ mod header_values;
 mod headers;
 mod inspect;
 mod look;
+mod packets;
 mod parameters;
 mod parts;
 mod percent;

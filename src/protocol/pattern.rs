@@ -100,6 +100,11 @@ pub(super) struct Outline {
 }
 
 impl PatternSet {
+    /// Whether there is no pattern.
+    pub fn is_empty(&self) -> bool {
+        self.loose.patterns.is_empty() && self.by_length.iter().all(|group| group.patterns.is_empty())
+    }
+
     /// Whether a pattern covers the value at `path`.
     pub fn matches(&self, path: &Path<'_>) -> bool {
         self.covers(path, Outline::of(path))

@@ -244,6 +244,7 @@ fn read_and_inspect(
         };
         // The texts of a request are turns of one conversation.
         scratch.start_conversation();
+        let format = format.framed(protocol.socket.framing);
         let looked = content::inspect(content.text(), &format, &rules, scratch);
         scratch.end_conversation();
         gateway.watch.found_in_shadow(scratch);
@@ -266,7 +267,11 @@ pub(super) async fn restore(
     let (mut head, body) = response.into_parts();
     headers::clean_reply(&mut head.headers);
     let codings = Codings::of(&head.headers);
-    let shape = if codings.is_ok() && has_body(head.status) { Shape::of_reply(&head.headers) } else { Shape::Opaque };
+    let shape = if codings.is_ok() && has_body(head.status) {
+        Shape::of_reply(&head.headers, protocol.socket.framing)
+    } else {
+        Shape::Opaque
+    };
     let subject = subject.filter(|_| route.reply == Reply::Restore && shape != Shape::Opaque);
     let (subject, kinds) = match subject {
         Some(subject) => {

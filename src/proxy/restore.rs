@@ -11,19 +11,22 @@ mod plain;
 
 use super::body::lowercase;
 use super::error::ProxyError;
+use super::packets;
 use super::reply::ReplyError;
 use super::watch::Watch;
 use crate::framing::{Lines, Sse};
-use crate::protocol::Protocol;
+use crate::protocol::{MessageFraming, Protocol};
 use crate::telemetry::Stage;
 use crate::token::Kinds;
 use crate::vault::{Subject, SurrogateMatcher};
 use bytes::{Bytes, BytesMut};
+pub(super) use document::restore as whole_document;
 use events::{EventRestorer, Framing};
 use futures_util::Stream;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Frame};
+pub(super) use messages::Messages;
 use pieces::Escape;
 use plain::PlainRestorer;
 use std::error::Error;
@@ -59,7 +62,7 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    pub(super) fn of_reply(headers: &HeaderMap) -> Self {
+    pub(super) fn of_reply(headers: &HeaderMap, framing: Option<MessageFraming>) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let content_type = text(header::CONTENT_TYPE).unwrap_or("text/plain");
         let (essence, _) = content_type.split_once(';').unwrap_or((content_type, ""));
@@ -70,6 +73,8 @@ impl Shape {
             "text/html" | "text/xml" | "application/xml" => Self::Text(Escape::Html),
             other if other.ends_with("+json") => Self::Document,
             other if other.ends_with("+xml") => Self::Text(Escape::Html),
+            // The answer to a poll is short, and made of documents.
+            "text/plain" if framing.is_some() => Self::Document,
             other if other.starts_with("text/") => Self::Text(Escape::None),
             _ => Self::Opaque,
         }
@@ -90,17 +95,18 @@ where
         None => ProxyError::upstream_timeout(),
     })?;
     let started = Instant::now();
-    let restored = document::restore(body, context).await;
+    let restored = whole(body, context).await;
     context.watch.took(Stage::Restore, started.elapsed());
     Ok(restored)
 }
 
-/// Restores a message that is whole: a JSON document, or else a text.
-pub(super) async fn message(message: Bytes, context: &Context) -> Bytes {
-    let started = Instant::now();
-    let restored = document::restore(message, context).await;
-    context.watch.took(Stage::Restore, started.elapsed());
-    restored
+/// Restores what is whole: a JSON document, the packets of a protocol that has
+/// such, or else a text.
+pub(super) async fn whole(body: Bytes, context: &Context) -> Bytes {
+    match context.protocol.socket.framing {
+        Some(MessageFraming::SocketIo) => packets::restore(body, context).await,
+        None => document::restore(body, context).await,
+    }
 }
 
 /// Reads the body to its end. The error is none where no next piece came within
@@ -250,7 +256,7 @@ mod tests {
             if let Some(value) = content_type {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
             }
-            Shape::of_reply(&headers)
+            Shape::of_reply(&headers, None)
         };
         assert_eq!(of(Some("text/event-stream; charset=utf-8")), Shape::EventStream);
         assert_eq!(of(Some("application/json")), Shape::Document);

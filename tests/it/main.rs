@@ -27,6 +27,7 @@ mod replies;
 mod requests;
 mod rules;
 mod serve;
+mod socketio;
 mod splicing;
 mod support;
 mod websocket;

@@ -1,8 +1,14 @@
 //! WebSockets through the gateway: a real client, a real chatbot.
 
 use crate::support::{
-    CONSENT_QUERY, RawUpstream, Setup, Socket, SocketUpstream, Step, Wire, close, fragment_of, tokens,
+    CONSENT_QUERY, KEY, RawUpstream, Setup, Socket, SocketUpstream, Step, Wire, close, fragment_of, tokens,
 };
+use privet::config::Config;
+use privet::detect::Engine;
+use privet::proxy::{DataService, Gateway};
+use privet::server::{self, Limits, Listener, Shutdown};
+use privet::telemetry::Metrics;
+use privet::vault::{Key, Vault, VaultUrl};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -457,4 +463,79 @@ async fn nothing_that_is_said_is_logged() {
     privet.metric_becomes("privet_in_flight_requests", 0).await;
     let log = privet.log();
     assert!(log.contains("The exchange is over") && !log.contains("ana.silva"), "{log}");
+}
+
+/// A gateway in this process, of which more can be asked than of a running one.
+async fn within(upstream: &SocketUpstream) -> (std::sync::Arc<Gateway>, String, Shutdown) {
+    let config = Config::parse(&format!("vault = \"memory:\"\nupstream = \"{}\"\n", upstream.url())).unwrap().config;
+    let key = Key::from_base64(KEY).unwrap();
+    let vault = Vault::open(&VaultUrl::Memory, key, Default::default()).await.unwrap();
+    let engine = std::sync::Arc::new(Engine::builtin().unwrap());
+    let gateway = Gateway::new(config, engine, vault, Metrics::new().unwrap()).unwrap();
+    let listener = Listener::bind("127.0.0.1:0", None).await.unwrap();
+    let base = format!("http://{}", listener.local_addr());
+    let (service, shutdown) = (DataService(std::sync::Arc::clone(&gateway)), Shutdown::new());
+    tokio::spawn(server::serve(listener, move |_| service.clone(), Limits::default(), shutdown.clone()));
+    (gateway, base, shutdown)
+}
+
+#[tokio::test]
+async fn a_withdrawal_closes_the_sockets_of_its_subject() {
+    let upstream = SocketUpstream::echo().await;
+    let (gateway, base, _shutdown) = within(&upstream).await;
+    let mut ana = Socket::open(&base, "/chat?privet-consent=support&privet-subject=ana", &[]).await;
+    let mut bo = Socket::open(&base, "/chat?privet-consent=support&privet-subject=bo", &[]).await;
+    ana.send("hello").await;
+    assert_eq!(ana.text().await, "hello");
+    assert_eq!(gateway.withdrawn("default", "ana", "marketing"), 0);
+    assert_eq!(gateway.withdrawn("default", "ana", "support"), 1);
+    let _ = ana.try_send(EMAIL).await;
+    assert_eq!(ana.closed().await, Some((1008, "urn:privet:problem:consent-required".to_owned())));
+    assert_eq!(upstream.closed().await, Some((1001, String::new())));
+    bo.send("me too").await;
+    assert_eq!(bo.text().await, "me too");
+    assert_eq!(upstream.texts(), ["hello", "me too"]);
+    assert_eq!(gateway.withdrawn("default", "ana", "support"), 0);
+}
+
+#[tokio::test]
+async fn a_text_may_go_on_from_message_to_message() {
+    // As the events of a stream, where the protocol says so.
+    let upstream = SocketUpstream::start(|message| {
+        let token = tokens(message.to_text().unwrap()).remove(0);
+        let delta = |text: &str, end: &str| {
+            Message::text(format!(
+                r#"{{"choices":[{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":{end}}}]}}"#
+            ))
+        };
+        (0..=token.len())
+            .flat_map(|cut| [delta(&token[..cut], "null"), delta(&token[cut..], "null")])
+            .chain([delta("", "\"stop\""), Message::text("end")])
+            .collect()
+    })
+    .await;
+    let privet = Setup::at(&upstream.url()).toml("[[routes]]\npath = \"/\"\nprotocol = \"openai-chat\"\n").start();
+    let mut socket = Socket::open(&privet.gateway, &path(), &[]).await;
+    socket.send(format!("{{\"messages\":[{{\"role\":\"user\",\"content\":\"{EMAIL}\"}}]}}")).await;
+    let mut text = String::new();
+    loop {
+        let message = socket.text().await;
+        if message == "end" {
+            break;
+        }
+        let event: serde_json::Value = serde_json::from_str(&message).unwrap();
+        text.push_str(event["choices"][0]["delta"]["content"].as_str().unwrap());
+    }
+    let token = tokens(&upstream.texts()[0]).remove(0);
+    assert_eq!(text, EMAIL.repeat(token.len() + 1));
+}
+
+#[tokio::test]
+async fn a_whole_message_waits_for_nothing() {
+    let upstream = SocketUpstream::start(|_| vec![Message::text("{\"text\":\"your email\"}"), "e".into()]).await;
+    let privet = Setup::at(&upstream.url()).start();
+    let mut socket = Socket::open(&privet.gateway, &path(), &[]).await;
+    socket.send(EMAIL).await;
+    assert_eq!(socket.text().await, "{\"text\":\"your email\"}");
+    assert_eq!(socket.text().await, "e");
 }

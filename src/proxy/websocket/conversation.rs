@@ -6,10 +6,12 @@ use crate::proxy::error::ProxyError;
 use crate::proxy::exchange::{self, INLINE_LIMIT};
 use crate::proxy::inspect::Findings;
 use crate::proxy::reply::ReplyBody;
+use crate::proxy::restore::{self, Context, Messages};
 use crate::proxy::standing::Standing;
 use crate::proxy::withdrawal::Registered;
-use crate::proxy::{Gateway, Route, restore};
+use crate::proxy::{Gateway, Route};
 use crate::telemetry::{Held, Outcome, Stage};
+use crate::token::Kinds;
 use crate::vault::{Subject, SurrogateMatcher};
 use bytes::Bytes;
 use http::{HeaderMap, Response};
@@ -93,20 +95,19 @@ impl Conversation {
         Ok(message.bytes)
     }
 
-    /// What the client is sent for a message of the chatbot.
-    pub(super) async fn reveal(&self, message: Bytes) -> Result<Bytes, ProxyError> {
+    /// What is needed to restore; none where nothing is to be.
+    async fn context(&self) -> Result<Option<Context>, ProxyError> {
         let (subject, surrogates) = {
             let whose = self.whose();
             (whose.subject.clone(), whose.surrogates.clone())
         };
-        let Some(subject) = subject.filter(|_| self.route.reply == Reply::Restore) else { return Ok(message) };
+        let Some(subject) = subject.filter(|_| self.route.reply == Reply::Restore) else { return Ok(None) };
         let kinds = subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?;
         if kinds.is_empty() && surrogates.is_none() {
-            return Ok(message);
+            return Ok(None);
         }
         let (protocol, watch) = (Arc::clone(&self.protocol), Arc::clone(&self.gateway.watch));
-        let context = restore::Context { subject, kinds, surrogates, protocol, watch };
-        Ok(restore::message(message, &context).await)
+        Ok(Some(Context { subject, kinds, surrogates, protocol, watch }))
     }
 
     /// What the client is sent where the chatbot opens no WebSocket.
@@ -148,4 +149,65 @@ impl Conversation {
     fn whose(&self) -> MutexGuard<'_, Whose> {
         self.whose.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the chatbot says, on its way to the client.
+pub(super) struct Replies<'c> {
+    conversation: &'c Conversation,
+    /// Texts that go on from message to message, where the protocol has such.
+    going_on: Option<GoingOn>,
+}
+
+struct GoingOn {
+    messages: Messages,
+    /// What its texts are searched for.
+    kinds: Arc<Kinds>,
+    surrogates: Option<Arc<SurrogateMatcher>>,
+}
+
+impl<'c> Replies<'c> {
+    pub(super) fn new(conversation: &'c Conversation) -> Self {
+        Self { conversation, going_on: None }
+    }
+
+    /// What the client is sent for a message of the chatbot: mostly one.
+    pub(super) async fn reveal(&mut self, message: Bytes) -> Result<Vec<Bytes>, ProxyError> {
+        let Some(context) = self.conversation.context().await? else { return Ok(vec![message]) };
+        let started = Instant::now();
+        let watch = Arc::clone(&context.watch);
+        let restored = match std::str::from_utf8(&message) {
+            Ok(text) if !context.protocol.socket.whole => self.go_on(text, context).await,
+            _ => vec![restore::whole(message, &context).await],
+        };
+        watch.took(Stage::Restore, started.elapsed());
+        Ok(restored)
+    }
+
+    /// What was held back of texts that do not go on.
+    pub(super) async fn finish(&mut self) -> Vec<Bytes> {
+        match self.going_on.take() {
+            Some(mut going_on) => as_bytes(going_on.messages.finish().await),
+            None => Vec::new(),
+        }
+    }
+
+    async fn go_on(&mut self, text: &str, context: Context) -> Vec<Bytes> {
+        let is_same = |going_on: &GoingOn| {
+            let matcher = |matcher: &Option<Arc<SurrogateMatcher>>| matcher.as_ref().map(Arc::as_ptr);
+            Arc::ptr_eq(&going_on.kinds, &context.kinds)
+                && matcher(&going_on.surrogates) == matcher(&context.surrogates)
+        };
+        // The client has said something new since: what was going on is over.
+        let mut out = if self.going_on.as_ref().is_none_or(is_same) { Vec::new() } else { self.finish().await };
+        let going_on = self.going_on.get_or_insert_with(|| {
+            let (kinds, surrogates) = (Arc::clone(&context.kinds), context.surrogates.clone());
+            GoingOn { messages: Messages::new(context), kinds, surrogates }
+        });
+        out.extend(as_bytes(going_on.messages.restore(text).await));
+        out
+    }
+}
+
+fn as_bytes(messages: Vec<String>) -> Vec<Bytes> {
+    messages.into_iter().map(Bytes::from).collect()
 }

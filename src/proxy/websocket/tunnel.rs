@@ -3,7 +3,7 @@
 //! not read is not read from either.
 
 use super::close::{self, Ending};
-use super::conversation::Conversation;
+use super::conversation::{Conversation, Replies};
 use crate::proxy::error::ProxyError;
 use crate::proxy::reply::Settle;
 use crate::server::Shutdown;
@@ -103,7 +103,7 @@ async fn requests(client: &Side, upstream: &Side, conversation: &Conversation, l
             Ok(message) => match upstream.send(message).await {
                 Ok(()) => {}
                 Err(Unsent::Slow) => return Ending::upstream_silent(),
-                // Why it takes no more it may still say.
+                // Why it takes no more is heard where it is read.
                 Err(Unsent::Gone) => std::future::pending().await,
             },
             Err(refusal) => return Ending::refused(&refusal),
@@ -113,32 +113,47 @@ async fn requests(client: &Side, upstream: &Side, conversation: &Conversation, l
 
 /// From the chatbot to the client, each message with its values back in place.
 async fn replies(upstream: &Side, client: &Side, conversation: &Conversation) -> Ending {
+    let mut replies = Replies::new(conversation);
     loop {
         let message = match upstream.next().await {
             Ok(message) => message,
             Err(error) => return Ending::upstream_failed(&error),
         };
-        let revealed = match message {
+        let (bytes, is_text) = match message {
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
             Message::Close(frame) => {
+                let held = replies.finish().await;
+                // Whether the client takes it makes no difference any more.
+                let _ = pass(held, true, client).await;
                 let reason = frame.as_ref().map(|frame| Bytes::from(frame.reason.clone()));
-                let Ok(reason) = conversation.reveal(reason.unwrap_or_default()).await else {
-                    return Ending::told(without_reason(frame));
-                };
+                let reason = Replies::new(conversation).reveal(reason.unwrap_or_default()).await;
+                let reason = reason.unwrap_or_default().pop().unwrap_or_default();
                 return Ending { to_client: with_reason(frame.clone(), &reason), ..Ending::told(frame) };
             }
-            Message::Text(text) => conversation.reveal(text.into()).await.and_then(as_text),
-            Message::Binary(bytes) => conversation.reveal(bytes).await.map(Message::Binary),
+            Message::Text(text) => (text.into(), true),
+            Message::Binary(bytes) => (bytes, false),
         };
-        match revealed {
-            Ok(message) => match client.send(message).await {
-                Ok(()) => {}
-                Err(Unsent::Slow) => return Ending::client_silent(),
-                Err(Unsent::Gone) => std::future::pending().await,
-            },
-            Err(refusal) => return Ending::refused(&refusal),
+        let passed = match replies.reveal(bytes).await {
+            Ok(revealed) => pass(revealed, is_text, client).await,
+            Err(refusal) => Err(Ending::refused(&refusal)),
+        };
+        if let Err(ending) = passed {
+            return ending;
         }
     }
+}
+
+async fn pass(messages: Vec<Bytes>, is_text: bool, client: &Side) -> Result<(), Ending> {
+    for bytes in messages {
+        let message = if is_text { as_text(bytes).map_err(|e| Ending::refused(&e))? } else { Message::Binary(bytes) };
+        match client.send(message).await {
+            Ok(()) => {}
+            Err(Unsent::Slow) => return Err(Ending::client_silent()),
+            // That it has gone is noticed where it is read.
+            Err(Unsent::Gone) => std::future::pending().await,
+        }
+    }
+    Ok(())
 }
 
 /// What was text stays text: only whole characters are replaced.
