@@ -41,6 +41,8 @@ pub struct Config {
     pub admin: String,
     /// The vault: `embedded:PATH` or `memory:`.
     pub vault: String,
+    /// Where clients reach the gateway, where their requests do not tell.
+    pub public_url: Option<Uri>,
     /// A folder of rule files beside the built-in rules.
     pub rules: Option<PathBuf>,
     /// The chatbots; the first serves routes that name none. Never empty.

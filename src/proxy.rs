@@ -18,6 +18,7 @@ mod head;
 mod header_values;
 mod headers;
 mod inspect;
+mod links;
 mod look;
 mod packets;
 mod parameters;

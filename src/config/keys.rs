@@ -181,6 +181,13 @@ pub(super) static KEYS: &[Key] = &[
         "The chatbot or LLM backend, http:// or https://. A path in it is put before the path of each request. This, or [[upstreams]], is required.",
     ),
     key(
+        "public_url",
+        Kind::Text,
+        None,
+        r#""https://chat.example""#,
+        "Where clients reach the gateway, for addresses in replies that lead through it. By default what `Host` and `X-Forwarded-Proto` of their requests say.",
+    ),
+    key(
         "tenant",
         Kind::Text,
         Some(r#""default""#),

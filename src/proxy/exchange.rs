@@ -12,7 +12,7 @@ use super::restore::{self, Shape};
 use super::standing::Standing;
 use super::unpacked::Unpacked;
 use super::websocket::{self, Conversation, Handshake};
-use super::{Gateway, Route, cors, head, headers, subject};
+use super::{Gateway, Route, cors, head, headers, links, subject};
 use crate::config::{Binary, Reply};
 use crate::detect::{Operator, Scratch};
 use crate::protocol::Protocol;
@@ -75,6 +75,7 @@ async fn forward(
     let has_body = unread.as_ref().is_some_and(|body| !body.is_end_stream());
     let handshake = Handshake::take(&mut head, has_body)?;
     let presented = gate::Presented::take(&mut head)?;
+    let door = if protocol.socket.has_urls() { links::door(&head, gateway) } else { None };
     let named = subject::in_headers(&head.headers)?;
 
     // 3. Consent: may this purpose be served, and with a way back?
@@ -102,7 +103,7 @@ async fn forward(
     }
     let in_head = SCRATCH.with_borrow_mut(|scratch| {
         scratch.end_conversation();
-        head::inspect(&head, gateway.detector(route), &gateway.headers, &route.clean, scratch)
+        head::inspect(&head, gateway.detector(route), &gateway.headers, &protocol.socket, &route.clean, scratch)
     })?;
     gateway.watch.ends(Stage::Scan, &mut clock);
     gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
@@ -137,7 +138,7 @@ async fn forward(
 
     // 10. Restore: as the reply streams. What is left to do then, 11. settling,
     // falls to the reply's body when it ends.
-    let mut response = restore(gateway, route, protocol, subject, surrogates, response).await?;
+    let mut response = restore(gateway, route, protocol, subject, surrogates, door.as_deref(), response).await?;
     if !counts.is_empty()
         && let Ok(value) = HeaderValue::from_str(&counts.to_header())
     {
@@ -262,6 +263,7 @@ pub(super) async fn restore(
     protocol: Arc<Protocol>,
     subject: Option<Subject>,
     surrogates: Option<Arc<SurrogateMatcher>>,
+    door: Option<&str>,
     response: Response<Incoming>,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let (mut head, body) = response.into_parts();
@@ -280,20 +282,34 @@ pub(super) async fn restore(
         }
         None => (None, Arc::default()),
     };
-    let (Some(subject), Ok(codings)) = (subject, codings) else {
+    // An address may lead past this gateway also where there is nothing to restore.
+    let has_links = protocol.socket.has_urls() && shape == Shape::Document;
+    let Some(codings) = codings.as_ref().ok().filter(|_| subject.is_some() || has_links) else {
         return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
     };
     headers::drop_validators(&mut head.headers);
-    let context = restore::Context { subject, kinds, surrogates, protocol, watch: Arc::clone(&gateway.watch) };
     if body.is_end_stream() {
         return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
     }
     head.headers.remove(header::CONTENT_ENCODING);
-    let body = Unpacked::new(body, &codings, gateway.config.limits.decode_ratio);
-    let body = if shape == Shape::Document {
-        ReplyBody::whole(restore::document(body, gateway.reply_limit, gateway.stream_idle, &context).await?)
-    } else {
-        ReplyBody::restored(restore::stream(body, shape, gateway.reply_limit, context), gateway.stream_idle)
+    let body = Unpacked::new(body, codings, gateway.config.limits.decode_ratio);
+    let (idle, limit, watch) = (gateway.stream_idle, gateway.reply_limit, Arc::clone(&gateway.watch));
+    let fields = Arc::clone(&protocol);
+    let context = subject.map(|subject| restore::Context { subject, kinds, surrogates, protocol, watch });
+    let body = match context {
+        Some(context) if shape != Shape::Document => {
+            ReplyBody::restored(restore::stream(body, shape, limit, context), idle)
+        }
+        context => {
+            let mut whole = restore::read(body, limit, idle).await?;
+            if has_links {
+                whole = links::rewrite(whole, &fields.socket, door, gateway);
+            }
+            match context {
+                Some(context) => ReplyBody::whole(restore::whole(whole, &context).await),
+                None => ReplyBody::whole(whole),
+            }
+        }
     };
     Ok(Response::from_parts(head, body))
 }

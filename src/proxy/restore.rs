@@ -81,32 +81,30 @@ impl Shape {
     }
 }
 
-/// Reads a whole JSON reply of at most `limit` bytes and restores it. A body
-/// that is no JSON after all is restored as text.
-pub(super) async fn document<B>(body: B, limit: usize, idle: Duration, context: &Context) -> Result<Bytes, ProxyError>
+/// Reads a whole reply of at most `limit` bytes.
+pub(super) async fn read<B>(body: B, limit: usize, idle: Duration) -> Result<Bytes, ProxyError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let body = read_whole(Limited::new(body, limit), idle).await.map_err(|error| match error {
+    read_whole(Limited::new(body, limit), idle).await.map_err(|error| match error {
         Some(error) if error.is::<LengthLimitError>() => ProxyError::reply_too_large(limit),
         Some(error) if matches!(error.downcast_ref(), Some(ReplyError::Undecodable)) => ProxyError::undecodable_reply(),
         Some(_) => ProxyError::upstream_broke_off(),
         None => ProxyError::upstream_timeout(),
-    })?;
-    let started = Instant::now();
-    let restored = whole(body, context).await;
-    context.watch.took(Stage::Restore, started.elapsed());
-    Ok(restored)
+    })
 }
 
 /// Restores what is whole: a JSON document, the packets of a protocol that has
 /// such, or else a text.
 pub(super) async fn whole(body: Bytes, context: &Context) -> Bytes {
-    match context.protocol.socket.framing {
+    let started = Instant::now();
+    let restored = match context.protocol.socket.framing {
         Some(MessageFraming::SocketIo) => packets::restore(body, context).await,
         None => document::restore(body, context).await,
-    }
+    };
+    context.watch.took(Stage::Restore, started.elapsed());
+    restored
 }
 
 /// Reads the body to its end. The error is none where no next piece came within

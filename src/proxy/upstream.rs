@@ -85,6 +85,26 @@ impl Upstream {
         }
     }
 
+    /// The path of a request that is sent to this address; none where it is
+    /// another origin's, or not below this upstream's base.
+    pub(super) fn path_to(&self, address: &Uri) -> Option<PathAndQuery> {
+        let origin = |scheme: &str, authority: &Authority| {
+            let is_secure = match scheme {
+                "https" | "wss" => true,
+                "http" | "ws" => false,
+                _ => return None,
+            };
+            let port = authority.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+            Some((is_secure, authority.host().to_ascii_lowercase(), port))
+        };
+        let own = origin(self.scheme.as_str(), &self.authority)?;
+        if origin(address.scheme_str()?, address.authority()?)? != own {
+            return None;
+        }
+        let path = address.path_and_query()?.as_str().strip_prefix(&self.base)?;
+        if path.starts_with('/') { path.parse().ok() } else { None }
+    }
+
     fn address(&self, asked: &Uri) -> Option<Uri> {
         let path = asked.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
         let path = if self.base.is_empty() { path } else { format!("{}{path}", self.base).parse().ok()? };

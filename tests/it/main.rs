@@ -13,6 +13,7 @@
 mod canary;
 mod consent;
 mod crash;
+mod directline;
 mod documents;
 mod doors;
 mod fields;

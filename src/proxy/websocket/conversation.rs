@@ -116,7 +116,8 @@ impl Conversation {
             let whose = self.whose();
             (whose.subject.clone(), whose.surrogates.clone())
         };
-        exchange::restore(&self.gateway, &self.route, Arc::clone(&self.protocol), subject, surrogates, reply).await
+        exchange::restore(&self.gateway, &self.route, Arc::clone(&self.protocol), subject, surrogates, None, reply)
+            .await
     }
 
     /// Whose tokens this message needs. A conversation that nobody was named
@@ -173,14 +174,10 @@ impl<'c> Replies<'c> {
     /// What the client is sent for a message of the chatbot: mostly one.
     pub(super) async fn reveal(&mut self, message: Bytes) -> Result<Vec<Bytes>, ProxyError> {
         let Some(context) = self.conversation.context().await? else { return Ok(vec![message]) };
-        let started = Instant::now();
-        let watch = Arc::clone(&context.watch);
-        let restored = match std::str::from_utf8(&message) {
-            Ok(text) if !context.protocol.socket.whole => self.go_on(text, context).await,
-            _ => vec![restore::whole(message, &context).await],
-        };
-        watch.took(Stage::Restore, started.elapsed());
-        Ok(restored)
+        match std::str::from_utf8(&message) {
+            Ok(text) if !context.protocol.socket.whole => Ok(self.go_on(text, context).await),
+            _ => Ok(vec![restore::whole(message, &context).await]),
+        }
     }
 
     /// What was held back of texts that do not go on.
@@ -192,6 +189,7 @@ impl<'c> Replies<'c> {
     }
 
     async fn go_on(&mut self, text: &str, context: Context) -> Vec<Bytes> {
+        let (started, watch) = (Instant::now(), Arc::clone(&context.watch));
         let is_same = |going_on: &GoingOn| {
             let matcher = |matcher: &Option<Arc<SurrogateMatcher>>| matcher.as_ref().map(Arc::as_ptr);
             Arc::ptr_eq(&going_on.kinds, &context.kinds)
@@ -204,6 +202,7 @@ impl<'c> Replies<'c> {
             GoingOn { messages: Messages::new(context), kinds, surrogates }
         });
         out.extend(as_bytes(going_on.messages.restore(text).await));
+        watch.took(Stage::Restore, started.elapsed());
         out
     }
 }

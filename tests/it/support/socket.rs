@@ -5,6 +5,7 @@ use http::{HeaderMap, Request, Response};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -135,6 +136,7 @@ pub fn fragment_of(bytes: &[u8], is_first: bool, is_last: bool) -> Message {
 }
 
 type Script = dyn Fn(&Message) -> Vec<Message> + Send + Sync;
+type Plain = dyn Fn(&str) -> String + Send + Sync;
 
 /// A chatbot that speaks WebSocket.
 pub struct SocketUpstream {
@@ -147,6 +149,15 @@ pub struct SocketUpstream {
 impl SocketUpstream {
     /// One that answers each message so. It takes the first subprotocol offered.
     pub async fn start(script: impl Fn(&Message) -> Vec<Message> + Send + Sync + 'static) -> Self {
+        Self::start_with(|_| panic!("this is no WebSocket"), script).await
+    }
+
+    /// One that answers other requests with this JSON, given its own address.
+    pub async fn start_with(
+        plain: impl Fn(&str) -> String + Send + Sync + 'static,
+        script: impl Fn(&Message) -> Vec<Message> + Send + Sync + 'static,
+    ) -> Self {
+        let plain: Arc<Plain> = Arc::new(plain);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let script: Arc<Script> = Arc::new(script);
@@ -155,10 +166,13 @@ impl SocketUpstream {
             (Arc::clone(&upstream.heads), Arc::clone(&upstream.messages), Arc::clone(&upstream.closed));
         tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
-                let script = Arc::clone(&script);
+                let (script, plain) = (Arc::clone(&script), Arc::clone(&plain));
                 let (heads, messages, closed) = (Arc::clone(&heads), Arc::clone(&messages), Arc::clone(&closed));
                 tcp.set_nodelay(true).unwrap();
                 tokio::spawn(async move {
+                    if !upgrades(&tcp).await {
+                        return answer(tcp, &plain(&address.to_string())).await;
+                    }
                     let ended = serve(tcp, &*script, &heads, &messages).await;
                     closed.lock().unwrap().push(ended);
                 });
@@ -206,6 +220,19 @@ impl SocketUpstream {
     pub fn is_untouched(&self) -> bool {
         self.heads().is_empty() && self.messages().is_empty()
     }
+}
+
+/// Whether the request asks for a WebSocket. Its head must come in one piece.
+async fn upgrades(tcp: &TcpStream) -> bool {
+    let mut head = [0; 4096];
+    let length = tcp.peek(&mut head).await.unwrap_or(0);
+    String::from_utf8_lossy(&head[..length]).to_lowercase().contains("upgrade: websocket")
+}
+
+async fn answer(mut tcp: TcpStream, json: &str) {
+    let _ = tcp.read(&mut [0; 4096]).await.unwrap();
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}", json.len());
+    tcp.write_all(format!("{head}\r\nconnection: close\r\n\r\n{json}").as_bytes()).await.unwrap();
 }
 
 #[expect(clippy::result_large_err, reason = "the error is the library's")]
