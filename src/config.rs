@@ -45,6 +45,8 @@ pub struct Config {
     pub public_url: Option<Uri>,
     /// A folder of rule files beside the built-in rules.
     pub rules: Option<PathBuf>,
+    /// A folder of protocol files beside the built-in ones.
+    pub protocols: Option<PathBuf>,
     /// The chatbots; the first serves routes that name none. Never empty.
     pub upstreams: Vec<Upstream>,
     /// What data is used for. Every purpose that a route names is here.
@@ -163,6 +165,9 @@ pub struct Route {
     pub upstream: Option<String>,
     /// What happens to fields that identify a person to the protocol.
     pub identity: Identity,
+    /// Whether a request is refused that has members which its protocol does
+    /// not know.
+    pub strict: bool,
     /// What happens to bodies that cannot be inspected.
     pub binary: Binary,
     /// What happens to files in multipart bodies that are no text.

@@ -229,6 +229,13 @@ impl Engine {
         self.infos.iter()
     }
 
+    /// Whether a word is one of those that languages are full of, and so stands
+    /// for itself.
+    pub fn is_ordinary_word(&self, word: &str) -> bool {
+        let classes = words::hash_of(word).map(|hash| self.lexicon.classes(hash));
+        classes.is_some_and(|classes| classes.has(lexicon::Classes::COMMON) || classes.has(lexicon::Classes::STOP))
+    }
+
     /// A short hash of the rule texts.
     pub fn version(&self) -> &str {
         &self.version

@@ -9,6 +9,7 @@ mod charset;
 mod clean;
 mod content;
 mod cors;
+mod coverage;
 mod encoding;
 mod error;
 mod exchange;
@@ -92,6 +93,8 @@ struct Route {
     without_consent: WithoutConsent,
     reply: Reply,
     identity: Identity,
+    /// Whether members are refused that the protocol does not know.
+    strict: bool,
     binary: Binary,
     files: Binary,
     tenant: String,
@@ -100,6 +103,8 @@ struct Route {
     upstream: Arc<upstream::Upstream>,
     metrics: Arc<RouteMetrics>,
     denied: IntCounter,
+    /// How much of its bodies was looked at.
+    coverage: coverage::Coverage,
     /// What is asked of findings.
     plan: Plan,
     /// What stands in for findings that do not come back.
@@ -122,7 +127,7 @@ impl Gateway {
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, SetupError> {
         let problem = |why: String| SetupError(why);
-        let protocols = Protocols::builtin().map_err(|e| SetupError(e.to_string()))?;
+        let protocols = protocols(&config)?;
         let upstreams = config
             .upstreams
             .iter()
@@ -152,12 +157,14 @@ impl Gateway {
                 without_consent: route.without_consent,
                 reply: route.reply,
                 identity: route.identity,
+                strict: route.strict,
                 binary: route.binary,
                 files: route.files,
                 tenant: route.tenant.clone(),
                 protocol: protocol_of(route, &protocols)?,
                 upstream: Arc::clone(upstream),
                 denied: watch.metrics.consent_denied(&route.purpose).map_err(|e| SetupError(e.to_string()))?,
+                coverage: coverage::Coverage::of(&route.path, &watch.metrics).map_err(|e| SetupError(e.to_string()))?,
                 plan: engine.plan(&route.detection.wishes()),
                 means: redact::Means::new(route.detection.clone(), vault.hashing(&route.tenant)),
                 clean: clean::Clean::new().map_err(no_random)?,
@@ -190,7 +197,7 @@ impl Gateway {
 
     /// Whether a gateway could be set up so: certificates, protocols, upstreams.
     pub fn check(config: &Config) -> Result<(), SetupError> {
-        let protocols = Protocols::builtin().map_err(|e| SetupError(e.to_string()))?;
+        let protocols = protocols(config)?;
         for upstream in &config.upstreams {
             upstream::Upstream::new(upstream, &config.timeouts).map_err(SetupError)?;
         }
@@ -257,6 +264,15 @@ impl Gateway {
     }
 }
 
+/// The built-in protocols and those of the deployment.
+fn protocols(config: &Config) -> Result<Protocols, SetupError> {
+    let read = match &config.protocols {
+        Some(folder) => Protocols::with_folder(folder),
+        None => Protocols::builtin(),
+    };
+    read.map_err(|error| SetupError(error.to_string()))
+}
+
 /// The protocol that a route names; none for `auto`.
 fn protocol_of(route: &config::Route, protocols: &Protocols) -> Result<Option<Arc<Protocol>>, SetupError> {
     if route.protocol == "auto" {
@@ -264,15 +280,22 @@ fn protocol_of(route: &config::Route, protocols: &Protocols) -> Result<Option<Ar
     }
     let known: Vec<_> = protocols.names().collect();
     let unknown = || format!("route {}: `protocol` must be `auto` or one of `{}`", route.path, known.join("`, `"));
-    protocols.find(&route.protocol, "").cloned().map(Some).ok_or_else(|| SetupError(unknown()))
+    protocols.named(&route.protocol).cloned().map(Some).ok_or_else(|| SetupError(unknown()))
 }
 
 impl Route {
-    /// The protocol of requests to this path.
-    fn protocol(&self, path: &str, gateway: &Gateway) -> Option<Arc<Protocol>> {
-        self.protocol.clone().or_else(|| gateway.protocols.find("auto", path).cloned())
+    /// The protocol of a request to this path with this body.
+    fn protocol(&self, path: &str, body: &[u8], gateway: &Gateway) -> Option<Arc<Protocol>> {
+        self.protocol.clone().or_else(|| {
+            let body = || str::from_utf8(body).ok().filter(|text| text.len() <= LARGEST_TOLD);
+            gateway.protocols.tell(path, body).cloned()
+        })
     }
 }
+
+/// Of a larger body it is not looked for what tells its protocol: it is read as
+/// that of an unknown one.
+const LARGEST_TOLD: usize = 256 * 1024;
 
 /// The gateway as what answers the requests of a connection.
 #[derive(Clone)]

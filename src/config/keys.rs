@@ -174,6 +174,13 @@ pub(super) static KEYS: &[Key] = &[
         "A folder of rule files that are added to the built-in rules. A rule with the id of another replaces it.",
     ),
     key(
+        "protocols",
+        Kind::Text,
+        None,
+        r#""./protocols""#,
+        "A folder of protocol files that are added to the built-in ones, in the same form. One with the name of another replaces it.",
+    ),
+    key(
         "upstream",
         Kind::Text,
         None,
@@ -331,6 +338,13 @@ pub(super) static KEYS: &[Key] = &[
         Some(r#""scan""#),
         r#""token""#,
         "What happens to fields that identify a person to the protocol, such as `user`: `scan` replaces findings in them, `token` the whole value, `keep` nothing.",
+    ),
+    key(
+        "routes[].strict",
+        Kind::Boolean,
+        Some("false"),
+        "true",
+        "Whether a request is refused (415) that has a member which its protocol does not know, or whose protocol does not list its members.",
     ),
     key(
         "routes[].binary",

@@ -84,6 +84,15 @@ impl ProxyError {
         Self::new(Kind::UnsupportedBody, Outcome::RefusedInput, detail)
     }
 
+    /// `member` is its place, in a form that may be shown.
+    pub(super) fn unknown_member(member: &str) -> Self {
+        let detail = format!(
+            "The protocol of this route has no member `{member}`, and the route takes no other (`strict = true`). \
+             Leave it out, or name it in a protocol file."
+        );
+        Self::new(Kind::UnsupportedBody, Outcome::RefusedInput, detail)
+    }
+
     pub(super) fn blocked(entity: Entity) -> Self {
         let detail =
             format!("The message holds data that this service does not accept: {entity}. Nothing was forwarded.");

@@ -19,7 +19,7 @@ use crate::protocol::Protocol;
 use crate::telemetry::{Held, Outcome, Stage, VaultOperation};
 use crate::vault::{Subject, SurrogateMatcher};
 use http::header::HeaderName;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use std::cell::RefCell;
@@ -68,14 +68,12 @@ async fn forward(
     let route = gateway.route(head.uri.path())?;
     settle.on_route(&route.metrics);
     settle.hold(gateway.admit()?);
-    let protocol = route.protocol(head.uri.path(), gateway).ok_or_else(ProxyError::internal)?;
 
     // 2. Vet: what cannot be proxied, and who is asking.
     vet(&head)?;
     let has_body = unread.as_ref().is_some_and(|body| !body.is_end_stream());
     let handshake = Handshake::take(&mut head, has_body)?;
     let presented = gate::Presented::take(&mut head)?;
-    let door = if protocol.socket.has_urls() { links::door(&head, gateway) } else { None };
     let named = subject::in_headers(&head.headers)?;
 
     // 3. Consent: may this purpose be served, and with a way back?
@@ -95,8 +93,9 @@ async fn forward(
     // 5. Walk the body, and what travels on of the head (nothing of the
     // client's place or of Privet), and 6. detect in each text.
     let mut clock = Instant::now();
-    let (content, findings) = look_through(gateway, route, &protocol, &head.headers, body).await?;
-    let chosen = gateway.subjects.choose(named, &head.headers, &findings);
+    let Looked { content, findings, protocol } = look_through(gateway, route, &head.uri, &head.headers, body).await?;
+    let chosen = gateway.subjects.choose(named, &head, &protocol, &findings);
+    let door = if protocol.socket.has_urls() { links::door(&head, gateway) } else { None };
     headers::clean_request(&mut head.headers, &gateway.headers);
     if !findings.list.is_empty() {
         headers::drop_digests(&mut head.headers);
@@ -107,8 +106,9 @@ async fn forward(
     })?;
     gateway.watch.ends(Stage::Scan, &mut clock);
     gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
+    route.coverage.add(&findings);
     SCRATCH.with_borrow_mut(|scratch| gateway.watch.found_in_shadow(scratch));
-    judge(gateway, findings.list.iter().chain(&in_head.findings.list))?;
+    judge(gateway, findings.each().chain(&in_head.findings.list))?;
 
     // 7. Tokenize: durable before anything is forwarded, and 8. rewrite.
     let subject = match &chosen {
@@ -129,7 +129,8 @@ async fn forward(
 
     // 9. Forward. A WebSocket goes on from here by itself.
     if let Some(handshake) = handshake {
-        let conversation = Conversation::new(gateway, route, protocol, subject, chosen.as_deref(), surrogates);
+        let conversation =
+            Conversation::new(gateway, route, protocol, &handshake.address, subject, chosen.as_deref(), surrogates);
         return websocket::open(handshake, head, conversation, &counts, settle).await;
     }
     let response = route.upstream.send(Request::from_parts(head, Full::new(body.bytes))).await?;
@@ -191,47 +192,70 @@ pub(super) async fn stand_ins(
     Ok((replacements, surrogates))
 }
 
-/// What stands in a body, or in a message, which has no headers. One that cannot be inspected is refused, or passes
+/// A body, or a message, that was looked through.
+pub(super) struct Looked {
+    pub(super) content: Content,
+    pub(super) findings: Findings,
+    pub(super) protocol: Arc<Protocol>,
+}
+
+/// What stands in a body, or in a message, which has no headers. What cannot be
+/// inspected is refused, or passes
 /// where the route says so.
 pub(super) async fn look_through(
     gateway: &Arc<Gateway>,
     route: &Arc<Route>,
-    protocol: &Arc<Protocol>,
+    uri: &Uri,
     headers: &HeaderMap,
     body: ReadBody,
-) -> Result<(Content, Findings), ProxyError> {
-    if body.bytes.is_empty() {
-        return Ok((Content::unread(body), Findings::default()));
+) -> Result<Looked, ProxyError> {
+    let unread = |body: ReadBody| {
+        let protocol = route.protocol(uri.path(), &body.bytes, gateway).ok_or_else(ProxyError::internal)?;
+        let findings = Findings { uninspected: body.bytes.len(), ..Findings::default() };
+        Ok(Looked { content: Content::unread(body), findings, protocol })
+    };
+    let length = body.bytes.len();
+    if length == 0 {
+        return unread(body);
     }
     // What is encoded may be much more than it seems.
     let is_encoded = headers.contains_key(header::CONTENT_ENCODING);
-    let looked = if body.bytes.len() <= INLINE_LIMIT && !is_encoded {
-        read_and_inspect(gateway, route, protocol, headers, body)
+    let looked = if length <= INLINE_LIMIT && !is_encoded {
+        read_and_inspect(gateway, route, uri, headers, body)
     } else {
-        let (gateway, route, protocol) = (Arc::clone(gateway), Arc::clone(route), Arc::clone(protocol));
-        let headers = headers.clone();
-        let looked = tokio::task::spawn_blocking(move || read_and_inspect(&gateway, &route, &protocol, &headers, body));
+        let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
+        let (uri, headers) = (uri.clone(), headers.clone());
+        let looked = tokio::task::spawn_blocking(move || read_and_inspect(&gateway, &route, &uri, &headers, body));
         looked.await.map_err(|_| ProxyError::internal())?
     };
     match looked {
-        Err(Unread::Uninspectable(_, body)) if route.binary == Binary::Pass => {
-            let findings = Findings { uninspected: body.bytes.len(), ..Findings::default() };
-            Ok((Content::unread(body), findings))
+        Ok(Looked { findings: Findings { unknown: Some(member), .. }, .. }) => {
+            route.coverage.refused(length);
+            Err(ProxyError::unknown_member(&member))
         }
-        Err(Unread::Uninspectable(why, _)) => Err(ProxyError::unsupported_body(why.0)),
-        Err(Unread::Refused(error)) => Err(error),
         Ok(looked) => Ok(looked),
+        Err(Unread::Uninspectable(_, body)) if route.binary == Binary::Pass => unread(body),
+        Err(Unread::Uninspectable(why, _)) => {
+            route.coverage.refused(length);
+            Err(ProxyError::unsupported_body(why.0))
+        }
+        Err(Unread::Refused(error)) => {
+            route.coverage.refused(length);
+            Err(error)
+        }
     }
 }
 
 fn read_and_inspect(
     gateway: &Gateway,
     route: &Route,
-    protocol: &Protocol,
+    uri: &Uri,
     headers: &HeaderMap,
     body: ReadBody,
-) -> Result<(Content, Findings), Unread> {
+) -> Result<Looked, Unread> {
     let (content, format) = Content::read(body, headers, &gateway.bodies)?;
+    let protocol = route.protocol(uri.path(), content.text(), gateway);
+    let protocol = protocol.ok_or_else(|| Unread::Refused(ProxyError::internal()))?;
     let detector = gateway.detector(route);
     let looked = SCRATCH.with_borrow_mut(|scratch| {
         let rules = inspect::Rules {
@@ -240,6 +264,7 @@ fn read_and_inspect(
             identity: route.identity,
             binary: route.binary,
             files: route.files,
+            strict: route.strict,
             sought: &gateway.sought,
             depth: gateway.config.limits.json_depth,
         };
@@ -252,7 +277,7 @@ fn read_and_inspect(
         looked
     });
     match looked {
-        Ok(findings) => Ok((content, findings)),
+        Ok(findings) => Ok(Looked { content, findings, protocol }),
         Err(why) => Err(Unread::Uninspectable(why, content.into_unread())),
     }
 }
@@ -274,7 +299,8 @@ pub(super) async fn restore(
     } else {
         Shape::Opaque
     };
-    let subject = subject.filter(|_| route.reply == Reply::Restore && shape != Shape::Opaque);
+    let in_headers = surrogates.is_some() || restore::headers::may_hold_tokens(&head.headers);
+    let subject = subject.filter(|_| route.reply == Reply::Restore && (in_headers || shape != Shape::Opaque));
     let (subject, kinds) = match subject {
         Some(subject) => {
             let kinds = subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?;
@@ -282,20 +308,24 @@ pub(super) async fn restore(
         }
         None => (None, Arc::default()),
     };
-    // An address may lead past this gateway also where there is nothing to restore.
-    let has_links = protocol.socket.has_urls() && shape == Shape::Document;
-    let Some(codings) = codings.as_ref().ok().filter(|_| subject.is_some() || has_links) else {
-        return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
-    };
-    headers::drop_validators(&mut head.headers);
-    if body.is_end_stream() {
-        return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
-    }
-    head.headers.remove(header::CONTENT_ENCODING);
-    let body = Unpacked::new(body, codings, gateway.config.limits.decode_ratio);
     let (idle, limit, watch) = (gateway.stream_idle, gateway.reply_limit, Arc::clone(&gateway.watch));
     let fields = Arc::clone(&protocol);
     let context = subject.map(|subject| restore::Context { subject, kinds, surrogates, protocol, watch });
+    if let Some(context) = context.as_ref().filter(|_| in_headers && codings.is_ok()) {
+        restore::headers::restore(&mut head.headers, context).await;
+    }
+    // An address may lead past this gateway also where there is nothing to restore.
+    let has_links = fields.socket.has_urls() && shape == Shape::Document;
+    let changes = (context.is_some() || has_links) && shape != Shape::Opaque;
+    let Some(codings) = codings.ok().filter(|_| changes) else {
+        return Ok(Response::from_parts(head, ReplyBody::passing(body, idle)));
+    };
+    headers::drop_validators(&mut head.headers);
+    if body.is_end_stream() {
+        return Ok(Response::from_parts(head, ReplyBody::passing(body, idle)));
+    }
+    head.headers.remove(header::CONTENT_ENCODING);
+    let body = Unpacked::new(body, &codings, gateway.config.limits.decode_ratio);
     let body = match context {
         Some(context) if shape != Shape::Document => {
             ReplyBody::restored(restore::stream(body, shape, limit, context), idle)

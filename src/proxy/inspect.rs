@@ -1,14 +1,26 @@
 //! Finds personal data in a request body: walks the JSON, detects in each
 //! text, and notes where in the bytes each finding stands. Pure.
 
+mod beside;
+mod findings;
+mod joint;
+mod media;
+mod members;
+mod place;
+
+pub(super) use findings::{Findings, Form, Located};
+
 use super::look::Look;
 use super::percent::NotUtf8;
 use crate::config::{Binary, Identity};
-use crate::detect::{Detector, Finding, Input, Operator, RuleId, Scratch};
+use crate::detect::{Detector, Input, Scratch};
 use crate::entity::Entity;
 use crate::json::{self, Fault, OffsetMap, Path, Str, Visitor};
-use crate::protocol::{Pattern, RequestField, RequestFields};
-use std::ops::Range;
+use crate::protocol::{Conversation, Pattern, RequestField, RequestFields};
+use beside::Beside;
+use joint::Joint;
+use media::Media;
+use place::Place;
 
 /// The entity of an identity field that is replaced as a whole.
 const IDENTITY: Entity = Entity::constant("IDENTITY");
@@ -16,98 +28,18 @@ const IDENTITY: Entity = Entity::constant("IDENTITY");
 /// A number with fewer digits is neither a card nor a phone.
 const SHORTEST_NUMBER: usize = 7;
 
+/// JSON is looked for this deep in strings of strings; what is deeper is read
+/// as text. Each level doubles the escapes of the one within.
+const MOST_LEVELS: usize = 16;
+
 /// The one reason after which a body may still be text.
 pub(super) const NOT_JSON: Uninspectable = Uninspectable("The body is not valid JSON (RFC 8259).");
 
 const TOO_DEEP: Uninspectable = Uninspectable("The body is JSON nested deeper than `limits.json_depth` allows.");
 
-/// What was found in one body.
-#[derive(Default)]
-pub(super) struct Findings {
-    /// In the order of the body; they do not overlap.
-    pub(super) list: Vec<Located>,
-    /// The values found, one after another.
-    pub(super) values: String,
-    /// Bytes that no rule looked at: pictures and sound.
-    pub(super) uninspected: usize,
-    /// The strings that were sought, in the order of their patterns.
-    pub(super) sought: Vec<Option<String>>,
-}
-
-/// A finding and where it stands in the body.
-pub(super) struct Located {
-    /// Bytes of the body.
-    pub(super) at: Range<usize>,
-    pub(super) entity: Entity,
-    pub(super) operator: Operator,
-    /// None for an identity field that is replaced whatever it holds.
-    pub(super) rule: Option<RuleId>,
-    value: Range<usize>,
-    pub(super) form: Form,
-}
-
-/// How a replacement has to be written in its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// Within a text.
-    Text,
-    /// Within a text that takes no brackets.
-    Bare,
-    /// Within a text of which other parts are percent-encoded.
-    Encoded,
-    /// Within an address or a form, where brackets are percent-encoded.
-    Percent,
-    /// A JSON number, which becomes a string; at this depth of JSON in strings.
-    Number { depth: usize },
-}
-
 /// The body cannot be inspected; the text says why and holds nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Uninspectable(pub(super) &'static str);
-
-impl Findings {
-    /// Nothing found yet, of so many strings that are sought besides.
-    pub(super) fn seeking(count: usize) -> Self {
-        Self { sought: vec![None; count], ..Self::default() }
-    }
-
-    /// Adds what was found in a text that starts at `start` of the whole.
-    pub(super) fn append(&mut self, other: Self, start: usize) {
-        let values = self.values.len();
-        self.values.push_str(&other.values);
-        self.list.extend(other.list.into_iter().map(|found| Located {
-            at: start + found.at.start..start + found.at.end,
-            value: values + found.value.start..values + found.value.end,
-            ..found
-        }));
-        self.uninspected += other.uninspected;
-        for (sought, found) in self.sought.iter_mut().zip(other.sought) {
-            *sought = sought.take().or(found);
-        }
-    }
-
-    /// The exact text that was found, escapes undone.
-    pub(super) fn value(&self, located: &Located) -> &str {
-        self.values.get(located.value.clone()).unwrap_or_default()
-    }
-
-    pub(super) fn add(&mut self, at: Range<usize>, finding: &Finding, value: &str, form: Form) {
-        if self.list.capacity() == 0 {
-            // Where one value is there mostly are more.
-            self.list.reserve(32);
-            self.values.reserve(32 * 32);
-        }
-        let value = self.store(value);
-        let Finding { entity, operator, rule, .. } = *finding;
-        self.list.push(Located { at, entity, operator, rule: Some(rule), value, form });
-    }
-
-    fn store(&mut self, value: &str) -> Range<usize> {
-        let start = self.values.len();
-        self.values.push_str(value);
-        start..self.values.len()
-    }
-}
 
 /// Looks through a plain text. What is NUL in large part is UTF-16 without a
 /// byte order mark, or UTF-32: valid UTF-8 by chance, and no rule would read it.
@@ -119,7 +51,7 @@ pub(super) fn inspect_text(
     if memchr::memchr_iter(0, text.as_bytes()).count() > text.len() / 4 {
         return Err(Uninspectable("The body is full of NUL characters, as no text in UTF-8 is."));
     }
-    let mut findings = Findings::default();
+    let mut findings = Findings { scanned: text.len(), ..Findings::default() };
     for found in detector.scan(Input { text, label: None }, scratch) {
         findings.add(found.start..found.end, found, &text[found.start..found.end], Form::Text);
     }
@@ -135,7 +67,7 @@ pub(super) fn inspect_form(
 ) -> Result<Findings, Uninspectable> {
     let mut look = Look::new(detector, scratch);
     match look.at_pairs(text, 0, |_| false) {
-        Ok(()) => Ok(look.findings),
+        Ok(()) => Ok(Findings { scanned: text.len(), ..look.findings }),
         Err(NotUtf8) => Err(Uninspectable("The form is not UTF-8 where its percent-encoding is undone.")),
     }
 }
@@ -150,6 +82,8 @@ pub(super) struct Rules<'r> {
     pub(super) binary: Binary,
     /// What happens to files in multipart bodies that are no text.
     pub(super) files: Binary,
+    /// Whether a member that the protocol does not know is to be told.
+    pub(super) strict: bool,
     /// Strings whose value is wanted besides.
     pub(super) sought: &'r [Pattern],
     /// How deep a document may nest.
@@ -162,32 +96,24 @@ pub(super) fn inspect_json(text: &str, rules: &Rules<'_>, scratch: &mut Scratch)
     // Some clients begin with a byte order mark, which JSON does not know.
     let document = text.strip_prefix('\u{feff}').unwrap_or(text);
     let root = Place { start: text.len() - document.len(), map: None, outer: None };
-    let findings = Findings { sought: vec![None; rules.sought.len()], ..Findings::default() };
-    let mut inspector = Inspector { rules, scratch, place: &root, depth: 0, findings, refused: None };
+    let findings = Findings::seeking(rules.sought.len());
+    let mut inspector = Inspector {
+        rules,
+        scratch,
+        place: &root,
+        level: 0,
+        quotes: 0,
+        findings,
+        refused: None,
+        beside: Beside::new(document),
+        joint: Joint::default(),
+    };
     if let Err(error) = json::walk_within(rules.depth, document, &mut inspector) {
         return Err(if error.fault == Fault::TooDeep { TOO_DEEP } else { NOT_JSON });
     }
     match inspector.refused {
         Some(why) => Err(why),
         None => Ok(inspector.findings),
-    }
-}
-
-/// Where a decoded text stands: a chain from the text out to the body.
-struct Place<'p> {
-    start: usize,
-    map: Option<&'p OffsetMap>,
-    outer: Option<&'p Place<'p>>,
-}
-
-impl Place<'_> {
-    fn in_body(&self, offset: usize) -> usize {
-        let raw = self.start + self.map.map_or(offset, |map| map.raw(offset));
-        self.outer.map_or(raw, |outer| outer.in_body(raw))
-    }
-
-    fn range(&self, at: Range<usize>) -> Range<usize> {
-        self.in_body(at.start)..self.in_body(at.end)
     }
 }
 
@@ -201,105 +127,178 @@ struct Inspector<'i> {
     scratch: &'i mut Scratch,
     place: &'i Place<'i>,
     /// How many strings the document is nested in. Of nested ones no protocol speaks.
-    depth: usize,
+    level: usize,
+    /// How often a quote is escaped that is written here.
+    quotes: usize,
     findings: Findings,
     refused: Option<Uninspectable>,
+    beside: Beside<'i>,
+    joint: Joint,
+}
+
+/// How a text is looked at.
+#[derive(Clone, Copy)]
+struct Manner<'m> {
+    label: Option<&'m str>,
+    form: Form,
+    /// Whether it may go on from the text before.
+    joined: bool,
+    /// Whether it may be an intent with its entities.
+    intent: bool,
+}
+
+impl<'m> Manner<'m> {
+    fn text(label: Option<&'m str>) -> Self {
+        Self { label, form: Form::Text, joined: false, intent: false }
+    }
 }
 
 impl Inspector<'_> {
     /// Undoes the escapes and looks through the text.
-    fn look(&mut self, value: Str<'_>, label: Option<&str>, form: Form) {
-        if form == Form::Bare && !value.escaped && value.raw.contains('_') {
+    fn look(&mut self, value: Str<'_>, manner: Manner<'_>) {
+        let outer = Some(self.place);
+        if manner.form == Form::Bare && !value.escaped && value.raw.contains('_') {
             // Such names have no spaces: "Anna_Kowalska" is two words.
-            let place = Place { start: value.start, map: None, outer: Some(self.place) };
-            self.scan(&value.raw.replace('_', " "), value.raw, label, &place, form);
+            let place = Place { start: value.start, map: None, outer };
+            self.findings.scanned += value.raw.len();
+            self.scan(&value.raw.replace('_', " "), value.raw, manner, &place, 0);
         } else if value.escaped {
             let (mut text, mut map) = (String::new(), OffsetMap::default());
             json::unescape(value.raw, &mut text, &mut map);
-            self.scan(
-                &text,
-                &text,
-                label,
-                &Place { start: value.start, map: Some(&map), outer: Some(self.place) },
-                form,
-            );
+            self.look_at_text(&text, manner, &Place { start: value.start, map: Some(&map), outer });
         } else {
-            self.scan(
-                value.raw,
-                value.raw,
-                label,
-                &Place { start: value.start, map: None, outer: Some(self.place) },
-                form,
-            );
+            self.look_at_text(value.raw, manner, &Place { start: value.start, map: None, outer });
         }
     }
 
-    /// `text` is what is read of `written`, byte for byte.
-    fn scan(&mut self, text: &str, written: &str, label: Option<&str>, place: &Place<'_>, form: Form) {
-        for found in self.rules.detector.scan(Input { text, label }, self.scratch) {
-            self.findings.add(place.range(found.start..found.end), found, &written[found.start..found.end], form);
-        }
-    }
-
-    /// A string that holds a JSON document: the walk goes on within it. What
-    /// does not parse is looked through as text.
-    fn look_nested(&mut self, value: Str<'_>) {
-        let (mut text, mut map) = (String::new(), OffsetMap::default());
-        json::unescape(value.raw, &mut text, &mut map);
-        let place = Place { start: value.start, map: Some(&map), outer: Some(self.place) };
-        let mut inner = Inspector {
-            rules: self.rules,
-            scratch: self.scratch,
-            place: &place,
-            depth: self.depth + 1,
-            findings: std::mem::take(&mut self.findings),
-            refused: None,
-        };
-        let (list, values) = (inner.findings.list.len(), inner.findings.values.len());
-        let walked = json::walk_within(self.rules.depth, &text, &mut inner);
-        self.findings = inner.findings;
-        if walked.is_err() {
-            self.findings.list.truncate(list);
-            self.findings.values.truncate(values);
-            self.scan(&text, &text, None, &place, Form::Text);
-        }
-    }
-
-    fn replace_whole(&mut self, value: Str<'_>, form: Form) {
-        let mut text = String::new();
-        json::unescape(value.raw, &mut text, &mut OffsetMap::default());
-        if text.is_empty() {
+    fn look_at_text(&mut self, text: &str, manner: Manner<'_>, place: &Place<'_>) {
+        if self.look_for_document(text, place) {
             return;
         }
-        let at = self.place.range(value.start..value.start + value.raw.len());
-        let value = self.findings.store(&text);
-        self.findings.list.push(Located { at, entity: IDENTITY, operator: Operator::Token, rule: None, value, form });
+        if manner.intent
+            && let Some(brace) = text.find('{').filter(|_| text.starts_with('/'))
+            && let Some((intent, entities)) = text.split_at_checked(brace)
+            && self.look_for_document(entities, &Place { start: brace, map: None, outer: Some(place) })
+        {
+            self.findings.scanned += intent.len();
+            return self.scan(intent, intent, manner, place, 0);
+        }
+        self.findings.scanned += text.len();
+        let mut gone = 0;
+        if manner.joined {
+            gone = self.joint.look(text, place, self.rules.detector, self.scratch, &mut self.findings);
+        }
+        self.scan(text, text, manner, place, gone);
+        if manner.joined {
+            self.joint.push(text, place);
+        }
     }
 
-    fn seek(&mut self, path: &Path<'_>, value: Str<'_>) {
-        for (pattern, sought) in self.rules.sought.iter().zip(&mut self.findings.sought) {
-            if sought.is_none() && pattern.matches(path) {
-                let mut text = String::new();
-                json::unescape(value.raw, &mut text, &mut OffsetMap::default());
-                *sought = Some(text);
+    /// Adds what is found in a text behind the first bytes that are `gone`.
+    /// `text` is what is read of `written`, byte for byte.
+    fn scan(&mut self, text: &str, written: &str, manner: Manner<'_>, place: &Place<'_>, gone: usize) {
+        for found in self.rules.detector.scan(Input { text, label: manner.label }, self.scratch) {
+            let start = found.start.max(gone);
+            if let Some(value) = written.get(start..found.end).filter(|value| !value.is_empty()) {
+                self.findings.add(place.range(start..found.end), found, value, manner.form);
             }
         }
     }
 
-    /// Base64 holds no text that a rule could read; an address of a picture does.
-    fn look_at_media(&mut self, path: &Path<'_>, value: Str<'_>) {
-        let (kind, data) = match value.raw.split_once(',') {
-            Some((kind, data)) if kind.get(..5).is_some_and(|s| s.eq_ignore_ascii_case("data:")) => (kind, data),
-            _ => ("", value.raw),
+    /// Looks into a text that looks like a JSON document, an object or an
+    /// array, if it is one.
+    fn look_for_document(&mut self, text: &str, place: &Place<'_>) -> bool {
+        text.trim_start().starts_with(['{', '[']) && self.look_into(text, place, self.quotes + 1)
+    }
+
+    /// The walk goes on within a text that is a JSON document.
+    fn look_into(&mut self, text: &str, place: &Place<'_>, quotes: usize) -> bool {
+        struct Nothing;
+        impl Visitor<'_> for Nothing {}
+        // Only what is valid to its end is looked at as JSON.
+        if self.level == MOST_LEVELS || json::walk_within(self.rules.depth, text, &mut Nothing).is_err() {
+            return false;
+        }
+        let mut inner = Inspector {
+            rules: self.rules,
+            scratch: self.scratch,
+            place,
+            level: self.level + 1,
+            quotes,
+            findings: std::mem::take(&mut self.findings),
+            refused: None,
+            beside: Beside::new(text),
+            joint: Joint::default(),
         };
-        if !data.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=-_\\".contains(&b)) {
-            return self.look(value, label(path), Form::Text);
+        let walked = json::walk_within(self.rules.depth, text, &mut inner);
+        self.findings = inner.findings;
+        self.refused = self.refused.or(inner.refused);
+        walked.is_ok()
+    }
+
+    /// A string that is a JSON document, of whatever kind. What is none is
+    /// looked at as text.
+    fn look_nested(&mut self, value: Str<'_>) {
+        let (mut text, mut map) = (String::new(), OffsetMap::default());
+        json::unescape(value.raw, &mut text, &mut map);
+        let place = Place { start: value.start, map: Some(&map), outer: Some(self.place) };
+        if !self.look_into(&text, &place, self.quotes + 1) {
+            self.findings.scanned += text.len();
+            self.scan(&text, &text, Manner::text(None), &place, 0);
         }
-        let kind = kind.to_ascii_lowercase();
-        if ["text/", "json", "xml"].iter().any(|text| kind.contains(text)) {
-            return self.refuse("The body holds a text file as a data URL; send its text as text.", value.raw.len());
+    }
+
+    fn replace_whole(&mut self, value: Str<'_>, form: Form) {
+        let text = value.decode();
+        if !text.is_empty() {
+            let at = self.place.range(value.start..value.start + value.raw.len());
+            self.findings.add_whole(at, IDENTITY, &text, form);
         }
-        self.findings.uninspected += value.raw.len();
+        self.findings.scanned += value.raw.len();
+    }
+
+    /// Takes note of strings whose value is wanted, of each place the first.
+    fn seek(&mut self, path: &Path<'_>, value: Str<'_>) {
+        for (pattern, sought) in self.rules.sought.iter().zip(&mut self.findings.sought) {
+            if sought.is_none() && pattern.matches(path) {
+                *sought = Some(value.decode().into_owned());
+            }
+        }
+        for (nth, source) in self.rules.fields.conversation().iter().enumerate() {
+            let (Conversation::Body(pattern) | Conversation::Reply(pattern)) = source else { continue };
+            let is_better = self.findings.conversation.as_ref().is_none_or(|(known, _)| nth < *known);
+            if is_better && !value.raw.is_empty() && pattern.matches(path) {
+                self.findings.conversation = Some((nth, value.decode().into_owned()));
+            }
+        }
+    }
+
+    /// A file, or an address of one. Of one that is a text in base64 the text
+    /// is looked at, and all of it is written anew where something is found.
+    fn look_at_media(&mut self, path: &Path<'_>, value: Str<'_>) {
+        let decoded = value.decode();
+        match media::of(&decoded) {
+            Media::Plain => self.look(value, Manner::text(label(path))),
+            Media::Opaque => self.findings.uninspected += value.raw.len(),
+            Media::Unreadable => {
+                let why = "The body holds a text file that is not UTF-8; send its text as text.";
+                self.refuse(why, value.raw.len());
+            }
+            Media::Text { start, text, base64 } => {
+                // No escape but that of a slash stands in front of the data.
+                let start = value.raw.len() - (decoded.len() - start).min(value.raw.len());
+                let start = if value.escaped { value.raw.find(',').map_or(0, |comma| comma + 1) } else { start };
+                let at = self.place.range(value.start + start..value.start + value.raw.len());
+                let first = self.findings.list.len();
+                let here = Place { start: 0, map: None, outer: None };
+                let looks_like_document = text.trim_start().starts_with(['{', '[']);
+                if !(looks_like_document && self.look_into(&text, &here, 0)) {
+                    self.findings.scanned += text.len();
+                    self.scan(&text, &text, Manner::text(None), &here, 0);
+                }
+                self.findings.encode(first, at, text, base64);
+            }
+        }
     }
 
     /// A part of so many bytes cannot be inspected. The rest of the document is
@@ -310,55 +309,109 @@ impl Inspector<'_> {
             Binary::Pass => self.findings.uninspected += bytes,
         }
     }
+
+    fn classify(&mut self, path: &Path<'_>) -> RequestField {
+        let beside = &mut self.beside;
+        self.rules.fields.classify(path, |condition| beside.holds(condition))
+    }
+
+    /// Takes note of the first member that the protocol does not know.
+    fn check_known(&mut self, path: &Path<'_>) {
+        if self.rules.strict && self.level == 0 && self.findings.unknown.is_none() {
+            let beside = &mut self.beside;
+            if !self.rules.fields.is_known(path, |condition| beside.holds(condition)) {
+                self.findings.unknown = Some(members::name(path, self.rules.detector, self.scratch));
+            }
+        }
+    }
 }
 
 impl<'a> Visitor<'a> for Inspector<'_> {
+    fn begin_object(&mut self, path: &Path<'a>, start: usize) {
+        self.beside.begin(path.depth(), start);
+    }
+
+    fn end_object(&mut self, path: &Path<'a>, _start: usize) {
+        self.beside.end(path.depth());
+    }
+
+    fn begin_array(&mut self, path: &Path<'a>, start: usize) {
+        self.beside.begin(path.depth(), start);
+    }
+
     fn key(&mut self, _path: &Path<'a>, key: Str<'a>) {
+        self.findings.scanned += key.raw.len();
         // Most names of members are identifiers and need no look.
-        if !key.raw.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
-            self.look(key, None, Form::Text);
+        let is_name = |raw: &str| {
+            !raw.starts_with(|c: char| c.is_ascii_uppercase())
+                && raw.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
+        };
+        if !is_name(key.raw) {
+            self.look(key, Manner::text(None));
         }
     }
 
     fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
-        if self.depth > 0 {
-            return self.look(value, label(path), Form::Text);
+        if self.level > 0 {
+            return self.look(value, Manner::text(label(path)));
         }
         self.seek(path, value);
+        self.check_known(path);
         let fields = self.rules.fields;
         let form = || if fields.is_bare(path) { Form::Bare } else { Form::Text };
-        match fields.classify(path) {
-            RequestField::Never => {}
+        let text = Manner::text(label(path));
+        match self.classify(path) {
+            RequestField::Never => self.findings.skipped += value.raw.len(),
             RequestField::Media => self.look_at_media(path, value),
             RequestField::Nested => self.look_nested(value),
             RequestField::Identity => match self.rules.identity {
-                Identity::Keep => {}
+                Identity::Keep => self.findings.skipped += value.raw.len(),
                 Identity::Token => self.replace_whole(value, form()),
-                Identity::Scan => self.look(value, label(path), form()),
+                Identity::Scan => self.look(value, Manner { form: form(), ..text }),
             },
-            RequestField::Opaque | RequestField::Text => self.look(value, label(path), form()),
+            RequestField::Intent => self.look(value, Manner { intent: true, ..text }),
+            RequestField::Opaque | RequestField::Text => {
+                self.look(value, Manner { form: form(), joined: fields.is_joined(path), ..text });
+            }
         }
     }
 
+    fn literal(&mut self, path: &Path<'a>, _raw: &'a str, _start: usize) {
+        self.check_known(path);
+    }
+
     fn number(&mut self, path: &Path<'a>, raw: &'a str, start: usize) {
-        if self.depth == 0 && self.rules.fields.classify(path) == RequestField::Opaque {
-            let why = "The text is given as token numbers of a model, which cannot be inspected; send it as text.";
-            self.refuse(why, raw.len());
-        }
+        self.check_known(path);
         // A sign or a fraction of zeros, as some languages write it, hides nothing.
         let digits = raw.strip_prefix('-').unwrap_or(raw);
         let digits = match digits.split_once('.') {
             Some((whole, fraction)) if fraction.bytes().all(|b| b == b'0') => whole,
             _ => digits,
         };
-        if digits.len() < SHORTEST_NUMBER || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        let is_long = digits.len() >= SHORTEST_NUMBER && digits.bytes().all(|b| b.is_ascii_digit());
+        let field = if self.level == 0 { self.classify(path) } else { RequestField::Text };
+        match field {
+            RequestField::Opaque => {
+                let why = "The text is given as token numbers of a model, which cannot be inspected; send it as text.";
+                return self.refuse(why, raw.len());
+            }
+            RequestField::Never => {
+                self.findings.skipped += raw.len();
+                return;
+            }
+            _ => self.findings.scanned += raw.len(),
+        }
+        if !is_long {
             return;
         }
         // Only a number that is personal data as a whole can be replaced.
         let whole = self.rules.detector.scan(Input { text: digits, label: label(path) }, self.scratch).first().copied();
         if let Some(found) = whole.filter(|f| f.start == 0 && f.end == digits.len()) {
             let at = self.place.range(start..start + raw.len());
-            self.findings.add(at, &found, raw, Form::Number { depth: self.depth });
+            self.findings.add(at, &found, raw, Form::Number { depth: self.quotes });
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

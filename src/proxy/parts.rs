@@ -116,7 +116,7 @@ impl Parts<'_> {
         let looked = match (format, str::from_utf8(content)) {
             (Format::Text, Ok(text)) if looks_like_text(content) => {
                 // The name of its field says what a text is.
-                let mut found = Findings::default();
+                let mut found = Findings { scanned: text.len(), ..Findings::default() };
                 for one in self.rules.detector.scan(Input { text, label: name }, self.scratch) {
                     let value = text.get(one.start..one.end).unwrap_or_default();
                     found.add(one.start..one.end, one, value, Form::Text);
@@ -172,7 +172,7 @@ impl Parts<'_> {
                 None => look.at(whole, Encoding::PATH, Form::Text, any),
             };
             looked.map_err(|NotUtf8| HEADER_NOT_UTF8)?;
-            self.found.append(look.findings, at);
+            self.found.append(Findings { scanned: value.len(), ..look.findings }, at);
         }
         Ok(about)
     }
@@ -266,10 +266,11 @@ mod tests {
         let protocols = Protocols::builtin().unwrap();
         let rules = Rules {
             detector: Detector::from(&*ENGINE),
-            fields: &protocols.find("auto", "/").unwrap().request,
+            fields: &protocols.named("json").unwrap().request,
             identity: crate::config::Identity::Scan,
             binary,
             files,
+            strict: false,
             sought: &[],
             depth: 128,
         };

@@ -5,6 +5,7 @@ mod channel;
 mod document;
 mod events;
 mod finder;
+pub(super) mod headers;
 mod messages;
 mod pieces;
 mod plain;

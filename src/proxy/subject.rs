@@ -4,7 +4,8 @@ use super::error::ProxyError;
 use super::inspect::Findings;
 use crate::config::{SubjectConfig, SubjectSource};
 use crate::consent;
-use crate::protocol::Pattern;
+use crate::protocol::{Conversation, Pattern, Protocol};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
 
 /// Stands before the id of a conversation, so that it is no subject of the same
@@ -41,17 +42,35 @@ impl Sources {
         Ok((Self(sources), patterns))
     }
 
-    /// The first place that names a subject, after `named` by Privet's own
-    /// headers. None: the request is its own subject.
-    pub(super) fn choose(&self, named: Option<String>, headers: &HeaderMap, findings: &Findings) -> Option<String> {
+    /// The first place that names a subject: after `named` by Privet's own
+    /// headers those of the configuration, then the conversation that the
+    /// protocol carries. None: the request is its own subject.
+    pub(super) fn choose(
+        &self,
+        named: Option<String>,
+        head: &Parts,
+        protocol: &Protocol,
+        findings: &Findings,
+    ) -> Option<String> {
         named.or_else(|| {
             let ids = self.0.iter().filter_map(|source| match source {
-                Source::Request(source) => look_in(headers, source),
+                Source::Request(source) => look_in(&head.headers, source),
                 Source::Body(n) => findings.sought.get(*n).cloned().flatten(),
             });
-            ids.into_iter().find(|id| !id.is_empty())
+            ids.into_iter().find(|id| !id.is_empty()).or_else(|| conversation(protocol, head.uri.path(), findings))
         })
     }
+}
+
+/// The conversation that the protocol carries, in the address or in the body.
+fn conversation(protocol: &Protocol, path: &str, findings: &Findings) -> Option<String> {
+    let mut ids = protocol.request.conversation().iter().enumerate().filter_map(|(nth, source)| match source {
+        Conversation::Path(place) => place.of(path),
+        Conversation::Body(_) => findings.conversation.as_ref().filter(|(at, _)| *at == nth).map(|(_, id)| id.as_str()),
+        Conversation::Reply(_) => None,
+    });
+    // The ids of two protocols have nothing in common.
+    ids.next().map(|id| [CONVERSATION, &protocol.name, "\0", id].concat())
 }
 
 /// The subject by `Privet-Subject`, else the conversation by
@@ -91,7 +110,16 @@ fn look_in(headers: &HeaderMap, source: &SubjectSource) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderName, HeaderValue};
+    use crate::protocol::Protocols;
+    use http::HeaderValue;
+
+    fn head(path: &str, headers: &[(&str, &str)]) -> Parts {
+        let mut request = http::Request::builder().uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
 
     fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
         list.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
@@ -116,12 +144,40 @@ mod tests {
         ];
         let (sources, patterns) = Sources::new(&SubjectConfig { from }).unwrap();
         assert_eq!(patterns.len(), 1);
-        let with_body = |id: Option<&str>| Findings { sought: vec![id.map(str::to_owned)], ..Findings::default() };
-        let sent = headers(&[("cookie", "a=1; sid=s1")]);
-        assert_eq!(sources.choose(None, &sent, &with_body(None)).as_deref(), Some("s1"));
-        assert_eq!(sources.choose(None, &sent, &with_body(Some("u2"))).as_deref(), Some("u2"));
-        let sent = headers(&[("cookie", "sid=s1"), ("x-user", "u3")]);
-        assert_eq!(sources.choose(None, &sent, &with_body(Some("u2"))).as_deref(), Some("u3"));
-        assert_eq!(sources.choose(Some("u4".into()), &sent, &with_body(None)).as_deref(), Some("u4"));
+        let protocols = Protocols::builtin().unwrap();
+        let choose = |named: Option<&str>, body: Option<&str>, sent: &[(&str, &str)]| {
+            let findings = Findings { sought: vec![body.map(str::to_owned)], ..Findings::default() };
+            let json = protocols.named("json").unwrap();
+            sources.choose(named.map(str::to_owned), &head("/", sent), json, &findings)
+        };
+        let cookie = [("cookie", "a=1; sid=s1")];
+        assert_eq!(choose(None, None, &cookie).as_deref(), Some("s1"));
+        assert_eq!(choose(None, Some("u2"), &cookie).as_deref(), Some("u2"));
+        let header = [("cookie", "sid=s1"), ("x-user", "u3")];
+        assert_eq!(choose(None, Some("u2"), &header).as_deref(), Some("u3"));
+        assert_eq!(choose(Some("u4"), None, &header).as_deref(), Some("u4"));
+    }
+
+    #[test]
+    fn a_protocol_carries_its_conversation() {
+        let (sources, _) = Sources::new(&SubjectConfig { from: Vec::new() }).unwrap();
+        let protocols = Protocols::builtin().unwrap();
+        let choose = |protocol: &str, path: &str, body: Option<(usize, &str)>| {
+            let conversation = body.map(|(nth, id)| (nth, id.to_owned()));
+            let findings = Findings { conversation, ..Findings::default() };
+            sources.choose(None, &head(path, &[]), protocols.named(protocol).unwrap(), &findings)
+        };
+        let rasa = choose("rasa", "/webhooks/rest/webhook", Some((0, "u1")));
+        assert_eq!(rasa.as_deref(), Some("conversation\0rasa\0u1"));
+        assert_ne!(choose("rasa-socketio", "/socket.io/", Some((0, "u1"))), rasa);
+        let activities = choose("bot-framework", "/v3/directline/conversations/c1/activities", None);
+        assert_eq!(activities.as_deref(), Some("conversation\0bot-framework\0c1"));
+        assert_eq!(choose("bot-framework", "/v3/directline/conversations/c1/upload", None), activities);
+        assert_eq!(choose("bot-framework", "/v3/directline/conversations", None), None);
+        let session = choose("dialogflow-es", "/v2/projects/p/agent/sessions/s1:detectIntent", None);
+        assert_eq!(session.as_deref(), Some("conversation\0dialogflow-es\0s1"));
+        assert_eq!(choose("dialogflow-es", "/v2/projects/p/agent/sessions/s1/contexts/c", None), session);
+        assert!(choose("openai-responses", "/v1/responses", Some((1, "conv_1"))).is_some());
+        assert_eq!(choose("json", "/", None), None);
     }
 }

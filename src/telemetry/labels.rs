@@ -72,6 +72,20 @@ labels! {
 }
 
 labels! {
+    /// What became of a part of a body.
+    Inspected {
+        /// Rules looked at it.
+        Scanned => "scanned",
+        /// The protocol, or the route, says that it is never touched.
+        Skipped => "skipped",
+        /// No rule can read it, and the route lets it pass.
+        Passed => "passed",
+        /// No rule can read it, and the request was refused.
+        Refused => "refused",
+    }
+}
+
+labels! {
     /// What the vault was asked for.
     VaultOperation {
         /// To load or make the keys of a subject.

@@ -15,7 +15,7 @@ use prometheus::{
     TextEncoder,
 };
 
-use super::labels::{Direction, Outcome, Stage, VaultOperation};
+use super::labels::{Direction, Inspected, Outcome, Stage, VaultOperation};
 use crate::entity::Entity;
 use crate::problem::ProblemKind;
 
@@ -41,6 +41,7 @@ pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
     findings: IntCounterVec,
+    coverage: IntCounterVec,
     restored: IntCounterVec,
     consent_denied: IntCounterVec,
     rules: IntGaugeVec,
@@ -106,6 +107,12 @@ impl Metrics {
                 "Findings by the rule that made them.",
                 &["entity", "rule", "direction"],
             )?,
+            coverage: counters(
+                &r,
+                "privet_body_bytes_total",
+                "Bytes of texts in request bodies by what became of them.",
+                &["route", "state"],
+            )?,
             restored: counters(&r, "privet_restored_total", "Tokens replaced by their values.", &["entity"])?,
             consent_denied: counters(
                 &r,
@@ -128,6 +135,15 @@ impl Metrics {
             .map(|o| self.requests.get_metric_with_label_values(&[path, o.as_str()]))
             .collect::<Result<_, _>>()?;
         Ok(RouteMetrics { outcomes })
+    }
+
+    /// How much of the bodies of a route was looked at: one series a state.
+    pub fn coverage(&self, path: &str) -> Result<[IntCounter; Inspected::ALL.len()], MetricsError> {
+        let series = Inspected::ALL
+            .iter()
+            .map(|state| self.coverage.get_metric_with_label_values(&[path, state.as_str()]))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(series.try_into().map_err(|_| prometheus::Error::AlreadyReg)?)
     }
 
     /// The series of a rule, by its id.

@@ -3,6 +3,7 @@
 
 mod client;
 mod dialogue;
+mod encoding;
 mod privet;
 mod socket;
 mod tls;
@@ -11,6 +12,7 @@ mod wire;
 
 pub use client::{CONSENT, Client, Reply};
 pub use dialogue::Dialogue;
+pub use encoding::{CODINGS, encode, encode_pieces, sent_as};
 pub use privet::{KEY, Privet, Setup, privet, scratch_folder, without_settings};
 pub use socket::{CONSENT_QUERY, Socket, SocketUpstream, close, fragment_of};
 pub use tls::Identity;

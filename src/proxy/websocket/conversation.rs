@@ -3,7 +3,7 @@
 use crate::config::Reply;
 use crate::protocol::Protocol;
 use crate::proxy::error::ProxyError;
-use crate::proxy::exchange::{self, INLINE_LIMIT};
+use crate::proxy::exchange::{self, INLINE_LIMIT, Looked};
 use crate::proxy::inspect::Findings;
 use crate::proxy::reply::ReplyBody;
 use crate::proxy::restore::{self, Context, Messages};
@@ -14,7 +14,8 @@ use crate::telemetry::{Held, Outcome, Stage};
 use crate::token::Kinds;
 use crate::vault::{Subject, SurrogateMatcher};
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::request::Parts;
+use http::{HeaderMap, Request, Response, Uri};
 use hyper::body::Incoming;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -24,7 +25,10 @@ use tokio_util::sync::CancellationToken;
 pub(in crate::proxy) struct Conversation {
     pub(super) gateway: Arc<Gateway>,
     pub(super) route: Arc<Route>,
+    /// By the address alone.
     protocol: Arc<Protocol>,
+    /// The address of the handshake, and no headers: messages have none.
+    head: Parts,
     /// Cancelled where the consent is withdrawn.
     pub(super) withdrawn: CancellationToken,
     whose: Mutex<Whose>,
@@ -37,6 +41,8 @@ struct Whose {
     /// Once the subject is known by its name.
     registered: Option<Registered>,
     surrogates: Option<Arc<SurrogateMatcher>>,
+    /// The protocol that a message told, where the address does not.
+    told: Option<Arc<Protocol>>,
     /// Findings that were replaced.
     replaced: u32,
 }
@@ -47,13 +53,16 @@ impl Conversation {
         gateway: &Arc<Gateway>,
         route: &Arc<Route>,
         protocol: Arc<Protocol>,
+        address: &Uri,
         subject: Option<Subject>,
         name: Option<&str>,
         surrogates: Option<Arc<SurrogateMatcher>>,
     ) -> Self {
-        let whose = Mutex::new(Whose { subject, registered: None, surrogates, replaced: 0 });
+        let whose = Mutex::new(Whose { subject, registered: None, surrogates, told: None, replaced: 0 });
+        let (mut head, ()) = Request::new(()).into_parts();
+        head.uri = address.clone();
         let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
-        let conversation = Self { gateway, route, protocol, withdrawn: CancellationToken::new(), whose };
+        let conversation = Self { gateway, route, protocol, head, withdrawn: CancellationToken::new(), whose };
         conversation.register(name);
         conversation
     }
@@ -77,36 +86,40 @@ impl Conversation {
         let _in_memory = Held::new(&gateway.watch.metrics.body_bytes_in_flight, message.len());
         let message = gateway.bodies.hold(message)?;
         let mut clock = Instant::now();
-        let mut no_headers = HeaderMap::new();
-        let (content, findings) = exchange::look_through(gateway, route, &self.protocol, &no_headers, message).await?;
+        let looked = exchange::look_through(gateway, route, &self.head.uri, &self.head.headers, message).await?;
+        let Looked { content, findings, protocol } = looked;
         gateway.watch.ends(Stage::Scan, &mut clock);
         gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
-        exchange::judge(gateway, findings.list.iter())?;
-        let subject = self.subject(&findings).await?;
+        route.coverage.add(&findings);
+        exchange::judge(gateway, findings.each())?;
+        let subject = self.subject(&protocol, &findings).await?;
         let standing = Standing::of_message(content.text(), content.text().len() > INLINE_LIMIT);
         let parts = [&findings, &Findings::default()];
         let (mut replacements, surrogates) =
             exchange::stand_ins(gateway, route, parts, subject.as_ref(), &standing).await?;
-        let message = content.forward(&findings.list, &mut replacements, &mut no_headers)?;
+        let message = content.forward(&findings.list, &mut replacements, &mut HeaderMap::new())?;
         gateway.watch.ends(Stage::Vault, &mut clock);
         let mut whose = self.whose();
         whose.surrogates = surrogates;
+        if !Arc::ptr_eq(&protocol, &self.protocol) {
+            whose.told = Some(protocol);
+        }
         whose.replaced += replacements.counts.sum();
         Ok(message.bytes)
     }
 
     /// What is needed to restore; none where nothing is to be.
     async fn context(&self) -> Result<Option<Context>, ProxyError> {
-        let (subject, surrogates) = {
+        let (subject, surrogates, told) = {
             let whose = self.whose();
-            (whose.subject.clone(), whose.surrogates.clone())
+            (whose.subject.clone(), whose.surrogates.clone(), whose.told.clone())
         };
         let Some(subject) = subject.filter(|_| self.route.reply == Reply::Restore) else { return Ok(None) };
         let kinds = subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?;
         if kinds.is_empty() && surrogates.is_none() {
             return Ok(None);
         }
-        let (protocol, watch) = (Arc::clone(&self.protocol), Arc::clone(&self.gateway.watch));
+        let (protocol, watch) = (told.unwrap_or_else(|| Arc::clone(&self.protocol)), Arc::clone(&self.gateway.watch));
         Ok(Some(Context { subject, kinds, surrogates, protocol, watch }))
     }
 
@@ -122,7 +135,7 @@ impl Conversation {
 
     /// Whose tokens this message needs. A conversation that nobody was named
     /// for is that of the first whom a message names.
-    async fn subject(&self, findings: &Findings) -> Result<Option<Subject>, ProxyError> {
+    async fn subject(&self, protocol: &Protocol, findings: &Findings) -> Result<Option<Subject>, ProxyError> {
         let (subject, is_named) = {
             let whose = self.whose();
             (whose.subject.clone(), whose.registered.is_some())
@@ -130,7 +143,7 @@ impl Conversation {
         if subject.is_none() || is_named {
             return Ok(subject);
         }
-        let Some(id) = self.gateway.subjects.choose(None, &HeaderMap::new(), findings) else { return Ok(subject) };
+        let Some(id) = self.gateway.subjects.choose(None, &self.head, protocol, findings) else { return Ok(subject) };
         let subject = self.gateway.subject(&self.route, &id).await?;
         self.whose().subject = Some(subject.clone());
         self.register(Some(&id));

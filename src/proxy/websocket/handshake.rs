@@ -13,7 +13,7 @@ use http::header::{
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
@@ -28,6 +28,8 @@ pub(in crate::proxy) struct Handshake {
     accept: HeaderValue,
     /// The subprotocols, in the client's order.
     offered: Vec<String>,
+    /// What the client asked for, as it is not told to anybody.
+    pub(in crate::proxy) address: Uri,
     pub(super) upgrade: OnUpgrade,
 }
 
@@ -65,7 +67,7 @@ impl Handshake {
             head.headers.remove(name);
         }
         let upgrade = head.extensions.remove::<OnUpgrade>().ok_or_else(ProxyError::internal)?;
-        Ok(Some(Self { accept, offered, upgrade }))
+        Ok(Some(Self { accept, offered, address: head.uri.clone(), upgrade }))
     }
 
     /// Makes the head, which is otherwise fit for the chatbot, ask it for a
