@@ -45,6 +45,7 @@ pub(super) async fn open(
         let upstream = hyper::upgrade::on(&mut reply);
         let mut response = Response::from_parts(reply.into_parts().0, ReplyBody::whole(Bytes::new()));
         headers::clean_reply(response.headers_mut());
+        conversation.restore_headers(response.headers_mut()).await?;
         handshake.accept(response.headers_mut());
         let tunnel = Tunnel { client: handshake.upgrade, upstream, conversation, settle: settle.hand_over() };
         response.extensions_mut().insert(Sequel::new(|shutdown| tunnel.run(shutdown)));

@@ -612,3 +612,22 @@ async fn without_the_vault_nothing_is_forwarded() {
     assert_eq!(upstream.texts(), ["hello"]);
     privet.metric_becomes("privet_requests_total{outcome=\"vault_failed\",route=\"/\"}", 1).await;
 }
+
+#[tokio::test]
+async fn who_pings_and_does_not_read_fills_no_memory() {
+    let (_upstream, privet, _socket) = talk("").await;
+    let mut wire = Wire::connect(&privet.gateway).await;
+    wire.send(handshake(&path(), "")).await;
+    wire.head().await;
+    let before = privet.metric("process_resident_memory_bytes").await;
+    let ping = [&[0x89, 0xfd, 0, 0, 0, 0][..], &[b'x'; 125]].concat();
+    let flood = ping.repeat(4096);
+    let flooding = async {
+        for _ in 0..400 {
+            wire.send(&flood).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(3), flooding).await.is_err(), "all of it is read");
+    let after = privet.metric("process_resident_memory_bytes").await;
+    assert!(after < before + (64 << 20), "{before} {after}");
+}

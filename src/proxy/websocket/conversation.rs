@@ -123,6 +123,14 @@ impl Conversation {
         Ok(Some(Context { subject, kinds, surrogates, protocol, watch }))
     }
 
+    /// Puts the values back into the headers of the chatbot's handshake.
+    pub(super) async fn restore_headers(&self, headers: &mut HeaderMap) -> Result<(), ProxyError> {
+        if let Some(context) = self.context().await? {
+            restore::headers::restore(headers, &context).await;
+        }
+        Ok(())
+    }
+
     /// What the client is sent where the chatbot opens no WebSocket.
     pub(super) async fn reply(&self, reply: Response<Incoming>) -> Result<Response<ReplyBody>, ProxyError> {
         let (subject, surrogates) = {

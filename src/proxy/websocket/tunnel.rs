@@ -207,6 +207,12 @@ impl Side {
     async fn next(&self) -> Result<Message, Error> {
         let message = self.reader.lock().await.next().await.unwrap_or(Err(Error::ConnectionClosed))?;
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        if message.is_ping() {
+            // The answer is on its way before another is asked for: who pings
+            // and does not read would fill the memory with answers.
+            let answering = async { self.writer.lock().await.flush().await };
+            let _ = timeout(self.write, answering).await;
+        }
         Ok(message)
     }
 
