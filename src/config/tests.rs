@@ -263,7 +263,6 @@ fn each_problem_has_its_place_and_its_mend() {
             format!("{u}[[routes]]\npath = \"/\"\nwithout_consent = \"blok\""),
             "configuration:4:1: `routes[].without_consent` does not take this word; write \"block\" (of \"block\", \"anonymize\")",
         ),
-        (format!("{u}[[routes]]\npath = \"/\"\nreply = \"restore+redact\""), "`restore+redact` is not in this version"),
         (
             format!("{u}[limits]\nheaders = 0"),
             "configuration:3:1: `limits.headers` is out of bounds; write a value from 1 to 10000",

@@ -3,7 +3,7 @@
 use crate::config::Reply;
 use crate::protocol::Protocol;
 use crate::proxy::error::ProxyError;
-use crate::proxy::exchange::{self, INLINE_LIMIT, Looked};
+use crate::proxy::exchange::{self, INLINE_LIMIT, Looked, Restoring};
 use crate::proxy::inspect::Findings;
 use crate::proxy::reply::ReplyBody;
 use crate::proxy::restore::{self, Context, Messages};
@@ -52,12 +52,11 @@ impl Conversation {
     pub(in crate::proxy) fn new(
         gateway: &Arc<Gateway>,
         route: &Arc<Route>,
-        protocol: Arc<Protocol>,
+        restoring: Restoring,
         address: &Uri,
-        subject: Option<Subject>,
         name: Option<&str>,
-        surrogates: Option<Arc<SurrogateMatcher>>,
     ) -> Self {
+        let Restoring { protocol, subject, surrogates, .. } = restoring;
         let whose = Mutex::new(Whose { subject, registered: None, surrogates, told: None, replaced: 0 });
         let (mut head, ()) = Request::new(()).into_parts();
         head.uri = address.clone();
@@ -114,13 +113,20 @@ impl Conversation {
             let whose = self.whose();
             (whose.subject.clone(), whose.surrogates.clone(), whose.told.clone())
         };
-        let Some(subject) = subject.filter(|_| self.route.reply == Reply::Restore) else { return Ok(None) };
-        let kinds = subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?;
-        if kinds.is_empty() && surrogates.is_none() {
+        if self.route.reply == Reply::Pass {
+            return Ok(None);
+        }
+        let kinds = match &subject {
+            Some(subject) => subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?,
+            None => Arc::default(),
+        };
+        let subject = subject.filter(|_| !kinds.is_empty() || surrogates.is_some());
+        let redaction = self.route.redaction.clone();
+        if subject.is_none() && redaction.is_none() {
             return Ok(None);
         }
         let (protocol, watch) = (told.unwrap_or_else(|| Arc::clone(&self.protocol)), Arc::clone(&self.gateway.watch));
-        Ok(Some(Context { subject, kinds, surrogates, protocol, watch }))
+        Ok(Some(Context { subject, kinds, surrogates, protocol, watch, redaction }))
     }
 
     /// Puts the values back into the headers of the chatbot's handshake.
@@ -133,12 +139,12 @@ impl Conversation {
 
     /// What the client is sent where the chatbot opens no WebSocket.
     pub(super) async fn reply(&self, reply: Response<Incoming>) -> Result<Response<ReplyBody>, ProxyError> {
-        let (subject, surrogates) = {
-            let whose = self.whose();
-            (whose.subject.clone(), whose.surrogates.clone())
+        let restoring = {
+            let (whose, protocol) = (self.whose(), Arc::clone(&self.protocol));
+            let (subject, surrogates) = (whose.subject.clone(), whose.surrogates.clone());
+            Restoring { protocol, subject, surrogates, in_elements: false, door: None }
         };
-        exchange::restore(&self.gateway, &self.route, Arc::clone(&self.protocol), subject, surrogates, None, reply)
-            .await
+        exchange::restore(&self.gateway, &self.route, restoring, reply).await
     }
 
     /// Whose tokens this message needs. A conversation that nobody was named
@@ -196,9 +202,14 @@ impl<'c> Replies<'c> {
     pub(super) async fn reveal(&mut self, message: Bytes) -> Result<Vec<Bytes>, ProxyError> {
         let Some(context) = self.conversation.context().await? else { return Ok(vec![message]) };
         match std::str::from_utf8(&message) {
-            Ok(text) if !context.protocol.socket.whole => Ok(self.go_on(text, context).await),
+            Ok(text) if !context.protocol.socket.whole => Ok(self.restore(text, context).await),
             _ => Ok(vec![restore::whole(message, &context).await]),
         }
+    }
+
+    /// Whether some text may go on in the next message.
+    pub(super) fn go_on(&self) -> bool {
+        self.going_on.is_some()
     }
 
     /// What was held back of texts that do not go on.
@@ -209,7 +220,7 @@ impl<'c> Replies<'c> {
         }
     }
 
-    async fn go_on(&mut self, text: &str, context: Context) -> Vec<Bytes> {
+    async fn restore(&mut self, text: &str, context: Context) -> Vec<Bytes> {
         let (started, watch) = (Instant::now(), Arc::clone(&context.watch));
         let is_same = |going_on: &GoingOn| {
             let matcher = |matcher: &Option<Arc<SurrogateMatcher>>| matcher.as_ref().map(Arc::as_ptr);
