@@ -5,6 +5,7 @@
 
 mod address;
 mod body;
+mod chain;
 mod charset;
 mod clean;
 mod content;
@@ -21,6 +22,7 @@ mod headers;
 mod inspect;
 mod links;
 mod look;
+mod lookalike;
 mod packets;
 mod parameters;
 mod parts;

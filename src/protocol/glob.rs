@@ -46,31 +46,36 @@ impl Glob {
 
     /// Whether the glob covers a path, given in segments.
     pub(super) fn matches(&self, path: &[&str]) -> bool {
-        covers(&self.0, path).is_some()
+        covers(&self.0, path, &mut None)
     }
 
     /// What stands at `{id}` in a path that the glob covers.
     pub(super) fn id<'p>(&self, path: &[&'p str]) -> Option<&'p str> {
-        covers(&self.0, path).flatten()
+        let mut id = None;
+        covers(&self.0, path, &mut id).then_some(id).flatten()
     }
 }
 
 const ID: &str = "{id}";
 
-/// Some where the glob covers the path; within, what stands at `{id}`.
-fn covers<'p>(glob: &[Segment], path: &[&'p str]) -> Option<Option<&'p str>> {
+/// Whether the glob covers the path; if so, `id` is what stands at `{id}`.
+fn covers<'p>(glob: &[Segment], path: &[&'p str], id: &mut Option<&'p str>) -> bool {
     match (glob, path) {
-        ([], []) | ([Segment::AnyNumber], _) => Some(None),
+        ([], []) | ([Segment::AnyNumber], _) => true,
         ([Segment::AnyNumber, rest @ ..], _) => {
-            (0..=path.len()).find_map(|n| covers(rest, path.get(n..).unwrap_or_default()))
+            (0..=path.len()).any(|n| covers(rest, path.get(n..).unwrap_or_default(), id))
         }
         ([Segment::Open { front, behind, is_id }, rest @ ..], [first, tail @ ..]) => {
-            let text = first.strip_prefix(front.as_str())?.strip_suffix(behind.as_str()).filter(|t| !t.is_empty())?;
-            let id = covers(rest, tail)?;
-            Some(if *is_id { Some(text) } else { id })
+            let text = first.strip_prefix(front.as_str()).and_then(|text| text.strip_suffix(behind.as_str()));
+            let Some(text) = text.filter(|text| !text.is_empty()) else { return false };
+            let covered = covers(rest, tail, id);
+            if covered && *is_id {
+                *id = Some(text);
+            }
+            covered
         }
-        ([Segment::Name(name), rest @ ..], [first, tail @ ..]) if name == first => covers(rest, tail),
-        _ => None,
+        ([Segment::Name(name), rest @ ..], [first, tail @ ..]) => name == first && covers(rest, tail, id),
+        _ => false,
     }
 }
 
@@ -84,9 +89,10 @@ impl<'de> Deserialize<'de> for Glob {
 mod tests {
     use super::*;
 
-    fn id<'p>(glob: &str, path: &'p str) -> Option<Option<&'p str>> {
+    fn id<'p>(glob: &str, path: &'p str) -> (bool, Option<&'p str>) {
         let path: Vec<_> = path.split('/').skip(1).collect();
-        covers(&Glob::parse(glob).unwrap().0, &path)
+        let glob = Glob::parse(glob).unwrap();
+        (glob.matches(&path), glob.id(&path))
     }
 
     #[test]
@@ -102,15 +108,15 @@ mod tests {
             ("/a/*/c", "/a//c", false),
             ("/**", "/", true),
         ] {
-            assert_eq!(id(glob, path).is_some(), covered, "{glob} {path}");
+            assert_eq!(id(glob, path), (covered, None), "{glob} {path}");
         }
     }
 
     #[test]
     fn an_id_is_told() {
-        assert_eq!(id("/**/conversations/{id}/**", "/v3/directline/conversations/c-1/activities"), Some(Some("c-1")));
-        assert_eq!(id("/**/conversations/{id}/**", "/v3/directline/conversations"), None);
-        assert_eq!(id("/**/sessions/{id}:detectIntent", "/v2/projects/p/sessions/s1:detectIntent"), Some(Some("s1")));
+        assert_eq!(id("/**/conversations/{id}/**", "/v3/directline/conversations/c-1/activities"), (true, Some("c-1")));
+        assert_eq!(id("/**/conversations/{id}/**", "/v3/directline/conversations"), (false, None));
+        assert_eq!(id("/**/sessions/{id}:detectIntent", "/v2/projects/p/sessions/s1:detectIntent"), (true, Some("s1")));
     }
 
     #[test]

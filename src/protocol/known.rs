@@ -103,8 +103,8 @@ impl Protocols {
     }
 
     /// The protocol of a request to `path` with this body, if it is JSON:
-    /// the first that the path tells, then the first that the body tells on
-    /// its path, then the first that the body tells; else the one for all.
+    /// the first that the path tells, then the one that the body tells by most
+    /// of its members, on a path of its own before others; else the one for all.
     pub fn tell<'b>(&self, path: &str, body: impl FnOnce() -> Option<&'b str>) -> Option<&Arc<Protocol>> {
         let path: Vec<_> = path.split('/').skip(1).collect();
         let by_path = self.0.iter().find(|p| p.has_path(&path));
@@ -112,9 +112,10 @@ impl Protocols {
             let all = self.0.iter().flat_map(|p| p.bodies.iter().map(move |one| (p, one)));
             let wanted: Vec<_> = all.filter(|(_, one)| one.has_path(&path)).collect();
             let has = Members::of(body, wanted.iter().flat_map(|(_, one)| &one.has))?;
-            let mut told = wanted.iter().filter(|(_, one)| one.has.iter().all(|pattern| has.contains(pattern)));
-            let first = told.clone().next();
-            told.find(|(_, one)| one.path.is_some()).or(first).map(|(protocol, _)| *protocol)
+            let told = wanted.iter().filter(|(_, one)| one.has.iter().all(|pattern| has.contains(pattern)));
+            // What asks for most is the surest; of several the first.
+            let surest = told.rev().max_by_key(|(_, one)| (one.path.is_some(), one.has.len()));
+            surest.map(|(protocol, _)| *protocol)
         };
         by_path.or_else(|| body().and_then(by_body)).or_else(|| self.named(FOR_ALL))
     }

@@ -15,6 +15,7 @@ pub struct RequestFields {
     known: PatternMap<()>,
     knows_its_members: bool,
     conversation: Vec<Conversation>,
+    reply_ids: PatternSet,
 }
 
 /// The lists of a file.
@@ -34,6 +35,9 @@ struct Lists {
     joined: Vec<Pattern>,
     known: Vec<Pattern>,
     conversation: Vec<Conversation>,
+    /// Where replies, or their events, have the id by which a later request
+    /// goes on from them.
+    reply_ids: PatternSet,
 }
 
 /// What a member of a request is. Where two lists name it, the first of these
@@ -66,6 +70,9 @@ pub enum Conversation {
     Body(Pattern),
     /// The id of an earlier reply, at this place of the body.
     Reply(Pattern),
+    /// The id of an earlier reply, at `{id}` of a path.
+    #[serde(rename = "reply_path")]
+    ReplyPath(PathId),
 }
 
 /// A path that holds an id.
@@ -108,6 +115,17 @@ impl RequestFields {
         self.known.find(path, outline, &mut holds).is_some() || self.kinds.find(path, outline, holds).is_some()
     }
 
+    /// Whether a conversation goes on from the id of a reply.
+    pub fn goes_on_from_replies(&self) -> bool {
+        !self.reply_ids.is_empty()
+    }
+
+    /// Whether the string at `path` of a reply is the id from which a later
+    /// request goes on.
+    pub fn is_reply_id(&self, path: &Path<'_>) -> bool {
+        self.reply_ids.matches(path)
+    }
+
     /// Where a request names its conversation, in this order.
     pub fn conversation(&self) -> &[Conversation] {
         &self.conversation
@@ -135,6 +153,7 @@ impl From<Lists> for RequestFields {
         let mut known = PatternMap::default();
         known.extend(spelled(lists.known).into_iter().map(|pattern| (pattern, ())));
         let joined = spelled(lists.joined).into_iter().collect();
-        Self { kinds, bare: lists.bare, joined, known, knows_its_members, conversation: lists.conversation }
+        let Lists { bare, conversation, reply_ids, .. } = lists;
+        Self { kinds, bare, joined, known, knows_its_members, conversation, reply_ids }
     }
 }

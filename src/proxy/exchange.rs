@@ -1,6 +1,7 @@
 //! One request and its reply, from socket to socket, read straight down.
 
 use super::body::ReadBody;
+use super::chain::Chain;
 use super::content::{self, Content, Unread};
 use super::encoding::Codings;
 use super::error::ProxyError;
@@ -10,9 +11,10 @@ use super::redact::{Replacements, redact};
 use super::reply::{ReplyBody, Settle};
 use super::restore::{self, Shape};
 use super::standing::Standing;
+use super::subject::{self, Whose};
 use super::unpacked::Unpacked;
 use super::websocket::{self, Conversation, Handshake};
-use super::{Gateway, Route, cors, head, headers, links, subject};
+use super::{Gateway, Route, cors, head, headers, links, lookalike};
 use crate::config::{Binary, Reply};
 use crate::detect::{Operator, Scratch};
 use crate::protocol::Protocol;
@@ -94,7 +96,9 @@ async fn forward(
     // client's place or of Privet), and 6. detect in each text.
     let mut clock = Instant::now();
     let Looked { content, findings, protocol } = look_through(gateway, route, &head.uri, &head.headers, body).await?;
-    let chosen = gateway.subjects.choose(named, &head, &protocol, &findings);
+    let whose = gateway.subjects.choose(named, &head, &protocol, &findings);
+    let is_named = matches!(whose, Whose::Subject(_));
+    let chosen = whose.resolve(gateway, route, &protocol).await?;
     let door = if protocol.socket.has_urls() { links::door(&head, gateway) } else { None };
     headers::clean_request(&mut head.headers, &gateway.headers);
     if !findings.list.is_empty() {
@@ -117,6 +121,8 @@ async fn forward(
         Some(id) if !preflight => Some(gateway.subject(route, id).await?),
         _ => Some(gateway.vault.passing_subject()),
     };
+    let lookalikes = lookalike::unknown(&lookalike::tokens_in(content.text()), subject.as_ref()).await?;
+    gateway.watch.metrics.unknown_tokens_sent.inc_by(lookalikes as u64);
     let standing = Standing::new(content.text(), &head, content.text().len() > INLINE_LIMIT);
     let (mut replacements, surrogates) =
         stand_ins(gateway, route, [&findings, &in_head.findings], subject.as_ref(), &standing).await?;
@@ -129,7 +135,12 @@ async fn forward(
 
     // 9. Forward. A WebSocket goes on from here by itself.
     let in_elements = protocol.reply.comes_in_elements(head.uri.path());
-    let restoring = Restoring { protocol, subject, surrogates, in_elements, door };
+    let chain = chosen.as_ref().filter(|_| !is_named && reversible && protocol.request.goes_on_from_replies());
+    let chain = chain.map(|subject| {
+        let (vault, watch, tenant) = (gateway.vault.clone(), Arc::clone(&gateway.watch), route.tenant.clone());
+        Chain { vault, watch, protocol: Arc::clone(&protocol), tenant, subject: subject.clone() }
+    });
+    let restoring = Restoring { protocol, subject, surrogates, in_elements, door, chain };
     if let Some(handshake) = handshake {
         let conversation = Conversation::new(gateway, route, restoring, &handshake.address, chosen.as_deref());
         return websocket::open(handshake, head, conversation, &counts, settle).await;
@@ -292,12 +303,14 @@ pub(super) struct Restoring {
     pub(super) in_elements: bool,
     /// Where the client came in, for addresses that are to lead through there.
     pub(super) door: Option<String>,
+    /// By what the next request of a conversation is known that the upstream keeps.
+    pub(super) chain: Option<Chain>,
 }
 
 pub(super) async fn restore(
     gateway: &Gateway,
     route: &Route,
-    Restoring { protocol, subject, surrogates, in_elements, door }: Restoring,
+    Restoring { protocol, subject, surrogates, in_elements, door, chain }: Restoring,
     response: Response<Incoming>,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let (mut head, body) = response.into_parts();
@@ -346,17 +359,24 @@ pub(super) async fn restore(
     let body = Unpacked::new(body, &codings, gateway.config.limits.decode_ratio);
     let body = match context.filter(|_| in_body) {
         Some(context) if shape != Shape::Document => {
-            ReplyBody::restored(restore::stream(body, shape, limit, context), idle)
+            let stream = restore::stream(body, shape, limit, context);
+            match chain {
+                Some(chain) => ReplyBody::restored(chain.note_stream(stream), idle),
+                None => ReplyBody::restored(stream, idle),
+            }
         }
         context => {
             let mut whole = restore::read(body, limit, idle).await?;
             if has_links {
                 whole = links::rewrite(whole, &fields.socket, door.as_deref(), gateway);
             }
-            match context {
-                Some(context) => ReplyBody::whole(restore::whole(whole, &context).await),
-                None => ReplyBody::whole(whole),
+            if let Some(context) = context {
+                whole = restore::whole(whole, &context).await;
             }
+            if let Some(chain) = chain {
+                chain.note(&whole).await;
+            }
+            ReplyBody::whole(whole)
         }
     };
     Ok(Response::from_parts(head, body))

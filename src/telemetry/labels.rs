@@ -94,6 +94,8 @@ labels! {
         Tokenize => "tokenize",
         /// To give values for tokens.
         Restore => "restore",
+        /// To find a subject by the id of a reply, or to let it be found.
+        Link => "link",
         /// To show that it can write.
         Check => "check",
     }

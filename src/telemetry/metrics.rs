@@ -36,6 +36,8 @@ pub struct Metrics {
     pub uninspected_bytes: IntCounter,
     /// Tokens in replies that are whole and not the subject's.
     pub unknown_tokens: IntCounter,
+    /// The same in requests.
+    pub unknown_tokens_sent: IntCounter,
     /// Panics, for [`catch_panics`](super::catch_panics).
     pub panics: IntCounter,
     registry: Registry,
@@ -83,6 +85,13 @@ impl Metrics {
             })
             .collect::<Result<_, prometheus::Error>>()?;
 
+        let unknown = counters(
+            &r,
+            "privet_unknown_tokens_total",
+            "Tokens, and text that looks like one, that are not the subject's.",
+            &["direction"],
+        )?;
+
         let rejected = counters(&r, "privet_rejected_total", "Requests answered by a problem document.", &["problem"])?;
         let rejected = all(&rejected, &ProblemKind::ALL.iter().map(|k| k.name()).collect::<Vec<_>>())?;
 
@@ -94,11 +103,8 @@ impl Metrics {
                 "privet_uninspected_bytes_total",
                 "Bytes of requests that no rule looked at, such as pictures.",
             )?,
-            unknown_tokens: counter(
-                &r,
-                "privet_unknown_tokens_total",
-                "Tokens in replies that are not the subject's.",
-            )?,
+            unknown_tokens: unknown.get_metric_with_label_values(&[Direction::Reply.as_str()])?,
+            unknown_tokens_sent: unknown.get_metric_with_label_values(&[Direction::Request.as_str()])?,
             panics: counter(&r, "privet_panics_total", "Panics; each is a fault of Privet.")?,
             requests: counters(&r, "privet_requests_total", "Requests by how they ended.", &["route", "outcome"])?,
             findings: counters(
@@ -344,7 +350,8 @@ mod tests {
             "privet_stage_seconds_bucket{stage=\"upstream\",le=\"60\"}",
             "privet_vault_operations_total{op=\"tokenize\",result=\"error\"}",
             "privet_in_flight_requests",
-            "privet_unknown_tokens_total",
+            "privet_unknown_tokens_total{direction=\"reply\"}",
+            "privet_unknown_tokens_total{direction=\"request\"}",
             "privet_rejected_total{problem=\"consent-required\"}",
             "privet_body_bytes_in_flight",
             "privet_uninspected_bytes_total",

@@ -48,9 +48,9 @@ fn splice(text: &str, list: &[Located]) -> String {
             (None, Form::Rest) => {}
             (None, Form::Number { depth }) => {
                 let quote = format!("{}\"", "\\".repeat((1 << depth) - 1));
-                out.push_str(&format!("{quote}[{}]{quote}", one.entity));
+                out.extend([&quote, "[", one.entity.as_str(), "]", &quote]);
             }
-            (None, _) => out.push_str(&format!("[{}]", one.entity)),
+            (None, _) => out.extend(["[", one.entity.as_str(), "]"]),
         }
         copied = one.at.end;
     }
@@ -156,6 +156,7 @@ fn texts_in_base64_are_looked_at_and_written_anew() {
         ("openai-responses", r#"{"input":[{"content":[{"type":"input_file","file_data":"@"}]}]}"#),
         ("anthropic", r#"{"messages":[{"content":[{"source":{"data":"@","type":"base64"},"type":"document"}]}]}"#),
         ("gemini", r#"{"contents":[{"parts":[{"inline_data":{"data":"@"}}]}]}"#),
+        ("json", r#"{"anywhere":["Data:text/plain;base64,@"]}"#),
     ] {
         let body_with = |text: &str| body.replace('@', &encode(text));
         let (redacted, values) = redacted(name, &body_with(plain));
@@ -164,7 +165,8 @@ fn texts_in_base64_are_looked_at_and_written_anew() {
         // What holds nothing stays as it is.
         let found = inspect(name, &body_with("nothing of note here"));
         assert!(found.list.is_empty() && found.uninspected == 0);
-        let found = inspect(name, &body_with("\u{89}PNG\r\n\u{1a}\n\0\0\0\rIHDR"));
+        let picture = body.replace("text", "image").replace('@', "iVBORw0KGgoAAAANSUhEUg==");
+        let found = inspect(name, &picture);
         assert!(found.list.is_empty() && found.uninspected > 0);
     }
     // One word is no base64 where the protocol says that it is text.
@@ -323,7 +325,7 @@ fn what_was_looked_at_is_counted() {
         "openai-chat",
         r#"{"model":"gpt","messages":[{"role":"user","content":[{"type":"text","text":"hello"},{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo="}}]}]}"#,
     );
-    let keys = "model messages role content type text type image_url image_url url".replace(' ', "").len() - "".len();
+    let keys = "model messages role content type text type image_url url".replace(' ', "").len();
     assert_eq!(found.scanned, keys + "hello".len());
     assert_eq!(found.skipped, "gpt user text image_url".replace(' ', "").len());
     assert_eq!(found.uninspected, "data:image/png;base64,iVBORw0KGgo=".len());

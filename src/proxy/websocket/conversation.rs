@@ -8,8 +8,9 @@ use crate::proxy::inspect::Findings;
 use crate::proxy::reply::ReplyBody;
 use crate::proxy::restore::{self, Context, Messages};
 use crate::proxy::standing::Standing;
+use crate::proxy::subject::Whose;
 use crate::proxy::withdrawal::Registered;
-use crate::proxy::{Gateway, Route};
+use crate::proxy::{Gateway, Route, lookalike};
 use crate::telemetry::{Held, Outcome, Stage};
 use crate::token::Kinds;
 use crate::vault::{Subject, SurrogateMatcher};
@@ -31,11 +32,11 @@ pub(in crate::proxy) struct Conversation {
     head: Parts,
     /// Cancelled where the consent is withdrawn.
     pub(super) withdrawn: CancellationToken,
-    whose: Mutex<Whose>,
+    state: Mutex<State>,
 }
 
-/// Whose conversation it is.
-struct Whose {
+/// What becomes known of it.
+struct State {
     /// None: findings are removed, and there is no way back.
     subject: Option<Subject>,
     /// Once the subject is known by its name.
@@ -57,23 +58,23 @@ impl Conversation {
         name: Option<&str>,
     ) -> Self {
         let Restoring { protocol, subject, surrogates, .. } = restoring;
-        let whose = Mutex::new(Whose { subject, registered: None, surrogates, told: None, replaced: 0 });
+        let state = Mutex::new(State { subject, registered: None, surrogates, told: None, replaced: 0 });
         let (mut head, ()) = Request::new(()).into_parts();
         head.uri = address.clone();
         let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
-        let conversation = Self { gateway, route, protocol, head, withdrawn: CancellationToken::new(), whose };
+        let conversation = Self { gateway, route, protocol, head, withdrawn: CancellationToken::new(), state };
         conversation.register(name);
         conversation
     }
 
     /// How it ends if nothing goes wrong.
     pub(super) fn outcome(&self) -> Outcome {
-        if self.whose().subject.is_some() { Outcome::Forwarded } else { Outcome::Anonymized }
+        if self.state().subject.is_some() { Outcome::Forwarded } else { Outcome::Anonymized }
     }
 
     /// Findings that were replaced in messages so far.
     pub(super) fn replaced(&self) -> u32 {
-        self.whose().replaced
+        self.state().replaced
     }
 
     /// What the chatbot is sent for a message of the client: its findings
@@ -92,26 +93,28 @@ impl Conversation {
         route.coverage.add(&findings);
         exchange::judge(gateway, findings.each())?;
         let subject = self.subject(&protocol, &findings).await?;
+        let lookalikes = lookalike::unknown(&lookalike::tokens_in(content.text()), subject.as_ref()).await?;
+        gateway.watch.metrics.unknown_tokens_sent.inc_by(lookalikes as u64);
         let standing = Standing::of_message(content.text(), content.text().len() > INLINE_LIMIT);
         let parts = [&findings, &Findings::default()];
         let (mut replacements, surrogates) =
             exchange::stand_ins(gateway, route, parts, subject.as_ref(), &standing).await?;
         let message = content.forward(&findings.list, &mut replacements, &mut HeaderMap::new())?;
         gateway.watch.ends(Stage::Vault, &mut clock);
-        let mut whose = self.whose();
-        whose.surrogates = surrogates;
+        let mut state = self.state();
+        state.surrogates = surrogates;
         if !Arc::ptr_eq(&protocol, &self.protocol) {
-            whose.told = Some(protocol);
+            state.told = Some(protocol);
         }
-        whose.replaced += replacements.counts.sum();
+        state.replaced += replacements.counts.sum();
         Ok(message.bytes)
     }
 
     /// What is needed to restore; none where nothing is to be.
     async fn context(&self) -> Result<Option<Context>, ProxyError> {
         let (subject, surrogates, told) = {
-            let whose = self.whose();
-            (whose.subject.clone(), whose.surrogates.clone(), whose.told.clone())
+            let state = self.state();
+            (state.subject.clone(), state.surrogates.clone(), state.told.clone())
         };
         if self.route.reply == Reply::Pass {
             return Ok(None);
@@ -140,9 +143,9 @@ impl Conversation {
     /// What the client is sent where the chatbot opens no WebSocket.
     pub(super) async fn reply(&self, reply: Response<Incoming>) -> Result<Response<ReplyBody>, ProxyError> {
         let restoring = {
-            let (whose, protocol) = (self.whose(), Arc::clone(&self.protocol));
-            let (subject, surrogates) = (whose.subject.clone(), whose.surrogates.clone());
-            Restoring { protocol, subject, surrogates, in_elements: false, door: None }
+            let (state, protocol) = (self.state(), Arc::clone(&self.protocol));
+            let (subject, surrogates) = (state.subject.clone(), state.surrogates.clone());
+            Restoring { protocol, subject, surrogates, in_elements: false, door: None, chain: None }
         };
         exchange::restore(&self.gateway, &self.route, restoring, reply).await
     }
@@ -151,31 +154,33 @@ impl Conversation {
     /// for is that of the first whom a message names.
     async fn subject(&self, protocol: &Protocol, findings: &Findings) -> Result<Option<Subject>, ProxyError> {
         let (subject, is_named) = {
-            let whose = self.whose();
-            (whose.subject.clone(), whose.registered.is_some())
+            let state = self.state();
+            (state.subject.clone(), state.registered.is_some())
         };
         if subject.is_none() || is_named {
             return Ok(subject);
         }
-        let Some(id) = self.gateway.subjects.choose(None, &self.head, protocol, findings) else { return Ok(subject) };
+        let Whose::Subject(id) = self.gateway.subjects.choose(None, &self.head, protocol, findings) else {
+            return Ok(subject);
+        };
         let subject = self.gateway.subject(&self.route, &id).await?;
-        self.whose().subject = Some(subject.clone());
+        self.state().subject = Some(subject.clone());
         self.register(Some(&id));
         Ok(Some(subject))
     }
 
     /// From now on a withdrawal is heard, if there is a consent to withdraw.
     fn register(&self, name: Option<&str>) {
-        let mut whose = self.whose();
-        if let Some(name) = name.filter(|_| whose.subject.is_some()) {
+        let mut state = self.state();
+        if let Some(name) = name.filter(|_| state.subject.is_some()) {
             let (tenant, purpose) = (&self.route.tenant, &self.route.purpose.name);
             let told = self.withdrawn.clone();
-            whose.registered = Some(self.gateway.withdrawals.register(tenant, name, purpose, told));
+            state.registered = Some(self.gateway.withdrawals.register(tenant, name, purpose, told));
         }
     }
 
-    fn whose(&self) -> MutexGuard<'_, Whose> {
-        self.whose.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
