@@ -13,6 +13,7 @@
 mod canary;
 mod consent;
 mod crash;
+mod directline;
 mod documents;
 mod doors;
 mod encodings;
@@ -32,6 +33,8 @@ mod replies;
 mod requests;
 mod rules;
 mod serve;
+mod socketio;
 mod splicing;
 mod streams;
 mod support;
+mod websocket;
