@@ -15,7 +15,7 @@ pub(super) struct ProxyError {
     pub(super) problem: Problem,
     pub(super) outcome: Outcome,
     /// Of the answer, besides those that every problem has.
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 impl ProxyError {
@@ -25,7 +25,7 @@ impl ProxyError {
 
     /// With this header in the answer.
     pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.header = Some(Box::new((name, value)));
         self
     }
 
@@ -179,7 +179,7 @@ impl ProxyError {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = self.header.map(|header| *header) {
             response.headers_mut().insert(name, value);
         }
         response

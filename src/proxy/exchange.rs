@@ -83,7 +83,7 @@ async fn forward(
     let preflight = cors::is_preflight(&head.method, &head.headers) && !has_body;
     let decided = if preflight { Ok(true) } else { gate::decide(&presented, route, gateway) };
     let (reversible, handshake) = match (decided, handshake) {
-        (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, refusal, settle)),
+        (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, &refusal, settle)),
         (decided, handshake) => (decided?, handshake),
     };
 

@@ -1,4 +1,4 @@
-//! WebSockets through the gateway: a real client, a real chatbot.
+//! Sockets through the gateway: a real client, a real chatbot.
 
 use crate::serve::{limit_files, without_file_signal};
 use crate::support::{
@@ -12,6 +12,7 @@ use privet::proxy::{DataService, Gateway};
 use privet::server::{self, Limits, Listener, Shutdown};
 use privet::telemetry::Metrics;
 use privet::vault::{Key, Vault, VaultUrl};
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -503,31 +504,30 @@ async fn a_withdrawal_closes_the_sockets_of_its_subject() {
 
 #[tokio::test]
 async fn a_text_may_go_on_from_message_to_message() {
-    // As the events of a stream, where the protocol says so.
+    // Where messages say of what kind they are, as the events of a stream do.
     let upstream = SocketUpstream::start(|message| {
         let token = tokens(message.to_text().unwrap()).remove(0);
-        let delta = |text: &str, end: &str| {
-            Message::text(format!(
-                r#"{{"choices":[{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":{end}}}]}}"#
-            ))
+        let delta = |text: &str| {
+            let delta = json!({"type": "text_delta", "text": text});
+            Message::text(json!({"type": "content_block_delta", "index": 0, "delta": delta}).to_string())
         };
         (0..=token.len())
-            .flat_map(|cut| [delta(&token[..cut], "null"), delta(&token[cut..], "null")])
-            .chain([delta("", "\"stop\""), Message::text("end")])
+            .flat_map(|cut| [delta(&token[..cut]), delta(&token[cut..])])
+            .chain([Message::text(r#"{"type":"content_block_stop","index":0}"#), Message::text("[\"end\"]")])
             .collect()
     })
     .await;
-    let privet = Setup::at(&upstream.url()).toml("[[routes]]\npath = \"/\"\nprotocol = \"openai-chat\"\n").start();
+    let privet = Setup::at(&upstream.url()).toml("[[routes]]\npath = \"/\"\nprotocol = \"anthropic\"\n").start();
     let mut socket = Socket::open(&privet.gateway, &path(), &[]).await;
-    socket.send(format!("{{\"messages\":[{{\"role\":\"user\",\"content\":\"{EMAIL}\"}}]}}")).await;
+    socket.send(json!({"messages": [{"role": "user", "content": EMAIL}]}).to_string()).await;
     let mut text = String::new();
     loop {
         let message = socket.text().await;
-        if message == "end" {
+        if message == "[\"end\"]" {
             break;
         }
-        let event: serde_json::Value = serde_json::from_str(&message).unwrap();
-        text.push_str(event["choices"][0]["delta"]["content"].as_str().unwrap());
+        let event: Value = serde_json::from_str(&message).unwrap();
+        text.push_str(event["delta"]["text"].as_str().unwrap_or_default());
     }
     let token = tokens(&upstream.texts()[0]).remove(0);
     assert_eq!(text, EMAIL.repeat(token.len() + 1));

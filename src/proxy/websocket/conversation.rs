@@ -207,7 +207,7 @@ impl<'c> Replies<'c> {
     pub(super) async fn reveal(&mut self, message: Bytes) -> Result<Vec<Bytes>, ProxyError> {
         let Some(context) = self.conversation.context().await? else { return Ok(vec![message]) };
         match std::str::from_utf8(&message) {
-            Ok(text) if !context.protocol.socket.whole => Ok(self.restore(text, context).await),
+            Ok(text) if context.protocol.socket.framing.is_none() => Ok(self.restore(text, context).await),
             _ => Ok(vec![restore::whole(message, &context).await]),
         }
     }
