@@ -13,7 +13,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
@@ -106,7 +106,13 @@ impl ReplyBody {
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ReplyError>>> {
         match &mut self.source {
             Source::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
-            Source::Passing(body) => Pin::new(body).poll_frame(cx).map_err(ReplyError::from),
+            Source::Passing(body) => loop {
+                let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+                // Trailers do not travel.
+                if !frame.as_ref().is_some_and(|frame| frame.as_ref().is_ok_and(Frame::is_trailers)) {
+                    return Poll::Ready(frame.map(|frame| frame.map_err(ReplyError::from)));
+                }
+            },
             Source::Restored(stream) => {
                 stream.as_mut().poll_next(cx).map(|item| item.map(|bytes| Ok(Frame::data(bytes?))))
             }
@@ -210,6 +216,8 @@ pub(super) struct Settle {
     outcome: Outcome,
     replaced: u32,
     completed: bool,
+    /// Somebody else settles.
+    handed_over: bool,
 }
 
 impl Settle {
@@ -224,7 +232,20 @@ impl Settle {
             outcome: Outcome::Forwarded,
             replaced: 0,
             completed: false,
+            handed_over: false,
         }
+    }
+
+    /// Hands over what is owed to what goes on when the reply has ended.
+    pub(super) fn hand_over(&mut self) -> Self {
+        let mut heir = Self::new(self.id, Arc::clone(&self.watch));
+        heir.handed_over = true;
+        std::mem::replace(self, heir)
+    }
+
+    /// The exchange has come to its end, rather than been dropped in the middle.
+    pub(super) fn complete(mut self) {
+        self.completed = true;
     }
 
     /// Keeps the place among the requests in flight until the reply has ended.
@@ -237,7 +258,7 @@ impl Settle {
     }
 
     pub(super) fn replaced(&mut self, count: u32) {
-        self.replaced = count;
+        self.replaced += count;
     }
 
     pub(super) fn outcome(&mut self, outcome: Outcome) {
@@ -252,6 +273,9 @@ impl Settle {
 
 impl Drop for Settle {
     fn drop(&mut self) {
+        if self.handed_over {
+            return;
+        }
         drop(self.place.take());
         // Dropped in the middle: hyper does so when the client is gone.
         let outcome = if self.completed { self.outcome } else { Outcome::ClientGone };
