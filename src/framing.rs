@@ -1,5 +1,5 @@
 //! Cuts a reply stream into its events ([`Sse`]) or lines ([`Lines`]), and a
-//! whole [`multipart`] body into its parts.
+//! whole [`multipart`] body into its parts, or message into its [`packets`].
 //!
 //! The first two are pushed the chunks as they come and iterated for what is complete.
 //! All raw parts together are the bytes that were pushed. What lies inside one
@@ -8,6 +8,7 @@
 mod joint;
 mod lines;
 pub mod multipart;
+pub mod packets;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod sse;

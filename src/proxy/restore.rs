@@ -12,19 +12,22 @@ mod plain;
 
 use super::body::lowercase;
 use super::error::ProxyError;
+use super::packets;
 use super::reply::ReplyError;
 use super::watch::Watch;
 use crate::framing::{Lines, Sse};
-use crate::protocol::Protocol;
+use crate::protocol::{MessageFraming, Protocol};
 use crate::telemetry::Stage;
 use crate::token::Kinds;
 use crate::vault::{Subject, SurrogateMatcher};
 use bytes::{Bytes, BytesMut};
+pub(super) use document::restore as whole_document;
 use events::{EventRestorer, Framing};
 use futures_util::Stream;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Frame};
+pub(super) use messages::Messages;
 use pieces::Escape;
 use plain::PlainRestorer;
 use std::error::Error;
@@ -60,7 +63,7 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    pub(super) fn of_reply(headers: &HeaderMap) -> Self {
+    pub(super) fn of_reply(headers: &HeaderMap, framing: Option<MessageFraming>) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let content_type = text(header::CONTENT_TYPE).unwrap_or("text/plain");
         let (essence, _) = content_type.split_once(';').unwrap_or((content_type, ""));
@@ -71,29 +74,38 @@ impl Shape {
             "text/html" | "text/xml" | "application/xml" => Self::Text(Escape::Html),
             other if other.ends_with("+json") => Self::Document,
             other if other.ends_with("+xml") => Self::Text(Escape::Html),
+            // The answer to a poll is short, and made of documents.
+            "text/plain" if framing.is_some() => Self::Document,
             other if other.starts_with("text/") => Self::Text(Escape::None),
             _ => Self::Opaque,
         }
     }
 }
 
-/// Reads a whole JSON reply of at most `limit` bytes and restores it. A body
-/// that is no JSON after all is restored as text.
-pub(super) async fn document<B>(body: B, limit: usize, idle: Duration, context: &Context) -> Result<Bytes, ProxyError>
+/// Reads a whole reply of at most `limit` bytes.
+pub(super) async fn read<B>(body: B, limit: usize, idle: Duration) -> Result<Bytes, ProxyError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let body = read_whole(Limited::new(body, limit), idle).await.map_err(|error| match error {
+    read_whole(Limited::new(body, limit), idle).await.map_err(|error| match error {
         Some(error) if error.is::<LengthLimitError>() => ProxyError::reply_too_large(limit),
         Some(error) if matches!(error.downcast_ref(), Some(ReplyError::Undecodable)) => ProxyError::undecodable_reply(),
         Some(_) => ProxyError::upstream_broke_off(),
         None => ProxyError::upstream_timeout(),
-    })?;
+    })
+}
+
+/// Restores what is whole: a JSON document, the packets of a protocol that has
+/// such, or else a text.
+pub(super) async fn whole(body: Bytes, context: &Context) -> Bytes {
     let started = Instant::now();
-    let restored = document::restore(body, context).await;
+    let restored = match context.protocol.socket.framing {
+        Some(MessageFraming::SocketIo) => packets::restore(body, context).await,
+        None => document::restore(body, context).await,
+    };
     context.watch.took(Stage::Restore, started.elapsed());
-    Ok(restored)
+    restored
 }
 
 /// Reads the body to its end. The error is none where no next piece came within
@@ -243,7 +255,7 @@ mod tests {
             if let Some(value) = content_type {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
             }
-            Shape::of_reply(&headers)
+            Shape::of_reply(&headers, None)
         };
         assert_eq!(of(Some("text/event-stream; charset=utf-8")), Shape::EventStream);
         assert_eq!(of(Some("application/json")), Shape::Document);

@@ -13,6 +13,7 @@
 mod canary;
 mod consent;
 mod crash;
+mod directline;
 mod documents;
 mod doors;
 mod encodings;
@@ -30,5 +31,7 @@ mod replies;
 mod requests;
 mod rules;
 mod serve;
+mod socketio;
 mod splicing;
 mod support;
+mod websocket;

@@ -12,7 +12,7 @@ use std::ops::Range;
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Restores the document; what is no JSON is restored as text.
-pub(super) async fn restore(body: Bytes, context: &Context) -> Bytes {
+pub(in crate::proxy) async fn restore(body: Bytes, context: &Context) -> Bytes {
     let Ok(text) = std::str::from_utf8(&body) else { return body };
     let document = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut walk = DocumentWalk { context, strings: Strings::default() };
