@@ -119,6 +119,9 @@ impl Inspector<'_> {
 
     fn look_at_text(&mut self, text: &str, manner: Manner<'_>, place: &Place<'_>) {
         if self.look_for_document(text, place) {
+            if manner.joined {
+                self.joint = Joint::default();
+            }
             return;
         }
         if manner.intent
