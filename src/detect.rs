@@ -18,6 +18,7 @@ pub mod eval;
 mod example;
 mod filter;
 mod finder;
+mod house;
 mod ip;
 mod lexicon;
 mod load;
@@ -35,6 +36,7 @@ mod postcode;
 pub mod properties;
 mod resolve;
 mod rule;
+mod said;
 mod scan;
 mod secret;
 mod shape;
@@ -47,6 +49,7 @@ mod words;
 pub use example::{ExampleReport, Failure};
 pub use name::{Progress, Sample, Schedule, TemplateError, TrainError, Trainer};
 pub use near::{NearMiss, Why};
+pub use normalize::markup_text;
 pub use plan::{Detector, Level, Plan, Treatment, Wish, Wishes};
 pub use rule::{
     BadSwitch, ContextWord, Pack, PackSwitch, RuleError, RuleErrors, RuleInfo, RuleSet, RuleSource, State, UnknownPack,

@@ -269,6 +269,17 @@ fn each_problem_has_its_place_and_its_mend() {
             "configuration:3:1: `limits.headers` is out of bounds; write a value from 1 to 10000",
         ),
         (format!("{u}[limits]\nheaders = -1"), "is out of bounds"),
+        (
+            format!("{u}[headers]\ndrop = [\"x y\"]"),
+            "this names no header; write a name, or a name with `*` at one end, such as \"x-forwarded-*\" or \"*-client-ip\"",
+        ),
+        (format!("{u}[headers]\nkeep = [\"x-*-y\"]"), "this names no header"),
+        (format!("{u}[headers]\nkeep = [\"*x*\"]"), "this names no header"),
+        (
+            format!("{u}[headers]\ndrop = [\"X-A\"]\nkeep = [\"x-a\"]"),
+            "configuration:4:1: a header stands in two lists of [headers]; leave it in one of `drop`, `scan` and `keep`",
+        ),
+        (format!("{u}[limits]\ndecode_ratio = 1"), "`limits.decode_ratio` is out of bounds"),
         (format!("{u}[limits]\nheader_bytes = \"1 KiB\""), "write a value from 8 KiB to 1 MiB"),
         (format!("{u}[limits]\nrequest_body = \"big\""), "`limits.request_body` takes a size"),
         (

@@ -11,7 +11,8 @@ use super::inspect::{self, Findings, Located, Rules, Uninspectable};
 use super::packets;
 use super::parts;
 use super::redact::Replacements;
-use crate::detect::Scratch;
+use crate::config::Binary;
+use crate::detect::{Scratch, markup_text};
 use bytes::Bytes;
 use http::{HeaderMap, header};
 
@@ -127,7 +128,7 @@ pub(super) fn inspect(
 ) -> Result<Findings, Uninspectable> {
     let format = match format {
         Format::Unsaid if rules.strict => &Format::Json,
-        Format::Form | Format::Text | Format::Multipart(_) if rules.strict => {
+        Format::Form | Format::Text | Format::Markup | Format::Multipart(_) if rules.strict => {
             return Err(Uninspectable("The route is strict and takes JSON alone."));
         }
         format => format,
@@ -150,7 +151,7 @@ pub(super) fn inspect(
                 _ => inspect_lines(text, rules, scratch),
             };
             // It passes, but not unseen.
-            if rules.binary == crate::config::Binary::Pass { or_text(looked, scratch) } else { looked }
+            if rules.binary == Binary::Pass { or_text(looked, scratch) } else { looked }
         }
         Format::Unsaid => match inspect::inspect_json(text, rules, scratch) {
             Err(inspect::NOT_JSON) if text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) => {
@@ -161,6 +162,7 @@ pub(super) fn inspect(
         },
         Format::Form => inspect::inspect_form(text, rules.detector, scratch),
         Format::Packets => packets::inspect(text, rules, scratch),
+        Format::Markup => as_text(scratch).map(|found| found.respelled(markup_text)),
         Format::Text | Format::Multipart(_) => as_text(scratch),
     }
 }

@@ -17,10 +17,12 @@ pub(super) enum Format {
     Unsaid,
     /// Fields of a form, percent-encoded.
     Form,
-    /// Plain text, markup included.
+    /// Plain text.
     Text,
     /// Packets of socket.io.
     Packets,
+    /// Text of which characters may be written as entities: XML, HTML.
+    Markup,
     /// Parts between these boundaries.
     Multipart(String),
 }
@@ -75,7 +77,7 @@ impl Kind {
             | "application/jsonlines"
             | "application/json-lines" => Format::JsonLines,
             "application/x-www-form-urlencoded" => Format::Form,
-            "application/xml" => Format::Text,
+            "application/xml" | "text/xml" | "text/html" => Format::Markup,
             other if other.starts_with("multipart/") => {
                 let mut named = parameters.iter().filter(|parameter| parameter.is("boundary"));
                 match (named.next(), named.next()) {
@@ -84,7 +86,8 @@ impl Kind {
                 }
             }
             other if other.ends_with("+json") => Format::Json,
-            other if other.ends_with("+xml") || other.starts_with("text/") => Format::Text,
+            other if other.ends_with("+xml") => Format::Markup,
+            other if other.starts_with("text/") => Format::Text,
             _ => {
                 return Err(
                     "The Content-Type of the body is none that can be inspected: JSON, XML, text, a form or multipart.",
@@ -113,7 +116,8 @@ mod tests {
             ("application/x-www-form-urlencoded;charset=UTF-8", Format::Form),
             ("text/plain;charset=\"us-ascii\"", Format::Text),
             ("text/csv; header=present", Format::Text),
-            ("image/svg+xml", Format::Text),
+            ("image/svg+xml", Format::Markup),
+            ("text/html", Format::Markup),
             ("", Format::Unsaid),
             ("multipart/form-data; boundary=\"a b;c\"", Format::Multipart("a b;c".to_owned())),
             ("Multipart/Mixed; Boundary=xY", Format::Multipart("xY".to_owned())),

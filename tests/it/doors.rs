@@ -373,3 +373,21 @@ async fn the_configuration_says_which_headers_travel() {
     assert!(value("x-forwarded-for").unwrap().starts_with("[IP_"));
     assert_eq!(value("x-forwarded-proto"), Some("https"));
 }
+
+#[tokio::test]
+async fn a_value_in_markup_is_the_same_as_elsewhere() {
+    let dialogue = Dialogue::new("").await;
+    let email = token_of(&dialogue, EMAIL).await;
+    let person = token_of(&dialogue, "I am Zoë Müller").await;
+    dialogue.answers(|request| Answer::new("text/html", vec![tokens(request.text()).join(" ").into()]));
+    for (content_type, sent, want, back) in [
+        ("text/html", "<b>ana.lopez&#64;example&period;com</b> &amp; co", "<b>@@</b> &amp; co", EMAIL),
+        ("application/xml", "<to>ana.lopez&#x40;example.com</to>", "<to>@@</to>", EMAIL),
+        ("text/html", "I am Zo&euml; M&uuml;ller &lt;", "I am ~~ &lt;", "Zoë Müller"),
+    ] {
+        let headers = [CONSENT, SUBJECT, ("content-type", content_type)];
+        let reply = dialogue.client.send("POST", "/any", &headers, sent).await;
+        assert_eq!(dialogue.upstream.last().text(), want.replace("@@", &email).replace("~~", &person));
+        assert_eq!(reply.text(), back);
+    }
+}

@@ -21,6 +21,7 @@ mod fields;
 mod forwarding;
 mod layers;
 mod limits;
+mod messages;
 mod multipart;
 mod operators;
 mod protocols;

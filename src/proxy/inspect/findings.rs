@@ -5,6 +5,7 @@ use crate::entity::Entity;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// What was found in one body.
@@ -116,6 +117,17 @@ impl Findings {
         }
         self.conversation = self.conversation.take().or(other.conversation);
         self.unknown = self.unknown.take().or(other.unknown);
+    }
+
+    /// The same with their values spelled so.
+    pub(in crate::proxy) fn respelled(mut self, spell: impl Fn(&str) -> Cow<'_, str>) -> Self {
+        let before = std::mem::take(&mut self.values);
+        for found in &mut self.list {
+            let start = self.values.len();
+            self.values.push_str(&spell(before.get(found.value.clone()).unwrap_or_default()));
+            found.value = start..self.values.len();
+        }
+        self
     }
 
     pub(in crate::proxy) fn add(&mut self, at: Range<usize>, finding: &Finding, value: &str, form: Form) {
