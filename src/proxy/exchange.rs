@@ -97,7 +97,7 @@ async fn forward(
     let mut clock = Instant::now();
     let Looked { content, findings, protocol } = look_through(gateway, route, &head.uri, &head.headers, body).await?;
     let whose = gateway.subjects.choose(named, &head, &protocol, &findings);
-    let is_named = matches!(whose, Whose::Subject(_));
+    let is_chained = matches!(whose, Whose::After(_) | Whose::First);
     let chosen = whose.resolve(gateway, route, &protocol).await?;
     let door = if protocol.socket.has_urls() { links::door(&head, gateway) } else { None };
     headers::clean_request(&mut head.headers, &gateway.headers);
@@ -145,7 +145,7 @@ async fn forward(
 
     // 10. Restore: as the reply streams. What is left to do then, 11. settling,
     // falls to the reply's body when it ends.
-    let chain = chosen.filter(|_| !is_named && reversible && protocol.request.goes_on_from_replies()).map(|subject| {
+    let chain = chosen.filter(|_| is_chained && reversible).map(|subject| {
         let (vault, watch) = (gateway.vault.clone(), Arc::clone(&gateway.watch));
         Chain { vault, watch, protocol: Arc::clone(&protocol), tenant: route.tenant.clone(), subject }
     });
