@@ -11,7 +11,7 @@ mod socket;
 
 pub use known::{ProtocolError, Protocols};
 pub use pattern::{Condition, Pattern, PatternSet};
-pub use reply::{ReplyField, ReplyFields};
+pub use reply::{EventKind, Offsets, ReplyField, ReplyFields, Unit};
 pub use request::{Conversation, PathId, RequestField, RequestFields};
 pub use socket::{MessageFraming, SocketFields};
 

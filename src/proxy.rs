@@ -111,6 +111,8 @@ struct Route {
     plan: Plan,
     /// What stands in for findings that do not come back.
     means: redact::Means,
+    /// By what data of others is found in replies; none where it passes.
+    redaction: Option<Arc<restore::Redaction>>,
     /// Parts of heads in which nothing is found under this plan.
     clean: clean::Clean,
 }
@@ -154,6 +156,12 @@ impl Gateway {
                 .purpose(&route.purpose)
                 .cloned()
                 .ok_or_else(|| SetupError(format!("route {}: there is no purpose `{}`", route.path, route.purpose)))?;
+            let plan = engine.plan(&route.detection.wishes());
+            let means = || redact::Means::new(route.detection.clone(), vault.hashing(&route.tenant));
+            let redaction = (route.reply == Reply::RestoreRedact).then(|| {
+                let (engine, plan) = (Arc::clone(&engine), plan.clone());
+                Arc::new(restore::Redaction { engine, plan, means: means() })
+            });
             routes.push(Arc::new(Route {
                 purpose,
                 without_consent: route.without_consent,
@@ -167,8 +175,9 @@ impl Gateway {
                 upstream: Arc::clone(upstream),
                 denied: watch.metrics.consent_denied(&route.purpose).map_err(|e| SetupError(e.to_string()))?,
                 coverage: coverage::Coverage::of(&route.path, &watch.metrics).map_err(|e| SetupError(e.to_string()))?,
-                plan: engine.plan(&route.detection.wishes()),
-                means: redact::Means::new(route.detection.clone(), vault.hashing(&route.tenant)),
+                plan,
+                means: means(),
+                redaction,
                 clean: clean::Clean::new().map_err(no_random)?,
                 metrics: Arc::new(watch.route(&route.path).map_err(|e| SetupError(e.to_string()))?),
             }));
@@ -216,7 +225,7 @@ impl Gateway {
     }
 
     /// Ends what stands open on a consent that its subject has now withdrawn:
-    /// WebSockets are closed with 1008. Gives how many connections were told.
+    /// sockets are closed with 1008. Gives how many connections were told.
     pub fn withdrawn(&self, tenant: &str, subject: &str, purpose: &str) -> usize {
         self.withdrawals.withdraw(tenant, subject, purpose)
     }

@@ -329,7 +329,7 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Word(Reply::WORDS),
         Some(r#""restore""#),
         r#""pass""#,
-        "What happens to tokens in replies: `restore` puts the values back, `pass` leaves replies untouched.",
+        "What happens to replies: `restore` puts the values back where their tokens stand; `restore+redact` also replaces personal data that the chatbot itself brings up, by `[EMAIL]` or as the route's operators say; `pass` leaves replies untouched.",
     ),
     key("routes[].upstream", Kind::Text, None, r#""eu""#, "The name of its upstream. By default the first one."),
     key(

@@ -1,5 +1,8 @@
 //! The configuration as users write it.
 
+mod detection;
+mod layers;
+
 use std::fs;
 
 use super::keys::{KEYS, Kind};
@@ -263,7 +266,6 @@ fn each_problem_has_its_place_and_its_mend() {
             format!("{u}[[routes]]\npath = \"/\"\nwithout_consent = \"blok\""),
             "configuration:4:1: `routes[].without_consent` does not take this word; write \"block\" (of \"block\", \"anonymize\")",
         ),
-        (format!("{u}[[routes]]\npath = \"/\"\nreply = \"restore+redact\""), "`restore+redact` is not in this version"),
         (
             format!("{u}[limits]\nheaders = 0"),
             "configuration:3:1: `limits.headers` is out of bounds; write a value from 1 to 10000",
@@ -415,127 +417,7 @@ fn columns_count_characters() {
     assert!(said.contains("configuration:2:39: there is no key `lev` in [log]; write `level`"), "{said}");
 }
 
-#[test]
-fn later_layers_win() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("privet.toml");
-    fs::write(&file, "upstream = \"http://file\"\nlisten = \"a:1\"\nadmin = \"a:2\"\nvault = \"memory:\"\n").unwrap();
-    let sources = Sources {
-        file: Some(file),
-        text: None,
-        environment: vec![
-            ("PRIVET_LISTEN".to_owned(), "b:1".into()),
-            ("PRIVET_ADMIN".to_owned(), "b:2".into()),
-            ("PRIVET_VAULT".to_owned(), "".into()),
-        ],
-        flags: vec![
-            Flag { flag: "--listen", key: "listen", value: "c:1".to_owned() },
-            Flag { flag: "--upstream", key: "upstream", value: "http://flag".to_owned() },
-        ],
-    };
-    let config = Config::load(&sources).unwrap().config;
-    assert_eq!((config.listen.as_str(), config.admin.as_str(), config.vault.as_str()), ("c:1", "b:2", "memory:"));
-    assert_eq!(config.upstreams[0].url, "http://flag");
-}
-
-#[test]
-fn a_flag_replaces_the_listed_upstreams() {
-    let text = "[[upstreams]]\nname = \"a\"\nurl = \"http://a\"".to_owned();
-    let flags = vec![Flag { flag: "--upstream", key: "upstream", value: "http://flag".to_owned() }];
-    let config = Config::load(&Sources { text: Some(text), flags, ..Sources::default() }).unwrap().config;
-    assert_eq!(config.upstreams.len(), 1);
-    assert_eq!(config.upstreams[0].url, "http://flag");
-}
-
-#[test]
-fn flags_and_variables_are_named_in_problems() {
-    let flags = vec![Flag { flag: "--listen", key: "listen", value: "8080".to_owned() }];
-    let sources = Sources { text: Some(UPSTREAM.to_owned()), flags, ..Sources::default() };
-    let said = Config::load(&sources).unwrap_err().to_string();
-    assert!(said.starts_with("--listen: the address has no port"), "{said}");
-    let said = with_environment(UPSTREAM, &[("PRIVET_LOG__LEVEL", "loud")]).unwrap_err().to_string();
-    assert!(said.starts_with("PRIVET_LOG__LEVEL (environment): `log.level` does not take this word"), "{said}");
-}
-
-#[test]
-fn variables_reach_lists() {
-    let variables = [
-        ("PRIVET_ROUTES__0__PATH", "/a"),
-        ("PRIVET_ROUTES__1__PATH", "/b"),
-        ("PRIVET_ROUTES__1__REPLY", "pass"),
-        ("PRIVET_CORS__ORIGINS", "https://a, https://b"),
-        ("PRIVET_SUBJECT__FROM", "[\"cookie:a\"]"),
-        ("PRIVET_PURPOSES", "[{ name = \"x\" }, { name = \"support\", basis = \"contract\" }]"),
-    ];
-    let config = with_environment(UPSTREAM, &variables).unwrap().config;
-    assert_eq!(config.routes.iter().map(|route| route.path.as_str()).collect::<Vec<_>>(), ["/a", "/b", "/"]);
-    assert_eq!(config.routes[1].reply, Reply::Pass);
-    assert_eq!(config.cors.origins, ["https://a", "https://b"]);
-    assert_eq!(config.subject.from, [SubjectSource::Cookie("a".to_owned())]);
-    assert_eq!(config.purpose("support").unwrap().basis, Basis::Contract);
-    // A whole list leaves nothing of the one it replaces.
-    let file = format!("{UPSTREAM}[[routes]]\npath = \"/x\"\nreply = \"pass\"\n[[routes]]\npath = \"/y\"\n");
-    let config = with_environment(&file, &[("PRIVET_ROUTES", "[{ path = \"/a\" }]")]).unwrap().config;
-    assert_eq!(config.routes.iter().map(|route| route.path.as_str()).collect::<Vec<_>>(), ["/a", "/"]);
-    assert_eq!(config.routes[0].reply, Reply::Restore);
-    let said = with_environment(UPSTREAM, &[("PRIVET_ROUTES__1__PATH", "/a")]).unwrap_err().to_string();
-    assert!(said.contains("`routes` has no entry before this one; number the entries from 0"), "{said}");
-    let said = with_environment(UPSTREAM, &[("PRIVET_ROUTES", "[{ pth = \"/a\" }]")]).unwrap_err().to_string();
-    assert!(said.contains("PRIVET_ROUTES (environment): there is no key `pth` in [[routes]]; write `path`"), "{said}");
-}
-
-#[test]
-fn an_unknown_variable_is_a_warning() {
-    let variables = [
-        ("PRIVET_LISEN", "x"),
-        ("PRIVET_SERVICE_PORT_HTTP", "80"),
-        ("PRIVET_CONSENT", "x"),
-        ("PRIVET_listen", "x"),
-        ("HOME", "/"),
-    ];
-    let warnings = with_environment(UPSTREAM, &variables).unwrap().warnings;
-    let said: Vec<_> = warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(said.len(), 4, "{said:?}");
-    assert!(
-        said.iter().any(|line| line.starts_with("PRIVET_LISEN (environment): no setting has this name")
-            && line.ends_with("write PRIVET_LISTEN, or unset it")),
-        "{said:?}"
-    );
-}
-
 #[cfg(unix)]
-#[test]
-fn a_variable_that_is_not_utf8_is_an_error() {
-    use std::os::unix::ffi::OsStringExt as _;
-    let value = std::ffi::OsString::from_vec(vec![b'2', 0xff]);
-    let environment = vec![("PRIVET_CONSENT__POLICY".to_owned(), value)];
-    let sources = Sources { text: Some(UPSTREAM.to_owned()), environment, ..Sources::default() };
-    let said = Config::load(&sources).unwrap_err().to_string();
-    assert!(said.starts_with("PRIVET_CONSENT__POLICY (environment): the value is not UTF-8"), "{said}");
-}
-
-#[test]
-fn the_key_comes_from_the_environment_or_a_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let (good, other) =
-        ("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU=");
-    let file = folder.path().join("key");
-    fs::write(&file, format!("{other}\n")).unwrap();
-    let file = file.display().to_string();
-    let key = |variables: &[(&str, &str)]| with_environment(UPSTREAM, variables).unwrap().config.key;
-    assert_eq!(key(&[]), None);
-    assert_eq!(key(&[("PRIVET_KEY", good)]).unwrap().expose(), good);
-    assert_eq!(key(&[("PRIVET_KEY_FILE", &file)]).unwrap().expose(), other);
-    assert_eq!(key(&[("PRIVET_KEY", good), ("PRIVET_KEY_FILE", &file)]).unwrap().expose(), good);
-    for bad in ["short", "MDEyMzQ1Njc4OQ==", "not base64 at all!!!!!!!!!!!!!!!!!!!!!!!!!!!!"] {
-        let said = with_environment(UPSTREAM, &[("PRIVET_KEY", bad)]).unwrap_err().to_string();
-        assert_eq!(
-            said,
-            "PRIVET_KEY (environment): the key is not 32 bytes in base64; make one with: openssl rand -base64 32"
-        );
-    }
-}
-
 #[test]
 fn secrets_are_in_no_text() {
     let variables = [
@@ -580,104 +462,4 @@ fn the_longest_route_wins_by_whole_segments() {
         assert_eq!(config.route(path).map(|route| route.path.as_str()), expected, "{path}");
     }
     assert!(config.routes.iter().all(|route| route.purpose == "chat"));
-}
-
-fn rules() -> crate::detect::Engine {
-    crate::detect::Engine::builtin().unwrap()
-}
-
-#[test]
-fn a_route_is_laid_over_what_is_said_for_all() {
-    use crate::detect::{Level, Operator, State};
-    let config = load(
-        r#"
-        upstream = "http://127.0.0.1:9"
-        [detection]
-        level = "lenient"
-        [detection.entities.PERSON]
-        operator = "surrogate"
-        threshold = 0.6
-        [detection.entities.CREDIT_CARD]
-        operator = "mask"
-        mask = { keep_last = 4, character = "•" }
-        [detection.rules."phone-digits"]
-        state = "off"
-        [[routes]]
-        path = "/a"
-        level = "strict"
-        [[routes]]
-        path = "/b"
-        detection.entities = { PERSON = { operator = "hash" }, EMAIL = { level = "strict" }, CREDIT_CARD = { mask = { keep_first = 2 } } }
-        detection.rules.ipv4.threshold = 1
-        "#,
-    );
-    let engine = rules();
-    let of = |path: &str| config.route(path).unwrap().detection.clone();
-    let treatment = |path: &str, id: &str| {
-        let plan = engine.plan(&of(path).wishes());
-        let (at, _) = engine.rules().enumerate().find(|(_, rule)| rule.id == id).unwrap();
-        plan.by_index(at).unwrap()
-    };
-    assert_eq!(of("/"), config.detection);
-    assert_eq!(of("/").level, Level::Lenient);
-    let person = treatment("/", "person-cue");
-    assert_eq!((person.operator, person.threshold, person.state), (Operator::Surrogate, 0.6, State::On));
-    assert_eq!(treatment("/", "phone-digits").state, State::Off);
-    assert!((treatment("/", "email").threshold - 0.75).abs() < f32::EPSILON);
-    assert!((treatment("/a", "email").threshold - 0.35).abs() < f32::EPSILON);
-    assert!((treatment("/a", "person-cue").threshold - 0.6).abs() < f32::EPSILON, "an entity outweighs the level");
-    let person = treatment("/b", "person-cue");
-    assert_eq!((person.operator, person.threshold), (Operator::Hash, 0.6));
-    assert!((treatment("/b", "email").threshold - 0.35).abs() < f32::EPSILON);
-    assert!((treatment("/b", "ipv4").threshold - 1.0).abs() < f32::EPSILON);
-    let card = "CREDIT_CARD".parse().unwrap();
-    assert_eq!(of("/").mask(card), Mask { keep_first: 0, keep_last: 4, character: '•' });
-    assert_eq!(of("/b").mask(card), Mask { keep_first: 2, keep_last: 4, character: '•' });
-    assert_eq!(of("/").mask("EMAIL".parse().unwrap()), Mask::default());
-    assert!(config.routes.iter().all(|route| route.detection.unknown_names(&engine).is_empty()));
-}
-
-#[test]
-fn what_no_rule_has_is_named_with_its_place() {
-    let toml = format!(
-        "{UPSTREAM}[detection.entities.PERSO]\noperator = \"hash\"\n[detection.rules]\n\"phone.digits\" = {{ state = \"off\" }}\n[detection.entities]\nZZZZ.state = \"on\"\n"
-    );
-    let said: Vec<String> = load(&toml).detection.unknown_names(&rules()).iter().map(ToString::to_string).collect();
-    let wanted = [
-        "configuration:2:21: no rule finds the entity `PERSO`; write `PERSON`",
-        "configuration:7:1: no rule finds the entity `ZZZZ`; `privet rules list` names all",
-        "configuration:5:1: no rule has the id `phone.digits`; write `phone-digits`",
-    ];
-    assert_eq!(said, wanted);
-}
-
-#[test]
-fn what_is_wrong_about_detection_is_told() {
-    for (toml, said) in [
-        ("[detection.entities.person]\nstate = \"on\"\n", "2:21: `person` is no name of an entity"),
-        (
-            "[detection.entities]\nPERSON = \"hash\"\n",
-            "3:1: `PERSON` is a table; write [detection.entities.PERSON] and",
-        ),
-        (
-            "[detection.entities.PERSON]\noperator = \"tokn\"\n",
-            "3:1: `detection.entities.*.operator` does not take this word; write \"token\" (of",
-        ),
-        ("[detection.entities.PERSON]\nthreshold = 1.5\n", "is out of bounds; write a value from 0 to 1"),
-        (
-            "[detection.entities.PERSON]\nthreshold = 0.5\nlevel = \"strict\"\n",
-            "4:1: `level` and `threshold` are given",
-        ),
-        ("[detection.entities.PERSON]\nthreshhold = 0.5\n", "write `threshold`"),
-        ("[detection.entities.PERSON.mask]\ncharacter = \"a\"\n", "3:1: `character` is not one character"),
-        ("[detection.entities.PERSON.mask]\ncharacter = \"**\"\n", "3:1: `character` is not one character"),
-        (
-            "[[routes]]\npath = \"/a\"\nlevel = \"strict\"\ndetection.level = \"strict\"\n",
-            "5:11: the route has `level` and",
-        ),
-        ("[detection]\nentitys = {}\n", "write `entities`"),
-    ] {
-        let problems = problems(&format!("{UPSTREAM}{toml}"));
-        assert!(problems.contains(said), "{toml}\n{problems}");
-    }
 }

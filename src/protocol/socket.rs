@@ -11,8 +11,6 @@ pub struct SocketFields {
     /// How a message carries its JSON, where it is not one document. It holds
     /// for plain text over HTTP as well, the socket's stand-in.
     pub framing: Option<MessageFraming>,
-    /// Whether no text goes on from one message to the next.
-    pub whole: bool,
     /// Members of replies with the address of a socket, which is to lead
     /// through this gateway.
     urls: PatternSet,

@@ -83,7 +83,7 @@ async fn forward(
     let preflight = cors::is_preflight(&head.method, &head.headers) && !has_body;
     let decided = if preflight { Ok(true) } else { gate::decide(&presented, route, gateway) };
     let (reversible, handshake) = match (decided, handshake) {
-        (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, refusal, settle)),
+        (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, &refusal, settle)),
         (decided, handshake) => (decided?, handshake),
     };
 
@@ -134,9 +134,14 @@ async fn forward(
     settle.replaced(counts.sum());
 
     // 9. Forward. A WebSocket goes on from here by itself.
+    let in_elements = protocol.reply.comes_in_elements(head.uri.path());
+    let chain = chosen.as_ref().filter(|_| is_chained && reversible).map(|subject| {
+        let (vault, watch, tenant) = (gateway.vault.clone(), Arc::clone(&gateway.watch), route.tenant.clone());
+        Chain { vault, watch, protocol: Arc::clone(&protocol), tenant, subject: subject.clone() }
+    });
+    let restoring = Restoring { protocol, subject, surrogates, in_elements, door, chain };
     if let Some(handshake) = handshake {
-        let conversation =
-            Conversation::new(gateway, route, protocol, &handshake.address, subject, chosen.as_deref(), surrogates);
+        let conversation = Conversation::new(gateway, route, restoring, &handshake.address, chosen.as_deref());
         return websocket::open(handshake, head, conversation, &counts, settle).await;
     }
     let response = route.upstream.send(Request::from_parts(head, Full::new(body.bytes))).await?;
@@ -145,12 +150,7 @@ async fn forward(
 
     // 10. Restore: as the reply streams. What is left to do then, 11. settling,
     // falls to the reply's body when it ends.
-    let chain = chosen.filter(|_| is_chained && reversible).map(|subject| {
-        let (vault, watch) = (gateway.vault.clone(), Arc::clone(&gateway.watch));
-        Chain { vault, watch, protocol: Arc::clone(&protocol), tenant: route.tenant.clone(), subject }
-    });
-    let onward = Onward { door: door.as_deref(), chain };
-    let mut response = restore(gateway, route, protocol, subject, surrogates, onward, response).await?;
+    let mut response = restore(gateway, route, restoring, response).await?;
     if !counts.is_empty()
         && let Ok(value) = HeaderValue::from_str(&counts.to_header())
     {
@@ -293,35 +293,41 @@ fn read_and_inspect(
     }
 }
 
-/// What a reply leads on to.
-#[derive(Default)]
-pub(super) struct Onward<'o> {
-    /// The address of this gateway, for addresses that lead past it.
-    door: Option<&'o str>,
-    /// Who finds the subject again by the id of the reply.
-    chain: Option<Chain>,
+/// By what a reply is restored.
+pub(super) struct Restoring {
+    pub(super) protocol: Arc<Protocol>,
+    pub(super) subject: Option<Subject>,
+    pub(super) surrogates: Option<Arc<SurrogateMatcher>>,
+    /// Whether a JSON reply is an array that comes element by element.
+    pub(super) in_elements: bool,
+    /// Where the client came in, for addresses that are to lead through there.
+    pub(super) door: Option<String>,
+    /// By what the next request of a conversation is known that the upstream keeps.
+    pub(super) chain: Option<Chain>,
 }
 
 pub(super) async fn restore(
     gateway: &Gateway,
     route: &Route,
-    protocol: Arc<Protocol>,
-    subject: Option<Subject>,
-    surrogates: Option<Arc<SurrogateMatcher>>,
-    onward: Onward<'_>,
+    Restoring { protocol, subject, surrogates, in_elements, door, chain }: Restoring,
     response: Response<Incoming>,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let (mut head, body) = response.into_parts();
     headers::clean_reply(&mut head.headers);
     let codings = Codings::of(&head.headers);
-    let shape = if codings.is_ok() && has_body(head.status) {
-        Shape::of_reply(&head.headers, protocol.socket.framing)
-    } else {
-        Shape::Opaque
+    let shape = match Shape::of_reply(&head.headers, protocol.socket.framing) {
+        _ if !has_body(head.status) => Shape::Opaque,
+        // What cannot be read passes, but not where data of others is looked for.
+        Shape::Opaque => Shape::Opaque,
+        _ if codings.is_err() && route.redaction.is_some() => return Err(ProxyError::undecodable_reply()),
+        _ if codings.is_err() => Shape::Opaque,
+        Shape::Document if in_elements => Shape::Elements,
+        shape => shape,
     };
     let in_headers = surrogates.is_some() || restore::headers::may_hold_tokens(&head.headers);
-    let subject = subject.filter(|_| route.reply == Reply::Restore && (in_headers || shape != Shape::Opaque));
-    let (subject, kinds) = match subject {
+    let in_body = route.reply != Reply::Pass && shape != Shape::Opaque;
+    let in_headers = in_headers && route.reply != Reply::Pass;
+    let (subject, kinds) = match subject.filter(|_| in_headers || in_body) {
         Some(subject) => {
             let kinds = subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?;
             (Some(subject).filter(|_| !kinds.is_empty() || surrogates.is_some()), kinds)
@@ -330,13 +336,21 @@ pub(super) async fn restore(
     };
     let (idle, limit, watch) = (gateway.stream_idle, gateway.reply_limit, Arc::clone(&gateway.watch));
     let fields = Arc::clone(&protocol);
-    let context = subject.map(|subject| restore::Context { subject, kinds, surrogates, protocol, watch });
-    if let Some(context) = context.as_ref().filter(|_| in_headers && codings.is_ok()) {
+    let redaction = route.redaction.clone().filter(|_| in_body);
+    let context = (subject.is_some() || redaction.is_some()).then(|| restore::Context {
+        subject,
+        kinds,
+        surrogates,
+        protocol,
+        watch,
+        redaction,
+    });
+    if let Some(context) = context.as_ref().filter(|context| in_headers && context.subject.is_some()) {
         restore::headers::restore(&mut head.headers, context).await;
     }
     // An address may lead past this gateway also where there is nothing to restore.
     let has_links = fields.socket.has_urls() && shape == Shape::Document;
-    let changes = (context.is_some() || has_links) && shape != Shape::Opaque;
+    let changes = (context.is_some() && in_body) || has_links;
     let Some(codings) = codings.ok().filter(|_| changes) else {
         return Ok(Response::from_parts(head, ReplyBody::passing(body, idle)));
     };
@@ -346,8 +360,7 @@ pub(super) async fn restore(
     }
     head.headers.remove(header::CONTENT_ENCODING);
     let body = Unpacked::new(body, &codings, gateway.config.limits.decode_ratio);
-    let Onward { door, chain } = onward;
-    let body = match context {
+    let body = match context.filter(|_| in_body) {
         Some(context) if shape != Shape::Document => {
             let stream = restore::stream(body, shape, limit, context);
             match chain {
@@ -358,13 +371,13 @@ pub(super) async fn restore(
         context => {
             let mut whole = restore::read(body, limit, idle).await?;
             if has_links {
-                whole = links::rewrite(whole, &fields.socket, door, gateway);
+                whole = links::rewrite(whole, &fields.socket, door.as_deref(), gateway);
             }
             if let Some(context) = context {
-                if let Some(chain) = chain {
-                    chain.note(&whole).await;
-                }
                 whole = restore::whole(whole, &context).await;
+            }
+            if let Some(chain) = chain {
+                chain.note(&whole).await;
             }
             ReplyBody::whole(whole)
         }

@@ -19,10 +19,10 @@ pub(super) enum Format {
     Form,
     /// Plain text.
     Text,
-    /// Packets of socket.io.
-    Packets,
     /// Text of which characters may be written as entities: XML, HTML.
     Markup,
+    /// Packets of socket.io.
+    Packets,
     /// Parts between these boundaries.
     Multipart(String),
 }

@@ -22,7 +22,10 @@ pub(super) fn inspect(text: &str, rules: &Rules<'_>, scratch: &mut Scratch) -> R
     for packet in packets(text).map_err(|OlderProtocol| OLDER)? {
         let mut look = |at: Range<usize>, is_document: bool| {
             let part = text.get(at.clone()).unwrap_or_default();
-            let found = match is_document.then(|| inspect::inspect_json(part, rules, scratch)) {
+            // The name of an event, and what else is a single value, is no member.
+            let strict = rules.strict && part.starts_with(['{', '[']);
+            let rules = Rules { strict, ..*rules };
+            let found = match is_document.then(|| inspect::inspect_json(part, &rules, scratch)) {
                 None | Some(Err(inspect::NOT_JSON)) => inspect::inspect_text(part, rules.detector, scratch),
                 Some(looked) => looked,
             };

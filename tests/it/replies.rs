@@ -100,7 +100,7 @@ async fn json_lines_are_restored_line_by_line() {
     for content_type in ["application/x-ndjson", "application/jsonl"] {
         for piece in [usize::MAX, 9] {
             dialogue.answers_text(content_type, lines, piece);
-            let reply = dialogue.ask("/api/chat", nasty_request()).await;
+            let reply = dialogue.ask("/bot", nasty_request()).await;
             assert_eq!(reply.text(), lines.replace("@@", &in_json(NASTY)));
         }
     }
@@ -110,7 +110,7 @@ async fn json_lines_are_restored_line_by_line() {
         let line = |text: &str| Bytes::from(json!({"message": {"content": text}, "done": false}).to_string() + "\n");
         Answer::new("application/x-ndjson", vec![line(head), line(tail), "{\"done\":true}\n".into()])
     });
-    let reply = dialogue.ask("/api/chat", nasty_request()).await;
+    let reply = dialogue.ask("/bot", nasty_request()).await;
     let lines: Vec<Value> = reply.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 3);
     let said: String = lines.iter().filter_map(|line| line["message"]["content"].as_str()).collect();
@@ -156,7 +156,7 @@ async fn a_character_cut_over_two_events_stays_whole() {
         Answer::new("text/event-stream", deltas.into_iter().map(Bytes::from).collect())
     });
     let reply = dialogue.ask(CHAT, chat_stream(EMAIL).to_string()).await;
-    let expected = [delta("\\u00e9 "), delta(&format!("{EMAIL} \\ud83d")), delta("\\ude00 @")].concat();
+    let expected = [delta(&format!("\\u00e9 {EMAIL}")), delta(" \\ud83d"), delta("\\ude00 @")].concat();
     assert_eq!(reply.text(), expected);
 }
 
@@ -260,7 +260,7 @@ async fn a_reply_that_cannot_be_restored_passes_untouched() {
     let check = async |path: &str, content_type: &'static str, encoding: &'static str, body: &'static [u8]| {
         dialogue.answers(move |_| {
             let answer = Answer::new(content_type, vec![Bytes::from_static(body)]).header("etag", "\"v1\"");
-            let length = Box::leak(body.len().to_string().into_boxed_str());
+            let length = body.len().to_string();
             let answer = answer.header("content-length", length).header("accept-ranges", "bytes");
             if encoding.is_empty() { answer } else { answer.header("content-encoding", encoding) }
         });
@@ -272,8 +272,8 @@ async fn a_reply_that_cannot_be_restored_passes_untouched() {
         assert_eq!(reply.header("privet-redacted"), Some("email=1"), "the request was redacted all the same");
         assert_eq!(dialogue.upstream.last().headers["accept-encoding"], "identity", "no compressed reply is asked for");
     };
-    check(CHAT, "application/json", "gzip", PACKED).await;
-    check(CHAT, "text/event-stream", "br", PACKED).await;
+    check(CHAT, "application/json", "compress", PACKED).await;
+    check(CHAT, "text/event-stream", "gzip, unheard-of", PACKED).await;
     check(CHAT, "image/png", "", PACKED).await;
     check(CHAT, "application/octet-stream", "", PACKED).await;
     check("/raw", "application/json", "", b"{\"a\": 1}").await;
@@ -288,7 +288,7 @@ async fn validators_are_dropped_only_where_bytes_may_change() {
     let dialogue = Dialogue::new("").await;
     dialogue.answers(|request| {
         let body = json!({"said": request.said()}).to_string();
-        let length = Box::leak(body.len().to_string().into_boxed_str());
+        let length = body.len().to_string();
         let answer = Answer::new("application/json", vec![body.into()]).header("content-length", length);
         answer.header("etag", "\"v1\"").header("digest", "sha-256=x").header("content-md5", "x").header("x-own", "1")
     });

@@ -1,4 +1,4 @@
-//! socket.io, as the channel of Rasa speaks it: on WebSockets and by polling.
+//! socket.io, as the channel of Rasa speaks it: on a socket and by polling.
 
 use crate::support::{Answer, Client, Privet, Setup, Socket, SocketUpstream, Upstream, tokens};
 use serde_json::{Value, json};
@@ -96,4 +96,35 @@ async fn what_cannot_be_read_of_a_poll_is_refused() {
         client.send("POST", POLL, &kind, said).await.problem(415, "unsupported-body");
     }
     assert!(upstream.recorded().is_empty());
+}
+
+#[tokio::test]
+async fn the_conversation_of_an_event_is_its_subject() {
+    let upstream = SocketUpstream::start(|message| {
+        static LAST: std::sync::Mutex<String> = std::sync::Mutex::new(String::new());
+        let mut last = LAST.lock().unwrap();
+        if let Some(token) = tokens(message.to_text().unwrap()).pop() {
+            *last = token;
+        }
+        vec![Message::text(format!(r#"42["bot_uttered",{{"text":"{last}"}}]"#))]
+    })
+    .await;
+    let strict = "[[routes]]\npath = \"/\"\nstrict = true\n";
+    let privet = Setup::at(&upstream.url()).toml(strict).start();
+    let path = "/socket.io/?EIO=4&transport=websocket&privet-consent=support";
+    let said =
+        |session: &str, text: &str| format!("42[\"user_uttered\",{}]", json!({"session_id": session, "message": text}));
+    for (session, text, heard) in [
+        ("s1", format!("I am at {EMAIL}"), Some(EMAIL)),
+        ("s1", "hello".into(), Some(EMAIL)),
+        ("s2", "hello".into(), None),
+    ] {
+        let mut socket = Socket::open(&privet.gateway, path, &[]).await;
+        socket.send(said(session, &text)).await;
+        let event: Value = serde_json::from_str(socket.text().await.strip_prefix("42").unwrap()).unwrap();
+        match heard {
+            Some(heard) => assert_eq!(event[1]["text"], heard, "{session}"),
+            None => assert!(event[1]["text"].as_str().unwrap().starts_with("[EMAIL_"), "{event}"),
+        }
+    }
 }

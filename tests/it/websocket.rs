@@ -1,14 +1,18 @@
-//! WebSockets through the gateway: a real client, a real chatbot.
+//! Sockets through the gateway: a real client, a real chatbot.
 
+use crate::serve::{limit_files, without_file_signal};
 use crate::support::{
-    CONSENT_QUERY, KEY, RawUpstream, Setup, Socket, SocketUpstream, Step, Wire, close, fragment_of, tokens,
+    CONSENT_QUERY, Identity, KEY, Privet, RawUpstream, Setup, Socket, SocketUpstream, Step, Wire, close, fragment_of,
+    scratch_folder, tokens,
 };
+use futures_util::{SinkExt, StreamExt};
 use privet::config::Config;
 use privet::detect::Engine;
 use privet::proxy::{DataService, Gateway};
 use privet::server::{self, Limits, Listener, Shutdown};
 use privet::telemetry::Metrics;
 use privet::vault::{Key, Vault, VaultUrl};
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -16,7 +20,7 @@ const EMAIL: &str = "ana.silva@example.com";
 
 /// A chatbot that echoes, the gateway in front of it with this much more
 /// configuration, and a socket with consent.
-async fn talk(toml: &str) -> (SocketUpstream, crate::support::Privet, Socket) {
+async fn talk(toml: &str) -> (SocketUpstream, Privet, Socket) {
     let upstream = SocketUpstream::echo().await;
     let privet = Setup::at(&upstream.url()).toml(toml).start();
     let socket = Socket::open(&privet.gateway, &format!("/chat?{CONSENT_QUERY}"), &[]).await;
@@ -500,31 +504,30 @@ async fn a_withdrawal_closes_the_sockets_of_its_subject() {
 
 #[tokio::test]
 async fn a_text_may_go_on_from_message_to_message() {
-    // As the events of a stream, where the protocol says so.
+    // Where messages say of what kind they are, as the events of a stream do.
     let upstream = SocketUpstream::start(|message| {
         let token = tokens(message.to_text().unwrap()).remove(0);
-        let delta = |text: &str, end: &str| {
-            Message::text(format!(
-                r#"{{"choices":[{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":{end}}}]}}"#
-            ))
+        let delta = |text: &str| {
+            let delta = json!({"type": "text_delta", "text": text});
+            Message::text(json!({"type": "content_block_delta", "index": 0, "delta": delta}).to_string())
         };
         (0..=token.len())
-            .flat_map(|cut| [delta(&token[..cut], "null"), delta(&token[cut..], "null")])
-            .chain([delta("", "\"stop\""), Message::text("end")])
+            .flat_map(|cut| [delta(&token[..cut]), delta(&token[cut..])])
+            .chain([Message::text(r#"{"type":"content_block_stop","index":0}"#), Message::text("[\"end\"]")])
             .collect()
     })
     .await;
-    let privet = Setup::at(&upstream.url()).toml("[[routes]]\npath = \"/\"\nprotocol = \"openai-chat\"\n").start();
+    let privet = Setup::at(&upstream.url()).toml("[[routes]]\npath = \"/\"\nprotocol = \"anthropic\"\n").start();
     let mut socket = Socket::open(&privet.gateway, &path(), &[]).await;
-    socket.send(format!("{{\"messages\":[{{\"role\":\"user\",\"content\":\"{EMAIL}\"}}]}}")).await;
+    socket.send(json!({"messages": [{"role": "user", "content": EMAIL}]}).to_string()).await;
     let mut text = String::new();
     loop {
         let message = socket.text().await;
-        if message == "end" {
+        if message == "[\"end\"]" {
             break;
         }
-        let event: serde_json::Value = serde_json::from_str(&message).unwrap();
-        text.push_str(event["choices"][0]["delta"]["content"].as_str().unwrap());
+        let event: Value = serde_json::from_str(&message).unwrap();
+        text.push_str(event["delta"]["text"].as_str().unwrap_or_default());
     }
     let token = tokens(&upstream.texts()[0]).remove(0);
     assert_eq!(text, EMAIL.repeat(token.len() + 1));
@@ -538,4 +541,93 @@ async fn a_whole_message_waits_for_nothing() {
     socket.send(EMAIL).await;
     assert_eq!(socket.text().await, "{\"text\":\"your email\"}");
     assert_eq!(socket.text().await, "e");
+}
+
+#[tokio::test]
+async fn a_socket_keeps_its_place_among_the_connections() {
+    let (_upstream, privet, mut socket) = talk("[limits]\nconnections = 1\n").await;
+    let mut wire = Wire::connect(&privet.gateway).await;
+    wire.send("GET /.privet/notice HTTP/1.1\r\nhost: chat.example\r\n\r\n").await;
+    let answered = tokio::time::timeout(Duration::from_millis(500), wire.head()).await;
+    assert!(answered.is_err(), "it is served beside the socket");
+    socket.send("hello").await;
+    assert_eq!(socket.text().await, "hello");
+    socket.close(1000, "").await;
+    socket.closed().await;
+    assert!(wire.head().await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn sockets_are_encrypted_on_both_sides() {
+    let upstream = SocketUpstream::echo().await;
+    let identity = Identity::new();
+    let tls = format!(
+        "[[purposes]]\nname = \"support\"\nbasis = \"contract\"\n[tls]\ncertificate = {:?}\nkey = {:?}\n",
+        identity.certificate(),
+        identity.key()
+    );
+    // A second gateway is the chatbot of the first: it has a certificate.
+    let behind = Setup::at(&upstream.url()).toml(&tls).start();
+    let url = behind.gateway.replace("127.0.0.1", "localhost");
+    let toml = format!("[[upstreams]]\nname = \"tls\"\nurl = \"{url}\"\nca = {:?}\n", identity.certificate());
+    let privet = Setup::without_upstream().toml(&(toml + &tls)).start();
+    let stream = identity.connect(&privet.gateway, &["http/1.1"]).await;
+    let request = http::Request::get("wss://localhost/chat?privet-subject=u1")
+        .header("host", "localhost")
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .body(())
+        .unwrap();
+    let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    socket.send(Message::text(EMAIL)).await.unwrap();
+    let heard = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.unwrap().unwrap().unwrap();
+    assert_eq!(heard, Message::text(EMAIL));
+    assert_eq!(tokens(&upstream.texts()[0]).len(), 1);
+}
+
+#[tokio::test]
+async fn a_surrogate_comes_back_on_a_socket() {
+    let (upstream, _privet, mut socket) = talk("[detection.entities.EMAIL]\noperator = \"surrogate\"\n").await;
+    for _ in 0..2 {
+        socket.send(format!("{{\"a\":\"write to {EMAIL}\"}}")).await;
+        assert_eq!(socket.text().await, format!("{{\"a\":\"write to {EMAIL}\"}}"));
+    }
+    let texts = upstream.texts();
+    assert!(texts[0].contains('@') && !texts[0].contains(EMAIL) && texts[0] == texts[1], "{texts:?}");
+}
+
+#[tokio::test]
+async fn without_the_vault_nothing_is_forwarded() {
+    let folder = scratch_folder();
+    let upstream = SocketUpstream::echo().await;
+    let privet = Privet::start(without_file_signal(&upstream.url(), folder.path()));
+    let mut socket = Socket::open(&privet.gateway, &path(), &[]).await;
+    socket.send("hello").await;
+    assert_eq!(socket.text().await, "hello");
+    limit_files(privet.id(), "0");
+    socket.send(EMAIL).await;
+    assert_eq!(socket.closed().await, Some((1011, "urn:privet:problem:vault-unavailable".to_owned())));
+    assert_eq!(upstream.texts(), ["hello"]);
+    privet.metric_becomes("privet_requests_total{outcome=\"vault_failed\",route=\"/\"}", 1).await;
+}
+
+#[tokio::test]
+async fn who_pings_and_does_not_read_fills_no_memory() {
+    let (_upstream, privet, _socket) = talk("").await;
+    let mut wire = Wire::connect(&privet.gateway).await;
+    wire.send(handshake(&path(), "")).await;
+    wire.head().await;
+    let before = privet.metric("process_resident_memory_bytes").await;
+    let ping = [&[0x89, 0xfd, 0, 0, 0, 0][..], &[b'x'; 125]].concat();
+    let flood = ping.repeat(4096);
+    let flooding = async {
+        for _ in 0..400 {
+            wire.send(&flood).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(3), flooding).await.is_err(), "all of it is read");
+    let after = privet.metric("process_resident_memory_bytes").await;
+    assert!(after < before + (64 << 20), "{before} {after}");
 }

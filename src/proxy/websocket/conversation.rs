@@ -3,13 +3,14 @@
 use crate::config::Reply;
 use crate::protocol::Protocol;
 use crate::proxy::error::ProxyError;
-use crate::proxy::exchange::{self, INLINE_LIMIT, Looked, Onward};
+use crate::proxy::exchange::{self, INLINE_LIMIT, Looked, Restoring};
 use crate::proxy::inspect::Findings;
 use crate::proxy::reply::ReplyBody;
 use crate::proxy::restore::{self, Context, Messages};
 use crate::proxy::standing::Standing;
+use crate::proxy::subject::Whose;
 use crate::proxy::withdrawal::Registered;
-use crate::proxy::{Gateway, Route, subject};
+use crate::proxy::{Gateway, Route, lookalike};
 use crate::telemetry::{Held, Outcome, Stage};
 use crate::token::Kinds;
 use crate::vault::{Subject, SurrogateMatcher};
@@ -31,11 +32,11 @@ pub(in crate::proxy) struct Conversation {
     head: Parts,
     /// Cancelled where the consent is withdrawn.
     pub(super) withdrawn: CancellationToken,
-    whose: Mutex<Whose>,
+    state: Mutex<State>,
 }
 
-/// Whose conversation it is.
-struct Whose {
+/// What becomes known of it.
+struct State {
     /// None: findings are removed, and there is no way back.
     subject: Option<Subject>,
     /// Once the subject is known by its name.
@@ -52,29 +53,28 @@ impl Conversation {
     pub(in crate::proxy) fn new(
         gateway: &Arc<Gateway>,
         route: &Arc<Route>,
-        protocol: Arc<Protocol>,
+        restoring: Restoring,
         address: &Uri,
-        subject: Option<Subject>,
         name: Option<&str>,
-        surrogates: Option<Arc<SurrogateMatcher>>,
     ) -> Self {
-        let whose = Mutex::new(Whose { subject, registered: None, surrogates, told: None, replaced: 0 });
+        let Restoring { protocol, subject, surrogates, .. } = restoring;
+        let state = Mutex::new(State { subject, registered: None, surrogates, told: None, replaced: 0 });
         let (mut head, ()) = Request::new(()).into_parts();
         head.uri = address.clone();
         let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
-        let conversation = Self { gateway, route, protocol, head, withdrawn: CancellationToken::new(), whose };
+        let conversation = Self { gateway, route, protocol, head, withdrawn: CancellationToken::new(), state };
         conversation.register(name);
         conversation
     }
 
     /// How it ends if nothing goes wrong.
     pub(super) fn outcome(&self) -> Outcome {
-        if self.whose().subject.is_some() { Outcome::Forwarded } else { Outcome::Anonymized }
+        if self.state().subject.is_some() { Outcome::Forwarded } else { Outcome::Anonymized }
     }
 
     /// Findings that were replaced in messages so far.
     pub(super) fn replaced(&self) -> u32 {
-        self.whose().replaced
+        self.state().replaced
     }
 
     /// What the chatbot is sent for a message of the client: its findings
@@ -93,84 +93,94 @@ impl Conversation {
         route.coverage.add(&findings);
         exchange::judge(gateway, findings.each())?;
         let subject = self.subject(&protocol, &findings).await?;
+        let lookalikes = lookalike::unknown(&lookalike::tokens_in(content.text()), subject.as_ref()).await?;
+        gateway.watch.metrics.unknown_tokens_sent.inc_by(lookalikes as u64);
         let standing = Standing::of_message(content.text(), content.text().len() > INLINE_LIMIT);
         let parts = [&findings, &Findings::default()];
         let (mut replacements, surrogates) =
             exchange::stand_ins(gateway, route, parts, subject.as_ref(), &standing).await?;
         let message = content.forward(&findings.list, &mut replacements, &mut HeaderMap::new())?;
         gateway.watch.ends(Stage::Vault, &mut clock);
-        let mut whose = self.whose();
-        whose.surrogates = surrogates;
+        let mut state = self.state();
+        state.surrogates = surrogates;
         if !Arc::ptr_eq(&protocol, &self.protocol) {
-            whose.told = Some(protocol);
+            state.told = Some(protocol);
         }
-        whose.replaced += replacements.counts.sum();
+        state.replaced += replacements.counts.sum();
         Ok(message.bytes)
     }
 
     /// What is needed to restore; none where nothing is to be.
     async fn context(&self) -> Result<Option<Context>, ProxyError> {
         let (subject, surrogates, told) = {
-            let whose = self.whose();
-            (whose.subject.clone(), whose.surrogates.clone(), whose.told.clone())
+            let state = self.state();
+            (state.subject.clone(), state.surrogates.clone(), state.told.clone())
         };
-        let Some(subject) = subject.filter(|_| self.route.reply == Reply::Restore) else { return Ok(None) };
-        let kinds = subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?;
-        if kinds.is_empty() && surrogates.is_none() {
+        if self.route.reply == Reply::Pass {
+            return Ok(None);
+        }
+        let kinds = match &subject {
+            Some(subject) => subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?,
+            None => Arc::default(),
+        };
+        let subject = subject.filter(|_| !kinds.is_empty() || surrogates.is_some());
+        let redaction = self.route.redaction.clone();
+        if subject.is_none() && redaction.is_none() {
             return Ok(None);
         }
         let (protocol, watch) = (told.unwrap_or_else(|| Arc::clone(&self.protocol)), Arc::clone(&self.gateway.watch));
-        Ok(Some(Context { subject, kinds, surrogates, protocol, watch }))
+        Ok(Some(Context { subject, kinds, surrogates, protocol, watch, redaction }))
+    }
+
+    /// Puts the values back into the headers of the chatbot's handshake.
+    pub(super) async fn restore_headers(&self, headers: &mut HeaderMap) -> Result<(), ProxyError> {
+        if let Some(context) = self.context().await? {
+            restore::headers::restore(headers, &context).await;
+        }
+        Ok(())
     }
 
     /// What the client is sent where the chatbot opens no WebSocket.
     pub(super) async fn reply(&self, reply: Response<Incoming>) -> Result<Response<ReplyBody>, ProxyError> {
-        let (subject, surrogates) = {
-            let whose = self.whose();
-            (whose.subject.clone(), whose.surrogates.clone())
+        let restoring = {
+            let (state, protocol) = (self.state(), Arc::clone(&self.protocol));
+            let (subject, surrogates) = (state.subject.clone(), state.surrogates.clone());
+            Restoring { protocol, subject, surrogates, in_elements: false, door: None, chain: None }
         };
-        exchange::restore(
-            &self.gateway,
-            &self.route,
-            Arc::clone(&self.protocol),
-            subject,
-            surrogates,
-            Onward::default(),
-            reply,
-        )
-        .await
+        exchange::restore(&self.gateway, &self.route, restoring, reply).await
     }
 
     /// Whose tokens this message needs. A conversation that nobody was named
     /// for is that of the first whom a message names.
     async fn subject(&self, protocol: &Protocol, findings: &Findings) -> Result<Option<Subject>, ProxyError> {
         let (subject, is_named) = {
-            let whose = self.whose();
-            (whose.subject.clone(), whose.registered.is_some())
+            let state = self.state();
+            (state.subject.clone(), state.registered.is_some())
         };
         if subject.is_none() || is_named {
             return Ok(subject);
         }
-        let whose = self.gateway.subjects.choose(None, &self.head, protocol, findings);
-        let subject::Whose::Subject(id) = whose else { return Ok(subject) };
+        let Whose::Subject(id) = self.gateway.subjects.choose(None, &self.head, protocol, findings) else {
+            return Ok(subject);
+        };
         let subject = self.gateway.subject(&self.route, &id).await?;
-        self.whose().subject = Some(subject.clone());
+        self.state().subject = Some(subject.clone());
         self.register(Some(&id));
         Ok(Some(subject))
     }
 
     /// From now on a withdrawal is heard, if there is a consent to withdraw.
     fn register(&self, name: Option<&str>) {
-        let mut whose = self.whose();
-        if let Some(name) = name.filter(|_| whose.subject.is_some()) {
+        let mut state = self.state();
+        if let Some(name) = name.filter(|_| state.subject.is_some()) {
             let (tenant, purpose) = (&self.route.tenant, &self.route.purpose.name);
             let told = self.withdrawn.clone();
-            whose.registered = Some(self.gateway.withdrawals.register(tenant, name, purpose, told));
+            state.registered = Some(self.gateway.withdrawals.register(tenant, name, purpose, told));
         }
     }
 
-    fn whose(&self) -> MutexGuard<'_, Whose> {
-        self.whose.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -197,9 +207,14 @@ impl<'c> Replies<'c> {
     pub(super) async fn reveal(&mut self, message: Bytes) -> Result<Vec<Bytes>, ProxyError> {
         let Some(context) = self.conversation.context().await? else { return Ok(vec![message]) };
         match std::str::from_utf8(&message) {
-            Ok(text) if !context.protocol.socket.whole => Ok(self.go_on(text, context).await),
+            Ok(text) if context.protocol.socket.framing.is_none() => Ok(self.restore(text, context).await),
             _ => Ok(vec![restore::whole(message, &context).await]),
         }
+    }
+
+    /// Whether some text may go on in the next message.
+    pub(super) fn go_on(&self) -> bool {
+        self.going_on.is_some()
     }
 
     /// What was held back of texts that do not go on.
@@ -210,7 +225,7 @@ impl<'c> Replies<'c> {
         }
     }
 
-    async fn go_on(&mut self, text: &str, context: Context) -> Vec<Bytes> {
+    async fn restore(&mut self, text: &str, context: Context) -> Vec<Bytes> {
         let (started, watch) = (Instant::now(), Arc::clone(&context.watch));
         let is_same = |going_on: &GoingOn| {
             let matcher = |matcher: &Option<Arc<SurrogateMatcher>>| matcher.as_ref().map(Arc::as_ptr);

@@ -6,6 +6,7 @@ use super::close::{self, Ending};
 use super::conversation::{Conversation, Replies};
 use crate::proxy::error::ProxyError;
 use crate::proxy::reply::Settle;
+use crate::proxy::restore::BREATH;
 use crate::server::Shutdown;
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -115,9 +116,14 @@ async fn requests(client: &Side, upstream: &Side, conversation: &Conversation, l
 async fn replies(upstream: &Side, client: &Side, conversation: &Conversation) -> Ending {
     let mut replies = Replies::new(conversation);
     loop {
-        let message = match upstream.next().await {
-            Ok(message) => message,
-            Err(error) => return Ending::upstream_failed(&error),
+        let next = if replies.go_on() { timeout(BREATH, upstream.next()).await } else { Ok(upstream.next().await) };
+        let message = match next {
+            Ok(Ok(message)) => message,
+            Ok(Err(error)) => return Ending::upstream_failed(&error),
+            Err(_) => match pass(replies.finish().await, true, client).await {
+                Ok(()) => continue,
+                Err(ending) => return ending,
+            },
         };
         let (bytes, is_text) = match message {
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
@@ -207,6 +213,12 @@ impl Side {
     async fn next(&self) -> Result<Message, Error> {
         let message = self.reader.lock().await.next().await.unwrap_or(Err(Error::ConnectionClosed))?;
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        if message.is_ping() {
+            // The answer is on its way before another is asked for: who pings
+            // and does not read would fill the memory with answers.
+            let answering = async { self.writer.lock().await.flush().await };
+            let _ = timeout(self.write, answering).await;
+        }
         Ok(message)
     }
 
