@@ -185,7 +185,7 @@ fn every_key_works_in_the_file_and_as_a_variable() {
             _ => format!("{UPSTREAM}{}\n", keys::header(table)),
         };
         let value = match key.path {
-            "rules" => format!("{:?}", folder.path().display().to_string()),
+            "rules" | "protocols" => format!("{:?}", folder.path().display().to_string()),
             "upstreams[].ca" | "tls.certificate" => format!("{other:?}"),
             "tls.key" => format!("{other_key:?}"),
             "key_file" => format!("{secret:?}"),

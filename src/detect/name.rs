@@ -390,7 +390,7 @@ impl Pass<'_> {
             && self.text.get(only.word.end..).is_some_and(is_blank))
     }
 
-    /// "ValueError: Mark is not set": behind the name of an error of a program
+    /// "`ValueError`: Mark is not set": behind the name of an error of a program
     /// one word is the message, whatever else it may be.
     fn is_behind_failure(&self, parts: &[Token]) -> bool {
         matches!(parts, [only] if self

@@ -16,6 +16,7 @@ pub struct RequestFields {
     knows_its_members: bool,
     conversation: Vec<Conversation>,
     reply_ids: PatternSet,
+    forgotten: PatternMap<()>,
 }
 
 /// The lists of a file.
@@ -38,6 +39,8 @@ struct Lists {
     /// Where replies, or their events, have the id by which a later request
     /// goes on from them.
     reply_ids: PatternSet,
+    /// Members by which a request says that nothing can go on from its reply.
+    forgotten: Vec<Pattern>,
 }
 
 /// What a member of a request is. Where two lists name it, the first of these
@@ -120,6 +123,11 @@ impl RequestFields {
         !self.reply_ids.is_empty()
     }
 
+    /// Whether the value at `path` says that nothing can go on from the reply.
+    pub fn is_forgotten(&self, path: &Path<'_>, holds: impl FnMut(&Condition) -> bool) -> bool {
+        self.forgotten.find(path, Outline::of(path), holds).is_some()
+    }
+
     /// Whether the string at `path` of a reply is the id from which a later
     /// request goes on.
     pub fn is_reply_id(&self, path: &Path<'_>) -> bool {
@@ -153,7 +161,9 @@ impl From<Lists> for RequestFields {
         let mut known = PatternMap::default();
         known.extend(spelled(lists.known).into_iter().map(|pattern| (pattern, ())));
         let joined = spelled(lists.joined).into_iter().collect();
+        let mut forgotten = PatternMap::default();
+        forgotten.extend(lists.forgotten.into_iter().map(|pattern| (pattern, ())));
         let Lists { bare, conversation, reply_ids, .. } = lists;
-        Self { kinds, bare, joined, known, knows_its_members, conversation, reply_ids }
+        Self { kinds, bare, joined, known, knows_its_members, conversation, reply_ids, forgotten }
     }
 }

@@ -97,7 +97,7 @@ async fn forward(
     let mut clock = Instant::now();
     let Looked { content, findings, protocol } = look_through(gateway, route, &head.uri, &head.headers, body).await?;
     let whose = gateway.subjects.choose(named, &head, &protocol, &findings);
-    let is_named = matches!(whose, Whose::Subject(_));
+    let is_chained = matches!(whose, Whose::After(_) | Whose::First);
     let chosen = whose.resolve(gateway, route, &protocol).await?;
     let door = if protocol.socket.has_urls() { links::door(&head, gateway) } else { None };
     headers::clean_request(&mut head.headers, &gateway.headers);
@@ -135,8 +135,7 @@ async fn forward(
 
     // 9. Forward. A WebSocket goes on from here by itself.
     let in_elements = protocol.reply.comes_in_elements(head.uri.path());
-    let chain = chosen.as_ref().filter(|_| !is_named && reversible && protocol.request.goes_on_from_replies());
-    let chain = chain.map(|subject| {
+    let chain = chosen.as_ref().filter(|_| is_chained && reversible).map(|subject| {
         let (vault, watch, tenant) = (gateway.vault.clone(), Arc::clone(&gateway.watch), route.tenant.clone());
         Chain { vault, watch, protocol: Arc::clone(&protocol), tenant, subject: subject.clone() }
     });

@@ -70,8 +70,7 @@ impl Sources {
 }
 
 impl Whose {
-    /// The subject by its id; none where the request is its own subject. Of a
-    /// conversation that the upstream keeps the first request begins one.
+    /// The subject by its id; none where the request is its own subject.
     pub(super) async fn resolve(
         self,
         gateway: &Gateway,
@@ -86,10 +85,9 @@ impl Whose {
         }
         Ok(match self {
             Self::Subject(id) => Some(id),
-            Self::After(_) | Self::Own if protocol.request.goes_on_from_replies() => {
-                Some(of_protocol(protocol, gateway.ids.next().as_str()))
-            }
-            Self::After(_) | Self::Own => None,
+            // To what is not known, or not any more, there is no way back.
+            Self::After(_) | Self::First => Some(of_protocol(protocol, gateway.ids.next().as_str())),
+            Self::Own => None,
         })
     }
 }
@@ -101,6 +99,8 @@ pub(super) enum Whose {
     Subject(String),
     /// That of whom the reply with this id went to.
     After(String),
+    /// That of whoever goes on from its reply.
+    First,
     /// Nobody's that is named: the request is its own subject.
     Own,
 }
@@ -115,7 +115,8 @@ fn conversation(protocol: &Protocol, path: &str, findings: &Findings) -> Whose {
         Conversation::ReplyPath(place) => place.of(path).map(|id| Whose::After(of_protocol(protocol, id))),
         Conversation::Reply(_) => in_body(nth).map(|id| Whose::After(of_protocol(protocol, id))),
     });
-    found.next().unwrap_or(Whose::Own)
+    let begins = protocol.request.goes_on_from_replies() && !findings.forgotten;
+    found.next().unwrap_or(if begins { Whose::First } else { Whose::Own })
 }
 
 /// The subject that an id of a protocol stands for. The ids of two protocols
@@ -235,7 +236,7 @@ mod tests {
         let after = Whose::After("conversation\0openai-responses\0r1".into());
         assert_eq!(choose("openai-responses", "/v1/responses", Some((2, "r1"))), after);
         assert_eq!(choose("openai-responses", "/v1/responses/r1", None), after);
-        assert_eq!(choose("openai-responses", "/v1/responses", None), Whose::Own);
+        assert_eq!(choose("openai-responses", "/v1/responses", None), Whose::First);
         assert_eq!(choose("json", "/", None), Whose::Own);
     }
 }

@@ -155,15 +155,19 @@ async fn a_chain_of_responses_is_one_subject() {
             let pieces = [event("response.created"), event("response.completed")];
             crate::support::Answer::new("text/event-stream", pieces.map(Into::into).to_vec())
         });
-        let ask = |previous: Option<String>| {
+        let ask_so = |previous: Option<String>, store: bool| {
             let (dialogue, ids) = (&dialogue, &ids);
             async move {
-                let body = json!({"model": "m", "input": LOOKS_LIKE, "previous_response_id": previous});
+                let body = json!({"model": "m", "input": LOOKS_LIKE, "previous_response_id": previous, "store": store});
                 let reply = dialogue.ask("/v1/responses", body.to_string()).await;
                 let token = tokens(dialogue.upstream.last().text()).pop().unwrap();
                 (token, ids.find(reply.text()).unwrap().as_str().to_owned())
             }
         };
+        let ask = |previous| ask_so(previous, true);
+        // Nothing goes on from what is not kept.
+        let (once, id) = ask_so(None, false).await;
+        assert_ne!(ask(Some(id)).await.0, once);
         let (first, id) = ask(None).await;
         let (second, id) = ask(Some(id)).await;
         assert_eq!(second, first, "streamed: {streamed}");

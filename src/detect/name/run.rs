@@ -264,7 +264,7 @@ impl Pass<'_> {
                 let family = (last.classes.has(Classes::SURNAME) || !last.is_known())
                     && !last.is_ordinary()
                     && !last.classes.has(Classes::CITY)
-                    && !(last.classes.has(Classes::FREQUENT_GIVEN) && !last.classes.has(Classes::FREQUENT_SURNAME));
+                    && (!last.classes.has(Classes::FREQUENT_GIVEN) || last.classes.has(Classes::FREQUENT_SURNAME));
                 let capitals = matches!(
                     (last.word.shape, next.shape),
                     (Shape::Capitalised | Shape::Mixed(true), Shape::Capitalised)

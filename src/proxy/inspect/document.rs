@@ -119,6 +119,9 @@ impl Inspector<'_> {
 
     fn look_at_text(&mut self, text: &str, manner: Manner<'_>, place: &Place<'_>) {
         if self.look_for_document(text, place) {
+            if manner.joined {
+                self.joint = Joint::default();
+            }
             return;
         }
         if manner.intent
@@ -323,6 +326,10 @@ impl<'a> Visitor<'a> for Inspector<'_> {
 
     fn literal(&mut self, path: &Path<'a>, _raw: &'a str, _start: usize) {
         self.check_known(path);
+        if self.level == 0 {
+            let beside = &mut self.beside;
+            self.findings.forgotten |= self.rules.fields.is_forgotten(path, |condition| beside.holds(condition));
+        }
     }
 
     fn number(&mut self, path: &Path<'a>, raw: &'a str, start: usize) {

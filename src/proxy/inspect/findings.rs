@@ -25,6 +25,8 @@ pub(in crate::proxy) struct Findings {
     pub(in crate::proxy) sought: Vec<Option<String>>,
     /// What names the conversation, by its place among what the protocol says.
     pub(in crate::proxy) conversation: Option<(usize, String)>,
+    /// Whether the request says that nothing can go on from its reply.
+    pub(in crate::proxy) forgotten: bool,
     /// The first member that the protocol does not know, where that is asked.
     pub(in crate::proxy) unknown: Option<String>,
 }
@@ -116,6 +118,7 @@ impl Findings {
             *sought = sought.take().or(found);
         }
         self.conversation = self.conversation.take().or(other.conversation);
+        self.forgotten |= other.forgotten;
         self.unknown = self.unknown.take().or(other.unknown);
     }
 

@@ -340,4 +340,8 @@ fn the_conversation_is_told_by_the_first_place_that_names_it() {
     assert_eq!(of("openai-responses", r#"{"previous_response_id":"r"}"#), id(2, "r"));
     assert_eq!(of("openai-responses", r#"{"previous_response_id":null,"input":"hi"}"#), None);
     assert_eq!(of("openai-chat", r#"{"user":"u"}"#), None);
+    for (body, forgotten) in [(r#"{"store":false}"#, true), (r#"{"store":true}"#, false), (r#"{"input":"hi"}"#, false)]
+    {
+        assert_eq!(inspect("openai-responses", body).forgotten, forgotten, "{body}");
+    }
 }

@@ -89,7 +89,7 @@ pub const SAMPLES: &[Sample] = &[
     (
         "gemini",
         "/v1beta/models/gemini-2.5-pro:generateContent",
-        r#"{"system_instruction":{"parts":[{"text":"you serve @0@"}]},"contents":[{"parts":[{"text":"I am @1@"},{"text":"so @2@","thought":true,"thought_signature":"~"},{"inline_data":{"mime_type":"image/png","data":"iVBORw0KGgo="}}]}]}"#,
+        r#"{"system_instruction":{"parts":[{"text":"you serve @0@"}]},"contents":[{"parts":[{"text":"I am @1@"},{"text":"so ~","thought":true,"thought_signature":"~"},{"text":"so @2@","thought_signature":"~"},{"inline_data":{"mime_type":"image/png","data":"iVBORw0KGgo="}}]}]}"#,
     ),
     (
         "ollama",

@@ -116,7 +116,7 @@ impl Lists {
             },
             "full" => match chance.below(24) {
                 0 => format!("{given} {} {family}", self.plain(chance)),
-                1 => format!("{} {family}", self.word_too(chance)),
+                1 | 12 => format!("{} {family}", self.word_too(chance)),
                 2 => format!("{given} {}. {family}", given.chars().next().unwrap_or('J')),
                 3 => format!("{given} {} {family}", joint(chance)),
                 6 => format!("{} {family}", titled(&self.places, chance)),
@@ -125,7 +125,6 @@ impl Lists {
                 9 => format!("{given} {} {}", joint(chance), titled(&self.common_family, chance)),
                 10 => format!("{given} {family} {}", titled(&self.all[1], chance)),
                 11 => initialled(&family, chance),
-                12 => format!("{} {family}", self.word_too(chance)),
                 4 => format!("{given} {family}-{}", self.plain(chance)),
                 5 => format!("{given}-{} {family}", self.plain(chance).to_lowercase()),
                 _ => format!("{given} {family}"),
