@@ -55,7 +55,9 @@ impl Listened {
     /// What is heard in the words of a label.
     pub(crate) fn hear_label(&self, words: &[u64]) -> Heard {
         let mut heard = Heard::default();
-        words.iter().for_each(|&hash| heard.word(hash, true, self));
+        for &hash in words {
+            heard.word(hash, true, self);
+        }
         heard
     }
 }

@@ -228,7 +228,9 @@ pub(crate) fn mask(text: &[u8], base: usize, is: impl Fn(u8) -> bool) -> u64 {
         Some(whole) => chunk = *whole,
         None => chunk.iter_mut().zip(rest).for_each(|(to, from)| *to = *from),
     }
-    chunk.iter_mut().for_each(|b| *b = u8::from(is(*b)));
+    for byte in &mut chunk {
+        *byte = u8::from(is(*byte));
+    }
     bits(&chunk)
 }
 

@@ -67,8 +67,8 @@ pub(super) fn anchor(hir: &Hir) -> Option<Anchor> {
 /// outside ASCII count too: a pattern that takes letters in any case takes some
 /// of those.
 #[inline]
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator is a branch, and loops with one are no vector code")]
 pub(super) fn is_token_byte(byte: u8) -> bool {
-    // Without a branch, so that the compiler makes vector code of loops over it.
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     let digit_or_mark = (b'-'..=b':').contains(&byte);
     let mark = (byte == b'+') | (byte == b'=') | (byte == b'_') | (byte == b'@') | (byte == b'$') | (byte == b'%');
