@@ -182,6 +182,8 @@ enum Restorer {
 impl Restorer {
     fn new(shape: Shape, limit: usize, context: &Context) -> Self {
         let framing = match shape {
+            // Packets are whole when the reply is.
+            Shape::Text(_) if context.protocol.reply.separator.is_some() => return Self::Document(BytesMut::new()),
             Shape::Text(escape) => return Self::Plain(PlainRestorer::new(escape, context)),
             Shape::Document => return Self::Document(BytesMut::new()),
             Shape::Unsaid | Shape::Opaque => return Self::Unsaid(BytesMut::new()),
@@ -229,7 +231,12 @@ impl Restorer {
             Self::Events(events) => events.finish(context, out).await,
             Self::Plain(plain) => plain.finish(context, out).await,
             Self::Document(document) | Self::Unsaid(document) => {
-                out.extend_from_slice(&document::restore(document.split().freeze(), context).await);
+                let document = document.split().freeze();
+                let restored = match &context.protocol.reply.separator {
+                    Some(separator) => document::restore_packets(document, separator, context).await,
+                    None => document::restore(document, context).await,
+                };
+                out.extend_from_slice(&restored);
             }
         }
     }

@@ -22,10 +22,8 @@ impl Messages {
     /// What is to be sent now that this message has come: mostly itself,
     /// restored. Where a text of it may go on it may have to wait for the next.
     pub(in crate::proxy) async fn restore(&mut self, message: &str) -> Vec<String> {
-        let raw = Bytes::copy_from_slice(message.as_bytes());
-        let event = Event { data: (head_of(message)..raw.len()).into(), raw };
         let mut out = BytesMut::new();
-        self.events.event(event, &self.context, &mut out).await;
+        self.events.event(as_event(message), &self.context, &mut out).await;
         self.each(&out)
     }
 
@@ -43,6 +41,20 @@ impl Messages {
         // Text in, text out: only whole strings are spliced.
         parts.map(|part| String::from_utf8_lossy(part).into_owned()).collect()
     }
+}
+
+/// Restores a message behind which none comes.
+pub(super) async fn restore_one(message: &str, context: &Context) -> Bytes {
+    let mut events = EventRestorer::new(Framing::Messages);
+    let mut out = BytesMut::with_capacity(message.len());
+    events.event(as_event(message), context, &mut out).await;
+    events.finish(context, &mut out).await;
+    out.freeze()
+}
+
+fn as_event(message: &str) -> Event {
+    let raw = Bytes::copy_from_slice(message.as_bytes());
+    Event { data: (head_of(message)..raw.len()).into(), raw }
 }
 
 /// How long the head of a packet of socket.io is: numbers that say of what kind
