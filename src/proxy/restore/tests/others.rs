@@ -64,6 +64,18 @@ async fn a_value_is_found_wherever_it_is_cut() {
 }
 
 #[tokio::test]
+async fn a_value_of_many_words_is_found_at_every_place_of_a_text() {
+    let desk = Desk::new().await;
+    let context = desk.redacting(protocol("json")).await;
+    let value = "+49 30 901820, DE89 3704 0044 0532 0130 00 or 4111 1111 1111 1111";
+    for words in 0..90 {
+        let text = format!("{}Call {value}. {}", "so ".repeat(words), "and so on ".repeat(20));
+        let want = text.replace(value, "[PHONE], [IBAN] or [CREDIT_CARD]");
+        assert_eq!(screened(&[&text], &context).await, want, "behind {words} words");
+    }
+}
+
+#[tokio::test]
 async fn what_is_held_is_bounded() {
     let desk = Desk::new().await;
     let context = desk.redacting(protocol("json")).await;
