@@ -1,5 +1,6 @@
 //! Cuts a reply stream into its events ([`Sse`]), lines ([`Lines`]) or elements
-//! of an array ([`Elements`]), and a whole [`multipart`] body into its parts.
+//! of an array ([`Elements`]), and a whole [`multipart`] body into its parts, or
+//! message into its [`packets`].
 //!
 //! The first three are pushed the chunks as they come and iterated for what is complete.
 //! All raw parts together are the bytes that were pushed. What lies inside one
@@ -9,6 +10,7 @@ mod elements;
 mod joint;
 mod lines;
 pub mod multipart;
+pub mod packets;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod sse;

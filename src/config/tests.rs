@@ -49,6 +49,7 @@ fn an_upstream_is_all_it_takes() {
         decode_ratio: 100,
         json_depth: 128,
         reply_body: 32 << 20,
+        socket_message: 4 << 20,
         header_bytes: 16 << 10,
         headers: 100,
         connections: 10_000,
@@ -63,6 +64,7 @@ fn an_upstream_is_all_it_takes() {
         connect: Duration::from_secs(3),
         first_byte: Duration::from_mins(1),
         stream_idle: Duration::from_mins(2),
+        socket_idle: Duration::from_mins(2),
         write: Duration::from_mins(1),
         drain: Duration::from_secs(30),
     };

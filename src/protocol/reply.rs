@@ -39,8 +39,6 @@ pub struct ReplyFields {
     pub offsets: Vec<Offsets>,
     /// The data of the event that ends a stream.
     pub done: Option<String>,
-    /// What parts the packets of a reply that is text.
-    pub separator: Option<String>,
     /// Request paths of which the reply is an array that comes element by element.
     elements: Vec<Glob>,
 }

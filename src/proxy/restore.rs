@@ -18,20 +18,23 @@ mod walk;
 
 use super::body::lowercase;
 use super::error::ProxyError;
+use super::packets;
 use super::reply::ReplyError;
 use super::watch::Watch;
 use crate::framing::{Elements, Lines, Sse, TooLong};
-use crate::protocol::Protocol;
+use crate::protocol::{MessageFraming, Protocol};
 use crate::telemetry::Stage;
 use crate::token::{Kinds, Token};
 use crate::vault::{Subject, SurrogateMatcher, Value};
 use bytes::{Bytes, BytesMut};
+pub(super) use document::restore as whole_document;
 use events::EventRestorer;
 use framing::Framing;
 use futures_util::Stream;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Frame};
+pub(super) use messages::Messages;
 use pieces::Escape;
 use plain::PlainRestorer;
 pub(super) use screen::Redaction;
@@ -45,7 +48,7 @@ use tokio::time::timeout;
 
 /// After so long a silence what was said last is taken for all that is said for
 /// now: a chatbot may send its messages over one stream that never ends.
-const BREATH: Duration = Duration::from_secs(2);
+pub(super) const BREATH: Duration = Duration::from_secs(2);
 
 /// With so many bytes at hand a write does not wait for more of what has arrived.
 const ENOUGH: usize = 16 * 1024;
@@ -91,7 +94,7 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    pub(super) fn of_reply(headers: &HeaderMap) -> Self {
+    pub(super) fn of_reply(headers: &HeaderMap, framing: Option<MessageFraming>) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let Some(content_type) = text(header::CONTENT_TYPE) else { return Self::Unsaid };
         let (essence, _) = content_type.split_once(';').unwrap_or((content_type, ""));
@@ -102,29 +105,38 @@ impl Shape {
             "text/html" | "text/xml" | "application/xml" => Self::Text(Escape::Html),
             other if other.ends_with("+json") => Self::Document,
             other if other.ends_with("+xml") => Self::Text(Escape::Html),
+            // The answer to a poll is short, and made of documents.
+            "text/plain" if framing.is_some() => Self::Document,
             other if other.starts_with("text/") => Self::Text(Escape::None),
             _ => Self::Opaque,
         }
     }
 }
 
-/// Reads a whole JSON reply of at most `limit` bytes and restores it. A body
-/// that is no JSON after all is restored as text.
-pub(super) async fn document<B>(body: B, limit: usize, idle: Duration, context: &Context) -> Result<Bytes, ProxyError>
+/// Reads a whole reply of at most `limit` bytes.
+pub(super) async fn read<B>(body: B, limit: usize, idle: Duration) -> Result<Bytes, ProxyError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let body = read_whole(Limited::new(body, limit), idle).await.map_err(|error| match error {
+    read_whole(Limited::new(body, limit), idle).await.map_err(|error| match error {
         Some(error) if error.is::<LengthLimitError>() => ProxyError::reply_too_large(limit),
         Some(error) if matches!(error.downcast_ref(), Some(ReplyError::Undecodable)) => ProxyError::undecodable_reply(),
         Some(_) => ProxyError::upstream_broke_off(),
         None => ProxyError::upstream_timeout(),
-    })?;
+    })
+}
+
+/// Restores what is whole: a JSON document, the packets of a protocol that has
+/// such, or else a text.
+pub(super) async fn whole(body: Bytes, context: &Context) -> Bytes {
     let started = Instant::now();
-    let restored = document::restore(body, context).await;
+    let restored = match context.protocol.socket.framing {
+        Some(MessageFraming::SocketIo) => packets::restore(body, context).await,
+        None => document::restore(body, context).await,
+    };
     context.watch.took(Stage::Restore, started.elapsed());
-    Ok(restored)
+    restored
 }
 
 /// Reads the body to its end. The error is none where no next piece came within
@@ -182,8 +194,6 @@ enum Restorer {
 impl Restorer {
     fn new(shape: Shape, limit: usize, context: &Context) -> Self {
         let framing = match shape {
-            // Packets are whole when the reply is.
-            Shape::Text(_) if context.protocol.reply.separator.is_some() => return Self::Document(BytesMut::new()),
             Shape::Text(escape) => return Self::Plain(PlainRestorer::new(escape, context)),
             Shape::Document => return Self::Document(BytesMut::new()),
             Shape::Unsaid | Shape::Opaque => return Self::Unsaid(BytesMut::new()),
@@ -231,12 +241,7 @@ impl Restorer {
             Self::Events(events) => events.finish(context, out).await,
             Self::Plain(plain) => plain.finish(context, out).await,
             Self::Document(document) | Self::Unsaid(document) => {
-                let document = document.split().freeze();
-                let restored = match &context.protocol.reply.separator {
-                    Some(separator) => document::restore_packets(document, separator, context).await,
-                    None => document::restore(document, context).await,
-                };
-                out.extend_from_slice(&restored);
+                out.extend_from_slice(&document::restore(document.split().freeze(), context).await);
             }
         }
     }

@@ -6,7 +6,6 @@ use super::edits::{Edit, Edits};
 use super::events::EventRestorer;
 use super::finder::Finder;
 use super::framing::Framing;
-use super::messages;
 use super::offsets;
 use super::pieces::{Escape, Pieces};
 use super::plain;
@@ -19,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Restores the document; what is no JSON is restored as text.
-pub(super) async fn restore(body: Bytes, context: &Context) -> Bytes {
+pub(in crate::proxy) async fn restore(body: Bytes, context: &Context) -> Bytes {
     let Ok(text) = std::str::from_utf8(&body) else { return body };
     let document = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut found = Found::default();
@@ -53,19 +52,6 @@ async fn restore_lines(body: &Bytes, document: &str, context: &Context) -> Bytes
     // No line is longer than the body, which has a limit.
     if events.push(body.clone(), context, &mut out).await.is_ok() {
         events.finish(context, &mut out).await;
-    }
-    out.freeze()
-}
-
-/// A text of packets, as a poll of socket.io brings them: each is a message.
-pub(super) async fn restore_packets(body: Bytes, separator: &str, context: &Context) -> Bytes {
-    let Ok(text) = std::str::from_utf8(&body) else { return body };
-    let mut out = BytesMut::with_capacity(body.len());
-    for (nth, packet) in text.split(separator).enumerate() {
-        if nth > 0 {
-            out.extend_from_slice(separator.as_bytes());
-        }
-        out.extend_from_slice(&messages::restore_one(packet, context).await);
     }
     out.freeze()
 }

@@ -127,7 +127,7 @@ fn the_headers_say_how_to_restore() {
         if let Some(value) = content_type {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
         }
-        Shape::of_reply(&headers)
+        Shape::of_reply(&headers, None)
     };
     assert_eq!(of(Some("text/event-stream; charset=utf-8")), Shape::EventStream);
     assert_eq!(of(Some("application/json")), Shape::Document);
