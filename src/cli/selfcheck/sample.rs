@@ -1,0 +1,299 @@
+//! The samples: for each protocol requests and replies as its clients and
+//! servers send them, with a hole in every field that carries text. They are
+//! data, `rules/protocols/samples/PROTOCOL/NAME.json`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::template::{Escape, Template};
+
+macro_rules! embedded {
+    ($($protocol:literal: $($name:literal)+;)+) => {
+        &[$($((
+            $protocol,
+            $name,
+            include_str!(concat!("../../../rules/protocols/samples/", $protocol, "/", $name, ".json")),
+        ),)+)+]
+    };
+}
+
+/// The embedded samples: protocol, name, text.
+const EMBEDDED: &[(&str, &str, &str)] = embedded! {
+    "openai-chat": "chat";
+    "json": "bot" "form" "text";
+};
+
+/// One exchange of a protocol.
+#[derive(Debug)]
+pub(super) struct Sample {
+    /// The name of the protocol.
+    pub(super) protocol: &'static str,
+    pub(super) name: &'static str,
+    pub(super) request: RequestSample,
+    pub(super) replies: Vec<ReplySample>,
+}
+
+/// A request with holes.
+#[derive(Debug)]
+pub(super) struct RequestSample {
+    pub(super) method: String,
+    /// Path and query.
+    pub(super) target: Template,
+    pub(super) headers: Vec<(String, Template)>,
+    pub(super) content_type: Option<String>,
+    pub(super) body: Template,
+    pub(super) escape: Escape,
+}
+
+/// A reply with holes: one frame where it is a document.
+#[derive(Debug)]
+pub(super) struct ReplySample {
+    pub(super) status: u16,
+    pub(super) content_type: String,
+    pub(super) escape: Escape,
+    pub(super) framing: Framing,
+    pub(super) frames: Vec<Template>,
+}
+
+/// How the frames of a reply are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    Document,
+    /// Server-sent events.
+    Events,
+    /// One JSON text a line.
+    Lines,
+    /// The elements of one JSON array, written piece by piece.
+    Array,
+}
+
+impl Framing {
+    /// What stands before all frames, between two, and after all.
+    pub(super) fn marks(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Document => ("", "", ""),
+            Self::Events => ("", "\n\n", "\n\n"),
+            Self::Lines => ("", "\n", "\n"),
+            Self::Array => ("[", ",\r\n", "]\n"),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SampleFile {
+    /// Where the shapes are written down.
+    #[serde(rename = "source")]
+    _source: String,
+    request: RequestFile,
+    #[serde(default)]
+    replies: Vec<ReplyFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestFile {
+    #[serde(default = "post")]
+    method: String,
+    target: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(rename = "type")]
+    content_type: Option<String>,
+    body: Option<Box<RawValue>>,
+}
+
+fn post() -> String {
+    "POST".to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReplyFile {
+    #[serde(default = "ok")]
+    status: u16,
+    #[serde(rename = "type")]
+    content_type: String,
+    body: Option<Box<RawValue>>,
+    events: Option<Vec<EventFile>>,
+    lines: Option<Vec<Box<RawValue>>>,
+    array: Option<Vec<Box<RawValue>>>,
+}
+
+fn ok() -> u16 {
+    200
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventFile {
+    event: Option<String>,
+    data: Box<RawValue>,
+}
+
+/// All samples. The error names the file that does not hold.
+pub(super) fn all() -> Result<Vec<Sample>, String> {
+    let read = |&(protocol, name, text)| {
+        Sample::read(protocol, name, text).map_err(|why| format!("the sample {protocol}/{name}: {why}"))
+    };
+    EMBEDDED.iter().map(read).collect()
+}
+
+impl Sample {
+    fn read(protocol: &'static str, name: &'static str, text: &str) -> Result<Self, String> {
+        let file: SampleFile = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let replies = file.replies.into_iter().map(ReplySample::read).collect::<Result<_, _>>()?;
+        Ok(Self { protocol, name, request: RequestSample::read(file.request)?, replies })
+    }
+}
+
+impl RequestSample {
+    fn read(file: RequestFile) -> Result<Self, String> {
+        let in_header = |(name, value): (String, String)| {
+            let template = Template::parse(&value, |_| format!("header {name}"))?;
+            Ok((name, template))
+        };
+        let (escape, body) = match file.body {
+            Some(body) => content(&body, file.content_type.as_deref().unwrap_or("application/json"))?,
+            None => (Escape::None, Template::parse("", |_| String::new())?),
+        };
+        Ok(Self {
+            method: file.method,
+            target: Template::parse(&file.target, |_| "address".to_owned())?,
+            headers: file.headers.into_iter().map(in_header).collect::<Result<_, String>>()?,
+            content_type: file.content_type,
+            body,
+            escape,
+        })
+    }
+}
+
+impl ReplySample {
+    fn read(file: ReplyFile) -> Result<Self, String> {
+        let json = |raw: &RawValue| Template::parse_json(&compact(raw.get()));
+        let (framing, escape, frames) = match (file.body, file.events, file.lines, file.array) {
+            (Some(body), None, None, None) => {
+                let (escape, body) = content(&body, &file.content_type)?;
+                (Framing::Document, escape, vec![body])
+            }
+            (None, Some(events), None, None) => {
+                let event = |event: EventFile| {
+                    let name = event.event.map(|name| format!("event: {name}\n")).unwrap_or_default();
+                    let data = match text_of(&event.data) {
+                        Some(text) => Template::parse(&text, |_| "data".to_owned())?,
+                        None => json(&event.data)?,
+                    };
+                    Ok(data.within(&format!("{name}data: "), ""))
+                };
+                (Framing::Events, Escape::Json, events.into_iter().map(event).collect::<Result<_, String>>()?)
+            }
+            (None, None, Some(lines), None) => {
+                (Framing::Lines, Escape::Json, lines.iter().map(|line| json(line)).collect::<Result<_, _>>()?)
+            }
+            (None, None, None, Some(array)) => {
+                (Framing::Array, Escape::Json, array.iter().map(|one| json(one)).collect::<Result<_, _>>()?)
+            }
+            _ => return Err("a reply has one of `body`, `events`, `lines` and `array`".to_owned()),
+        };
+        Ok(Self { status: file.status, content_type: file.content_type, escape, framing, frames })
+    }
+}
+
+/// A body as it stands in the file: JSON as itself, all else as a string, or
+/// as the lines of a text.
+fn content(body: &RawValue, content_type: &str) -> Result<(Escape, Template), String> {
+    let is_lines = content_type.contains("ndjson") || content_type.contains("jsonl");
+    if content_type.contains("json") && !is_lines {
+        return Ok((Escape::Json, Template::parse_json(body.get())?));
+    }
+    let end = if content_type.starts_with("multipart/") { "\r\n" } else { "\n" };
+    let text = match text_of(body) {
+        Some(text) => text,
+        None => serde_json::from_str::<Vec<String>>(body.get()).map_err(|error| error.to_string())?.join(end),
+    };
+    let escape = match content_type {
+        _ if is_lines => Escape::Json,
+        "application/x-www-form-urlencoded" => Escape::Percent,
+        _ => Escape::None,
+    };
+    Ok((escape, Template::parse(&text, |_| "body".to_owned())?))
+}
+
+fn text_of(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// A JSON text without the blanks between its parts.
+fn compact(text: &str) -> String {
+    let (mut out, mut quoted, mut escaped) = (String::with_capacity(text.len()), false, false);
+    for c in text.chars() {
+        if quoted {
+            quoted = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+        } else if c.is_ascii_whitespace() {
+            continue;
+        } else {
+            quoted = c == '"';
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Protocols;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    #[test]
+    fn every_sample_holds() {
+        let all = all().unwrap();
+        for sample in &all {
+            let holes = sample.request.body.holes.len() + sample.request.target.holes.len();
+            let replies = sample.replies.iter().flat_map(|reply| &reply.frames).map(|frame| frame.holes.len());
+            assert!(holes + replies.sum::<usize>() > 0, "{}/{}", sample.protocol, sample.name);
+        }
+    }
+
+    #[test]
+    fn every_file_of_the_folder_is_embedded() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/protocols/samples");
+        let mut files = BTreeSet::new();
+        for protocol in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            for file in std::fs::read_dir(&protocol).unwrap().map(|entry| entry.unwrap().path()) {
+                let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+                files.insert((name(&protocol), name(&file)));
+            }
+        }
+        let embedded = EMBEDDED.iter().map(|&(protocol, name, _)| (protocol.to_owned(), name.to_owned()));
+        assert_eq!(embedded.collect::<BTreeSet<_>>(), files);
+    }
+
+    #[test]
+    fn every_protocol_has_samples_and_auto_knows_them() {
+        let protocols = Protocols::builtin().unwrap();
+        let samples = all().unwrap();
+        for name in protocols.names() {
+            assert!(samples.iter().any(|sample| sample.protocol == name), "no sample of {name}");
+        }
+        for sample in &samples {
+            let target = sample.request.target.fill(Escape::Percent, |_, _| "x".to_owned());
+            let path = target.split('?').next().unwrap();
+            let found = protocols.find("auto", path).map(|protocol| protocol.name.as_str());
+            assert_eq!(found, Some(sample.protocol), "{}: {path}", sample.name);
+        }
+    }
+
+    #[test]
+    fn a_stream_is_written_as_it_is_sent() {
+        let file = r#"{"type": "text/event-stream", "events": [
+            {"event": "say", "data": {"a b": "{{piece}}", "n": [1, 2]}}, {"data": "[DONE]"}]}"#;
+        let reply = ReplySample::read(serde_json::from_str(file).unwrap()).unwrap();
+        let frames: Vec<_> = reply.frames.iter().map(|frame| frame.fill(Escape::Json, |_, _| "x y".to_owned())).collect();
+        assert_eq!(frames, ["event: say\ndata: {\"a b\":\"x y\",\"n\":[1,2]}", "data: [DONE]"]);
+    }
+}
