@@ -32,6 +32,13 @@ impl Planted {
         format!("{}{other}{}", self.before, self.after)
     }
 
+    /// The sentence in two, cut within its value.
+    pub(super) fn halves(&self) -> (Self, Self) {
+        let (head, tail) = self.value.split_at(self.value.len() / 2);
+        let half = |before, value: &str, after| Self { before, value: value.to_owned(), after };
+        (half(self.before, head, ""), half("", tail, self.after))
+    }
+
     /// What stands between its words.
     pub(super) fn stand_in<'t>(&self, text: &'t str) -> Option<&'t str> {
         text.strip_prefix(self.before)?.strip_suffix(self.after)

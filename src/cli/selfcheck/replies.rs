@@ -227,7 +227,7 @@ impl Trial<'_> {
         let heard = if restored { planted.text() } else { said.clone() };
         let in_json = |text: &str| format!("{{\"note\": \"{}\"}}", Escape::Json.write(text));
         match hole.want {
-            Want::Text | Want::Piece => (said, heard),
+            Want::Text | Want::Piece | Want::First | Want::Rest => (said, heard),
             Want::JsonPiece => (in_json(&said), in_json(&heard)),
             Want::Value | Want::Who | Want::Name => (bent, if restored { planted.value.clone() } else { said }),
             Want::Never => (stand.to_owned(), stand.to_owned()),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::plant::Kind;
 use crate::cli::table::{Align, Table};
 
-/// How many problems are told one by one.
+/// How many fields that do not hold are told one by one.
 const TOLD: usize = 50;
 
 /// A row of the table.
@@ -45,7 +45,8 @@ pub(super) struct Report {
     /// In the order in which they were met.
     order: Vec<Field>,
     rows: BTreeMap<Field, Row>,
-    problems: Vec<(Fault, Field, String)>,
+    /// The first reason for each, and how often it was met.
+    problems: BTreeMap<(Fault, Field), (String, u64)>,
     checks: u64,
 }
 
@@ -109,7 +110,8 @@ impl Report {
         cell.checks += 1;
         if let Some((fault, why)) = fault {
             cell.worst = Some(cell.worst.map_or(fault, |worst| worst.min(fault)));
-            self.problems.push((fault, field.clone(), why));
+            let told = self.problems.entry((fault, field.clone())).or_insert((why, 0));
+            told.1 += 1;
         }
     }
 
@@ -137,8 +139,8 @@ impl Report {
         self.problems.is_empty()
     }
 
-    fn count(&self, fault: Fault) -> usize {
-        self.problems.iter().filter(|(one, ..)| *one == fault).count()
+    fn count(&self, fault: Fault) -> u64 {
+        self.problems.iter().filter(|((one, _), _)| *one == fault).map(|(_, (_, times))| times).sum()
     }
 
     /// The table, then what did not hold, then a summary.
@@ -164,9 +166,10 @@ impl Report {
         }
         table.write(out)?;
         writeln!(out)?;
-        for (fault, field, why) in self.problems.iter().take(TOLD) {
+        for ((fault, field), (why, times)) in self.problems.iter().take(TOLD) {
             let Field { route, sample, side, name } = field;
-            writeln!(out, "{}: route {route}, {sample}, {} {name}: {why}", fault.as_str(), side.as_str())?;
+            let times = if *times > 1 { format!(" ({times} times)") } else { String::new() };
+            writeln!(out, "{}: route {route}, {sample}, {} {name}: {why}{times}", fault.as_str(), side.as_str())?;
         }
         if self.problems.len() > TOLD {
             writeln!(out, "and {} more", self.problems.len() - TOLD)?;
@@ -197,10 +200,11 @@ impl Report {
             value["cuts"] = row.cuts.into();
             Some(value)
         });
-        let problems = self.problems.iter().map(|(fault, field, why)| {
+        let problems = self.problems.iter().map(|((fault, field), (why, times))| {
             let mut value = place(field);
             value["problem"] = fault.as_str().into();
             value["reason"] = why.as_str().into();
+            value["times"] = (*times).into();
             value
         });
         let report = json!({

@@ -136,7 +136,7 @@ impl<'a> Trial<'a> {
                 let fault = match (&contents, &filling.planted) {
                     // A header that is dropped by policy.
                     (None, _) => None,
-                    (_, Some(planted)) if hole.want != Want::Never && self.leaked(hole, kind, &all, planted) => {
+                    (_, Some(planted)) if self.leaked(hole, kind, &all, planted) => {
                         Some((Fault::Leak, format!("a value of {} arrived", kind.entity())))
                     }
                     (Some(Ok(contents)), planted) => contents
@@ -160,9 +160,13 @@ impl<'a> Trial<'a> {
 
     /// Whether the value arrived where it should not.
     fn leaked(&self, hole: &Hole, kind: Kind, all: &str, planted: &Planted) -> bool {
-        let kept = self.operator(kind).is_none()
-            || (hole.want == Want::Who && self.ground.route.identity == Identity::Keep);
-        !kept && leaks(all, &planted.value)
+        let kept = match hole.want {
+            Want::Who => self.ground.route.identity == Identity::Keep,
+            // Half a value may stand anywhere; the fields themselves tell.
+            Want::Never | Want::First | Want::Rest => true,
+            _ => false,
+        };
+        !kept && self.operator(kind).is_some() && leaks(all, &planted.value)
     }
 
     /// What is wrong with the content of a hole.
@@ -182,6 +186,8 @@ impl<'a> Trial<'a> {
         };
         let right = match (self.operator(kind), hole.want) {
             (None, _) => true,
+            // All of a value that was cut stands in front.
+            (_, Want::Rest) => stand.is_empty(),
             (_, Want::Who) if self.ground.route.identity != Identity::Scan => true,
             (Some(Operator::Token), Want::Number) => is_token(stand.trim_matches('"'), kind),
             (Some(Operator::Token), _) => is_token(stand, kind),
@@ -265,7 +271,8 @@ impl<'t> Part<'t> {
         number: &mut usize,
     ) -> Self {
         let fillings = template.holes.iter().map(|hole| {
-            *number += 1;
+            // The rest of a sentence is that of the same one.
+            *number += usize::from(hole.want != Want::Rest);
             Filling::new(hole.want, kind, *number)
         });
         Self { place, template, escape, fillings: fillings.collect() }
@@ -308,6 +315,8 @@ impl Filling {
     fn new(want: Want, kind: Option<Kind>, number: usize) -> Self {
         let planted = kind.and_then(|kind| match want {
             Want::Text => Some(kind.sentence(number)),
+            Want::First => Some(kind.sentence(number).halves().0),
+            Want::Rest => Some(kind.sentence(number).halves().1),
             Want::Value | Want::Who | Want::Never => kind.alone(number),
             Want::Name => kind.identifier(number),
             Want::Number => kind.number(number),
@@ -325,7 +334,10 @@ impl Filling {
 
 /// Whether the rules look at such a place.
 fn looked_at(want: Want) -> bool {
-    matches!(want, Want::Text | Want::Value | Want::Name | Want::Number | Want::Who)
+    matches!(
+        want,
+        Want::Text | Want::First | Want::Rest | Want::Value | Want::Name | Want::Number | Want::Who
+    )
 }
 
 /// All that arrived, as one text.

@@ -21,8 +21,19 @@ macro_rules! embedded {
 
 /// The embedded samples: protocol, name, text.
 const EMBEDDED: &[(&str, &str, &str)] = embedded! {
-    "openai-chat": "chat";
-    "json": "bot" "form" "text";
+    "openai-chat": "azure" "chat";
+    "openai-completions": "completions" "embeddings" "prompt";
+    "openai-responses": "responses" "text";
+    "anthropic": "count-tokens" "messages";
+    "gemini": "generate" "stream";
+    "ollama": "chat" "embed" "generate";
+    "rasa": "intent" "webhook";
+    "rasa-socketio": "polling";
+    "dialogflow-es": "detect-intent" "event";
+    "dialogflow-cx": "detect-intent" "digits";
+    "bot-framework": "poll-activities" "post-activity";
+    "mcp": "call-tool" "sampling";
+    "json": "bot" "form" "multipart" "ndjson" "text" "xml";
 };
 
 /// One exchange of a protocol.

@@ -12,6 +12,10 @@ use crate::json::{self, Path, Step, Str, Visitor};
 pub(super) enum Want {
     /// A sentence with a value.
     Text,
+    /// A sentence that breaks off in the middle of its value.
+    First,
+    /// The rest of that sentence.
+    Rest,
     /// A value alone.
     Value,
     /// A value alone that tells who is asking: the route's `identity` holds.
@@ -73,6 +77,8 @@ impl Template {
             let (word, label) = inside.split_once(':').unwrap_or((inside, ""));
             let want = match word {
                 "text" => Want::Text,
+                "first" => Want::First,
+                "rest" => Want::Rest,
                 "value" => Want::Value,
                 "who" => Want::Who,
                 "name" => Want::Name,
