@@ -26,6 +26,7 @@ mod readme;
 mod replies;
 mod requests;
 mod rules;
+mod selfcheck;
 mod serve;
 mod splicing;
 mod support;
