@@ -47,10 +47,12 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        file = self.server.folder and os.path.join(self.server.folder, os.path.basename(self.path))
+        file = self.server.folder and os.path.join(self.server.folder, os.path.basename(self.path.split("?")[0]))
         if file and os.path.isfile(file):
             with open(file, "rb") as opened:
                 return self.send(opened.read(), "text/html" if file.endswith(".html") else "text/javascript")
+        if self.server.folder:
+            return self.send(b"", "text/plain", 404)
         self.server.requests.append(f"{self.requestline}\n{self.headers}".encode())
         model = openai.types.Model(id="m-1", object="model", created=1, owned_by="x")
         self.reply({"object": "list", "data": [model.model_dump()]})
