@@ -108,3 +108,30 @@ fn a_configuration_that_does_not_hold_ends_with_2() {
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty() && String::from_utf8(output.stderr).unwrap().contains("privet.toml:1"));
 }
+
+/// The built-in protocol file, with `field` among those that are never touched
+/// in requests or in replies.
+fn blind(side: &str, field: &str) -> String {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/rules/protocols/openai-chat.toml");
+    let text = std::fs::read_to_string(file).unwrap();
+    let (head, tail) = text.split_once(&format!("[{side}]\n")).unwrap();
+    format!("{head}[{side}]\n{}", tail.replacen("never = [", &format!("never = [\"{field}\", "), 1))
+}
+
+#[test]
+fn a_field_that_is_passed_over_is_seen() {
+    for (side, field, problem, wanted) in [
+        ("request", "messages[].content", "leak", "messages[].content"),
+        ("reply", "choices[].delta.content", "wrong restore", "event choices[].delta.content"),
+    ] {
+        let folder = scratch_folder();
+        std::fs::write(folder.path().join("blind.toml"), blind(side, field)).unwrap();
+        let toml = format!("upstream = \"http://127.0.0.1:1\"\nprotocols = {:?}\n", folder.path());
+        let toml = format!("{toml}[[routes]]\npath = \"/\"\nprotocol = \"openai-chat\"\n");
+        let (code, report) = selfcheck(Some(&toml));
+        assert_eq!((code, &report["holds"]), (Some(1), &false.into()), "{side}");
+        let problems = report["problems"].as_array().unwrap();
+        let seen = |one: &&Value| one["problem"] == problem && one["side"] == side && one["field"] == wanted;
+        assert!(problems.iter().any(|one| seen(&one)), "{side}: {problems:?}");
+    }
+}
