@@ -43,6 +43,8 @@ pub struct Config {
     pub vault: String,
     /// A folder of rule files beside the built-in rules.
     pub rules: Option<PathBuf>,
+    /// A folder of protocol files beside the built-in ones.
+    pub protocols: Option<PathBuf>,
     /// The chatbots; the first serves routes that name none. Never empty.
     pub upstreams: Vec<Upstream>,
     /// What data is used for. Every purpose that a route names is here.
@@ -57,6 +59,8 @@ pub struct Config {
     pub tenant: String,
     /// Where a request says whose it is, beside `Privet-Subject`.
     pub subject: SubjectConfig,
+    /// What happens to the headers of requests.
+    pub headers: Headers,
     /// Browsers of other origins.
     pub cors: Cors,
     /// TLS on the listeners; plain HTTP without it.
@@ -159,8 +163,13 @@ pub struct Route {
     pub upstream: Option<String>,
     /// What happens to fields that identify a person to the protocol.
     pub identity: Identity,
+    /// Whether a request is refused that has members which its protocol does
+    /// not know.
+    pub strict: bool,
     /// What happens to bodies that cannot be inspected.
     pub binary: Binary,
+    /// What happens to files in multipart bodies that are no text.
+    pub files: Binary,
     /// Its tenant.
     pub tenant: String,
     /// What is asked of its findings, that of the whole included.
@@ -183,6 +192,39 @@ pub enum SubjectSource {
     Cookie(String),
     /// `body:PATH`, the keys of a JSON body joined by dots.
     Body(String),
+}
+
+/// What happens to the headers of requests, beside what is built in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// These do not travel.
+    pub drop: Vec<HeaderPattern>,
+    /// These travel, with personal data replaced.
+    pub scan: Vec<HeaderPattern>,
+    /// These travel as they are.
+    pub keep: Vec<HeaderPattern>,
+}
+
+/// Names of headers: one, or all that begin or end alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderPattern {
+    /// This one alone.
+    Name(HeaderName),
+    /// Those that begin so, `x-forwarded-*`; in small letters.
+    Beginning(String),
+    /// Those that end so, `*-client-ip`; in small letters.
+    Ending(String),
+}
+
+impl HeaderPattern {
+    /// Whether the pattern names this header.
+    pub fn matches(&self, name: &HeaderName) -> bool {
+        match self {
+            Self::Name(one) => one == name,
+            Self::Beginning(text) => name.as_str().starts_with(text),
+            Self::Ending(text) => name.as_str().ends_with(text),
+        }
+    }
 }
 
 /// Browsers of other origins (CORS, the Fetch standard).
@@ -211,6 +253,8 @@ pub struct Limits {
     pub request_body: usize,
     /// All bodies that are held at one time, together.
     pub bodies_in_flight: usize,
+    /// How many times its size a compressed body may grow to.
+    pub decode_ratio: u64,
     /// How deep JSON may nest.
     pub json_depth: usize,
     /// The longest reply body that is held whole to be restored.

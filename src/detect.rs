@@ -47,6 +47,7 @@ mod words;
 pub use example::{ExampleReport, Failure};
 pub use name::{Progress, Sample, Schedule, TemplateError, TrainError, Trainer};
 pub use near::{NearMiss, Why};
+pub use normalize::markup_text;
 pub use plan::{Detector, Level, Plan, Treatment, Wish, Wishes};
 pub use rule::{
     BadSwitch, ContextWord, Pack, PackSwitch, RuleError, RuleErrors, RuleInfo, RuleSet, RuleSource, State, UnknownPack,
@@ -227,6 +228,13 @@ impl Engine {
     /// All rules, those too that do not run.
     pub fn rules(&self) -> impl Iterator<Item = &RuleInfo> {
         self.infos.iter()
+    }
+
+    /// Whether a word is one of those that languages are full of, and so stands
+    /// for itself.
+    pub fn is_ordinary_word(&self, word: &str) -> bool {
+        let classes = words::hash_of(word).map(|hash| self.lexicon.classes(hash));
+        classes.is_some_and(|classes| classes.has(lexicon::Classes::COMMON) || classes.has(lexicon::Classes::STOP))
     }
 
     /// A short hash of the rule texts.

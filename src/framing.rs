@@ -1,11 +1,13 @@
-//! Cuts a reply stream into its events ([`Sse`]) or lines ([`Lines`]).
+//! Cuts a reply stream into its events ([`Sse`]) or lines ([`Lines`]), and a
+//! whole [`multipart`] body into its parts.
 //!
-//! Both are pushed the chunks as they come and iterated for what is complete.
+//! The first two are pushed the chunks as they come and iterated for what is complete.
 //! All raw parts together are the bytes that were pushed. What lies inside one
 //! chunk is a slice of it; only what spans chunks is copied.
 
 mod joint;
 mod lines;
+pub mod multipart;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod sse;

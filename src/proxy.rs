@@ -5,16 +5,25 @@
 
 mod address;
 mod body;
+mod chain;
+mod charset;
 mod clean;
+mod content;
 mod cors;
+mod coverage;
+mod encoding;
 mod error;
 mod exchange;
+mod format;
 mod gate;
 mod head;
 mod header_values;
 mod headers;
 mod inspect;
 mod look;
+mod lookalike;
+mod parameters;
+mod parts;
 mod percent;
 mod redact;
 mod reply;
@@ -22,6 +31,7 @@ mod request_id;
 mod restore;
 mod standing;
 mod subject;
+mod unpacked;
 mod upstream;
 mod watch;
 mod widget;
@@ -66,6 +76,7 @@ pub struct Gateway {
     watch: Arc<Watch>,
     places: Arc<Semaphore>,
     bodies: body::Budget,
+    headers: headers::Policy,
     cors: cors::Cors,
     stream_idle: Duration,
     reply_limit: usize,
@@ -78,13 +89,18 @@ struct Route {
     without_consent: WithoutConsent,
     reply: Reply,
     identity: Identity,
+    /// Whether members are refused that the protocol does not know.
+    strict: bool,
     binary: Binary,
+    files: Binary,
     tenant: String,
     /// None: by the path of each request.
     protocol: Option<Arc<Protocol>>,
     upstream: Arc<upstream::Upstream>,
     metrics: Arc<RouteMetrics>,
     denied: IntCounter,
+    /// How much of its bodies was looked at.
+    coverage: coverage::Coverage,
     /// What is asked of findings.
     plan: Plan,
     /// What stands in for findings that do not come back.
@@ -107,7 +123,7 @@ impl Gateway {
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, SetupError> {
         let problem = |why: String| SetupError(why);
-        let protocols = Protocols::builtin().map_err(|e| SetupError(e.to_string()))?;
+        let protocols = protocols(&config)?;
         let upstreams = config
             .upstreams
             .iter()
@@ -137,11 +153,14 @@ impl Gateway {
                 without_consent: route.without_consent,
                 reply: route.reply,
                 identity: route.identity,
+                strict: route.strict,
                 binary: route.binary,
+                files: route.files,
                 tenant: route.tenant.clone(),
                 protocol: protocol_of(route, &protocols)?,
                 upstream: Arc::clone(upstream),
                 denied: watch.metrics.consent_denied(&route.purpose).map_err(|e| SetupError(e.to_string()))?,
+                coverage: coverage::Coverage::of(&route.path, &watch.metrics).map_err(|e| SetupError(e.to_string()))?,
                 plan: engine.plan(&route.detection.wishes()),
                 means: redact::Means::new(route.detection.clone(), vault.hashing(&route.tenant)),
                 clean: clean::Clean::new().map_err(no_random)?,
@@ -161,7 +180,8 @@ impl Gateway {
             gives_surrogates,
             watch,
             places: Arc::new(Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS))),
-            bodies: body::Budget::new(limits.bodies_in_flight, limits.request_body, timeouts.body, timeouts.body_idle),
+            bodies: body::Budget::new(limits, timeouts),
+            headers: headers::Policy::new(&config.headers),
             cors: cors::Cors::new(&config.cors.origins),
             stream_idle: timeouts.stream_idle,
             reply_limit: limits.reply_body,
@@ -172,7 +192,7 @@ impl Gateway {
 
     /// Whether a gateway could be set up so: certificates, protocols, upstreams.
     pub fn check(config: &Config) -> Result<(), SetupError> {
-        let protocols = Protocols::builtin().map_err(|e| SetupError(e.to_string()))?;
+        let protocols = protocols(config)?;
         for upstream in &config.upstreams {
             upstream::Upstream::new(upstream, &config.timeouts).map_err(SetupError)?;
         }
@@ -229,6 +249,15 @@ impl Gateway {
     }
 }
 
+/// The built-in protocols and those of the deployment.
+fn protocols(config: &Config) -> Result<Protocols, SetupError> {
+    let read = match &config.protocols {
+        Some(folder) => Protocols::with_folder(folder),
+        None => Protocols::builtin(),
+    };
+    read.map_err(|error| SetupError(error.to_string()))
+}
+
 /// The protocol that a route names; none for `auto`.
 fn protocol_of(route: &config::Route, protocols: &Protocols) -> Result<Option<Arc<Protocol>>, SetupError> {
     if route.protocol == "auto" {
@@ -236,15 +265,22 @@ fn protocol_of(route: &config::Route, protocols: &Protocols) -> Result<Option<Ar
     }
     let known: Vec<_> = protocols.names().collect();
     let unknown = || format!("route {}: `protocol` must be `auto` or one of `{}`", route.path, known.join("`, `"));
-    protocols.find(&route.protocol, "").cloned().map(Some).ok_or_else(|| SetupError(unknown()))
+    protocols.named(&route.protocol).cloned().map(Some).ok_or_else(|| SetupError(unknown()))
 }
 
 impl Route {
-    /// The protocol of requests to this path.
-    fn protocol(&self, path: &str, gateway: &Gateway) -> Option<Arc<Protocol>> {
-        self.protocol.clone().or_else(|| gateway.protocols.find("auto", path).cloned())
+    /// The protocol of a request to this path with this body.
+    fn protocol(&self, path: &str, body: &[u8], gateway: &Gateway) -> Option<Arc<Protocol>> {
+        self.protocol.clone().or_else(|| {
+            let body = || str::from_utf8(body).ok().filter(|text| text.len() <= LARGEST_TOLD);
+            gateway.protocols.tell(path, body).cloned()
+        })
     }
 }
+
+/// Of a larger body it is not looked for what tells its protocol: it is read as
+/// that of an unknown one.
+const LARGEST_TOLD: usize = 256 * 1024;
 
 /// The gateway as what answers the requests of a connection.
 #[derive(Clone)]

@@ -15,6 +15,7 @@ mod cache;
 mod error;
 mod hashing;
 mod key;
+mod link;
 mod mint;
 mod mix;
 mod root;

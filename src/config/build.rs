@@ -10,8 +10,8 @@ use super::problem::{Found, Origin, Problems};
 use super::settings::{Placed, Section, Settings};
 use super::source::Sources;
 use super::{
-    Basis, Config, ConsentConfig, Cors, Detection, Limits, Loaded, Log, Purpose, Route, SubjectConfig, Timeouts, Tls,
-    Upstream,
+    Basis, Config, ConsentConfig, Cors, Detection, Headers, Limits, Loaded, Log, Purpose, Route, SubjectConfig,
+    Timeouts, Tls, Upstream,
 };
 use crate::sensitive::Sensitive;
 
@@ -33,6 +33,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
         admin: address(&top, "admin", found_in),
         vault: checked(top.text("vault"), check::vault, found_in).unwrap_or_default(),
         rules: checked(top.text("rules"), check::folder, found_in),
+        protocols: checked(top.text("protocols"), check::folder, found_in),
         upstreams,
         purposes: complete(listed, &routes),
         consent: consent(&settings.section("consent"), found_in),
@@ -40,6 +41,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
         detection,
         tenant,
         subject: SubjectConfig { from: each(&settings.section("subject"), "from", check::subject_source, found_in) },
+        headers: headers(&settings.section("headers"), found_in),
         cors: Cors { origins: each(&settings.section("cors"), "origins", check::origin, found_in) },
         tls: tls(&settings.section("tls"), found_in),
         key_file: top.text("key_file").map(|placed| PathBuf::from(placed.value)),
@@ -205,7 +207,9 @@ fn route(section: &Section<'_>, purpose: &str, usual: &Usual<'_>, found: &mut Fo
         reply: choice(section, "reply"),
         upstream: text("upstream"),
         identity: choice(section, "identity"),
+        strict: section.boolean("strict"),
         binary: choice(section, "binary"),
+        files: choice(section, "files"),
         tenant: text("tenant").unwrap_or_else(|| usual.tenant.to_owned()),
         detection: detection::of_route(section, usual.detection, found),
     }
@@ -252,6 +256,21 @@ fn consent(section: &Section<'_>, found: &mut Found) -> ConsentConfig {
     ConsentConfig { policy, accept_policies, notice_url, require_signed: false }
 }
 
+fn headers(section: &Section<'_>, found: &mut Found) -> Headers {
+    let lists = ["drop", "scan", "keep"].map(|name| each(section, name, check::header_pattern, found));
+    for (nth, name) in [(1, "scan"), (2, "keep")] {
+        let (before, list) = lists.split_at(nth);
+        let is_twice =
+            list.first().is_some_and(|list| list.iter().any(|one| before.iter().flatten().any(|b| b == one)));
+        if is_twice {
+            let message = "a header stands in two lists of [headers]";
+            found.error(&section.placed(name), message, "leave it in one of `drop`, `scan` and `keep`");
+        }
+    }
+    let [drop, scan, keep] = lists;
+    Headers { drop, scan, keep }
+}
+
 fn tls(section: &Section<'_>, found: &mut Found) -> Option<Tls> {
     if !section.is_written() {
         return None;
@@ -273,6 +292,7 @@ fn limits(section: &Section<'_>) -> Limits {
     Limits {
         request_body: section.size("request_body"),
         bodies_in_flight: section.size("bodies_in_flight"),
+        decode_ratio: section.number("decode_ratio"),
         json_depth: section.size("json_depth"),
         reply_body: section.size("reply_body"),
         header_bytes: section.size("header_bytes"),

@@ -10,7 +10,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::SubjectSource;
+use super::{HeaderPattern, SubjectSource};
 use crate::consent::RESERVED_MEMBERS;
 use crate::sensitive::Sensitive;
 
@@ -155,6 +155,20 @@ pub(super) fn subject_source(text: &str) -> Result<SubjectSource, Wrong> {
         Some(("body", path)) if path.split('.').all(|key| !key.is_empty()) => Ok(SubjectSource::Body(path.to_owned())),
         Some(("jwt", _)) => Err(wrong("the subject of a signed token is not in this version", mend)),
         _ => Err(wrong("this is no place that can name a subject", mend)),
+    }
+}
+
+/// The name of a header, or of several with a `*` at one end.
+pub(super) fn header_pattern(text: &str) -> Result<HeaderPattern, Wrong> {
+    let mend = "write a name, or a name with `*` at one end, such as \"x-forwarded-*\" or \"*-client-ip\"";
+    let wrong = || wrong("this names no header", mend);
+    let name = |text: &str| text.parse::<HeaderName>().map_err(|_| wrong()).map(|name| name.as_str().to_owned());
+    match (text.strip_suffix('*'), text.strip_prefix('*')) {
+        (Some(""), _) => Ok(HeaderPattern::Beginning(String::new())),
+        (Some(beginning), None) if !beginning.contains('*') => Ok(HeaderPattern::Beginning(name(beginning)?)),
+        (None, Some(ending)) if !ending.contains('*') => Ok(HeaderPattern::Ending(name(ending)?)),
+        (None, None) if !text.contains('*') => text.parse().map(HeaderPattern::Name).map_err(|_| wrong()),
+        _ => Err(wrong()),
     }
 }
 

@@ -127,6 +127,11 @@ pub(super) static TABLES: &[Table] = &[
     Table { path: "routes[].detection.entities.*.mask", doc: "As [detection.entities.PERSON.mask].", optional: true },
     Table { path: "routes[].detection.rules.*", doc: "As [detection.rules.phone-digits].", optional: true },
     Table { path: "subject", doc: "Whose request it is, where `Privet-Subject` does not say so.", optional: false },
+    Table {
+        path: "headers",
+        doc: "What happens to the headers of requests: names, or patterns with * at one end. Of two that fit the more exact one holds, of two alike yours. Built in: dropped are Referer, From, Via, Forwarded, X-Forwarded-*, X-Real-IP, *-Client-IP, CF-Connecting-IP; kept are Authorization, X-Api-Key, Api-Key, X-Goog-Api-Key, traceparent, tracestate, Accept, Accept-*, Content-Type; scanned are all others. Headers of the connection, Privet-* and trailers never travel.",
+        optional: false,
+    },
     Table { path: "cors", doc: "Browsers of other origins.", optional: false },
     Table { path: "tls", doc: "TLS 1.3 on the listeners. Without this table they speak plain HTTP.", optional: true },
     Table { path: "limits", doc: "Bounds. Sizes are bytes, or texts such as \"32 MiB\".", optional: false },
@@ -167,6 +172,13 @@ pub(super) static KEYS: &[Key] = &[
         None,
         r#""./rules""#,
         "A folder of rule files that are added to the built-in rules. A rule with the id of another replaces it.",
+    ),
+    key(
+        "protocols",
+        Kind::Text,
+        None,
+        r#""./protocols""#,
+        "A folder of protocol files that are added to the built-in ones, in the same form. One with the name of another replaces it.",
     ),
     key(
         "upstream",
@@ -321,11 +333,25 @@ pub(super) static KEYS: &[Key] = &[
         "What happens to fields that identify a person to the protocol, such as `user`: `scan` replaces findings in them, `token` the whole value, `keep` nothing.",
     ),
     key(
+        "routes[].strict",
+        Kind::Boolean,
+        Some("false"),
+        "true",
+        "Whether a request is refused (415) that has a member which its protocol does not know, or whose protocol does not list its members.",
+    ),
+    key(
         "routes[].binary",
         Kind::Word(Binary::WORDS),
         Some(r#""refuse""#),
         r#""pass""#,
         "What happens to bodies that cannot be inspected: `refuse` answers 415, `pass` forwards them as they are and counts them.",
+    ),
+    key(
+        "routes[].files",
+        Kind::Word(Binary::WORDS),
+        Some(r#""pass""#),
+        r#""refuse""#,
+        "What happens to files in multipart bodies that are no text: `pass` forwards them as they are and counts them, `refuse` answers 415.",
     ),
     key("routes[].tenant", Kind::Text, None, r#""shop""#, "Its tenant. By default the `tenant` of the top level."),
     key(
@@ -517,6 +543,15 @@ pub(super) static KEYS: &[Key] = &[
         r#"["header:X-User", "cookie:sid", "body:user"]"#,
         "Places to look at, in this order: \"header:NAME\", \"cookie:NAME\", \"body:KEY.KEY\".",
     ),
+    key("headers.drop", Kind::Texts, Some("[]"), r#"["cookie", "x-internal-*"]"#, "Headers that do not travel."),
+    key("headers.scan", Kind::Texts, Some("[]"), r#"["referer"]"#, "Headers that travel with personal data replaced."),
+    key(
+        "headers.keep",
+        Kind::Texts,
+        Some("[]"),
+        r#"["x-forwarded-proto"]"#,
+        "Headers that travel as they are; nobody looks into them.",
+    ),
     key(
         "cors.origins",
         Kind::Texts,
@@ -538,7 +573,14 @@ pub(super) static KEYS: &[Key] = &[
         SIZE,
         Some(r#""32 MiB""#),
         r#""1 MiB""#,
-        "The longest request body. A longer one is answered with 413.",
+        "The longest request body, as it comes and when it is decoded. A longer one is answered with 413.",
+    ),
+    key(
+        "limits.decode_ratio",
+        Kind::Count { min: 2, max: 100_000 },
+        Some("100"),
+        "1_000",
+        "How many times its size a compressed body may grow to, beyond 64 KiB. A request that grows more is answered with 413, a reply breaks off.",
     ),
     key(
         "limits.bodies_in_flight",

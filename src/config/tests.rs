@@ -43,6 +43,7 @@ fn an_upstream_is_all_it_takes() {
     let limits = Limits {
         request_body: 32 << 20,
         bodies_in_flight: 512 << 20,
+        decode_ratio: 100,
         json_depth: 128,
         reply_body: 32 << 20,
         header_bytes: 16 << 10,
@@ -266,6 +267,17 @@ fn each_problem_has_its_place_and_its_mend() {
             "configuration:3:1: `limits.headers` is out of bounds; write a value from 1 to 10000",
         ),
         (format!("{u}[limits]\nheaders = -1"), "is out of bounds"),
+        (
+            format!("{u}[headers]\ndrop = [\"x y\"]"),
+            "this names no header; write a name, or a name with `*` at one end, such as \"x-forwarded-*\" or \"*-client-ip\"",
+        ),
+        (format!("{u}[headers]\nkeep = [\"x-*-y\"]"), "this names no header"),
+        (format!("{u}[headers]\nkeep = [\"*x*\"]"), "this names no header"),
+        (
+            format!("{u}[headers]\ndrop = [\"X-A\"]\nkeep = [\"x-a\"]"),
+            "configuration:4:1: a header stands in two lists of [headers]; leave it in one of `drop`, `scan` and `keep`",
+        ),
+        (format!("{u}[limits]\ndecode_ratio = 1"), "`limits.decode_ratio` is out of bounds"),
         (format!("{u}[limits]\nheader_bytes = \"1 KiB\""), "write a value from 8 KiB to 1 MiB"),
         (format!("{u}[limits]\nrequest_body = \"big\""), "`limits.request_body` takes a size"),
         (

@@ -15,6 +15,7 @@
 mod encoding;
 mod spelling;
 
+pub use encoding::markup_text;
 use encoding::{entity, percent};
 use spelling::{Plain, composed, lookalike, plain};
 

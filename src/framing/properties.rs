@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use super::multipart::split;
 use super::{Event, Lines, Sse, TooLong};
 
 /// Cuts `bytes` at each of `cuts`.
@@ -82,4 +83,28 @@ fn reference(stream: &[u8]) -> Vec<Vec<Vec<u8>>> {
         }
     }
     events
+}
+
+/// Cuts any bytes as a multipart body. What is found stands in the body, in its
+/// order and apart from each other, and between the parts are delimiters alone.
+pub fn multipart_is_sound(body: &[u8], boundary: &str) {
+    let Ok(found) = split(body, boundary) else { return };
+    let mut end = found.preamble.end;
+    assert_eq!(found.preamble.start, 0);
+    for part in &found.parts {
+        let between = body.get(end..part.content.start).unwrap_or_default();
+        let delimiter = format!("--{boundary}");
+        assert!(between.trim_ascii_start().starts_with(delimiter.as_bytes()), "no delimiter before a part");
+        for field in &part.fields {
+            assert!(end < field.name.start && field.name.end < field.value.start, "a field is out of order");
+            assert!(field.value.start <= field.value.end && field.value.end <= part.content.start);
+            end = field.value.end;
+        }
+        assert!(end <= part.content.start && part.content.start <= part.content.end);
+        let content = body.get(part.content.clone()).unwrap_or_default();
+        let inner = format!("\r\n--{boundary}");
+        assert!(memchr::memmem::find(content, inner.as_bytes()).is_none(), "a delimiter is in a part");
+        end = part.content.end;
+    }
+    assert!(end <= found.epilogue.start && found.epilogue.end == body.len());
 }

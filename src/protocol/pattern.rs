@@ -1,4 +1,14 @@
 //! Patterns over the path of a JSON value: `choices[].delta.**`.
+//!
+//! A step may ask for what stands beside the value: with
+//! `parts[]{thought=true}.text` the text is covered where its part has a
+//! member `thought` that is true, with `parts[]{sig}.text` where it has a
+//! member `sig`; `{type=a|b}` takes either value.
+
+mod set;
+
+pub use set::PatternSet;
+pub(super) use set::{Outline, PatternMap};
 
 use crate::json::{Path, Step};
 use serde::{Deserialize, Deserializer, de};
@@ -11,6 +21,7 @@ pub struct Pattern {
     steps: Vec<Want>,
     /// Ends with `**`.
     below: bool,
+    conditions: Vec<Condition>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,34 +31,86 @@ enum Want {
     Any,
 }
 
+/// What an object on the way to a value has to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// How many steps lead to the object.
+    pub depth: usize,
+    /// The name of its member.
+    pub member: String,
+    /// What the member has to be, one of these; any value where there are none.
+    pub values: Vec<String>,
+}
+
 impl Pattern {
     /// Parses a pattern; the error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut steps = Vec::new();
-        let mut names: Vec<&str> = text.split('.').collect();
-        let anywhere = names.len() > 1 && names.first() == Some(&"**");
-        if anywhere {
+        let mut parsed = Self { anywhere: false, steps: Vec::new(), below: false, conditions: Vec::new() };
+        let mut names = split(text);
+        if names.len() > 1 && names.first() == Some(&"**") {
+            parsed.anywhere = true;
             names.remove(0);
         }
-        let below = names.len() > 1 && names.last() == Some(&"**");
-        if below {
+        if names.len() > 1 && names.last() == Some(&"**") {
+            parsed.below = true;
             names.pop();
         }
-        for name in names {
+        for (nth, step) in names.into_iter().enumerate() {
+            let (name, conditions) = step.split_once('{').map_or((step, ""), |(name, rest)| (name, rest));
             let bare = name.trim_end_matches("[]");
             match bare {
+                // What the whole document has to hold.
+                "" if nth == 0 && !conditions.is_empty() && name.is_empty() => {}
                 "" | "**" => {
-                    return Err(format!("`{text}`: `{name}` is no step; write `a[].b`, `*`, or `**` at an end"));
+                    return Err(format!("`{text}`: `{step}` is no step; write `a[].b`, `*`, or `**` at an end"));
                 }
-                "*" => steps.push(Want::Any),
-                _ => steps.push(Want::Member(bare.to_owned())),
+                "*" => parsed.steps.push(Want::Any),
+                _ => parsed.steps.push(Want::Member(bare.to_owned())),
             }
-            steps.extend((0..(name.len() - bare.len()) / 2).map(|_| Want::Element));
+            parsed.steps.extend((0..(name.len() - bare.len()) / 2).map(|_| Want::Element));
+            if !conditions.is_empty() {
+                parsed.add_conditions(conditions).ok_or_else(|| {
+                    format!("`{text}`: `{step}` has no condition of the form `{{member}}` or `{{member=value|value}}`")
+                })?;
+            }
         }
-        Ok(Self { anywhere, steps, below })
+        if parsed.anywhere && !parsed.conditions.is_empty() {
+            return Err(format!("`{text}`: a pattern with a condition names the whole way, without `**` in front"));
+        }
+        if parsed.steps.is_empty() {
+            return Err(format!("`{text}` names no member; write `a[].b`"));
+        }
+        Ok(parsed)
     }
 
-    /// Whether the pattern covers the value at `path`.
+    /// Adds `a=b}{c}`, of which the first brace is gone.
+    fn add_conditions(&mut self, text: &str) -> Option<()> {
+        for one in text.strip_suffix('}')?.split("}{") {
+            let (member, values) = one.split_once('=').map_or((one, None), |(member, values)| (member, Some(values)));
+            if member.is_empty() || one.contains(['{', '}']) {
+                return None;
+            }
+            let values = values.map_or_else(Vec::new, |values| values.split('|').map(str::to_owned).collect());
+            self.conditions.push(Condition { depth: self.steps.len(), member: member.to_owned(), values });
+        }
+        Some(())
+    }
+
+    /// The same pattern with its names in `snake_case`, where that differs.
+    pub(super) fn in_snake_case(&self) -> Option<Self> {
+        let mut other = self.clone();
+        for want in &mut other.steps {
+            if let Want::Member(name) = want {
+                *name = snake_case(name);
+            }
+        }
+        for condition in &mut other.conditions {
+            condition.member = snake_case(&condition.member);
+        }
+        (other != *self).then_some(other)
+    }
+
+    /// Whether the pattern covers the value at `path`, its conditions aside.
     pub fn matches(&self, path: &Path<'_>) -> bool {
         let path = path.steps();
         let wanted = self.steps.len();
@@ -64,6 +127,36 @@ impl Pattern {
     }
 }
 
+/// `inlineData` as `inline_data`.
+fn snake_case(name: &str) -> String {
+    let mut text = String::with_capacity(name.len() + 4);
+    for c in name.chars() {
+        if c.is_ascii_uppercase() {
+            text.push('_');
+        }
+        text.push(c.to_ascii_lowercase());
+    }
+    text
+}
+
+/// The steps of a pattern; a dot within a condition parts nothing.
+fn split(text: &str) -> Vec<&str> {
+    let (mut steps, mut from, mut within) = (Vec::new(), 0, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' => within = true,
+            b'}' => within = false,
+            b'.' if !within => {
+                steps.push(text.get(from..at).unwrap_or_default());
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    steps.push(text.get(from..).unwrap_or_default());
+    steps
+}
+
 impl Want {
     fn is(&self, step: &Step<'_>) -> bool {
         match (self, step) {
@@ -71,111 +164,6 @@ impl Want {
             (Self::Member(name), Step::Key(key)) => key.is(name),
             _ => false,
         }
-    }
-}
-
-/// Patterns of which one has to cover a path. A path is held against those
-/// that its outline leaves, which mostly are none.
-#[derive(Debug, Default)]
-pub struct PatternSet {
-    by_length: Vec<Group>,
-    /// Those with `**`.
-    loose: Group,
-}
-
-/// Patterns, and the outlines of the paths that they may cover.
-#[derive(Debug, Default)]
-struct Group {
-    patterns: Vec<Pattern>,
-    firsts: u64,
-    lasts: u64,
-}
-
-/// A few bits of a path, by which most patterns can be ruled out.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Outline {
-    depth: usize,
-    first: u64,
-    last: u64,
-}
-
-impl PatternSet {
-    /// Whether a pattern covers the value at `path`.
-    pub fn matches(&self, path: &Path<'_>) -> bool {
-        self.covers(path, Outline::of(path))
-    }
-
-    /// The same, for who asks of one path more than once.
-    pub(super) fn covers(&self, path: &Path<'_>, outline: Outline) -> bool {
-        self.by_length.get(outline.depth).is_some_and(|group| group.covers(path, outline))
-            || self.loose.covers(path, outline)
-    }
-}
-
-impl Outline {
-    pub(super) fn of(path: &Path<'_>) -> Self {
-        let steps = path.steps();
-        let bit = |step: Option<&Step<'_>>| match step {
-            Some(Step::Index(_)) => ELEMENT,
-            Some(Step::Key(key)) if !key.escaped => member(key.raw),
-            // The length of what is escaped is not that of the name.
-            Some(Step::Key(_)) | None => ANY,
-        };
-        Self { depth: steps.len(), first: bit(steps.first()), last: bit(steps.last()) }
-    }
-}
-
-impl Group {
-    fn covers(&self, path: &Path<'_>, outline: Outline) -> bool {
-        self.firsts & outline.first != 0
-            && self.lasts & outline.last != 0
-            && self.patterns.iter().any(|pattern| pattern.matches(path))
-    }
-
-    fn push(&mut self, pattern: Pattern) {
-        let bit = |want: Option<&Want>, open: bool| match want {
-            Some(Want::Member(name)) if !open => member(name),
-            Some(Want::Element) if !open => ELEMENT,
-            _ => ANY,
-        };
-        self.firsts |= bit(pattern.steps.first(), pattern.anywhere);
-        self.lasts |= bit(pattern.steps.last(), pattern.below);
-        self.patterns.push(pattern);
-    }
-}
-
-/// The bits of an outline: any step, a step into an array, and a step to a
-/// member, of which there is one for each length of a name.
-const ANY: u64 = u64::MAX;
-const ELEMENT: u64 = 1;
-
-fn member(name: &str) -> u64 {
-    ELEMENT << name.len().clamp(1, 63)
-}
-
-impl FromIterator<Pattern> for PatternSet {
-    fn from_iter<I: IntoIterator<Item = Pattern>>(patterns: I) -> Self {
-        let mut set = Self::default();
-        for pattern in patterns {
-            if pattern.anywhere || pattern.below {
-                set.loose.push(pattern);
-                continue;
-            }
-            let length = pattern.steps.len();
-            if set.by_length.len() <= length {
-                set.by_length.resize_with(length + 1, Group::default);
-            }
-            if let Some(same) = set.by_length.get_mut(length) {
-                same.push(pattern);
-            }
-        }
-        set
-    }
-}
-
-impl<'de> Deserialize<'de> for PatternSet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Vec::<Pattern>::deserialize(deserializer)?.into_iter().collect())
     }
 }
 
@@ -228,37 +216,22 @@ mod tests {
     }
 
     #[test]
-    fn a_set_covers_what_one_of_its_patterns_does() {
-        struct Compare(Vec<Pattern>, PatternSet, usize);
-        impl<'a> Visitor<'a> for Compare {
-            fn string(&mut self, path: &Path<'a>, _value: Str<'a>) {
-                let covered = self.0.iter().any(|pattern| pattern.matches(path));
-                assert_eq!(self.1.matches(path), covered, "{path:?}");
-                self.2 += usize::from(covered);
-            }
-        }
-        let long = "n".repeat(80);
-        let document = format!(
-            r#"{{"a":"1","\u0061":"1","b":[{{"c":"2","d":{{"e":"3"}}}},"4"],"f":{{"a":"5","g":[["6"]],"":"7"}},"{long}":"8"}}"#
-        );
-        for (list, want) in [
-            (&["a"][..], 2),
-            (&["b[]", "b[].c"], 2),
-            (&["**.a", "x"], 3),
-            (&["f.**", "a.**"], 3),
-            (&["f.*", "f.g[][]", &long], 4),
-            (&[], 0),
-        ] {
-            let patterns: Vec<_> = list.iter().map(|text| Pattern::parse(text).unwrap()).collect();
-            let mut compare = Compare(patterns.clone(), patterns.into_iter().collect(), 0);
-            walk(&document, &mut compare).unwrap();
-            assert_eq!(compare.2, want, "{list:?}");
-        }
+    fn conditions_name_a_member_of_an_object_on_the_way() {
+        let pattern = Pattern::parse("a[].b{type=x.y|z}{flag}.c[].**").unwrap();
+        let at = |member: &str, values: &[&str]| Condition {
+            depth: 3,
+            member: member.to_owned(),
+            values: values.iter().map(|&value| value.to_owned()).collect(),
+        };
+        assert_eq!(pattern.conditions, [at("type", &["x.y", "z"]), at("flag", &[])]);
+        assert_eq!(pattern.steps.len(), 5);
+        let root = Pattern::parse("{method=call}.params.name").unwrap();
+        assert_eq!((root.conditions[0].depth, root.steps.len()), (0, 2));
     }
 
     #[test]
     fn a_bad_pattern_says_so() {
-        for bad in ["", "a..b", "a.**.b", "[]"] {
+        for bad in ["", "a..b", "a.**.b", "[]", "a{}", "a{b", "a{=c}", "a{b}x", "**.a{b}.c", "{a=b}", "a.{b}.c"] {
             assert!(Pattern::parse(bad).is_err(), "{bad:?}");
         }
     }

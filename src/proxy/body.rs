@@ -1,10 +1,11 @@
 //! Reads a request body whole, within its bound and within the budget that all
-//! bodies in flight share, and says how it can be inspected.
+//! bodies in flight share, and undoes its codings within the same bounds.
 
+use super::encoding::{Codings, Decoder, Undecodable};
 use super::error::ProxyError;
+use crate::config::{Limits, Timeouts};
 use crate::problem::ProblemKind;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use std::borrow::Cow;
@@ -21,6 +22,7 @@ const BLOCK: usize = 1024;
 pub(super) struct Budget {
     blocks: Arc<Semaphore>,
     body_limit: usize,
+    decode_ratio: u64,
     whole: Duration,
     idle: Duration,
 }
@@ -32,11 +34,16 @@ pub(super) struct ReadBody {
 }
 
 impl Budget {
-    /// `total` and `body_limit` in bytes; `whole` bounds the reading of one
-    /// body, `idle` the wait for its next piece.
-    pub(super) fn new(total: usize, body_limit: usize, whole: Duration, idle: Duration) -> Self {
-        let blocks = Arc::new(Semaphore::new((total / BLOCK).clamp(1, Semaphore::MAX_PERMITS)));
-        Self { blocks, body_limit, whole, idle }
+    /// The budget and the times that the configuration names.
+    pub(super) fn new(limits: &Limits, timeouts: &Timeouts) -> Self {
+        let blocks = Arc::new(Semaphore::new((limits.bodies_in_flight / BLOCK).clamp(1, Semaphore::MAX_PERMITS)));
+        Self {
+            blocks,
+            body_limit: limits.request_body,
+            decode_ratio: limits.decode_ratio,
+            whole: timeouts.body,
+            idle: timeouts.body_idle,
+        }
     }
 
     /// Reads `body` to its end.
@@ -116,6 +123,40 @@ impl Budget {
         Ok(ReadBody { bytes, share: Some(share) })
     }
 
+    /// The body with its codings undone, which is charged to the budget too.
+    /// The error is none where the body is not what its codings say.
+    pub(super) fn decode(&self, body: &mut ReadBody, codings: &Codings) -> Result<Bytes, Option<ProxyError>> {
+        let mut decoder = Decoder::new(codings, self.decode_ratio);
+        let mut decoded = BytesMut::new();
+        decoder.push(body.bytes.clone());
+        while let Some(piece) = decoder.next().map_err(|error| self.undecodable(error))? {
+            if decoded.len() + piece.len() > self.body_limit {
+                return Err(Some(self.too_large()));
+            }
+            self.charge(body, piece.len())?;
+            decoded.extend_from_slice(&piece);
+        }
+        decoder.finish().map_err(|error| self.undecodable(error))?;
+        Ok(decoded.freeze())
+    }
+
+    /// Charges so many more bytes of a body to the budget.
+    pub(super) fn charge(&self, body: &mut ReadBody, bytes: usize) -> Result<(), ProxyError> {
+        let more = self.reserve(bytes)?;
+        match &mut body.share {
+            Some(share) => share.merge(more),
+            None => body.share = Some(more),
+        }
+        Ok(())
+    }
+
+    fn undecodable(&self, error: Undecodable) -> Option<ProxyError> {
+        match error {
+            Undecodable::Malformed => None,
+            Undecodable::Bomb => Some(ProxyError::bomb(self.decode_ratio)),
+        }
+    }
+
     fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ProxyError> {
         let blocks = u32::try_from(bytes.div_ceil(BLOCK)).map_err(|_| self.too_large())?;
         Arc::clone(&self.blocks).try_acquire_many_owned(blocks).map_err(|_| ProxyError::no_memory_for_bodies())
@@ -134,88 +175,4 @@ pub(super) fn lowercase(text: &str) -> Cow<'_, str> {
 /// The length that a body promises to have; 0 for one that promises nothing.
 fn promised(body: &Incoming) -> usize {
     body.size_hint().exact().map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX))
-}
-
-/// How a request body is read for inspection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    /// One JSON document.
-    Json,
-    /// JSON if it is a JSON document, else text: the client did not say.
-    Unsaid,
-    /// Fields of a form, percent-encoded.
-    Form,
-    /// Plain text, markup included.
-    Text,
-}
-
-impl Format {
-    /// By the headers; the error says what cannot be inspected.
-    pub(super) fn of_request(headers: &HeaderMap) -> Result<Self, &'static str> {
-        for encoding in headers.get_all(header::CONTENT_ENCODING) {
-            if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") {
-                return Err("The body is compressed (Content-Encoding); send it as it is.");
-            }
-        }
-        let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-        let Some(value) = types.next() else { return Ok(Self::Unsaid) };
-        if types.next().is_some() {
-            return Err("The request has more than one Content-Type.");
-        }
-        let Ok(value) = value.to_str() else { return Err("The Content-Type is not plain ASCII.") };
-        let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
-        for parameter in parameters.split(';') {
-            let (name, charset) = parameter.split_once('=').unwrap_or((parameter, ""));
-            let charset = charset.trim().trim_matches('"');
-            if name.trim().eq_ignore_ascii_case("charset")
-                && !["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
-            {
-                return Err("The charset of the body is not UTF-8.");
-            }
-        }
-        match &*lowercase(essence.trim()) {
-            "" => Ok(Self::Unsaid),
-            "application/json" | "text/json" => Ok(Self::Json),
-            "application/x-www-form-urlencoded" => Ok(Self::Form),
-            "application/xml" => Ok(Self::Text),
-            other if other.ends_with("+json") => Ok(Self::Json),
-            other if other.ends_with("+xml") || other.starts_with("text/") => Ok(Self::Text),
-            _ => Err("The Content-Type of the body is none that can be inspected: JSON, XML, text or a form."),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use http::HeaderValue;
-
-    fn of(content_type: &'static str) -> Result<Format, &'static str> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Format::of_request(&headers)
-    }
-
-    #[test]
-    fn the_content_type_says_how_to_read() {
-        assert_eq!(of("application/json"), Ok(Format::Json));
-        assert_eq!(of("Application/JSON; charset=UTF-8"), Ok(Format::Json));
-        assert_eq!(of("application/vnd.api+json"), Ok(Format::Json));
-        assert_eq!(of("application/x-www-form-urlencoded;charset=UTF-8"), Ok(Format::Form));
-        assert_eq!(of("text/plain;charset=\"us-ascii\""), Ok(Format::Text));
-        assert_eq!(of("image/svg+xml"), Ok(Format::Text));
-        assert_eq!(Format::of_request(&HeaderMap::new()), Ok(Format::Unsaid));
-        for refused in ["application/octet-stream", "text/plain; charset=latin1", "multipart/form-data; boundary=x"] {
-            assert!(of(refused).is_err(), "{refused}");
-        }
-    }
-
-    #[test]
-    fn a_compressed_body_is_not_inspected() {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        assert!(Format::of_request(&headers).is_err());
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
-        assert!(Format::of_request(&headers).is_ok());
-    }
 }

@@ -58,9 +58,30 @@ impl ProxyError {
         Self::new(Kind::TooLarge, Outcome::RefusedInput, detail)
     }
 
+    pub(super) fn bomb(ratio: u64) -> Self {
+        let detail = format!(
+            "The body grows to more than {ratio} times its size when it is decoded, the limit `limits.decode_ratio` of this gateway."
+        );
+        Self::new(Kind::TooLarge, Outcome::RefusedInput, detail)
+    }
+
+    pub(super) fn unwritable_charset() -> Self {
+        let detail = "What stands in for personal data cannot be written in the charset of the body; send it as UTF-8.";
+        Self::new(Kind::UnsupportedBody, Outcome::RefusedInput, detail)
+    }
+
     /// `why` says what is wrong; how to allow it is added.
     pub(super) fn unsupported_body(why: &str) -> Self {
         let detail = format!("{why} To let such bodies pass uninspected, set `binary = \"pass\"` on the route.");
+        Self::new(Kind::UnsupportedBody, Outcome::RefusedInput, detail)
+    }
+
+    /// `member` is its place, in a form that may be shown.
+    pub(super) fn unknown_member(member: &str) -> Self {
+        let detail = format!(
+            "The protocol of this route has no member `{member}`, and the route takes no other (`strict = true`). \
+             Leave it out, or name it in a protocol file."
+        );
         Self::new(Kind::UnsupportedBody, Outcome::RefusedInput, detail)
     }
 
@@ -101,6 +122,12 @@ impl ProxyError {
 
     pub(super) fn upstream_broke_off() -> Self {
         Self::new(Kind::UpstreamFailed, Outcome::UpstreamFailed, "The chatbot broke the connection off.")
+    }
+
+    pub(super) fn undecodable_reply() -> Self {
+        let detail =
+            "The chatbot's reply is not encoded as its Content-Encoding says, or grows beyond `limits.decode_ratio`.";
+        Self::new(Kind::UpstreamFailed, Outcome::UpstreamFailed, detail)
     }
 
     pub(super) fn reply_too_large(limit: usize) -> Self {

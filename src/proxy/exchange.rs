@@ -1,6 +1,9 @@
 //! One request and its reply, from socket to socket, read straight down.
 
-use super::body::Format;
+use super::body::ReadBody;
+use super::chain::Chain;
+use super::content::{self, Content, Unread};
+use super::encoding::Codings;
 use super::error::ProxyError;
 use super::gate;
 use super::inspect::{self, Findings};
@@ -8,15 +11,16 @@ use super::redact::redact;
 use super::reply::{ReplyBody, Settle};
 use super::restore::{self, Shape};
 use super::standing::Standing;
-use super::{Gateway, Route, cors, head, headers, subject};
+use super::subject::{self, Whose};
+use super::unpacked::Unpacked;
+use super::{Gateway, Route, cors, head, headers, lookalike};
 use crate::config::{Binary, Reply};
 use crate::detect::{Operator, Scratch};
 use crate::protocol::Protocol;
 use crate::telemetry::{Held, Outcome, Stage, VaultOperation};
 use crate::vault::{Subject, SurrogateMatcher};
-use bytes::Bytes;
 use http::header::HeaderName;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use std::cell::RefCell;
@@ -65,7 +69,6 @@ async fn forward(
     let route = gateway.route(head.uri.path())?;
     settle.on_route(&route.metrics);
     settle.hold(gateway.admit()?);
-    let protocol = route.protocol(head.uri.path(), gateway).ok_or_else(ProxyError::internal)?;
 
     // 2. Vet: what cannot be proxied, and who is asking.
     vet(&head)?;
@@ -85,19 +88,22 @@ async fn forward(
     // 5. Walk the body, and what travels on of the head (nothing of the
     // client's place or of Privet), and 6. detect in each text.
     let mut clock = Instant::now();
-    let (bytes, findings) = look_through(gateway, route, &protocol, &head, body.bytes).await?;
-    let chosen = gateway.subjects.choose(named, &head.headers, &findings);
-    headers::clean_request(&mut head.headers);
+    let Looked { content, findings, protocol } = look_through(gateway, route, &head, body).await?;
+    let whose = gateway.subjects.choose(named, &head, &protocol, &findings);
+    let is_named = matches!(whose, Whose::Subject(_));
+    let chosen = whose.resolve(gateway, route, &protocol).await?;
+    headers::clean_request(&mut head.headers, &gateway.headers);
     if !findings.list.is_empty() {
         headers::drop_digests(&mut head.headers);
     }
     let in_head = SCRATCH.with_borrow_mut(|scratch| {
         scratch.end_conversation();
-        head::inspect(&head, gateway.detector(route), &route.clean, scratch)
+        head::inspect(&head, gateway.detector(route), &gateway.headers, &route.clean, scratch)
     })?;
     gateway.watch.ends(Stage::Scan, &mut clock);
     gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
-    let found = || findings.list.iter().chain(&in_head.findings.list);
+    route.coverage.add(&findings);
+    let found = || findings.each().chain(&in_head.findings.list);
     for found in found() {
         gateway.watch.found_in_request(found.rule);
     }
@@ -107,15 +113,17 @@ async fn forward(
     }
 
     // 7. Tokenize: durable before anything is forwarded, and 8. rewrite.
-    let subject = match chosen {
+    let subject = match &chosen {
         _ if !reversible => None,
         // Consent has not been asked for, so nothing of a preflight is kept.
         Some(id) if !preflight => {
-            Some(gateway.watch.vault(VaultOperation::Subject, gateway.vault.subject(&route.tenant, &id).await)?)
+            Some(gateway.watch.vault(VaultOperation::Subject, gateway.vault.subject(&route.tenant, id).await)?)
         }
         _ => Some(gateway.vault.passing_subject()),
     };
-    let standing = Standing::new(&bytes, &head, bytes.len() > INLINE_LIMIT);
+    let lookalikes = lookalike::unknown(&lookalike::tokens_in(content.text()), subject.as_ref()).await?;
+    gateway.watch.metrics.unknown_tokens_sent.inc_by(lookalikes as u64);
+    let standing = Standing::new(content.text(), &head, content.text().len() > INLINE_LIMIT);
     let redacted = redact([&findings, &in_head.findings], subject.as_ref(), &route.means, &standing).await;
     let mut replacements = gateway.watch.vault(VaultOperation::Tokenize, redacted)?;
     let surrogates = match &subject {
@@ -129,20 +137,24 @@ async fn forward(
         _ => None,
     };
     drop(standing);
-    let bytes = replacements.rewrite(bytes, &findings.list);
+    let body = content.forward(&findings.list, &mut replacements, &mut head.headers)?;
     in_head.rewrite(&mut head, &mut replacements)?;
     let counts = replacements.counts;
     gateway.watch.ends(Stage::Vault, &mut clock);
     settle.replaced(counts.sum());
 
     // 9. Forward.
-    let response = route.upstream.send(Request::from_parts(head, Full::new(bytes))).await?;
+    let response = route.upstream.send(Request::from_parts(head, Full::new(body.bytes))).await?;
     gateway.watch.ends(Stage::Upstream, &mut clock);
     drop((body.share, in_memory));
 
     // 10. Restore: as the reply streams. What is left to do then, 11. settling,
     // falls to the reply's body when it ends.
-    let mut response = restore(gateway, route, protocol, subject, surrogates, response).await?;
+    let chain = chosen.filter(|_| !is_named && reversible && protocol.request.goes_on_from_replies()).map(|subject| {
+        let (vault, watch) = (gateway.vault.clone(), Arc::clone(&gateway.watch));
+        Chain { vault, watch, protocol: Arc::clone(&protocol), tenant: route.tenant.clone(), subject }
+    });
+    let mut response = restore(gateway, route, protocol, subject, surrogates, chain, response).await?;
     if !counts.is_empty()
         && let Ok(value) = HeaderValue::from_str(&counts.to_header())
     {
@@ -162,79 +174,91 @@ fn vet(head: &http::request::Parts) -> Result<(), ProxyError> {
     Ok(())
 }
 
+/// A body that was looked through.
+struct Looked {
+    content: Content,
+    findings: Findings,
+    protocol: Arc<Protocol>,
+}
+
 /// What stands in the body. One that cannot be inspected is refused, or passes
 /// where the route says so.
 async fn look_through(
     gateway: &Arc<Gateway>,
     route: &Arc<Route>,
-    protocol: &Arc<Protocol>,
     head: &http::request::Parts,
-    body: Bytes,
-) -> Result<(Bytes, Findings), ProxyError> {
-    if body.is_empty() {
-        return Ok((body, Findings::default()));
+    body: ReadBody,
+) -> Result<Looked, ProxyError> {
+    let unread = |body: ReadBody| {
+        let protocol = route.protocol(head.uri.path(), &body.bytes, gateway).ok_or_else(ProxyError::internal)?;
+        let findings = Findings { uninspected: body.bytes.len(), ..Findings::default() };
+        Ok(Looked { content: Content::unread(body), findings, protocol })
+    };
+    let length = body.bytes.len();
+    if length == 0 {
+        return unread(body);
     }
-    let looked = match Format::of_request(&head.headers) {
-        Err(why) => Err(inspect::Uninspectable(why)),
-        Ok(format) if body.len() <= INLINE_LIMIT => inspect_body(gateway, route, protocol, format, &body),
-        Ok(format) => {
-            let (gateway, route, protocol) = (Arc::clone(gateway), Arc::clone(route), Arc::clone(protocol));
-            let body = body.clone();
-            let looked = tokio::task::spawn_blocking(move || inspect_body(&gateway, &route, &protocol, format, &body));
-            looked.await.map_err(|_| ProxyError::internal())?
-        }
+    // What is encoded may be much more than it seems.
+    let is_encoded = head.headers.contains_key(header::CONTENT_ENCODING);
+    let looked = if length <= INLINE_LIMIT && !is_encoded {
+        read_and_inspect(gateway, route, &head.uri, &head.headers, body)
+    } else {
+        let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
+        let (uri, headers) = (head.uri.clone(), head.headers.clone());
+        let looked = tokio::task::spawn_blocking(move || read_and_inspect(&gateway, &route, &uri, &headers, body));
+        looked.await.map_err(|_| ProxyError::internal())?
     };
     match looked {
-        Ok(findings) => Ok((body, findings)),
-        Err(_) if route.binary == Binary::Pass => {
-            let findings = Findings { uninspected: body.len(), ..Findings::default() };
-            Ok((body, findings))
+        Ok(Looked { findings: Findings { unknown: Some(member), .. }, .. }) => {
+            route.coverage.refused(length);
+            Err(ProxyError::unknown_member(&member))
         }
-        Err(why) => Err(ProxyError::unsupported_body(why.0)),
+        Ok(looked) => Ok(looked),
+        Err(Unread::Uninspectable(_, body)) if route.binary == Binary::Pass => unread(body),
+        Err(Unread::Uninspectable(why, _)) => {
+            route.coverage.refused(length);
+            Err(ProxyError::unsupported_body(why.0))
+        }
+        Err(Unread::Refused(error)) => {
+            route.coverage.refused(length);
+            Err(error)
+        }
     }
 }
 
-fn inspect_body(
+fn read_and_inspect(
     gateway: &Gateway,
     route: &Route,
-    protocol: &Protocol,
-    format: Format,
-    body: &[u8],
-) -> Result<Findings, inspect::Uninspectable> {
-    let Ok(text) = std::str::from_utf8(body) else {
-        return Err(inspect::Uninspectable("The body is not valid UTF-8."));
-    };
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: ReadBody,
+) -> Result<Looked, Unread> {
+    let (content, format) = Content::read(body, headers, &gateway.bodies)?;
+    let protocol = route.protocol(uri.path(), content.text(), gateway);
+    let protocol = protocol.ok_or_else(|| Unread::Refused(ProxyError::internal()))?;
     let detector = gateway.detector(route);
-    SCRATCH.with_borrow_mut(|scratch| {
+    let looked = SCRATCH.with_borrow_mut(|scratch| {
         let rules = inspect::Rules {
             detector,
             fields: &protocol.request,
             identity: route.identity,
             binary: route.binary,
+            files: route.files,
+            strict: route.strict,
             sought: &gateway.sought,
             depth: gateway.config.limits.json_depth,
         };
         // The texts of a request are turns of one conversation.
         scratch.start_conversation();
-        let as_json = |scratch: &mut Scratch| inspect::inspect_json(text, &rules, scratch);
-        let as_text = |scratch: &mut Scratch| inspect::inspect_text(text, detector, scratch);
-        let looked = match format {
-            Format::Json => match as_json(scratch) {
-                // It passes, but not unseen.
-                Err(inspect::NOT_JSON) if route.binary == Binary::Pass => as_text(scratch),
-                looked => looked,
-            },
-            Format::Form => inspect::inspect_form(text, detector, scratch),
-            Format::Text => as_text(scratch),
-            Format::Unsaid => match as_json(scratch) {
-                Err(inspect::NOT_JSON) => as_text(scratch),
-                looked => looked,
-            },
-        };
+        let looked = content::inspect(content.text(), &format, &rules, scratch);
         scratch.end_conversation();
         gateway.watch.found_in_shadow(scratch);
         looked
-    })
+    });
+    match looked {
+        Ok(findings) => Ok(Looked { content, findings, protocol }),
+        Err(why) => Err(Unread::Uninspectable(why, content.into_unread())),
+    }
 }
 
 async fn restore(
@@ -243,12 +267,15 @@ async fn restore(
     protocol: Arc<Protocol>,
     subject: Option<Subject>,
     surrogates: Option<Arc<SurrogateMatcher>>,
+    chain: Option<Chain>,
     response: Response<Incoming>,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let (mut head, body) = response.into_parts();
     headers::clean_reply(&mut head.headers);
-    let shape = Shape::of_reply(&head.headers);
-    let subject = subject.filter(|_| route.reply == Reply::Restore && shape != Shape::Opaque && has_body(head.status));
+    let codings = Codings::of(&head.headers);
+    let shape = if codings.is_ok() && has_body(head.status) { Shape::of_reply(&head.headers) } else { Shape::Opaque };
+    let in_headers = surrogates.is_some() || restore::headers::may_hold_tokens(&head.headers);
+    let subject = subject.filter(|_| route.reply == Reply::Restore && (in_headers || shape != Shape::Opaque));
     let (subject, kinds) = match subject {
         Some(subject) => {
             let kinds = subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?;
@@ -256,17 +283,34 @@ async fn restore(
         }
         None => (None, Arc::default()),
     };
-    let Some(subject) = subject else {
+    let (Some(subject), Ok(codings)) = (subject, codings) else {
         return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
     };
-    headers::drop_validators(&mut head.headers);
     let context = restore::Context { subject, kinds, surrogates, protocol, watch: Arc::clone(&gateway.watch) };
-    let body = if body.is_end_stream() {
-        ReplyBody::passing(body, gateway.stream_idle)
-    } else if shape == Shape::Document {
-        ReplyBody::whole(restore::document(body, gateway.reply_limit, gateway.stream_idle, &context).await?)
+    if in_headers {
+        restore::headers::restore(&mut head.headers, &context).await;
+    }
+    if shape == Shape::Opaque {
+        return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
+    }
+    headers::drop_validators(&mut head.headers);
+    if body.is_end_stream() {
+        return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
+    }
+    head.headers.remove(header::CONTENT_ENCODING);
+    let body = Unpacked::new(body, &codings, gateway.config.limits.decode_ratio);
+    let body = if shape == Shape::Document {
+        let whole = restore::document(body, gateway.reply_limit, gateway.stream_idle, &context).await?;
+        if let Some(chain) = chain {
+            chain.note(&whole).await;
+        }
+        ReplyBody::whole(whole)
     } else {
-        ReplyBody::restored(restore::stream(body, shape, gateway.reply_limit, context), gateway.stream_idle)
+        let stream = restore::stream(body, shape, gateway.reply_limit, context);
+        match chain {
+            Some(chain) => ReplyBody::restored(chain.note_stream(stream), gateway.stream_idle),
+            None => ReplyBody::restored(stream, gateway.stream_idle),
+        }
     };
     Ok(Response::from_parts(head, body))
 }

@@ -3,6 +3,7 @@
 
 use super::clean::{Clean, Print};
 use super::error::ProxyError;
+use super::headers::{Policy, Treatment};
 use super::inspect::Findings;
 use super::look::Look;
 use super::redact::Replacements;
@@ -37,6 +38,7 @@ enum Place {
 pub(super) fn inspect<'d>(
     head: &Parts,
     detector: impl Into<Detector<'d>>,
+    policy: &Policy,
     clean: &Clean,
     scratch: &'d mut Scratch,
 ) -> Result<HeadFindings, ProxyError> {
@@ -58,7 +60,7 @@ pub(super) fn inspect<'d>(
         note(Place::Address, print, &look);
     }
     for (nth, (name, value)) in head.headers.iter().enumerate() {
-        if header_values::is_never_touched(name) {
+        if policy.of(name) != Treatment::Scan {
             continue;
         }
         let print = clean.print(name.as_str(), value.as_bytes());
@@ -100,13 +102,14 @@ mod tests {
 
     #[test]
     fn what_holds_something_is_looked_through_every_time() {
+        let policy = Policy::new(&crate::config::Headers::default());
         let (engine, clean) = (Engine::builtin().unwrap(), Clean::new().unwrap());
         let mut scratch = Scratch::default();
         let request = http::Request::builder().uri("/u/ana%40example.com").header("x-a", "1");
         let request = request.header("x-b", "ana@example.com").header("x-a", "bo@example.org");
         let head = request.body(()).unwrap().into_parts().0;
         for _ in 0..3 {
-            let found = inspect(&head, &engine, &clean, &mut scratch).unwrap();
+            let found = inspect(&head, &engine, &policy, &clean, &mut scratch).unwrap();
             let values: Vec<_> = found.findings.list.iter().map(|one| found.findings.value(one)).collect();
             assert_eq!(values, ["ana@example.com", "bo@example.org", "ana@example.com"]);
             assert_eq!(found.parts.len(), 3);

@@ -8,18 +8,6 @@ use crate::entity::Entity;
 use http::HeaderValue;
 use http::header::{self, HeaderName};
 
-/// Keys of the API, which is not to be called without them, and traces of the
-/// W3C's Trace Context, which are random.
-const NEVER_TOUCHED: [HeaderName; 7] = [
-    header::AUTHORIZATION,
-    header::CONTENT_TYPE,
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
-];
-
 /// What a version or the address of a site may be taken for.
 const IP: Entity = Entity::constant("IP");
 const PERSON: Entity = Entity::constant("PERSON");
@@ -28,11 +16,6 @@ const SECRET: Entity = Entity::constant("SECRET");
 
 /// A name with a lower score is one of a list and has nothing else to show.
 const SURE_OF_NAME: f32 = 0.9;
-
-/// Whether nothing of that name is looked at.
-pub(super) fn is_never_touched(name: &HeaderName) -> bool {
-    *name == header::ACCEPT || name.as_str().starts_with("accept-") || NEVER_TOUCHED.contains(name)
-}
 
 /// Looks through a value that travels upstream. Its name is the label.
 pub(super) fn inspect(name: &HeaderName, value: &HeaderValue, look: &mut Look<'_>) -> Result<(), NotUtf8> {
@@ -106,7 +89,9 @@ fn is_token_byte(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::headers::{Policy, Treatment};
     use super::*;
+    use crate::config::Headers;
     use crate::detect::{Engine, RuleSet, Scratch};
 
     /// Values with their findings in guillemets.
@@ -223,7 +208,7 @@ mod tests {
         let mut look = Look::new(&engine, &mut scratch);
         let header = HeaderValue::from_bytes(value.as_bytes()).unwrap();
         let name = name.parse().unwrap();
-        if !is_never_touched(&name) {
+        if Policy::new(&Headers::default()).of(&name) == Treatment::Scan {
             inspect(&name, &header, &mut look).unwrap();
         }
         let mut marked = value.to_owned();

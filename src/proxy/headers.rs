@@ -1,8 +1,11 @@
-//! Which headers travel: hop-by-hop ones never, the client's traces not
-//! upstream, validators of a body that changed not downstream.
+//! Which headers travel: hop-by-hop ones never, the client's traces upstream
+//! as the configuration says, validators of a body that changed not downstream.
 
+use crate::config::{HeaderPattern, Headers};
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
+use std::cmp::Reverse;
+use std::collections::HashMap;
 
 /// What speaks of the exact bytes of a reply that may be restored, besides its digests.
 const VALIDATORS: [HeaderName; 3] = [header::CONTENT_LENGTH, header::ETAG, header::ACCEPT_RANGES];
@@ -15,15 +18,85 @@ const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-md5"),
 ];
 
+/// What happens to a header of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Treatment {
+    /// It does not travel.
+    Drop,
+    /// It travels with personal data replaced.
+    Scan,
+    /// It travels as it is.
+    Keep,
+}
+
+/// Where the client is and where it came from.
+const DROPPED: [&str; 6] = ["referer", "from", "via", "forwarded", "x-real-ip", "cf-connecting-ip"];
+
+/// Keys of the API, which is not to be called without them, traces of the
+/// W3C's Trace Context, which are random, and what is said of the content.
+const KEPT: [&str; 8] =
+    ["authorization", "content-type", "x-api-key", "api-key", "x-goog-api-key", "traceparent", "tracestate", "accept"];
+
+/// What happens to each header of a request, as it is built in and configured.
+pub(super) struct Policy {
+    names: HashMap<HeaderName, Treatment>,
+    /// The more exact ones first.
+    patterns: Vec<(HeaderPattern, Treatment)>,
+}
+
+impl Policy {
+    pub(super) fn new(configured: &Headers) -> Self {
+        let named = |names: &'static [&'static str], treatment| {
+            names.iter().map(move |name| (HeaderPattern::Name(HeaderName::from_static(name)), treatment))
+        };
+        let beginning = |text: &str| HeaderPattern::Beginning(text.to_owned());
+        let built_in = [
+            (beginning("x-forwarded-"), Treatment::Drop),
+            (HeaderPattern::Ending("-client-ip".to_owned()), Treatment::Drop),
+            (beginning("accept-"), Treatment::Keep),
+        ];
+        let lists = [
+            (&configured.drop, Treatment::Drop),
+            (&configured.scan, Treatment::Scan),
+            (&configured.keep, Treatment::Keep),
+        ];
+        let listed =
+            lists.into_iter().flat_map(|(list, treatment)| list.iter().map(move |one| (one.clone(), treatment)));
+        // Of two alike the first stands: the configured, and of these the stricter.
+        let all = listed.chain(named(&DROPPED, Treatment::Drop)).chain(named(&KEPT, Treatment::Keep)).chain(built_in);
+        let (mut names, mut patterns) = (HashMap::new(), Vec::new());
+        for (pattern, treatment) in all {
+            match pattern {
+                HeaderPattern::Name(name) => {
+                    names.entry(name).or_insert(treatment);
+                }
+                HeaderPattern::Beginning(_) | HeaderPattern::Ending(_) => patterns.push((pattern, treatment)),
+            }
+        }
+        patterns.sort_by_key(|(pattern, _)| match pattern {
+            HeaderPattern::Name(_) => Reverse(usize::MAX),
+            HeaderPattern::Beginning(text) | HeaderPattern::Ending(text) => Reverse(text.len()),
+        });
+        Self { names, patterns }
+    }
+
+    /// What happens to the header of this name.
+    pub(super) fn of(&self, name: &HeaderName) -> Treatment {
+        let of_patterns = || self.patterns.iter().find(|(pattern, _)| pattern.matches(name));
+        let named = self.names.get(name).or_else(|| of_patterns().map(|(_, treatment)| treatment));
+        named.copied().unwrap_or(Treatment::Scan)
+    }
+}
+
 /// Makes a request's headers fit for the upstream. `Host` and `Content-Length`
 /// are set anew by the HTTP client from the address and the body.
-pub(super) fn clean_request(headers: &mut HeaderMap) {
+pub(super) fn clean_request(headers: &mut HeaderMap, policy: &Policy) {
     remove_named_by_connection(headers);
     remove_where(headers, |name| {
-        is_of_the_connection(name)
-            || is_of_the_way(name)
-            || is_private(name)
-            || matches!(name, "host" | "content-length" | "expect" | "proxy-authorization")
+        is_of_the_connection(name.as_str())
+            || name.as_str().starts_with("privet-")
+            || matches!(name.as_str(), "host" | "content-length" | "expect" | "proxy-authorization")
+            || policy.of(name) == Treatment::Drop
     });
     // A compressed reply could not be restored.
     if headers.contains_key(header::ACCEPT_ENCODING) {
@@ -41,7 +114,7 @@ pub(super) fn drop_digests(headers: &mut HeaderMap) {
 pub(super) fn clean_reply(headers: &mut HeaderMap) {
     remove_named_by_connection(headers);
     // What Privet says is Privet's to say.
-    remove_where(headers, |name| is_of_the_connection(name) || name.starts_with("privet-"));
+    remove_where(headers, |name| is_of_the_connection(name.as_str()) || name.as_str().starts_with("privet-"));
 }
 
 /// Drops what speaks of the exact bytes, as restoring changes them.
@@ -65,23 +138,14 @@ fn is_of_the_connection(name: &str) -> bool {
     )
 }
 
-/// Where the client is and where it came from.
-fn is_of_the_way(name: &str) -> bool {
-    matches!(name, "referer" | "from" | "via" | "forwarded" | "x-real-ip" | "cf-connecting-ip")
-}
-
-fn is_private(name: &str) -> bool {
-    name.starts_with("privet-") || name.starts_with("x-forwarded-") || name.ends_with("-client-ip")
-}
-
 fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
     for name in names {
         headers.remove(name);
     }
 }
 
-fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
-    let names: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name.as_str())).cloned().collect();
+fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
+    let names: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
     remove_all(headers, &names);
 }
 
@@ -132,11 +196,43 @@ mod tests {
             ("accept-encoding", "gzip, br"),
             ("content-type", "application/json"),
         ]);
-        clean_request(&mut sent);
+        clean_request(&mut sent, &Policy::new(&Headers::default()));
         let mut left: Vec<_> = sent.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
         left.sort_unstable();
         let want =
             [("accept-encoding", "identity"), ("authorization", "Bearer k"), ("content-type", "application/json")];
         assert_eq!(left, want);
+    }
+
+    #[test]
+    fn the_more_exact_pattern_holds_and_of_two_alike_the_configured() {
+        let name = |text: &'static str| HeaderPattern::Name(HeaderName::from_static(text));
+        let beginning = |text: &str| HeaderPattern::Beginning(text.to_owned());
+        let policy = Policy::new(&Headers {
+            drop: vec![beginning("x-internal-"), name("cookie"), beginning("x-forwarded-p")],
+            scan: vec![name("referer"), beginning("accept-")],
+            keep: vec![beginning("x-"), name("x-internal-id"), HeaderPattern::Ending("-proto".to_owned())],
+        });
+        for (name, want) in [
+            ("x-internal-note", Treatment::Drop),
+            ("x-internal-id", Treatment::Keep),
+            ("cookie", Treatment::Drop),
+            ("referer", Treatment::Scan),
+            ("accept-language", Treatment::Scan),
+            ("accept", Treatment::Keep),
+            ("x-mail", Treatment::Keep),
+            ("x-forwarded-for", Treatment::Drop),
+            ("x-forwarded-proto", Treatment::Drop),
+            ("cf-proto", Treatment::Keep),
+            ("x-client-ip", Treatment::Drop),
+            ("authorization", Treatment::Keep),
+            ("via", Treatment::Drop),
+            ("user-agent", Treatment::Scan),
+        ] {
+            assert_eq!(policy.of(&HeaderName::from_static(name)), want, "{name}");
+        }
+        let nothing = Policy::new(&Headers { drop: vec![beginning("")], ..Headers::default() });
+        assert_eq!(nothing.of(&header::COOKIE), Treatment::Drop);
+        assert_eq!(nothing.of(&header::AUTHORIZATION), Treatment::Keep);
     }
 }

@@ -8,7 +8,6 @@ use crate::detect::Operator;
 use crate::entity::Entity;
 use crate::token::Token;
 use crate::vault::{Hashing, Subject, VaultError};
-use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt::Write as _;
 
@@ -88,7 +87,10 @@ pub(super) async fn redact(
     standing: &Standing,
 ) -> Result<Replacements, VaultError> {
     let all: Vec<(Entity, &str, Operator)> = (parts.into_iter())
-        .flat_map(|part| part.list.iter().map(move |found| (found.entity, part.value(found), operator(found))))
+        .flat_map(|part| part.each().map(move |found| (part, found)))
+        // What is left of a value that began before needs nothing in its place.
+        .filter(|(_, found)| found.form != Form::Rest)
+        .map(|(part, found)| (found.entity, part.value(found), operator(found)))
         .collect();
     let mut stands: Vec<Option<Stand>> = match subject {
         Some(_) => all.iter().map(|(entity, value, operator)| means.stand(*entity, value, *operator)).collect(),
@@ -159,22 +161,22 @@ fn mask(value: &str, mask: Mask) -> String {
 }
 
 impl Replacements {
-    /// The body with its findings replaced.
-    pub(super) fn rewrite(&mut self, body: Bytes, found: &[Located]) -> Bytes {
-        if found.is_empty() { body } else { self.splice(&body, found).into() }
-    }
-
     /// The text with its findings replaced. The parts of a request must come
     /// in the order in which they were given to [`redact`].
     pub(super) fn splice(&mut self, text: &[u8], found: &[Located]) -> Vec<u8> {
         let mut spliced = Vec::with_capacity(text.len() + found.len() * 8);
         let mut copied = 0;
         for found in found {
-            let stand = self.stands.next().unwrap_or(Stand::Entity);
             spliced.extend_from_slice(text.get(copied..found.at.start).unwrap_or_default());
-            write_replacement(&mut spliced, found, &stand);
-            self.counts.add(found.entity);
             copied = found.at.end;
+            if let Some(encoded) = &found.encoded {
+                let text = self.splice(encoded.text.as_bytes(), &encoded.list);
+                spliced.extend_from_slice(encoded.base64.encode(&text).as_bytes());
+            } else if found.form != Form::Rest {
+                let stand = self.stands.next().unwrap_or(Stand::Entity);
+                write_replacement(&mut spliced, found, &stand);
+                self.counts.add(found.entity);
+            }
         }
         spliced.extend_from_slice(text.get(copied..).unwrap_or_default());
         spliced
@@ -186,42 +188,50 @@ fn write_replacement(out: &mut Vec<u8>, found: &Located, stand: &Stand) {
         return write_text(out, found, text);
     }
     let (open, close): (&[u8], &[u8]) = match found.form {
-        Form::Text | Form::Encoded => (b"[", b"]"),
         Form::Bare => (b"", b""),
         Form::Percent => (b"%5B", b"%5D"),
-        Form::Number { depth: 0 } => (b"\"[", b"]\""),
-        Form::Number { depth: 1 } => (b"\\\"[", b"]\\\""),
-        Form::Number { .. } => (b"\\\\\\\"[", b"]\\\\\\\""),
+        _ => (b"[", b"]"),
     };
+    write_quote(out, found.form);
     out.extend_from_slice(open);
     match stand {
         Stand::Token(token) => token.append_bare(out),
         _ => out.extend_from_slice(found.entity.as_bytes()),
     }
     out.extend_from_slice(close);
+    write_quote(out, found.form);
+}
+
+/// Around what was a number and is a string: a quote, escaped as often as the
+/// document is nested in strings.
+fn write_quote(out: &mut Vec<u8>, form: Form) {
+    if let Form::Number { depth } = form {
+        // Each level escapes all that the one within has.
+        let backslashes = (1_usize << depth.min(20)) - 1;
+        out.extend(std::iter::repeat_n(b'\\', backslashes));
+        out.push(b'"');
+    }
 }
 
 /// Writes a text of which no character needs an escape but in addresses, as
 /// [`join`](crate::surrogate::join) and [`Means::stand`] see to it.
 fn write_text(out: &mut Vec<u8>, found: &Located, text: &str) {
-    let quote: &[u8] = match found.form {
-        Form::Text => b"",
+    match found.form {
         Form::Bare => {
             // An identifier takes letters, digits, "_" and "-".
             let plain = text.replace('#', "-");
             let fits = plain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-            return out.extend_from_slice(if fits { plain.as_bytes() } else { found.entity.as_bytes() });
+            out.extend_from_slice(if fits { plain.as_bytes() } else { found.entity.as_bytes() });
         }
         Form::Encoded | Form::Percent => {
-            return out.extend(utf8_percent_encode(text, RESERVED).flat_map(str::bytes));
+            out.extend(utf8_percent_encode(text, RESERVED).flat_map(str::bytes));
         }
-        Form::Number { depth: 0 } => b"\"",
-        Form::Number { depth: 1 } => b"\\\"",
-        Form::Number { .. } => b"\\\\\\\"",
-    };
-    out.extend_from_slice(quote);
-    out.extend_from_slice(text.as_bytes());
-    out.extend_from_slice(quote);
+        form => {
+            write_quote(out, form);
+            out.extend_from_slice(text.as_bytes());
+            write_quote(out, form);
+        }
+    }
 }
 
 /// All but what RFC 3986 calls unreserved, and the asterisk, which addresses

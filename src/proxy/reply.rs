@@ -1,5 +1,6 @@
 //! The body of a reply to the client, and what is settled when it ends.
 
+use super::encoding::Undecodable;
 use super::request_id::RequestId;
 use super::watch::Watch;
 use crate::framing::TooLong;
@@ -23,12 +24,22 @@ pub enum ReplyError {
     /// The chatbot's connection failed.
     #[error("the upstream broke off")]
     Upstream(#[from] hyper::Error),
+    /// It is not encoded as its `Content-Encoding` says, or grows beyond
+    /// `limits.decode_ratio`.
+    #[error("the upstream's encoding is broken")]
+    Undecodable,
     /// The chatbot sent nothing for longer than `timeouts.stream_idle`.
     #[error("the upstream fell silent")]
     Silent,
     /// One event of the stream is larger than `limits.reply_body`.
     #[error("{0}")]
     TooLong(#[from] TooLong),
+}
+
+impl From<Undecodable> for ReplyError {
+    fn from(_: Undecodable) -> Self {
+        Self::Undecodable
+    }
 }
 
 /// What the client is sent.

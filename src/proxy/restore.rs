@@ -5,6 +5,8 @@ mod channel;
 mod document;
 mod events;
 mod finder;
+pub(super) mod headers;
+mod messages;
 mod pieces;
 mod plain;
 
@@ -22,9 +24,10 @@ use events::{EventRestorer, Framing};
 use futures_util::Stream;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::{Body, Frame};
 use pieces::Escape;
 use plain::PlainRestorer;
+use std::error::Error;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -59,9 +62,6 @@ pub(super) enum Shape {
 impl Shape {
     pub(super) fn of_reply(headers: &HeaderMap) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        if text(header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-            return Self::Opaque;
-        }
         let content_type = text(header::CONTENT_TYPE).unwrap_or("text/plain");
         let (essence, _) = content_type.split_once(';').unwrap_or((content_type, ""));
         match &*lowercase(essence.trim()) {
@@ -79,14 +79,14 @@ impl Shape {
 
 /// Reads a whole JSON reply of at most `limit` bytes and restores it. A body
 /// that is no JSON after all is restored as text.
-pub(super) async fn document(
-    body: Incoming,
-    limit: usize,
-    idle: Duration,
-    context: &Context,
-) -> Result<Bytes, ProxyError> {
+pub(super) async fn document<B>(body: B, limit: usize, idle: Duration, context: &Context) -> Result<Bytes, ProxyError>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     let body = read_whole(Limited::new(body, limit), idle).await.map_err(|error| match error {
         Some(error) if error.is::<LengthLimitError>() => ProxyError::reply_too_large(limit),
+        Some(error) if matches!(error.downcast_ref(), Some(ReplyError::Undecodable)) => ProxyError::undecodable_reply(),
         Some(_) => ProxyError::upstream_broke_off(),
         None => ProxyError::upstream_timeout(),
     })?;
@@ -98,10 +98,11 @@ pub(super) async fn document(
 
 /// Reads the body to its end. The error is none where no next piece came within
 /// `idle`.
-async fn read_whole(
-    mut body: Limited<Incoming>,
-    idle: Duration,
-) -> Result<Bytes, Option<Box<dyn std::error::Error + Send + Sync>>> {
+async fn read_whole<B>(mut body: Limited<B>, idle: Duration) -> Result<Bytes, Option<Box<dyn Error + Send + Sync>>>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = timeout(idle, body.frame()).await.map_err(|_| None)? {
         let Ok(data) = frame?.into_data() else { continue };
@@ -121,12 +122,17 @@ async fn read_whole(
 /// Restores a reply as it streams. Each item is what one piece of the
 /// upstream's reply lets go; nothing is read before it is asked for. No single
 /// event may have more than `limit` bytes.
-pub(super) fn stream(
-    body: Incoming,
+pub(super) fn stream<B>(
+    body: B,
     shape: Shape,
     limit: usize,
     context: Context,
-) -> impl Stream<Item = Result<Bytes, ReplyError>> + Send {
+) -> impl Stream<Item = Result<Bytes, ReplyError>> + Send
+where
+    B: Body<Data = Bytes> + Unpin + Send,
+    B::Error: Send,
+    ReplyError: From<B::Error>,
+{
     let restorer = match shape {
         Shape::Text(escape) => Restorer::Plain(PlainRestorer::new(escape, &context)),
         Shape::JsonLines => Restorer::Events(Box::new(EventRestorer::new(Framing::Lines(Lines::new(limit))))),
@@ -142,8 +148,8 @@ enum Restorer {
     Plain(PlainRestorer),
 }
 
-struct Streaming {
-    body: Incoming,
+struct Streaming<B> {
+    body: B,
     restorer: Restorer,
     context: Context,
     out: BytesMut,
@@ -153,13 +159,17 @@ struct Streaming {
     took: Duration,
 }
 
-impl Drop for Streaming {
+impl<B> Drop for Streaming<B> {
     fn drop(&mut self) {
         self.context.watch.took(Stage::Restore, self.took);
     }
 }
 
-impl Streaming {
+impl<B> Streaming<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    ReplyError: From<B::Error>,
+{
     async fn next(&mut self) -> Option<Result<Bytes, ReplyError>> {
         while !self.ended {
             let frame = self.body.frame().await;
@@ -183,7 +193,7 @@ impl Streaming {
     /// The next frame, if it is there. The task that reads from the upstream
     /// hands over one frame at a time, so it gets a turn to do so. (hyper asks
     /// a body up to three times in one turn of its own.)
-    async fn arrived(&mut self) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    async fn arrived(&mut self) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut asked = 0;
         poll_fn(|cx| match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Pending if asked < 3 => {
@@ -197,7 +207,7 @@ impl Streaming {
     }
 
     /// Restores a frame of the upstream's reply; none is its end.
-    async fn take(&mut self, frame: Option<Result<Frame<Bytes>, hyper::Error>>) -> Result<(), ReplyError> {
+    async fn take(&mut self, frame: Option<Result<Frame<Bytes>, B::Error>>) -> Result<(), ReplyError> {
         let chunk = match frame.transpose()?.map(Frame::into_data) {
             Some(Ok(chunk)) => Some(chunk),
             // Trailers do not travel.

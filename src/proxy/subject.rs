@@ -2,9 +2,13 @@
 
 use super::error::ProxyError;
 use super::inspect::Findings;
+use super::{Gateway, Route};
 use crate::config::{SubjectConfig, SubjectSource};
 use crate::consent;
-use crate::protocol::Pattern;
+use crate::protocol::{Conversation, Pattern, Protocol};
+use crate::telemetry::VaultOperation;
+use crate::vault::VaultError;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
 
 /// Stands before the id of a conversation, so that it is no subject of the same
@@ -41,17 +45,83 @@ impl Sources {
         Ok((Self(sources), patterns))
     }
 
-    /// The first place that names a subject, after `named` by Privet's own
-    /// headers. None: the request is its own subject.
-    pub(super) fn choose(&self, named: Option<String>, headers: &HeaderMap, findings: &Findings) -> Option<String> {
-        named.or_else(|| {
+    /// The first place that names a subject: after `named` by Privet's own
+    /// headers those of the configuration, then the conversation that the
+    /// protocol carries.
+    pub(super) fn choose(
+        &self,
+        named: Option<String>,
+        head: &Parts,
+        protocol: &Protocol,
+        findings: &Findings,
+    ) -> Whose {
+        let named = named.or_else(|| {
             let ids = self.0.iter().filter_map(|source| match source {
-                Source::Request(source) => look_in(headers, source),
+                Source::Request(source) => look_in(&head.headers, source),
                 Source::Body(n) => findings.sought.get(*n).cloned().flatten(),
             });
             ids.into_iter().find(|id| !id.is_empty())
+        });
+        match named {
+            Some(id) => Whose::Subject(id),
+            None => conversation(protocol, head.uri.path(), findings),
+        }
+    }
+}
+
+impl Whose {
+    /// The subject by its id; none where the request is its own subject. Of a
+    /// conversation that the upstream keeps the first request begins one.
+    pub(super) async fn resolve(
+        self,
+        gateway: &Gateway,
+        route: &Route,
+        protocol: &Protocol,
+    ) -> Result<Option<String>, VaultError> {
+        if let Self::After(reply) = &self {
+            let linked = gateway.vault.linked(&route.tenant, reply).await;
+            if let Some(subject) = gateway.watch.vault(VaultOperation::Link, linked)? {
+                return Ok(Some(subject.expose().to_owned()));
+            }
+        }
+        Ok(match self {
+            Self::Subject(id) => Some(id),
+            Self::After(_) | Self::Own if protocol.request.goes_on_from_replies() => {
+                Some(of_protocol(protocol, gateway.ids.next().as_str()))
+            }
+            Self::After(_) | Self::Own => None,
         })
     }
+}
+
+/// Whose a request is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// That of this subject.
+    Subject(String),
+    /// That of whom the reply with this id went to.
+    After(String),
+    /// Nobody's that is named: the request is its own subject.
+    Own,
+}
+
+/// The conversation that the protocol carries, in the address or in the body.
+fn conversation(protocol: &Protocol, path: &str, findings: &Findings) -> Whose {
+    let in_body = |nth| findings.conversation.as_ref().filter(|(at, _)| *at == nth).map(|(_, id)| id.as_str());
+    let places = protocol.request.conversation().iter().enumerate();
+    let mut found = places.filter_map(|(nth, source)| match source {
+        Conversation::Path(place) => place.of(path).map(|id| Whose::Subject(of_protocol(protocol, id))),
+        Conversation::Body(_) => in_body(nth).map(|id| Whose::Subject(of_protocol(protocol, id))),
+        Conversation::ReplyPath(place) => place.of(path).map(|id| Whose::After(of_protocol(protocol, id))),
+        Conversation::Reply(_) => in_body(nth).map(|id| Whose::After(of_protocol(protocol, id))),
+    });
+    found.next().unwrap_or(Whose::Own)
+}
+
+/// The subject that an id of a protocol stands for. The ids of two protocols
+/// have nothing in common.
+pub(super) fn of_protocol(protocol: &Protocol, id: &str) -> String {
+    [CONVERSATION, &protocol.name, "\0", id].concat()
 }
 
 /// The subject by `Privet-Subject`, else the conversation by
@@ -91,7 +161,16 @@ fn look_in(headers: &HeaderMap, source: &SubjectSource) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderName, HeaderValue};
+    use crate::protocol::Protocols;
+    use http::HeaderValue;
+
+    fn head(path: &str, headers: &[(&str, &str)]) -> Parts {
+        let mut request = http::Request::builder().uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
 
     fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
         list.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
@@ -116,12 +195,47 @@ mod tests {
         ];
         let (sources, patterns) = Sources::new(&SubjectConfig { from }).unwrap();
         assert_eq!(patterns.len(), 1);
-        let with_body = |id: Option<&str>| Findings { sought: vec![id.map(str::to_owned)], ..Findings::default() };
-        let sent = headers(&[("cookie", "a=1; sid=s1")]);
-        assert_eq!(sources.choose(None, &sent, &with_body(None)).as_deref(), Some("s1"));
-        assert_eq!(sources.choose(None, &sent, &with_body(Some("u2"))).as_deref(), Some("u2"));
-        let sent = headers(&[("cookie", "sid=s1"), ("x-user", "u3")]);
-        assert_eq!(sources.choose(None, &sent, &with_body(Some("u2"))).as_deref(), Some("u3"));
-        assert_eq!(sources.choose(Some("u4".into()), &sent, &with_body(None)).as_deref(), Some("u4"));
+        let protocols = Protocols::builtin().unwrap();
+        let choose = |named: Option<&str>, body: Option<&str>, sent: &[(&str, &str)]| {
+            let findings = Findings { sought: vec![body.map(str::to_owned)], ..Findings::default() };
+            let json = protocols.named("json").unwrap();
+            match sources.choose(named.map(str::to_owned), &head("/", sent), json, &findings) {
+                Whose::Subject(id) => Some(id),
+                _ => None,
+            }
+        };
+        let cookie = [("cookie", "a=1; sid=s1")];
+        assert_eq!(choose(None, None, &cookie).as_deref(), Some("s1"));
+        assert_eq!(choose(None, Some("u2"), &cookie).as_deref(), Some("u2"));
+        let header = [("cookie", "sid=s1"), ("x-user", "u3")];
+        assert_eq!(choose(None, Some("u2"), &header).as_deref(), Some("u3"));
+        assert_eq!(choose(Some("u4"), None, &header).as_deref(), Some("u4"));
+    }
+
+    #[test]
+    fn a_protocol_carries_its_conversation() {
+        let (sources, _) = Sources::new(&SubjectConfig { from: Vec::new() }).unwrap();
+        let protocols = Protocols::builtin().unwrap();
+        let choose = |protocol: &str, path: &str, body: Option<(usize, &str)>| {
+            let conversation = body.map(|(nth, id)| (nth, id.to_owned()));
+            let findings = Findings { conversation, ..Findings::default() };
+            sources.choose(None, &head(path, &[]), protocols.named(protocol).unwrap(), &findings)
+        };
+        let subject = |id: &str| Whose::Subject(format!("conversation\0{id}"));
+        assert_eq!(choose("rasa", "/webhooks/rest/webhook", Some((0, "u1"))), subject("rasa\0u1"));
+        assert_eq!(choose("rasa-socketio", "/socket.io/", Some((0, "u1"))), subject("rasa-socketio\0u1"));
+        for path in ["/v3/directline/conversations/c1/activities", "/v3/directline/conversations/c1/upload"] {
+            assert_eq!(choose("bot-framework", path, None), subject("bot-framework\0c1"));
+        }
+        assert_eq!(choose("bot-framework", "/v3/directline/conversations", None), Whose::Own);
+        for path in ["/v2/projects/p/agent/sessions/s1:detectIntent", "/v2/projects/p/agent/sessions/s1/contexts/c"] {
+            assert_eq!(choose("dialogflow-es", path, None), subject("dialogflow-es\0s1"));
+        }
+        assert_eq!(choose("openai-responses", "/v1/responses", Some((1, "c1"))), subject("openai-responses\0c1"));
+        let after = Whose::After("conversation\0openai-responses\0r1".into());
+        assert_eq!(choose("openai-responses", "/v1/responses", Some((2, "r1"))), after);
+        assert_eq!(choose("openai-responses", "/v1/responses/r1", None), after);
+        assert_eq!(choose("openai-responses", "/v1/responses", None), Whose::Own);
+        assert_eq!(choose("json", "/", None), Whose::Own);
     }
 }

@@ -72,6 +72,20 @@ labels! {
 }
 
 labels! {
+    /// What became of a part of a body.
+    Inspected {
+        /// Rules looked at it.
+        Scanned => "scanned",
+        /// The protocol, or the route, says that it is never touched.
+        Skipped => "skipped",
+        /// No rule can read it, and the route lets it pass.
+        Passed => "passed",
+        /// No rule can read it, and the request was refused.
+        Refused => "refused",
+    }
+}
+
+labels! {
     /// What the vault was asked for.
     VaultOperation {
         /// To load or make the keys of a subject.
@@ -80,6 +94,8 @@ labels! {
         Tokenize => "tokenize",
         /// To give values for tokens.
         Restore => "restore",
+        /// To find a subject by the id of a reply, or to let it be found.
+        Link => "link",
         /// To show that it can write.
         Check => "check",
     }

@@ -15,7 +15,7 @@ use prometheus::{
     TextEncoder,
 };
 
-use super::labels::{Direction, Outcome, Stage, VaultOperation};
+use super::labels::{Direction, Inspected, Outcome, Stage, VaultOperation};
 use crate::entity::Entity;
 use crate::problem::ProblemKind;
 
@@ -36,11 +36,14 @@ pub struct Metrics {
     pub uninspected_bytes: IntCounter,
     /// Tokens in replies that are whole and not the subject's.
     pub unknown_tokens: IntCounter,
+    /// The same in requests.
+    pub unknown_tokens_sent: IntCounter,
     /// Panics, for [`catch_panics`](super::catch_panics).
     pub panics: IntCounter,
     registry: Registry,
     requests: IntCounterVec,
     findings: IntCounterVec,
+    coverage: IntCounterVec,
     restored: IntCounterVec,
     consent_denied: IntCounterVec,
     rules: IntGaugeVec,
@@ -82,6 +85,13 @@ impl Metrics {
             })
             .collect::<Result<_, prometheus::Error>>()?;
 
+        let unknown = counters(
+            &r,
+            "privet_unknown_tokens_total",
+            "Tokens, and text that looks like one, that are not the subject's.",
+            &["direction"],
+        )?;
+
         let rejected = counters(&r, "privet_rejected_total", "Requests answered by a problem document.", &["problem"])?;
         let rejected = all(&rejected, &ProblemKind::ALL.iter().map(|k| k.name()).collect::<Vec<_>>())?;
 
@@ -93,11 +103,8 @@ impl Metrics {
                 "privet_uninspected_bytes_total",
                 "Bytes of requests that no rule looked at, such as pictures.",
             )?,
-            unknown_tokens: counter(
-                &r,
-                "privet_unknown_tokens_total",
-                "Tokens in replies that are not the subject's.",
-            )?,
+            unknown_tokens: unknown.get_metric_with_label_values(&[Direction::Reply.as_str()])?,
+            unknown_tokens_sent: unknown.get_metric_with_label_values(&[Direction::Request.as_str()])?,
             panics: counter(&r, "privet_panics_total", "Panics; each is a fault of Privet.")?,
             requests: counters(&r, "privet_requests_total", "Requests by how they ended.", &["route", "outcome"])?,
             findings: counters(
@@ -105,6 +112,12 @@ impl Metrics {
                 "privet_findings_total",
                 "Findings by the rule that made them.",
                 &["entity", "rule", "direction"],
+            )?,
+            coverage: counters(
+                &r,
+                "privet_body_bytes_total",
+                "Bytes of texts in request bodies by what became of them.",
+                &["route", "state"],
             )?,
             restored: counters(&r, "privet_restored_total", "Tokens replaced by their values.", &["entity"])?,
             consent_denied: counters(
@@ -128,6 +141,15 @@ impl Metrics {
             .map(|o| self.requests.get_metric_with_label_values(&[path, o.as_str()]))
             .collect::<Result<_, _>>()?;
         Ok(RouteMetrics { outcomes })
+    }
+
+    /// How much of the bodies of a route was looked at: one series a state.
+    pub fn coverage(&self, path: &str) -> Result<[IntCounter; Inspected::ALL.len()], MetricsError> {
+        let series = Inspected::ALL
+            .iter()
+            .map(|state| self.coverage.get_metric_with_label_values(&[path, state.as_str()]))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(series.try_into().map_err(|_| prometheus::Error::AlreadyReg)?)
     }
 
     /// The series of a rule, by its id.
@@ -328,7 +350,8 @@ mod tests {
             "privet_stage_seconds_bucket{stage=\"upstream\",le=\"60\"}",
             "privet_vault_operations_total{op=\"tokenize\",result=\"error\"}",
             "privet_in_flight_requests",
-            "privet_unknown_tokens_total",
+            "privet_unknown_tokens_total{direction=\"reply\"}",
+            "privet_unknown_tokens_total{direction=\"request\"}",
             "privet_rejected_total{problem=\"consent-required\"}",
             "privet_body_bytes_in_flight",
             "privet_uninspected_bytes_total",

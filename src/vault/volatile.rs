@@ -30,6 +30,8 @@ pub(super) struct Memory {
     keys: VolatileKeys,
     /// By tenant and subject.
     subjects: DashMap<Box<str>, Arc<Volatile>>,
+    /// Subjects by tenant and the name of a link.
+    links: DashMap<Box<str>, Sensitive>,
     token_mask: u64,
     hashing: hmac::Key,
 }
@@ -39,6 +41,7 @@ impl Memory {
         Ok(Self {
             keys: VolatileKeys::new()?,
             subjects: DashMap::new(),
+            links: DashMap::new(),
             token_mask,
             hashing: hmac::Key::new(hmac::HMAC_SHA256, random::<32>()?.as_ref()),
         })
@@ -60,6 +63,17 @@ impl Memory {
         }
         let new = || Arc::new(self.passing_subject());
         Arc::clone(&self.subjects.entry(name.into_boxed_str()).or_insert_with(new))
+    }
+}
+
+impl Memory {
+    pub(super) fn link(&self, tenant: &str, name: &str, subject: &str) {
+        let name = [tenant, "\0", name].concat().into_boxed_str();
+        self.links.entry(name).or_insert_with(|| Sensitive::from(subject));
+    }
+
+    pub(super) fn linked(&self, tenant: &str, name: &str) -> Option<Sensitive> {
+        self.links.get([tenant, "\0", name].concat().as_str()).map(|subject| subject.clone())
     }
 }
 

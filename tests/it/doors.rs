@@ -254,3 +254,140 @@ async fn a_preflight_keeps_nothing() {
     assert!(first.starts_with("/u/%5BEMAIL_"), "{first}");
     assert_ne!(first, format!("/u/{}", encoded(&token_of(&dialogue, EMAIL).await)));
 }
+
+/// What the chatbot answers, in which `@@` stands for the token of an address
+/// and `~~` for that of a name, and what the client gets for it.
+const ANSWERED: &[(&str, &str, &str)] = &[
+    ("location", "/chat?to=%5B@@%5D&x=[1]", "/chat?to=ana.lopez%40example.com&x=[1]"),
+    ("location", "/chat?to=%5b@@%5d", "/chat?to=ana.lopez%40example.com"),
+    ("location", "https://x.example/[~~]?to=[@@]", "https://x.example/Anna%20Kowalska?to=ana.lopez%40example.com"),
+    (
+        "location",
+        "/login?next=%2Fchat%3Fto%3D%255B@@%255D%26n%3D1",
+        "/login?next=%2Fchat%3Fto%3Dana.lopez%2540example.com%26n%3D1",
+    ),
+    ("location", "/a%20b/[@@]?x=%252541", "/a%20b/ana.lopez%40example.com?x=%252541"),
+    ("x-next", "a%20b %255B@@%255D%252541", "a%20b ana.lopez%2540example.com%252541"),
+    ("x-next", "a%2525 [@@]", "a%2525 ana.lopez@example.com"),
+    ("content-location", "/u/%5B@@%5D", "/u/ana.lopez%40example.com"),
+    ("link", "</u/%5B@@%5D>; rel=\"self\"", "</u/ana.lopez%40example.com>; rel=\"self\""),
+    ("refresh", "0; url=/?to=%5B@@%5D", "0; url=/?to=ana.lopez%40example.com"),
+    ("set-cookie", "mail=[@@]; Path=/; Max-Age=9", "mail=ana.lopez@example.com; Path=/; Max-Age=9"),
+    ("set-cookie", "name=[~~]; Path=/", "name=Anna%20Kowalska; Path=/"),
+    ("set-cookie", "name=%5B~~%5D", "name=Anna%20Kowalska"),
+    ("x-user", "[~~] <[@@]>", "Anna Kowalska <ana.lopez@example.com>"),
+    ("x-user", "100% [@@]", "100% ana.lopez@example.com"),
+    ("x-nobody", "[EMAIL_ZZZZZZZZ] and [EMAIL_7K3FQ2MZ]", "[EMAIL_ZZZZZZZZ] and [EMAIL_7K3FQ2MZ]"),
+    ("x-odd", "_ [] %5B %zz %", "_ [] %5B %zz %"),
+];
+
+#[tokio::test]
+async fn the_headers_of_a_reply_are_restored_as_their_place_demands() {
+    let dialogue = Dialogue::new("[[routes]]\npath = \"/pass\"\nreply = \"pass\"\n").await;
+    let bare = |token: &str| token.trim_matches(['[', ']']).to_owned();
+    let email = bare(&token_of(&dialogue, EMAIL).await);
+    let person = bare(&token_of(&dialogue, "I am Anna Kowalska").await);
+    let filled = |text: &str| text.replace("@@", &email).replace("~~", &person);
+    for (status, content_type) in [(200, "application/json"), (200, "image/png"), (302, ""), (204, "")] {
+        for (name, sent, want) in ANSWERED {
+            let (name, value) = (*name, filled(sent));
+            let told = value.clone();
+            dialogue.answers(move |_| {
+                let pieces = if status == 200 { vec!["{}".into()] } else { Vec::new() };
+                Answer::new(content_type, pieces).status(status).header(name, told.clone())
+            });
+            let reply = dialogue.client.send("GET", "/any", &[CONSENT, SUBJECT], "").await;
+            assert_eq!((reply.status.as_u16(), reply.header(name)), (status, Some(*want)), "{name}: {sent}");
+            // To others it tells nothing, and where nothing is restored it passes.
+            for (path, subject) in [("/any", "u2"), ("/pass", "u1")] {
+                let reply = dialogue.client.send("GET", path, &[CONSENT, ("privet-subject", subject)], "").await;
+                assert_eq!(reply.header(name), Some(value.as_str()), "{path} {subject}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_value_never_breaks_a_header() {
+    // It holds what would end a header, or a part of it.
+    let rule = "[[rule]]\nid = \"note\"\nentity = \"NOTE\"\npattern = '(?s)<<.*>>'\nscore = 1.0\n";
+    let folder = scratch_folder();
+    std::fs::write(folder.path().join("note.toml"), rule).unwrap();
+    let dialogue = Dialogue::new(&format!("rules = \"{}\"\n", folder.path().display())).await;
+    for (value, in_cookie, in_header) in [
+        ("<<a\r\nset-cookie: x=1>>", "<<a%0D%0Aset-cookie:%20x=1>>", None),
+        ("<<a; path=/>>", "<<a%3B%20path=/>>", Some("<<a; path=/>>")),
+        ("<<a\"b\\>>", "<<a%22b%5C>>", None),
+        ("<<é\u{7f}\0>>", "<<%C3%A9%7F%00>>", None),
+    ] {
+        let asked = serde_json::json!([value]).to_string();
+        dialogue.answers_with(|token| {
+            let answer = Answer::new("application/json", vec!["{}".into()]);
+            let answer = answer.header("x-note", format!("a {token}")).header("location", format!("/?n={token}"));
+            answer.header("set-cookie", format!("n={token}; Path=/"))
+        });
+        let reply = dialogue.ask("/any", asked).await;
+        let token = tokens(dialogue.upstream.last().text())[0].clone();
+        assert_eq!(reply.headers.get_all("set-cookie").iter().count(), 1);
+        assert_eq!(reply.header("set-cookie"), Some(&*format!("n={in_cookie}; Path=/")));
+        let encoded = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string();
+        assert_eq!(
+            reply.header("location").unwrap().replace("%2E", "."),
+            format!("/?n={}", encoded.replace("%2D", "-"))
+        );
+        assert_eq!(reply.header("x-note"), Some(&*format!("a {}", in_header.unwrap_or(&token))), "{value:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_configuration_says_which_headers_travel() {
+    let toml = "[headers]\ndrop = [\"cookie\", \"x-internal-*\"]\nscan = [\"referer\", \"x-forwarded-for\", \"accept-language\"]\nkeep = [\"x-internal-id\", \"x-forwarded-proto\", \"*-mail\"]\n";
+    let dialogue = Dialogue::new(toml).await;
+    let sent = [
+        ("cookie", "a=1"),
+        ("x-internal-note", "1"),
+        ("x-internal-id", EMAIL),
+        ("x-work-mail", EMAIL),
+        ("x-other", EMAIL),
+        ("referer", "https://shop.example/?to=ana.lopez%40example.com"),
+        ("x-forwarded-for", "203.0.113.7"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "shop.example"),
+        ("x-real-ip", "203.0.113.7"),
+        ("accept-language", EMAIL),
+        ("authorization", EMAIL),
+        ("via", "1.1 edge"),
+        ("te", "trailers"),
+    ];
+    let (_, seen) = got(&dialogue, "/", &sent).await;
+    let email = token_of(&dialogue, EMAIL).await;
+    let value = |name: &str| seen.headers.get(name).map(|value| value.to_str().unwrap());
+    for name in ["cookie", "x-internal-note", "x-forwarded-host", "x-real-ip", "via", "te", "privet-subject"] {
+        assert_eq!(value(name), None, "{name}");
+    }
+    for name in ["x-internal-id", "x-work-mail", "authorization"] {
+        assert_eq!(value(name), Some(EMAIL), "{name}");
+    }
+    assert_eq!((value("x-other"), value("accept-language")), (Some(&*email), Some(&*email)));
+    assert_eq!(value("referer"), Some(&*format!("https://shop.example/?to={email}")));
+    assert!(value("x-forwarded-for").unwrap().starts_with("[IP_"));
+    assert_eq!(value("x-forwarded-proto"), Some("https"));
+}
+
+#[tokio::test]
+async fn a_value_in_markup_is_the_same_as_elsewhere() {
+    let dialogue = Dialogue::new("").await;
+    let email = token_of(&dialogue, EMAIL).await;
+    let person = token_of(&dialogue, "I am Zoë Müller").await;
+    dialogue.answers(|request| Answer::new("text/html", vec![tokens(request.text()).join(" ").into()]));
+    for (content_type, sent, want, back) in [
+        ("text/html", "<b>ana.lopez&#64;example&period;com</b> &amp; co", "<b>@@</b> &amp; co", EMAIL),
+        ("application/xml", "<to>ana.lopez&#x40;example.com</to>", "<to>@@</to>", EMAIL),
+        ("text/html", "I am Zo&euml; M&uuml;ller &lt;", "I am ~~ &lt;", "Zoë Müller"),
+    ] {
+        let headers = [CONSENT, SUBJECT, ("content-type", content_type)];
+        let reply = dialogue.client.send("POST", "/any", &headers, sent).await;
+        assert_eq!(dialogue.upstream.last().text(), want.replace("@@", &email).replace("~~", &person));
+        assert_eq!(reply.text(), back);
+    }
+}

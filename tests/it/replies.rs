@@ -356,14 +356,14 @@ async fn nobody_gets_the_value_of_somebody_else() {
     // Its own, typed or quoted, in a later request.
     assert_eq!(say("u1", &format!("my {token}")).await, (format!("my {token}"), format!("my {EMAIL}")));
     // Of somebody else, with and without tokens of one's own, and of nobody.
-    let unknown = dialogue.privet.metric("privet_unknown_tokens_total").await;
+    let unknown = dialogue.privet.metric("privet_unknown_tokens_total{direction=\"reply\"}").await;
     for subject in ["u2", "U1", ""] {
         let typed = format!("my {token}");
         assert_eq!(say(subject, &typed).await, (typed.clone(), typed));
         let (_, reply) = say(subject, &format!("{token} and bo@example.org")).await;
         assert_eq!(reply, format!("{token} and bo@example.org"), "{subject}");
     }
-    assert!(dialogue.privet.metric("privet_unknown_tokens_total").await > unknown);
+    assert!(dialogue.privet.metric("privet_unknown_tokens_total{direction=\"reply\"}").await > unknown);
     // Token-like text: a wrong check character, another entity, a bent form.
     let wrong = |at: usize| {
         let mut bytes = token.clone().into_bytes();

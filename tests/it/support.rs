@@ -3,6 +3,7 @@
 
 mod client;
 mod dialogue;
+mod encoding;
 mod privet;
 mod tls;
 mod upstream;
@@ -10,6 +11,7 @@ mod wire;
 
 pub use client::{CONSENT, Client, Reply};
 pub use dialogue::Dialogue;
+pub use encoding::{CODINGS, encode, encode_pieces, sent_as};
 pub use privet::{KEY, Privet, Setup, privet, scratch_folder, without_settings};
 pub use tls::Identity;
 pub use upstream::{Answer, Recorded, Upstream};

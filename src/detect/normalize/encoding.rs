@@ -1,6 +1,8 @@
 //! Characters written by their number or name: HTML entities (HTML 5, 13.5)
 //! and percent-encoding (RFC 3986, 2.1).
 
+use std::borrow::Cow;
+
 /// The longest entity that is read, in bytes behind its `&`.
 const MAX_ENTITY: usize = 10;
 /// How often an `&` or a `%` may be encoded once more.
@@ -20,6 +22,31 @@ pub(super) fn entity(text: &str, i: usize) -> Option<(char, usize)> {
         }
     }
     Some(('&', name - i))
+}
+
+/// The text of markup with its entities decoded, once.
+pub fn markup_text(text: &str) -> Cow<'_, str> {
+    if memchr::memchr(b'&', text.as_bytes()).is_none() {
+        return text.into();
+    }
+    let mut decoded = String::with_capacity(text.len());
+    let mut parts = text.split('&');
+    decoded.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let ended = part.split_once(';').filter(|(name, _)| name.len() <= MAX_ENTITY);
+        let entity = ended.and_then(|(name, rest)| Some((named(name)?, rest)));
+        match entity {
+            Some((c, rest)) => {
+                decoded.push(c);
+                decoded.push_str(rest);
+            }
+            None => {
+                decoded.push('&');
+                decoded.push_str(part);
+            }
+        }
+    }
+    decoded.into()
 }
 
 /// Whether the name of an entity and its `;` stand at `name`.
@@ -191,4 +218,23 @@ fn escape(bytes: &[u8], i: usize) -> Option<(u8, usize)> {
     }
     let hex = |at: usize| bytes.get(at).and_then(|b| char::from(*b).to_digit(16));
     Some(((hex(digits)? << 4 | hex(digits + 1)?) as u8, digits + 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entities_are_decoded_once() {
+        for (text, want) in [
+            ("a &lt; b &amp;&amp; c", "a < b && c"),
+            ("ana&#64;example&#x2E;com", "ana@example.com"),
+            ("Zo&euml; M&uuml;ller", "Zoë Müller"),
+            ("&amp;#64;", "&#64;"),
+            ("R&D; &; &unknown; &#xffffffff; &", "R&D; &; &unknown; &#xffffffff; &"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(markup_text(text), want);
+        }
+    }
 }

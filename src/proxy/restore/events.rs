@@ -16,6 +16,8 @@ use std::ops::Range;
 pub(super) enum Framing {
     Sse(Sse),
     Lines(Lines),
+    /// Each message is an event: nothing is cut.
+    Messages,
 }
 
 impl Framing {
@@ -23,6 +25,7 @@ impl Framing {
         match self {
             Self::Sse(sse) => sse.push(chunk),
             Self::Lines(lines) => lines.push(chunk),
+            Self::Messages => {}
         }
     }
 
@@ -30,6 +33,7 @@ impl Framing {
         match self {
             Self::Sse(sse) => sse.next(),
             Self::Lines(lines) => Some(lines.next()?.map(as_event)),
+            Self::Messages => None,
         }
     }
 
@@ -37,13 +41,14 @@ impl Framing {
         match self {
             Self::Sse(sse) => sse.finish(),
             Self::Lines(lines) => lines.finish().map(as_event),
+            Self::Messages => None,
         }
     }
 
     /// What stands between two lines of data, where the first is followed by `behind`.
     fn line_break(&self, behind: &[u8]) -> &'static [u8] {
         match (self, behind) {
-            (Self::Lines(_), _) => b"\n",
+            (Self::Lines(_) | Self::Messages, _) => b"\n",
             (Self::Sse(_), [b'\r', b'\n', ..]) => b"\r\ndata: ",
             (Self::Sse(_), [b'\r', ..]) => b"\rdata: ",
             (Self::Sse(_), _) => b"\ndata: ",
@@ -64,6 +69,8 @@ pub(super) struct EventRestorer {
     found: Found,
     pieces: Pieces,
     edits: Vec<Edit>,
+    /// Where in what is written each event ends, for who sends them one by one.
+    pub(super) ends: Vec<usize>,
 }
 
 /// A streamed text of the present event that changes.
@@ -79,7 +86,7 @@ struct Edit {
 impl EventRestorer {
     pub(super) fn new(framing: Framing) -> Self {
         let (channels, found, pieces) = (Channels::default(), Found::default(), Pieces::default());
-        Self { framing, channels, count: 0, found, pieces, edits: Vec::new() }
+        Self { framing, channels, count: 0, found, pieces, edits: Vec::new(), ends: Vec::new() }
     }
 
     /// Takes a piece of the reply, and writes the events that can be sent now.
@@ -88,6 +95,7 @@ impl EventRestorer {
         while let Some(event) = self.framing.next() {
             self.event(&event?, context, out).await;
         }
+        self.ends.clear();
         Ok(())
     }
 
@@ -99,15 +107,16 @@ impl EventRestorer {
         self.flush(|_| true, context, out).await;
     }
 
-    async fn event(&mut self, event: &Event, context: &Context, out: &mut BytesMut) {
+    /// Writes the event, and what it lets go of earlier ones.
+    pub(super) async fn event(&mut self, event: &Event, context: &Context, out: &mut BytesMut) {
         if event.data.is_empty() && event.raw == "\n" {
             self.complete_templates();
         }
         self.count += 1;
-        let Some(data) = data_of(event) else { return out.extend_from_slice(&event.raw) };
+        let Some(data) = data_of(event) else { return self.pass(event, out) };
         if context.protocol.reply.done.as_deref() == Some(&*data) {
             self.flush(|_| true, context, out).await;
-            return out.extend_from_slice(&event.raw);
+            return self.pass(event, out);
         }
         self.found.clear();
         self.pieces.clear();
@@ -161,7 +170,7 @@ impl EventRestorer {
             self.flush(|channel| channel.seen != count && channel.ends_with(&ended), context, out).await;
         }
         if self.edits.is_empty() && self.found.whole.is_empty() {
-            return out.extend_from_slice(&event.raw);
+            return self.pass(event, out);
         }
         self.pieces.look_up(context).await;
         self.found.whole.look_up(context).await;
@@ -188,7 +197,7 @@ impl EventRestorer {
                 Some(Template { event: event.clone(), data: data.into(), text, streamed, escape: Escape::None });
         }
         if !was_holding && pieces.is_text(0..pieces.end(), data.len()) {
-            return out.extend_from_slice(&event.raw);
+            return self.pass(event, out);
         }
         self.pieces.look_up(context).await;
         let mut changed = Vec::with_capacity(data.len() + 64);
@@ -230,8 +239,14 @@ impl EventRestorer {
         }
     }
 
+    /// Writes the event as it came.
+    fn pass(&mut self, event: &Event, out: &mut BytesMut) {
+        out.extend_from_slice(&event.raw);
+        self.ends.push(out.len());
+    }
+
     /// Writes the event with other data; its other lines stay.
-    fn write(&self, event: &Event, data: &[u8], out: &mut BytesMut) {
+    fn write(&mut self, event: &Event, data: &[u8], out: &mut BytesMut) {
         let spans = &*event.data;
         let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return };
         out.extend_from_slice(event.raw.get(..first.start).unwrap_or_default());
@@ -252,6 +267,7 @@ impl EventRestorer {
             out.extend_from_slice(if is_crlf { kept.strip_suffix(b"\r").unwrap_or(kept) } else { kept });
         }
         out.extend_from_slice(event.raw.get(last.end..).unwrap_or_default());
+        self.ends.push(out.len());
     }
 }
 

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 /// A request as the chatbot received it.
@@ -54,15 +55,16 @@ impl Recorded {
 pub struct Answer {
     status: u16,
     content_type: &'static str,
-    headers: Vec<(&'static str, &'static str)>,
+    headers: Vec<(&'static str, String)>,
     pieces: Vec<Bytes>,
     pause: Duration,
+    gate: Option<Arc<Semaphore>>,
 }
 
 impl Answer {
     /// An empty type is not sent.
     pub fn new(content_type: &'static str, pieces: Vec<Bytes>) -> Self {
-        Self { status: 200, content_type, headers: Vec::new(), pieces, pause: Duration::ZERO }
+        Self { status: 200, content_type, headers: Vec::new(), pieces, pause: Duration::ZERO, gate: None }
     }
 
     pub fn json(body: &Value) -> Self {
@@ -91,14 +93,22 @@ impl Answer {
         self
     }
 
-    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
-        self.headers.push((name, value));
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
         self
     }
 
     /// Waits before each piece.
     pub fn pause(mut self, pause: Duration) -> Self {
         self.pause = pause;
+        self
+    }
+}
+
+impl Answer {
+    /// Each piece waits for a permit of its own.
+    pub fn gate(mut self, gate: &Arc<Semaphore>) -> Self {
+        self.gate = Some(Arc::clone(gate));
         self
     }
 }
@@ -221,15 +231,21 @@ async fn answer(
         response = response.header("content-type", answer.content_type);
     }
     for (name, value) in &answer.headers {
-        response = response.header(*name, *value);
+        response = response.header(*name, value);
     }
-    let pause = answer.pause;
-    let body = StreamBody::new(stream::unfold(answer.pieces.into_iter(), move |mut pieces| async move {
-        let piece = pieces.next()?;
-        // Also without a pause each piece is a write of its own.
-        tokio::time::sleep(pause).await;
-        tokio::task::yield_now().await;
-        Some((Ok(Frame::data(piece)), pieces))
+    let (pause, gate) = (answer.pause, answer.gate);
+    let body = StreamBody::new(stream::unfold(answer.pieces.into_iter(), move |mut pieces| {
+        let gate = gate.clone();
+        async move {
+            let piece = pieces.next()?;
+            if let Some(gate) = gate {
+                gate.acquire().await.unwrap().forget();
+            }
+            // Also without a pause each piece is a write of its own.
+            tokio::time::sleep(pause).await;
+            tokio::task::yield_now().await;
+            Some((Ok(Frame::data(piece)), pieces))
+        }
     }));
     Ok(response.body(Box::pin(body)).unwrap())
 }

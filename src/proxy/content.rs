@@ -1,0 +1,179 @@
+//! What a request body holds, whatever lies over it: codings and charset are
+//! undone for the search, and where nothing was found the body goes on as it
+//! came, byte for byte.
+
+use super::body::{Budget, ReadBody};
+use super::charset::Charset;
+use super::encoding::Codings;
+use super::error::ProxyError;
+use super::format::{Format, Kind};
+use super::inspect::{self, Findings, Located, Rules, Uninspectable};
+use super::parts;
+use super::redact::Replacements;
+use crate::config::Binary;
+use crate::detect::{Scratch, markup_text};
+use bytes::Bytes;
+use http::{HeaderMap, header};
+
+/// A body that was read, and its text.
+pub(super) struct Content {
+    /// As it came.
+    body: ReadBody,
+    /// As it is looked through: mostly the same bytes.
+    text: Bytes,
+    is_encoded: bool,
+    charset: Charset,
+}
+
+/// A body that is not looked through.
+pub(super) enum Unread {
+    /// It passes where the route lets it.
+    Uninspectable(Uninspectable, ReadBody),
+    /// It is refused in any case.
+    Refused(ProxyError),
+}
+
+impl Content {
+    /// A body that nobody looks into.
+    pub(super) fn unread(body: ReadBody) -> Self {
+        Self { text: body.bytes.clone(), body, is_encoded: false, charset: Charset::Utf8 }
+    }
+
+    /// Undoes what the headers say that lies over the body, and says how the
+    /// text is to be read.
+    pub(super) fn read(mut body: ReadBody, headers: &HeaderMap, budget: &Budget) -> Result<(Self, Format), Unread> {
+        let uninspectable = |why, body| Err(Unread::Uninspectable(Uninspectable(why), body));
+        let codings = match Codings::of(headers) {
+            Ok(codings) => codings,
+            Err(unknown) => return uninspectable(unknown.0, body),
+        };
+        let Kind { format, charset } = match Kind::of_request(headers) {
+            Ok(kind) => kind,
+            Err(why) => return uninspectable(why, body),
+        };
+        let is_encoded = !codings.is_empty();
+        let plain = if is_encoded {
+            match budget.decode(&mut body, &codings) {
+                Ok(plain) => plain,
+                Err(Some(refused)) => return Err(Unread::Refused(refused)),
+                Err(None) => return uninspectable("The body is not encoded as its Content-Encoding says.", body),
+            }
+        } else {
+            body.bytes.clone()
+        };
+        let (text, charset) = match format {
+            // The parts of these are not text, or percent-encoded.
+            Format::Multipart(_) | Format::Form => (plain, Charset::Utf8),
+            _ => match charset.of(&plain) {
+                Some(Charset::Utf8) => (plain, Charset::Utf8),
+                Some(charset) => match charset.decode(&plain) {
+                    Some(text) => {
+                        if let Err(refused) = budget.charge(&mut body, text.len()) {
+                            return Err(Unread::Refused(refused));
+                        }
+                        (text.into(), charset)
+                    }
+                    None => return uninspectable("The body is no text in the charset that it names.", body),
+                },
+                None => {
+                    return uninspectable("The charset of the body is not the one that its first bytes show.", body);
+                }
+            },
+        };
+        Ok((Self { body, text, is_encoded, charset }, format))
+    }
+
+    /// The text that is looked through.
+    pub(super) fn text(&self) -> &Bytes {
+        &self.text
+    }
+
+    /// The body back again, where the text turned out to hold no such thing.
+    pub(super) fn into_unread(self) -> ReadBody {
+        self.body
+    }
+
+    /// What is forwarded: the text with its findings replaced, in its charset
+    /// and without a coding, or else the body as it came.
+    pub(super) fn forward(
+        self,
+        found: &[Located],
+        replacements: &mut Replacements,
+        headers: &mut HeaderMap,
+    ) -> Result<ReadBody, ProxyError> {
+        if found.is_empty() {
+            return Ok(self.body);
+        }
+        if self.is_encoded {
+            headers.remove(header::CONTENT_ENCODING);
+        }
+        let text = replacements.splice(&self.text, found);
+        let bytes = if self.charset == Charset::Utf8 {
+            Some(text)
+        } else {
+            str::from_utf8(&text).ok().and_then(|text| self.charset.encode(text))
+        };
+        let bytes = bytes.ok_or_else(ProxyError::unwritable_charset)?.into();
+        Ok(ReadBody { bytes, share: self.body.share })
+    }
+}
+
+/// Looks through a text in this format.
+pub(super) fn inspect(
+    bytes: &[u8],
+    format: &Format,
+    rules: &Rules<'_>,
+    scratch: &mut Scratch,
+) -> Result<Findings, Uninspectable> {
+    let format = match format {
+        Format::Unsaid if rules.strict => &Format::Json,
+        Format::Form | Format::Text | Format::Multipart(_) if rules.strict => {
+            return Err(Uninspectable("The route is strict and takes JSON alone."));
+        }
+        format => format,
+    };
+    if let Format::Multipart(boundary) = format {
+        return parts::inspect(bytes, boundary, rules, scratch);
+    }
+    let Ok(text) = str::from_utf8(bytes) else {
+        return Err(Uninspectable("The body is not valid UTF-8."));
+    };
+    let as_text = |scratch: &mut Scratch| inspect::inspect_text(text, rules.detector, scratch);
+    let or_text = |looked, scratch: &mut Scratch| match looked {
+        Err(inspect::NOT_JSON) => as_text(scratch),
+        looked => looked,
+    };
+    match format {
+        Format::Json | Format::JsonLines => {
+            let looked = match format {
+                Format::Json => inspect::inspect_json(text, rules, scratch),
+                _ => inspect_lines(text, rules, scratch),
+            };
+            // It passes, but not unseen.
+            if rules.binary == Binary::Pass { or_text(looked, scratch) } else { looked }
+        }
+        Format::Unsaid => match inspect::inspect_json(text, rules, scratch) {
+            Err(inspect::NOT_JSON) if text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) => {
+                let looked = inspect_lines(text, rules, scratch);
+                or_text(looked, scratch)
+            }
+            looked => or_text(looked, scratch),
+        },
+        Format::Form => inspect::inspect_form(text, rules.detector, scratch),
+        Format::Markup => as_text(scratch).map(|found| found.respelled(markup_text)),
+        Format::Text | Format::Multipart(_) => as_text(scratch),
+    }
+}
+
+/// Looks through a JSON document a line. Lines may be blank.
+fn inspect_lines(text: &str, rules: &Rules<'_>, scratch: &mut Scratch) -> Result<Findings, Uninspectable> {
+    let mut all = Findings::seeking(rules.sought.len());
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if !line.trim_matches(['\u{feff}', ' ', '\t', '\r', '\n']).is_empty() {
+            all.append(inspect::inspect_json(line, rules, scratch)?, start);
+        }
+        start += line.len();
+    }
+    Ok(all)
+}

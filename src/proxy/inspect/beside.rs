@@ -1,0 +1,132 @@
+//! What stands beside a value: judges the conditions of patterns by looking
+//! ahead in the object that they ask of.
+
+use crate::json::{self, Path, Step, Str, Visitor};
+use crate::protocol::Condition;
+
+/// The objects and arrays on the way to the value at hand, in one document.
+pub(super) struct Beside<'a> {
+    document: &'a str,
+    /// Where they start, the outermost first.
+    starts: Vec<usize>,
+    /// What was judged of the objects on the way: start, condition, whether it
+    /// holds. So each is looked through once a condition.
+    judged: Vec<(usize, *const Condition, bool)>,
+}
+
+impl<'a> Beside<'a> {
+    pub(super) fn new(document: &'a str) -> Self {
+        Self { document, starts: Vec::new(), judged: Vec::new() }
+    }
+
+    /// An object or array begins that so many steps lead to.
+    pub(super) fn begin(&mut self, depth: usize, start: usize) {
+        self.starts.truncate(depth);
+        self.starts.push(start);
+    }
+
+    /// The object ends that starts last.
+    pub(super) fn end(&mut self, depth: usize) {
+        if !self.judged.is_empty()
+            && let Some(start) = self.starts.get(depth)
+        {
+            self.judged.retain(|(at, ..)| at != start);
+        }
+    }
+
+    /// Whether the condition holds of the object on the way that it asks of.
+    /// Where a member stands twice it has to hold of both.
+    pub(super) fn holds(&mut self, condition: &Condition) -> bool {
+        let Some(&start) = self.starts.get(condition.depth) else { return false };
+        let known = self.judged.iter().find(|(at, which, _)| *at == start && std::ptr::eq(*which, condition));
+        if let Some((_, _, holds)) = known {
+            return *holds;
+        }
+        let mut seek = Seek { condition, seen: false, differs: false };
+        // The walk ends behind the object with an error: there the text goes on.
+        let _ = json::walk_within(usize::MAX, self.document.get(start..).unwrap_or_default(), &mut seek);
+        let holds = seek.seen && !seek.differs;
+        self.judged.push((start, condition, holds));
+        holds
+    }
+}
+
+/// Looks for a member of the outermost object.
+struct Seek<'c> {
+    condition: &'c Condition,
+    seen: bool,
+    differs: bool,
+}
+
+impl Seek<'_> {
+    fn at(&mut self, path: &Path<'_>, is: impl Fn(&str) -> bool) {
+        if let [Step::Key(key)] = path.steps()
+            && key.is(&self.condition.member)
+        {
+            self.seen = true;
+            let values = &self.condition.values;
+            self.differs |= !values.is_empty() && !values.iter().any(|value| is(value));
+        }
+    }
+}
+
+impl<'a> Visitor<'a> for Seek<'_> {
+    fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
+        self.at(path, |wanted| value.is(wanted));
+    }
+
+    fn number(&mut self, path: &Path<'a>, raw: &'a str, _start: usize) {
+        self.at(path, |wanted| raw == wanted);
+    }
+
+    fn literal(&mut self, path: &Path<'a>, raw: &'a str, _start: usize) {
+        // A member that is null is as one that is not there.
+        if raw != "null" {
+            self.at(path, |wanted| raw == wanted);
+        }
+    }
+
+    fn begin_object(&mut self, path: &Path<'a>, _start: usize) {
+        self.at(path, |_| false);
+    }
+
+    fn begin_array(&mut self, path: &Path<'a>, _start: usize) {
+        self.at(path, |_| false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holds(document: &str, member: &str, values: &[&str]) -> bool {
+        let values = values.iter().map(|&value| value.to_owned()).collect();
+        let condition = Condition { depth: 0, member: member.to_owned(), values };
+        let mut beside = Beside::new(document);
+        beside.begin(0, 0);
+        assert_eq!(beside.holds(&condition), beside.holds(&condition));
+        beside.holds(&condition)
+    }
+
+    #[test]
+    fn a_condition_is_judged_by_all_of_an_object() {
+        let document = r#"{"text":"x","n":{"type":"a"},"type":"b","f":true,"d":"x","d":"y","z":null} , {"type":"c"}"#;
+        for (member, values, wanted) in [
+            ("type", &["b"][..], true),
+            ("type", &["c", "b"], true),
+            ("type", &["a"], false),
+            ("f", &["true"], true),
+            ("f", &["false"], false),
+            ("f", &[], true),
+            ("n", &[], true),
+            ("n", &["a"], false),
+            // Of two an upstream may read either.
+            ("d", &["x"], false),
+            ("d", &["x", "y"], true),
+            ("z", &[], false),
+            ("none", &[], false),
+        ] {
+            assert_eq!(holds(document, member, values), wanted, "{member} {values:?}");
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! Looks through one JSON document and the documents in its strings.
+
+use super::beside::Beside;
+use super::findings::{Findings, Form};
+use super::joint::Joint;
+use super::media::{self, Media};
+use super::place::Place;
+use super::{NOT_JSON, Rules, TOO_DEEP, Uninspectable, members};
+use crate::config::{Binary, Identity};
+use crate::detect::{Input, Scratch};
+use crate::entity::Entity;
+use crate::json::{self, Fault, OffsetMap, Path, Str, Visitor};
+use crate::protocol::{Conversation, RequestField};
+
+/// The entity of an identity field that is replaced as a whole.
+const IDENTITY: Entity = Entity::constant("IDENTITY");
+
+/// A number with fewer digits is neither a card nor a phone.
+const SHORTEST_NUMBER: usize = 7;
+
+/// JSON is looked for this deep in strings of strings; what is deeper is read
+/// as text. Each level doubles the escapes of the one within.
+const MOST_LEVELS: usize = 16;
+
+/// Looks through a JSON document: all strings, all names of members, and the
+/// numbers that could be cards or phones.
+pub(in crate::proxy) fn inspect_json(
+    text: &str,
+    rules: &Rules<'_>,
+    scratch: &mut Scratch,
+) -> Result<Findings, Uninspectable> {
+    // Some clients begin with a byte order mark, which JSON does not know.
+    let document = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let root = Place { start: text.len() - document.len(), map: None, outer: None };
+    let findings = Findings::seeking(rules.sought.len());
+    let mut inspector = Inspector {
+        rules,
+        scratch,
+        place: &root,
+        level: 0,
+        quotes: 0,
+        findings,
+        refused: None,
+        beside: Beside::new(document),
+        joint: Joint::default(),
+    };
+    if let Err(error) = json::walk_within(rules.depth, document, &mut inspector) {
+        return Err(if error.fault == Fault::TooDeep { TOO_DEEP } else { NOT_JSON });
+    }
+    match inspector.refused {
+        Some(why) => Err(why),
+        None => Ok(inspector.findings),
+    }
+}
+
+/// The name of the member that a value stands in.
+fn label<'a>(path: &Path<'a>) -> Option<&'a str> {
+    path.last_key().map(|key| key.raw)
+}
+
+struct Inspector<'i> {
+    rules: &'i Rules<'i>,
+    scratch: &'i mut Scratch,
+    place: &'i Place<'i>,
+    /// How many strings the document is nested in. Of nested ones no protocol speaks.
+    level: usize,
+    /// How often a quote is escaped that is written here.
+    quotes: usize,
+    findings: Findings,
+    refused: Option<Uninspectable>,
+    beside: Beside<'i>,
+    joint: Joint,
+}
+
+/// How a text is looked at.
+#[derive(Clone, Copy)]
+struct Manner<'m> {
+    label: Option<&'m str>,
+    form: Form,
+    /// Whether it may go on from the text before.
+    joined: bool,
+    /// Whether it may be an intent with its entities.
+    intent: bool,
+}
+
+impl<'m> Manner<'m> {
+    fn text(label: Option<&'m str>) -> Self {
+        Self { label, form: Form::Text, joined: false, intent: false }
+    }
+}
+
+impl Inspector<'_> {
+    /// Looks at a string: at a file where it holds one as a data URL, else at
+    /// its text.
+    fn look(&mut self, value: Str<'_>, manner: Manner<'_>) {
+        if value.raw.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("data:")) {
+            self.look_at_media(value, manner.label);
+        } else {
+            self.look_at_string(value, manner);
+        }
+    }
+
+    /// Undoes the escapes and looks through the text.
+    fn look_at_string(&mut self, value: Str<'_>, manner: Manner<'_>) {
+        let outer = Some(self.place);
+        if manner.form == Form::Bare && !value.escaped && value.raw.contains('_') {
+            // Such names have no spaces: "Anna_Kowalska" is two words.
+            let place = Place { start: value.start, map: None, outer };
+            self.findings.scanned += value.raw.len();
+            self.scan(&value.raw.replace('_', " "), value.raw, manner, &place, 0);
+        } else if value.escaped {
+            let (mut text, mut map) = (String::new(), OffsetMap::default());
+            json::unescape(value.raw, &mut text, &mut map);
+            self.look_at_text(&text, manner, &Place { start: value.start, map: Some(&map), outer });
+        } else {
+            self.look_at_text(value.raw, manner, &Place { start: value.start, map: None, outer });
+        }
+    }
+
+    fn look_at_text(&mut self, text: &str, manner: Manner<'_>, place: &Place<'_>) {
+        if self.look_for_document(text, place) {
+            return;
+        }
+        if manner.intent
+            && let Some(brace) = text.find('{').filter(|_| text.starts_with('/'))
+            && let Some((intent, entities)) = text.split_at_checked(brace)
+            && self.look_for_document(entities, &Place { start: brace, map: None, outer: Some(place) })
+        {
+            self.findings.scanned += intent.len();
+            return self.scan(intent, intent, manner, place, 0);
+        }
+        self.findings.scanned += text.len();
+        let mut gone = 0;
+        if manner.joined {
+            gone = self.joint.look(text, place, self.rules.detector, self.scratch, &mut self.findings);
+        }
+        self.scan(text, text, manner, place, gone);
+        if manner.joined {
+            self.joint.push(text, place);
+        }
+    }
+
+    /// Adds what is found in a text behind the first bytes that are `gone`.
+    /// `text` is what is read of `written`, byte for byte.
+    fn scan(&mut self, text: &str, written: &str, manner: Manner<'_>, place: &Place<'_>, gone: usize) {
+        for found in self.rules.detector.scan(Input { text, label: manner.label }, self.scratch) {
+            let start = found.start.max(gone);
+            if let Some(value) = written.get(start..found.end).filter(|value| !value.is_empty()) {
+                self.findings.add(place.range(start..found.end), found, value, manner.form);
+            }
+        }
+    }
+
+    /// Looks into a text that looks like a JSON document, an object or an
+    /// array, if it is one.
+    fn look_for_document(&mut self, text: &str, place: &Place<'_>) -> bool {
+        text.trim_start().starts_with(['{', '[']) && self.look_into(text, place, self.quotes + 1)
+    }
+
+    /// The walk goes on within a text that is a JSON document.
+    fn look_into(&mut self, text: &str, place: &Place<'_>, quotes: usize) -> bool {
+        struct Nothing;
+        impl Visitor<'_> for Nothing {}
+        // Only what is valid to its end is looked at as JSON.
+        if self.level == MOST_LEVELS || json::walk_within(self.rules.depth, text, &mut Nothing).is_err() {
+            return false;
+        }
+        let mut inner = Inspector {
+            rules: self.rules,
+            scratch: self.scratch,
+            place,
+            level: self.level + 1,
+            quotes,
+            findings: std::mem::take(&mut self.findings),
+            refused: None,
+            beside: Beside::new(text),
+            joint: Joint::default(),
+        };
+        let walked = json::walk_within(self.rules.depth, text, &mut inner);
+        self.findings = inner.findings;
+        self.refused = self.refused.or(inner.refused);
+        walked.is_ok()
+    }
+
+    /// A string that is a JSON document, of whatever kind. What is none is
+    /// looked at as text.
+    fn look_nested(&mut self, value: Str<'_>) {
+        let (mut text, mut map) = (String::new(), OffsetMap::default());
+        json::unescape(value.raw, &mut text, &mut map);
+        let place = Place { start: value.start, map: Some(&map), outer: Some(self.place) };
+        if !self.look_into(&text, &place, self.quotes + 1) {
+            self.findings.scanned += text.len();
+            self.scan(&text, &text, Manner::text(None), &place, 0);
+        }
+    }
+
+    fn replace_whole(&mut self, value: Str<'_>, form: Form) {
+        let text = value.decode();
+        if !text.is_empty() {
+            let at = self.place.range(value.start..value.start + value.raw.len());
+            self.findings.add_whole(at, IDENTITY, &text, form);
+        }
+        self.findings.scanned += value.raw.len();
+    }
+
+    /// Takes note of strings whose value is wanted, of each place the first.
+    fn seek(&mut self, path: &Path<'_>, value: Str<'_>) {
+        for (pattern, sought) in self.rules.sought.iter().zip(&mut self.findings.sought) {
+            if sought.is_none() && pattern.matches(path) {
+                *sought = Some(value.decode().into_owned());
+            }
+        }
+        for (nth, source) in self.rules.fields.conversation().iter().enumerate() {
+            let (Conversation::Body(pattern) | Conversation::Reply(pattern)) = source else { continue };
+            let is_better = self.findings.conversation.as_ref().is_none_or(|(known, _)| nth < *known);
+            if is_better && !value.raw.is_empty() && pattern.matches(path) {
+                self.findings.conversation = Some((nth, value.decode().into_owned()));
+            }
+        }
+    }
+
+    /// A file, or an address of one. Of one that is a text in base64 the text
+    /// is looked at, and all of it is written anew where something is found.
+    fn look_at_media(&mut self, value: Str<'_>, label: Option<&str>) {
+        let decoded = value.decode();
+        match media::of(&decoded) {
+            Media::Plain => self.look_at_string(value, Manner::text(label)),
+            Media::Opaque => self.findings.uninspected += value.raw.len(),
+            Media::Unreadable => {
+                let why = "The body holds a text file that is not UTF-8; send its text as text.";
+                self.refuse(why, value.raw.len());
+            }
+            Media::Text { start, text, base64 } => {
+                // Of the escapes that may stand in front of the data none has a comma.
+                let start = if value.escaped { value.raw.find(',').map_or(0, |comma| comma + 1) } else { start };
+                let at = self.place.range(value.start + start..value.start + value.raw.len());
+                let first = self.findings.list.len();
+                let here = Place { start: 0, map: None, outer: None };
+                let looks_like_document = text.trim_start().starts_with(['{', '[']);
+                if !(looks_like_document && self.look_into(&text, &here, 0)) {
+                    self.findings.scanned += text.len();
+                    self.scan(&text, &text, Manner::text(None), &here, 0);
+                }
+                self.findings.encode(first, at, text, base64);
+            }
+        }
+    }
+
+    /// A part of so many bytes cannot be inspected. The rest of the document is
+    /// looked at also where the route lets such parts pass.
+    fn refuse(&mut self, why: &'static str, bytes: usize) {
+        match self.rules.binary {
+            Binary::Refuse => self.refused = Some(Uninspectable(why)),
+            Binary::Pass => self.findings.uninspected += bytes,
+        }
+    }
+
+    fn classify(&mut self, path: &Path<'_>) -> RequestField {
+        let beside = &mut self.beside;
+        self.rules.fields.classify(path, |condition| beside.holds(condition))
+    }
+
+    /// Takes note of the first member that the protocol does not know.
+    fn check_known(&mut self, path: &Path<'_>) {
+        if self.rules.strict && self.level == 0 && self.findings.unknown.is_none() {
+            let beside = &mut self.beside;
+            if !self.rules.fields.is_known(path, |condition| beside.holds(condition)) {
+                self.findings.unknown = Some(members::name(path, self.rules.detector, self.scratch));
+            }
+        }
+    }
+}
+
+impl<'a> Visitor<'a> for Inspector<'_> {
+    fn begin_object(&mut self, path: &Path<'a>, start: usize) {
+        self.beside.begin(path.depth(), start);
+    }
+
+    fn end_object(&mut self, path: &Path<'a>, _start: usize) {
+        self.beside.end(path.depth());
+    }
+
+    fn begin_array(&mut self, path: &Path<'a>, start: usize) {
+        self.beside.begin(path.depth(), start);
+    }
+
+    fn key(&mut self, _path: &Path<'a>, key: Str<'a>) {
+        self.findings.scanned += key.raw.len();
+        // Most names of members are identifiers and need no look.
+        let is_name = |raw: &str| {
+            !raw.starts_with(|c: char| c.is_ascii_uppercase())
+                && raw.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
+        };
+        if !is_name(key.raw) {
+            self.look(key, Manner::text(None));
+        }
+    }
+
+    fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
+        if self.level > 0 {
+            return self.look(value, Manner::text(label(path)));
+        }
+        self.seek(path, value);
+        self.check_known(path);
+        let fields = self.rules.fields;
+        let form = || if fields.is_bare(path) { Form::Bare } else { Form::Text };
+        let text = Manner::text(label(path));
+        match self.classify(path) {
+            RequestField::Never => self.findings.skipped += value.raw.len(),
+            RequestField::Media => self.look_at_media(value, label(path)),
+            RequestField::Nested => self.look_nested(value),
+            RequestField::Identity => match self.rules.identity {
+                Identity::Keep => self.findings.skipped += value.raw.len(),
+                Identity::Token => self.replace_whole(value, form()),
+                Identity::Scan => self.look(value, Manner { form: form(), ..text }),
+            },
+            RequestField::Intent => self.look(value, Manner { intent: true, ..text }),
+            RequestField::Opaque | RequestField::Text => {
+                self.look(value, Manner { form: form(), joined: fields.is_joined(path), ..text });
+            }
+        }
+    }
+
+    fn literal(&mut self, path: &Path<'a>, _raw: &'a str, _start: usize) {
+        self.check_known(path);
+    }
+
+    fn number(&mut self, path: &Path<'a>, raw: &'a str, start: usize) {
+        self.check_known(path);
+        // A sign or a fraction of zeros, as some languages write it, hides nothing.
+        let digits = raw.strip_prefix('-').unwrap_or(raw);
+        let digits = match digits.split_once('.') {
+            Some((whole, fraction)) if fraction.bytes().all(|b| b == b'0') => whole,
+            _ => digits,
+        };
+        let is_long = digits.len() >= SHORTEST_NUMBER && digits.bytes().all(|b| b.is_ascii_digit());
+        let field = if self.level == 0 { self.classify(path) } else { RequestField::Text };
+        match field {
+            RequestField::Opaque => {
+                let why = "The text is given as token numbers of a model, which cannot be inspected; send it as text.";
+                return self.refuse(why, raw.len());
+            }
+            RequestField::Never => {
+                self.findings.skipped += raw.len();
+                return;
+            }
+            _ => self.findings.scanned += raw.len(),
+        }
+        if !is_long {
+            return;
+        }
+        // Only a number that is personal data as a whole can be replaced.
+        let whole = self.rules.detector.scan(Input { text: digits, label: label(path) }, self.scratch).first().copied();
+        if let Some(found) = whole.filter(|f| f.start == 0 && f.end == digits.len()) {
+            let at = self.place.range(start..start + raw.len());
+            self.findings.add(at, &found, raw, Form::Number { depth: self.quotes });
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What was found in a body, and where.
+
+use crate::detect::{Finding, Operator, RuleId};
+use crate::entity::Entity;
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// What was found in one body.
+#[derive(Default)]
+pub(in crate::proxy) struct Findings {
+    /// In the order of the body; they do not overlap.
+    pub(in crate::proxy) list: Vec<Located>,
+    /// The values found, one after another.
+    pub(in crate::proxy) values: String,
+    /// Bytes that rules looked at.
+    pub(in crate::proxy) scanned: usize,
+    /// Bytes of members that the protocol names as never touched.
+    pub(in crate::proxy) skipped: usize,
+    /// Bytes that no rule looked at: pictures and sound.
+    pub(in crate::proxy) uninspected: usize,
+    /// The strings that were sought, in the order of their patterns.
+    pub(in crate::proxy) sought: Vec<Option<String>>,
+    /// What names the conversation, by its place among what the protocol says.
+    pub(in crate::proxy) conversation: Option<(usize, String)>,
+    /// The first member that the protocol does not know, where that is asked.
+    pub(in crate::proxy) unknown: Option<String>,
+}
+
+/// A finding and where it stands in the body.
+pub(in crate::proxy) struct Located {
+    /// Bytes of the body.
+    pub(in crate::proxy) at: Range<usize>,
+    pub(in crate::proxy) entity: Entity,
+    pub(in crate::proxy) operator: Operator,
+    /// None for what is replaced whatever it holds.
+    pub(in crate::proxy) rule: Option<RuleId>,
+    value: Range<usize>,
+    pub(in crate::proxy) form: Form,
+    /// A text in base64 that holds findings: it stands here instead of one.
+    pub(in crate::proxy) encoded: Option<Box<EncodedText>>,
+}
+
+/// How a replacement has to be written in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum Form {
+    /// Within a text.
+    Text,
+    /// Within a text that takes no brackets.
+    Bare,
+    /// Within a text of which other parts are percent-encoded.
+    Encoded,
+    /// Within an address or a form, where brackets are percent-encoded.
+    Percent,
+    /// A JSON number, which becomes a string; at this depth of JSON in strings.
+    Number { depth: usize },
+    /// The rest of a value that began in an earlier text: nothing is written.
+    Rest,
+}
+
+/// A text that stands in the body in base64 (RFC 4648).
+pub(in crate::proxy) struct EncodedText {
+    pub(in crate::proxy) text: String,
+    /// Places are those of `text`.
+    pub(in crate::proxy) list: Vec<Located>,
+    pub(in crate::proxy) base64: Base64,
+}
+
+/// How a text is written in base64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) struct Base64 {
+    url_safe: bool,
+    padded: bool,
+}
+
+impl Findings {
+    /// Nothing found yet, of so many strings that are sought besides.
+    pub(in crate::proxy) fn seeking(count: usize) -> Self {
+        Self { sought: vec![None; count], ..Self::default() }
+    }
+
+    /// The exact text that was found, escapes undone.
+    pub(in crate::proxy) fn value(&self, located: &Located) -> &str {
+        self.values.get(located.value.clone()).unwrap_or_default()
+    }
+
+    /// Each of the findings, those within texts in base64 too.
+    pub(in crate::proxy) fn each(&self) -> impl Iterator<Item = &Located> {
+        self.list.iter().flat_map(|found| match &found.encoded {
+            Some(text) => text.list.as_slice(),
+            None => std::slice::from_ref(found),
+        })
+    }
+
+    /// Adds what was found in a text that starts at `start` of the whole.
+    pub(in crate::proxy) fn append(&mut self, other: Self, start: usize) {
+        let values = self.values.len();
+        self.values.push_str(&other.values);
+        let moved = |found: &mut Located| {
+            found.value = values + found.value.start..values + found.value.end;
+        };
+        for mut found in other.list {
+            found.at = start + found.at.start..start + found.at.end;
+            moved(&mut found);
+            if let Some(text) = &mut found.encoded {
+                text.list.iter_mut().for_each(moved);
+            }
+            self.list.push(found);
+        }
+        self.scanned += other.scanned;
+        self.skipped += other.skipped;
+        self.uninspected += other.uninspected;
+        for (sought, found) in self.sought.iter_mut().zip(other.sought) {
+            *sought = sought.take().or(found);
+        }
+        self.conversation = self.conversation.take().or(other.conversation);
+        self.unknown = self.unknown.take().or(other.unknown);
+    }
+
+    /// The same with their values spelled so.
+    pub(in crate::proxy) fn respelled(mut self, spell: impl Fn(&str) -> Cow<'_, str>) -> Self {
+        let before = std::mem::take(&mut self.values);
+        for found in &mut self.list {
+            let start = self.values.len();
+            self.values.push_str(&spell(before.get(found.value.clone()).unwrap_or_default()));
+            found.value = start..self.values.len();
+        }
+        self
+    }
+
+    pub(in crate::proxy) fn add(&mut self, at: Range<usize>, finding: &Finding, value: &str, form: Form) {
+        if self.list.capacity() == 0 {
+            // Where one value is there mostly are more.
+            self.list.reserve(32);
+            self.values.reserve(32 * 32);
+        }
+        let value = self.store(value);
+        let Finding { entity, operator, rule, .. } = *finding;
+        self.list.push(Located { at, entity, operator, rule: Some(rule), value, form, encoded: None });
+    }
+
+    /// Adds a value that is replaced whatever it is.
+    pub(super) fn add_whole(&mut self, at: Range<usize>, entity: Entity, value: &str, form: Form) {
+        let value = self.store(value);
+        self.list.push(Located { at, entity, operator: Operator::Token, rule: None, value, form, encoded: None });
+    }
+
+    /// Makes the findings from `first` on those of a text in base64 that stands
+    /// at `at`.
+    pub(super) fn encode(&mut self, first: usize, at: Range<usize>, text: String, base64: Base64) {
+        let list = self.list.split_off(first);
+        let Some(&Located { entity, operator, .. }) = list.first() else { return };
+        let encoded = Some(Box::new(EncodedText { text, list, base64 }));
+        self.list.push(Located { at, entity, operator, rule: None, value: 0..0, form: Form::Text, encoded });
+    }
+
+    /// Puts a finding that goes over several texts in the place of what was
+    /// found in its parts: the first part gets the token, the others nothing.
+    /// The parts are in order. False where something else reaches beyond them.
+    pub(super) fn span(&mut self, parts: &[Range<usize>], finding: &Finding, value: &str) -> bool {
+        let Some((first, others)) = parts.split_first() else { return false };
+        let from = self.list.iter().rposition(|found| found.at.end <= first.start).map_or(0, |last| last + 1);
+        let overlaps =
+            |found: &Located| parts.iter().find(|part| found.at.start < part.end && part.start < found.at.end);
+        let reaches = |found: &Located| {
+            overlaps(found).is_some_and(|part| found.at.start < part.start || found.at.end > part.end)
+        };
+        if self.list.get(from..).unwrap_or_default().iter().any(reaches) {
+            return false;
+        }
+        let mut behind = self.list.split_off(from);
+        behind.retain(|found| overlaps(found).is_none());
+        let place = behind.partition_point(|found| found.at.start < first.start);
+        self.list.extend(behind.drain(..place));
+        self.add(first.clone(), finding, value, Form::Text);
+        for part in others {
+            let place = behind.partition_point(|found| found.at.start < part.start);
+            self.list.extend(behind.drain(..place));
+            let (Finding { entity, operator, .. }, at) = (*finding, part.clone());
+            self.list.push(Located { at, entity, operator, rule: None, value: 0..0, form: Form::Rest, encoded: None });
+        }
+        self.list.append(&mut behind);
+        true
+    }
+
+    fn store(&mut self, value: &str) -> Range<usize> {
+        let start = self.values.len();
+        self.values.push_str(value);
+        start..self.values.len()
+    }
+}
+
+impl Base64 {
+    /// The bytes that `raw` stands for, and how it is written; none where it
+    /// is no base64.
+    pub(super) fn decode(raw: &[u8]) -> Option<(Vec<u8>, Self)> {
+        let url_safe = raw.iter().any(|b| matches!(b, b'-' | b'_'));
+        let this = Self { url_safe, padded: raw.last() == Some(&b'=') || raw.len().is_multiple_of(4) };
+        this.engine().decode(raw).ok().map(|bytes| (bytes, this))
+    }
+
+    /// Writes bytes so.
+    pub(in crate::proxy) fn encode(self, bytes: &[u8]) -> String {
+        self.engine().encode(bytes)
+    }
+
+    fn engine(self) -> GeneralPurpose {
+        let alphabet = if self.url_safe { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
+        let config = GeneralPurposeConfig::new()
+            .with_encode_padding(self.padded)
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true);
+        GeneralPurpose::new(alphabet, config)
+    }
+}

@@ -1,0 +1,242 @@
+//! Values that are cut over two or more texts: an address of which the first
+//! part of a content has one half and the second the other.
+//!
+//! The end of what came before is kept, and scanned together with the
+//! beginning of the next text where the border looks as if it went through
+//! something. What is found on one side of a border is none of this.
+
+use super::findings::Findings;
+use super::place::Place;
+use crate::detect::{Detector, Finding, Input, Scratch};
+use std::ops::Range;
+
+/// About how much of a text is read on each side of a border, in bytes, and
+/// how much at most where no space comes earlier: an address of mail has 254.
+const SIDE: usize = 64;
+const LONGEST_SIDE: usize = 320;
+
+/// A top-level domain that goes on behind a border is no longer than this
+/// together: else a word follows, as in "ana@example.com" and "please".
+const LONGEST_TOP: usize = 4;
+
+/// The end of the texts so far.
+#[derive(Default)]
+pub(super) struct Joint {
+    text: String,
+    /// The parts of `text`, in order.
+    parts: Vec<Part>,
+}
+
+/// A part of the text that stands in one string of the body.
+struct Part {
+    /// Where it starts in the text.
+    from: usize,
+    /// The place in the body of each of its bytes and of its end.
+    places: Places,
+}
+
+enum Places {
+    /// Byte after byte from here.
+    Plain(usize),
+    Each(Vec<usize>),
+}
+
+impl Joint {
+    /// Looks at the border in front of `text`, which stands at `place`. What
+    /// is found there is put in the place of what was found in its parts.
+    /// Tells how much of the text belongs to it.
+    pub(super) fn look(
+        &self,
+        text: &str,
+        place: &Place<'_>,
+        detector: Detector<'_>,
+        scratch: &mut Scratch,
+        findings: &mut Findings,
+    ) -> usize {
+        if !is_cut(&self.text, text) || is_between_words(&self.text, text, detector) {
+            return 0;
+        }
+        let head = text.get(..head_end(text)).unwrap_or_default();
+        let window = [&self.text, head].concat();
+        let border = self.text.len();
+        let crossing = |found: &&Finding| found.start < border && border < found.end;
+        let Some(found) = detector.scan(Input { text: &window, label: None }, scratch).iter().find(crossing).copied()
+        else {
+            return 0;
+        };
+        let value = window.get(found.start..found.end).unwrap_or_default();
+        if is_address_and_word(value, border - found.start, detector) {
+            return 0;
+        }
+        let mut ranges: Vec<Range<usize>> = self.parts_of(found.start..border).collect();
+        let gone = found.end - border;
+        ranges.push(place.range(0..gone));
+        if findings.span(&ranges, &found, value) { gone } else { 0 }
+    }
+
+    /// Goes on: `text` at `place` is the last one now.
+    pub(super) fn push(&mut self, text: &str, place: &Place<'_>) {
+        if text.is_empty() {
+            return;
+        }
+        let start = tail_start(text);
+        let tail = text.get(start..).unwrap_or_default();
+        let places = match (place.map, place.outer.and_then(|outer| outer.map)) {
+            (None, None) => Places::Plain(place.in_body(start)),
+            _ => Places::Each((start..=text.len()).map(|at| place.in_body(at)).collect()),
+        };
+        if start > 0 || self.text.len() + tail.len() > LONGEST_SIDE {
+            self.text.clear();
+            self.parts.clear();
+        }
+        self.parts.push(Part { from: self.text.len(), places });
+        self.text.push_str(tail);
+    }
+
+    /// What a range of the text is in the body, part by part.
+    fn parts_of(&self, range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+        let ends = self.parts.iter().skip(1).map(|next| next.from).chain([self.text.len()]);
+        self.parts.iter().zip(ends).filter_map(move |(part, end)| {
+            let (from, to) = (range.start.max(part.from), range.end.min(end));
+            (from < to).then(|| part.place(from)..part.place(to))
+        })
+    }
+}
+
+impl Part {
+    fn place(&self, at: usize) -> usize {
+        let offset = at - self.from;
+        match &self.places {
+            Places::Plain(start) => start + offset,
+            Places::Each(places) => places.get(offset).or(places.last()).copied().unwrap_or_default(),
+        }
+    }
+}
+
+/// Where the tail of a text starts: at a space, if one is near.
+fn tail_start(text: &str) -> usize {
+    if text.len() <= SIDE {
+        return 0;
+    }
+    let least = text.ceil_char_boundary(text.len().saturating_sub(LONGEST_SIDE));
+    let usual = text.floor_char_boundary(text.len() - SIDE);
+    let within = text.get(least..usual).unwrap_or_default();
+    within.rfind(char::is_whitespace).map_or(least, |space| least + space)
+}
+
+/// Where the head of a text ends: at a space, if one is near.
+fn head_end(text: &str) -> usize {
+    if text.len() <= SIDE {
+        return text.len();
+    }
+    let usual = text.ceil_char_boundary(SIDE);
+    let most = text.floor_char_boundary(LONGEST_SIDE);
+    let within = text.get(usual..most).unwrap_or_default();
+    within.find(char::is_whitespace).map_or(most, |space| usual + space)
+}
+
+/// Whether the border between two texts may go through a value. Most borders
+/// are between a stop and a capital, and cost no more than this.
+fn is_cut(tail: &str, head: &str) -> bool {
+    let (Some(left), Some(right)) = (tail.chars().next_back(), head.chars().next()) else { return false };
+    if left.is_whitespace() || right.is_whitespace() {
+        // "4111 1111" and " 1111 1111", "Anna " and "Kowalska".
+        let (tail, head) = (tail.trim_end(), head.trim_start());
+        let (left, right) = (tail.chars().next_back(), head.chars().next());
+        let digits = left.is_some_and(|c| c.is_ascii_digit()) && right.is_some_and(|c| c.is_ascii_digit());
+        let capitals =
+            || left.is_some_and(char::is_alphabetic) && starts_capital(last_word(tail)) && starts_capital(head);
+        return digits || capitals();
+    }
+    let run = |c: &char| !c.is_whitespace();
+    let marked = |c: char| c == '@' || c.is_ascii_digit();
+    tail.chars().rev().take(SIDE).take_while(run).any(marked)
+        || head.chars().take(SIDE).take_while(run).any(marked)
+        || left.is_alphabetic() && right.is_lowercase() && starts_capital(last_word(tail))
+}
+
+fn last_word(text: &str) -> &str {
+    text.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default()
+}
+
+fn starts_capital(text: &str) -> bool {
+    text.chars().next().is_some_and(char::is_uppercase)
+}
+
+/// Whether the border stands between two words after all, so that what spans
+/// it is chance: "write to" and "ana@example.com", "I am Anna" and "please".
+fn is_between_words(tail: &str, head: &str, detector: Detector<'_>) -> bool {
+    let (left, right) = (last_letters(tail), first_letters(head));
+    if left.is_empty() || right.is_empty() {
+        return false;
+    }
+    // The letters are a word of their own, and no part of an address.
+    let ends = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && !"@._-+%".contains(c));
+    let before = tail.get(..tail.len() - left.len()).unwrap_or_default().chars().next_back();
+    // A stop that ends a sentence ends the word too.
+    let behind = head.get(right.len()..).unwrap_or_default().chars().find(|c| *c != '.');
+    let is_word = |word: &str| detector.engine.is_ordinary_word(word);
+    ends(before) && is_word(left) || !is_in_address(tail) && ends(behind) && is_word(right)
+}
+
+fn last_letters(text: &str) -> &str {
+    text.rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default()
+}
+
+fn first_letters(text: &str) -> &str {
+    text.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default()
+}
+
+/// Whether a text ends within an address of mail.
+fn is_in_address(text: &str) -> bool {
+    text.rsplit(char::is_whitespace).next().is_some_and(|run| run.contains('@'))
+}
+
+/// Whether a value that is cut at `border` is a whole address of mail, and a
+/// word behind it: "ana@example.com" and "please".
+fn is_address_and_word(value: &str, border: usize, detector: Detector<'_>) -> bool {
+    let Some((left, right)) = value.split_at_checked(border) else { return false };
+    let word = first_letters(right);
+    let top = value.rsplit('.').next().unwrap_or_default();
+    has_top(left) && !word.is_empty() && (detector.engine.is_ordinary_word(word) || top.len() > LONGEST_TOP)
+}
+
+/// Whether an address of mail is complete: its last label could be a top-level domain.
+fn has_top(text: &str) -> bool {
+    let domain = text.split_once('@').map_or("", |(_, domain)| domain);
+    domain.rsplit_once('.').is_some_and(|(_, top)| top.len() >= 2 && top.chars().all(char::is_alphabetic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn most_borders_are_no_cuts() {
+        for (tail, head) in [("How can I help?", "I am Anna"), ("Thanks", "Hello"), ("", "x"), ("Good.", "")] {
+            assert!(!is_cut(tail, head), "{tail:?} {head:?}");
+        }
+        for (tail, head) in [
+            ("ana.lo", "pez@example.com"),
+            ("ana@exam", "ple.com"),
+            ("4111 1111 ", "1111 1111"),
+            ("D", "E89 3704"),
+            ("Anna Kow", "alska"),
+            ("I am Anna ", "Kowalska"),
+        ] {
+            assert!(is_cut(tail, head), "{tail:?} {head:?}");
+        }
+    }
+
+    #[test]
+    fn sides_are_bounded_and_end_at_spaces() {
+        let text = format!("{} {}", "é".repeat(500), "a".repeat(100));
+        assert_eq!(tail_start(&text), 1000);
+        let long = "é".repeat(501);
+        assert_eq!(long.len() - tail_start(&long), 320);
+        let text = format!("{} {}", "a".repeat(100), "é".repeat(500));
+        assert_eq!(head_end(&text), 100);
+        assert_eq!(head_end(&"é".repeat(500)), 320);
+        assert_eq!((head_end("short"), tail_start("short")), (5, 0));
+    }
+}

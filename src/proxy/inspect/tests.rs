@@ -1,0 +1,343 @@
+use super::*;
+use crate::detect::{Engine, Plan, Wishes};
+use crate::protocol::{Protocol, Protocols};
+use proptest::prelude::*;
+use std::sync::LazyLock;
+
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::builtin().unwrap());
+static PLAN: LazyLock<Plan> = LazyLock::new(|| ENGINE.plan(&Wishes::default()));
+static PROTOCOLS: LazyLock<Protocols> = LazyLock::new(|| Protocols::builtin().unwrap());
+
+fn protocol(name: &str) -> &'static Protocol {
+    PROTOCOLS.named(name).unwrap()
+}
+
+fn rules(name: &str) -> Rules<'static> {
+    Rules {
+        detector: Detector { engine: &ENGINE, plan: &PLAN },
+        fields: &protocol(name).request,
+        identity: Identity::Scan,
+        binary: Binary::Refuse,
+        files: Binary::Pass,
+        strict: false,
+        sought: &[],
+        depth: 128,
+    }
+}
+
+fn inspect(name: &str, body: &str) -> Findings {
+    let mut scratch = Scratch::default();
+    scratch.start_conversation();
+    inspect_json(body, &rules(name), &mut scratch).unwrap()
+}
+
+/// The body with `[ENTITY]` in the place of what was found, and the values.
+fn redacted(name: &str, body: &str) -> (String, Vec<String>) {
+    let found = inspect(name, body);
+    assert!(found.list.windows(2).all(|two| two[0].at.end <= two[1].at.start), "{body}");
+    let values = found.each().filter(|one| one.form != Form::Rest).map(|one| found.value(one).to_owned()).collect();
+    (splice(body, &found.list), values)
+}
+
+fn splice(text: &str, list: &[Located]) -> String {
+    let (mut out, mut copied) = (String::new(), 0);
+    for one in list {
+        out.push_str(&text[copied..one.at.start]);
+        match (&one.encoded, one.form) {
+            (Some(text), _) => out.push_str(&text.base64.encode(splice(&text.text, &text.list).as_bytes())),
+            (None, Form::Rest) => {}
+            (None, Form::Number { depth }) => {
+                let quote = format!("{}\"", "\\".repeat((1 << depth) - 1));
+                out.extend([&quote, "[", one.entity.as_str(), "]", &quote]);
+            }
+            (None, _) => out.extend(["[", one.entity.as_str(), "]"]),
+        }
+        copied = one.at.end;
+    }
+    out + &text[copied..]
+}
+
+/// That `marked`, in which `«…»` stands around what is to be found, becomes
+/// `[EMAIL]` and the like there, and stays as it is otherwise.
+#[track_caller]
+fn check(name: &str, marked: &str, wanted: &str) {
+    let body = marked.replace(['«', '»'], "");
+    assert_eq!(redacted(name, &body).0, wanted, "{name}");
+}
+
+#[test]
+fn documents_in_strings_are_looked_into_at_any_depth() {
+    for (body, wanted) in [
+        (r#"{"a":"{\"b\":\"ana@example.com\"}"}"#, r#"{"a":"{\"b\":\"[EMAIL]\"}"}"#),
+        // Only within does the escape spell an address.
+        (r#"{"a":"[\"ana\\u0040example.com\"]"}"#, r#"{"a":"[\"[EMAIL]\"]"}"#),
+        (r#"{"a":"{\"card\":4111111111111111}"}"#, r#"{"a":"{\"card\":\"[CREDIT_CARD]\"}"}"#),
+        (r#"{"a":" {\"b\": \"ana@example.com\" "}"#, r#"{"a":" {\"b\": \"[EMAIL]\" "}"#),
+        (r#"{"a":"[1] ana@example.com"}"#, r#"{"a":"[1] [EMAIL]"}"#),
+        (r#"{"a":"{\"ana@example.com\":1}"}"#, r#"{"a":"{\"[EMAIL]\":1}"}"#),
+    ] {
+        check("json", body, wanted);
+    }
+    let mut nested = (r#"{"to":"ana\u0040example.com","card":4111111111111111}"#).to_owned();
+    for depth in 1..=7 {
+        nested = serde_json::json!({ "in": nested }).to_string();
+        let (redacted, values) = redacted("json", &nested);
+        assert_eq!(values, ["ana@example.com", "4111111111111111"], "{depth}");
+        let mut inner: serde_json::Value = serde_json::from_str(&redacted).unwrap();
+        for _ in 0..depth {
+            inner = serde_json::from_str(inner["in"].as_str().unwrap()).unwrap();
+        }
+        assert_eq!(inner, serde_json::json!({"to": "[EMAIL]", "card": "[CREDIT_CARD]"}));
+    }
+}
+
+#[test]
+fn deeper_than_documents_are_looked_for_is_text() {
+    let mut nested = r#"["ana@example.com"]"#.to_owned();
+    // Brackets alone, so that the escapes do not double.
+    for _ in 0..12 {
+        nested = serde_json::to_string(&[nested]).unwrap();
+    }
+    assert_eq!(redacted("json", &nested).1, ["ana@example.com"]);
+}
+
+#[test]
+fn of_an_intent_the_values_are_looked_at() {
+    check(
+        "rasa",
+        r#"{"sender":"u1","message":"/inform{\"email\": \"ana@example.com\", \"n\": 2}"}"#,
+        r#"{"sender":"u1","message":"/inform{\"email\": \"[EMAIL]\", \"n\": 2}"}"#,
+    );
+    check("rasa", r#"{"sender":"u1","message":"/greet"}"#, r#"{"sender":"u1","message":"/greet"}"#);
+    check(
+        "rasa",
+        r#"{"sender":"ana@example.com","message":"/inform{no json ana@example.com","metadata":{"a":["bo@example.org"]}}"#,
+        r#"{"sender":"[EMAIL]","message":"/inform{no json [EMAIL]","metadata":{"a":["[EMAIL]"]}}"#,
+    );
+}
+
+#[test]
+fn conditions_choose_what_is_never_touched() {
+    let thinking = r#"{"model":"m","messages":[{"role":"assistant","content":[
+        {"signature":"ana@example.com","thinking":"of ana@example.com","type":"thinking"},
+        {"type":"redacted_thinking","data":"ana@example.com"},
+        {"type":"tool_use","id":"t","name":"ana@example.com","input":{"name":"«ana@example.com»"}},
+        {"type":"text","text":"«ana@example.com»","thinking":"«ana@example.com»"}]}]}"#;
+    let wanted = thinking.replace("«ana@example.com»", "[EMAIL]");
+    check("anthropic", thinking, &wanted);
+    let parts = r#"{"contents":[{"role":"model","parts":[
+        {"thought":true,"text":"ana@example.com","thoughtSignature":"ana@example.com"},
+        {"thought":true,"text":"«ana@example.com»"},
+        {"text":"«ana@example.com»","thought_signature":"ana@example.com"},
+        {"functionCall":{"name":"f","args":{"to":"«ana@example.com»"}},"thoughtSignature":"s"}]}]}"#;
+    check("gemini", parts, &parts.replace("«ana@example.com»", "[EMAIL]"));
+    // Who names a type twice is looked at all the same.
+    check(
+        "anthropic",
+        r#"{"messages":[{"content":[{"type":"thinking","type":"text","thinking":"«ana@example.com»"}]}]}"#,
+        r#"{"messages":[{"content":[{"type":"thinking","type":"text","thinking":"[EMAIL]"}]}]}"#,
+    );
+}
+
+#[test]
+fn texts_in_base64_are_looked_at_and_written_anew() {
+    use base64::Engine as _;
+    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let (plain, token) = ("name;mail\nAna;ana@example.com\n", "name;mail\nAna;[EMAIL]\n");
+    for (name, body) in [
+        (
+            "openai-chat",
+            r#"{"messages":[{"content":[{"type":"file","file":{"file_data":"data:text/csv;base64,@"}}]}]}"#,
+        ),
+        (
+            "openai-chat",
+            r#"{"messages":[{"content":[{"type":"file","file":{"file_data":"data:text\/csv;base64,@"}}]}]}"#,
+        ),
+        ("openai-responses", r#"{"input":[{"content":[{"type":"input_file","file_data":"@"}]}]}"#),
+        ("anthropic", r#"{"messages":[{"content":[{"source":{"data":"@","type":"base64"},"type":"document"}]}]}"#),
+        ("gemini", r#"{"contents":[{"parts":[{"inline_data":{"data":"@"}}]}]}"#),
+        ("json", r#"{"anywhere":["Data:text/plain;base64,@"]}"#),
+    ] {
+        let body_with = |text: &str| body.replace('@', &encode(text));
+        let (redacted, values) = redacted(name, &body_with(plain));
+        assert_eq!(redacted, body_with(token), "{name}");
+        assert!(values.contains(&"ana@example.com".to_owned()), "{values:?}");
+        // What holds nothing stays as it is.
+        let found = inspect(name, &body_with("nothing of note here"));
+        assert!(found.list.is_empty() && found.uninspected == 0);
+        let picture = body.replace("text", "image").replace('@', "iVBORw0KGgoAAAANSUhEUg==");
+        let found = inspect(name, &picture);
+        assert!(found.list.is_empty() && found.uninspected > 0);
+    }
+    // One word is no base64 where the protocol says that it is text.
+    check(
+        "anthropic",
+        r#"{"messages":[{"content":[{"source":{"type":"text","data":"4111111111111111"}}]}]}"#,
+        r#"{"messages":[{"content":[{"source":{"type":"text","data":"[CREDIT_CARD]"}}]}]}"#,
+    );
+}
+
+/// A chat of these contents: parts of one message, or a message each.
+fn chats(texts: &[&str]) -> [String; 2] {
+    let parts: Vec<_> = texts.iter().map(|text| serde_json::json!({"type": "text", "text": text})).collect();
+    let messages: Vec<_> = texts.iter().map(|text| serde_json::json!({"role": "user", "content": text})).collect();
+    [
+        serde_json::json!({"messages": [{"role": "user", "content": parts}]}).to_string(),
+        serde_json::json!({"messages": messages}).to_string(),
+    ]
+}
+
+#[track_caller]
+fn check_split(texts: &[&str], wanted: &[&str]) {
+    for (body, wanted) in chats(texts).iter().zip(chats(wanted)) {
+        let (redacted, _) = redacted("openai-chat", body);
+        assert_eq!(redacted, wanted, "{texts:?}");
+    }
+}
+
+#[test]
+fn a_value_cut_over_texts_is_found_and_stands_in_the_first() {
+    for (texts, wanted) in [
+        (&["write to ana.lo", "pez@example.com now"][..], &["write to [EMAIL]", " now"][..]),
+        (&["write to ana.lopez@exam", "ple.com"], &["write to [EMAIL]", ""]),
+        (&["write to ana.lopez@example.co", "m please"], &["write to [EMAIL]", " please"]),
+        (&["write to ana.lo", "pez@ex", "ample.com now"], &["write to [EMAIL]", "", " now"]),
+        (&["write to ana.lopez", "@example.com"], &["write to [EMAIL]", ""]),
+        (&["my card: 4111 1111 ", "1111 1111"], &["my card: [CREDIT_CARD]", ""]),
+        (&["my card: 4111 1111 11", "11 1111, ok"], &["my card: [CREDIT_CARD]", ", ok"]),
+        (&["call +49 151 2345", "6789 today"], &["call [PHONE]", " today"]),
+        (&["IBAN DE89 3704 0044 05", "32 0130 00"], &["IBAN [IBAN]", ""]),
+        (&["IBAN D", "E89 3704 0044 0532 0130 00"], &["IBAN [IBAN]", ""]),
+        (&["I am Anna Kow", "alska."], &["I am [PERSON]", "."]),
+        (&["\"é\" ana.lo", "pez@example.com \"é\""], &["\"é\" [EMAIL]", " \"é\""]),
+    ] {
+        check_split(texts, wanted);
+    }
+}
+
+#[test]
+fn what_stands_on_one_side_of_a_border_is_not_joined() {
+    for (texts, wanted) in [
+        (&["my mail is ana@example.com", "please answer"][..], &["my mail is [EMAIL]", "please answer"][..]),
+        (&["Please write to", "ana@example.com"], &["Please write to", "[EMAIL]"]),
+        (&["my name is", "Anna Schmidt"], &["my name is", "[PERSON]"]),
+        (&["Order 12", "34 boxes"], &["Order 12", "34 boxes"]),
+        (&["in 2024", "Yes"], &["in 2024", "Yes"]),
+        (&["ana@example.com", "bo@example.org"], &["[EMAIL]", "[EMAIL]"]),
+    ] {
+        check_split(texts, wanted);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_cut_hides_an_address(cuts in prop::collection::btree_set(1..40_usize, 1..4), in_front in "[a-z ]{0,3}") {
+        let text = format!("{in_front} Mail me: «ana.lopez-42@mail.example.com», ok?");
+        let plain = text.replace(['«', '»'], "");
+        let mut texts = Vec::new();
+        let mut from = 0;
+        for cut in cuts.into_iter().filter(|cut| *cut < plain.len()).chain([plain.len()]) {
+            texts.push(&plain[from..cut]);
+            from = cut;
+        }
+        for body in chats(&texts) {
+            let (redacted, _) = redacted("openai-chat", &body);
+            let found = inspect("openai-chat", &body);
+            // Of a word in front and of a label too short for one some letters may stay.
+            let longest = "lopez-42@mail.example";
+            prop_assert!(found.each().count() > 0, "{body}");
+            prop_assert!(!redacted.contains(longest), "{redacted}");
+            serde_json::from_str::<serde_json::Value>(&redacted).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_was_found_stands_where_it_is_written(parts in prop::collection::vec(prop::sample::select(vec![
+        "ana@example.com", "ana.lo", "pez@example.com", "4111 1111 ", "1111 1111", "\"", "\\", "é", "[1]", "{}", " ", "\n", "Anna ", "Kow", "alska",
+    ]), 0..12), cuts in prop::collection::vec(0..4_usize, 0..12)) {
+        let mut texts = vec![String::new()];
+        for (nth, part) in parts.iter().enumerate() {
+            texts.last_mut().unwrap().push_str(part);
+            if cuts.get(nth) == Some(&0) {
+                texts.push(String::new());
+            }
+        }
+        let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+        for body in chats(&texts) {
+            let (redacted, values) = redacted("openai-chat", &body);
+            serde_json::from_str::<serde_json::Value>(&redacted).unwrap();
+            let all = texts.concat();
+            for value in values {
+                prop_assert!(all.contains(&value), "{value:?} in {all:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_of_the_protocol_stay_numbers() {
+    let body = r#"{"model":"m","seed":4111111111111111,"messages":[{"role":"user","content":"hi"}]}"#;
+    check("openai-chat", body, body);
+    check("json", r#"{"card":4111111111111111}"#, r#"{"card":"[CREDIT_CARD]"}"#);
+}
+
+#[test]
+fn token_numbers_are_refused_or_pass() {
+    let mut scratch = Scratch::default();
+    for (name, body) in [
+        ("openai-completions", r#"{"model":"m","prompt":[1,2]}"#),
+        ("openai-completions", r#"{"model":"m","input":[[1],[2]]}"#),
+        ("ollama", r#"{"model":"m","prompt":"hi","context":[1,2,3]}"#),
+        ("json", r#"{"input":[1,2]}"#),
+    ] {
+        assert!(inspect_json(body, &rules(name), &mut scratch).is_err(), "{body}");
+        let pass = Rules { binary: Binary::Pass, ..rules(name) };
+        let found = inspect_json(body, &pass, &mut scratch).unwrap();
+        assert!(found.uninspected > 0 && found.list.is_empty(), "{body}");
+    }
+}
+
+#[test]
+fn a_strict_route_is_told_of_unknown_members_and_not_of_values() {
+    let mut scratch = Scratch::default();
+    for (name, body, unknown) in [
+        ("openai-chat", r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"temperature":0.5}"#, None),
+        ("openai-chat", r#"{"model":"m","notes":{"a":[{"b":1}]}}"#, Some("notes.a[].b")),
+        (
+            "openai-chat",
+            r#"{"model":"m","messages":[{"content":[{"type":"text","txt":"x"}]}]}"#,
+            Some("messages[].content[].txt"),
+        ),
+        ("openai-chat", r#"{"ana@example.com":true}"#, Some("…")),
+        ("openai-chat", r#"{"x y":{"k":null}}"#, Some("….k")),
+        ("json", r#"{"a":1}"#, Some("a")),
+    ] {
+        let strict = Rules { strict: true, ..rules(name) };
+        let found = inspect_json(body, &strict, &mut scratch).unwrap();
+        assert_eq!(found.unknown.as_deref(), unknown, "{body}");
+        assert_eq!(inspect(name, body).unknown, None);
+    }
+}
+
+#[test]
+fn what_was_looked_at_is_counted() {
+    let found = inspect(
+        "openai-chat",
+        r#"{"model":"gpt","messages":[{"role":"user","content":[{"type":"text","text":"hello"},{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo="}}]}]}"#,
+    );
+    let keys = "model messages role content type text type image_url url".replace(' ', "").len();
+    assert_eq!(found.scanned, keys + "hello".len());
+    assert_eq!(found.skipped, "gpt user text image_url".replace(' ', "").len());
+    assert_eq!(found.uninspected, "data:image/png;base64,iVBORw0KGgo=".len());
+}
+
+#[test]
+fn the_conversation_is_told_by_the_first_place_that_names_it() {
+    let of = |name, body| inspect(name, body).conversation;
+    let id = |nth, id: &str| Some((nth, id.to_owned()));
+    assert_eq!(of("rasa", r#"{"message":"hi","sender":"u1"}"#), id(0, "u1"));
+    assert_eq!(of("openai-responses", r#"{"previous_response_id":"r","conversation":{"id":"c"}}"#), id(1, "c"));
+    assert_eq!(of("openai-responses", r#"{"previous_response_id":"r"}"#), id(2, "r"));
+    assert_eq!(of("openai-responses", r#"{"previous_response_id":null,"input":"hi"}"#), None);
+    assert_eq!(of("openai-chat", r#"{"user":"u"}"#), None);
+}

@@ -1,0 +1,46 @@
+//! The messages of a socket: each is one event, or one text, and texts go on
+//! from message to message as they do from event to event.
+
+use super::Context;
+use super::events::{EventRestorer, Framing};
+use crate::framing::Event;
+use bytes::{Bytes, BytesMut};
+
+/// Restores the messages that one socket brings.
+pub(in crate::proxy) struct Messages {
+    events: EventRestorer,
+    context: Context,
+}
+
+impl Messages {
+    /// Of a socket whose messages follow the protocol of the context.
+    pub(in crate::proxy) fn new(context: Context) -> Self {
+        Self { events: EventRestorer::new(Framing::Messages), context }
+    }
+
+    /// What is to be sent now that this message has come: mostly itself,
+    /// restored. In front of it may stand one with what an earlier message held
+    /// back; where the protocol numbers its events it may have to wait.
+    pub(in crate::proxy) async fn restore(&mut self, message: &str) -> Vec<String> {
+        let raw = Bytes::copy_from_slice(message.as_bytes());
+        let event = Event { data: (0..raw.len()).into(), raw };
+        let mut out = BytesMut::new();
+        self.events.event(&event, &self.context, &mut out).await;
+        self.each(&out)
+    }
+
+    /// What is left when nothing follows.
+    pub(in crate::proxy) async fn finish(&mut self) -> Vec<String> {
+        let mut out = BytesMut::new();
+        self.events.finish(&self.context, &mut out).await;
+        self.each(&out)
+    }
+
+    fn each(&mut self, out: &[u8]) -> Vec<String> {
+        let ends = std::mem::take(&mut self.events.ends);
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let parts = starts.zip(&ends).map(|(start, end)| out.get(start..*end).unwrap_or_default());
+        // Text in, text out: only whole strings are spliced.
+        parts.map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+    }
+}
