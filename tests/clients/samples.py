@@ -33,7 +33,7 @@ def sample(name):
     """A sample with something in each hole."""
     with open(os.path.join(FOLDER, f"{name}.json"), encoding="utf-8") as file:
         text = file.read()
-    text = re.sub(r'"\{\{(number|count)(:[^}]*)?\}\}"', "42", text)
+    text = re.sub(r'"\{\{(number|count|offset)(:[^}]*)?\}\}"', "42", text)
     text = re.sub(r"\{\{json(:[^}]*)?\}\}", "{}", text)
     return json.loads(re.sub(r"\{\{(\w+)(:[^}]*)?\}\}", "abcd", text))
 

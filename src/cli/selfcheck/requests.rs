@@ -320,10 +320,10 @@ impl Filling {
             Want::Value | Want::Who | Want::Never => kind.alone(number),
             Want::Name => kind.identifier(number),
             Want::Number => kind.number(number),
-            Want::Media | Want::Piece | Want::JsonPiece | Want::Count => None,
+            Want::Media | Want::Piece | Want::JsonPiece | Want::Count | Want::Offset => None,
         });
         let plain = || match want {
-            Want::Number | Want::Count => "42".to_owned(),
+            Want::Number | Want::Count | Want::Offset => "42".to_owned(),
             Want::Media => "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgICAgMCAgID".to_owned(),
             Want::Name | Want::Never | Want::Who => "teapot_7".to_owned(),
             _ => PLAIN.to_owned(),

@@ -34,6 +34,8 @@ pub(super) enum Want {
     JsonPiece,
     /// How many events came before.
     Count,
+    /// A place in a text, which moves with the text or is dropped.
+    Offset,
 }
 
 /// A place to be filled.
@@ -88,11 +90,12 @@ impl Template {
                 "piece" => Want::Piece,
                 "json" => Want::JsonPiece,
                 "count" => Want::Count,
+                "offset" => Want::Offset,
                 other => return Err(format!("`{other}` can be planted nowhere")),
             };
             let mut literal = text.get(at..open).unwrap_or_default();
             at = close + 2;
-            if matches!(want, Want::Number | Want::Count) {
+            if matches!(want, Want::Number | Want::Count | Want::Offset) {
                 literal = literal.strip_suffix('"').ok_or("a number stands in quotes")?;
                 at += 1;
             }
