@@ -3,8 +3,8 @@
 
 use crate::detect::compile::Verdict;
 use crate::detect::finder::Finder;
+use crate::detect::said::Said;
 use crate::detect::scan::{Evidence, Pass};
-use crate::detect::words;
 
 /// Characters of a number, separators included.
 const LENGTH: std::ops::RangeInclusive<usize> = 5..=24;
@@ -41,17 +41,13 @@ impl Pass<'_> {
         let mut taken = false;
         for &rule in rules {
             let Some(scoring) = engine.rules.get(rule.index()) else { continue };
-            let mut last: Option<(Verdict, usize)> = None;
-            let mut count = 0;
-            words::each(self.clause_before(start), |hash| {
-                count += 1;
-                last = scoring.judge(hash).map(|found| (found, count)).or(last);
-            });
-            let near = last.filter(|(_, at)| count - at < WORDS).map(|(found, _)| found);
-            let by_label = || self.label.iter().rev().find_map(|&hash| scoring.judge(hash));
-            let (found, evidence) = match near {
+            let judge = |hash| scoring.judge(hash);
+            let (mut in_front, mut label) = (Said::new(&judge), Said::new(&judge));
+            in_front.listen(self.clause_before(start));
+            self.label.iter().for_each(|&hash| label.hear(hash, true));
+            let (found, evidence) = match in_front.last.filter(|_| in_front.since < WORDS) {
                 Some(found) => (Some(found), found.evidence),
-                None => (by_label(), Evidence::LABEL),
+                None => (label.last, Evidence::LABEL),
             };
             if let Some(Verdict { evidence: Evidence::CONTEXT, weight }) = found {
                 taken |= self.submit(rule, start, end, scoring.score + weight, evidence);

@@ -14,7 +14,7 @@ use crate::detect::words::{self, Shape, Word};
 /// A street has at most this many words.
 const MAX_WORDS: usize = 6;
 /// A house may have this many parts: block, stair, floor, flat.
-const MAX_UNITS: usize = 4;
+const MAX_UNITS: usize = 6;
 
 /// What a street is worth, by what it is known by: in capitals, and in small letters.
 const KIND: (f32, f32) = (0.65, 0.3);
@@ -78,59 +78,17 @@ impl Pass<'_> {
         if let Some(number) = self.house_number(start)
             && let Some(street) = self.street(start, number)
         {
-            let (end, raise) = self.rest_of_address(street.end);
-            if self.report(Finder::Address, street.start, end, street.score + raise, Evidence::default()) {
+            let (end, mut raise) = self.rest_of_address(street.end);
+            // "Chapter 12, 110 00 pages": what has no kind needs a place in capitals.
+            if street.score <= UNNAMED && self.word_ending(end).is_some_and(|w| w.shape == Shape::Lower) {
+                raise -= 0.1;
+            }
+            let start = self.flat_in_front(street.start);
+            if self.report(Finder::Address, start, end, street.score + raise, Evidence::default()) {
                 return Some(end);
             }
         }
         self.postcode(start)
-    }
-
-    /// The end of a house number: `12`, `12a`, `12 bis`, `12-14`, `7/3`.
-    pub(crate) fn house_number(&self, start: usize) -> Option<usize> {
-        let mut end = self.digits_end(start);
-        if !(1..=5).contains(&(end - start)) {
-            return None;
-        }
-        end = self.house_letter(end)?;
-        for _ in 0..2 {
-            let joint = matches!(self.bytes.get(end), Some(b'-' | b'/'));
-            let next = self.digits_end(end + 1);
-            if !joint || next == end + 1 {
-                break;
-            }
-            // A date or a range of large numbers.
-            if next - end > 5 {
-                return None;
-            }
-            end = self.house_letter(next)?;
-        }
-        match self.bytes.get(end) {
-            Some(b'.' | b',' | b':' | b'/' | b'-') => !self.bytes.get(end + 1).is_some_and(u8::is_ascii_digit),
-            Some(b'%' | b'$' | b'_' | b'=' | b'(' | b'@' | b'\\') => false,
-            _ => true,
-        }
-        .then_some(end)
-    }
-
-    /// One letter behind a house number, which is free behind.
-    fn house_letter(&self, end: usize) -> Option<usize> {
-        let word = match self.at(end) {
-            Some(c) if c.is_alphabetic() => words::read(self.text, end)?,
-            Some(c) if c.is_alphanumeric() => return None,
-            Some(' ') => {
-                let word = words::read(self.text, end + 1);
-                let Some(word) = word.filter(|w| self.is_word(w, &["bis", "ter"])) else { return Some(end) };
-                return Some(word.end);
-            }
-            _ => return Some(end),
-        };
-        let single = word.end - word.start == 1 && !self.at(word.end).is_some_and(char::is_alphanumeric);
-        (single || self.is_word(&word, &["bis", "ter"])).then_some(word.end)
-    }
-
-    fn is_word(&self, word: &Word, all: &[&str]) -> bool {
-        self.text.get(word.start..word.end).is_some_and(|t| all.iter().any(|a| t.eq_ignore_ascii_case(a)))
     }
 
     /// The street to which a number belongs.
@@ -149,7 +107,7 @@ impl Pass<'_> {
             if let Some((from, score)) = self.street_in_front(!marked && self.text.get(at..start)?.contains('.'), &word)
             {
                 // "on Wall Street 500 stocks"
-                let counts = number - start > 2
+                let counts = self.digits_end(start) - start > 2
                     && self.bytes.get(number) == Some(&b' ')
                     && self.bytes.get(number + 1).is_some_and(u8::is_ascii_lowercase);
                 let score = if marked {
@@ -178,7 +136,9 @@ impl Pass<'_> {
     /// Where the words in front of a number end, and whether "nr" or the like
     /// stands between.
     fn before_number(&self, start: usize) -> (usize, bool) {
-        let at = self.back_over(start, 4, &[' ', '\u{a0}', '.', ':', '°', '#', '№']);
+        let gap = self.back_over(start, 4, &[' ', '\u{a0}', '.', ':', '°', '#', '№']);
+        // "n.º"
+        let at = if self.text.get(..gap).is_some_and(|t| t.ends_with(".º")) { gap - ".º".len() } else { gap };
         let mark = self.word_ending(at).filter(|w| self.kinds(w).has(Kinds::NUMBER_MARK));
         match mark {
             Some(mark) => (self.back_over(mark.start, 3, &[' ', '\u{a0}', ',', '.', '/']), true),
@@ -255,7 +215,12 @@ impl Pass<'_> {
                 };
                 // The last letter of "T.C." is no street.
                 let last_of_many = short && self.before(word.start) == Some('.');
-                return (!short || marked && !last_of_many).then_some((word.start, score));
+                // "B-dul"
+                let first = match self.bytes.get(word.start.wrapping_sub(2)..word.start) {
+                    Some([b'A'..=b'Z' | b'a'..=b'z', b'-']) => word.start - 2,
+                    _ => word.start,
+                };
+                return (!short || marked && !last_of_many).then_some((first, score));
             }
             match word.shape {
                 Shape::Lower if kinds.has(Kinds::STREET_JOINT) => {}
@@ -323,6 +288,11 @@ impl Pass<'_> {
         let (mut start, mut capitals) = (kind.start, 0);
         for i in 0..3 {
             let gap = self.back_over(start, 2, &[' ', '\u{a0}', '-', '.', '\'', '’']);
+            // "1453. Sokak"
+            let digits = self.digits_start(gap);
+            if i == 0 && digits < gap && self.bytes.get(gap) == Some(&b'.') {
+                return Some((digits, kind.shape != Shape::Lower));
+            }
             let Some(word) = self.word_ending(gap).filter(|_| gap < start) else { break };
             let capital = word.shape != Shape::Lower;
             if self.is_stop(&word) || (!capital && i > 0) {
@@ -456,51 +426,5 @@ impl Pass<'_> {
             Some((next, more)) => (next, raise + more),
             None => (end, raise),
         }
-    }
-
-    /// The end of a part of a house: `, Apt. 4B`, ` 3º B`, `, bl. 3`, ` D:4`, ` #5`.
-    fn unit(&self, end: usize) -> Option<usize> {
-        let at = self.over(end, 2, &[' ', ',', '\u{a0}']);
-        let number = self.digits_end(at);
-        if number > at {
-            if number - at > 3 || at == end {
-                return None;
-            }
-            let behind = self.over(number, 3, &['º', 'ª', '°', '.', ' ', 'e', 't', 'h']);
-            let ordinal = matches!(self.at(number), Some('º' | 'ª' | '°'));
-            let word = words::read(self.text, behind).filter(|w| !self.at(w.end).is_some_and(char::is_alphanumeric));
-            let plain = behind <= number + 1 && !ordinal && self.bytes.get(number) != Some(&b'.');
-            return match word {
-                Some(w) if plain && w.shape == Shape::Capitalised => None,
-                Some(w) if self.kinds(&w).has(Kinds::UNIT) && w.end - w.start > 1 => Some(w.end),
-                Some(w) if ordinal && w.end - w.start == 1 => Some(w.end),
-                _ if ordinal => Some(number + self.at(number).map_or(0, char::len_utf8)),
-                _ => None,
-            };
-        }
-        let value = if self.bytes.get(at) == Some(&b'#') {
-            self.over(at + 1, 1, &[' '])
-        } else {
-            let word = words::read(self.text, at).filter(|_| at > end)?;
-            if !self.kinds(&word).has(Kinds::UNIT) {
-                return None;
-            }
-            let value = self.over(word.end, 3, &['.', ':', ' ', '\u{a0}', '#']);
-            // "D:4": one letter needs its mark.
-            let marked = matches!(self.bytes.get(word.end), Some(b'.' | b':'));
-            if value == word.end || (word.end - word.start == 1 && !marked) {
-                return None;
-            }
-            value
-        };
-        let number = self.digits_end(value);
-        let letter = self.at(number).filter(|c| c.is_alphabetic()).map_or(0, char::len_utf8);
-        let mut end = number + letter;
-        if self.bytes.get(end) == Some(&b'-') && self.bytes.get(end + 1).is_some_and(u8::is_ascii_digit) {
-            end = self.digits_end(end + 1);
-        }
-        let free = !self.at(end).is_some_and(char::is_alphanumeric);
-        let small = number == value && self.at(value).is_some_and(char::is_lowercase);
-        (end > value && number - value <= 4 && free && !small).then_some(end)
     }
 }

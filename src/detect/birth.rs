@@ -145,7 +145,7 @@ impl Pass<'_> {
     }
 
     /// Steps over "th", "º" and the like behind a day.
-    fn ordinal(&self, end: usize) -> usize {
+    pub(crate) fn ordinal(&self, end: usize) -> usize {
         let text = self.text.get(end..).unwrap_or_default();
         ["st", "nd", "rd", "th", "er", "º", "ª", "°", "e", "a"]
             .into_iter()

@@ -9,8 +9,9 @@ use crate::detect::pattern::{Pattern, Patterns};
 use crate::detect::phone::DiallingCodes;
 use crate::detect::rule::{Context, Lines, RawDefaults, Rule, RuleError, RuleErrors, RuleSet, Selection, Source};
 
+use crate::detect::said;
 use crate::detect::scan::Evidence;
-use crate::detect::shape::{self, Shapes};
+use crate::detect::shape::Shapes;
 use crate::detect::spelled::NumberWords;
 use crate::detect::terms::{self, Terms};
 use crate::detect::words;
@@ -49,7 +50,7 @@ impl Shared {
             context: WordSet::with_all_slips(&words(&defaults.context)),
             // "pone" is a slip of "phone", and a Spanish word.
             against: WordSet::of(
-                words(&defaults.against).iter().filter_map(|(w, _)| Some((shape::phrase(w)?, 0.0))).collect(),
+                words(&defaults.against).iter().filter_map(|(w, _)| Some((said::phrase(w)?, 0.0))).collect(),
             ),
         }
     }
@@ -128,13 +129,13 @@ impl WordSet {
         let mut all = Vec::new();
         for (text, weight) in list {
             let mut add = |hash: Option<u64>| all.extend(hash.map(|hash| (hash, *weight)));
-            add(shape::dotted(text));
-            if shape::is_in_capitals(text) {
-                add(words::hash_of(text).map(shape::in_capitals));
+            add(said::dotted(text));
+            if said::is_in_capitals(text) {
+                add(words::hash_of(text).map(said::in_capitals));
                 continue;
             }
-            add(shape::phrase(text));
-            shape::misspellings(text, |slip| add(words::hash_of(slip)));
+            add(said::phrase(text));
+            said::misspellings(text, |slip| add(words::hash_of(slip)));
         }
         Self::of(all)
     }

@@ -1,5 +1,6 @@
-//! Mail addresses: `ana@example.com` (RFC 5321, with the letters of RFC 6531),
-//! and addresses in words, "ana (at) example dot com".
+//! Mail addresses: `ana@example.com` and `"ana b"@example.com` (RFC 5321, with the
+//! letters of RFC 6531), with comments (RFC 5322), and addresses in words, "ana
+//! (at) example dot com".
 
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::Classes;
@@ -10,6 +11,10 @@ use crate::detect::words::{self, Word};
 const MAX_LOCAL: usize = 64;
 const MAX_LABEL: usize = 63;
 const MAX_DOMAIN: usize = 255;
+
+/// What may follow the first word of a sign: "snabel-a", "kuyruklu a", "coada de
+/// maimuță".
+const TAILS: [&str; 6] = ["-a", " a", " de maimuță", " de maimuţă", " de maimuta", " de maimuța"];
 
 /// What people put around "at" and "dot".
 const OPENING: [char; 4] = ['(', '[', '{', '<'];
@@ -24,20 +29,71 @@ impl Pass<'_> {
             // "ana @ example . com" is an address in disguise.
             return self.spelled_email(at, at + 1).unwrap_or(at + 1);
         }
-        if let Some(start) = self.local_part(at)
-            && let Some(end) = self.domain(at + 1)
-            && !self.is_no_mail(start, at, end)
-            && self.report(Finder::Email, start, end, 0.0, Evidence::default())
-        {
-            return end;
+        let behind = self.over_comment(at + 1);
+        let (local, quoted) = match self.before(at) {
+            Some('"') => (self.quoted_local(at), true),
+            Some(')') => (self.commented_local(at), true),
+            _ => (self.local_part(at), false),
+        };
+        let Some(start) = local else { return at + 1 };
+        if let Some(end) = self.domain(behind) {
+            let mail = quoted || behind > at + 1 || !self.is_no_mail(start, at, end);
+            let taken = mail && self.report(Finder::Email, start, end, 0.0, Evidence::default());
+            return if taken { end } else { at + 1 };
         }
-        at + 1
+        // "ana@example dot com"
+        match self.spelled_domain(at + 1, false) {
+            Some(Domain { end, dots_spelled: true, .. })
+                if self.report(Finder::EmailSpelled, start, end, 0.0, Evidence::default()) =>
+            {
+                end
+            }
+            _ => at + 1,
+        }
+    }
+
+    /// The start of a quoted string (RFC 5321, 4.1.2) that ends at `end`.
+    fn quoted_local(&self, end: usize) -> Option<usize> {
+        let close = end - 1;
+        let mut at = close;
+        loop {
+            at -= self.before(at)?.len_utf8();
+            let before = self.bytes.get(..at)?.iter().rev().take(MAX_LOCAL);
+            let escaped = before.take_while(|b| **b == b'\\').count() % 2 == 1;
+            match self.bytes.get(at)? {
+                b'"' if !escaped => break,
+                b if b.is_ascii_control() => return None,
+                _ if end - at > MAX_LOCAL => return None,
+                _ => {}
+            }
+        }
+        // Else it is the end of one string and the start of the next.
+        let opens =
+            self.before(at).is_none_or(|c| c.is_whitespace() || matches!(c, '<' | '(' | '[' | ':' | ',' | ';' | '='));
+        (opens && close - at > 1).then_some(at)
+    }
+
+    /// The start of a local part with a comment (RFC 5322, 3.2.2) behind it.
+    fn commented_local(&self, end: usize) -> Option<usize> {
+        let from = self.text.floor_char_boundary(end.saturating_sub(MAX_LOCAL));
+        let open = from + self.text.get(from..end - 1)?.rfind(['(', ')', '\n'])?;
+        if self.bytes.get(open) == Some(&b'(') && open + 2 < end { self.local_part(open) } else { None }
+    }
+
+    /// Steps over a comment at the start of a domain.
+    fn over_comment(&self, start: usize) -> usize {
+        if self.bytes.get(start) != Some(&b'(') {
+            return start;
+        }
+        let inside = self.bytes.get(start + 1..).unwrap_or_default().iter().take(MAX_LOCAL);
+        let length = inside.take_while(|b| !matches!(b, b'(' | b')' | b'\n')).count();
+        let close = start + 1 + length;
+        if length > 0 && self.bytes.get(close) == Some(&b')') { close + 1 } else { start }
     }
 
     /// The start of the local part that ends at `end`.
     fn local_part(&self, end: usize) -> Option<usize> {
         let mut start = end;
-        let mut plus = None;
         let latin = self.before(end)?.is_ascii();
         while let Some(c) = self.before(start) {
             let allowed = match c {
@@ -55,11 +111,8 @@ impl Pass<'_> {
                 | '$'
                 | '&'
                 | '\''
-                | '=' => true,
-                '+' => {
-                    plus = Some(start);
-                    true
-                }
+                | '='
+                | '+' => true,
                 c if c.is_ascii() => false,
                 c => words::is_mark(c) || (c.is_alphanumeric() && (!latin || c < '\u{250}')),
             };
@@ -70,10 +123,13 @@ impl Pass<'_> {
         }
         // `=`, `&`, `$` and `#` are allowed in a local part, but nearly always
         // they end what stands in front: `email=ana@…`, `&to=ana@…`.
-        if let Some(i) = self.text.get(start..end)?.rfind(['=', '&', '$', '#', '%', '^'])
-            && plus.is_none_or(|p| p > start + i + 1)
-        {
-            start += i + 1;
+        // Not so behind a plus, which no key has: `q+tag=1@…`.
+        let signs = ['=', '&', '$', '#', '%', '^'];
+        let local = self.text.get(start..end)?;
+        if let Some(sign) = local.rfind(signs) {
+            let key = local.get(..sign)?.rfind(signs).map_or(0, |before| before + 1);
+            let tagged = local.get(key..sign)?.find('+').is_some_and(|at| at > 0);
+            start += if tagged { key } else { sign + 1 };
         }
         while self.bytes.get(start).is_some_and(|b| matches!(b, b'.' | b'-' | b'~' | b'\'' | b'+')) && start < end {
             start += 1;
@@ -177,17 +233,17 @@ impl Pass<'_> {
 
     /// Looks at a word that may stand for `@`.
     pub(crate) fn at_word(&mut self, word: &Word) -> Option<usize> {
-        let mut end = word.end;
-        // Swedish "snabel-a" is the one that has a hyphen.
-        if self.bytes.get(end..end + 2).is_some_and(|b| b.eq_ignore_ascii_case(b"-a")) {
-            end += 2;
-        }
-        self.spelled_email(word.start, end)
+        let behind = self.text.get(word.end..).unwrap_or_default();
+        let tail = TAILS.iter().find(|tail| {
+            let starts = behind.get(..tail.len()).is_some_and(|t| t.eq_ignore_ascii_case(tail));
+            starts && !behind.get(tail.len()..).is_some_and(|t| t.starts_with(char::is_alphanumeric))
+        });
+        self.spelled_email(word.start, word.end + tail.map_or(0, |tail| tail.len()))
     }
 
     /// Looks for an address around what stands for its `@`.
     fn spelled_email(&mut self, at_start: usize, at_end: usize) -> Option<usize> {
-        let (left, open) = self.unwrap_left(at_start)?;
+        let (left, open) = self.unwrap_left(at_start, OPENING)?;
         let (right, closed) = self.unwrap_right(at_end, CLOSING)?;
         let sign = self.text.get(at_start..at_end)?;
         if open != closed {
@@ -205,8 +261,15 @@ impl Pass<'_> {
             return None;
         }
         let local = self.text.get(start..left)?;
-        // "look at example.com" is no address; "ana.novak at example.com" is.
-        if !open && !dots_spelled && !local.contains(['.', '_']) && !local.bytes().any(|b| b.is_ascii_digit()) {
+        // "look at example.com" is no address; "ana.novak at example.com" is, and
+        // "ana chiocciola example.it": that word is nothing else.
+        let plain_word = ["at", "et", "@"].iter().any(|word| sign.eq_ignore_ascii_case(word));
+        if plain_word
+            && !open
+            && !dots_spelled
+            && !local.contains(['.', '_'])
+            && !local.bytes().any(|b| b.is_ascii_digit())
+        {
             return None;
         }
         let domain = self.text.get(right..end)?;
@@ -237,14 +300,14 @@ impl Pass<'_> {
             || version
     }
 
-    /// Steps over `(`, `[` and spaces to the left; whether there was a bracket.
-    fn unwrap_left(&self, from: usize) -> Option<(usize, bool)> {
+    /// Steps over one of `brackets` and spaces to the left; whether there was a bracket.
+    fn unwrap_left(&self, from: usize, brackets: [char; 4]) -> Option<(usize, bool)> {
         let mut at = from;
         let mut bracket = false;
         for _ in 0..4 {
             match self.before(at)? {
                 ' ' | '\u{a0}' => at -= self.before(at)?.len_utf8(),
-                c if !bracket && OPENING.contains(&c) => {
+                c if !bracket && brackets.contains(&c) => {
                     bracket = true;
                     at -= 1;
                 }
@@ -275,18 +338,21 @@ impl Pass<'_> {
     fn spelled_local(&self, end: usize) -> Option<usize> {
         let mut start = self.local_part(end)?;
         for _ in 0..3 {
-            let Some((sign_end, _)) = self.unwrap_left(start) else { break };
+            let Some((sign_end, closed)) = self.unwrap_left(start, CLOSING) else { break };
             let Some(sign) = self.word_before(sign_end) else { break };
             let classes = self.engine.lexicon.classes(sign.hash);
             if !classes.has(Classes::DOT) && !classes.has(Classes::JOINER) {
                 break;
             }
-            let Some((mut left, _)) = self.unwrap_left(sign.start) else { break };
+            let Some((mut left, open)) = self.unwrap_left(sign.start, OPENING) else { break };
+            if open != closed {
+                break;
+            }
             // "guión bajo", "alt çizgi"
             if classes.has(Classes::JOINER)
                 && let Some(first) = self.word_before(left)
                 && self.engine.lexicon.classes(first.hash).has(Classes::JOINER)
-                && let Some((behind, _)) = self.unwrap_left(first.start)
+                && let Some((behind, _)) = self.unwrap_left(first.start, OPENING)
             {
                 left = behind;
             }
@@ -349,9 +415,61 @@ impl Pass<'_> {
     }
 }
 
-/// "meet us at booking dot com"
+/// "meet us at booking dot com", "we met at example dot com"
 fn is_said_otherwise(local: &str) -> bool {
-    ["me", "us", "you", "him", "her", "them", "it", "look"].iter().any(|word| local.eq_ignore_ascii_case(word))
+    const WORDS: [&str; 50] = [
+        "me",
+        "us",
+        "you",
+        "him",
+        "her",
+        "them",
+        "it",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "look",
+        "looked",
+        "looking",
+        "met",
+        "meet",
+        "meeting",
+        "work",
+        "works",
+        "worked",
+        "working",
+        "bought",
+        "buy",
+        "ordered",
+        "order",
+        "shopping",
+        "saw",
+        "seen",
+        "found",
+        "find",
+        "available",
+        "arrived",
+        "read",
+        "hosted",
+        "registered",
+        "signed",
+        "logged",
+        "booked",
+        "stayed",
+        "up",
+        "out",
+        "in",
+        "here",
+        "there",
+        "back",
+        "live",
+        "only",
+        "started",
+    ];
+    WORDS.iter().any(|word| local.eq_ignore_ascii_case(word))
 }
 
 /// A domain of an address in words.

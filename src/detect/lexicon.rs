@@ -142,6 +142,8 @@ pub(crate) enum Cue {
     Strong,
     /// "Mr", "Frau Dr": a name follows.
     Title,
+    /// "token", "session id": a random text behind a sign is a key.
+    Token,
 }
 
 impl Cue {
@@ -157,6 +159,7 @@ impl Cue {
             "sign-off" => Self::SignOff,
             "strong-cue" => Self::Strong,
             "title" => Self::Title,
+            "token-cue" => Self::Token,
             _ => return None,
         })
     }
@@ -164,7 +167,7 @@ impl Cue {
 
 /// Names of the classes in rule files.
 pub(crate) const CLASS_NAMES: &str = "given, surname, and, common, stop, place, particle, organisation, article, after, at, brand, calendar, city, dot, direction, extension, \
-     joiner, number-word, label, greeting, hint, field, key-cue, passcode-cue, password-cue, weak-cue, sign-off, strong-cue, title";
+     joiner, number-word, label, greeting, hint, field, key-cue, passcode-cue, password-cue, weak-cue, sign-off, strong-cue, title, token-cue";
 
 /// The longest phrase, in words.
 pub(crate) const MAX_PHRASE: usize = 5;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 const PACKS: &[(&str, &str)] = &[
     ("account.toml", include_str!("../../rules/packs/account.toml")),
+    ("bank.toml", include_str!("../../rules/packs/bank.toml")),
     ("document.toml", include_str!("../../rules/packs/document.toml")),
     ("email.toml", include_str!("../../rules/packs/email.toml")),
     ("ip.toml", include_str!("../../rules/packs/ip.toml")),

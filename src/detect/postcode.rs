@@ -117,7 +117,8 @@ impl Pass<'_> {
     }
 
     fn is_place(&self, word: &Word) -> bool {
-        self.engine.lexicon.classes(word.hash).has(Classes::PLACE)
+        let classes = self.engine.lexicon.classes(word.hash);
+        classes.has(Classes::PLACE) || classes.has(Classes::CITY)
     }
 
     fn is_state(&self, word: &Word) -> bool {
@@ -258,13 +259,18 @@ impl Pass<'_> {
         {
             return self.report(Finder::Postcode, city, end, 0.4, Evidence::default()).then_some(end);
         }
-        let word = words::read(self.text, self.over(end, 1, &[' '])).filter(|w| w.start > end)?;
+        let unit = ["AM", "PM", "SA", "SD", "SS", "EU", "US", "UK", "TV", "HD"];
+        let measured = || self.text.get(end - 2..end).is_some_and(|t| unit.contains(&t));
+        let Some(word) = words::read(self.text, self.over(end, 1, &[' '])).filter(|w| w.start > end) else {
+            // Without a place a word must say what it is.
+            let alone = code == Code::Dutch && !measured();
+            return (alone && self.report(Finder::Postcode, start, end, 0.0, Evidence::default())).then_some(end);
+        };
         if word.shape == Shape::Lower || word.end - word.start < 3 || self.is_stop(&word) {
             return None;
         }
-        let unit = ["AM", "PM", "SA", "SD", "SS", "EU", "US", "UK", "TV", "HD"];
         let raise = match code {
-            Code::Dutch if self.text.get(end - 2..end).is_some_and(|t| unit.contains(&t)) => return None,
+            Code::Dutch if measured() => return None,
             Code::Dutch if word.shape != Shape::Upper => 0.4,
             Code::Dashed | Code::Spaced if self.is_place(&word) => 0.4,
             _ => 0.0,

@@ -480,7 +480,7 @@ impl Pass<'_> {
                 && let Some(cue) = self.engine.lexicon.cue(phrase)
             {
                 match cue {
-                    Cue::Key | Cue::Passcode | Cue::Password => secret = Some(cue),
+                    Cue::Token | Cue::Key | Cue::Passcode | Cue::Password => secret = Some(cue),
                     _ => self.cue = Some(Pending { cue, end: word.end, label: false }),
                 }
             }

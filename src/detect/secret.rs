@@ -1,5 +1,6 @@
 //! Passwords, PINs and one-time codes behind the words that announce them.
-//! Keys and tokens with a shape of their own are pattern rules.
+//! Keys and tokens with a shape of their own are pattern rules; others are told
+//! from words and names by how random they look.
 
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue};
@@ -36,6 +37,7 @@ impl Pass<'_> {
         match cue {
             Cue::Passcode => self.passcode(at),
             Cue::Key => self.api_key(at, announced),
+            Cue::Token => self.token(end),
             Cue::Password => self.password(at, announced),
             _ => {}
         }
@@ -48,6 +50,10 @@ impl Pass<'_> {
         let key = matches!(self.bytes.get(end..end + 2), Some([b'"' | b'\'' | b'`', b':' | b'=' | b' ' | b',']));
         let mut at = end + usize::from(key);
         let mut small = None;
+        // "my password's …"
+        if let Some(of) = ["'s ", "’s "].iter().find(|of| self.text.get(at..).is_some_and(|t| t.starts_with(**of))) {
+            (at, announced) = (at + of.len(), Announced::Copula);
+        }
         for _ in 0..=MAX_BETWEEN {
             let next = self.over(at, 6, &[' ', '\u{a0}', ':', '=', '>', '*', '\t', '-', ',']);
             let gap = self.text.get(at..next)?;
@@ -120,6 +126,30 @@ impl Pass<'_> {
         }
     }
 
+    /// `token=…`, `"sig": "…"`: behind its key at once, and random.
+    fn token(&mut self, cue: usize) {
+        let key = self.over(cue, 1, &['"', '\'', '`']);
+        let quoted = key > cue;
+        let at = self.over(key, 1, &[' ']);
+        let sign = match self.bytes.get(at) {
+            Some(b'=') => b'=',
+            Some(b':') => b':',
+            _ => return,
+        };
+        let start = self.over(at + 1, 2, &[' ', '"', '\'', '`']);
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        let allowed = |b: &&u8| b.is_ascii_alphanumeric() || b"_-./+=~%".contains(b);
+        let len = rest.iter().take(MAX_TOKEN).take_while(allowed).count();
+        let Some(token) = self.text.get(start..start + len) else { return };
+        let token = token.trim_end_matches(['.', '-']);
+        // In prose a colon also announces the codes of parcels.
+        let least = if sign == b'=' || quoted { MIN_TOKEN } else { MIN_TOKEN + 8 };
+        let called = matches!(self.bytes.get(start + len), Some(b'(' | b'[' | b'@'));
+        if token.len() >= least && !called && is_random(token) {
+            self.report(Finder::ApiKey, start, start + token.len(), 0.0, Evidence::CONTEXT);
+        }
+    }
+
     fn password(&mut self, at: usize, announced: Announced) {
         let quote = self.at(at).filter(|c| matches!(c, '"' | '\'' | '“' | '„' | '«' | '`' | '‘' | '»'));
         let start = at + quote.map_or(0, char::len_utf8);
@@ -154,6 +184,37 @@ impl Pass<'_> {
             self.report(Finder::Password, 0, self.text.len(), 0.0, Evidence::LABEL);
         }
     }
+}
+
+/// Bytes of the shortest and longest token that is known by its randomness.
+const MIN_TOKEN: usize = 12;
+pub(crate) const MAX_TOKEN: usize = 4096;
+
+/// Whether letters of both cases and digits change about as in no word, name
+/// or date: at least four times, and once in five characters.
+pub(crate) fn is_random(text: &str) -> bool {
+    #[derive(PartialEq)]
+    enum Class {
+        Small,
+        Capital,
+        Digit,
+        None,
+    }
+    let (mut last, mut changes, mut letters) = (Class::None, 0, 0);
+    for b in text.bytes() {
+        let class = match b {
+            b'a'..=b'z' => Class::Small,
+            b'A'..=b'Z' => Class::Capital,
+            b'0'..=b'9' => Class::Digit,
+            _ => Class::None,
+        };
+        // "Word" is one piece.
+        let word = last == Class::Capital && class == Class::Small;
+        changes += usize::from(class != last && !word && class != Class::None && last != Class::None);
+        letters += usize::from(class != Class::None);
+        last = class;
+    }
+    changes >= 4 && changes * 5 >= letters
 }
 
 /// Only small letters behind the first.
@@ -197,6 +258,27 @@ fn is_password(token: &str, announced: Announced, quoted: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn random_texts_are_told_from_words() {
+        for random in
+            ["9fK2mQ8xLw7ZpV3s", "8f14e45fceea167a", "Zm9vYmFyYmF6cXV4", "k3j4h5g6f7d8", "aBcD-eFgH_iJkL-mNoP"]
+        {
+            assert!(is_random(random), "{random}");
+        }
+        for word in [
+            "hello-world-2024",
+            "SUMMER25",
+            "gpt-4o-mini-2024-07-18",
+            "accessTokenExpired",
+            "2026-01-02T03:04:05",
+            "123456789012",
+            "",
+            "é",
+        ] {
+            assert!(!is_random(word), "{word}");
+        }
+    }
 
     #[test]
     fn shapes_of_passwords() {

@@ -4,19 +4,15 @@
 //! an anchor ends after the longest shape. What arrives at the end of a shape
 //! is checked by its validator, and words nearby decide between readings.
 //!
-//! A context word of these rules may be a phrase of up to four words, and one that
-//! a rule writes in capitals counts only in capitals, as "SIN" does, which is a
-//! Spanish word in small letters.
-//!
 //! A shape is written with `9` for a digit, `A` for a letter, `X` for either,
 //! and ` `, `-`, `.`, `/`, `(`, `)`, `+` for themselves.
 
+use crate::detect::RuleId;
 use crate::detect::compile::Verdict;
 use crate::detect::national::Strength;
+use crate::detect::said::Said;
 use crate::detect::scan::{CONTEXT_BEFORE, Evidence, Pass};
 use crate::detect::validate::{MAX_ID, Validator};
-use crate::detect::words::Shape;
-use crate::detect::{RuleId, words};
 
 const SYMBOLS: usize = 9;
 const DIGIT: u8 = 0;
@@ -78,7 +74,7 @@ impl Shapes {
     pub(crate) fn check(shape: &str) -> Result<(), &'static str> {
         let characters = shape.chars().filter(|c| matches!(c, '9' | 'A' | 'X')).count();
         if !shape.contains(['9', 'X']) || !(4..=MAX_ID).contains(&characters) {
-            return Err("a shape has 4 to 24 digits and letters, and a 9 or X among them");
+            return Err("a shape has 4 to 26 digits and letters, and a 9 or X among them");
         }
         if shape.chars().any(|c| !matches!(c, '9' | 'A' | 'X') && separator(c).is_none()) {
             return Err("a shape is written with 9, A, X, space and - . / ( ) +");
@@ -358,93 +354,6 @@ impl Pass<'_> {
     }
 }
 
-/// What words say, one after the other.
-struct Said<'a, F> {
-    judge: &'a F,
-    first: Option<Verdict>,
-    last: Option<Verdict>,
-    /// The last words, the latest first; an abbreviation is a phrase of letters.
-    words: [u64; MAX_PHRASE],
-}
-
-impl<'a, F: Fn(u64) -> Option<Verdict>> Said<'a, F> {
-    fn new(judge: &'a F) -> Self {
-        Self { judge, first: None, last: None, words: [0; MAX_PHRASE] }
-    }
-
-    fn listen(&mut self, text: &str) {
-        let bytes = text.as_bytes();
-        let mut at = 0;
-        while let Some(&b) = bytes.get(at) {
-            if b.is_ascii() && !b.is_ascii_alphabetic() {
-                at += 1;
-                continue;
-            }
-            let word = words::read_from(text, at);
-            match word.shape {
-                Shape::Mixed(_) => {
-                    words::each(text.get(word.start..word.end).unwrap_or_default(), |hash| self.hear(hash, false));
-                }
-                shape if word.end > at => self.hear(word.hash, matches!(shape, Shape::Upper | Shape::Initial)),
-                _ => {}
-            }
-            at = word.end.max(at + 1);
-            while !text.is_char_boundary(at) {
-                at += 1;
-            }
-        }
-    }
-
-    fn hear(&mut self, word: u64, capitals: bool) {
-        self.words.rotate_right(1);
-        self.words[0] = word;
-        let mut found = (self.judge)(word);
-        if capitals {
-            found = found.or_else(|| (self.judge)(in_capitals(word)));
-        }
-        for length in 2..=MAX_PHRASE {
-            let phrase = self.words.iter().take(length).rev().copied().reduce(words::join);
-            found = found.or_else(|| (self.judge)(phrase?));
-        }
-        self.first = self.first.or(found);
-        self.last = found.or(self.last);
-    }
-}
-
-/// Whether a rule writes a word in capitals.
-pub(crate) fn is_in_capitals(word: &str) -> bool {
-    word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase())
-}
-
-/// The hash of a word that counts only where it is written in capitals.
-pub(crate) fn in_capitals(word: u64) -> u64 {
-    !word
-}
-
-/// A phrase has at most so many words, and an abbreviation so many letters.
-const MAX_PHRASE: usize = 4;
-
-/// The hash of a short word with a full stop behind each letter, as "D.N.I.".
-pub(crate) fn dotted(word: &str) -> Option<u64> {
-    if !(2..=MAX_PHRASE).contains(&word.chars().count()) {
-        return None;
-    }
-    joined(word.split("").filter(|letter| !letter.is_empty()))
-}
-
-/// The hash of a context word, or of a phrase of up to four.
-pub(crate) fn phrase(text: &str) -> Option<u64> {
-    let words = text.split(' ');
-    if words.clone().count() > MAX_PHRASE {
-        return None;
-    }
-    joined(words)
-}
-
-fn joined<'a>(words: impl Iterator<Item = &'a str>) -> Option<u64> {
-    words.map(words::hash_of).collect::<Option<Vec<_>>>()?.into_iter().reduce(words::join)
-}
-
 /// What stands beside an id.
 enum Edge {
     Bound,
@@ -452,31 +361,4 @@ enum Edge {
     Free {
         doubt: bool,
     },
-}
-
-/// What slips of the fingers make of a word: neighbours swapped, a letter left
-/// out, a letter doubled.
-pub(crate) fn misspellings(word: &str, mut found: impl FnMut(&str)) {
-    let letters: Vec<char> = word.chars().collect();
-    let last = letters.len().saturating_sub(1);
-    if letters.len() < 4 {
-        return;
-    }
-    let mut slip = |letters: &[char]| found(&letters.iter().collect::<String>());
-    for i in 0..last {
-        let mut swapped = letters.clone();
-        swapped.swap(i, i + 1);
-        slip(&swapped);
-    }
-    if letters.len() < 5 {
-        return;
-    }
-    for i in 1..=last {
-        let mut less = letters.clone();
-        let letter = less.remove(i);
-        slip(&less);
-        less.insert(i, letter);
-        less.insert(i, letter);
-        slip(&less);
-    }
 }

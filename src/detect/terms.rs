@@ -78,8 +78,10 @@ impl Kinds {
 
     /// The last word of such a box's name.
     pub(crate) const ENDS_POST_BOX: Self = Self(1 << 30);
+    /// The key of a query value that is a secret where it looks random: "sig".
+    pub(crate) const TOKEN_KEY: Self = Self(1 << 31);
 
-    const NAMED: [(&'static str, Self); 30] = [
+    const NAMED: [(&'static str, Self); 31] = [
         ("street-behind", Self::STREET_BEHIND),
         ("street-behind-weak", Self::STREET_BEHIND_WEAK),
         ("street-front", Self::STREET_FRONT),
@@ -110,6 +112,7 @@ impl Kinds {
         ("birth-key", Self::BIRTH_KEY),
         ("user-path", Self::USER_PATH),
         ("nobody", Self::NOBODY),
+        ("token-key", Self::TOKEN_KEY),
     ];
 
     pub(crate) const fn has(self, kind: Self) -> bool {

@@ -1,6 +1,8 @@
 use super::*;
 
+mod mistakes;
 mod naive;
+mod pieces;
 mod texts;
 
 fn engine() -> Engine {
@@ -185,33 +187,6 @@ fn a_scratch_serves_any_engine() {
 }
 
 #[test]
-fn mistakes_have_a_place_and_a_mend() {
-    let rule = |rest: &str| format!("[[rule]]\nid = \"a\"\nentity = \"AA\"\n{rest}\n");
-    for (rules, place, mend) in [
-        (rule("pattern = '('"), "own.toml:4:11: ", "regular expression"),
-        (rule("pattern = 'x*'"), "own.toml:4:11: ", "empty text"),
-        (rule("pattern = '(a{1000}){1000}'"), "own.toml:4:11: ", "too large"),
-        (rule("finder = \"emial\""), "own.toml:4:10: ", "email, "),
-        (rule("finder = \"email\"\npattern = 'x'"), "own.toml:2:6: ", "exactly one"),
-        (rule(""), "own.toml:2:6: ", "exactly one"),
-        (rule("pattern = 'x'\nscore = 1.5"), "own.toml:5:9: ", "0.0 to 1.0"),
-        (rule("pattern = 'x'\noperator = \"tokenise\""), "own.toml:5:12: ", "token, surrogate, mask"),
-        (rule("pattern = 'x'\nmatch = [\"«x\"]"), "own.toml:5:10: ", "pairs"),
-        (rule("pattern = 'x'\ncontext = [\"two words\"]"), "own.toml:5:12: ", "one word"),
-        (rule("pattern = 'x'\ncolour = 1"), "own.toml:5:1: ", "colour"),
-        (rule("words = [\" x\"]"), "own.toml:4:10: ", "space"),
-        (rule("pattern = 'x'") + &rule("pattern = 'y'"), "own.toml:6:6: ", "own"),
-        ("[[rule]]\nid = \"A b\"\nentity = \"aa\"\npattern = 'x'".into(), "own.toml:2:6: ", "staff-number"),
-        ("[words]\ngivn = [\"x\"]\n".into(), "own.toml:2:1: ", "given, "),
-        ("[words]\ngiven = [\"two words\"]\n".into(), "own.toml:2:10: ", "one word"),
-    ] {
-        let problem = problem(&rules);
-        assert!(problem.starts_with(place) && problem.contains(mend), "{rules}\n{problem}");
-    }
-    assert_eq!(problem("[[rule]]\nid = \"A b\"\nentity = \"aa\"\npattern = 'x'").lines().count(), 2);
-}
-
-#[test]
 fn the_version_changes_with_the_rules() {
     let builtin = engine();
     assert_eq!(builtin.version(), engine().version());
@@ -287,6 +262,7 @@ fn time_is_linear_in_hostile_text() {
 }
 
 mod properties {
+    use super::pieces::piece;
     use super::*;
     use proptest::prelude::*;
     use std::sync::OnceLock;
@@ -296,90 +272,7 @@ mod properties {
         ENGINE.get_or_init(engine)
     }
 
-    /// Pieces that bring the scan close to every finder.
-    fn piece() -> impl Strategy<Value = String> {
-        let known = prop::sample::select(vec![
-            "ana",
-            "Ana",
-            "Novak",
-            "MARIA",
-            "my name is ",
-            "Dr. ",
-            "Hi ",
-            "\nRegards,\n",
-            "@",
-            "example.com",
-            " at ",
-            " dot ",
-            "(at)",
-            "[dot]",
-            "+49",
-            "0049",
-            "030",
-            "123",
-            "4567",
-            "(",
-            ")",
-            "-",
-            ".",
-            "/",
-            " ",
-            "\u{a0}",
-            "４",
-            "２０",
-            "4111",
-            "1111",
-            "DE89",
-            "3704",
-            "0044",
-            "0532",
-            "0130",
-            "00",
-            "::",
-            ":",
-            "ffff",
-            "192.0.2.1",
-            "2001:db8",
-            "%",
-            "_",
-            "«",
-            "é",
-            "e\u{301}",
-            "漢字",
-            "🙂",
-            "\u{200d}",
-            "ext. ",
-            "phone ",
-            "order ",
-            "'",
-            "’",
-            "\"",
-            ",",
-            ";",
-            "\r\n",
-            "\0",
-            "İ",
-            "ß",
-            "de ",
-            "van ",
-            "O'",
-            "J. ",
-        ]);
-        prop_oneof![4 => known.prop_map(str::to_owned), 1 => any::<String>(), 1 => any::<char>().prop_map(String::from)]
-    }
-
     proptest! {
-        #[test]
-        fn any_text_gives_sound_findings(pieces in prop::collection::vec(piece(), 0..24), label in prop::option::of(piece())) {
-            let text = pieces.concat();
-            let mut scratch = Scratch::default();
-            let input = Input { text: &text, label: label.as_deref() };
-            let first = shared().scan(input, &mut scratch).to_vec();
-            check(&text, &first);
-            // The same text gives the same findings, whatever the scratch held before.
-            prop_assert_eq!(&first[..], shared().scan(input, &mut scratch));
-        }
-
         #[test]
         fn any_part_of_any_bytes_is_sound(bytes in prop::collection::vec(any::<u8>(), 0..200), pieces in prop::collection::vec(piece(), 0..24), from in 0_usize..300, len in 0_usize..300) {
             let text = pieces.concat() + &bytes.iter().map(|b| char::from(*b)).collect::<String>();
@@ -492,17 +385,6 @@ fn a_label_makes_an_id() {
     assert_eq!(found("nationalId", "111222333"), ["NATIONAL_ID"]);
     assert_eq!(found("SIN", "123456782"), ["NATIONAL_ID"]);
     assert_eq!(found("orderId", "111222333"), Vec::<String>::new());
-}
-
-#[test]
-fn mistakes_in_shapes_are_named() {
-    let rule = |fields: &str| problem(&format!("[[rule]]\nid = \"x\"\nentity = \"STAFF\"\n{fields}\n"));
-    assert!(rule("shapes = [\"99:99\"]").contains("written with 9, A, X"), "{}", rule("shapes = [\"99:99\"]"));
-    assert!(rule("shapes = [\"AAAAAA\"]").contains("a 9 or X among them"));
-    assert!(rule("shapes = [\"XXXXXXXXXXX9\"]").contains("at most eight X"));
-    assert!(rule("shapes = [\"999999\"]\nfinder = \"email\"").contains("exactly one of"));
-    assert!(rule("shapes = [\"999999\"]\ncontext = [\"a b c d e\"]").contains("context word"));
-    assert!(rule("shapes = [\"999999\"]\nvalidator = \"nope\"").contains("pl-pesel"));
 }
 
 #[test]

@@ -5,11 +5,14 @@
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::Classes;
 use crate::detect::scan::{Evidence, Pass};
+use crate::detect::secret;
 use crate::detect::terms::Kinds;
 use crate::detect::words;
 
 /// Longer values are no names.
 const MAX_VALUE: usize = 96;
+/// Shorter values are no tokens, whatever their key.
+const MIN_TOKEN: usize = 10;
 const MAX_HOST: usize = 40;
 
 /// Social networks, and what stands in front of the handle in their paths.
@@ -60,17 +63,20 @@ impl Pass<'_> {
             found.map_or(to, |i| from + i)
         };
         let authority = find(start, end, b"/?#");
-        let query = find(authority, end, b"?");
-        let fragment = find(query, end, b"#");
+        let fragment = find(authority, end, b"#");
+        let query = find(authority, fragment, b"?");
         let host = self.user_info(start, authority);
         if self.bytes.get(authority) == Some(&b'/') {
-            let path = query.min(find(authority, end, b"#"));
             if !self.profile(host, authority, end) {
-                self.path(authority + 1, path);
+                self.path(authority + 1, query);
             }
         }
-        if query < end {
+        if query < fragment {
             self.query(query + 1, fragment);
+        }
+        // `#access_token=…`, as OAuth 2.0 (RFC 6749, 4.2.2) gives it.
+        if fragment < end {
+            self.query(fragment + 1, end);
         }
     }
 
@@ -189,6 +195,10 @@ impl Pass<'_> {
 
     /// What the value of a key is.
     fn value(&self, key: &str, value: &str) -> Option<Finder> {
+        let is_token = || self.engine.terms.whole(key).has(Kinds::TOKEN_KEY) && secret::is_random(value);
+        if key.len() <= 40 && (MIN_TOKEN..=secret::MAX_TOKEN).contains(&value.len()) && is_token() {
+            return Some(Finder::UrlSecret);
+        }
         if key.len() > 40 || !is_value(value) {
             return None;
         }

@@ -1,5 +1,6 @@
 //! Checks of a candidate's text: check digits, lengths, ranges.
 
+pub(crate) mod bank;
 pub(crate) mod calendar;
 pub(crate) mod check;
 pub(crate) mod iban;
@@ -19,7 +20,7 @@ pub(crate) enum Validator {
 }
 
 /// The longest id that a check is asked about, in letters and digits.
-pub(crate) const MAX_ID: usize = 24;
+pub(crate) const MAX_ID: usize = 26;
 
 impl Validator {
     const GENERAL: [(&'static str, Self); 4] =
@@ -27,14 +28,22 @@ impl Validator {
 
     /// Their names in rule files.
     pub(crate) const NAMES: &'static [&'static str] = &{
-        let mut names = [""; Self::GENERAL.len() + KINDS.len()];
+        let mut names = [""; Self::GENERAL.len() + bank::KINDS.len() + KINDS.len()];
         let mut i = 0;
         while i < Self::GENERAL.len() {
             names[i] = Self::GENERAL[i].0;
             i += 1;
         }
+        let mut banks = 0;
+        while banks < bank::KINDS.len() {
+            names[i] = bank::KINDS[banks].name;
+            banks += 1;
+            i += 1;
+        }
+        let mut ids = 0;
         while i < names.len() {
-            names[i] = KINDS[i - Self::GENERAL.len()].name;
+            names[i] = KINDS[ids].name;
+            ids += 1;
             i += 1;
         }
         names
@@ -42,7 +51,8 @@ impl Validator {
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
         let general = Self::GENERAL.iter().find(|(n, _)| *n == name).map(|(_, validator)| *validator);
-        general.or_else(|| kind_named(name).map(Self::Id))
+        let bank = || bank::KINDS.iter().find(|kind| kind.name == name);
+        general.or_else(|| kind_named(name).or_else(bank).map(Self::Id))
     }
 
     /// Whether a text passes; separators in an id do not count.

@@ -1,5 +1,6 @@
 //! Stand-ins for phone numbers, of ranges that regulators keep free for
-//! fiction; where a country has none, of a prefix that is not assigned.
+//! fiction; where a country has none, of a prefix with which no number of its
+//! plan can start, so that nobody can have it.
 
 use super::{Random, lay};
 
@@ -22,10 +23,18 @@ const fn kept(
     Kept { code, like, ranges, length }
 }
 
-/// Sources: Ofcom (numbers for drama), Arcep (decision 2009-0637), the lists
-/// for media of Bundesnetzagentur, PTS, ACMA and `ComReg`, and 555-0100 to
-/// 555-0199 of the North American plan (ATIS-0300115). The others are
-/// prefixes that the plan of the country does not assign.
+/// Kept free: Ofcom (numbers for drama), Arcep (decision 2009-0637),
+/// Bundesnetzagentur (notice 148/2021), PTS (070-174 06 05 to 99 and four
+/// areas), ACMA (single numbers), `ComReg` (020 91), and 555-0100 to 555-0199 of
+/// the North American plan (ATIS-0300115).
+///
+/// The others cannot be assigned by the plan of their country, and the metadata
+/// of libphonenumber 9.0 takes none of them for valid: Spain uses the first
+/// digits 5 to 9; Italy keeps 2 for later (AGCOM); behind the trunk prefix of
+/// the Netherlands, Austria, Switzerland and Belgium 0 makes the international
+/// prefix; Romania has nothing under 4 and 5, Portugal short numbers alone under
+/// 1 and nothing under 5; in Poland no area is 10 or 20; Czechia has short
+/// numbers under 1 and nothing under 0; Turkey has nothing under 1 and 6.
 const KEPT: &[Kept] = &[
     kept("44", &["7"], &["7700900"], 10),
     kept("44", &["20"], &["2079460"], 10),
@@ -39,10 +48,20 @@ const KEPT: &[Kept] = &[
     kept("33", &[""], &["53649"], 9),
     kept("49", &["15", "16", "17"], &["17139200", "176040690"], 0),
     kept("49", &[""], &["3023125", "6990009", "4066969", "2214710", "8999998"], 0),
-    kept("46", &["7"], &["7017406"], 9),
+    kept(
+        "46",
+        &["7"],
+        &["70174061", "70174062", "70174063", "70174064", "70174065", "70174066", "70174067", "70174068", "70174069"],
+        9,
+    ),
     kept("46", &["8"], &["8465004"], 9),
     kept("46", &[""], &["3139006", "4062804"], 9),
-    kept("61", &["4"], &["491570"], 9),
+    kept(
+        "61",
+        &["4"],
+        &["491570006", "491570110", "491570156", "491570157", "491570158", "491570159", "491570313", "491570737"],
+        9,
+    ),
     kept("61", &["3"], &["35550", "37010"], 9),
     kept("61", &["7"], &["75550", "77010"], 9),
     kept("61", &["8"], &["85550", "87010"], 9),
@@ -148,4 +167,49 @@ fn filled(prefix: &str, length: usize, random: &mut Random) -> String {
     }
     digits.truncate(length);
     digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(text: &str) -> Vec<String> {
+        (0..40).filter_map(|seed| attempt(text, &mut Random::new(seed, 0))).collect()
+    }
+
+    #[test]
+    fn where_single_numbers_are_kept_no_other_is_made() {
+        for number in made("+46 70 123 45 67") {
+            let last: u32 = number.replace(' ', "").strip_prefix("+467017406").unwrap().parse().unwrap();
+            assert!((5..=99).contains(&last), "{number}");
+        }
+        for number in made("0412 345 678") {
+            assert!(KEPT.iter().any(|kept| kept.ranges.contains(&&number.replace(' ', "")[1..])), "{number}");
+        }
+    }
+
+    /// First digits that the plans of these countries know.
+    #[test]
+    fn what_nobody_keeps_free_no_plan_can_assign() {
+        for (code, known) in [
+            ("34", "56789"),
+            ("39", "01345789"),
+            ("31", "123456789"),
+            ("40", "23789"),
+            ("351", "236789"),
+            ("420", "23456789"),
+            ("90", "2345789"),
+            ("43", "123456789"),
+            ("41", "123456789"),
+            ("32", "123456789"),
+        ] {
+            for number in made(&format!("+{code} 712 345 678")) {
+                let rest = number.replace(' ', "").strip_prefix(&format!("+{code}")).unwrap().to_owned();
+                assert!(!known.contains(&rest[..1]), "{number}");
+            }
+        }
+        for number in made("+48 712 345 678") {
+            assert!(number.starts_with("+48 10") || number.starts_with("+48 20"), "{number}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use ways::{BODY_LIMIT, FORBIDDEN, Got, Way, chat_slowly, chat_with_nobody, plant};
+use ways::{BODY_LIMIT, FORBIDDEN, Got, Way, chat_slowly, chat_with_nobody, plant, tell};
 
 /// Another crowd: `PRIVET_CANARY_SEED`.
 const SEED: u64 = 20_260_501;
@@ -83,6 +83,40 @@ async fn two_hundred_people_leave_no_trace_behind_the_gateway() {
     life.search.expect_nothing("what the chatbot received", &heard);
     assert!(memmem::find_iter(&heard, b"[IBAN_").count() > PEOPLE / 4, "the chatbot received too little to search");
     life.show_that_all_was_there(&crowd);
+}
+
+/// Whatever an operator puts in place of a value: the value is gone behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_operator_lets_anybody_through() {
+    let crowd = Identity::crowd(PEOPLE / 10, &mut Random::new(SEED + 1));
+    let search = Search::new(traces(&crowd));
+    for operator in ["token", "surrogate", "mask", "hash", "remove"] {
+        let (vault, chatbot) = (scratch_folder(), Chatbot::start().await);
+        let entities = ["PERSON", "EMAIL", "PHONE", "IP", "CREDIT_CARD", "IBAN"];
+        let toml: String =
+            entities.map(|entity| format!("[detection.entities.{entity}]\noperator = \"{operator}\"\n")).concat();
+        let privet = Setup::at(&chatbot.url()).vault(vault.path()).toml(&toml).start();
+        for (at, one) in crowd.iter().enumerate() {
+            tell(one, &privet.gateway).await;
+            if operator == "token" || operator == "surrogate" {
+                // These have a way back; a surrogate not from an address that is
+                // quoted in its percent-encoding.
+                let way = Way::ALL[at % (Way::NumbersAndKeys as usize + 1)];
+                let got = plant(way, one, &privet.gateway).await;
+                let found = search.find(&got.body);
+                let back = |(what, _): &(&str, &str)| found.contains_key(&name_of(one, what)) || *what == "card";
+                assert!(one.values().iter().all(back), "{operator}: {found:?}");
+            }
+        }
+        let heard = chatbot.heard();
+        search.expect_nothing(&format!("what the chatbot received by {operator}"), &heard);
+        assert!(heard.len() > crowd.len() * 2000, "{operator}: the chatbot received too little to search");
+        let (stdout, stderr) = privet.kill_and_read();
+        search.expect_nothing(operator, &[stdout, stderr].concat());
+        for file in std::fs::read_dir(vault.path()).unwrap() {
+            search.expect_nothing(operator, &std::fs::read(file.unwrap().path()).unwrap());
+        }
+    }
 }
 
 /// The gateway from its start to its end, and what is known of it.

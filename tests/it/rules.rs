@@ -112,6 +112,39 @@ fn exit_codes_tell_found_from_wrong_usage() {
     assert_eq!(code(&["rules", "explain", "none-such"]), 2);
 }
 
+/// A folder of rules is checked by itself: who writes rules has no upstream.
+#[test]
+fn rules_are_checked_without_an_upstream() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules");
+    fs::create_dir(&rules).unwrap();
+    let write = |pattern: &str| {
+        let rule = format!("[[rule]]\nid = \"own\"\nentity = \"STAFF\"\npattern = '{pattern}'\n");
+        fs::write(rules.join("own.toml"), rule).unwrap();
+    };
+    write("own-[0-9]+");
+    let right = privet(folder.path(), &["check", "--rules", "rules"]);
+    assert_eq!((right.status.code(), stdout(&right).as_str()), (Some(0), "rules are right\n"), "{}", stderr(&right));
+
+    write("own-[0-9");
+    let wrong = privet(folder.path(), &["check", "--rules", "rules"]);
+    let said = stderr(&wrong);
+    assert_eq!((wrong.status.code(), stdout(&wrong).as_str()), (Some(1), ""));
+    assert!(said.contains("own.toml:4:11: ") && !said.contains("upstream"), "{said}");
+
+    // Beside mistakes of the configuration those of the rules are told too.
+    fs::write(folder.path().join("privet.toml"), "listen = 1\n").unwrap();
+    let both = stderr(&privet(folder.path(), &["check", "--config", "privet.toml", "--rules", "rules"]));
+    assert!(
+        both.contains("own.toml:4:11: ") && both.contains("privet.toml:1:1: ") && both.contains("upstream"),
+        "{both}"
+    );
+
+    let missing = privet(folder.path(), &["check", "--rules", "nowhere"]);
+    assert_eq!(missing.status.code(), Some(1), "{}", stderr(&missing));
+    assert!(stderr(&missing).contains("--rules"), "{}", stderr(&missing));
+}
+
 #[test]
 fn a_folder_is_scanned_and_what_is_no_text_is_named() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 use super::*;
 use crate::detect::rule::RuleSet;
-use crate::detect::shape::phrase;
+use crate::detect::said::phrase;
 use crate::detect::{Engine, Input, Scratch};
 use proptest::prelude::*;
 use std::collections::HashMap;

@@ -6,7 +6,7 @@ use crate::detect::rule::pack::{check_languages, check_regions};
 use crate::detect::rule::read::RawGroup;
 use crate::detect::rule::{RawRule, RuleError, RuleFile, Selection, State, is_id};
 use crate::detect::validate::Validator;
-use crate::detect::{shape, words};
+use crate::detect::{said, words};
 use crate::entity::Entity;
 use regex_syntax::hir::{Hir, HirKind};
 use std::ops::Range;
@@ -283,7 +283,7 @@ fn context_of(
 fn context_word(word: &Spanned<String>, phrases: bool, fail: &mut impl FnMut(Range<usize>, String)) {
     let (known, problem) = if phrases {
         let problem = "a context word is up to four words of letters alone, with one space between them";
-        (shape::phrase(word.get_ref()).is_some(), problem)
+        (said::phrase(word.get_ref()).is_some(), problem)
     } else {
         let problem = "a context word is one word of letters alone; write phrases as their main word";
         (words::hash_of(word.get_ref()).is_some(), problem)

@@ -233,6 +233,29 @@ pub(crate) async fn plant(way: Way, one: &Identity, gateway: &str) -> Got {
     }
 }
 
+/// Sends what `one` has to say in every place of a request, and asks for no way
+/// back: what the operators of the gateway leave of it is for others to see.
+pub(crate) async fn tell(one: &Identity, gateway: &str) {
+    let client = Client::new(gateway);
+    let plan = Planting { one, client: &client };
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let mut fields_of_json = arguments(one);
+    fields_of_json["card_number"] = one.card_digits().parse::<u64>().unwrap().into();
+    for (path, play, kind, body) in [
+        (CHAT, "", JSON, chat(&one.says()).to_string()),
+        (CHAT, "stream", JSON, chat(&one.says()).to_string()),
+        ("/hook", "body", JSON, fields_of_json.to_string()),
+        ("/hook", "body", TEXT, one.says()),
+        ("/hook", "body as text", form, fields(one)),
+    ] {
+        assert_eq!(plan.send(path, play, kind, body).await.status, 200, "{path} {play}");
+    }
+    plan.head(&format!("/hook?{}&x=1", fields(one)), ("x-nothing", "1")).await;
+    plan.head(&format!("/hook/{}/end", percent(&one.says())), ("x-nothing", "1")).await;
+    plan.head("/hook", ("cookie", &format!("sid=1; said={}; x=1", percent(&one.says())))).await;
+    plan.head("/hook", ("x-said", &one.says())).await;
+}
+
 /// A chat whose reply is still being streamed when something happens to the
 /// gateway. Gives what came of the reply.
 pub(crate) async fn chat_slowly(one: &Identity, gateway: &str) -> String {
