@@ -41,6 +41,8 @@ pub struct Config {
     pub admin: String,
     /// The vault: `embedded:PATH` or `memory:`.
     pub vault: String,
+    /// Where clients reach the gateway, where their requests do not tell.
+    pub public_url: Option<Uri>,
     /// A folder of rule files beside the built-in rules.
     pub rules: Option<PathBuf>,
     /// A folder of protocol files beside the built-in ones.
@@ -259,6 +261,8 @@ pub struct Limits {
     pub json_depth: usize,
     /// The longest reply body that is held whole to be restored.
     pub reply_body: usize,
+    /// The longest message of a WebSocket, in either direction.
+    pub socket_message: usize,
     /// The longest request head.
     pub header_bytes: usize,
     /// The most header lines of a request.
@@ -286,6 +290,8 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Between two pieces of the upstream's reply.
     pub stream_idle: Duration,
+    /// For a sign of life on a WebSocket, from either side.
+    pub socket_idle: Duration,
     /// For a client to take a piece of its reply.
     pub write: Duration,
     /// For running requests to end at shutdown.

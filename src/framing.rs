@@ -1,17 +1,21 @@
-//! Cuts a reply stream into its events ([`Sse`]) or lines ([`Lines`]), and a
-//! whole [`multipart`] body into its parts.
+//! Cuts a reply stream into its events ([`Sse`]), lines ([`Lines`]) or elements
+//! of an array ([`Elements`]), and a whole [`multipart`] body into its parts, or
+//! message into its [`packets`].
 //!
-//! The first two are pushed the chunks as they come and iterated for what is complete.
+//! The first three are pushed the chunks as they come and iterated for what is complete.
 //! All raw parts together are the bytes that were pushed. What lies inside one
 //! chunk is a slice of it; only what spans chunks is copied.
 
+mod elements;
 mod joint;
 mod lines;
 pub mod multipart;
+pub mod packets;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod sse;
 
+pub use elements::Elements;
 pub use lines::{Line, Lines};
 pub use sse::{Event, Spans, Sse};
 

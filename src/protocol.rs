@@ -7,11 +7,13 @@ mod known;
 mod pattern;
 mod reply;
 mod request;
+mod socket;
 
 pub use known::{ProtocolError, Protocols};
 pub use pattern::{Condition, Pattern, PatternSet};
-pub use reply::{ReplyField, ReplyFields};
+pub use reply::{EventKind, Offsets, ReplyField, ReplyFields, Unit};
 pub use request::{Conversation, PathId, RequestField, RequestFields};
+pub use socket::{MessageFraming, SocketFields};
 
 use glob::Glob;
 use serde::Deserialize;
@@ -35,6 +37,9 @@ pub struct Protocol {
     /// The members of replies.
     #[serde(default)]
     pub reply: ReplyFields,
+    /// What is particular of sockets.
+    #[serde(default)]
+    pub socket: SocketFields,
 }
 
 /// A body that tells a protocol.

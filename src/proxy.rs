@@ -20,8 +20,10 @@ mod head;
 mod header_values;
 mod headers;
 mod inspect;
+mod links;
 mod look;
 mod lookalike;
+mod packets;
 mod parameters;
 mod parts;
 mod percent;
@@ -34,15 +36,17 @@ mod subject;
 mod unpacked;
 mod upstream;
 mod watch;
+mod websocket;
 mod widget;
+mod withdrawal;
 
 pub use reply::{ReplyBody, ReplyError};
 
 use crate::config::{self, Binary, Config, Identity, Problem, Purpose, Reply, WithoutConsent};
 use crate::detect::{Detector, Engine, Operator, Plan};
 use crate::protocol::{Pattern, Protocol, Protocols};
-use crate::telemetry::{Metrics, Outcome, RouteMetrics};
-use crate::vault::Vault;
+use crate::telemetry::{Metrics, Outcome, RouteMetrics, VaultOperation};
+use crate::vault::{Subject, Vault};
 use error::ProxyError;
 use http::{HeaderName, Request, Response, header};
 use hyper::body::Incoming;
@@ -57,6 +61,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use watch::Watch;
+use withdrawal::Withdrawals;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("privet-request-id");
 
@@ -81,6 +86,7 @@ pub struct Gateway {
     stream_idle: Duration,
     reply_limit: usize,
     ids: RequestIds,
+    withdrawals: Withdrawals,
 }
 
 /// How requests under one path are treated.
@@ -105,6 +111,8 @@ struct Route {
     plan: Plan,
     /// What stands in for findings that do not come back.
     means: redact::Means,
+    /// By what data of others is found in replies; none where it passes.
+    redaction: Option<Arc<restore::Redaction>>,
     /// Parts of heads in which nothing is found under this plan.
     clean: clean::Clean,
 }
@@ -148,6 +156,12 @@ impl Gateway {
                 .purpose(&route.purpose)
                 .cloned()
                 .ok_or_else(|| SetupError(format!("route {}: there is no purpose `{}`", route.path, route.purpose)))?;
+            let plan = engine.plan(&route.detection.wishes());
+            let means = || redact::Means::new(route.detection.clone(), vault.hashing(&route.tenant));
+            let redaction = (route.reply == Reply::RestoreRedact).then(|| {
+                let (engine, plan) = (Arc::clone(&engine), plan.clone());
+                Arc::new(restore::Redaction { engine, plan, means: means() })
+            });
             routes.push(Arc::new(Route {
                 purpose,
                 without_consent: route.without_consent,
@@ -161,8 +175,9 @@ impl Gateway {
                 upstream: Arc::clone(upstream),
                 denied: watch.metrics.consent_denied(&route.purpose).map_err(|e| SetupError(e.to_string()))?,
                 coverage: coverage::Coverage::of(&route.path, &watch.metrics).map_err(|e| SetupError(e.to_string()))?,
-                plan: engine.plan(&route.detection.wishes()),
-                means: redact::Means::new(route.detection.clone(), vault.hashing(&route.tenant)),
+                plan,
+                means: means(),
+                redaction,
                 clean: clean::Clean::new().map_err(no_random)?,
                 metrics: Arc::new(watch.route(&route.path).map_err(|e| SetupError(e.to_string()))?),
             }));
@@ -186,6 +201,7 @@ impl Gateway {
             stream_idle: timeouts.stream_idle,
             reply_limit: limits.reply_body,
             ids: RequestIds::new().map_err(no_random)?,
+            withdrawals: Withdrawals::new().map_err(no_random)?,
             config,
         }))
     }
@@ -206,6 +222,12 @@ impl Gateway {
         unknown.sort();
         unknown.dedup();
         unknown
+    }
+
+    /// Ends what stands open on a consent that its subject has now withdrawn:
+    /// WebSockets are closed with 1008. Gives how many connections were told.
+    pub fn withdrawn(&self, tenant: &str, subject: &str, purpose: &str) -> usize {
+        self.withdrawals.withdraw(tenant, subject, purpose)
     }
 
     /// The engine under the plan of a route.
@@ -236,6 +258,10 @@ impl Gateway {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         response.map(|body| body.settles(settle))
+    }
+
+    async fn subject(&self, route: &Route, id: &str) -> Result<Subject, ProxyError> {
+        Ok(self.watch.vault(VaultOperation::Subject, self.vault.subject(&route.tenant, id).await)?)
     }
 
     fn admit(&self) -> Result<OwnedSemaphorePermit, ProxyError> {

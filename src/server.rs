@@ -24,9 +24,11 @@ use tokio::time;
 
 mod activity;
 mod connection;
+mod sequel;
 mod shutdown;
 pub mod tls;
 
+pub use sequel::Sequel;
 pub use shutdown::Shutdown;
 
 /// A port that is bound and not yet served.

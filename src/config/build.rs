@@ -32,6 +32,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
         listen: address(&top, "listen", found_in),
         admin: address(&top, "admin", found_in),
         vault: checked(top.text("vault"), check::vault, found_in).unwrap_or_default(),
+        public_url: checked(top.text("public_url"), check::public_url, found_in),
         rules: checked(top.text("rules"), check::folder, found_in),
         protocols: checked(top.text("protocols"), check::folder, found_in),
         upstreams,
@@ -295,6 +296,7 @@ fn limits(section: &Section<'_>) -> Limits {
         decode_ratio: section.number("decode_ratio"),
         json_depth: section.size("json_depth"),
         reply_body: section.size("reply_body"),
+        socket_message: section.size("socket_message"),
         header_bytes: section.size("header_bytes"),
         headers: section.size("headers"),
         connections: section.size("connections"),
@@ -311,6 +313,7 @@ fn timeouts(section: &Section<'_>) -> Timeouts {
         connect: section.time("connect"),
         first_byte: section.time("first_byte"),
         stream_idle: section.time("stream_idle"),
+        socket_idle: section.time("socket_idle"),
         write: section.time("write"),
         drain: section.time("drain"),
     }

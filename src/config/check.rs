@@ -82,6 +82,12 @@ pub(super) fn url(text: &str) -> Result<Uri, Wrong> {
     Ok(url)
 }
 
+/// Where clients reach the gateway.
+pub(super) fn public_url(text: &str) -> Result<Uri, Wrong> {
+    let mend = "write \"https://HOST\", and the path behind which the gateway stands, if any";
+    url(text).map_err(|_| wrong("the public address is no http or https URL without user, query and fragment", mend))
+}
+
 /// A name that stands in labels and records: 1 to 64 letters, digits, `-`, `_`, `.`.
 pub(super) fn name(text: &str) -> Result<String, Wrong> {
     let fits = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));

@@ -79,6 +79,9 @@ choice! {
     Reply {
         /// Each is replaced by its value.
         Restore = "restore",
+        /// Each is replaced by its value, and personal data that the chatbot
+        /// itself brings up is replaced as the route's plan says, for good.
+        RestoreRedact = "restore+redact",
         /// The reply passes untouched.
         Pass = "pass",
     }

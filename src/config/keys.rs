@@ -188,6 +188,13 @@ pub(super) static KEYS: &[Key] = &[
         "The chatbot or LLM backend, http:// or https://. A path in it is put before the path of each request. This, or [[upstreams]], is required.",
     ),
     key(
+        "public_url",
+        Kind::Text,
+        None,
+        r#""https://chat.example""#,
+        "Where clients reach the gateway, for addresses in replies that lead through it. By default what `Host` and `X-Forwarded-Proto` of their requests say.",
+    ),
+    key(
         "tenant",
         Kind::Text,
         Some(r#""default""#),
@@ -322,7 +329,7 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Word(Reply::WORDS),
         Some(r#""restore""#),
         r#""pass""#,
-        "What happens to tokens in replies: `restore` puts the values back, `pass` leaves replies untouched.",
+        "What happens to replies: `restore` puts the values back where their tokens stand; `restore+redact` also replaces personal data that the chatbot itself brings up, by `[EMAIL]` or as the route's operators say; `pass` leaves replies untouched.",
     ),
     key("routes[].upstream", Kind::Text, None, r#""eu""#, "The name of its upstream. By default the first one."),
     key(
@@ -598,6 +605,13 @@ pub(super) static KEYS: &[Key] = &[
         "The longest reply that is held whole to be restored. Streams have no such bound.",
     ),
     key(
+        "limits.socket_message",
+        SIZE,
+        Some(r#""4 MiB""#),
+        r#""1 MiB""#,
+        "The longest message of a WebSocket, its frames joined. Beyond it the socket is closed with 1009.",
+    ),
+    key(
         "limits.header_bytes",
         Kind::Size { min: 8 << 10, max: 1 << 20 },
         Some(r#""16 KiB""#),
@@ -632,6 +646,13 @@ pub(super) static KEYS: &[Key] = &[
     key("timeouts.connect", TIME, Some(r#""3s""#), r#""1s""#, "For a connection to the upstream."),
     key("timeouts.first_byte", TIME, Some(r#""60s""#), r#""5m""#, "For the head of the upstream's reply."),
     key("timeouts.stream_idle", TIME, Some(r#""120s""#), r#""10m""#, "Between two pieces of the upstream's reply."),
+    key(
+        "timeouts.socket_idle",
+        TIME,
+        Some(r#""2m""#),
+        r#""30s""#,
+        "For a sign of life on a WebSocket, from either side. At half of it a ping is sent, which any client answers.",
+    ),
     key("timeouts.write", TIME, Some(r#""60s""#), r#""2m""#, "For a client to take a piece of its reply."),
     key(
         "timeouts.drain",

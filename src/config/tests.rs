@@ -46,6 +46,7 @@ fn an_upstream_is_all_it_takes() {
         decode_ratio: 100,
         json_depth: 128,
         reply_body: 32 << 20,
+        socket_message: 4 << 20,
         header_bytes: 16 << 10,
         headers: 100,
         connections: 10_000,
@@ -60,6 +61,7 @@ fn an_upstream_is_all_it_takes() {
         connect: Duration::from_secs(3),
         first_byte: Duration::from_mins(1),
         stream_idle: Duration::from_mins(2),
+        socket_idle: Duration::from_mins(2),
         write: Duration::from_mins(1),
         drain: Duration::from_secs(30),
     };
@@ -261,7 +263,6 @@ fn each_problem_has_its_place_and_its_mend() {
             format!("{u}[[routes]]\npath = \"/\"\nwithout_consent = \"blok\""),
             "configuration:4:1: `routes[].without_consent` does not take this word; write \"block\" (of \"block\", \"anonymize\")",
         ),
-        (format!("{u}[[routes]]\npath = \"/\"\nreply = \"restore+redact\""), "`restore+redact` is not in this version"),
         (
             format!("{u}[limits]\nheaders = 0"),
             "configuration:3:1: `limits.headers` is out of bounds; write a value from 1 to 10000",

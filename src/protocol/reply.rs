@@ -1,6 +1,7 @@
 //! The members of replies: which are restored, and how they go on from event to event.
 
-use super::pattern::{Outline, PatternSet};
+use super::glob::Glob;
+use super::pattern::{Outline, Pattern, PatternSet};
 use crate::json::Path;
 use serde::Deserialize;
 
@@ -8,13 +9,113 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReplyFields {
+    /// Ids, names and what is signed.
     never: PatternSet,
+    /// Strings that hold a JSON text.
     nested: PatternSet,
+    /// Texts that go on in the next event, and those below such members that
+    /// do not.
     stream: PatternSet,
+    whole: PatternSet,
+    /// Numbers (and `true`) by which the elements of an array say which they are.
     index: PatternSet,
+    /// Arrays whose places say nothing: their elements carry on the same texts.
+    loose: PatternSet,
+    /// Members of which a string or `true` says that the object gets no more text.
     end: PatternSet,
+    /// Signatures: an object that has one stays as it is.
+    sealed: PatternSet,
+    /// How an object says that its texts come again, longer.
+    growing: Vec<Growing>,
+    /// Padding that hides how long the text of an event is.
+    padding: PatternSet,
+    /// Members of an event that say which of many texts it carries on.
+    pub key: Vec<Pattern>,
+    /// The member that says of what kind an event is.
+    pub kind: Option<Pattern>,
+    /// What holds for events of some kinds besides.
+    events: Vec<EventKind>,
+    /// Where in a text something stands, as numbers.
+    pub offsets: Vec<Offsets>,
     /// The data of the event that ends a stream.
     pub done: Option<String>,
+    /// Request paths of which the reply is an array that comes element by element.
+    elements: Vec<Glob>,
+}
+
+/// What holds for events of some kinds.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventKind {
+    /// Names of kinds; one `*` stands for any characters.
+    kinds: Vec<String>,
+    never: PatternSet,
+    nested: PatternSet,
+    /// Whether the texts that the event's keys name get no more after it.
+    pub end: bool,
+}
+
+/// A member that says that the texts of its object come again, longer.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Growing {
+    member: Pattern,
+    is: String,
+}
+
+/// Numbers that count the characters of a text up to some place in it.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "OffsetsTable")]
+pub struct Offsets {
+    /// The numbers.
+    pub at: PatternSet,
+    /// The text. None where it is not in the reply: then no number can be right
+    /// once something was put back.
+    pub text: Option<Pattern>,
+    /// How many steps lead to the object in which both stand.
+    pub depth: usize,
+    /// What is counted.
+    pub unit: Unit,
+}
+
+/// How [`Offsets`] are written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OffsetsTable {
+    /// The object in which numbers and text stand; the document where it is empty.
+    within: String,
+    at: Vec<String>,
+    text: Option<String>,
+    #[serde(default)]
+    unit: Unit,
+}
+
+impl TryFrom<OffsetsTable> for Offsets {
+    type Error = String;
+
+    fn try_from(table: OffsetsTable) -> Result<Self, String> {
+        let within = &table.within;
+        let pattern = |path: &String| match within.as_str() {
+            "" => Pattern::parse(path),
+            _ => Pattern::parse(&format!("{within}.{path}")),
+        };
+        let at = table.at.iter().map(pattern).collect::<Result<_, _>>()?;
+        let text = table.text.as_ref().map(pattern).transpose()?;
+        let steps = within.split('.').filter(|step| !step.is_empty());
+        let depth = steps.map(|step| 1 + step.matches("[]").count()).sum();
+        Ok(Self { at, text, depth, unit: table.unit })
+    }
+}
+
+/// What an offset counts.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Code points.
+    #[default]
+    Character,
+    /// Bytes of UTF-8.
+    Byte,
 }
 
 /// What a member of a reply is.
@@ -26,38 +127,116 @@ pub enum ReplyField {
     Piece,
     /// A text that is whole.
     Whole,
+    /// As long as it needs to be to hide the length of the text beside it.
+    Padding,
+}
+
+impl Unit {
+    /// How long a text is.
+    pub fn count(self, text: &str) -> usize {
+        match self {
+            Self::Character => text.chars().count(),
+            Self::Byte => text.len(),
+        }
+    }
 }
 
 impl ReplyFields {
-    /// What stands at `path`.
-    pub fn classify(&self, path: &Path<'_>) -> ReplyField {
+    /// What stands at `path` in a document or an event of this kind.
+    pub fn classify(&self, path: &Path<'_>, kind: Option<&EventKind>) -> ReplyField {
         let outline = Outline::of(path);
-        if self.never.covers(path, outline) {
+        if self.never.covers(path, outline) || kind.is_some_and(|kind| kind.never.covers(path, outline)) {
             ReplyField::Never
-        } else if self.stream.covers(path, outline) {
+        } else if self.stream.covers(path, outline) && !self.whole.covers(path, outline) {
             ReplyField::Piece
+        } else if self.padding.covers(path, outline) {
+            ReplyField::Padding
         } else {
             ReplyField::Whole
         }
     }
 
-    /// Whether the value at `path` stands below a member that is streamed.
-    pub fn is_streamed(&self, path: &Path<'_>) -> bool {
-        self.stream.matches(path)
-    }
-
     /// Whether the string at `path` holds a JSON text.
-    pub fn is_nested(&self, path: &Path<'_>) -> bool {
-        self.nested.matches(path)
+    pub fn is_nested(&self, path: &Path<'_>, kind: Option<&EventKind>) -> bool {
+        self.nested.matches(path) || kind.is_some_and(|kind| kind.nested.matches(path))
     }
 
-    /// Whether the number at `path` tells which element of its array this is.
+    /// Whether the value at `path` tells which element of its array this is.
     pub fn is_index(&self, path: &Path<'_>) -> bool {
         self.index.matches(path)
+    }
+
+    /// Whether the place of the element at `path` in its array says nothing.
+    pub fn is_loose(&self, path: &Path<'_>) -> bool {
+        self.loose.matches(path)
     }
 
     /// Whether a value at `path` says that its object gets no more text.
     pub fn is_end(&self, path: &Path<'_>) -> bool {
         self.end.matches(path)
+    }
+
+    /// Whether a value at `path` signs its object.
+    pub fn is_seal(&self, path: &Path<'_>) -> bool {
+        self.sealed.matches(path)
+    }
+
+    /// Whether the string at `path` says that the texts of its object come again, longer.
+    pub fn is_growing(&self, path: &Path<'_>, says: impl Fn(&str) -> bool) -> bool {
+        self.growing.iter().any(|growing| growing.member.matches(path) && says(&growing.is))
+    }
+
+    /// The offsets that count in the text at `path`.
+    pub fn counted(&self, path: &Path<'_>) -> Option<usize> {
+        self.offsets.iter().position(|offsets| offsets.text.as_ref().is_some_and(|text| text.matches(path)))
+    }
+
+    /// The offsets of which the number at `path` is one.
+    pub fn counts(&self, path: &Path<'_>) -> Option<usize> {
+        self.offsets.iter().position(|offsets| offsets.at.matches(path))
+    }
+
+    /// Whether an event has to be read for its kind and keys before the rest.
+    pub fn has_kinds(&self) -> bool {
+        self.kind.is_some() || !self.key.is_empty()
+    }
+
+    /// What holds for events of the kind called so.
+    pub fn event(&self, kind: &str) -> Option<&EventKind> {
+        self.events.iter().find(|event| event.kinds.iter().any(|name| is_like(kind, name)))
+    }
+
+    /// Whether the reply to this path is an array that comes element by element.
+    pub fn comes_in_elements(&self, path: &str) -> bool {
+        let path: Vec<_> = path.split('/').skip(1).collect();
+        self.elements.iter().any(|glob| glob.matches(&path))
+    }
+}
+
+/// Whether `kind` is called `name`, in which one `*` stands for any characters.
+fn is_like(kind: &str, name: &str) -> bool {
+    match name.split_once('*') {
+        None => kind == name,
+        Some((head, tail)) => kind.strip_prefix(head).is_some_and(|rest| rest.ends_with(tail)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        for (kind, name, like) in [
+            ("a.done", "a.done", true),
+            ("a.done", "*.done", true),
+            ("a.done", "a.*", true),
+            ("a.b.done", "a.*.done", true),
+            ("a.done", "a.*.done", false),
+            ("a.delta", "*.done", false),
+            ("", "*", true),
+        ] {
+            assert_eq!(is_like(kind, name), like, "{kind} {name}");
+        }
     }
 }

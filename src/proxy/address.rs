@@ -5,6 +5,7 @@ use super::inspect::{Form, Located};
 use super::look::{Look, Piece, any};
 use super::percent::{Encoding, NotUtf8};
 use super::redact::Replacements;
+use crate::protocol::SocketFields;
 use http::Uri;
 use http::uri::PathAndQuery;
 
@@ -12,7 +13,7 @@ use http::uri::PathAndQuery;
 const NEVER: [&str; 2] = ["key", "api_key"];
 
 /// Looks through the path and the query.
-pub(super) fn inspect(uri: &Uri, look: &mut Look<'_>) -> Result<(), NotUtf8> {
+pub(super) fn inspect(uri: &Uri, fields: &SocketFields, look: &mut Look<'_>) -> Result<(), NotUtf8> {
     let path = uri.path();
     let mut start = 0;
     for segment in path.split('/') {
@@ -20,7 +21,9 @@ pub(super) fn inspect(uri: &Uri, look: &mut Look<'_>) -> Result<(), NotUtf8> {
         start += segment.len() + 1;
     }
     match uri.query() {
-        Some(query) => look.at_pairs(query, path.len() + 1, |name| NEVER.contains(&name)),
+        Some(query) => {
+            look.at_pairs(query, path.len() + 1, |name| NEVER.contains(&name) || fields.never_in_query(name))
+        }
         None => Ok(()),
     }
 }

@@ -157,6 +157,12 @@ impl Budget {
         }
     }
 
+    /// The share of a message that has been read already.
+    pub(super) fn hold(&self, bytes: Bytes) -> Result<ReadBody, ProxyError> {
+        let share = Some(self.reserve(bytes.len().max(1))?);
+        Ok(ReadBody { bytes, share })
+    }
+
     fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ProxyError> {
         let blocks = u32::try_from(bytes.div_ceil(BLOCK)).map_err(|_| self.too_large())?;
         Arc::clone(&self.blocks).try_acquire_many_owned(blocks).map_err(|_| ProxyError::no_memory_for_bodies())

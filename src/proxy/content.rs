@@ -8,6 +8,7 @@ use super::encoding::Codings;
 use super::error::ProxyError;
 use super::format::{Format, Kind};
 use super::inspect::{self, Findings, Located, Rules, Uninspectable};
+use super::packets;
 use super::parts;
 use super::redact::Replacements;
 use crate::config::Binary;
@@ -160,6 +161,7 @@ pub(super) fn inspect(
             looked => or_text(looked, scratch),
         },
         Format::Form => inspect::inspect_form(text, rules.detector, scratch),
+        Format::Packets => packets::inspect(text, rules, scratch),
         Format::Markup => as_text(scratch).map(|found| found.respelled(markup_text)),
         Format::Text | Format::Multipart(_) => as_text(scratch),
     }

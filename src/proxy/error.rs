@@ -14,11 +14,19 @@ use std::borrow::Cow;
 pub(super) struct ProxyError {
     pub(super) problem: Problem,
     pub(super) outcome: Outcome,
+    /// Of the answer, besides those that every problem has.
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl ProxyError {
     fn new(kind: Kind, outcome: Outcome, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { problem: Problem::new(kind, detail), outcome }
+        Self { problem: Problem::new(kind, detail), outcome, header: None }
+    }
+
+    /// With this header in the answer.
+    pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
+        self
     }
 
     pub(super) fn bad_header(detail: impl Into<Cow<'static, str>>) -> Self {
@@ -103,7 +111,7 @@ impl ProxyError {
             RefusalKind::Stale => "The consent was given under another version of the notice: show the current one.",
         };
         let problem = Problem::new(kind, detail).with_consent(refusal.missing, refusal.notice);
-        Self { problem, outcome: Outcome::RefusedConsent }
+        Self { problem, outcome: Outcome::RefusedConsent, header: None }
     }
 
     pub(super) fn no_memory_for_bodies() -> Self {
@@ -122,6 +130,16 @@ impl ProxyError {
 
     pub(super) fn upstream_broke_off() -> Self {
         Self::new(Kind::UpstreamFailed, Outcome::UpstreamFailed, "The chatbot broke the connection off.")
+    }
+
+    pub(super) fn upstream_handshake() -> Self {
+        let detail = "The chatbot's answer to the handshake of a WebSocket does not hold (RFC 6455, section 4.1).";
+        Self::new(Kind::UpstreamFailed, Outcome::UpstreamFailed, detail)
+    }
+
+    pub(super) fn message_too_large(limit: usize) -> Self {
+        let detail = format!("The message has more than {limit} bytes, the limit `limits.socket_message`.");
+        Self::new(Kind::TooLarge, Outcome::RefusedInput, detail)
     }
 
     pub(super) fn undecodable_reply() -> Self {
@@ -159,6 +177,9 @@ impl ProxyError {
         let mut response = ReplyBody::with_type(status, MEDIA_TYPE, problem.to_json());
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
         }
         response
     }

@@ -6,14 +6,15 @@ use super::content::{self, Content, Unread};
 use super::encoding::Codings;
 use super::error::ProxyError;
 use super::gate;
-use super::inspect::{self, Findings};
-use super::redact::redact;
+use super::inspect::{self, Findings, Located};
+use super::redact::{Replacements, redact};
 use super::reply::{ReplyBody, Settle};
 use super::restore::{self, Shape};
 use super::standing::Standing;
 use super::subject::{self, Whose};
 use super::unpacked::Unpacked;
-use super::{Gateway, Route, cors, head, headers, lookalike};
+use super::websocket::{self, Conversation, Handshake};
+use super::{Gateway, Route, cors, head, headers, links, lookalike};
 use crate::config::{Binary, Reply};
 use crate::detect::{Operator, Scratch};
 use crate::protocol::Protocol;
@@ -27,10 +28,10 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Instant;
 
-const REDACTED: HeaderName = HeaderName::from_static("privet-redacted");
+pub(super) const REDACTED: HeaderName = HeaderName::from_static("privet-redacted");
 
 /// Larger bodies are looked through on a thread where waiting harms nobody.
-const INLINE_LIMIT: usize = 256 * 1024;
+pub(super) const INLINE_LIMIT: usize = 256 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
@@ -72,13 +73,19 @@ async fn forward(
 
     // 2. Vet: what cannot be proxied, and who is asking.
     vet(&head)?;
+    let has_body = unread.as_ref().is_some_and(|body| !body.is_end_stream());
+    let handshake = Handshake::take(&mut head, has_body)?;
     let presented = gate::Presented::take(&mut head)?;
     let named = subject::in_headers(&head.headers)?;
 
     // 3. Consent: may this purpose be served, and with a way back?
     // (A preflight has no body; what has one is a message.)
-    let preflight = cors::is_preflight(&head.method, &head.headers) && unread.as_ref().is_some_and(Body::is_end_stream);
-    let reversible = preflight || gate::decide(&presented, route, gateway)?;
+    let preflight = cors::is_preflight(&head.method, &head.headers) && !has_body;
+    let decided = if preflight { Ok(true) } else { gate::decide(&presented, route, gateway) };
+    let (reversible, handshake) = match (decided, handshake) {
+        (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, refusal, settle)),
+        (decided, handshake) => (decided?, handshake),
+    };
 
     // 4. Read: the whole body, within bounds.
     let body = unread.take().ok_or_else(ProxyError::internal)?;
@@ -88,54 +95,37 @@ async fn forward(
     // 5. Walk the body, and what travels on of the head (nothing of the
     // client's place or of Privet), and 6. detect in each text.
     let mut clock = Instant::now();
-    let Looked { content, findings, protocol } = look_through(gateway, route, &head, body).await?;
+    let Looked { content, findings, protocol } = look_through(gateway, route, &head.uri, &head.headers, body).await?;
     let whose = gateway.subjects.choose(named, &head, &protocol, &findings);
     let is_named = matches!(whose, Whose::Subject(_));
     let chosen = whose.resolve(gateway, route, &protocol).await?;
+    let door = if protocol.socket.has_urls() { links::door(&head, gateway) } else { None };
     headers::clean_request(&mut head.headers, &gateway.headers);
     if !findings.list.is_empty() {
         headers::drop_digests(&mut head.headers);
     }
     let in_head = SCRATCH.with_borrow_mut(|scratch| {
         scratch.end_conversation();
-        head::inspect(&head, gateway.detector(route), &gateway.headers, &route.clean, scratch)
+        head::inspect(&head, gateway.detector(route), &gateway.headers, &protocol.socket, &route.clean, scratch)
     })?;
     gateway.watch.ends(Stage::Scan, &mut clock);
     gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
     route.coverage.add(&findings);
-    let found = || findings.each().chain(&in_head.findings.list);
-    for found in found() {
-        gateway.watch.found_in_request(found.rule);
-    }
     SCRATCH.with_borrow_mut(|scratch| gateway.watch.found_in_shadow(scratch));
-    if let Some(refused) = found().find(|found| found.operator == Operator::Block) {
-        return Err(ProxyError::blocked(refused.entity));
-    }
+    judge(gateway, findings.each().chain(&in_head.findings.list))?;
 
     // 7. Tokenize: durable before anything is forwarded, and 8. rewrite.
     let subject = match &chosen {
         _ if !reversible => None,
         // Consent has not been asked for, so nothing of a preflight is kept.
-        Some(id) if !preflight => {
-            Some(gateway.watch.vault(VaultOperation::Subject, gateway.vault.subject(&route.tenant, id).await)?)
-        }
+        Some(id) if !preflight => Some(gateway.subject(route, id).await?),
         _ => Some(gateway.vault.passing_subject()),
     };
     let lookalikes = lookalike::unknown(&lookalike::tokens_in(content.text()), subject.as_ref()).await?;
     gateway.watch.metrics.unknown_tokens_sent.inc_by(lookalikes as u64);
     let standing = Standing::new(content.text(), &head, content.text().len() > INLINE_LIMIT);
-    let redacted = redact([&findings, &in_head.findings], subject.as_ref(), &route.means, &standing).await;
-    let mut replacements = gateway.watch.vault(VaultOperation::Tokenize, redacted)?;
-    let surrogates = match &subject {
-        Some(subject) if gateway.gives_surrogates => {
-            let known = subject.surrogates().await.inspect_err(|_| {
-                // They are mostly at hand, so what is read is no measure.
-                gateway.watch.metrics.vault_operation(VaultOperation::Restore, false);
-            })?;
-            known.matcher(&|search| Box::pin(standing.marks(search))).await
-        }
-        _ => None,
-    };
+    let (mut replacements, surrogates) =
+        stand_ins(gateway, route, [&findings, &in_head.findings], subject.as_ref(), &standing).await?;
     drop(standing);
     let body = content.forward(&findings.list, &mut replacements, &mut head.headers)?;
     in_head.rewrite(&mut head, &mut replacements)?;
@@ -143,18 +133,25 @@ async fn forward(
     gateway.watch.ends(Stage::Vault, &mut clock);
     settle.replaced(counts.sum());
 
-    // 9. Forward.
+    // 9. Forward. A WebSocket goes on from here by itself.
+    let in_elements = protocol.reply.comes_in_elements(head.uri.path());
+    let chain = chosen.as_ref().filter(|_| !is_named && reversible && protocol.request.goes_on_from_replies());
+    let chain = chain.map(|subject| {
+        let (vault, watch, tenant) = (gateway.vault.clone(), Arc::clone(&gateway.watch), route.tenant.clone());
+        Chain { vault, watch, protocol: Arc::clone(&protocol), tenant, subject: subject.clone() }
+    });
+    let restoring = Restoring { protocol, subject, surrogates, in_elements, door, chain };
+    if let Some(handshake) = handshake {
+        let conversation = Conversation::new(gateway, route, restoring, &handshake.address, chosen.as_deref());
+        return websocket::open(handshake, head, conversation, &counts, settle).await;
+    }
     let response = route.upstream.send(Request::from_parts(head, Full::new(body.bytes))).await?;
     gateway.watch.ends(Stage::Upstream, &mut clock);
     drop((body.share, in_memory));
 
     // 10. Restore: as the reply streams. What is left to do then, 11. settling,
     // falls to the reply's body when it ends.
-    let chain = chosen.filter(|_| !is_named && reversible && protocol.request.goes_on_from_replies()).map(|subject| {
-        let (vault, watch) = (gateway.vault.clone(), Arc::clone(&gateway.watch));
-        Chain { vault, watch, protocol: Arc::clone(&protocol), tenant: route.tenant.clone(), subject }
-    });
-    let mut response = restore(gateway, route, protocol, subject, surrogates, chain, response).await?;
+    let mut response = restore(gateway, route, restoring, response).await?;
     if !counts.is_empty()
         && let Ok(value) = HeaderValue::from_str(&counts.to_header())
     {
@@ -168,29 +165,64 @@ fn vet(head: &http::request::Parts) -> Result<(), ProxyError> {
     if head.method == Method::CONNECT || head.method == Method::TRACE {
         return Err(ProxyError::bad_request("The methods CONNECT and TRACE are not served."));
     }
-    if head.headers.contains_key(header::UPGRADE) {
-        return Err(ProxyError::bad_request("This gateway does not serve protocol upgrades such as WebSocket."));
-    }
     Ok(())
 }
 
-/// A body that was looked through.
-struct Looked {
-    content: Content,
-    findings: Findings,
-    protocol: Arc<Protocol>,
+/// Counts what was found, and refuses what no way leads past.
+pub(super) fn judge<'f>(gateway: &Gateway, found: impl Iterator<Item = &'f Located>) -> Result<(), ProxyError> {
+    let mut refused = None;
+    for found in found {
+        gateway.watch.found_in_request(found.rule);
+        if found.operator == Operator::Block {
+            refused.get_or_insert(found.entity);
+        }
+    }
+    refused.map_or(Ok(()), |entity| Err(ProxyError::blocked(entity)))
 }
 
-/// What stands in the body. One that cannot be inspected is refused, or passes
+/// What stands in for the findings of all parts, durable when this returns; and
+/// what finds the surrogates that may come back.
+pub(super) async fn stand_ins(
+    gateway: &Gateway,
+    route: &Route,
+    parts: [&Findings; 2],
+    subject: Option<&Subject>,
+    standing: &Standing,
+) -> Result<(Replacements, Option<Arc<SurrogateMatcher>>), ProxyError> {
+    let redacted = redact(parts, subject, &route.means, standing).await;
+    let replacements = gateway.watch.vault(VaultOperation::Tokenize, redacted)?;
+    let surrogates = match subject {
+        Some(subject) if gateway.gives_surrogates => {
+            let known = subject.surrogates().await.inspect_err(|_| {
+                // They are mostly at hand, so what is read is no measure.
+                gateway.watch.metrics.vault_operation(VaultOperation::Restore, false);
+            })?;
+            known.matcher(&|search| Box::pin(standing.marks(search))).await
+        }
+        _ => None,
+    };
+    Ok((replacements, surrogates))
+}
+
+/// A body, or a message, that was looked through.
+pub(super) struct Looked {
+    pub(super) content: Content,
+    pub(super) findings: Findings,
+    pub(super) protocol: Arc<Protocol>,
+}
+
+/// What stands in a body, or in a message, which has no headers. What cannot be
+/// inspected is refused, or passes
 /// where the route says so.
-async fn look_through(
+pub(super) async fn look_through(
     gateway: &Arc<Gateway>,
     route: &Arc<Route>,
-    head: &http::request::Parts,
+    uri: &Uri,
+    headers: &HeaderMap,
     body: ReadBody,
 ) -> Result<Looked, ProxyError> {
     let unread = |body: ReadBody| {
-        let protocol = route.protocol(head.uri.path(), &body.bytes, gateway).ok_or_else(ProxyError::internal)?;
+        let protocol = route.protocol(uri.path(), &body.bytes, gateway).ok_or_else(ProxyError::internal)?;
         let findings = Findings { uninspected: body.bytes.len(), ..Findings::default() };
         Ok(Looked { content: Content::unread(body), findings, protocol })
     };
@@ -199,12 +231,12 @@ async fn look_through(
         return unread(body);
     }
     // What is encoded may be much more than it seems.
-    let is_encoded = head.headers.contains_key(header::CONTENT_ENCODING);
+    let is_encoded = headers.contains_key(header::CONTENT_ENCODING);
     let looked = if length <= INLINE_LIMIT && !is_encoded {
-        read_and_inspect(gateway, route, &head.uri, &head.headers, body)
+        read_and_inspect(gateway, route, uri, headers, body)
     } else {
         let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
-        let (uri, headers) = (head.uri.clone(), head.headers.clone());
+        let (uri, headers) = (uri.clone(), headers.clone());
         let looked = tokio::task::spawn_blocking(move || read_and_inspect(&gateway, &route, &uri, &headers, body));
         looked.await.map_err(|_| ProxyError::internal())?
     };
@@ -250,6 +282,7 @@ fn read_and_inspect(
         };
         // The texts of a request are turns of one conversation.
         scratch.start_conversation();
+        let format = format.framed(protocol.socket.framing);
         let looked = content::inspect(content.text(), &format, &rules, scratch);
         scratch.end_conversation();
         gateway.watch.found_in_shadow(scratch);
@@ -261,55 +294,89 @@ fn read_and_inspect(
     }
 }
 
-async fn restore(
+/// By what a reply is restored.
+pub(super) struct Restoring {
+    pub(super) protocol: Arc<Protocol>,
+    pub(super) subject: Option<Subject>,
+    pub(super) surrogates: Option<Arc<SurrogateMatcher>>,
+    /// Whether a JSON reply is an array that comes element by element.
+    pub(super) in_elements: bool,
+    /// Where the client came in, for addresses that are to lead through there.
+    pub(super) door: Option<String>,
+    /// By what the next request of a conversation is known that the upstream keeps.
+    pub(super) chain: Option<Chain>,
+}
+
+pub(super) async fn restore(
     gateway: &Gateway,
     route: &Route,
-    protocol: Arc<Protocol>,
-    subject: Option<Subject>,
-    surrogates: Option<Arc<SurrogateMatcher>>,
-    chain: Option<Chain>,
+    Restoring { protocol, subject, surrogates, in_elements, door, chain }: Restoring,
     response: Response<Incoming>,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let (mut head, body) = response.into_parts();
     headers::clean_reply(&mut head.headers);
     let codings = Codings::of(&head.headers);
-    let shape = if codings.is_ok() && has_body(head.status) { Shape::of_reply(&head.headers) } else { Shape::Opaque };
+    let shape = match Shape::of_reply(&head.headers, protocol.socket.framing) {
+        _ if codings.is_err() || !has_body(head.status) => Shape::Opaque,
+        Shape::Document if in_elements => Shape::Elements,
+        shape => shape,
+    };
     let in_headers = surrogates.is_some() || restore::headers::may_hold_tokens(&head.headers);
-    let subject = subject.filter(|_| route.reply == Reply::Restore && (in_headers || shape != Shape::Opaque));
-    let (subject, kinds) = match subject {
+    let in_body = route.reply != Reply::Pass && shape != Shape::Opaque;
+    let in_headers = in_headers && route.reply != Reply::Pass;
+    let (subject, kinds) = match subject.filter(|_| in_headers || in_body) {
         Some(subject) => {
             let kinds = subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?;
             (Some(subject).filter(|_| !kinds.is_empty() || surrogates.is_some()), kinds)
         }
         None => (None, Arc::default()),
     };
-    let (Some(subject), Ok(codings)) = (subject, codings) else {
-        return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
+    let (idle, limit, watch) = (gateway.stream_idle, gateway.reply_limit, Arc::clone(&gateway.watch));
+    let fields = Arc::clone(&protocol);
+    let redaction = route.redaction.clone().filter(|_| in_body);
+    let context = (subject.is_some() || redaction.is_some()).then(|| restore::Context {
+        subject,
+        kinds,
+        surrogates,
+        protocol,
+        watch,
+        redaction,
+    });
+    if let Some(context) = context.as_ref().filter(|_| in_headers && codings.is_ok()) {
+        restore::headers::restore(&mut head.headers, context).await;
+    }
+    // An address may lead past this gateway also where there is nothing to restore.
+    let has_links = fields.socket.has_urls() && shape == Shape::Document;
+    let changes = (context.is_some() && in_body) || has_links;
+    let Some(codings) = codings.ok().filter(|_| changes) else {
+        return Ok(Response::from_parts(head, ReplyBody::passing(body, idle)));
     };
-    let context = restore::Context { subject, kinds, surrogates, protocol, watch: Arc::clone(&gateway.watch) };
-    if in_headers {
-        restore::headers::restore(&mut head.headers, &context).await;
-    }
-    if shape == Shape::Opaque {
-        return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
-    }
     headers::drop_validators(&mut head.headers);
     if body.is_end_stream() {
-        return Ok(Response::from_parts(head, ReplyBody::passing(body, gateway.stream_idle)));
+        return Ok(Response::from_parts(head, ReplyBody::passing(body, idle)));
     }
     head.headers.remove(header::CONTENT_ENCODING);
     let body = Unpacked::new(body, &codings, gateway.config.limits.decode_ratio);
-    let body = if shape == Shape::Document {
-        let whole = restore::document(body, gateway.reply_limit, gateway.stream_idle, &context).await?;
-        if let Some(chain) = chain {
-            chain.note(&whole).await;
+    let body = match context.filter(|_| in_body) {
+        Some(context) if shape != Shape::Document => {
+            let stream = restore::stream(body, shape, limit, context);
+            match chain {
+                Some(chain) => ReplyBody::restored(chain.note_stream(stream), idle),
+                None => ReplyBody::restored(stream, idle),
+            }
         }
-        ReplyBody::whole(whole)
-    } else {
-        let stream = restore::stream(body, shape, gateway.reply_limit, context);
-        match chain {
-            Some(chain) => ReplyBody::restored(chain.note_stream(stream), gateway.stream_idle),
-            None => ReplyBody::restored(stream, gateway.stream_idle),
+        context => {
+            let mut whole = restore::read(body, limit, idle).await?;
+            if has_links {
+                whole = links::rewrite(whole, &fields.socket, door.as_deref(), gateway);
+            }
+            if let Some(context) = context {
+                whole = restore::whole(whole, &context).await;
+            }
+            if let Some(chain) = chain {
+                chain.note(&whole).await;
+            }
+            ReplyBody::whole(whole)
         }
     };
     Ok(Response::from_parts(head, body))

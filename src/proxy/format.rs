@@ -3,6 +3,7 @@
 use super::body::lowercase;
 use super::charset::Charset;
 use super::parameters;
+use crate::protocol::MessageFraming;
 use http::{HeaderMap, header};
 
 /// How a body is read.
@@ -20,6 +21,8 @@ pub(super) enum Format {
     Text,
     /// Text of which characters may be written as entities: XML, HTML.
     Markup,
+    /// Packets of socket.io.
+    Packets,
     /// Parts between these boundaries.
     Multipart(String),
 }
@@ -29,6 +32,16 @@ pub(super) enum Format {
 pub(super) struct Kind {
     pub(super) format: Format,
     pub(super) charset: Charset,
+}
+
+impl Format {
+    /// The format of a text in a protocol with this framing.
+    pub(super) fn framed(self, framing: Option<MessageFraming>) -> Self {
+        match (framing, self) {
+            (Some(MessageFraming::SocketIo), Self::Text | Self::Unsaid) => Self::Packets,
+            (_, format) => format,
+        }
+    }
 }
 
 impl Kind {

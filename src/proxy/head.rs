@@ -9,6 +9,7 @@ use super::look::Look;
 use super::redact::Replacements;
 use super::{address, header_values};
 use crate::detect::{Detector, Scratch};
+use crate::protocol::SocketFields;
 use http::HeaderValue;
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -39,6 +40,7 @@ pub(super) fn inspect<'d>(
     head: &Parts,
     detector: impl Into<Detector<'d>>,
     policy: &Policy,
+    fields: &SocketFields,
     clean: &Clean,
     scratch: &'d mut Scratch,
 ) -> Result<HeadFindings, ProxyError> {
@@ -56,7 +58,7 @@ pub(super) fn inspect<'d>(
     let address = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let print = clean.print("", address.as_bytes());
     if !print.is_known() {
-        address::inspect(&head.uri, &mut look).map_err(|_| ProxyError::undecodable_address())?;
+        address::inspect(&head.uri, fields, &mut look).map_err(|_| ProxyError::undecodable_address())?;
         note(Place::Address, print, &look);
     }
     for (nth, (name, value)) in head.headers.iter().enumerate() {
@@ -103,13 +105,14 @@ mod tests {
     #[test]
     fn what_holds_something_is_looked_through_every_time() {
         let policy = Policy::new(&crate::config::Headers::default());
+        let fields = SocketFields::default();
         let (engine, clean) = (Engine::builtin().unwrap(), Clean::new().unwrap());
         let mut scratch = Scratch::default();
         let request = http::Request::builder().uri("/u/ana%40example.com").header("x-a", "1");
         let request = request.header("x-b", "ana@example.com").header("x-a", "bo@example.org");
         let head = request.body(()).unwrap().into_parts().0;
         for _ in 0..3 {
-            let found = inspect(&head, &engine, &policy, &clean, &mut scratch).unwrap();
+            let found = inspect(&head, &engine, &policy, &fields, &clean, &mut scratch).unwrap();
             let values: Vec<_> = found.findings.list.iter().map(|one| found.findings.value(one)).collect();
             assert_eq!(values, ["ana@example.com", "bo@example.org", "ana@example.com"]);
             assert_eq!(found.parts.len(), 3);

@@ -60,6 +60,16 @@ impl Means {
     }
 }
 
+impl Means {
+    /// What stands in for a value where there shall be no way back.
+    pub(super) fn irreversible(&self, entity: Entity, value: &str, operator: Operator) -> String {
+        match self.stand(entity, value, operator) {
+            Some(Stand::Text(text)) => text,
+            _ => format!("[{entity}]"),
+        }
+    }
+}
+
 /// What stands in for one finding.
 enum Stand {
     Token(Token),

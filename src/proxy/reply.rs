@@ -210,6 +210,8 @@ pub(super) struct Settle {
     outcome: Outcome,
     replaced: u32,
     completed: bool,
+    /// Somebody else settles.
+    handed_over: bool,
 }
 
 impl Settle {
@@ -224,7 +226,20 @@ impl Settle {
             outcome: Outcome::Forwarded,
             replaced: 0,
             completed: false,
+            handed_over: false,
         }
+    }
+
+    /// Hands over what is owed to what goes on when the reply has ended.
+    pub(super) fn hand_over(&mut self) -> Self {
+        let mut heir = Self::new(self.id, Arc::clone(&self.watch));
+        heir.handed_over = true;
+        std::mem::replace(self, heir)
+    }
+
+    /// The exchange has come to its end, rather than been dropped in the middle.
+    pub(super) fn complete(mut self) {
+        self.completed = true;
     }
 
     /// Keeps the place among the requests in flight until the reply has ended.
@@ -237,7 +252,7 @@ impl Settle {
     }
 
     pub(super) fn replaced(&mut self, count: u32) {
-        self.replaced = count;
+        self.replaced += count;
     }
 
     pub(super) fn outcome(&mut self, outcome: Outcome) {
@@ -252,6 +267,9 @@ impl Settle {
 
 impl Drop for Settle {
     fn drop(&mut self) {
+        if self.handed_over {
+            return;
+        }
         drop(self.place.take());
         // Dropped in the middle: hyper does so when the client is gone.
         let outcome = if self.completed { self.outcome } else { Outcome::ClientGone };

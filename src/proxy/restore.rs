@@ -3,30 +3,41 @@
 
 mod channel;
 mod document;
+mod edits;
 mod events;
 mod finder;
+mod framing;
 pub(super) mod headers;
 mod messages;
+mod offsets;
 mod pieces;
 mod plain;
+mod screen;
+mod sniff;
+mod walk;
 
 use super::body::lowercase;
 use super::error::ProxyError;
+use super::packets;
 use super::reply::ReplyError;
 use super::watch::Watch;
-use crate::framing::{Lines, Sse};
-use crate::protocol::Protocol;
+use crate::framing::{Elements, Lines, Sse, TooLong};
+use crate::protocol::{MessageFraming, Protocol};
 use crate::telemetry::Stage;
 use crate::token::Kinds;
 use crate::vault::{Subject, SurrogateMatcher};
 use bytes::{Bytes, BytesMut};
-use events::{EventRestorer, Framing};
+pub(super) use document::restore as whole_document;
+use events::EventRestorer;
+use framing::Framing;
 use futures_util::Stream;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Frame};
+pub(super) use messages::Messages;
 use pieces::Escape;
 use plain::PlainRestorer;
+pub(super) use screen::Redaction;
 use std::error::Error;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -35,17 +46,31 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
+/// After so long a silence what was said last is taken for all that is said for
+/// now: a chatbot may send its messages over one stream that never ends.
+pub(super) const BREATH: Duration = Duration::from_secs(2);
+
 /// With so many bytes at hand a write does not wait for more of what has arrived.
 const ENOUGH: usize = 16 * 1024;
 
 /// What restoring a reply needs to know.
 pub(super) struct Context {
-    pub(super) subject: Subject,
+    /// Whose tokens come back; none where nothing does.
+    pub(super) subject: Option<Subject>,
     pub(super) kinds: Arc<Kinds>,
     /// Of the surrogates that may come back; none where there are none.
     pub(super) surrogates: Option<Arc<SurrogateMatcher>>,
     pub(super) protocol: Arc<Protocol>,
     pub(super) watch: Arc<Watch>,
+    /// By what data of others is found; none where it passes.
+    pub(super) redaction: Option<Arc<Redaction>>,
+}
+
+impl Context {
+    /// Whether there is nothing that could come back.
+    fn is_idle(&self) -> bool {
+        self.kinds.is_empty() && self.surrogates.is_none()
+    }
 }
 
 /// How a reply is restored, by its headers.
@@ -56,13 +81,17 @@ pub(super) enum Shape {
     Document,
     EventStream,
     JsonLines,
+    /// A JSON array that comes element by element.
+    Elements,
     Text(Escape),
+    /// The headers do not say.
+    Unsaid,
 }
 
 impl Shape {
-    pub(super) fn of_reply(headers: &HeaderMap) -> Self {
+    pub(super) fn of_reply(headers: &HeaderMap, framing: Option<MessageFraming>) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let content_type = text(header::CONTENT_TYPE).unwrap_or("text/plain");
+        let Some(content_type) = text(header::CONTENT_TYPE) else { return Self::Unsaid };
         let (essence, _) = content_type.split_once(';').unwrap_or((content_type, ""));
         match &*lowercase(essence.trim()) {
             "text/event-stream" => Self::EventStream,
@@ -71,29 +100,38 @@ impl Shape {
             "text/html" | "text/xml" | "application/xml" => Self::Text(Escape::Html),
             other if other.ends_with("+json") => Self::Document,
             other if other.ends_with("+xml") => Self::Text(Escape::Html),
+            // The answer to a poll is short, and made of documents.
+            "text/plain" if framing.is_some() => Self::Document,
             other if other.starts_with("text/") => Self::Text(Escape::None),
             _ => Self::Opaque,
         }
     }
 }
 
-/// Reads a whole JSON reply of at most `limit` bytes and restores it. A body
-/// that is no JSON after all is restored as text.
-pub(super) async fn document<B>(body: B, limit: usize, idle: Duration, context: &Context) -> Result<Bytes, ProxyError>
+/// Reads a whole reply of at most `limit` bytes.
+pub(super) async fn read<B>(body: B, limit: usize, idle: Duration) -> Result<Bytes, ProxyError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let body = read_whole(Limited::new(body, limit), idle).await.map_err(|error| match error {
+    read_whole(Limited::new(body, limit), idle).await.map_err(|error| match error {
         Some(error) if error.is::<LengthLimitError>() => ProxyError::reply_too_large(limit),
         Some(error) if matches!(error.downcast_ref(), Some(ReplyError::Undecodable)) => ProxyError::undecodable_reply(),
         Some(_) => ProxyError::upstream_broke_off(),
         None => ProxyError::upstream_timeout(),
-    })?;
+    })
+}
+
+/// Restores what is whole: a JSON document, the packets of a protocol that has
+/// such, or else a text.
+pub(super) async fn whole(body: Bytes, context: &Context) -> Bytes {
     let started = Instant::now();
-    let restored = document::restore(body, context).await;
+    let restored = match context.protocol.socket.framing {
+        Some(MessageFraming::SocketIo) => packets::restore(body, context).await,
+        None => document::restore(body, context).await,
+    };
     context.watch.took(Stage::Restore, started.elapsed());
-    Ok(restored)
+    restored
 }
 
 /// Reads the body to its end. The error is none where no next piece came within
@@ -133,24 +171,81 @@ where
     B::Error: Send,
     ReplyError: From<B::Error>,
 {
-    let restorer = match shape {
-        Shape::Text(escape) => Restorer::Plain(PlainRestorer::new(escape, &context)),
-        Shape::JsonLines => Restorer::Events(Box::new(EventRestorer::new(Framing::Lines(Lines::new(limit))))),
-        _ => Restorer::Events(Box::new(EventRestorer::new(Framing::Sse(Sse::new(limit))))),
-    };
-    let state =
-        Streaming { body, restorer, context, out: BytesMut::new(), ended: false, error: None, took: Duration::ZERO };
+    let restorer = Restorer::new(shape, limit, &context);
+    let (out, took) = (BytesMut::new(), Duration::ZERO);
+    let state = Streaming { body, restorer, limit, context, out, ended: false, error: None, took };
     futures_util::stream::unfold(state, |mut state| async { state.next().await.map(|item| (item, state)) })
 }
 
 enum Restorer {
     Events(Box<EventRestorer>),
     Plain(PlainRestorer),
+    /// A document, as far as it has come.
+    Document(BytesMut),
+    /// What has come, as long as it does not say what it is.
+    Unsaid(BytesMut),
+}
+
+impl Restorer {
+    fn new(shape: Shape, limit: usize, context: &Context) -> Self {
+        let framing = match shape {
+            Shape::Text(escape) => return Self::Plain(PlainRestorer::new(escape, context)),
+            Shape::Document => return Self::Document(BytesMut::new()),
+            Shape::Unsaid | Shape::Opaque => return Self::Unsaid(BytesMut::new()),
+            Shape::JsonLines => Framing::Lines(Lines::new(limit)),
+            Shape::Elements => Framing::Elements(Elements::new(limit)),
+            Shape::EventStream => Framing::Sse(Sse::new(limit)),
+        };
+        Self::Events(Box::new(EventRestorer::new(framing)))
+    }
+
+    async fn push(
+        &mut self,
+        chunk: Bytes,
+        limit: usize,
+        context: &Context,
+        out: &mut BytesMut,
+    ) -> Result<(), ReplyError> {
+        let mut chunk = chunk;
+        if let Self::Unsaid(start) = self {
+            start.extend_from_slice(&chunk);
+            let Some(shape) = sniff::shape(start) else { return Ok(()) };
+            chunk = start.split().freeze();
+            *self = Self::new(shape, limit, context);
+        }
+        match self {
+            Self::Events(events) => events.push(chunk, context, out).await?,
+            Self::Plain(plain) => plain.push(&chunk, context, out).await,
+            Self::Document(document) if document.len() + chunk.len() > limit => Err(TooLong { limit })?,
+            Self::Document(document) | Self::Unsaid(document) => document.extend_from_slice(&chunk),
+        }
+        Ok(())
+    }
+
+    /// It may be long until something follows: data of others is not waited for.
+    async fn pause(&mut self, context: &Context, out: &mut BytesMut) {
+        match self {
+            Self::Events(events) => events.pause(context, out).await,
+            Self::Plain(plain) => plain.pause(context, out).await,
+            Self::Document(_) | Self::Unsaid(_) => {}
+        }
+    }
+
+    async fn finish(&mut self, context: &Context, out: &mut BytesMut) {
+        match self {
+            Self::Events(events) => events.finish(context, out).await,
+            Self::Plain(plain) => plain.finish(context, out).await,
+            Self::Document(document) | Self::Unsaid(document) => {
+                out.extend_from_slice(&document::restore(document.split().freeze(), context).await);
+            }
+        }
+    }
 }
 
 struct Streaming<B> {
     body: B,
     restorer: Restorer,
+    limit: usize,
     context: Context,
     out: BytesMut,
     ended: bool,
@@ -172,7 +267,17 @@ where
 {
     async fn next(&mut self) -> Option<Result<Bytes, ReplyError>> {
         while !self.ended {
-            let frame = self.body.frame().await;
+            let frame = match self.context.redaction {
+                Some(_) => timeout(BREATH, self.body.frame()).await,
+                None => Ok(self.body.frame().await),
+            };
+            let Ok(frame) = frame else {
+                self.restorer.pause(&self.context, &mut self.out).await;
+                if self.out.is_empty() {
+                    continue;
+                }
+                return Some(Ok(self.out.split().freeze()));
+            };
             let mut taken = self.take(frame).await;
             // What has arrived already goes out in one write with it.
             while taken.is_ok() && !self.ended && self.out.len() < ENOUGH {
@@ -215,15 +320,11 @@ where
             None => None,
         };
         let started = Instant::now();
-        match (&mut self.restorer, chunk) {
-            (Restorer::Events(events), Some(chunk)) => events.push(chunk, &self.context, &mut self.out).await?,
-            (Restorer::Plain(plain), Some(chunk)) => plain.push(&chunk, &self.context, &mut self.out).await,
-            (restorer, None) => {
+        match chunk {
+            Some(chunk) => self.restorer.push(chunk, self.limit, &self.context, &mut self.out).await?,
+            None => {
                 self.ended = true;
-                match restorer {
-                    Restorer::Events(events) => events.finish(&self.context, &mut self.out).await,
-                    Restorer::Plain(plain) => plain.finish(&self.context, &mut self.out).await,
-                }
+                self.restorer.finish(&self.context, &mut self.out).await;
             }
         }
         self.took += started.elapsed();
@@ -232,25 +333,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use http::HeaderValue;
-
-    #[test]
-    fn the_headers_say_how_to_restore() {
-        let of = |content_type: Option<&'static str>| {
-            let mut headers = HeaderMap::new();
-            if let Some(value) = content_type {
-                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
-            }
-            Shape::of_reply(&headers)
-        };
-        assert_eq!(of(Some("text/event-stream; charset=utf-8")), Shape::EventStream);
-        assert_eq!(of(Some("application/json")), Shape::Document);
-        assert_eq!(of(Some("application/problem+json")), Shape::Document);
-        assert_eq!(of(Some("text/html")), Shape::Text(Escape::Html));
-        assert_eq!(of(Some("text/markdown")), Shape::Text(Escape::None));
-        assert_eq!(of(Some("image/png")), Shape::Opaque);
-        assert_eq!(of(None), Shape::Text(Escape::None));
-    }
-}
+mod tests;

@@ -28,12 +28,17 @@ struct Texts {
 impl Standing {
     pub(super) fn new(body: &Bytes, head: &Parts, is_large: bool) -> Self {
         let address = head.uri.path_and_query().map_or("", |address| address.as_str());
-        let texts = Texts {
-            body: body.clone(),
-            address: Bytes::copy_from_slice(address.as_bytes()),
-            headers: head.headers.values().cloned().collect(),
-            decoded: OnceLock::new(),
-        };
+        let address = Bytes::copy_from_slice(address.as_bytes());
+        Self::of(body, address, head.headers.values().cloned().collect(), is_large)
+    }
+
+    /// Of a message, which has no head.
+    pub(super) fn of_message(text: &Bytes, is_large: bool) -> Self {
+        Self::of(text, Bytes::new(), Vec::new(), is_large)
+    }
+
+    fn of(body: &Bytes, address: Bytes, headers: Vec<HeaderValue>, is_large: bool) -> Self {
+        let texts = Texts { body: body.clone(), address, headers, decoded: OnceLock::new() };
         Self { texts: Arc::new(texts), is_large }
     }
 

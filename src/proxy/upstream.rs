@@ -4,7 +4,7 @@ use super::error::ProxyError;
 use crate::config;
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderName, HeaderValue, Request, Response, Uri};
+use http::{HeaderName, HeaderValue, Request, Response, Uri, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
@@ -23,6 +23,8 @@ use tokio::time::timeout;
 /// not taken from the pool just as the other side closes it.
 const POOL_IDLE: Duration = Duration::from_secs(50);
 
+type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
 /// One chatbot backend.
 pub(super) struct Upstream {
     scheme: Scheme,
@@ -30,7 +32,9 @@ pub(super) struct Upstream {
     /// Put before the request's path; without a slash at its end.
     base: String,
     set_headers: Vec<(HeaderName, HeaderValue)>,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpClient,
+    /// For requests to switch protocols: HTTP/1.1, and no connection is used twice.
+    switching: HttpClient,
     first_byte: Duration,
 }
 
@@ -47,31 +51,58 @@ impl Upstream {
         http.enforce_http(false);
         let tls = tls_config(scheme == Scheme::HTTPS, config.ca.as_deref())
             .map_err(|why| format!("upstream {}: {why}", config.name))?;
-        let connector =
-            hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions();
+        let connector = || hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(POOL_IDLE)
             .pool_timer(TokioTimer::new())
-            .build(connector.wrap_connector(http));
+            .build(connector().enable_all_versions().wrap_connector(http.clone()));
+        let switching = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build(connector().enable_http1().wrap_connector(http));
         let base = config.url.path().trim_end_matches('/').to_owned();
         let set_headers = config.set_headers.clone();
-        Ok(Self { scheme, authority, base, set_headers, client, first_byte: timeouts.first_byte })
+        Ok(Self { scheme, authority, base, set_headers, client, switching, first_byte: timeouts.first_byte })
     }
 
     /// Sends a request of which nothing is left to check. This is the one call
-    /// by which anything leaves for the chatbot.
+    /// by which anything leaves for the chatbot, but for the messages of a
+    /// connection that it has switched over.
     pub(super) async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Incoming>, ProxyError> {
         *request.uri_mut() = self.address(request.uri()).ok_or_else(ProxyError::bad_address)?;
         *request.version_mut() = http::Version::HTTP_11;
         for (name, value) in &self.set_headers {
             request.headers_mut().insert(name.clone(), value.clone());
         }
-        match timeout(self.first_byte, self.client.request(request)).await {
+        // Also where the chatbot does not switch, nothing else is asked for on
+        // a connection on which somebody has tried to (CVE-2026-2833).
+        let switches = request.headers().contains_key(header::UPGRADE);
+        let client = if switches { &self.switching } else { &self.client };
+        match timeout(self.first_byte, client.request(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) if error.is_connect() => Err(ProxyError::upstream_unreachable()),
             Ok(Err(_)) => Err(ProxyError::upstream_broke_off()),
             Err(_) => Err(ProxyError::upstream_timeout()),
         }
+    }
+
+    /// The path of a request that is sent to this address; none where it is
+    /// another origin's, or not below this upstream's base.
+    pub(super) fn path_to(&self, address: &Uri) -> Option<PathAndQuery> {
+        let origin = |scheme: &str, authority: &Authority| {
+            let is_secure = match scheme {
+                "https" | "wss" => true,
+                "http" | "ws" => false,
+                _ => return None,
+            };
+            let port = authority.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+            Some((is_secure, authority.host().to_ascii_lowercase(), port))
+        };
+        let own = origin(self.scheme.as_str(), &self.authority)?;
+        if origin(address.scheme_str()?, address.authority()?)? != own {
+            return None;
+        }
+        let path = address.path_and_query()?.as_str().strip_prefix(&self.base)?;
+        if path.starts_with('/') { path.parse().ok() } else { None }
     }
 
     fn address(&self, asked: &Uri) -> Option<Uri> {

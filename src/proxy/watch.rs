@@ -39,6 +39,12 @@ impl Watch {
         }
     }
 
+    pub(super) fn found_in_reply(&self, rule: RuleId) {
+        if let Some(series) = self.rules.get(rule.index()) {
+            series.reply.inc();
+        }
+    }
+
     /// Counts what rules in shadow found in requests.
     pub(super) fn found_in_shadow(&self, scratch: &mut Scratch) {
         scratch.drain_shadow(|rule, count| {

@@ -9,8 +9,8 @@ use std::error::Error as StdError;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::Sequel;
 use crate::problem::{self, Problem, ProblemKind};
 
 /// Shared by the parts of one connection, which mostly run in one task: the
@@ -35,6 +36,8 @@ pub(super) struct Activity {
     requests: AtomicU32,
     /// Bytes came while no request was in flight: the next header has begun.
     in_header: AtomicBool,
+    /// Of the reply that switched protocols.
+    sequel: Mutex<Option<Sequel>>,
 }
 
 /// What a connection is doing. `turn` differs from one wait to the next.
@@ -55,6 +58,11 @@ impl Activity {
         }
         let turn = self.requests.load(Ordering::Relaxed);
         if self.in_header.load(Ordering::Relaxed) { Doing::Header { turn } } else { Doing::Idle { turn } }
+    }
+
+    /// What goes on once HTTP is over.
+    pub(super) fn take_sequel(&self) -> Option<Sequel> {
+        self.sequel.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn bytes_came(&self) {
@@ -197,7 +205,10 @@ where
         let in_flight = this.in_flight;
         match polled {
             Some(Ok(Poll::Pending)) => Poll::Pending,
-            Some(Ok(Poll::Ready(Ok(response)))) => {
+            Some(Ok(Poll::Ready(Ok(mut response)))) => {
+                if let (Some(sequel), Some(in_flight)) = (response.extensions_mut().remove(), &in_flight) {
+                    *in_flight.0.sequel.lock().unwrap_or_else(PoisonError::into_inner) = Some(sequel);
+                }
                 Poll::Ready(Ok(response.map(|b| Reply { body: Some(b), document: None, in_flight: in_flight.take() })))
             }
             Some(Err(_)) | None => {

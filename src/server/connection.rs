@@ -95,9 +95,12 @@ impl Acceptor {
         let deadlines = Deadlines::new(Arc::clone(&activity), limits.keep_alive, limits.header_read);
         match http {
             Http::One => {
-                let io = TokioIo::new(Socket::new(stream, Some(activity), limits.write));
-                let connection = http1.serve_connection(io, service);
-                drive(connection, http1::Connection::graceful_shutdown, deadlines, shutdown).await;
+                let io = TokioIo::new(Socket::new(stream, Some(Arc::clone(&activity)), limits.write));
+                let connection = http1.serve_connection(io, service).with_upgrades();
+                drive(connection, http1::UpgradeableConnection::graceful_shutdown, deadlines, shutdown).await;
+                if let Some(sequel) = activity.take_sequel() {
+                    sequel.run(shutdown.clone()).await;
+                }
             }
             Http::Two => {
                 // Frames come at any time and need not begin a header: there

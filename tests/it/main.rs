@@ -13,6 +13,7 @@
 mod canary;
 mod consent;
 mod crash;
+mod directline;
 mod documents;
 mod doors;
 mod encodings;
@@ -32,5 +33,7 @@ mod requests;
 mod rules;
 mod selfcheck;
 mod serve;
+mod socketio;
 mod splicing;
 mod support;
+mod websocket;

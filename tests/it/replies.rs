@@ -100,7 +100,7 @@ async fn json_lines_are_restored_line_by_line() {
     for content_type in ["application/x-ndjson", "application/jsonl"] {
         for piece in [usize::MAX, 9] {
             dialogue.answers_text(content_type, lines, piece);
-            let reply = dialogue.ask("/api/chat", nasty_request()).await;
+            let reply = dialogue.ask("/bot", nasty_request()).await;
             assert_eq!(reply.text(), lines.replace("@@", &in_json(NASTY)));
         }
     }
@@ -110,7 +110,7 @@ async fn json_lines_are_restored_line_by_line() {
         let line = |text: &str| Bytes::from(json!({"message": {"content": text}, "done": false}).to_string() + "\n");
         Answer::new("application/x-ndjson", vec![line(head), line(tail), "{\"done\":true}\n".into()])
     });
-    let reply = dialogue.ask("/api/chat", nasty_request()).await;
+    let reply = dialogue.ask("/bot", nasty_request()).await;
     let lines: Vec<Value> = reply.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 3);
     let said: String = lines.iter().filter_map(|line| line["message"]["content"].as_str()).collect();
@@ -156,7 +156,7 @@ async fn a_character_cut_over_two_events_stays_whole() {
         Answer::new("text/event-stream", deltas.into_iter().map(Bytes::from).collect())
     });
     let reply = dialogue.ask(CHAT, chat_stream(EMAIL).to_string()).await;
-    let expected = [delta("\\u00e9 "), delta(&format!("{EMAIL} \\ud83d")), delta("\\ude00 @")].concat();
+    let expected = [delta(&format!("\\u00e9 {EMAIL}")), delta(" \\ud83d"), delta("\\ude00 @")].concat();
     assert_eq!(reply.text(), expected);
 }
 

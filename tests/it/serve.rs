@@ -272,7 +272,7 @@ async fn what_does_not_end_in_time_is_cut() {
 
 /// A gateway that is told of a file's limit by an error, not by a signal that
 /// ends it; no shell of its own stays.
-fn without_file_signal(upstream: &str, vault: &Path) -> Command {
+pub fn without_file_signal(upstream: &str, vault: &Path) -> Command {
     let mut command = without_settings("sh");
     command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(privet().get_program());
     command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--upstream", upstream, "--vault"]);
@@ -282,7 +282,7 @@ fn without_file_signal(upstream: &str, vault: &Path) -> Command {
 
 /// Sets how large a file the process may write from now on; reading, sockets and
 /// pipes go on.
-fn limit_files(process: u32, bytes: &str) {
+pub fn limit_files(process: u32, bytes: &str) {
     let (process, limit) = (process.to_string(), format!("--fsize={bytes}:"));
     assert!(Command::new("prlimit").args(["--pid", &process, &limit]).status().unwrap().success());
 }

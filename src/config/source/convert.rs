@@ -77,12 +77,7 @@ pub(super) fn not_yet(key: &Key) -> Wrong {
 fn word(key: &Key, text: &str) -> Result<Value, Wrong> {
     match key.kind {
         Kind::Word(words) if !words.contains(&text) => {
-            // Known before it is built: the plan is told apart from a slip.
-            let message = if key.path == "routes[].reply" && text == "restore+redact" {
-                "`restore+redact` is not in this version".to_owned()
-            } else {
-                format!("`{}` does not take this word", key.path)
-            };
+            let message = format!("`{}` does not take this word", key.path);
             Err(Wrong { message, mend: one_of(words, text) })
         }
         Kind::Text if text.trim().is_empty() => Err(Wrong {

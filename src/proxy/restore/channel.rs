@@ -2,11 +2,11 @@
 //! and tool call. Each has a restorer of its own.
 
 use super::Context;
+use super::events::Open;
 use super::finder::Finder;
-use super::pieces::Escape;
-use crate::framing::Event;
+use super::offsets::Shifts;
 use crate::json::{Path, Step};
-use std::ops::Range;
+use std::collections::VecDeque;
 
 /// Paths of streamed texts are short; what is deeper shares the last place.
 const DEPTH: usize = 12;
@@ -17,6 +17,8 @@ const DEPTH: usize = 12;
 pub(super) struct Place {
     steps: [u64; DEPTH],
     length: usize,
+    /// How many steps lead to the first element of an array; 0 where there is none.
+    element: usize,
 }
 
 impl Place {
@@ -32,7 +34,8 @@ impl Place {
     }
 
     fn of_steps(path: &[Step<'_>]) -> Self {
-        let mut place = Self { steps: [0; DEPTH], length: path.len().min(DEPTH) };
+        let first = path.iter().position(|step| matches!(step, Step::Index(_))).map_or(0, |at| at + 1);
+        let mut place = Self { steps: [0; DEPTH], length: path.len().min(DEPTH), element: first };
         for (at, step) in path.iter().enumerate() {
             let hash = match step {
                 Step::Key(name) => name.raw.bytes().fold(1, |hash, byte| mix(hash, u64::from(byte))),
@@ -66,7 +69,8 @@ impl Place {
         }
         let as_written = self;
         for (at, prefix) in as_written.prefixes().enumerate() {
-            let number = indexes.iter().find(|(element, _)| *element == prefix);
+            // What an element says of itself comes behind what its array says.
+            let number = indexes.iter().rev().find(|(element, _)| *element == prefix);
             if let (Some((_, number)), Some(own)) = (number, self.steps.get_mut(at)) {
                 *own = mix(0, element(*number));
             }
@@ -74,8 +78,21 @@ impl Place {
         self
     }
 
+    /// Whether the first so many steps are the same.
+    pub(super) fn shares(&self, other: &Self, depth: usize) -> bool {
+        let depth = depth.min(DEPTH);
+        self.length.min(other.length) >= depth && self.steps.iter().zip(&other.steps).take(depth).all(|(a, b)| a == b)
+    }
+
+    /// Whether both belong to the same choice of many, or to the same event
+    /// where there are no choices.
+    pub(super) fn is_of_choice(&self, other: &Self) -> bool {
+        self.element == other.element && self.shares(other, self.element)
+    }
+
     fn lies_below(&self, ancestor: &Self) -> bool {
-        self.length > ancestor.length
+        // Everything belongs to the event as a whole, a text that is all of it too.
+        (self.length > ancestor.length || ancestor.length == 0)
             && self.steps.iter().zip(&ancestor.steps).take(ancestor.length).all(|(a, b)| a == b)
     }
 }
@@ -90,27 +107,39 @@ fn mix(hash: u64, value: u64) -> u64 {
     mixed ^ (mixed >> 29)
 }
 
-/// A text that goes on from event to event.
-pub(super) struct Channel {
-    place: Place,
-    /// Of the place.
-    hash: u64,
-    pub(super) restorer: Finder,
-    /// The last event after which text was held back.
-    pub(super) template: Option<Template>,
-    /// The number of the last event that carried this text.
-    pub(super) seen: u64,
+/// So many members of an event may say which text it carries on.
+const KEYS: usize = 6;
+
+/// What the members of an event say that tell which text it carries on, each
+/// as one hash; 0 where it has no such member.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Keys([u64; KEYS]);
+
+impl Keys {
+    pub(super) fn set(&mut self, at: usize, raw: &str) {
+        if let Some(key) = self.0.get_mut(at) {
+            *key = raw.bytes().fold(3, |hash, byte| mix(hash, u64::from(byte))) | 1;
+        }
+    }
+
+    /// Whether these keys, as far as there are any, are those of the other.
+    fn cover(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(own, other)| *own == 0 || own == other)
+    }
 }
 
-/// An event from which another of the same shape can be made.
-pub(super) struct Template {
-    pub(super) event: Event,
-    pub(super) data: String,
-    /// Where the text stands in the data.
-    pub(super) text: Range<usize>,
-    /// All streamed strings of the event; in a copy the others are empty.
-    pub(super) streamed: Vec<Range<usize>>,
-    pub(super) escape: Escape,
+/// A text that goes on from event to event.
+pub(super) struct Channel {
+    pub(super) place: Place,
+    keys: Keys,
+    /// Of the place and the keys.
+    pub(super) hash: u64,
+    pub(super) finder: Finder,
+    /// The places of what it holds.
+    pub(super) open: VecDeque<Open>,
+    /// How places in the text have moved, and the offsets that count in it.
+    pub(super) shifts: Shifts,
+    pub(super) counted: Option<usize>,
 }
 
 /// With more texts than this, one that holds nothing back makes place for a new
@@ -123,13 +152,14 @@ pub(super) struct Channels(Vec<Channel>);
 
 impl Channels {
     /// The text at this place; a new one if it is the first time.
-    pub(super) fn at(&mut self, place: Place, context: &Context) -> &mut Channel {
-        let hash = place.hash();
+    pub(super) fn at(&mut self, place: Place, keys: Keys, context: &Context) -> &mut Channel {
+        let hash = keys.0.iter().fold(place.hash(), |hash, key| mix(hash, *key));
         let known = self.0.iter().position(|channel| channel.hash == hash);
         let at = known.unwrap_or_else(|| {
-            let restorer = Finder::new(context);
-            let new = Channel { place, hash, restorer, template: None, seen: 0 };
-            let idle = if self.0.len() < MANY { None } else { self.0.iter().position(|channel| !channel.holds()) };
+            let (finder, shifts) = (Finder::new(context), Shifts::default());
+            let new = Channel { place, keys, hash, finder, open: VecDeque::new(), shifts, counted: None };
+            let idle =
+                if self.0.len() < MANY { None } else { self.0.iter().position(|channel| channel.open.is_empty()) };
             if let Some(at) = idle {
                 self.0[at] = new;
                 return at;
@@ -140,20 +170,30 @@ impl Channels {
         &mut self.0[at]
     }
 
+    /// The text with this hash.
+    pub(super) fn by_hash(&mut self, hash: u64) -> Option<&mut Channel> {
+        self.0.iter_mut().find(|channel| channel.hash == hash)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Channel> {
+        self.0.iter()
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Channel> {
         self.0.iter_mut()
     }
 }
 
 impl Channel {
-    /// Whether this text belongs to one of these objects.
-    pub(super) fn ends_with(&self, ended: &[Place]) -> bool {
-        ended.iter().any(|object| self.place.lies_below(object))
+    /// Whether this text belongs to one of these objects of an event with
+    /// these keys.
+    pub(super) fn ends_with(&self, ended: &[Place], keys: &Keys) -> bool {
+        ended.iter().any(|object| self.place.lies_below(object)) && keys.cover(&self.keys)
     }
 
-    /// Whether the start of what may be a token waits for its rest.
-    pub(super) fn holds(&self) -> bool {
-        self.restorer.held() > 0
+    /// Whether the text stands in the same object of so many steps.
+    pub(super) fn stands_beside(&self, place: &Place, keys: &Keys, depth: usize) -> bool {
+        self.place.shares(place, depth) && keys.cover(&self.keys)
     }
 }
 

@@ -1,124 +1,92 @@
-//! A whole JSON document: the tokens in its strings and names are spliced out.
+//! A whole JSON document: what is found in its strings and names is spliced out.
 
 use super::Context;
+use super::channel::{Channels, Place};
+use super::edits::{Edit, Edits};
+use super::events::EventRestorer;
 use super::finder::Finder;
-use super::pieces::{Changes, Escape, Pieces};
+use super::framing::Framing;
+use super::offsets;
+use super::pieces::{Escape, Pieces};
 use super::plain;
-use crate::json::{self, OffsetMap, Path, Str, Visitor};
-use crate::protocol::ReplyField;
-use bytes::Bytes;
-use std::ops::Range;
+use super::screen;
+use super::walk::{Found, Text};
+use crate::framing::Lines;
+use crate::json::{self, OffsetMap};
+use bytes::{Bytes, BytesMut};
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Restores the document; what is no JSON is restored as text.
-pub(super) async fn restore(body: Bytes, context: &Context) -> Bytes {
+pub(in crate::proxy) async fn restore(body: Bytes, context: &Context) -> Bytes {
     let Ok(text) = std::str::from_utf8(&body) else { return body };
     let document = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    let mut walk = DocumentWalk { context, strings: Strings::default() };
-    if json::walk(document, &mut walk).is_err() {
-        return plain::restore(text, Escape::None, context).await;
+    let mut found = Found::default();
+    if found.read_document(document, &context.protocol.reply).is_err() {
+        return restore_lines(&body, document, context).await;
     }
-    let mut strings = walk.strings;
-    if strings.is_empty() {
+    let (mut edits, mut pieces) = (Edits::default(), Pieces::default());
+    for text in found.texts.iter().filter(|text| !found.is_sealed(text)) {
+        edits.texts.extend(look(text, text.place, document, &found, &mut pieces, context));
+    }
+    edits.others.extend(found.digits.iter().filter_map(|digits| screen::number(digits, document, context)));
+    edits.look_up(context).await;
+    edits.numbers = found.numbers;
+    offsets::shift(&mut edits, &mut Channels::default(), false, context);
+    if edits.is_empty() {
         return body;
     }
-    strings.look_up(context).await;
-    let restored = strings.changes(context).splice(document);
+    let restored = edits.splice(document, context);
     if document.len() == text.len() { restored.into() } else { [BYTE_ORDER_MARK.as_bytes(), &restored].concat().into() }
 }
 
-/// Whole strings of one document that hold tokens.
-#[derive(Default)]
-pub(super) struct Strings {
-    pieces: Pieces,
-    list: Vec<Found>,
+/// Some servers call lines of JSON by the name of JSON. What is not even that
+/// is a text.
+async fn restore_lines(body: &Bytes, document: &str, context: &Context) -> Bytes {
+    let first = document.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    if Found::default().read_document(first, &context.protocol.reply).is_err() {
+        return plain::restore(document, Escape::None, context).await;
+    }
+    let mut events = EventRestorer::new(Framing::Lines(Lines::new(usize::MAX)));
+    let mut out = BytesMut::with_capacity(body.len());
+    // No line is longer than the body, which has a limit.
+    if events.push(body.clone(), context, &mut out).await.is_ok() {
+        events.finish(context, &mut out).await;
+    }
+    out.freeze()
 }
 
-struct Found {
-    /// Pieces of this string.
-    pieces: Range<usize>,
-    start: usize,
-    /// None where the string has no escapes.
-    map: Option<OffsetMap>,
-    escape: Escape,
+/// Looks through a string that is whole; none where nothing changes in it.
+pub(super) fn look(
+    text: &Text,
+    place: Place,
+    document: &str,
+    found: &Found,
+    pieces: &mut Pieces,
+    context: &Context,
+) -> Option<Edit> {
+    let raw = document.get(text.at.clone()).unwrap_or_default();
+    let (decoded, map) = undo(raw, text.escaped);
+    let whole = decoded.as_deref().unwrap_or(raw);
+    let mut finder = Finder::new(context);
+    pieces.clear();
+    finder.push(whole, &mut |piece| pieces.add(&piece, context));
+    // What comes again, longer, shows its end then: what was shown once stays.
+    if !found.is_growing(text) {
+        finder.finish(&mut |piece| pieces.add(&piece, context));
+    }
+    if pieces.is_text(whole.len()) && text.counted.is_none() {
+        return None;
+    }
+    Some(Edit { map, ..Edit::of(text, place, whole.len(), std::mem::take(pieces)) })
 }
 
-impl Strings {
-    pub(super) fn is_empty(&self) -> bool {
-        self.list.is_empty()
+/// The string without its escapes, where it has any.
+pub(super) fn undo(raw: &str, escaped: bool) -> (Option<String>, Option<OffsetMap>) {
+    if !escaped {
+        return (None, None);
     }
-
-    pub(super) fn clear(&mut self) {
-        self.pieces.clear();
-        self.list.clear();
-    }
-
-    /// Looks for tokens in the name of a member. Most names are identifiers.
-    pub(super) fn look_at_key(&mut self, key: Str<'_>, context: &Context) {
-        if !key.raw.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
-            self.look(key, Escape::Json, context);
-        }
-    }
-
-    /// Looks for tokens in a string that is whole.
-    pub(super) fn look_at_string(&mut self, path: &Path<'_>, value: Str<'_>, context: &Context) {
-        let nested = context.protocol.reply.is_nested(path);
-        self.look(value, if nested { Escape::NestedJson } else { Escape::Json }, context);
-    }
-
-    fn look(&mut self, value: Str<'_>, escape: Escape, context: &Context) {
-        let mut restorer = Finder::new(context);
-        let first = self.pieces.end();
-        let (mut decoded, mut map) = (String::new(), OffsetMap::default());
-        let text = if value.escaped {
-            json::unescape(value.raw, &mut decoded, &mut map);
-            decoded.as_str()
-        } else {
-            value.raw
-        };
-        restorer.push(text, &mut |piece| self.pieces.add(&piece, first, context));
-        restorer.finish(&mut |piece| self.pieces.add(&piece, first, context));
-        let pieces = first..self.pieces.end();
-        if self.pieces.is_text(pieces.clone(), text.len()) {
-            self.pieces.truncate(first);
-        } else {
-            let map = value.escaped.then_some(map);
-            self.list.push(Found { pieces, start: value.start, map, escape });
-        }
-    }
-
-    pub(super) async fn look_up(&mut self, context: &Context) {
-        self.pieces.look_up(context).await;
-    }
-
-    /// The values, each with the place of its token in the document.
-    pub(super) fn changes(&self, context: &Context) -> Changes {
-        let mut changes = Changes::default();
-        for found in &self.list {
-            let raw = |offset| found.start + found.map.as_ref().map_or(offset, |map| map.raw(offset));
-            for (at, piece) in self.pieces.known(found.pieces.clone()) {
-                let at = raw(at.start)..raw(at.end);
-                changes.add(at, |out| self.pieces.write(piece..piece + 1, found.escape, context, out));
-            }
-        }
-        changes
-    }
-}
-
-struct DocumentWalk<'c> {
-    context: &'c Context,
-    strings: Strings,
-}
-
-impl<'a> Visitor<'a> for DocumentWalk<'_> {
-    fn key(&mut self, _path: &Path<'a>, key: Str<'a>) {
-        self.strings.look_at_key(key, self.context);
-    }
-
-    fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
-        if self.context.protocol.reply.classify(path) != ReplyField::Never {
-            self.strings.look_at_string(path, value, self.context);
-        }
-    }
+    let (mut decoded, mut map) = (String::with_capacity(raw.len()), OffsetMap::new());
+    json::unescape(raw, &mut decoded, &mut map);
+    (Some(decoded), Some(map))
 }

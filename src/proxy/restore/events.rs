@@ -1,99 +1,81 @@
-//! Streams of events (SSE, JSON lines): each event is looked at as it comes,
-//! and goes on at once; what may be the start of a token waits for its rest.
+//! Streams of events (SSE, JSON lines, elements of an array, messages): each
+//! event is looked at as it comes, and goes on at once, unless one of its texts
+//! ends with what may be the start of something that is replaced. Then it is
+//! kept in hand, and those behind it, until more of that text has come, or its
+//! end. So every event comes out again, in order, with its own part of the
+//! text: what stands in place of something that began in it stands in it too.
 
 use super::Context;
-use super::channel::{Channel, Channels, Place, Template};
-use super::document::Strings;
-use super::pieces::{Changes, Escape, Pieces, Source};
-use crate::framing::{Event, Line, Lines, Sse, TooLong};
-use crate::json::{self, OffsetMap, Path, Str, Visitor};
-use crate::protocol::ReplyField;
+use super::channel::{Channel, Channels, Place};
+use super::document::{look, undo};
+use super::edits::{Edit, Edits};
+use super::finder;
+use super::framing::Framing;
+use super::offsets;
+use super::pieces::Pieces;
+use super::screen;
+use super::walk::{Found, Number, Text};
+use crate::framing::{Event, TooLong};
 use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::ops::Range;
 
-/// How events are told apart.
-pub(super) enum Framing {
-    Sse(Sse),
-    Lines(Lines),
-    /// Each message is an event: nothing is cut.
-    Messages,
-}
-
-impl Framing {
-    fn push(&mut self, chunk: Bytes) {
-        match self {
-            Self::Sse(sse) => sse.push(chunk),
-            Self::Lines(lines) => lines.push(chunk),
-            Self::Messages => {}
-        }
-    }
-
-    fn next(&mut self) -> Option<Result<Event, TooLong>> {
-        match self {
-            Self::Sse(sse) => sse.next(),
-            Self::Lines(lines) => Some(lines.next()?.map(as_event)),
-            Self::Messages => None,
-        }
-    }
-
-    fn finish(&mut self) -> Option<Event> {
-        match self {
-            Self::Sse(sse) => sse.finish(),
-            Self::Lines(lines) => lines.finish().map(as_event),
-            Self::Messages => None,
-        }
-    }
-
-    /// What stands between two lines of data, where the first is followed by `behind`.
-    fn line_break(&self, behind: &[u8]) -> &'static [u8] {
-        match (self, behind) {
-            (Self::Lines(_) | Self::Messages, _) => b"\n",
-            (Self::Sse(_), [b'\r', b'\n', ..]) => b"\r\ndata: ",
-            (Self::Sse(_), [b'\r', ..]) => b"\rdata: ",
-            (Self::Sse(_), _) => b"\ndata: ",
-        }
-    }
-}
-
-fn as_event(line: Line) -> Event {
-    Event { raw: line.raw, data: line.text.into() }
-}
+/// So many bytes of events are kept in hand; then what the first of them waits
+/// for counts as not coming.
+const IN_HAND: usize = 1024 * 1024;
 
 /// Restores one stream of events.
 pub(super) struct EventRestorer {
     framing: Framing,
     channels: Channels,
-    /// Events so far.
-    count: u64,
+    hand: Hand,
+    /// Whether anything was put in place of something else so far.
+    changed: bool,
     found: Found,
     pieces: Pieces,
-    edits: Vec<Edit>,
     /// Where in what is written each event ends, for who sends them one by one.
     pub(super) ends: Vec<usize>,
 }
 
-/// A streamed text of the present event that changes.
-struct Edit {
-    at: Range<usize>,
-    pieces: Range<usize>,
-    escape: Escape,
-    /// Of a string with escapes; and how much was held before it.
-    map: Option<OffsetMap>,
-    held: usize,
+/// The events that were not sent yet, in order.
+#[derive(Default)]
+struct Hand {
+    events: VecDeque<Waiting>,
+    bytes: usize,
+    /// The number of the first of them in the stream.
+    first: u64,
+}
+
+struct Waiting {
+    event: Event,
+    edits: Edits,
+    /// How many of its texts are not decided.
+    open: usize,
+}
+
+/// A text of an event in hand of which the end is not decided.
+pub(super) struct Open {
+    /// The number of the event.
+    event: u64,
+    /// Its place among the edits.
+    edit: usize,
+    /// How many bytes are not decided.
+    left: usize,
 }
 
 impl EventRestorer {
     pub(super) fn new(framing: Framing) -> Self {
-        let (channels, found, pieces) = (Channels::default(), Found::default(), Pieces::default());
-        Self { framing, channels, count: 0, found, pieces, edits: Vec::new(), ends: Vec::new() }
+        let (channels, hand, found, pieces) =
+            (Channels::default(), Hand::default(), Found::default(), Pieces::default());
+        Self { framing, channels, hand, changed: false, found, pieces, ends: Vec::new() }
     }
 
     /// Takes a piece of the reply, and writes the events that can be sent now.
     pub(super) async fn push(&mut self, chunk: Bytes, context: &Context, out: &mut BytesMut) -> Result<(), TooLong> {
         self.framing.push(chunk);
         while let Some(event) = self.framing.next() {
-            self.event(&event?, context, out).await;
+            self.event(event?, context, out).await;
         }
         self.ends.clear();
         Ok(())
@@ -102,139 +84,133 @@ impl EventRestorer {
     /// The stream is over: writes all that was held back.
     pub(super) async fn finish(&mut self, context: &Context, out: &mut BytesMut) {
         if let Some(event) = self.framing.finish() {
-            self.event(&event, context, out).await;
+            self.event(event, context, out).await;
         }
-        self.flush(|_| true, context, out).await;
+        self.end(|_| true, context);
+        self.send(context, out).await;
     }
 
-    /// Writes the event, and what it lets go of earlier ones.
-    pub(super) async fn event(&mut self, event: &Event, context: &Context, out: &mut BytesMut) {
-        if event.data.is_empty() && event.raw == "\n" {
-            self.complete_templates();
+    /// It may be long until something follows: data of others is not waited for.
+    pub(super) async fn pause(&mut self, context: &Context, out: &mut BytesMut) {
+        for Channel { finder, open, .. } in self.channels.iter_mut() {
+            finder.pause(&mut |piece| self.hand.decide(open, &piece, context));
         }
-        self.count += 1;
-        let Some(data) = data_of(event) else { return self.pass(event, out) };
-        if context.protocol.reply.done.as_deref() == Some(&*data) {
-            self.flush(|_| true, context, out).await;
-            return self.pass(event, out);
-        }
-        self.found.clear();
-        self.pieces.clear();
-        self.edits.clear();
-        if json::walk(&data, &mut EventWalk { context, found: &mut self.found }).is_ok() {
-            self.json_event(event, &data, context, out).await;
-        } else {
-            self.text_event(event, &data, context, out).await;
-        }
+        self.send(context, out).await;
     }
 
-    async fn json_event(&mut self, event: &Event, data: &str, context: &Context, out: &mut BytesMut) {
-        let indexes = &self.found.indexes;
-        let ended: Vec<Place> = self.found.ends.iter().map(|place| place.renumbered(indexes)).collect();
-        for field in &self.found.fields {
-            let channel = self.channels.at(field.place.renumbered(indexes), context);
-            channel.seen = self.count;
-            let raw = data.get(field.at.clone()).unwrap_or_default();
-            let (mut decoded, mut map) = (String::new(), None);
-            if field.escaped {
-                json::unescape(raw, &mut decoded, map.insert(OffsetMap::new()));
-            }
-            let text = if field.escaped { decoded.as_str() } else { raw };
-            let held = channel.restorer.held();
-            let first = self.pieces.end();
-            let pieces = &mut self.pieces;
-            channel.restorer.push(text, &mut |piece| pieces.add(&piece, first, context));
-            if channel.ends_with(&ended) {
-                channel.restorer.finish(&mut |piece| pieces.add(&piece, first, context));
-            }
-            let range = first..pieces.end();
-            let escape = if field.nested { Escape::NestedJson } else { Escape::Json };
-            if channel.holds() {
-                let streamed = self.found.streamed.clone();
-                channel.template = Some(Template {
-                    event: event.clone(),
-                    data: data.into(),
-                    text: field.at.clone(),
-                    streamed,
-                    escape,
-                });
-            }
-            if held > 0 || !pieces.is_text(range.clone(), text.len()) {
-                self.edits.push(Edit { at: field.at.clone(), pieces: range, escape, map, held });
-            } else {
-                pieces.truncate(first);
-            }
+    /// Writes the event, and what it lets go of earlier ones, or keeps it in hand.
+    pub(super) async fn event(&mut self, event: Event, context: &Context, out: &mut BytesMut) {
+        let Some(data) = data_of(&event) else {
+            self.hand.push(event);
+            return self.send(context, out).await;
+        };
+        let fields = &context.protocol.reply;
+        let mut found = std::mem::take(&mut self.found);
+        if fields.done.as_deref() == Some(&*data) {
+            found.set_end();
+        } else if found.read_event(&data, fields, self.framing.carries_on(fields)).is_err() {
+            found.set_text(&data, !self.framing.ends_texts());
         }
-        if !ended.is_empty() {
-            let count = self.count;
-            self.flush(|channel| channel.seen != count && channel.ends_with(&ended), context, out).await;
+        self.hand.push(event.clone());
+        for text in &found.texts {
+            self.look_at(text, &data, &found, context);
         }
-        if self.edits.is_empty() && self.found.whole.is_empty() {
-            return self.pass(event, out);
-        }
-        self.pieces.look_up(context).await;
-        self.found.whole.look_up(context).await;
-        let mut changes = self.found.whole.changes(context);
-        for edit in &self.edits {
-            let raw = data.get(edit.at.clone()).unwrap_or_default();
-            let source = edit.map.as_ref().map(|map| Source { raw, map, held: edit.held });
-            let pieces = edit.pieces.clone();
-            changes.add(edit.at.clone(), |out| self.pieces.write_over(pieces, edit.escape, source, context, out));
-        }
-        self.write(event, &changes.splice(data), out);
-    }
-
-    /// An event whose data is no JSON: the data of all such events is one text.
-    async fn text_event(&mut self, event: &Event, data: &str, context: &Context, out: &mut BytesMut) {
-        let channel = self.channels.at(Place::default(), context);
-        channel.seen = self.count;
-        let was_holding = channel.holds();
-        let pieces = &mut self.pieces;
-        channel.restorer.push(data, &mut |piece| pieces.add(&piece, 0, context));
-        if channel.holds() {
-            let (text, streamed) = (0..data.len(), Vec::new());
-            channel.template =
-                Some(Template { event: event.clone(), data: data.into(), text, streamed, escape: Escape::None });
-        }
-        if !was_holding && pieces.is_text(0..pieces.end(), data.len()) {
-            return self.pass(event, out);
-        }
-        self.pieces.look_up(context).await;
-        let mut changed = Vec::with_capacity(data.len() + 64);
-        self.pieces.write(0..self.pieces.end(), Escape::None, context, &mut changed);
-        self.write(event, &changed, out);
-    }
-
-    /// Sends what these texts hold back, each in an event of the shape of the
-    /// last one that carried it.
-    async fn flush(&mut self, which: impl Fn(&Channel) -> bool, context: &Context, out: &mut BytesMut) {
-        let mut pieces = Pieces::default();
-        let mut extra = Vec::new();
-        for channel in self.channels.iter_mut().filter(|channel| channel.holds() && which(channel)) {
-            let first = pieces.end();
-            channel.restorer.finish(&mut |piece| pieces.add(&piece, first, context));
-            extra.extend(channel.template.take().map(|template| (template, first..pieces.end())));
-        }
-        pieces.look_up(context).await;
-        for (template, range) in extra {
-            let mut changes = Changes::default();
-            for other in template.streamed.iter().filter(|at| **at != template.text) {
-                changes.add(other.clone(), |_| ());
-            }
-            changes.add(template.text.clone(), |out| pieces.write(range, template.escape, context, out));
-            self.write(&template.event, &changes.splice(&template.data), out);
-        }
-    }
-
-    /// A line feed came by itself: where the last event ended with half a
-    /// line end, its copies would too.
-    fn complete_templates(&mut self) {
-        let count = self.count;
-        for channel in self.channels.iter_mut().filter(|channel| channel.seen == count) {
-            if let Some(template) = &mut channel.template
-                && template.event.raw.ends_with(b"\r")
+        for digits in &found.digits {
+            if let (Some(waiting), Some(other)) = (self.hand.events.back_mut(), screen::number(digits, &data, context))
             {
-                template.event.raw = [&template.event.raw, &b"\n"[..]].concat().into();
+                waiting.edits.others.push(other);
+            }
+        }
+        let ended: Vec<Place> = found.ends.iter().map(|place| place.renumbered(&found.indexes)).collect();
+        if !ended.is_empty() {
+            self.end(|channel| channel.ends_with(&ended, &found.keys), context);
+        }
+        if let Some(waiting) = self.hand.events.back_mut() {
+            waiting.edits.padding.append(&mut found.padding);
+            let number = |number: Number| Number { place: number.place.renumbered(&found.indexes), ..number };
+            waiting.edits.numbers.extend(found.numbers.drain(..).map(number));
+            waiting.edits.keys = found.keys;
+        }
+        self.found = found;
+        self.send(context, out).await;
+    }
+
+    /// Looks through a text of the last event in hand.
+    fn look_at(&mut self, text: &Text, data: &str, found: &Found, context: &Context) {
+        let place = text.place.renumbered(&found.indexes);
+        if found.is_sealed(text) {
+            // What was held is not changed by what nobody may touch.
+            if text.is_piece {
+                let hash = self.channels.at(place, found.keys, context).hash;
+                self.end(|channel| channel.hash == hash, context);
+            }
+        } else if text.is_piece {
+            self.take_piece(text, place, data, found, context);
+        } else if let Some(edit) = look(text, place, data, found, &mut self.pieces, context) {
+            self.hand.add(edit, 0);
+        }
+    }
+
+    /// Takes the next piece of a text that goes on.
+    fn take_piece(&mut self, text: &Text, place: Place, data: &str, found: &Found, context: &Context) {
+        let raw = data.get(text.at.clone()).unwrap_or_default();
+        let (decoded, map) = undo(raw, text.escaped);
+        let whole = decoded.as_deref().unwrap_or(raw);
+        let hash = self.channels.at(place, found.keys, context).hash;
+        // Where no event says that a text has ended, another one says so: a call
+        // that follows on what was said. (A token may still go on.)
+        if context.redaction.is_some() && context.protocol.reply.kind.is_none() && !whole.is_empty() {
+            let others =
+                self.channels.iter_mut().filter(|other| other.hash != hash && other.place.is_of_choice(&place));
+            for Channel { finder, open, .. } in others {
+                finder.pause(&mut |piece| self.hand.decide(open, &piece, context));
+            }
+        }
+        let channel = self.channels.at(place, found.keys, context);
+        channel.counted = text.counted;
+        let edit = |pieces| Edit { map, channel: Some(hash), ..Edit::of(text, place, whole.len(), pieces) };
+        if !channel.open.is_empty() {
+            // The finder's next words are of an earlier event.
+            let open = self.hand.add(edit(Pieces::default()), whole.len());
+            let Channel { finder, open: all, .. } = channel;
+            all.extend(open);
+            return finder.push(whole, &mut |piece| self.hand.decide(all, &piece, context));
+        }
+        let pieces = &mut self.pieces;
+        pieces.clear();
+        channel.finder.push(whole, &mut |piece| pieces.add(&piece, context));
+        if !pieces.is_text(whole.len()) || (text.counted.is_some() && !whole.is_empty()) {
+            let left = whole.len() - pieces.len();
+            let open = self.hand.add(edit(std::mem::take(pieces)), left);
+            channel.open.extend(open);
+        }
+    }
+
+    /// Says of texts that nothing more comes, so that all of them is decided.
+    fn end(&mut self, which: impl Fn(&Channel) -> bool, context: &Context) {
+        for channel in self.channels.iter_mut().filter(|channel| which(channel)) {
+            let Channel { finder, open, .. } = channel;
+            finder.finish(&mut |piece| self.hand.decide(open, &piece, context));
+        }
+    }
+
+    /// Sends what waits for nothing any more.
+    async fn send(&mut self, context: &Context, out: &mut BytesMut) {
+        loop {
+            if self.hand.bytes > IN_HAND {
+                let first = self.hand.first;
+                self.end(|channel| channel.open.front().is_some_and(|open| open.event == first), context);
+            }
+            let Some(Waiting { event, mut edits, .. }) = self.hand.pop() else { return };
+            edits.look_up(context).await;
+            offsets::shift(&mut edits, &mut self.channels, self.changed, context);
+            self.changed |= edits.are_changes();
+            match data_of(&event).filter(|_| !edits.is_empty()) {
+                Some(data) => {
+                    self.framing.write(&event, &edits.splice(&data, context), out);
+                    self.ends.push(out.len());
+                }
+                None => self.pass(&event, out),
             }
         }
     }
@@ -244,30 +220,57 @@ impl EventRestorer {
         out.extend_from_slice(&event.raw);
         self.ends.push(out.len());
     }
+}
 
-    /// Writes the event with other data; its other lines stay.
-    fn write(&mut self, event: &Event, data: &[u8], out: &mut BytesMut) {
-        let spans = &*event.data;
-        let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return };
-        out.extend_from_slice(event.raw.get(..first.start).unwrap_or_default());
-        let line_break = self.framing.line_break(event.raw.get(first.end..).unwrap_or_default());
-        for (n, line) in data.split(|byte| *byte == b'\n').enumerate() {
-            if n > 0 {
-                out.extend_from_slice(line_break);
+impl Hand {
+    fn push(&mut self, event: Event) {
+        self.bytes += event.raw.len();
+        self.events.push_back(Waiting { event, edits: Edits::default(), open: 0 });
+    }
+
+    /// The first event, if nothing of it is undecided.
+    fn pop(&mut self) -> Option<Waiting> {
+        let first = self.events.pop_front_if(|waiting| waiting.open == 0)?;
+        self.bytes -= first.event.raw.len();
+        self.first += 1;
+        Some(first)
+    }
+
+    /// Adds an edit to the last event; so many bytes of its text are not decided.
+    fn add(&mut self, edit: Edit, left: usize) -> Option<Open> {
+        let event = self.first + (self.events.len() as u64).checked_sub(1)?;
+        let last = self.events.back_mut()?;
+        last.edits.texts.push(edit);
+        last.open += usize::from(left > 0);
+        (left > 0).then_some(Open { event, edit: last.edits.texts.len() - 1, left })
+    }
+
+    /// Gives a decided piece of a text to the event in which it stands, or in
+    /// which it begins. A text has a place in as many events as it is `open` in.
+    fn decide(&mut self, open: &mut VecDeque<Open>, piece: &finder::Piece<'_>, context: &Context) {
+        let mut raw = piece.raw();
+        let is_text = matches!(piece, finder::Piece::Text(_));
+        let mut is_first = true;
+        while !raw.is_empty() {
+            let Some(front) = open.front_mut() else { return };
+            let at = front.event.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+            let Some(waiting) = at.and_then(|at| self.events.get_mut(at)) else { return };
+            let (here, rest) = raw.split_at(raw.floor_char_boundary(front.left.min(raw.len())));
+            if let Some(edit) = waiting.edits.texts.get_mut(front.edit) {
+                match is_text {
+                    true => edit.pieces.add(&finder::Piece::Text(here), context),
+                    false if is_first => edit.pieces.add(piece, context),
+                    false => edit.skipped += here.len(),
+                }
             }
-            out.extend_from_slice(line);
+            is_first = false;
+            front.left -= here.len();
+            if front.left == 0 || here.is_empty() {
+                waiting.open -= 1;
+                open.pop_front();
+            }
+            raw = rest;
         }
-        // Between two lines of data there may be lines of another kind.
-        for pair in spans.windows(2) {
-            let [one, next] = pair else { continue };
-            let between = event.raw.get(one.end..next.start).unwrap_or_default();
-            let lines = between.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(0);
-            let kept = between.get(..lines).unwrap_or_default();
-            let is_crlf = between.get(lines) == Some(&b'\n');
-            out.extend_from_slice(if is_crlf { kept.strip_suffix(b"\r").unwrap_or(kept) } else { kept });
-        }
-        out.extend_from_slice(event.raw.get(last.end..).unwrap_or_default());
-        self.ends.push(out.len());
     }
 }
 
@@ -279,74 +282,5 @@ fn data_of(event: &Event) -> Option<Cow<'_, str>> {
         [] => None,
         [one] => line(one).map(Cow::Borrowed),
         many => many.iter().map(line).collect::<Option<Vec<_>>>().map(|lines| Cow::Owned(lines.join("\n"))),
-    }
-}
-
-/// What one event holds.
-#[derive(Default)]
-struct Found {
-    fields: Vec<Field>,
-    /// All strings below the streamed members, ids and roles included.
-    streamed: Vec<Range<usize>>,
-    /// Elements of arrays (the hash of their place), and the number each gives itself.
-    indexes: Vec<(u64, u64)>,
-    /// Objects that get no more text.
-    ends: Vec<Place>,
-    whole: Strings,
-}
-
-/// A piece of a streamed text.
-struct Field {
-    place: Place,
-    at: Range<usize>,
-    escaped: bool,
-    nested: bool,
-}
-
-impl Found {
-    fn clear(&mut self) {
-        self.fields.clear();
-        self.streamed.clear();
-        self.indexes.clear();
-        self.ends.clear();
-        self.whole.clear();
-    }
-}
-
-struct EventWalk<'w> {
-    context: &'w Context,
-    found: &'w mut Found,
-}
-
-impl<'a> Visitor<'a> for EventWalk<'_> {
-    fn key(&mut self, _path: &Path<'a>, key: Str<'a>) {
-        self.found.whole.look_at_key(key, self.context);
-    }
-
-    fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
-        let fields = &self.context.protocol.reply;
-        let at = value.start..value.start + value.raw.len();
-        if fields.is_end(path) {
-            self.found.ends.push(Place::of_parent(path));
-        }
-        // A copy of an event must still say of what type its parts are.
-        if fields.is_streamed(path) && !path.last_key().is_some_and(|key| key.is("type")) {
-            self.found.streamed.push(at.clone());
-        }
-        match fields.classify(path) {
-            ReplyField::Never => {}
-            ReplyField::Piece => {
-                let (place, nested) = (Place::of(path), fields.is_nested(path));
-                self.found.fields.push(Field { place, at, escaped: value.escaped, nested });
-            }
-            ReplyField::Whole => self.found.whole.look_at_string(path, value, self.context),
-        }
-    }
-
-    fn number(&mut self, path: &Path<'a>, raw: &'a str, _start: usize) {
-        if self.context.protocol.reply.is_index(path) {
-            let number = raw.parse().unwrap_or(u64::MAX);
-            self.found.indexes.push((Place::of_parent(path).hash(), number));
-        }
     }
 }

@@ -1,7 +1,9 @@
-//! Finds what is to be restored in one channel of text: tokens, and in the
-//! text between them surrogates.
+//! Finds what is to be replaced in one channel of text: tokens, in the text
+//! between them surrogates, and in what is left data of others, where the
+//! route wants that replaced too.
 
 use super::Context;
+use super::screen::{Other, Screen};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 use crate::token::{self, Token};
@@ -19,56 +21,93 @@ pub(super) enum Piece<'p> {
     Token { token: Token, raw: &'p str },
     /// A surrogate of the subject, with its value.
     Surrogate { entity: Entity, value: &'p Arc<Sensitive>, raw: &'p str },
+    /// Personal data that is not the caller's.
+    Other { other: Other, raw: &'p str },
 }
 
-/// Finds tokens and surrogates in one channel.
+impl<'p> Piece<'p> {
+    /// The text as it came.
+    pub(super) fn raw(&self) -> &'p str {
+        match *self {
+            Self::Text(raw) | Self::Token { raw, .. } | Self::Surrogate { raw, .. } | Self::Other { raw, .. } => raw,
+        }
+    }
+}
+
+/// Finds what is to be replaced in one channel.
 pub(super) struct Finder {
     tokens: Restorer,
+    rest: Rest,
+}
+
+/// What looks at the text between the tokens.
+struct Rest {
     /// None where the subject has none.
     surrogates: Option<surrogate::Restorer<Surrogate>>,
+    /// None where data of others passes.
+    screen: Option<Screen>,
 }
 
 impl Finder {
     pub(super) fn new(context: &Context) -> Self {
         let surrogates = context.surrogates.as_ref().map(|matcher| surrogate::Restorer::new(Arc::clone(matcher)));
-        Self { tokens: Restorer::new(Arc::clone(&context.kinds)), surrogates }
+        let screen = context.redaction.as_ref().map(|redaction| Screen::new(Arc::clone(redaction)));
+        Self { tokens: Restorer::new(Arc::clone(&context.kinds)), rest: Rest { surrogates, screen } }
     }
 
     /// Takes the next text of the channel and gives out what is decided.
     pub(super) fn push(&mut self, text: &str, out: &mut impl FnMut(Piece<'_>)) {
-        let surrogates = &mut self.surrogates;
-        self.tokens.push(text, &mut |piece| pass(surrogates, &piece, out));
+        let rest = &mut self.rest;
+        self.tokens.push(text, &mut |piece| rest.look(&piece, out));
     }
 
-    /// Says that nothing follows and gives out what was held.
+    /// Says that nothing follows and gives out what was held. The finder is
+    /// then as new.
     pub(super) fn finish(&mut self, out: &mut impl FnMut(Piece<'_>)) {
-        let surrogates = &mut self.surrogates;
-        self.tokens.finish(&mut |piece| pass(surrogates, &piece, out));
-        if let Some(surrogates) = surrogates {
-            surrogates.finish(None, &mut |piece| out(found(&piece)));
-        }
+        let rest = &mut self.rest;
+        self.tokens.finish(&mut |piece| rest.look(&piece, out));
+        rest.finish(out);
     }
 
-    /// How many bytes wait for what follows.
-    pub(super) fn held(&self) -> usize {
-        self.tokens.held().len() + self.surrogates.as_ref().map_or(0, |surrogates| surrogates.held().len())
+    /// Says that it may be long until something follows: data of others is not
+    /// waited for.
+    pub(super) fn pause(&mut self, out: &mut impl FnMut(Piece<'_>)) {
+        if let Some(screen) = &mut self.rest.screen {
+            screen.pause(out);
+        }
     }
 }
 
-/// Looks for surrogates in what the search for tokens gives out.
-fn pass(
-    surrogates: &mut Option<surrogate::Restorer<Surrogate>>,
-    piece: &token::Piece<'_>,
-    out: &mut impl FnMut(Piece<'_>),
-) {
-    match (surrogates, *piece) {
-        (Some(surrogates), token::Piece::Text(text)) => surrogates.push(text, &mut |piece| out(found(&piece))),
-        (Some(surrogates), token::Piece::Token { token, raw }) => {
-            surrogates.finish(raw.chars().next_back(), &mut |piece| out(found(&piece)));
-            out(Piece::Token { token, raw });
+impl Rest {
+    fn look(&mut self, piece: &token::Piece<'_>, out: &mut impl FnMut(Piece<'_>)) {
+        let screen = &mut self.screen;
+        let mut next = |piece: Piece<'_>| screened(screen, piece, out);
+        match (&mut self.surrogates, *piece) {
+            (Some(surrogates), token::Piece::Text(text)) => surrogates.push(text, &mut |piece| next(found(&piece))),
+            (Some(surrogates), token::Piece::Token { token, raw }) => {
+                surrogates.finish(raw.chars().next_back(), &mut |piece| next(found(&piece)));
+                next(Piece::Token { token, raw });
+            }
+            (None, token::Piece::Text(text)) => next(Piece::Text(text)),
+            (None, token::Piece::Token { token, raw }) => next(Piece::Token { token, raw }),
         }
-        (None, token::Piece::Text(text)) => out(Piece::Text(text)),
-        (None, token::Piece::Token { token, raw }) => out(Piece::Token { token, raw }),
+    }
+
+    fn finish(&mut self, out: &mut impl FnMut(Piece<'_>)) {
+        let screen = &mut self.screen;
+        if let Some(surrogates) = &mut self.surrogates {
+            surrogates.finish(None, &mut |piece| screened(screen, found(&piece), out));
+        }
+        if let Some(screen) = screen {
+            screen.finish(out);
+        }
+    }
+}
+
+fn screened(screen: &mut Option<Screen>, piece: Piece<'_>, out: &mut impl FnMut(Piece<'_>)) {
+    match screen {
+        Some(screen) => screen.push(piece, out),
+        None => out(piece),
     }
 }
 

@@ -84,8 +84,13 @@ fn find(header: usize, text: &str, context: &Context, all: &mut Vec<Found>) {
         let (mut offset, depth) = (0, layers.len() - 1);
         let mut add = |piece: Piece<'_>| {
             let (raw, token, value, entity) = match piece {
-                Piece::Text(raw) => (raw, None, None, None),
-                Piece::Token { token, raw } => (raw, Some(token), context.subject.cached(&token), Some(token.entity())),
+                Piece::Text(raw) | Piece::Other { raw, .. } => (raw, None, None, None),
+                Piece::Token { token, raw } => (
+                    raw,
+                    Some(token),
+                    context.subject.as_ref().and_then(|subject| subject.cached(&token)),
+                    Some(token.entity()),
+                ),
                 Piece::Surrogate { entity, value, raw } => {
                     (raw, None, Some(Value::from(Arc::clone(value))), Some(entity))
                 }
@@ -128,7 +133,8 @@ async fn look_up(all: &mut [Found], context: &Context) {
     if tokens.is_empty() {
         return;
     }
-    match context.subject.restore(&tokens).await {
+    let Some(subject) = context.subject.as_ref() else { return };
+    match subject.restore(&tokens).await {
         Ok(values) => {
             for (found, value) in unknown.iter_mut().zip(values) {
                 if value.is_none() {

@@ -2,7 +2,8 @@
 //! from message to message as they do from event to event.
 
 use super::Context;
-use super::events::{EventRestorer, Framing};
+use super::events::EventRestorer;
+use super::framing::Framing;
 use crate::framing::Event;
 use bytes::{Bytes, BytesMut};
 
@@ -19,13 +20,12 @@ impl Messages {
     }
 
     /// What is to be sent now that this message has come: mostly itself,
-    /// restored. In front of it may stand one with what an earlier message held
-    /// back; where the protocol numbers its events it may have to wait.
+    /// restored. Where a text of it may go on it may have to wait for the next.
     pub(in crate::proxy) async fn restore(&mut self, message: &str) -> Vec<String> {
         let raw = Bytes::copy_from_slice(message.as_bytes());
         let event = Event { data: (0..raw.len()).into(), raw };
         let mut out = BytesMut::new();
-        self.events.event(&event, &self.context, &mut out).await;
+        self.events.event(event, &self.context, &mut out).await;
         self.each(&out)
     }
 

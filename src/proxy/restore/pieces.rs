@@ -1,9 +1,11 @@
-//! Texts cut at their tokens, the values looked up, and everything written
+//! A text cut at its tokens, the values looked up, and everything written
 //! back as its place demands.
 
 use super::{Context, finder};
+use crate::detect::RuleId;
 use crate::entity::Entity;
 use crate::json::{self, OffsetMap};
+use crate::sensitive::Sensitive;
 use crate::token::Token;
 use crate::vault::Value;
 use std::ops::Range;
@@ -22,38 +24,7 @@ pub(in crate::proxy) enum Escape {
     NestedJson,
 }
 
-/// Other texts in place of parts of a document, which do not overlap.
-#[derive(Default)]
-pub(super) struct Changes {
-    /// What is replaced in the document, and what of `text` replaces it.
-    list: Vec<(Range<usize>, Range<usize>)>,
-    text: Vec<u8>,
-}
-
-impl Changes {
-    /// Puts what `write` writes in place of what stands `at` this part.
-    pub(super) fn add(&mut self, at: Range<usize>, write: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.text.len();
-        write(&mut self.text);
-        self.list.push((at, start..self.text.len()));
-    }
-
-    /// The document with the changes made.
-    pub(super) fn splice(mut self, document: &str) -> Vec<u8> {
-        self.list.sort_by_key(|(at, _)| at.start);
-        let mut out = Vec::with_capacity(document.len() + self.text.len());
-        let mut copied = 0;
-        for (at, text) in self.list {
-            out.extend_from_slice(document.get(copied..at.start).unwrap_or_default().as_bytes());
-            out.extend_from_slice(self.text.get(text).unwrap_or_default());
-            copied = at.end;
-        }
-        out.extend_from_slice(document.get(copied..).unwrap_or_default().as_bytes());
-        out
-    }
-}
-
-/// Pieces of any number of texts, one after another.
+/// Pieces of one text, one after another.
 #[derive(Default)]
 pub(super) struct Pieces {
     text: String,
@@ -65,9 +36,15 @@ struct Piece {
     /// The text as it came.
     raw: Range<usize>,
     token: Option<Token>,
-    value: Option<Value>,
-    /// Of what was found here.
-    entity: Option<Entity>,
+    stand: Option<Stand>,
+}
+
+/// What is written in place of a piece.
+enum Stand {
+    /// The caller's own.
+    Value(Entity, Value),
+    /// For data of somebody else.
+    Text { rule: RuleId, text: Sensitive, quoted: bool },
 }
 
 impl Pieces {
@@ -77,115 +54,111 @@ impl Pieces {
         self.missing = false;
     }
 
-    /// Where the next piece will stand.
-    pub(super) fn end(&self) -> usize {
-        self.list.len()
-    }
-
-    /// Takes back all pieces from `start` on.
-    pub(super) fn truncate(&mut self, start: usize) {
-        if let Some(first) = self.list.get(start) {
-            self.text.truncate(first.raw.start);
-            self.list.truncate(start);
-        }
-    }
-
-    /// Adds what a restorer gave; a text that goes on, from `start`, is one piece.
-    pub(super) fn add(&mut self, piece: &finder::Piece<'_>, start: usize, context: &Context) {
-        let (text, token, value) = match *piece {
+    /// Adds what a finder gave; a text that goes on is one piece.
+    pub(super) fn add(&mut self, piece: &finder::Piece<'_>, context: &Context) {
+        let (text, token, stand) = match *piece {
             finder::Piece::Text(text) => (text, None, None),
-            finder::Piece::Token { token, raw } => (raw, Some(token), None),
+            finder::Piece::Token { token, raw } => {
+                let value = context.subject.as_ref().and_then(|subject| subject.cached(&token));
+                (raw, Some(token), value.map(|value| Stand::Value(token.entity(), value)))
+            }
             finder::Piece::Surrogate { entity, value, raw } => {
-                (raw, None, Some((entity, Value::from(Arc::clone(value)))))
+                (raw, None, Some(Stand::Value(entity, Value::from(Arc::clone(value)))))
+            }
+            finder::Piece::Other { other, raw } => {
+                let text = context.redaction.as_ref().map(|redaction| redaction.stand_in(other, raw));
+                let (rule, quoted) = (other.rule, other.quoted);
+                (raw, None, text.map(|text| Stand::Text { rule, text: Sensitive::new(text), quoted }))
             }
         };
         let at = self.text.len();
         self.text.push_str(text);
         let raw = at..self.text.len();
-        let last = self.list.get_mut(start..).and_then(<[Piece]>::last_mut);
-        match last {
-            Some(last) if token.is_none() && value.is_none() && last.entity.is_none() => last.raw.end = raw.end,
+        let is_text = |piece: &Piece| piece.token.is_none() && piece.stand.is_none();
+        let piece = Piece { raw, token, stand };
+        match self.list.last_mut() {
+            Some(last) if is_text(last) && is_text(&piece) => last.raw.end = piece.raw.end,
             _ => {
-                let entity = token.map(|token| token.entity()).or(value.as_ref().map(|(entity, _)| *entity));
-                let value = value.map(|(_, value)| value);
-                let value = value.or_else(|| token.and_then(|token| context.subject.cached(&token)));
-                self.missing |= token.is_some() && value.is_none();
-                self.list.push(Piece { raw, token, value, entity });
+                self.missing |= piece.token.is_some() && piece.stand.is_none();
+                self.list.push(piece);
             }
         }
     }
 
-    /// Whether the pieces are one text of this length and nothing else.
-    pub(super) fn is_text(&self, pieces: Range<usize>, length: usize) -> bool {
-        match self.list.get(pieces).unwrap_or_default() {
-            [] => length == 0,
-            [one] => one.entity.is_none() && one.raw.len() == length,
-            _ => false,
-        }
+    /// How long the text is that came.
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether the pieces are text of this length and nothing else.
+    pub(super) fn is_text(&self, length: usize) -> bool {
+        self.text.len() == length && self.list.iter().all(|piece| piece.token.is_none() && piece.stand.is_none())
+    }
+
+    /// Whether something is put in place of a piece.
+    pub(super) fn is_changed(&self) -> bool {
+        self.list.iter().any(|piece| piece.stand.is_some())
     }
 
     /// Asks the vault for the values that the cache does not hold. A token that
     /// stays unknown, and every token if the vault fails now, stays as it is.
     pub(super) async fn look_up(&mut self, context: &Context) {
-        if !self.missing {
-            return;
-        }
+        let Some(subject) = context.subject.as_ref().filter(|_| self.missing) else { return };
         self.missing = false;
-        let unknown = |piece: &&mut Piece| piece.token.is_some() && piece.value.is_none();
+        let unknown = |piece: &&mut Piece| piece.token.is_some() && piece.stand.is_none();
         let tokens: Vec<Token> = self.list.iter_mut().filter(unknown).filter_map(|piece| piece.token).collect();
-        match context.subject.restore(&tokens).await {
+        match subject.restore(&tokens).await {
             Ok(values) => {
-                for (piece, value) in self.list.iter_mut().filter(unknown).zip(values) {
+                for (piece, (token, value)) in self.list.iter_mut().filter(unknown).zip(tokens.iter().zip(values)) {
                     if value.is_none() {
                         context.watch.metrics.unknown_tokens.inc();
                     }
-                    piece.value = value;
+                    piece.stand = value.map(|value| Stand::Value(token.entity(), value));
                 }
             }
             Err(error) => tracing::warn!(%error, "The vault failed while a reply was restored."),
         }
     }
 
-    /// What among the pieces has a value: the offset of each in the
-    /// text from `pieces.start` on, and its place in the list.
-    pub(super) fn known(&self, pieces: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize)> {
-        let start = self.list.get(pieces.start).map_or(0, |first| first.raw.start);
-        let list = self.list.get(pieces.clone()).unwrap_or_default();
-        list.iter().zip(pieces).filter(|(piece, _)| piece.value.is_some()).map(move |(piece, at)| {
-            let raw = &piece.raw;
-            (raw.start - start..raw.end - start, at)
-        })
-    }
-
-    /// Writes the pieces with their values in place.
-    pub(super) fn write(&self, pieces: Range<usize>, escape: Escape, context: &Context, out: &mut Vec<u8>) {
-        self.write_over(pieces, escape, None, context, out);
-    }
-
-    /// The same; text between the tokens is copied from its source, so that
-    /// its escapes stay as they were.
-    pub(super) fn write_over(
-        &self,
-        pieces: Range<usize>,
-        escape: Escape,
-        source: Option<Source<'_>>,
-        context: &Context,
-        out: &mut Vec<u8>,
-    ) {
-        let list = self.list.get(pieces).unwrap_or_default();
-        let start = list.first().map_or(0, |first| first.raw.start);
-        for piece in list {
-            if let (Some(value), Some(entity)) = (&piece.value, piece.entity) {
-                write_value(value.expose(), escape, out);
-                context.watch.restored(entity);
-                continue;
-            }
-            let text = self.text.get(piece.raw.clone()).unwrap_or_default();
-            match source {
-                Some(source) => source.write(text, piece.raw.start - start, escape, out),
-                None => write_raw(text, escape, out),
+    /// Writes the pieces with what stands in place of them. Text between is
+    /// copied from its source, where there is one, so that its escapes stay as
+    /// they were.
+    pub(super) fn write(&self, escape: Escape, source: Option<Source<'_>>, context: &Context, out: &mut Vec<u8>) {
+        for piece in &self.list {
+            match &piece.stand {
+                Some(Stand::Value(entity, value)) => {
+                    write_value(value.expose(), escape, out);
+                    context.watch.restored(*entity);
+                }
+                Some(Stand::Text { rule, text, quoted }) => {
+                    // In place of a number there has to be a string.
+                    let quotes: &[u8] = if escape == Escape::NestedJson && !quoted { b"\\\"" } else { b"" };
+                    out.extend_from_slice(quotes);
+                    write_value(text.expose(), escape, out);
+                    out.extend_from_slice(quotes);
+                    context.watch.found_in_reply(*rule);
+                }
+                None => {
+                    let text = self.text.get(piece.raw.clone()).unwrap_or_default();
+                    match source {
+                        Some(source) => source.write(text, piece.raw.start, escape, out),
+                        None => write_raw(text, escape, out),
+                    }
+                }
             }
         }
+    }
+
+    /// The length of each part of the text as it came, and as it is written.
+    pub(super) fn lengths(&self, unit: impl Fn(&str) -> usize) -> impl Iterator<Item = (usize, usize)> {
+        self.list.iter().map(move |piece| {
+            let raw = unit(self.text.get(piece.raw.clone()).unwrap_or_default());
+            match &piece.stand {
+                Some(Stand::Value(_, value)) => (raw, unit(value.expose())),
+                Some(Stand::Text { text, .. }) => (raw, unit(text.expose())),
+                None => (raw, raw),
+            }
+        })
     }
 }
 
@@ -195,23 +168,25 @@ pub(super) struct Source<'s> {
     /// The string as it stands.
     pub(super) raw: &'s str,
     pub(super) map: &'s OffsetMap,
-    /// So many bytes of the pieces are from before this string.
-    pub(super) held: usize,
+    /// How long it is without them.
+    pub(super) length: usize,
+    /// So many bytes stand in front of the first piece.
+    pub(super) skipped: usize,
 }
 
 impl Source<'_> {
     /// Writes `text`, which stands at `offset` of the pieces.
     fn write(self, text: &str, offset: usize, escape: Escape, out: &mut Vec<u8>) {
-        let before = self.held.saturating_sub(offset).min(text.len());
-        write_raw(text.get(..before).unwrap_or_default(), escape, out);
-        if before < text.len() {
-            let at = (offset + before - self.held)..(offset + text.len() - self.held);
-            out.extend_from_slice(self.raw.get(self.map.raw_range(at)).unwrap_or_default().as_bytes());
-        }
+        let start = self.skipped + offset;
+        // A token that is not known may go on in the next string.
+        let (here, there) = text.split_at(self.length.saturating_sub(start).min(text.len()));
+        let at = self.map.raw_range(start..start + here.len());
+        out.extend_from_slice(self.raw.get(at).unwrap_or_default().as_bytes());
+        write_raw(there, escape, out);
     }
 }
 
-/// Text of the upstream's own of which the escapes are not known any more.
+/// Text of the upstream's own, which had no escapes.
 fn write_raw(text: &str, escape: Escape, out: &mut Vec<u8>) {
     match escape {
         Escape::None | Escape::Html => out.extend_from_slice(text.as_bytes()),

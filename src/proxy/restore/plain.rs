@@ -56,24 +56,32 @@ impl PlainRestorer {
         out.extend_from_slice(&std::mem::take(&mut self.cut));
     }
 
+    /// It may be long until something follows: data of others is not waited for.
+    pub(super) async fn pause(&mut self, context: &Context, out: &mut BytesMut) {
+        self.pieces.clear();
+        let pieces = &mut self.pieces;
+        self.restorer.pause(&mut |piece| pieces.add(&piece, context));
+        self.write(context, out).await;
+    }
+
     async fn text(&mut self, text: &str, context: &Context, out: &mut BytesMut) {
         self.pieces.clear();
         let pieces = &mut self.pieces;
-        self.restorer.push(text, &mut |piece| pieces.add(&piece, 0, context));
+        self.restorer.push(text, &mut |piece| pieces.add(&piece, context));
         self.write(context, out).await;
     }
 
     async fn flush(&mut self, context: &Context, out: &mut BytesMut) {
         self.pieces.clear();
         let pieces = &mut self.pieces;
-        self.restorer.finish(&mut |piece| pieces.add(&piece, 0, context));
+        self.restorer.finish(&mut |piece| pieces.add(&piece, context));
         self.write(context, out).await;
     }
 
     async fn write(&mut self, context: &Context, out: &mut BytesMut) {
         self.pieces.look_up(context).await;
         let mut written = Vec::new();
-        self.pieces.write(0..self.pieces.end(), self.escape, context, &mut written);
+        self.pieces.write(self.escape, None, context, &mut written);
         out.extend_from_slice(&written);
     }
 }

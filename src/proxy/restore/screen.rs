@@ -1,0 +1,306 @@
+//! Finds personal data that the model itself brings up, while it streams.
+//!
+//! What the caller had replaced, and gets back, is no finding. All else is
+//! looked through like a request, a few words behind what arrives: a place is
+//! given out once enough text follows it that what starts there would have been
+//! found whole. When that is depends on the text so far alone, so the result is
+//! the same however the text is cut.
+
+use super::Context;
+use super::finder::Piece;
+use crate::detect::{Detector, Engine, Input, Operator, Plan, RuleId, Scratch};
+use crate::entity::Entity;
+use crate::json;
+use crate::proxy::redact::Means;
+use crate::sensitive::Sensitive;
+use crate::token::Token;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// So much text has to follow a place before it is decided: more than a name,
+/// a card in groups, or the number and street of an address take.
+const LOOK_AHEAD: usize = 96;
+/// So much more is waited for, so that not every word costs a scan.
+const STRIDE: usize = 32;
+/// So much of what was given out is read again, for the words that lead up to
+/// a finding.
+const CONTEXT: usize = 128;
+/// What is found and still grows (a private key), or has no end of a word, is
+/// held so long.
+const MAX_HELD: usize = 4096;
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
+}
+
+/// By what replies of a route are looked through.
+pub(in crate::proxy) struct Redaction {
+    pub(in crate::proxy) engine: Arc<Engine>,
+    pub(in crate::proxy) plan: Plan,
+    pub(in crate::proxy) means: Means,
+}
+
+impl Redaction {
+    /// What stands in for a value. There is no token: it would be restored when
+    /// the model repeats it in a later turn.
+    pub(super) fn stand_in(&self, other: Other, value: &str) -> String {
+        self.means.irreversible(other.entity, value, other.operator)
+    }
+}
+
+/// What was found.
+#[derive(Clone, Copy)]
+pub(super) struct Other {
+    pub(super) entity: Entity,
+    pub(super) rule: RuleId,
+    operator: Operator,
+    /// Whether it stands between quotes, where the text is JSON.
+    pub(super) quoted: bool,
+}
+
+/// What stands in for a number of a document, where that is personal data as a
+/// whole: a string.
+pub(super) fn number(
+    at: &Range<usize>,
+    document: &str,
+    context: &Context,
+) -> Option<(Range<usize>, Cow<'static, str>)> {
+    let redaction = context.redaction.as_ref()?;
+    let digits = document.get(at.clone())?;
+    let digits = digits.strip_prefix('-').unwrap_or(digits);
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let detector = Detector { engine: &redaction.engine, plan: &redaction.plan };
+    let found = SCRATCH.with_borrow_mut(|scratch| detector.scan(Input::text(digits), scratch).first().copied())?;
+    if found.start > 0 || found.end < digits.len() || found.operator == Operator::Keep {
+        return None;
+    }
+    context.watch.found_in_reply(found.rule);
+    let other = Other { entity: found.entity, rule: found.rule, operator: found.operator, quoted: true };
+    let mut text = vec![b'"'];
+    json::escape(&redaction.stand_in(other, digits), &mut text);
+    text.push(b'"');
+    Some((at.clone(), Cow::Owned(String::from_utf8(text).ok()?)))
+}
+
+/// Looks through one channel of text.
+pub(super) struct Screen {
+    redaction: Arc<Redaction>,
+    /// What was given out last, and behind it what is held. What is the
+    /// caller's own stands here as a token.
+    window: String,
+    /// Where in the window the held text starts.
+    decided: usize,
+    /// Where in the window the caller's own stands, as far as it is held.
+    own: VecDeque<(Range<usize>, Own)>,
+    /// The window is looked through at the first end of a word from here on.
+    due: usize,
+    /// Whether quotes are open where the held text starts, and whether a
+    /// backslash stands in front of it.
+    quotes: Quotes,
+}
+
+/// Where in a JSON text we are.
+#[derive(Clone, Copy, Default)]
+struct Quotes {
+    open: bool,
+    escaped: bool,
+}
+
+impl Quotes {
+    fn pass(&mut self, text: &str) {
+        for byte in text.bytes() {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = true,
+                b'"' => self.open = !self.open,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What the caller gets back.
+struct Own {
+    raw: String,
+    kind: OwnKind,
+}
+
+enum OwnKind {
+    Token(Token),
+    Surrogate(Entity, Arc<Sensitive>),
+}
+
+impl Screen {
+    pub(super) fn new(redaction: Arc<Redaction>) -> Self {
+        let due = LOOK_AHEAD + STRIDE;
+        let (window, own, quotes) = (String::new(), VecDeque::new(), Quotes::default());
+        Self { redaction, window, decided: 0, own, due, quotes }
+    }
+
+    pub(super) fn push(&mut self, piece: Piece<'_>, out: &mut impl FnMut(Piece<'_>)) {
+        match piece {
+            Piece::Text(text) => self.text(text, out),
+            Piece::Token { token, raw } => self.own(raw, raw, OwnKind::Token(token)),
+            Piece::Surrogate { entity, value, raw } => {
+                let stand_in = format!("[{entity}]");
+                self.own(&stand_in, raw, OwnKind::Surrogate(entity, Arc::clone(value)));
+            }
+            Piece::Other { .. } => out(piece),
+        }
+    }
+
+    /// Says that nothing follows, and gives out all that is left.
+    pub(super) fn finish(&mut self, out: &mut impl FnMut(Piece<'_>)) {
+        self.pause(out);
+        self.quotes = Quotes::default();
+    }
+
+    /// Gives out all that is held, and goes on with what follows as with
+    /// another text.
+    pub(super) fn pause(&mut self, out: &mut impl FnMut(Piece<'_>)) {
+        let end = self.window.len();
+        let found = if end > self.decided { self.scan() } else { Vec::new() };
+        self.give_out(end, &found, out);
+        *self = Self { quotes: self.quotes, ..Self::new(Arc::clone(&self.redaction)) };
+    }
+
+    fn own(&mut self, stand_in: &str, raw: &str, kind: OwnKind) {
+        let start = self.window.len();
+        self.window.push_str(stand_in);
+        self.own.push_back((start..self.window.len(), Own { raw: raw.to_owned(), kind }));
+    }
+
+    fn text(&mut self, mut text: &str, out: &mut impl FnMut(Piece<'_>)) {
+        while !text.is_empty() {
+            let missing = self.due.saturating_sub(self.window.len());
+            // Up to where the window is due nothing can happen.
+            let mut end = text.ceil_char_boundary(missing.min(text.len()));
+            let mut is_due = false;
+            for c in text.get(end..).unwrap_or_default().chars() {
+                end += c.len_utf8();
+                let held = self.window.len() + end - self.decided;
+                if ends_word(c) || held >= MAX_HELD {
+                    is_due = true;
+                    break;
+                }
+            }
+            let (next, rest) = text.split_at(end);
+            self.window.push_str(next);
+            text = rest;
+            if is_due {
+                self.look(out);
+            }
+        }
+    }
+
+    /// Looks through the window, and gives out what is decided.
+    fn look(&mut self, out: &mut impl FnMut(Piece<'_>)) {
+        let found = self.scan();
+        let limit = self.window.len().saturating_sub(LOOK_AHEAD).max(self.decided);
+        let is_full = self.window.len() - self.decided >= MAX_HELD;
+        let open = self.window.get(self.decided..limit).unwrap_or_default();
+        let word_end = open.char_indices().rev().find(|(_, c)| ends_word(*c)).map(|(at, c)| at + c.len_utf8());
+        let mut end = match word_end {
+            Some(end) => self.decided + end,
+            None if is_full => self.window.floor_char_boundary(limit),
+            None => self.decided,
+        };
+        for (at, _) in &found {
+            if at.start < end && end < at.end {
+                end = if is_full { at.end } else { at.start.max(self.decided) };
+            }
+        }
+        if let Some((at, _)) = self.own.iter().find(|(at, _)| at.start < end && end < at.end) {
+            end = at.end;
+        }
+        self.give_out(end, &found, out);
+        self.forget();
+        self.due = (self.decided + LOOK_AHEAD + STRIDE).max(self.window.len() + STRIDE);
+    }
+
+    /// What stands in the window that is not the caller's own.
+    fn scan(&self) -> Vec<(Range<usize>, Other)> {
+        let detector = Detector { engine: &self.redaction.engine, plan: &self.redaction.plan };
+        SCRATCH.with_borrow_mut(|scratch| {
+            let found = detector.scan(Input::text(&self.window), scratch).iter();
+            let found = found.filter(|finding| finding.end > self.decided && finding.operator != Operator::Keep);
+            let other = |rule, entity, operator| Other { rule, entity, operator, quoted: false };
+            found.map(|f| (f.start..f.end, other(f.rule, f.entity, f.operator))).collect()
+        })
+    }
+
+    /// Gives out the held text up to `end`.
+    fn give_out(&mut self, end: usize, found: &[(Range<usize>, Other)], out: &mut impl FnMut(Piece<'_>)) {
+        let mut found = found.iter().peekable();
+        while self.decided < end {
+            let own = self.own.front().map(|(at, _)| at.start).filter(|start| *start < end);
+            while found.next_if(|(at, _)| at.end <= self.decided).is_some() {}
+            if own == Some(self.decided) {
+                let Some((at, own)) = self.own.pop_front() else { break };
+                out(own.piece());
+                self.decided = at.end;
+                continue;
+            }
+            // Up to the next thing of one kind or the other.
+            let stop = own.unwrap_or(end);
+            match found.peek() {
+                Some((at, other)) if at.start <= self.decided => {
+                    let to = at.end.min(stop);
+                    let raw = self.window.get(self.decided..to).unwrap_or_default();
+                    out(if raw.contains(char::is_alphanumeric) {
+                        Piece::Other { other: Other { quoted: self.quotes.open, ..*other }, raw }
+                    } else {
+                        Piece::Text(raw)
+                    });
+                    self.quotes.pass(raw);
+                    self.decided = to;
+                }
+                next => {
+                    let to = next.map_or(stop, |(at, _)| at.start.min(stop));
+                    let text = self.window.get(self.decided..to).unwrap_or_default();
+                    out(Piece::Text(text));
+                    self.quotes.pass(text);
+                    self.decided = to;
+                }
+            }
+        }
+    }
+
+    /// Keeps no more of what was given out than the context of what follows.
+    fn forget(&mut self) {
+        let from = self.window.ceil_char_boundary(self.decided.saturating_sub(CONTEXT));
+        let before = self.window.get(from..self.decided).unwrap_or_default();
+        // It starts with a word.
+        let cut = match before.char_indices().find(|(_, c)| ends_word(*c)) {
+            _ if from == 0 => 0,
+            Some((at, c)) => from + at + c.len_utf8(),
+            None => self.decided,
+        };
+        self.window.drain(..cut);
+        self.decided -= cut;
+        for (at, _) in &mut self.own {
+            *at = at.start - cut..at.end - cut;
+        }
+    }
+}
+
+impl Own {
+    fn piece(&self) -> Piece<'_> {
+        let raw = self.raw.as_str();
+        match &self.kind {
+            OwnKind::Token(token) => Piece::Token { token: *token, raw },
+            OwnKind::Surrogate(entity, value) => Piece::Surrogate { entity: *entity, value, raw },
+        }
+    }
+}
+
+/// Whether a word cannot go on behind this character. Scripts that write no
+/// spaces have a border behind each of theirs.
+fn ends_word(c: char) -> bool {
+    c.is_whitespace() || c >= '\u{2e80}'
+}

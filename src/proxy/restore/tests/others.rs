@@ -1,0 +1,185 @@
+//! Data of others that the model brings up, and the caller's own beside it.
+
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+
+/// The text in which data of others is replaced, given in these pieces.
+async fn screened(pieces: &[&str], context: &Context) -> String {
+    let chunks: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_bytes()).collect();
+    restored(Shape::Text(Escape::None), &chunks, context).await
+}
+
+#[tokio::test]
+async fn data_of_others_is_replaced_and_the_callers_own_comes_back() {
+    let desk = Desk::new().await;
+    let context = desk.redacting(protocol("json")).await;
+    let text = format!("You are {}. Ask boris@example.org, card 4111 1111 1111 1111.", desk.email);
+    let want = format!("You are {EMAIL}. Ask [EMAIL], card [CREDIT_CARD].");
+    assert_eq!(screened(&[&text], &context).await, want);
+    assert_eq!(desk.found_in_replies(), 2);
+    let only = desk.context(protocol("json")).await;
+    assert_eq!(screened(&[&text], &only).await, text.replace(&desk.email, EMAIL));
+    // In documents, and in events.
+    let document = json!({"a": {"boris@example.org": [text]}, "n": 1}).to_string();
+    let reply = document::restore(document.into(), &context).await;
+    assert_eq!(reply, json!({"a": {"[EMAIL]": [want]}, "n": 1}).to_string());
+}
+
+#[tokio::test]
+async fn somebody_without_tokens_gets_no_data_of_others_either() {
+    let desk = Desk::new().await;
+    let context = Context { subject: None, kinds: Arc::default(), ..desk.redacting(protocol("json")).await };
+    assert_eq!(screened(&["Ask boris@example.org."], &context).await, "Ask [EMAIL].");
+}
+
+#[tokio::test]
+async fn a_value_is_found_wherever_it_is_cut() {
+    let desk = Desk::new().await;
+    let context = desk.redacting(protocol("openai-chat")).await;
+    let before = "A word or two before it. ".repeat(20);
+    let text = format!("{before}Write to boris.becker@example.org or call +49 30 901820 now. {before}");
+    let want = screened(&[&text], &context).await;
+    assert!(want.contains("[EMAIL]") && want.contains("[PHONE]") && !want.contains("901820"), "{want}");
+    assert!(want.starts_with(&before) && want.ends_with(&before), "{want}");
+    for cut in 0..=text.len() {
+        let (head, tail) = text.split_at(cut);
+        assert_eq!(screened(&[head, tail], &context).await, want, "cut at {cut}");
+    }
+    let bytes: Vec<&str> = text.split_inclusive("").collect();
+    assert_eq!(screened(&bytes, &context).await, want);
+    // In events each piece stays in its own.
+    for size in [1, 3, 7, 50, 1000] {
+        let chars: Vec<char> = text.chars().collect();
+        let events: Vec<Value> = (chars.chunks(size).map(String::from_iter))
+            .map(|piece| json!({"choices": [{"index": 0, "delta": {"content": piece}}]}))
+            .collect();
+        let stream = written(Shape::EventStream, &events);
+        let reply = read(Shape::EventStream, &whole(Shape::EventStream, &stream, &context).await);
+        assert_eq!(reply.len(), events.len());
+        let said: String =
+            reply.iter().map(|event| event["choices"][0]["delta"]["content"].as_str().unwrap()).collect();
+        assert_eq!(said, want, "in pieces of {size}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_is_bounded() {
+    let desk = Desk::new().await;
+    let context = desk.redacting(protocol("json")).await;
+    let mut restorer = Restorer::new(Shape::Text(Escape::None), 1 << 20, &context);
+    let (mut out, mut came, mut most) = (BytesMut::new(), 0, 0);
+    let text = "The train leaves at noon, and all is well. ".repeat(200);
+    for word in text.split_inclusive(' ') {
+        restorer.push(Bytes::copy_from_slice(word.as_bytes()), 1 << 20, &context, &mut out).await.unwrap();
+        came += word.len();
+        most = most.max(came - out.len());
+    }
+    assert!(most <= 160, "{most} bytes were held");
+    // One word without an end, and scripts that part no words.
+    for (text, bound) in [("x".repeat(100_000), 8192), ("你好世界。".repeat(2000), 200)] {
+        let mut restorer = Restorer::new(Shape::Text(Escape::None), 1 << 20, &context);
+        let mut out = BytesMut::new();
+        restorer.push(text.clone().into(), 1 << 20, &context, &mut out).await.unwrap();
+        assert!(text.len() - out.len() <= bound, "{} of {} bytes were held", text.len() - out.len(), text.len());
+        restorer.finish(&context, &mut out).await;
+        assert_eq!(out, text);
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_many_lines_is_found_as_a_whole() {
+    let desk = Desk::new().await;
+    let context = desk.redacting(protocol("json")).await;
+    let lines = format!("{}\n", "EXAMPLE+".repeat(8)).repeat(20);
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{lines}-----END PRIVATE KEY-----");
+    let reply = screened(&[&format!("Your key:\n\n{key}\n\nKeep it well, and tell it nobody.")], &context).await;
+    assert_eq!(reply, "Your key:\n\n[SECRET]\n\nKeep it well, and tell it nobody.");
+}
+
+#[tokio::test]
+async fn a_number_becomes_a_string() {
+    let desk = Desk::new().await;
+    let context = desk.redacting(protocol("openai-chat")).await;
+    let call = "{\"card\": 4111111111111111, \"by\": \"a \\\\\", \"to\": \"boris@example.org\", \"n\": 3}";
+    let document = json!({"card": 4111111111111111_u64, "n": 41, "choices": [{"message": {"tool_calls": [{"function": {"arguments": call}}]}}]});
+    let reply: Value = serde_json::from_slice(&document::restore(document.to_string().into(), &context).await).unwrap();
+    assert_eq!((&reply["card"], &reply["n"]), (&json!("[CREDIT_CARD]"), &json!(41)));
+    let arguments = |reply: &Value, at: &str| reply.pointer(at).unwrap().as_str().unwrap().to_owned();
+    let want = json!({"card": "[CREDIT_CARD]", "by": "a \\", "to": "[EMAIL]", "n": 3});
+    let called = arguments(&reply, "/choices/0/message/tool_calls/0/function/arguments");
+    assert_eq!(serde_json::from_str::<Value>(&called).unwrap(), want);
+    for size in [1, 2, 5, 9] {
+        let pieces: Vec<String> =
+            call.as_bytes().chunks(size).map(|piece| String::from_utf8(piece.to_vec()).unwrap()).collect();
+        let event = |piece: &String| json!({"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}}]});
+        let stream = written(Shape::EventStream, &pieces.iter().map(event).collect::<Vec<_>>());
+        let events = read(Shape::EventStream, &whole(Shape::EventStream, &stream, &context).await);
+        let place = "/choices/0/delta/tool_calls/0/function/arguments";
+        let called: String = events.iter().map(|event| arguments(event, place)).collect();
+        assert_eq!(serde_json::from_str::<Value>(&called).unwrap(), want, "in pieces of {size}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_said_does_not_wait_for_the_call_behind_it() {
+    let desk = Desk::new().await;
+    let context = desk.redacting(protocol("openai-chat")).await;
+    let chunk =
+        |index: u64, delta: Value| format!("data: {}\n\n", json!({"choices": [{"index": index, "delta": delta}]}));
+    let mut restorer = Restorer::new(Shape::EventStream, 1 << 20, &context);
+    let mut out = BytesMut::new();
+    let said = chunk(0, json!({"content": "Asking boris@example.org"}));
+    restorer.push(said.clone().into(), 1 << 20, &context, &mut out).await.unwrap();
+    restorer.push(chunk(1, json!({"content": "another"})).into(), 1 << 20, &context, &mut out).await.unwrap();
+    assert_eq!(out, "");
+    let call = chunk(0, json!({"tool_calls": [{"index": 0, "function": {"arguments": "{"}}]}));
+    restorer.push(call.into(), 1 << 20, &context, &mut out).await.unwrap();
+    assert_eq!(out, said.replace("boris@example.org", "[EMAIL]"));
+}
+
+#[tokio::test]
+async fn a_message_that_comes_alone_is_looked_at_alone() {
+    let desk = Desk::new().await;
+    let mut messages = Messages::new(desk.redacting(protocol("json")).await);
+    for _ in 0..3 {
+        let said = messages.restore("{\"text\":\"Ask boris@example.org\"}").await;
+        assert_eq!(said, ["{\"text\":\"Ask [EMAIL]\"}"]);
+    }
+    // A stream that falls silent lets go what it held.
+    let context = desk.redacting(protocol("json")).await;
+    let mut restorer = Restorer::new(Shape::EventStream, 1 << 20, &context);
+    let mut out = BytesMut::new();
+    restorer.push("data: {\"text\":\"Ask boris@example.org\"}\n\n".into(), 1 << 20, &context, &mut out).await.unwrap();
+    assert_eq!(out, "");
+    restorer.pause(&context, &mut out).await;
+    assert_eq!(out, "data: {\"text\":\"Ask [EMAIL]\"}\n\n");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn no_cut_changes_what_is_replaced(
+        words in prop::collection::vec(prop::sample::select(vec![
+            "boris@example.org", "Boris", "Becker", "and", "the", "+49 30 901820", "4111 1111 1111 1111", "é", "@@",
+            "\n", "12", "Main Street", "[EMAIL", "192.0.2.7", "hello.", "日本語", "https://example.org/?mail=b@example.org", "-", "x\u{1f600}y",
+        ]), 0..60),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let desk = Desk::new().await;
+            let context = desk.redacting(protocol("json")).await;
+            let text = words.join(" ").replace("@@", &desk.email);
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| text.floor_char_boundary(cut.index(text.len() + 1))).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&str> = cuts.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect();
+            let want = screened(&[&text], &context).await;
+            assert_eq!(screened(&pieces, &context).await, want);
+            assert!(!want.contains("boris@example.org") && !want.contains(&desk.email));
+            assert_eq!(want.matches(EMAIL).count(), text.matches(&desk.email).count());
+        });
+    }
+}

@@ -1,0 +1,411 @@
+//! Streams of every protocol.
+
+use super::*;
+use serde_json::json;
+
+/// How a protocol streams a text and the JSON of a tool call.
+struct Way {
+    protocol: &'static str,
+    shape: Shape,
+    /// The events that say these pieces of a text, then these of a tool call.
+    say: fn(&[String], &[String]) -> Vec<Value>,
+    /// Where in an event a piece of the text stands, and where one of the call.
+    text: &'static str,
+    call: &'static str,
+}
+
+const WAYS: [Way; 9] = [
+    Way {
+        protocol: "openai-chat",
+        shape: Shape::EventStream,
+        say: chat,
+        text: "/choices/0/delta/content",
+        call: "/choices/0/delta/tool_calls/0/function/arguments",
+    },
+    Way {
+        protocol: "openai-completions",
+        shape: Shape::EventStream,
+        say: completion,
+        text: "/choices/0/text",
+        call: "-",
+    },
+    Way {
+        protocol: "openai-responses",
+        shape: Shape::EventStream,
+        say: response,
+        text: "output_text/delta",
+        call: "arguments/delta",
+    },
+    Way {
+        protocol: "anthropic",
+        shape: Shape::EventStream,
+        say: message,
+        text: "/delta/text",
+        call: "/delta/partial_json",
+    },
+    Way {
+        protocol: "gemini",
+        shape: Shape::EventStream,
+        say: gemini,
+        text: "/candidates/0/content/parts/0/text",
+        call: "-",
+    },
+    Way {
+        protocol: "gemini",
+        shape: Shape::Elements,
+        say: gemini,
+        text: "/candidates/0/content/parts/0/text",
+        call: "-",
+    },
+    Way { protocol: "ollama", shape: Shape::JsonLines, say: ollama, text: "/message/content", call: "-" },
+    Way { protocol: "json", shape: Shape::EventStream, say: plain, text: "/answer", call: "-" },
+    Way { protocol: "json", shape: Shape::JsonLines, say: plain, text: "/answer", call: "-" },
+];
+
+fn chat(text: &[String], call: &[String]) -> Vec<Value> {
+    let chunk = |delta: Value| json!({"id": "c-1", "choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
+    let said = text.iter().map(|piece| chunk(json!({"content": piece})));
+    let called = |piece| chunk(json!({"tool_calls": [{"index": 1, "function": {"arguments": piece}}]}));
+    let mut all = vec![chunk(json!({"role": "assistant", "content": ""}))];
+    all.extend(said.chain(call.iter().map(called)));
+    all.push(json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}));
+    all.push(json!({"choices": [], "usage": {"total_tokens": 3}}));
+    all
+}
+
+fn completion(text: &[String], _call: &[String]) -> Vec<Value> {
+    let mut all: Vec<Value> = text.iter().map(|piece| json!({"choices": [{"index": 0, "text": piece}]})).collect();
+    all.push(json!({"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]}));
+    all
+}
+
+/// The same text five times: in pieces, and in four events that say it whole.
+fn response(text: &[String], call: &[String]) -> Vec<Value> {
+    let (whole, arguments) = (text.concat(), call.concat());
+    let part = json!({"type": "output_text", "text": whole, "annotations": []});
+    let item = json!({"id": "m1", "type": "message", "content": [part]});
+    let used = json!({"id": "f1", "type": "function_call", "call_id": "c1", "name": "mail", "arguments": arguments});
+    let of_text = |kind: &str, rest: Value| {
+        let mut event = json!({"type": kind, "item_id": "m1", "output_index": 0, "content_index": 0});
+        event.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        event
+    };
+    let mut all = vec![json!({"type": "response.created", "response": {"id": "r1", "output": []}})];
+    all.extend(text.iter().map(|piece| of_text("response.output_text.delta", json!({"delta": piece}))));
+    // The text of another item, in between.
+    all.insert(all.len() / 2, json!({"type": "response.output_text.delta", "item_id": "m2", "output_index": 7, "content_index": 0, "delta": "so [EMA"}));
+    all.push(of_text("response.output_text.done", json!({"text": whole})));
+    all.push(of_text("response.content_part.done", json!({"part": part})));
+    all.push(json!({"type": "response.output_item.done", "output_index": 0, "item": item}));
+    let piece = |piece| json!({"type": "response.function_call_arguments.delta", "item_id": "f1", "output_index": 1, "delta": piece});
+    all.extend(call.iter().map(piece));
+    all.push(json!({"type": "response.function_call_arguments.done", "item_id": "f1", "output_index": 1, "arguments": arguments}));
+    all.push(json!({"type": "response.output_item.done", "output_index": 1, "item": used}));
+    all.push(json!({"type": "response.completed", "response": {"id": "r1", "output": [item, used]}}));
+    for (number, event) in all.iter_mut().enumerate() {
+        event["sequence_number"] = number.into();
+    }
+    all
+}
+
+fn message(text: &[String], call: &[String]) -> Vec<Value> {
+    let start = |index: u64, block| json!({"type": "content_block_start", "index": index, "content_block": block});
+    let delta = |index: u64, delta| json!({"type": "content_block_delta", "index": index, "delta": delta});
+    let stop = |index: u64| json!({"type": "content_block_stop", "index": index});
+    let mut all = vec![json!({"type": "message_start", "message": {"id": "msg_1", "content": []}})];
+    all.push(start(0, json!({"type": "text", "text": ""})));
+    all.extend(text.iter().map(|piece| delta(0, json!({"type": "text_delta", "text": piece}))));
+    all.extend([stop(0), json!({"type": "ping"}), start(1, json!({"type": "tool_use", "name": "mail", "input": {}}))]);
+    all.extend(call.iter().map(|piece| delta(1, json!({"type": "input_json_delta", "partial_json": piece}))));
+    all.extend([
+        stop(1),
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}}),
+        json!({"type": "message_stop"}),
+    ]);
+    all
+}
+
+fn gemini(text: &[String], _call: &[String]) -> Vec<Value> {
+    let chunk = |parts: Value| json!({"candidates": [{"content": {"parts": parts, "role": "model"}, "index": 0}]});
+    let mut all: Vec<Value> = text.iter().map(|piece| chunk(json!([{"text": piece}]))).collect();
+    // What the model thinks in between is another text.
+    all.insert(all.len() / 2, chunk(json!([{"thought": true, "text": "so [EMA"}])));
+    all.push(json!({"candidates": [{"content": {"parts": [], "role": "model"}, "finishReason": "STOP", "index": 0}]}));
+    all
+}
+
+fn ollama(text: &[String], _call: &[String]) -> Vec<Value> {
+    let line =
+        |text: &str, done: bool| json!({"model": "m", "message": {"role": "assistant", "content": text}, "done": done});
+    text.iter().map(|piece| line(piece, false)).chain([line("", true)]).collect()
+}
+
+fn plain(text: &[String], _call: &[String]) -> Vec<Value> {
+    text.iter().map(|piece| json!({"answer": piece, "n": 1})).collect()
+}
+
+/// The pieces at this place of all events, one after another.
+fn heard(events: &[Value], place: &str) -> String {
+    let (kind, member) = place.rsplit_once('/').unwrap_or_default();
+    let piece = |event: &'_ Value| -> Option<String> {
+        let found = match kind {
+            // By the kind of the event, and of the item that the call is made for.
+            "output_text" | "arguments" => {
+                let is_it = event["type"].as_str()?.contains(kind) && event["item_id"] != "m2";
+                event.get(member).filter(|_| is_it)?
+            }
+            _ => event.pointer(place)?,
+        };
+        let is_thought = place.contains("parts") && event.pointer("/candidates/0/content/parts/0/thought").is_some();
+        found.as_str().filter(|_| !is_thought).map(str::to_owned)
+    };
+    events.iter().filter_map(piece).collect()
+}
+
+/// A text in pieces: cut at these characters.
+fn pieces(text: &str, cuts: &[usize]) -> Vec<String> {
+    let chars: Vec<char> = text.chars().collect();
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| *cut.min(&chars.len())).chain([0, chars.len()]).collect();
+    cuts.sort_unstable();
+    cuts.windows(2).map(|pair| chars[pair[0]..pair[1]].iter().collect()).collect()
+}
+
+#[tokio::test]
+async fn a_text_comes_back_wherever_its_events_cut_it() {
+    let desk = Desk::new().await;
+    let text = format!("é {} ~ {}.", desk.email, desk.nasty);
+    let call = format!("{{\"to\": \"{}\", \"n\": 1}}", desk.nasty);
+    for way in WAYS {
+        let context = desk.context(protocol(way.protocol)).await;
+        let length = text.chars().count().max(call.chars().count());
+        let mut cuttings: Vec<Vec<usize>> = (0..length).map(|cut| vec![cut, cut + 3]).collect();
+        cuttings.push((0..length).collect());
+        for cuts in cuttings {
+            let events = (way.say)(&pieces(&text, &cuts), &pieces(&call, &cuts));
+            let reply = whole(way.shape, &written(way.shape, &events), &context).await;
+            let events_back = read(way.shape, &reply);
+            assert_eq!(events_back.len(), events.len(), "{}: events were added or lost", way.protocol);
+            let said = heard(&events_back, way.text);
+            assert_eq!(said, format!("é {EMAIL} ~ {NASTY}."), "{} cut at {cuts:?}", way.protocol);
+            if way.call != "-" {
+                let called: Value = serde_json::from_str(&heard(&events_back, way.call)).unwrap();
+                assert_eq!(called, json!({"to": NASTY, "n": 1}), "{} cut at {cuts:?}", way.protocol);
+            }
+            let numbers =
+                |events: &[Value]| events.iter().map(|event| event["sequence_number"].clone()).collect::<Vec<_>>();
+            assert_eq!(numbers(&events_back), numbers(&events));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_network_may_cut_any_stream_anywhere() {
+    let desk = Desk::new().await;
+    let text = pieces(&format!("é {}. [EM", desk.email), &[4, 9, 12]);
+    let call = pieces(&format!("{{\"to\":\"{}\"}}", desk.nasty), &[9, 20]);
+    for way in WAYS {
+        for context in [desk.context(protocol(way.protocol)).await, desk.redacting(protocol(way.protocol)).await] {
+            let stream = written(way.shape, &(way.say)(&text, &call));
+            let want = whole(way.shape, &stream, &context).await;
+            assert!(want.contains(EMAIL), "{want}");
+            every_cut_gives(&want, way.shape, &stream, &context).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_again_agrees_with_its_pieces() {
+    let desk = Desk::new().await;
+    let text = format!("{} and boris@example.org, {} [EM", desk.email, desk.nasty);
+    let call = format!("{{\"to\": \"{}\", \"cc\": \"boris@example.org\"}}", desk.nasty);
+    let places = ["/text", "/part/text", "/item/content/0/text", "/response/output/0/content/0/text"];
+    let arguments = ["/arguments", "/item/arguments", "/response/output/1/arguments"];
+    for context in
+        [desk.context(protocol("openai-responses")).await, desk.redacting(protocol("openai-responses")).await]
+    {
+        for cut in 0..text.chars().count() {
+            let events = response(&pieces(&text, &[cut, cut + 5]), &pieces(&call, &[cut, cut + 5]));
+            let reply = whole(Shape::EventStream, &written(Shape::EventStream, &events), &context).await;
+            let events = read(Shape::EventStream, &reply);
+            let (said, called) = (heard(&events, "output_text/delta"), heard(&events, "arguments/delta"));
+            assert!(said.starts_with(EMAIL) && called.contains("O\\\"Neil"), "{said} {called}");
+            let again = |places: &[&str]| -> Vec<String> {
+                let at = |place: &&str| {
+                    events.iter().filter_map(|event| event.pointer(place)?.as_str()).map(str::to_owned).collect()
+                };
+                places.iter().map(at).map(|all: Vec<String>| all.last().unwrap().clone()).collect()
+            };
+            assert_eq!(again(&places), vec![said; 4], "cut at {cut}");
+            assert_eq!(again(&arguments), vec![called; 3], "cut at {cut}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_text_is_complete_before_its_end_is_said() {
+    let desk = Desk::new().await;
+    // What looks like the start of a token, and goes no further.
+    let text = ["see [EMAIL_".to_owned()];
+    for (way, end) in [
+        (0, "\"finish_reason\":\"stop\""),
+        (2, "output_text.done"),
+        (3, "content_block_stop"),
+        (4, "finishReason"),
+        (6, "\"done\":true"),
+    ] {
+        let way = &WAYS[way];
+        let context = desk.context(protocol(way.protocol)).await;
+        let mut restorer = Restorer::new(way.shape, 1 << 20, &context);
+        let mut out = BytesMut::new();
+        let stream = written(way.shape, &(way.say)(&text, &[])) + "\n";
+        restorer.push(stream.into(), 1 << 20, &context, &mut out).await.unwrap();
+        let sent = String::from_utf8(out.to_vec()).unwrap();
+        let (said, ended) = (sent.find("see [EMAIL_").unwrap(), sent.find(end));
+        assert!(ended.is_some_and(|ended| said < ended), "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn text_without_tokens_waits_for_nothing() {
+    let desk = Desk::new().await;
+    let text = pieces("Good morning, how are you?", &[4, 9, 12, 13, 20]);
+    for way in WAYS {
+        let context = desk.context(protocol(way.protocol)).await;
+        let mut restorer = Restorer::new(way.shape, 1 << 20, &context);
+        let mut sent = BytesMut::new();
+        let events = plain_events(&way, &text);
+        let (mut came, last) = (String::new(), events.len() - 1);
+        for (n, event) in events.into_iter().enumerate() {
+            // A line ends with its line feed, all else with its last brace.
+            came.push_str(&event);
+            restorer.push(event.into(), 1 << 20, &context, &mut sent).await.unwrap();
+            assert!(n == last || sent == came, "{}: {sent:?} of {came}", way.protocol);
+        }
+    }
+}
+
+/// The stream, event by event.
+fn plain_events(way: &Way, text: &[String]) -> Vec<String> {
+    // Of some protocols a piece between others is the start of a token.
+    let events = (way.say)(text, &[]).into_iter().filter(|event| !event.to_string().contains("[EMA"));
+    let one = |event: Value| written(way.shape, &[event]);
+    match way.shape {
+        Shape::Elements => {
+            events.enumerate().map(|(n, event)| format!("{}{event}", if n == 0 { "[" } else { ",\n" })).collect()
+        }
+        Shape::JsonLines => events.map(|event| format!("{event}\n")).collect(),
+        _ => events.map(one).collect(),
+    }
+}
+
+#[tokio::test]
+async fn what_is_signed_stays_byte_for_byte() {
+    let desk = Desk::new().await;
+    let token = &desk.email;
+    let thinking = |delta: Value| json!({"type": "content_block_delta", "index": 0, "delta": delta});
+    let anthropic = [
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": token, "signature": ""}}),
+        thinking(json!({"type": "thinking_delta", "thinking": format!("mail {token}")})),
+        thinking(json!({"type": "signature_delta", "signature": token})),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"content": [{"type": "thinking", "thinking": token, "signature": token}, {"type": "redacted_thinking", "data": token}]}),
+    ];
+    let gemini = [
+        json!({"candidates": [{"content": {"parts": [{"text": format!("mail {token}"), "thought": true, "thoughtSignature": "c2ln"}]}}]}),
+        json!({"candidates": [{"content": {"parts": [{"functionCall": {"name": "mail", "args": {"to": token}}, "thoughtSignature": "c2ln"}]}}]}),
+    ];
+    for (name, events) in [("anthropic", &anthropic[..]), ("gemini", &gemini)] {
+        for context in [desk.context(protocol(name)).await, desk.redacting(protocol(name)).await] {
+            let stream = written(Shape::EventStream, events);
+            assert_eq!(whole(Shape::EventStream, &stream, &context).await, stream, "{name}");
+            for event in events {
+                let document = event.to_string();
+                assert_eq!(document::restore(document.clone().into(), &context).await, document, "{name}");
+            }
+        }
+    }
+    // Without a signature a part is text like any other.
+    let open = json!({"candidates": [{"content": {"parts": [{"text": token, "thought": true}]}}]}).to_string();
+    let reply = document::restore(open.clone().into(), &desk.context(protocol("gemini")).await).await;
+    assert_eq!(reply, open.replace(token.as_str(), EMAIL));
+}
+
+#[tokio::test]
+async fn a_text_that_grows_is_never_shortened() {
+    let desk = Desk::new().await;
+    let token = &desk.email;
+    let text: Vec<char> = format!("Mail {token}, boris@example.org or call.").chars().collect();
+    for context in [desk.context(protocol("bot-framework")).await, desk.redacting(protocol("bot-framework")).await] {
+        let mut before = String::new();
+        for end in 0..=text.len() {
+            let so_far: String = text[..end].iter().collect();
+            let kind = if end == text.len() { "message" } else { "typing" };
+            let activity = json!({"activities": [{"text": so_far, "type": kind}], "watermark": "3"});
+            let reply = document::restore(activity.to_string().into(), &context).await;
+            let shown =
+                serde_json::from_slice::<Value>(&reply).unwrap()["activities"][0]["text"].as_str().unwrap().to_owned();
+            assert!(shown.starts_with(&before), "{before} became {shown}");
+            assert!(!shown.contains("[EM") || context.redaction.is_some(), "{shown}");
+            before = shown;
+        }
+        let others = if context.redaction.is_some() { "[EMAIL]" } else { "boris@example.org" };
+        assert_eq!(before, format!("Mail {EMAIL}, {others} or call."));
+    }
+}
+
+#[tokio::test]
+async fn what_goes_back_to_the_bot_stays_as_it_came() {
+    let desk = Desk::new().await;
+    let token = &desk.email;
+    let reply = json!([{"recipient_id": token, "text": format!("Hi {token}"), "buttons": [{"title": token, "payload": format!("/mail{{\"to\":\"{token}\"}}")}]}]);
+    let context = desk.context(protocol("rasa")).await;
+    let back: Value = serde_json::from_slice(&document::restore(reply.to_string().into(), &context).await).unwrap();
+    assert_eq!(back[0]["text"], format!("Hi {EMAIL}"));
+    assert_eq!(back[0]["buttons"][0]["title"], EMAIL);
+    assert_eq!(back[0]["buttons"][0]["payload"], reply[0]["buttons"][0]["payload"]);
+    assert_eq!(back[0]["recipient_id"], *token);
+}
+
+#[tokio::test]
+async fn a_stream_without_a_type_is_told_by_its_start() {
+    let desk = Desk::new().await;
+    let context = desk.context(protocol("openai-chat")).await;
+    let events = chat(&pieces(&format!("to {}", desk.nasty), &[4, 9]), &[]);
+    for shape in [Shape::EventStream, Shape::JsonLines] {
+        let stream = written(shape, &events);
+        let reply = whole(Shape::Unsaid, &stream, &context).await;
+        assert_eq!(heard(&read(shape, &reply), "/choices/0/delta/content"), format!("to {NASTY}"));
+        every_cut_gives(&reply, Shape::Unsaid, &stream, &context).await;
+    }
+    assert_eq!(whole(Shape::Unsaid, &format!("to {}", desk.email), &context).await, format!("to {EMAIL}"));
+    assert_eq!(whole(Shape::Unsaid, "ev", &context).await, "ev");
+}
+
+#[tokio::test]
+async fn messages_of_a_socket_are_restored_one_by_one() {
+    let desk = Desk::new().await;
+    let (email, nasty) = (desk.email.clone(), desk.nasty.clone());
+    let mut messages = Messages::new(desk.context(protocol("json")).await);
+    for (message, want) in [
+        (json!({"text": format!("so {nasty}")}).to_string(), json!({"text": format!("so {NASTY}")}).to_string()),
+        (format!("plain {email}"), format!("plain {EMAIL}")),
+        (
+            format!("42[\"bot_uttered\",{{\"text\":\"{nasty}\"}}]"),
+            format!("42[\"bot_uttered\",{}]", json!({"text": NASTY})),
+        ),
+        (format!("451-/chat,7[\"x\",\"{nasty}\"]"), format!("451-/chat,7[\"x\",{}]", json!(NASTY))),
+        ("3probe".to_owned(), "3probe".to_owned()),
+        (json!({"text": "see [EMAIL"}).to_string(), json!({"text": "see [EMAIL"}).to_string()),
+    ] {
+        assert_eq!(messages.restore(&message).await, [want]);
+    }
+    assert!(messages.finish().await.is_empty());
+    // Of a protocol with kinds of events a text goes on in the next message.
+    let mut messages = Messages::new(desk.context(protocol("openai-responses")).await);
+    let (head, tail) = email.split_at(5);
+    let delta = |text: &str| json!({"type": "response.output_text.delta", "item_id": "m", "delta": text}).to_string();
+    assert!(messages.restore(&delta(head)).await.is_empty());
+    assert_eq!(messages.restore(&delta(tail)).await, [delta(EMAIL), delta("")]);
+    assert!(messages.restore(&delta("[EM")).await.is_empty());
+    assert_eq!(messages.finish().await, [delta("[EM")]);
+}

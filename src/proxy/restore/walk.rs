@@ -1,0 +1,264 @@
+//! What one document or event of a reply holds, found in a walk over it.
+
+use super::channel::{Keys, Place};
+use super::pieces::Escape;
+use crate::json::{self, JsonError, Path, Str, Visitor};
+use crate::protocol::{EventKind, ReplyField, ReplyFields};
+use std::ops::Range;
+
+/// A number with fewer digits is neither a card nor a phone.
+const SHORTEST_NUMBER: usize = 7;
+
+/// What was found. It is cleared and used again.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Texts, and names of members, in order.
+    pub(super) texts: Vec<Text>,
+    /// Which text of many an event carries on.
+    pub(super) keys: Keys,
+    /// Elements of arrays (the hash of their place), and the number each gives itself.
+    pub(super) indexes: Vec<(u64, u64)>,
+    /// Objects that get no more text.
+    pub(super) ends: Vec<Place>,
+    /// Strings of padding.
+    pub(super) padding: Vec<Range<usize>>,
+    /// Places in texts.
+    pub(super) numbers: Vec<Number>,
+    /// Numbers that may be those of a phone or a card.
+    pub(super) digits: Vec<Range<usize>>,
+    /// Signed objects, and those whose texts come again.
+    sealed: Vec<Range<usize>>,
+    growing: Vec<Range<usize>>,
+}
+
+/// A string that may be changed.
+pub(super) struct Text {
+    pub(super) place: Place,
+    /// Its inside, quotes excluded.
+    pub(super) at: Range<usize>,
+    pub(super) escaped: bool,
+    pub(super) escape: Escape,
+    /// Whether it goes on in the next event.
+    pub(super) is_piece: bool,
+    /// The offsets that count in it.
+    pub(super) counted: Option<usize>,
+}
+
+/// A number that tells a place in a text.
+pub(super) struct Number {
+    pub(super) place: Place,
+    pub(super) at: Range<usize>,
+    pub(super) value: Option<usize>,
+    /// Which of the offsets of the protocol it is one of.
+    pub(super) offsets: usize,
+}
+
+impl Found {
+    /// Walks over a document that is whole.
+    pub(super) fn read_document(&mut self, data: &str, fields: &ReplyFields) -> Result<(), JsonError> {
+        self.read(data, fields, None, false)
+    }
+
+    /// Walks over an event, of which texts may go on in the next one.
+    pub(super) fn read_event(&mut self, data: &str, fields: &ReplyFields, in_pieces: bool) -> Result<(), JsonError> {
+        let (mut kind, mut keys) = (None, Keys::default());
+        if fields.has_kinds() {
+            let mut head = Head { fields, kind: None, keys: Keys::default() };
+            json::walk(data, &mut head)?;
+            (kind, keys) = (head.kind, head.keys);
+        }
+        self.read(data, fields, kind, in_pieces)?;
+        self.keys = keys;
+        if kind.is_some_and(|kind| kind.end) {
+            self.ends.push(Place::default());
+        }
+        Ok(())
+    }
+
+    fn read(
+        &mut self,
+        data: &str,
+        fields: &ReplyFields,
+        kind: Option<&EventKind>,
+        in_pieces: bool,
+    ) -> Result<(), JsonError> {
+        self.clear();
+        json::walk(data, &mut Walk { fields, kind, in_pieces, found: self, objects: Vec::new() })
+    }
+
+    fn clear(&mut self) {
+        let Self { texts, keys, indexes, ends, padding, numbers, digits, sealed, growing } = self;
+        texts.clear();
+        *keys = Keys::default();
+        indexes.clear();
+        ends.clear();
+        padding.clear();
+        numbers.clear();
+        digits.clear();
+        sealed.clear();
+        growing.clear();
+    }
+
+    /// Nothing follows.
+    pub(super) fn set_end(&mut self) {
+        self.clear();
+        self.ends.push(Place::default());
+    }
+
+    /// What is no JSON is one text.
+    pub(super) fn set_text(&mut self, data: &str, is_piece: bool) {
+        self.clear();
+        let (place, at) = (Place::default(), 0..data.len());
+        self.texts.push(Text { place, at, escaped: false, escape: Escape::None, is_piece, counted: None });
+    }
+
+    /// Whether the text stands in a signed object.
+    pub(super) fn is_sealed(&self, text: &Text) -> bool {
+        self.sealed.iter().any(|object| object.contains(&text.at.start))
+    }
+
+    /// Whether the text comes again, longer.
+    pub(super) fn is_growing(&self, text: &Text) -> bool {
+        self.growing.iter().any(|object| object.contains(&text.at.start))
+    }
+}
+
+/// Reads what tells of what kind an event is.
+struct Head<'w> {
+    fields: &'w ReplyFields,
+    kind: Option<&'w EventKind>,
+    keys: Keys,
+}
+
+impl Head<'_> {
+    fn key_at(&mut self, path: &Path<'_>, raw: &str) {
+        if let Some(at) = self.fields.key.iter().position(|key| key.matches(path)) {
+            self.keys.set(at, raw);
+        }
+    }
+}
+
+impl<'a> Visitor<'a> for Head<'_> {
+    fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
+        if self.kind.is_none() && self.fields.kind.as_ref().is_some_and(|kind| kind.matches(path)) {
+            self.kind = self.fields.event(&value.decode());
+        }
+        self.key_at(path, value.raw);
+    }
+
+    fn number(&mut self, path: &Path<'a>, raw: &'a str, _start: usize) {
+        self.key_at(path, raw);
+    }
+}
+
+/// An object that has not ended.
+#[derive(Default)]
+struct Open {
+    start: usize,
+    sealed: bool,
+    growing: bool,
+}
+
+struct Walk<'w> {
+    fields: &'w ReplyFields,
+    kind: Option<&'w EventKind>,
+    in_pieces: bool,
+    found: &'w mut Found,
+    objects: Vec<Open>,
+}
+
+impl Walk<'_> {
+    /// Any value may say something of its object.
+    fn mark(&mut self, path: &Path<'_>) {
+        if let Some(object) = self.objects.last_mut() {
+            object.sealed |= self.fields.is_seal(path);
+        }
+    }
+
+    fn index(&mut self, path: &Path<'_>, number: u64) {
+        if self.in_pieces && self.fields.is_index(path) {
+            self.found.indexes.push((Place::of_parent(path).hash(), number));
+        }
+    }
+
+    fn end(&mut self, path: &Path<'_>) {
+        if self.in_pieces && self.fields.is_end(path) {
+            self.found.ends.push(Place::of_parent(path));
+        }
+    }
+}
+
+impl<'a> Visitor<'a> for Walk<'_> {
+    fn key(&mut self, path: &Path<'a>, key: Str<'a>) {
+        // Most names are identifiers.
+        if !key.raw.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+            let at = key.start..key.start + key.raw.len();
+            let text = Text {
+                place: Place::of(path),
+                at,
+                escaped: key.escaped,
+                escape: Escape::Json,
+                is_piece: false,
+                counted: None,
+            };
+            self.found.texts.push(text);
+        }
+    }
+
+    fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
+        let fields = self.fields;
+        let at = value.start..value.start + value.raw.len();
+        self.mark(path);
+        self.end(path);
+        if fields.is_growing(path, |says| value.is(says))
+            && let Some(object) = self.objects.last_mut()
+        {
+            object.growing = true;
+        }
+        let is_piece = match fields.classify(path, self.kind) {
+            ReplyField::Never => return,
+            ReplyField::Padding => return self.found.padding.push(at),
+            ReplyField::Piece => self.in_pieces,
+            ReplyField::Whole => false,
+        };
+        let escape = if fields.is_nested(path, self.kind) { Escape::NestedJson } else { Escape::Json };
+        let (place, counted) = (Place::of(path), fields.counted(path));
+        self.found.texts.push(Text { place, at, escaped: value.escaped, escape, is_piece, counted });
+    }
+
+    fn number(&mut self, path: &Path<'a>, raw: &'a str, start: usize) {
+        self.mark(path);
+        self.index(path, raw.parse().unwrap_or(u64::MAX));
+        if let Some(offsets) = self.fields.counts(path) {
+            let (place, at) = (Place::of(path), start..start + raw.len());
+            self.found.numbers.push(Number { place, at, value: raw.parse().ok(), offsets });
+        } else if raw.len() >= SHORTEST_NUMBER && self.fields.classify(path, self.kind) != ReplyField::Never {
+            self.found.digits.push(start..start + raw.len());
+        }
+    }
+
+    fn literal(&mut self, path: &Path<'a>, raw: &'a str, _start: usize) {
+        if raw == "true" {
+            self.mark(path);
+            self.index(path, u64::MAX);
+            self.end(path);
+        }
+    }
+
+    fn begin_object(&mut self, path: &Path<'a>, start: usize) {
+        self.objects.push(Open { start, ..Open::default() });
+        if self.in_pieces && self.fields.is_loose(path) {
+            self.found.indexes.push((Place::of(path).hash(), 0));
+        }
+    }
+
+    fn end_object(&mut self, _path: &Path<'a>, end: usize) {
+        let Some(object) = self.objects.pop() else { return };
+        if object.sealed {
+            self.found.sealed.push(object.start..end);
+        }
+        if object.growing {
+            self.found.growing.push(object.start..end);
+        }
+    }
+}

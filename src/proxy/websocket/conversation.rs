@@ -1,0 +1,249 @@
+//! What is known of the two who talk, and what becomes of their messages.
+
+use crate::config::Reply;
+use crate::protocol::Protocol;
+use crate::proxy::error::ProxyError;
+use crate::proxy::exchange::{self, INLINE_LIMIT, Looked, Restoring};
+use crate::proxy::inspect::Findings;
+use crate::proxy::reply::ReplyBody;
+use crate::proxy::restore::{self, Context, Messages};
+use crate::proxy::standing::Standing;
+use crate::proxy::subject::Whose;
+use crate::proxy::withdrawal::Registered;
+use crate::proxy::{Gateway, Route, lookalike};
+use crate::telemetry::{Held, Outcome, Stage};
+use crate::token::Kinds;
+use crate::vault::{Subject, SurrogateMatcher};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Request, Response, Uri};
+use hyper::body::Incoming;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A WebSocket as the place of a conversation.
+pub(in crate::proxy) struct Conversation {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) route: Arc<Route>,
+    /// By the address alone.
+    protocol: Arc<Protocol>,
+    /// The address of the handshake, and no headers: messages have none.
+    head: Parts,
+    /// Cancelled where the consent is withdrawn.
+    pub(super) withdrawn: CancellationToken,
+    state: Mutex<State>,
+}
+
+/// What becomes known of it.
+struct State {
+    /// None: findings are removed, and there is no way back.
+    subject: Option<Subject>,
+    /// Once the subject is known by its name.
+    registered: Option<Registered>,
+    surrogates: Option<Arc<SurrogateMatcher>>,
+    /// The protocol that a message told, where the address does not.
+    told: Option<Arc<Protocol>>,
+    /// Findings that were replaced.
+    replaced: u32,
+}
+
+impl Conversation {
+    /// Of the subject with this `name`, of which a withdrawal will be heard.
+    pub(in crate::proxy) fn new(
+        gateway: &Arc<Gateway>,
+        route: &Arc<Route>,
+        restoring: Restoring,
+        address: &Uri,
+        name: Option<&str>,
+    ) -> Self {
+        let Restoring { protocol, subject, surrogates, .. } = restoring;
+        let state = Mutex::new(State { subject, registered: None, surrogates, told: None, replaced: 0 });
+        let (mut head, ()) = Request::new(()).into_parts();
+        head.uri = address.clone();
+        let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
+        let conversation = Self { gateway, route, protocol, head, withdrawn: CancellationToken::new(), state };
+        conversation.register(name);
+        conversation
+    }
+
+    /// How it ends if nothing goes wrong.
+    pub(super) fn outcome(&self) -> Outcome {
+        if self.state().subject.is_some() { Outcome::Forwarded } else { Outcome::Anonymized }
+    }
+
+    /// Findings that were replaced in messages so far.
+    pub(super) fn replaced(&self) -> u32 {
+        self.state().replaced
+    }
+
+    /// What the chatbot is sent for a message of the client: its findings
+    /// replaced, and what replaces them durable.
+    ///
+    /// Cancel safety: what is dropped has been forwarded nowhere.
+    pub(super) async fn conceal(&self, message: Bytes) -> Result<Bytes, ProxyError> {
+        let (gateway, route) = (&self.gateway, &self.route);
+        let _in_memory = Held::new(&gateway.watch.metrics.body_bytes_in_flight, message.len());
+        let message = gateway.bodies.hold(message)?;
+        let mut clock = Instant::now();
+        let looked = exchange::look_through(gateway, route, &self.head.uri, &self.head.headers, message).await?;
+        let Looked { content, findings, protocol } = looked;
+        gateway.watch.ends(Stage::Scan, &mut clock);
+        gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
+        route.coverage.add(&findings);
+        exchange::judge(gateway, findings.each())?;
+        let subject = self.subject(&protocol, &findings).await?;
+        let lookalikes = lookalike::unknown(&lookalike::tokens_in(content.text()), subject.as_ref()).await?;
+        gateway.watch.metrics.unknown_tokens_sent.inc_by(lookalikes as u64);
+        let standing = Standing::of_message(content.text(), content.text().len() > INLINE_LIMIT);
+        let parts = [&findings, &Findings::default()];
+        let (mut replacements, surrogates) =
+            exchange::stand_ins(gateway, route, parts, subject.as_ref(), &standing).await?;
+        let message = content.forward(&findings.list, &mut replacements, &mut HeaderMap::new())?;
+        gateway.watch.ends(Stage::Vault, &mut clock);
+        let mut state = self.state();
+        state.surrogates = surrogates;
+        if !Arc::ptr_eq(&protocol, &self.protocol) {
+            state.told = Some(protocol);
+        }
+        state.replaced += replacements.counts.sum();
+        Ok(message.bytes)
+    }
+
+    /// What is needed to restore; none where nothing is to be.
+    async fn context(&self) -> Result<Option<Context>, ProxyError> {
+        let (subject, surrogates, told) = {
+            let state = self.state();
+            (state.subject.clone(), state.surrogates.clone(), state.told.clone())
+        };
+        if self.route.reply == Reply::Pass {
+            return Ok(None);
+        }
+        let kinds = match &subject {
+            Some(subject) => subject.kinds().await.map_err(|error| ProxyError::unrestorable(&error))?,
+            None => Arc::default(),
+        };
+        let subject = subject.filter(|_| !kinds.is_empty() || surrogates.is_some());
+        let redaction = self.route.redaction.clone();
+        if subject.is_none() && redaction.is_none() {
+            return Ok(None);
+        }
+        let (protocol, watch) = (told.unwrap_or_else(|| Arc::clone(&self.protocol)), Arc::clone(&self.gateway.watch));
+        Ok(Some(Context { subject, kinds, surrogates, protocol, watch, redaction }))
+    }
+
+    /// Puts the values back into the headers of the chatbot's handshake.
+    pub(super) async fn restore_headers(&self, headers: &mut HeaderMap) -> Result<(), ProxyError> {
+        if let Some(context) = self.context().await? {
+            restore::headers::restore(headers, &context).await;
+        }
+        Ok(())
+    }
+
+    /// What the client is sent where the chatbot opens no WebSocket.
+    pub(super) async fn reply(&self, reply: Response<Incoming>) -> Result<Response<ReplyBody>, ProxyError> {
+        let restoring = {
+            let (state, protocol) = (self.state(), Arc::clone(&self.protocol));
+            let (subject, surrogates) = (state.subject.clone(), state.surrogates.clone());
+            Restoring { protocol, subject, surrogates, in_elements: false, door: None, chain: None }
+        };
+        exchange::restore(&self.gateway, &self.route, restoring, reply).await
+    }
+
+    /// Whose tokens this message needs. A conversation that nobody was named
+    /// for is that of the first whom a message names.
+    async fn subject(&self, protocol: &Protocol, findings: &Findings) -> Result<Option<Subject>, ProxyError> {
+        let (subject, is_named) = {
+            let state = self.state();
+            (state.subject.clone(), state.registered.is_some())
+        };
+        if subject.is_none() || is_named {
+            return Ok(subject);
+        }
+        let Whose::Subject(id) = self.gateway.subjects.choose(None, &self.head, protocol, findings) else {
+            return Ok(subject);
+        };
+        let subject = self.gateway.subject(&self.route, &id).await?;
+        self.state().subject = Some(subject.clone());
+        self.register(Some(&id));
+        Ok(Some(subject))
+    }
+
+    /// From now on a withdrawal is heard, if there is a consent to withdraw.
+    fn register(&self, name: Option<&str>) {
+        let mut state = self.state();
+        if let Some(name) = name.filter(|_| state.subject.is_some()) {
+            let (tenant, purpose) = (&self.route.tenant, &self.route.purpose.name);
+            let told = self.withdrawn.clone();
+            state.registered = Some(self.gateway.withdrawals.register(tenant, name, purpose, told));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the chatbot says, on its way to the client.
+pub(super) struct Replies<'c> {
+    conversation: &'c Conversation,
+    /// Texts that go on from message to message, where the protocol has such.
+    going_on: Option<GoingOn>,
+}
+
+struct GoingOn {
+    messages: Messages,
+    /// What its texts are searched for.
+    kinds: Arc<Kinds>,
+    surrogates: Option<Arc<SurrogateMatcher>>,
+}
+
+impl<'c> Replies<'c> {
+    pub(super) fn new(conversation: &'c Conversation) -> Self {
+        Self { conversation, going_on: None }
+    }
+
+    /// What the client is sent for a message of the chatbot: mostly one.
+    pub(super) async fn reveal(&mut self, message: Bytes) -> Result<Vec<Bytes>, ProxyError> {
+        let Some(context) = self.conversation.context().await? else { return Ok(vec![message]) };
+        match std::str::from_utf8(&message) {
+            Ok(text) if context.protocol.socket.framing.is_none() => Ok(self.restore(text, context).await),
+            _ => Ok(vec![restore::whole(message, &context).await]),
+        }
+    }
+
+    /// Whether some text may go on in the next message.
+    pub(super) fn go_on(&self) -> bool {
+        self.going_on.is_some()
+    }
+
+    /// What was held back of texts that do not go on.
+    pub(super) async fn finish(&mut self) -> Vec<Bytes> {
+        match self.going_on.take() {
+            Some(mut going_on) => as_bytes(going_on.messages.finish().await),
+            None => Vec::new(),
+        }
+    }
+
+    async fn restore(&mut self, text: &str, context: Context) -> Vec<Bytes> {
+        let (started, watch) = (Instant::now(), Arc::clone(&context.watch));
+        let is_same = |going_on: &GoingOn| {
+            let matcher = |matcher: &Option<Arc<SurrogateMatcher>>| matcher.as_ref().map(Arc::as_ptr);
+            Arc::ptr_eq(&going_on.kinds, &context.kinds)
+                && matcher(&going_on.surrogates) == matcher(&context.surrogates)
+        };
+        // The client has said something new since: what was going on is over.
+        let mut out = if self.going_on.as_ref().is_none_or(is_same) { Vec::new() } else { self.finish().await };
+        let going_on = self.going_on.get_or_insert_with(|| {
+            let (kinds, surrogates) = (Arc::clone(&context.kinds), context.surrogates.clone());
+            GoingOn { messages: Messages::new(context), kinds, surrogates }
+        });
+        out.extend(as_bytes(going_on.messages.restore(text).await));
+        watch.took(Stage::Restore, started.elapsed());
+        out
+    }
+}
+
+fn as_bytes(messages: Vec<String>) -> Vec<Bytes> {
+    messages.into_iter().map(Bytes::from).collect()
+}
