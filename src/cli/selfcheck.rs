@@ -9,6 +9,7 @@ mod report;
 mod requests;
 mod rig;
 mod sample;
+mod socket;
 mod template;
 
 use std::io::{self, Write as _};
@@ -41,7 +42,7 @@ pub struct Args {
     /// How the result is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Try every cut of every reply, for every kind of value; takes minutes
+    /// Try every cut of every reply; takes minutes
     #[arg(long)]
     full: bool,
 }

@@ -16,7 +16,10 @@ fn selfcheck(toml: Option<&str>) -> (Option<i32>, Value) {
     }
     let output = command.output().unwrap();
     let report = serde_json::from_slice(&output.stdout);
-    (output.status.code(), report.unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8(output.stderr.clone()).unwrap())))
+    (
+        output.status.code(),
+        report.unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8(output.stderr.clone()).unwrap())),
+    )
 }
 
 /// The states of a row's cells, by entity.
@@ -34,7 +37,9 @@ fn nothing_leaks_and_all_comes_back_in_every_protocol() {
     assert_eq!(report["problems"], serde_json::json!([]));
     assert_eq!((code, &report["holds"], &report["leaks"]), (Some(0), &true.into(), &0.into()));
     let rows = report["rows"].as_array().unwrap();
-    for sample in ["openai-chat/chat", "openai-responses/responses", "anthropic/messages", "gemini/stream", "ollama/chat"] {
+    for sample in
+        ["openai-chat/chat", "openai-responses/responses", "anthropic/messages", "gemini/stream", "ollama/chat"]
+    {
         for side in ["request", "reply"] {
             assert!(rows.iter().any(|row| row["sample"] == sample && row["side"] == side), "{sample} {side}");
         }

@@ -53,7 +53,7 @@ impl<'c> Ground<'c> {
 
     /// A request to this route, with consent and a subject.
     pub(super) fn call(&self, method: &str, target: impl Into<String>, body: Vec<u8>) -> Call {
-        let call = Call { method: method.to_owned(), target: target.into(), headers: Vec::new(), body };
+        let call = Call { method: method.to_owned(), target: target.into(), body, ..Call::default() };
         let call = call.header("privet-subject", SUBJECT);
         match &self.purpose {
             Some(purpose) => call.header("privet-consent", purpose.clone()),

@@ -47,8 +47,7 @@ impl Planted {
 
 impl Kind {
     /// All kinds, in the order of the columns.
-    pub(super) const ALL: [Self; 6] =
-        [Self::Email, Self::Phone, Self::Iban, Self::CreditCard, Self::Person, Self::Ip];
+    pub(super) const ALL: [Self; 6] = [Self::Email, Self::Phone, Self::Iban, Self::CreditCard, Self::Person, Self::Ip];
 
     /// How many values of a kind there are.
     pub(super) const VALUES: usize = 400;
@@ -112,9 +111,8 @@ impl Kind {
 fn iban(number: usize) -> String {
     let account = format!("370400440532{number:06}");
     // `DE00` moved to the end, its letters as numbers.
-    let remainder = format!("{account}131400")
-        .bytes()
-        .fold(0, |remainder, digit| (remainder * 10 + u32::from(digit - b'0')) % 97);
+    let remainder =
+        format!("{account}131400").bytes().fold(0, |remainder, digit| (remainder * 10 + u32::from(digit - b'0')) % 97);
     format!("DE{:02}{account}", 98 - remainder)
 }
 
@@ -136,8 +134,26 @@ fn name(number: usize) -> String {
         "Sofia", "Robert", "Emma", "Michael", "Maria", "David", "Helen", "Simon",
     ];
     const LAST: [&str; 20] = [
-        "Kowalska", "Lindqvist", "Moreau", "Keller", "Rossi", "Novak", "Santos", "Byrne", "Andersen", "Fischer",
-        "Garcia", "Nowak", "Schneider", "Johnson", "Martinez", "Petrov", "Hansen", "Dubois", "Murphy", "Weber",
+        "Kowalska",
+        "Lindqvist",
+        "Moreau",
+        "Keller",
+        "Rossi",
+        "Novak",
+        "Santos",
+        "Byrne",
+        "Andersen",
+        "Fischer",
+        "Garcia",
+        "Nowak",
+        "Schneider",
+        "Johnson",
+        "Martinez",
+        "Petrov",
+        "Hansen",
+        "Dubois",
+        "Murphy",
+        "Weber",
     ];
     let of = |names: [&'static str; 20], at: usize| names.get(at % 20).copied().unwrap_or_default();
     format!("{} {}", of(FIRST, number), of(LAST, number / 20 + number))
@@ -166,7 +182,8 @@ mod tests {
                 let Planted { before, value, after } = kind.sentence(number);
                 let text = format!("{before}{value}{after}");
                 let found = engine.scan(Input::text(&text), &mut scratch);
-                let found: Vec<_> = found.iter().map(|f| (f.entity.as_str().to_owned(), &text[f.start..f.end])).collect();
+                let found: Vec<_> =
+                    found.iter().map(|f| (f.entity.as_str().to_owned(), &text[f.start..f.end])).collect();
                 assert_eq!(found, [(kind.entity().to_owned(), value.as_str())], "{text}");
             }
         }

@@ -79,7 +79,8 @@ impl Trial<'_> {
                 self.say(reply, &Saying { cut: Some(cut), ..plain }, 1).await;
             }
         }
-        if thorough && reply.framing != Framing::Document {
+        // Where the bytes are cut has nothing to do with the kind of value.
+        if kind == Kind::ALL[0] && reply.framing != Framing::Document {
             for at in steps(length, if self.full { length } else { QUICK_CUTS }) {
                 self.say(reply, &Saying { transport: Some(at), ..plain }, 1).await;
             }
@@ -121,7 +122,14 @@ impl Trial<'_> {
     }
 
     /// Lays what the client got against what it should get.
-    fn lay(&mut self, reply: &ReplySample, saying: &Saying<'_>, said: &Said<'_>, got: &str, cuts: u64) -> Result<(), String> {
+    fn lay(
+        &mut self,
+        reply: &ReplySample,
+        saying: &Saying<'_>,
+        said: &Said<'_>,
+        got: &str,
+        cuts: u64,
+    ) -> Result<(), String> {
         let (before, between, after) = reply.framing.marks();
         let inner = got.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
         let inner = inner.ok_or("the client got another beginning or end")?;
@@ -183,7 +191,8 @@ impl Trial<'_> {
             let rest = reply.frames.get(at..).unwrap_or_default();
             let together = rest.iter().take_while(|frame| frame.goes_on()).count();
             let group = at..at + together.max(1);
-            let pieces = if together == 0 { 1 } else { spoken.get(group.clone()).map_or(1, |all| most_pieces(all, saying.cut)) };
+            let pieces =
+                if together == 0 { 1 } else { spoken.get(group.clone()).map_or(1, |all| most_pieces(all, saying.cut)) };
             for piece in 0..pieces {
                 for of in group.clone() {
                     let (Some(template), Some(spoken)) = (reply.frames.get(of), spoken.get(of)) else { continue };
@@ -249,6 +258,7 @@ impl Trial<'_> {
             Framing::Events => "event ",
             Framing::Lines => "line ",
             Framing::Array => "element ",
+            Framing::Messages => "message ",
         };
         self.field(Side::Reply, &format!("{shape}{name}"))
     }

@@ -187,9 +187,7 @@ impl Report {
 
     /// The same as one JSON document.
     pub(super) fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
-        let place = |field: &Field| {
-            json!({"route": field.route, "sample": field.sample, "side": field.side.as_str(), "field": field.name})
-        };
+        let place = |field: &Field| json!({"route": field.route, "sample": field.sample, "side": field.side.as_str(), "field": field.name});
         let cell = |cell: &Cell| json!({"state": cell.word(), "checks": cell.checks});
         let rows = self.order.iter().filter_map(|field| {
             let row = self.rows.get(field)?;

@@ -8,6 +8,7 @@ use super::ground::is_token;
 use super::plant::{Kind, Planted};
 use super::report::{Fault, Field, Side};
 use super::rig::{Answer, Call, Exchange};
+use super::socket;
 use super::template::{Escape, Hole, Template, Want};
 use crate::config::{Identity, WithoutConsent};
 use crate::detect::Operator;
@@ -56,8 +57,12 @@ impl<'a> Trial<'a> {
             Err(why) => return self.broke(Some(kind), why),
         };
         if self.operator(kind) == Some(Operator::Block) && parts.iter().any(Part::asks) {
-            let refused = exchange.status == 422 && exchange.received.is_none();
-            return self.whole(Some(kind), refused, Fault::Leak, || format!("not blocked: {}", exchange.status));
+            let all = exchange.received.as_ref().map(everything).unwrap_or_default();
+            let sought = parts.iter().flat_map(Part::sought);
+            let is_out = sought.into_iter().any(|(_, planted)| leaks(&all, &planted.value));
+            let refused = if call.is_socket { exchange.status == socket::REFUSED } else { exchange.status == 422 };
+            return self
+                .whole(Some(kind), refused && !is_out, Fault::Leak, || format!("not blocked: {}", exchange.status));
         }
         let Some(received) = exchange.received else {
             return self.broke(Some(kind), refusal(&exchange));
@@ -129,7 +134,8 @@ impl<'a> Trial<'a> {
             let contents = arrived.map(|arrived| {
                 let arrived = self.without_prefix(part.place, arrived);
                 // What the sample's path was put below has no holes.
-                let arrived = if matches!(part.place, Place::Target) { arrived.strip_prefix(self.prefix) } else { Some(arrived) };
+                let arrived =
+                    if matches!(part.place, Place::Target) { arrived.strip_prefix(self.prefix) } else { Some(arrived) };
                 part.template.fit(arrived.unwrap_or_default(), part.escape)
             });
             for (at, (hole, filling)) in part.template.holes.iter().zip(&part.fillings).enumerate() {
@@ -210,6 +216,7 @@ impl<'a> Trial<'a> {
     fn assemble(&self, parts: &[Part<'_>]) -> Call {
         let request = &self.sample.request;
         let mut call = self.ground.call(&request.method, self.prefix, Vec::new());
+        call.is_socket = request.is_socket;
         if let Some(content_type) = &request.content_type {
             call = call.header("content-type", content_type.clone());
         }
@@ -263,13 +270,7 @@ impl<'a> Trial<'a> {
 }
 
 impl<'t> Part<'t> {
-    fn new(
-        place: Place<'t>,
-        template: &'t Template,
-        escape: Escape,
-        kind: Option<Kind>,
-        number: &mut usize,
-    ) -> Self {
+    fn new(place: Place<'t>, template: &'t Template, escape: Escape, kind: Option<Kind>, number: &mut usize) -> Self {
         let fillings = template.holes.iter().map(|hole| {
             // The rest of a sentence is that of the same one.
             *number += usize::from(hole.want != Want::Rest);
@@ -334,10 +335,7 @@ impl Filling {
 
 /// Whether the rules look at such a place.
 fn looked_at(want: Want) -> bool {
-    matches!(
-        want,
-        Want::Text | Want::First | Want::Rest | Want::Value | Want::Name | Want::Number | Want::Who
-    )
+    matches!(want, Want::Text | Want::First | Want::Rest | Want::Value | Want::Name | Want::Number | Want::Who)
 }
 
 /// All that arrived, as one text.

@@ -21,6 +21,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::socket;
 use crate::cli::Failure;
 use crate::cli::serve::{self, Running};
 use crate::config::Config;
@@ -40,7 +41,9 @@ pub(super) struct Call {
     pub(super) target: String,
     /// Names in lower case.
     pub(super) headers: Vec<(String, String)>,
+    /// Of a WebSocket, its messages, one a line.
     pub(super) body: Vec<u8>,
+    pub(super) is_socket: bool,
 }
 
 /// What the upstream answers.
@@ -72,9 +75,23 @@ pub(super) struct Rig {
 
 /// What the upstream shares with the client.
 #[derive(Default)]
-struct Script {
-    answer: Option<Answer>,
+pub(super) struct Script {
+    pub(super) answer: Option<Answer>,
     received: Option<Call>,
+    /// How many messages a WebSocket brings before they are answered.
+    pub(super) messages: usize,
+}
+
+impl Script {
+    /// Notes a message of a WebSocket.
+    pub(super) fn note(&mut self, message: &[u8]) {
+        if let Some(received) = &mut self.received {
+            if !received.body.is_empty() {
+                received.body.push(b'\n');
+            }
+            received.body.extend_from_slice(message);
+        }
+    }
 }
 
 impl Rig {
@@ -102,30 +119,41 @@ impl Rig {
     /// Sends `call` in these pieces and waits for the end of the reply. An
     /// exchange that breaks off is an error.
     pub(super) async fn exchange(&self, call: &Call, piece: usize, answer: Answer) -> Result<Exchange, String> {
-        self.script(|script| *script = Script { answer: Some(answer), received: None });
-        let mut request = http::Request::builder().method(call.method.as_str()).uri(self.gateway.clone() + &call.target);
+        let messages = if call.is_socket { socket::lines(&call.body).len() } else { 0 };
+        lock(&self.script, |script| *script = Script { answer: Some(answer), received: None, messages });
+        let mut request =
+            http::Request::builder().method(call.method.as_str()).uri(self.gateway.clone() + &call.target);
         for (name, value) in &call.headers {
             request = request.header(name, value);
         }
-        let pieces: Vec<Bytes> = call.body.chunks(piece.max(1)).map(Bytes::copy_from_slice).collect();
+        let body: &[u8] = if call.is_socket { &[] } else { &call.body };
+        for (name, value) in socket::ASKED.iter().filter(|_| call.is_socket) {
+            request = request.header(*name, *value);
+        }
+        let pieces: Vec<Bytes> = body.chunks(piece.max(1)).map(Bytes::copy_from_slice).collect();
         if pieces.len() == 1 {
             request = request.header("content-length", call.body.len());
         }
         let request = request.body(in_pieces(pieces)).map_err(|error| format!("no request: {error}"))?;
         let exchanged = async {
-            let (head, body) = self.client.request(request).await.map_err(|error| cause(&error))?.into_parts();
+            let response = self.client.request(request).await.map_err(|error| cause(&error))?;
+            if call.is_socket && response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                return socket::client(hyper::upgrade::on(response), &call.body, piece).await;
+            }
+            let (head, body) = response.into_parts();
             let body = body.collect().await.map_err(|error| cause(&error))?.to_bytes();
             Ok::<_, String>((head.status.as_u16(), body.to_vec()))
         };
         let (status, body) = tokio::time::timeout(PATIENCE, exchanged)
             .await
             .map_err(|_| format!("no reply within {} s", PATIENCE.as_secs()))??;
-        Ok(Exchange { received: self.script(|script| script.received.take()), status, body })
+        Ok(Exchange { received: lock(&self.script, |script| script.received.take()), status, body })
     }
+}
 
-    fn script<T>(&self, with: impl FnOnce(&mut Script) -> T) -> T {
-        with(&mut self.script.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+/// Works on what is shared. No panic of another leaves it in pieces.
+pub(super) fn lock<T>(script: &Mutex<Script>, with: impl FnOnce(&mut Script) -> T) -> T {
+    with(&mut script.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 impl Call {
@@ -160,19 +188,26 @@ fn on_loopback(mut config: Config, upstream: &str) -> Result<Config, Failure> {
 
 /// The upstream: notes what it received and answers as it was told.
 async fn answer(State(script): State<Arc<Mutex<Script>>>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
-    let headers = head.headers.iter().map(|(name, value)| {
+    let headers = request.headers().iter().map(|(name, value)| {
         let value = String::from_utf8(value.as_bytes().to_vec()).unwrap_or_default();
         (name.as_str().to_owned(), value)
     });
-    let target = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
-    let call = Call { method: head.method.to_string(), target, headers: headers.collect(), body };
-    let answer = {
-        let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut call = Call {
+        method: request.method().to_string(),
+        target: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+        headers: headers.collect(),
+        body: Vec::new(),
+        is_socket: request.headers().contains_key(http::header::UPGRADE),
+    };
+    if call.is_socket {
+        lock(&script, |script| script.received = Some(call));
+        return socket::upstream(request, script);
+    }
+    call.body = request.into_body().collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
+    let answer = lock(&script, |script| {
         script.received = Some(call);
         script.answer.take()
-    };
+    });
     let mut response = Response::default();
     let Some(answer) = answer else {
         *response.status_mut() = StatusCode::IM_A_TEAPOT;

@@ -28,13 +28,13 @@ const EMBEDDED: &[(&str, &str, &str)] = embedded! {
     "gemini": "generate" "stream";
     "ollama": "chat" "embed" "generate";
     "rasa": "intent" "webhook";
-    "rasa-socketio": "polling";
+    "rasa-socketio": "polling" "websocket";
     "dialogflow-es": "detect-intent" "event";
     "dialogflow-cx": "detect-intent" "digits";
-    "bot-framework": "poll-activities" "post-activity";
+    "bot-framework": "poll-activities" "post-activity" "stream";
     "mcp": "call-tool" "sampling";
     "text": "plain" "xml";
-    "json": "bot" "form" "multipart" "ndjson";
+    "json": "bot" "form" "multipart" "ndjson" "websocket";
 };
 
 /// One exchange of a protocol.
@@ -55,8 +55,10 @@ pub(super) struct RequestSample {
     pub(super) target: Template,
     pub(super) headers: Vec<(String, Template)>,
     pub(super) content_type: Option<String>,
+    /// Of a WebSocket, its messages, one a line.
     pub(super) body: Template,
     pub(super) escape: Escape,
+    pub(super) is_socket: bool,
 }
 
 /// A reply with holes: one frame where it is a document.
@@ -79,6 +81,8 @@ pub(super) enum Framing {
     Lines,
     /// The elements of one JSON array, written piece by piece.
     Array,
+    /// The messages of a WebSocket.
+    Messages,
 }
 
 impl Framing {
@@ -89,6 +93,7 @@ impl Framing {
             Self::Events => ("", "\n\n", "\n\n"),
             Self::Lines => ("", "\n", "\n"),
             Self::Array => ("[", ",\r\n", "]\n"),
+            Self::Messages => ("", "\n", ""),
         }
     }
 }
@@ -115,6 +120,8 @@ struct RequestFile {
     #[serde(rename = "type")]
     content_type: Option<String>,
     body: Option<Box<RawValue>>,
+    /// What a client sends over a WebSocket.
+    messages: Option<Vec<Box<RawValue>>>,
 }
 
 fn post() -> String {
@@ -126,12 +133,14 @@ fn post() -> String {
 struct ReplyFile {
     #[serde(default = "ok")]
     status: u16,
-    #[serde(rename = "type")]
+    #[serde(rename = "type", default)]
     content_type: String,
     body: Option<Box<RawValue>>,
     events: Option<Vec<EventFile>>,
     lines: Option<Vec<Box<RawValue>>>,
     array: Option<Vec<Box<RawValue>>>,
+    /// What an upstream sends over a WebSocket.
+    messages: Option<Vec<Box<RawValue>>>,
 }
 
 fn ok() -> u16 {
@@ -167,9 +176,15 @@ impl RequestSample {
             let template = Template::parse(&value, |_| format!("header {name}"))?;
             Ok((name, template))
         };
-        let (escape, body) = match file.body {
-            Some(body) => content(&body, file.content_type.as_deref().unwrap_or("application/json"))?,
-            None => (Escape::None, Template::parse("", |_| String::new())?),
+        let is_socket = file.messages.is_some();
+        let (escape, body) = match (file.body, file.messages) {
+            (Some(body), None) => content(&body, file.content_type.as_deref().unwrap_or("application/json"))?,
+            (None, Some(all)) => {
+                let all = all.iter().map(|one| message(one)).collect::<Result<_, _>>()?;
+                (Escape::Json, Template::joined(all, "\n"))
+            }
+            (None, None) => (Escape::None, Template::parse("", |_| String::new())?),
+            (Some(_), Some(_)) => return Err("a request has `body` or `messages`".to_owned()),
         };
         Ok(Self {
             method: file.method,
@@ -178,6 +193,7 @@ impl RequestSample {
             content_type: file.content_type,
             body,
             escape,
+            is_socket,
         })
     }
 }
@@ -185,12 +201,13 @@ impl RequestSample {
 impl ReplySample {
     fn read(file: ReplyFile) -> Result<Self, String> {
         let json = |raw: &RawValue| Template::parse_json(&compact(raw.get()));
-        let (framing, escape, frames) = match (file.body, file.events, file.lines, file.array) {
-            (Some(body), None, None, None) => {
+        let mut status = file.status;
+        let (framing, escape, frames) = match (file.body, file.events, file.lines, file.array, file.messages) {
+            (Some(body), None, None, None, None) => {
                 let (escape, body) = content(&body, &file.content_type)?;
                 (Framing::Document, escape, vec![body])
             }
-            (None, Some(events), None, None) => {
+            (None, Some(events), None, None, None) => {
                 let event = |event: EventFile| {
                     let name = event.event.map(|name| format!("event: {name}\n")).unwrap_or_default();
                     let data = match text_of(&event.data) {
@@ -201,15 +218,19 @@ impl ReplySample {
                 };
                 (Framing::Events, Escape::Json, events.into_iter().map(event).collect::<Result<_, String>>()?)
             }
-            (None, None, Some(lines), None) => {
+            (None, None, Some(lines), None, None) => {
                 (Framing::Lines, Escape::Json, lines.iter().map(|line| json(line)).collect::<Result<_, _>>()?)
             }
-            (None, None, None, Some(array)) => {
+            (None, None, None, Some(array), None) => {
                 (Framing::Array, Escape::Json, array.iter().map(|one| json(one)).collect::<Result<_, _>>()?)
             }
-            _ => return Err("a reply has one of `body`, `events`, `lines` and `array`".to_owned()),
+            (None, None, None, None, Some(messages)) => {
+                status = super::socket::OPENED;
+                (Framing::Messages, Escape::Json, messages.iter().map(|one| message(one)).collect::<Result<_, _>>()?)
+            }
+            _ => return Err("a reply has one of `body`, `events`, `lines`, `array` and `messages`".to_owned()),
         };
-        Ok(Self { status: file.status, content_type: file.content_type, escape, framing, frames })
+        Ok(Self { status, content_type: file.content_type, escape, framing, frames })
     }
 }
 
@@ -231,6 +252,14 @@ fn content(body: &RawValue, content_type: &str) -> Result<(Escape, Template), St
         _ => Escape::None,
     };
     Ok((escape, Template::parse(&text, |_| "body".to_owned())?))
+}
+
+/// A message of a WebSocket: JSON, or a text that may hold some.
+fn message(raw: &RawValue) -> Result<Template, String> {
+    match text_of(raw) {
+        Some(text) => Template::parse(&text, |_| "message".to_owned()),
+        None => Template::parse_json(&compact(raw.get())),
+    }
 }
 
 fn text_of(raw: &RawValue) -> Option<String> {
@@ -308,7 +337,8 @@ mod tests {
         let file = r#"{"type": "text/event-stream", "events": [
             {"event": "say", "data": {"a b": "{{piece}}", "n": [1, 2]}}, {"data": "[DONE]"}]}"#;
         let reply = ReplySample::read(serde_json::from_str(file).unwrap()).unwrap();
-        let frames: Vec<_> = reply.frames.iter().map(|frame| frame.fill(Escape::Json, |_, _| "x y".to_owned())).collect();
+        let frames: Vec<_> =
+            reply.frames.iter().map(|frame| frame.fill(Escape::Json, |_, _| "x y".to_owned())).collect();
         assert_eq!(frames, ["event: say\ndata: {\"a b\":\"x y\",\"n\":[1,2]}", "data: [DONE]"]);
     }
 }

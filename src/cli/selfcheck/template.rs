@@ -124,6 +124,21 @@ impl Template {
         self
     }
 
+    /// All of these with a text between two.
+    pub(super) fn joined(all: Vec<Self>, between: &str) -> Self {
+        let mut joined = Self { literals: vec![String::new()], holes: Vec::new() };
+        for (at, one) in all.into_iter().enumerate() {
+            let mut literals = one.literals.into_iter();
+            if let Some(last) = joined.literals.last_mut() {
+                last.push_str(if at > 0 { between } else { "" });
+                last.push_str(&literals.next().unwrap_or_default());
+            }
+            joined.literals.extend(literals);
+            joined.holes.extend(one.holes);
+        }
+        joined
+    }
+
     /// The text with the holes filled.
     pub(super) fn fill(&self, escape: Escape, mut with: impl FnMut(usize, &Hole) -> String) -> String {
         let mut out = String::new();
@@ -225,7 +240,8 @@ mod tests {
     use super::*;
 
     fn template() -> Template {
-        Template::parse_json(r#"{"a": [{"b": "{{text}}"}, "{{never:an id}}"], "n": "{{number}}", "{{value}}": "x"}"#).unwrap()
+        Template::parse_json(r#"{"a": [{"b": "{{text}}"}, "{{never:an id}}"], "n": "{{number}}", "{{value}}": "x"}"#)
+            .unwrap()
     }
 
     #[test]
@@ -246,7 +262,9 @@ mod tests {
     #[test]
     fn a_changed_byte_is_noticed_and_placed() {
         let text = template().fill(Escape::Json, |_, _| "7".to_owned());
-        for (from, to, place) in [("{\"a\"", "{ \"a\"", 0), ("\"n\"", "\"m\"", 2), ("\"x\"}", "\"y\"}", 4), ("}", "}\n", 1)] {
+        for (from, to, place) in
+            [("{\"a\"", "{ \"a\"", 0), ("\"n\"", "\"m\"", 2), ("\"x\"}", "\"y\"}", 4), ("}", "}\n", 1)]
+        {
             let changed = text.replacen(from, to, 1);
             assert_eq!(template().fit(&changed, Escape::Json), Err(Changed(place)), "{changed}");
         }

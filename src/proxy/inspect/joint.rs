@@ -198,7 +198,9 @@ fn is_address_and_word(value: &str, border: usize, detector: Detector<'_>) -> bo
     let Some((left, right)) = value.split_at_checked(border) else { return false };
     let word = first_letters(right);
     let top = value.rsplit('.').next().unwrap_or_default();
-    has_top(left.trim_end_matches('.')) && !word.is_empty() && (detector.engine.is_ordinary_word(word) || top.len() > LONGEST_TOP)
+    has_top(left.trim_end_matches('.'))
+        && !word.is_empty()
+        && (detector.engine.is_ordinary_word(word) || top.len() > LONGEST_TOP)
 }
 
 /// Whether an address of mail is complete: its last label could be a top-level domain.
