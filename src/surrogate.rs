@@ -7,6 +7,7 @@
 //! follows from a seed that the caller derives with a key; where the first one
 //! will not do, there are further attempts. Pure.
 
+mod language;
 mod number;
 mod person;
 mod phone;

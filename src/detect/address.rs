@@ -138,7 +138,7 @@ impl Pass<'_> {
     fn before_number(&self, start: usize) -> (usize, bool) {
         let gap = self.back_over(start, 4, &[' ', '\u{a0}', '.', ':', '°', '#', '№']);
         // "n.º"
-        let at = if self.text.get(..gap).is_some_and(|t| t.ends_with(".º")) { gap - ".º".len() } else { gap };
+        let at = self.text.get(..gap).and_then(|t| t.strip_suffix(".º")).map_or(gap, str::len);
         let mark = self.word_ending(at).filter(|w| self.kinds(w).has(Kinds::NUMBER_MARK));
         match mark {
             Some(mark) => (self.back_over(mark.start, 3, &[' ', '\u{a0}', ',', '.', '/']), true),

@@ -73,7 +73,19 @@ impl Pass<'_> {
             }
             _ => {}
         }
-        self.national(number)
+        self.dictated(number).or_else(|| self.national(number))
+    }
+
+    /// `0 7 7 0 0 9 …`: digit by digit. What it is a word must say.
+    fn dictated(&mut self, number: &Number) -> Option<usize> {
+        let groups = number.groups();
+        let (first, last, gap) = (groups.first()?, groups.last()?, groups.get(1)?.gap);
+        let even = groups.iter().skip(1).all(|g| g.gap == gap) && (gap == Gap::SPACE || gap == Gap::DASH);
+        let single = groups.iter().all(|g| g.len() == 1) && (9..=15).contains(&groups.len());
+        if !even || !single || number.truncated || !self.is_free_right(number, groups.len() - 1) {
+            return None;
+        }
+        self.report(Finder::PhoneDigits, first.start, last.end, 0.0, Evidence::default()).then_some(last.end)
     }
 
     /// `+49 (0) 30 …`; `skip` digits of the international prefix come first.

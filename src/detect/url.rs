@@ -66,10 +66,8 @@ impl Pass<'_> {
         let fragment = find(authority, end, b"#");
         let query = find(authority, fragment, b"?");
         let host = self.user_info(start, authority);
-        if self.bytes.get(authority) == Some(&b'/') {
-            if !self.profile(host, authority, end) {
-                self.path(authority + 1, query);
-            }
+        if self.bytes.get(authority) == Some(&b'/') && !self.profile(host, authority, end) {
+            self.path(authority + 1, query);
         }
         if query < fragment {
             self.query(query + 1, fragment);

@@ -1,14 +1,11 @@
 //! Stand-ins for names: of the same language and gender where these show,
 //! with as many parts, in the same case.
 
+use super::language::{ENGLISH, LANGUAGES, ascii, language_of};
 use super::{Part, Random, Role};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
-
-/// Languages that have names here, in the order of the file.
-const LANGUAGES: [&str; 12] = ["en", "de", "fr", "es", "it", "nl", "ro", "pl", "pt", "sv", "cs", "tr"];
-const ENGLISH: u8 = 0;
 
 /// Up to this attempt the language stays.
 const OF_LANGUAGE: u32 = 24;
@@ -125,7 +122,8 @@ pub(super) fn parts(value: &str) -> Option<Vec<Part>> {
         return None;
     }
     let texts: Vec<&str> = ranges.iter().filter_map(|(at, _)| value.get(at.clone())).collect();
-    let (gender, language) = (gender_of(&texts), language_of(&texts, value));
+    let spoken = texts.iter().filter_map(|text| known(text)).map(|(_, languages)| languages);
+    let (gender, language) = (gender_of(&texts), language_of(spoken, value));
     let part = |(at, (range, like_given)): (usize, (Range<usize>, bool))| {
         let family = match count {
             1 => !texts.iter().all(|text| is_given(text)),
@@ -286,136 +284,4 @@ fn gender_of(texts: &[&str]) -> Option<Gender> {
     let by_ending =
         if ["ova", "ska", "cka"].iter().any(|end| lower.ends_with(end)) { Some(Gender::Female) } else { None };
     by_ending.or(of_list)
-}
-
-/// Letters and endings that only few languages have.
-const MARKS: &[(&str, &str)] = &[
-    ("ł", "pl"),
-    ("ż", "pl"),
-    ("ś", "pl"),
-    ("ń", "pl"),
-    ("ź", "pl"),
-    ("ski ", "pl"),
-    ("ska ", "pl"),
-    ("cki ", "pl"),
-    ("cka ", "pl"),
-    ("icz ", "pl"),
-    ("czyk ", "pl"),
-    ("iak ", "pl"),
-    ("ř", "cs"),
-    ("ě", "cs"),
-    ("ů", "cs"),
-    ("ová ", "cs"),
-    ("ova ", "cs"),
-    ("ý ", "cs"),
-    ("ček ", "cs"),
-    ("ğ", "tr"),
-    ("ı", "tr"),
-    ("ş", "tr"),
-    ("oğlu ", "tr"),
-    ("oglu ", "tr"),
-    ("maz ", "tr"),
-    ("ă", "ro"),
-    ("ț", "ro"),
-    ("ș", "ro"),
-    ("escu ", "ro"),
-    ("eanu ", "ro"),
-    ("å", "sv"),
-    ("sson ", "sv"),
-    ("ström ", "sv"),
-    ("strom ", "sv"),
-    ("qvist ", "sv"),
-    ("ß", "de"),
-    ("mann ", "de"),
-    ("meier ", "de"),
-    ("müller ", "de"),
-    ("schmidt ", "de"),
-    ("bauer ", "de"),
-    ("ã", "pt"),
-    ("õ", "pt"),
-    ("eira ", "pt"),
-    ("ñ", "es"),
-    ("ez ", "es"),
-    (" van ", "nl"),
-    (" de vries ", "nl"),
-    ("stra ", "nl"),
-    ("ê", "fr"),
-    ("è", "fr"),
-    ("eau ", "fr"),
-    ("ini ", "it"),
-    ("elli ", "it"),
-    ("etti ", "it"),
-    ("ucci ", "it"),
-];
-
-fn language_of(texts: &[&str], value: &str) -> u8 {
-    let mut scores = [0_u32; LANGUAGES.len()];
-    for text in texts {
-        if let Some((_, languages)) = known(text) {
-            let weight = 4 / languages.count_ones().max(1);
-            for (at, score) in scores.iter_mut().enumerate() {
-                *score += if languages >> at & 1 == 1 { weight } else { 0 };
-            }
-        }
-    }
-    let padded = format!(" {} ", value.to_lowercase());
-    for (mark, code) in MARKS {
-        if padded.contains(mark)
-            && let Some(at) = LANGUAGES.iter().position(|known| known == code)
-            && let Some(score) = scores.get_mut(at)
-        {
-            *score += 5;
-        }
-    }
-    let best = scores.iter().max().copied().filter(|best| *best > 0);
-    let at = best.and_then(|best| scores.iter().position(|score| *score == best));
-    at.and_then(|at| u8::try_from(at).ok()).unwrap_or(ENGLISH)
-}
-
-/// Without diacritics, as far as these names have any.
-fn ascii(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let plain = match c {
-            'á' | 'à' | 'â' | 'ä' | 'ã' | 'å' | 'ă' | 'ą' => 'a',
-            'é' | 'è' | 'ê' | 'ë' | 'ě' | 'ę' => 'e',
-            'í' | 'ì' | 'î' | 'ï' | 'ı' => 'i',
-            'ó' | 'ò' | 'ô' | 'ö' | 'õ' | 'ő' | 'ø' => 'o',
-            'ú' | 'ù' | 'û' | 'ü' | 'ů' | 'ű' => 'u',
-            'ý' | 'ÿ' => 'y',
-            'ç' | 'č' | 'ć' => 'c',
-            'ď' | 'đ' => 'd',
-            'ğ' => 'g',
-            'ł' | 'ĺ' | 'ľ' => 'l',
-            'ñ' | 'ń' | 'ň' => 'n',
-            'ř' | 'ŕ' => 'r',
-            'š' | 'ś' | 'ş' | 'ș' => 's',
-            'ť' | 'ţ' | 'ț' => 't',
-            'ž' | 'ź' | 'ż' => 'z',
-            'Á' | 'À' | 'Â' | 'Ä' | 'Ã' | 'Å' | 'Ă' | 'Ą' => 'A',
-            'É' | 'È' | 'Ê' | 'Ë' | 'Ě' | 'Ę' => 'E',
-            'Í' | 'Ì' | 'Î' | 'Ï' | 'İ' => 'I',
-            'Ó' | 'Ò' | 'Ô' | 'Ö' | 'Õ' | 'Ő' | 'Ø' => 'O',
-            'Ú' | 'Ù' | 'Û' | 'Ü' | 'Ů' | 'Ű' => 'U',
-            'Ý' => 'Y',
-            'Ç' | 'Č' | 'Ć' => 'C',
-            'Ď' | 'Đ' => 'D',
-            'Ğ' => 'G',
-            'Ł' | 'Ľ' => 'L',
-            'Ñ' | 'Ń' | 'Ň' => 'N',
-            'Ř' => 'R',
-            'Š' | 'Ś' | 'Ş' | 'Ș' => 'S',
-            'Ť' | 'Ţ' | 'Ț' => 'T',
-            'Ž' | 'Ź' | 'Ż' => 'Z',
-            // A mark that stands by itself goes.
-            '\u{300}'..='\u{36f}' => continue,
-            'ß' => {
-                out.push('s');
-                's'
-            }
-            c => c,
-        };
-        out.push(plain);
-    }
-    out
 }

@@ -88,7 +88,7 @@ async fn two_hundred_people_leave_no_trace_behind_the_gateway() {
 /// Whatever an operator puts in place of a value: the value is gone behind it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_operator_lets_anybody_through() {
-    let crowd = Identity::crowd(PEOPLE / 10, &mut Random::new(SEED + 1));
+    let crowd = Identity::crowd(PEOPLE / 20, &mut Random::new(SEED + 1));
     let search = Search::new(traces(&crowd));
     for operator in ["token", "surrogate", "mask", "hash", "remove"] {
         let (vault, chatbot) = (scratch_folder(), Chatbot::start().await);
