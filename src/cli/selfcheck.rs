@@ -98,7 +98,9 @@ async fn check(config: Config, full: bool) -> Result<Report, Failure> {
         for (sample, prefix) in &ground.samples {
             let mut trial = Trial { rig: &rig, ground: &ground, sample, prefix, full, report: &mut report };
             trial.request().await;
-            trial.replies().await;
+            if !trial.is_refused() {
+                trial.replies().await;
+            }
         }
     }
     rig.stop().await;

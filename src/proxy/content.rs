@@ -128,7 +128,7 @@ pub(super) fn inspect(
 ) -> Result<Findings, Uninspectable> {
     let format = match format {
         Format::Unsaid if rules.strict => &Format::Json,
-        Format::Form | Format::Text | Format::Multipart(_) if rules.strict => {
+        Format::Form | Format::Text | Format::Markup | Format::Multipart(_) if rules.strict => {
             return Err(Uninspectable("The route is strict and takes JSON alone."));
         }
         format => format,

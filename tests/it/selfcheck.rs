@@ -83,6 +83,12 @@ path = "/stats"
 purpose = "support"
 without_consent = "anonymize"
 detection.entities.PERSON.operator = "remove"
+
+[[routes]]
+path = "/strict"
+purpose = "sales"
+protocol = "openai-chat"
+strict = true
 "#;
     let (code, report) = selfcheck(Some(toml));
     assert_eq!((code, &report["problems"]), (Some(0), &serde_json::json!([])));
@@ -101,7 +107,13 @@ detection.entities.PERSON.operator = "remove"
     assert_eq!(state("/sales", "json/bot", "message", "EMAIL"), Some("kept".to_owned()));
     assert_eq!(state("/sales", "json/bot", "answer", "IBAN"), ok, "`pass` leaves tokens, which is right");
     assert_eq!(state("/stats", "json/bot", "message", "PERSON"), ok);
-    assert!(report["rows"].as_array().unwrap().iter().any(|row| row["route"] == "/"), "the rest has a route too");
+    // A strict route takes what its protocol knows, and nothing else.
+    assert_eq!(state("/strict", "openai-chat/chat", "messages[].content", "IBAN"), ok);
+    let rows = report["rows"].as_array().unwrap();
+    let unknown: Vec<_> =
+        rows.iter().filter(|row| row["route"] == "/strict" && row["sample"] == "openai-chat/unknown").collect();
+    assert_eq!((unknown.len(), &unknown[0]["field"], &unknown[0]["rest"]["state"]), (1, &"(all)".into(), &"ok".into()));
+    assert!(rows.iter().any(|row| row["route"] == "/"), "the rest has a route too");
 }
 
 #[test]

@@ -61,20 +61,23 @@ impl<'c> Ground<'c> {
         }
     }
 
-    /// Sends values of each kind as plain text, to learn what stands for them.
+    /// Sends values of each kind in an address, which every route takes, to
+    /// learn what stands for them.
     pub(super) async fn prime(&mut self, rig: &Rig) -> Result<(), String> {
         let back = |kind: &Kind| matches!(self.operators.get(kind), Some(Some(Operator::Token | Operator::Surrogate)));
         // The last of the values, which no sample needs.
         let all = Kind::ALL.into_iter().filter(back);
         let planted: Vec<(Kind, Planted)> =
             all.flat_map(|kind| (1..=PRIMED).map(move |at| (kind, kind.sentence(Kind::VALUES - at)))).collect();
-        let lines: Vec<String> = planted.iter().map(|(_, planted)| planted.text()).collect();
-        let call = self.call("POST", self.route.path.clone(), lines.join("\n").into_bytes());
-        let exchange = rig.exchange(&call.header("content-type", "text/plain"), usize::MAX, Answer::empty()).await?;
-        let received = exchange.received.ok_or(format!("plain text was answered with {}", exchange.status))?;
-        let received = String::from_utf8(received.body).map_err(|_| "plain text is UTF-8 no more")?;
-        for ((kind, planted), line) in planted.into_iter().zip(received.lines()) {
-            let stand = planted.stand_in(line).ok_or("plain text arrived changed")?.to_owned();
+        let pairs: Vec<String> =
+            planted.iter().map(|(_, planted)| format!("v={}", Escape::Percent.write(&planted.text()))).collect();
+        let call = self.call("GET", format!("{}?{}", self.route.path, pairs.join("&")), Vec::new());
+        let exchange = rig.exchange(&call, usize::MAX, Answer::empty()).await?;
+        let received = exchange.received.ok_or(format!("a query was answered with {}", exchange.status))?;
+        let query = received.target.split_once('?').map(|(_, query)| query).unwrap_or_default();
+        for ((kind, planted), pair) in planted.into_iter().zip(query.split('&')) {
+            let text = Escape::Percent.read(pair.strip_prefix("v=").unwrap_or_default());
+            let stand = planted.stand_in(&text).ok_or("a query arrived changed")?.to_owned();
             self.known.entry(kind).or_default().push((planted, stand));
         }
         Ok(())

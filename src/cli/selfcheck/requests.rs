@@ -41,11 +41,37 @@ struct Filling {
 impl<'a> Trial<'a> {
     /// Tries the request of the sample.
     pub(super) async fn request(&mut self) {
+        if self.is_refused() {
+            return self.refused().await;
+        }
         for kind in Kind::ALL {
             self.planted(kind).await;
         }
         self.untouched().await;
         self.without_consent().await;
+    }
+
+    /// Whether the route takes no such request.
+    pub(super) fn is_refused(&self) -> bool {
+        self.ground.route.strict && self.sample.request.is_unknown
+    }
+
+    /// A strict route forwards nothing that it does not know.
+    async fn refused(&mut self) {
+        let call = self.assemble(&self.parts(None));
+        match self.rig.exchange(&call, usize::MAX, Answer::empty()).await {
+            Ok(exchange) => {
+                let holds = match exchange.received {
+                    None => exchange.status == 415,
+                    // Of a socket it is the message that is refused.
+                    Some(received) => exchange.status == socket::REFUSED && received.body.is_empty(),
+                };
+                self.whole(None, holds, Fault::Leak, || {
+                    format!("not refused, though it is strict: {}", exchange.status)
+                });
+            }
+            Err(why) => self.broke(None, why),
+        }
     }
 
     /// Plants values of one kind in all fields at once.

@@ -21,7 +21,7 @@ macro_rules! embedded {
 
 /// The embedded samples: protocol, name, text.
 const EMBEDDED: &[(&str, &str, &str)] = embedded! {
-    "openai-chat": "azure" "chat";
+    "openai-chat": "azure" "chat" "unknown";
     "openai-completions": "completions" "embeddings" "prompt";
     "openai-responses": "responses" "text";
     "anthropic": "count-tokens" "messages";
@@ -59,6 +59,8 @@ pub(super) struct RequestSample {
     pub(super) body: Template,
     pub(super) escape: Escape,
     pub(super) is_socket: bool,
+    /// It has members that its protocol does not know, which strict routes refuse.
+    pub(super) is_unknown: bool,
 }
 
 /// A reply with holes: one frame where it is a document.
@@ -122,6 +124,8 @@ struct RequestFile {
     body: Option<Box<RawValue>>,
     /// What a client sends over a WebSocket.
     messages: Option<Vec<Box<RawValue>>>,
+    #[serde(default)]
+    unknown: bool,
 }
 
 fn post() -> String {
@@ -194,6 +198,7 @@ impl RequestSample {
             body,
             escape,
             is_socket,
+            is_unknown: file.unknown,
         })
     }
 }

@@ -186,7 +186,7 @@ impl Escape {
 
     /// Undoes [`write`](Self::write) and other spellings of the same; what is
     /// no such spelling stays as it is, and will not be what is expected.
-    fn read(self, raw: &str) -> Cow<'_, str> {
+    pub(super) fn read(self, raw: &str) -> Cow<'_, str> {
         match self {
             Self::None => raw.into(),
             Self::Percent => percent_decode_str(raw).decode_utf8().unwrap_or(raw.into()),
