@@ -225,7 +225,7 @@ impl Gateway {
     }
 
     /// Ends what stands open on a consent that its subject has now withdrawn:
-    /// WebSockets are closed with 1008. Gives how many connections were told.
+    /// sockets are closed with 1008. Gives how many connections were told.
     pub fn withdrawn(&self, tenant: &str, subject: &str, purpose: &str) -> usize {
         self.withdrawals.withdraw(tenant, subject, purpose)
     }

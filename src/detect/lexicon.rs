@@ -46,6 +46,10 @@ impl Classes {
     pub(crate) const CITY: Self = Self(1 << 11);
     /// A firm, a brand or a product.
     pub(crate) const BRAND: Self = Self(1 << 18);
+    /// A given name that many people bear.
+    pub(crate) const FREQUENT_GIVEN: Self = Self(1 << 19);
+    /// A family name that many people bear.
+    pub(crate) const FREQUENT_SURNAME: Self = Self(1 << 20);
     /// Joins the parts of a spelled address: "underscore", "dash".
     pub(crate) const JOINER: Self = Self(1 << 22);
     /// Stands in numbers that are read out: "seven", "double".
@@ -65,9 +69,16 @@ impl Classes {
         self.0 >> 24 != 0
     }
 
+    const NAMES: u32 = Self::GIVEN.0 | Self::SURNAME.0 | Self::FREQUENT_GIVEN.0 | Self::FREQUENT_SURNAME.0;
+
     /// The name classes of the set alone.
     pub(crate) const fn names(self) -> Self {
-        Self(self.0 & (Self::GIVEN.0 | Self::SURNAME.0))
+        Self(self.0 & Self::NAMES)
+    }
+
+    /// The set without the name classes.
+    pub(crate) const fn without_names(self) -> Self {
+        Self(self.0 & !Self::NAMES)
     }
 
     /// The set as a number.
@@ -83,6 +94,8 @@ impl Classes {
         Some(match name {
             "given" => Self::GIVEN,
             "surname" => Self::SURNAME,
+            "frequent-given" => Self::FREQUENT_GIVEN,
+            "frequent-surname" => Self::FREQUENT_SURNAME,
             "common" => Self::COMMON,
             "stop" => Self::STOP,
             "place" => Self::PLACE,
@@ -166,7 +179,7 @@ impl Cue {
 }
 
 /// Names of the classes in rule files.
-pub(crate) const CLASS_NAMES: &str = "given, surname, and, common, stop, place, particle, organisation, article, after, at, brand, calendar, city, dot, direction, extension, \
+pub(crate) const CLASS_NAMES: &str = "given, surname, frequent-given, frequent-surname, and, common, stop, place, particle, organisation, article, after, at, brand, calendar, city, dot, direction, extension, \
      joiner, number-word, label, greeting, hint, field, key-cue, passcode-cue, password-cue, weak-cue, sign-off, strong-cue, title, token-cue";
 
 /// The longest phrase, in words.

@@ -27,12 +27,17 @@ const PACKS: &[(&str, &str)] = &[
 const LISTS: &[WordList] = &[
     WordList { class: "given", text: GIVEN },
     WordList { class: "surname", text: SURNAME },
-    WordList { class: "city", text: include_str!("../../rules/lists/city.txt") },
+    WordList { class: "frequent-given", text: FREQUENT_GIVEN },
+    WordList { class: "frequent-surname", text: FREQUENT_SURNAME },
+    WordList { class: "city", text: CITY },
     WordList { class: "common", text: COMMON },
 ];
 
 /// The word lists that training makes names of.
 pub(crate) const GIVEN: &str = include_str!("../../rules/lists/given.txt");
+pub(crate) const CITY: &str = include_str!("../../rules/lists/city.txt");
+pub(crate) const FREQUENT_GIVEN: &str = include_str!("../../rules/lists/frequent-given.txt");
+pub(crate) const FREQUENT_SURNAME: &str = include_str!("../../rules/lists/frequent-surname.txt");
 pub(crate) const COMMON: &str = include_str!("../../rules/lists/common.txt");
 pub(crate) const SURNAME: &str = include_str!("../../rules/lists/surname.txt");
 

@@ -35,6 +35,13 @@ const KNOWN_HERE: f32 = 0.3;
 /// In small letters and with no cue in front it must be this sure.
 const SMALL_LETTERS: f32 = 0.6;
 
+/// Two names stand side by side only where the model is so much surer of it than
+/// of one.
+const APART: f32 = 2.0;
+
+/// In front of a name a given name needs this share of the threshold.
+const BEFORE_A_NAME: f32 = 0.4;
+
 /// So many words of a text are looked at again.
 const MAX_MISSED: usize = 16;
 
@@ -139,7 +146,7 @@ impl Pass<'_> {
             || (word.shape == Shape::Initial && !initial)
             || (classes.has(Classes::ORGANISATION) && cue.is_none())
             || self.is_salutation(word, classes)
-            || (!particle && self.is_cue_alone(&Token { word: *word, classes, gap: Gap::First }));
+            || (!particle && !initial && self.is_cue_alone(&Token { word: *word, classes, gap: Gap::First }));
         !refused && self.is_free_before(word.start)
     }
 
@@ -256,13 +263,31 @@ impl Pass<'_> {
             let usual = |i: usize| match tokens.get(i) {
                 Some(token) if self.is_remembered(token) => threshold * KNOWN_HERE,
                 // The key says that it is a name, and the lists say so too.
-                Some(token) if i == 0 && run.cue.is_some_and(|c| c.label) && token.is_known() => threshold * KNOWN_HERE,
+                Some(token)
+                    if i == 0
+                        && run.cue.is_some_and(|c| c.label)
+                        && token.is_known()
+                        && !(token.is_ordinary() && token.word.shape == Shape::Lower) =>
+                {
+                    threshold * KNOWN_HERE
+                }
                 Some(token) if token.word.shape == Shape::Lower && (run.cue.is_none() || !token.is_known()) => {
                     SMALL_LETTERS.max(threshold)
                 }
                 _ => threshold,
             };
-            let wanted = |i: usize| usual(i) * least;
+            // "May Whitaker called": what names follow is one the sooner.
+            let fronts = |i: usize| {
+                tokens.get(i).is_some_and(|t| t.word.shape == Shape::Capitalised && t.classes.has(Classes::GIVEN))
+                    && tokens.get(i + 1).is_some_and(|t| {
+                        t.gap == Gap::Space
+                            && t.word.shape == Shape::Capitalised
+                            && t.classes.has(Classes::SURNAME)
+                            && !t.is_ordinary()
+                    })
+                    && person(i + 1) >= usual(i + 1)
+            };
+            let wanted = |i: usize| usual(i) * least * if fronts(i) { BEFORE_A_NAME } else { 1.0 };
             if person(at) < wanted(at) {
                 // For those who tune: it was not far from being a name.
                 if self.near.is_some() && person(at) > threshold * KNOWN_HERE {
@@ -278,7 +303,9 @@ impl Pass<'_> {
             let mut sum = person(at);
             while let (Some(token), Some(odd)) = (tokens.get(end), odds.get(end)) {
                 let joined = !matches!(token.gap, Gap::Space | Gap::First);
-                if person(end) < wanted(end) || (!joined && odd[BEGINS] > odd[model::GOES_ON]) {
+                if person(end) < wanted(end)
+                    || (!joined && !fronts(end - 1) && odd[BEGINS] > APART * odd[model::GOES_ON])
+                {
                     break;
                 }
                 sum += person(end);
@@ -293,6 +320,7 @@ impl Pass<'_> {
                 && !parts.iter().all(|t| t.is_particle() && t.word.shape == Shape::Lower)
                 && !parts.iter().all(|t| t.word.shape == Shape::Initial)
                 && !self.is_lone(parts, run)
+                && !self.is_behind_failure(parts)
                 && self.is_free_before(first.word.start)
                 && self.is_free_behind(parts, last.word.end)
                 && !(run.cue.is_none_or(|c| c.cue < Cue::Strong) && self.is_date(parts))
@@ -354,6 +382,17 @@ impl Pass<'_> {
             && !only.is_known()
             && self.text.get(..only.word.start).is_some_and(is_blank)
             && self.text.get(only.word.end..).is_some_and(is_blank))
+    }
+
+    /// "ValueError: Mark is not set": behind the name of an error of a program
+    /// one word is the message, whatever else it may be.
+    fn is_behind_failure(&self, parts: &[Token]) -> bool {
+        matches!(parts, [only] if self
+            .text
+            .get(..only.word.start)
+            .and_then(|t| t.strip_suffix(": "))
+            .and_then(|t| t.strip_suffix("Exception").or_else(|| t.strip_suffix("Error")))
+            .is_some_and(|t| t.ends_with(|c: char| c.is_ascii_alphanumeric())))
     }
 
     /// Keeps a word for the second look.
@@ -424,7 +463,10 @@ impl Pass<'_> {
     fn ends_sentence(&self, point: usize) -> bool {
         let before = self.text.get(..point).unwrap_or_default();
         let word = before.trim_end_matches(char::is_lowercase);
-        self.bytes.get(point) == Some(&b'.') && before.len() > word.len() + 2 && word.ends_with(' ')
+        let loud = before.trim_end_matches(char::is_uppercase);
+        let is_word = |from: &str| before.len() > from.len() + 1 && from.ends_with(' ');
+        self.bytes.get(point) == Some(&b'.')
+            && (is_word(word) || is_word(loud) || before.ends_with(['"', '”', '“', ')', ']']))
     }
 
     fn is_line_break_tag(&self, at: usize) -> bool {

@@ -55,9 +55,8 @@ impl Charset {
         };
         match (self, marked) {
             (Self::MarkedUtf16, None | Some(Self::Utf8)) => None,
-            (Self::MarkedUtf16, Some(marked)) => Some(marked),
             // Clients whose types say nothing mark what they write.
-            (Self::Utf8, Some(marked)) => Some(marked),
+            (Self::MarkedUtf16 | Self::Utf8, Some(marked)) => Some(marked),
             (named, Some(marked)) if named != marked => None,
             (named, _) => Some(named),
         }

@@ -15,7 +15,7 @@ pub(super) struct ProxyError {
     pub(super) problem: Problem,
     pub(super) outcome: Outcome,
     /// Of the answer, besides those that every problem has.
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 impl ProxyError {
@@ -25,7 +25,7 @@ impl ProxyError {
 
     /// With this header in the answer.
     pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.header = Some(Box::new((name, value)));
         self
     }
 
@@ -46,7 +46,9 @@ impl ProxyError {
     }
 
     pub(super) fn undecodable_header(name: &HeaderName) -> Self {
-        Self::bad_header(format!("The value of the header `{name}` is not UTF-8."))
+        Self::bad_header(format!(
+            "The value of the header `{name}` is not UTF-8. To let it pass uninspected, name it in `keep` under [headers]."
+        ))
     }
 
     pub(super) fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
@@ -143,8 +145,7 @@ impl ProxyError {
     }
 
     pub(super) fn undecodable_reply() -> Self {
-        let detail =
-            "The chatbot's reply is not encoded as its Content-Encoding says, or grows beyond `limits.decode_ratio`.";
+        let detail = "The chatbot's reply cannot be decoded: its Content-Encoding is unknown or does not hold, or it grows beyond `limits.decode_ratio`.";
         Self::new(Kind::UpstreamFailed, Outcome::UpstreamFailed, detail)
     }
 
@@ -178,7 +179,7 @@ impl ProxyError {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = self.header.map(|header| *header) {
             response.headers_mut().insert(name, value);
         }
         response

@@ -83,7 +83,7 @@ async fn forward(
     let preflight = cors::is_preflight(&head.method, &head.headers) && !has_body;
     let decided = if preflight { Ok(true) } else { gate::decide(&presented, route, gateway) };
     let (reversible, handshake) = match (decided, handshake) {
-        (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, refusal, settle)),
+        (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, &refusal, settle)),
         (decided, handshake) => (decided?, handshake),
     };
 
@@ -317,7 +317,11 @@ pub(super) async fn restore(
     headers::clean_reply(&mut head.headers);
     let codings = Codings::of(&head.headers);
     let shape = match Shape::of_reply(&head.headers, protocol.socket.framing) {
-        _ if codings.is_err() || !has_body(head.status) => Shape::Opaque,
+        _ if !has_body(head.status) => Shape::Opaque,
+        // What cannot be read passes, but not where data of others is looked for.
+        Shape::Opaque => Shape::Opaque,
+        _ if codings.is_err() && route.redaction.is_some() => return Err(ProxyError::undecodable_reply()),
+        _ if codings.is_err() => Shape::Opaque,
         Shape::Document if in_elements => Shape::Elements,
         shape => shape,
     };
@@ -342,7 +346,7 @@ pub(super) async fn restore(
         watch,
         redaction,
     });
-    if let Some(context) = context.as_ref().filter(|_| in_headers && codings.is_ok()) {
+    if let Some(context) = context.as_ref().filter(|context| in_headers && context.subject.is_some()) {
         restore::headers::restore(&mut head.headers, context).await;
     }
     // An address may lead past this gateway also where there is nothing to restore.

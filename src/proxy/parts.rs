@@ -141,17 +141,14 @@ impl Parts<'_> {
             let name = lowercase(text(body, name)?).into_owned();
             let at = start + value.start;
             let value = text(body, value)?;
+            let is = |known: &[&str]| known.iter().any(|known| value.eq_ignore_ascii_case(known));
             match name.as_str() {
-                "content-type" => {
-                    if about.content_type.replace(value).is_some() {
-                        return Err(Uninspectable("A part of the body has more than one Content-Type."));
-                    }
+                "content-type" if about.content_type.is_some() => {
+                    return Err(Uninspectable("A part of the body has more than one Content-Type."));
                 }
-                "content-transfer-encoding" => {
-                    let is_plain = |known: &&str| value.eq_ignore_ascii_case(known);
-                    about.is_encoded |= !["7bit", "8bit", "binary"].iter().any(|known| is_plain(&known));
-                }
-                "content-encoding" => about.is_encoded |= !value.eq_ignore_ascii_case("identity"),
+                "content-type" => about.content_type = Some(value),
+                "content-transfer-encoding" => about.is_encoded |= !is(&["7bit", "8bit", "binary"]),
+                "content-encoding" => about.is_encoded |= !is(&["identity"]),
                 _ => {}
             }
             let mut look = Look::new(self.rules.detector, self.scratch);
@@ -182,7 +179,10 @@ impl Parts<'_> {
     fn refuse(&mut self, why: &'static str, bytes: usize) -> Result<(), Uninspectable> {
         match self.rules.binary {
             Binary::Refuse => Err(Uninspectable(why)),
-            Binary::Pass => self.uninspected(bytes),
+            Binary::Pass => {
+                self.found.uninspected += bytes;
+                Ok(())
+            }
         }
     }
 
@@ -192,13 +192,11 @@ impl Parts<'_> {
             Binary::Refuse => Err(Uninspectable(
                 "The body holds a file that is no text, which this route does not take (`files = \"refuse\"`).",
             )),
-            Binary::Pass => self.uninspected(bytes),
+            Binary::Pass => {
+                self.found.uninspected += bytes;
+                Ok(())
+            }
         }
-    }
-
-    fn uninspected(&mut self, bytes: usize) -> Result<(), Uninspectable> {
-        self.found.uninspected += bytes;
-        Ok(())
     }
 }
 
@@ -279,9 +277,8 @@ mod tests {
 
     /// A body of these parts, header and content.
     fn body(parts: &[(&str, &str)]) -> String {
-        let parts: String =
-            parts.iter().map(|(header, content)| format!("--b\r\n{header}\r\n\r\n{content}\r\n")).collect();
-        parts + "--b--\r\n"
+        let part = |(header, content): &(&str, &str)| format!("--b\r\n{header}\r\n\r\n{content}\r\n");
+        parts.iter().map(part).collect::<Vec<_>>().concat() + "--b--\r\n"
     }
 
     /// The body with its findings in guillemets.

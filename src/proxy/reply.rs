@@ -13,7 +13,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
@@ -106,7 +106,13 @@ impl ReplyBody {
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ReplyError>>> {
         match &mut self.source {
             Source::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
-            Source::Passing(body) => Pin::new(body).poll_frame(cx).map_err(ReplyError::from),
+            Source::Passing(body) => loop {
+                let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+                // Trailers do not travel.
+                if !frame.as_ref().is_some_and(|frame| frame.as_ref().is_ok_and(Frame::is_trailers)) {
+                    return Poll::Ready(frame.map(|frame| frame.map_err(ReplyError::from)));
+                }
+            },
             Source::Restored(stream) => {
                 stream.as_mut().poll_next(cx).map(|item| item.map(|bytes| Ok(Frame::data(bytes?))))
             }

@@ -24,8 +24,8 @@ use super::watch::Watch;
 use crate::framing::{Elements, Lines, Sse, TooLong};
 use crate::protocol::{MessageFraming, Protocol};
 use crate::telemetry::Stage;
-use crate::token::Kinds;
-use crate::vault::{Subject, SurrogateMatcher};
+use crate::token::{Kinds, Token};
+use crate::vault::{Subject, SurrogateMatcher, Value};
 use bytes::{Bytes, BytesMut};
 pub(super) use document::restore as whole_document;
 use events::EventRestorer;
@@ -67,6 +67,11 @@ pub(super) struct Context {
 }
 
 impl Context {
+    /// The value of a token where it is at hand.
+    fn cached(&self, token: &Token) -> Option<Value> {
+        self.subject.as_ref().and_then(|subject| subject.cached(token))
+    }
+
     /// Whether there is nothing that could come back.
     fn is_idle(&self) -> bool {
         self.kinds.is_empty() && self.surrogates.is_none()

@@ -63,12 +63,12 @@ pub(super) async fn open(
 
 /// Switches a client over only to tell it why it is refused: a browser shows
 /// its page nothing of an answer that does not switch. The chatbot is not asked.
-pub(super) fn refuse(handshake: Handshake, refusal: ProxyError, settle: &mut Settle) -> Response<ReplyBody> {
+pub(super) fn refuse(handshake: Handshake, refusal: &ProxyError, settle: &mut Settle) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::whole(Bytes::new()));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     handshake.accept_alone(response.headers_mut());
     settle.refused(refusal.outcome, refusal.problem.kind);
-    let (settle, ending) = (settle.hand_over(), Ending::refused(&refusal));
+    let (settle, ending) = (settle.hand_over(), Ending::refused(refusal));
     let sequel = Sequel::new(move |_| tunnel::close_at_once(handshake.upgrade, ending, settle));
     response.extensions_mut().insert(sequel);
     response

@@ -94,7 +94,8 @@ mod tests {
         };
         let mut registered: Vec<Registered> = keys.into_iter().zip(&tokens).map(register).collect();
         assert_eq!(withdrawals.withdraw("a", "u1", "p"), 2);
-        let told = |tokens: &[CancellationToken]| tokens.iter().map(|t| t.is_cancelled()).collect::<Vec<_>>();
+        let told =
+            |tokens: &[CancellationToken]| tokens.iter().map(CancellationToken::is_cancelled).collect::<Vec<_>>();
         assert_eq!(told(&tokens), [true, true, false, false, false]);
         registered.truncate(3);
         assert_eq!(withdrawals.withdraw("b", "u1", "p"), 0, "it has ended before");

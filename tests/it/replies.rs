@@ -260,7 +260,7 @@ async fn a_reply_that_cannot_be_restored_passes_untouched() {
     let check = async |path: &str, content_type: &'static str, encoding: &'static str, body: &'static [u8]| {
         dialogue.answers(move |_| {
             let answer = Answer::new(content_type, vec![Bytes::from_static(body)]).header("etag", "\"v1\"");
-            let length = Box::leak(body.len().to_string().into_boxed_str());
+            let length = body.len().to_string();
             let answer = answer.header("content-length", length).header("accept-ranges", "bytes");
             if encoding.is_empty() { answer } else { answer.header("content-encoding", encoding) }
         });
@@ -272,8 +272,8 @@ async fn a_reply_that_cannot_be_restored_passes_untouched() {
         assert_eq!(reply.header("privet-redacted"), Some("email=1"), "the request was redacted all the same");
         assert_eq!(dialogue.upstream.last().headers["accept-encoding"], "identity", "no compressed reply is asked for");
     };
-    check(CHAT, "application/json", "gzip", PACKED).await;
-    check(CHAT, "text/event-stream", "br", PACKED).await;
+    check(CHAT, "application/json", "compress", PACKED).await;
+    check(CHAT, "text/event-stream", "gzip, unheard-of", PACKED).await;
     check(CHAT, "image/png", "", PACKED).await;
     check(CHAT, "application/octet-stream", "", PACKED).await;
     check("/raw", "application/json", "", b"{\"a\": 1}").await;
@@ -288,7 +288,7 @@ async fn validators_are_dropped_only_where_bytes_may_change() {
     let dialogue = Dialogue::new("").await;
     dialogue.answers(|request| {
         let body = json!({"said": request.said()}).to_string();
-        let length = Box::leak(body.len().to_string().into_boxed_str());
+        let length = body.len().to_string();
         let answer = Answer::new("application/json", vec![body.into()]).header("content-length", length);
         answer.header("etag", "\"v1\"").header("digest", "sha-256=x").header("content-md5", "x").header("x-own", "1")
     });

@@ -98,8 +98,8 @@ fn odd_bodies() -> Vec<Odd> {
         add(name, path, headers, body, "token numbers");
     }
     let file = b"{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"file\",\"file\":{\"filename\":\"a.txt\",\
-        \"file_data\":\"data:text/plain;base64,YW5hLmxvcGV6QGV4YW1wbGUuY29t\"}}]}]}";
-    add("a text file in base64", CHAT, JSON, file, "text file");
+        \"file_data\":\"data:text/plain;base64,Sm9z6Q==\"}}]}]}";
+    add("a text file in base64 that is latin1", CHAT, JSON, file, "text file");
     all
 }
 

@@ -1,4 +1,4 @@
-//! socket.io, as the channel of Rasa speaks it: on WebSockets and by polling.
+//! socket.io, as the channel of Rasa speaks it: on a socket and by polling.
 
 use crate::support::{Answer, Client, Privet, Setup, Socket, SocketUpstream, Upstream, tokens};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! WebSockets through the gateway: a real client, a real chatbot.
+//! Sockets through the gateway: a real client, a real chatbot.
 
 use crate::serve::{limit_files, without_file_signal};
 use crate::support::{

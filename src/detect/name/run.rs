@@ -44,7 +44,10 @@ impl Token {
         self.classes.has(Classes::PARTICLE)
             && match self.word.shape {
                 Shape::Lower => true,
-                Shape::Capitalised => self.classes.has(Classes::STOP) || !self.is_known(),
+                // "Ben Goldacre"
+                Shape::Capitalised => {
+                    !self.classes.has(Classes::FREQUENT_GIVEN) && (self.classes.has(Classes::STOP) || !self.is_known())
+                }
                 _ => false,
             }
     }
@@ -76,6 +79,13 @@ impl Run {
 
     pub(crate) fn end(&self) -> usize {
         self.tokens().last().map_or(0, |t| t.word.end)
+    }
+
+    /// The same words, each changed.
+    pub(crate) fn with(&self, change: impl FnMut(&mut Token)) -> Self {
+        let mut run = Self { room: self.room, ..*self };
+        run.room.iter_mut().take(run.count).for_each(change);
+        run
     }
 
     fn push(&mut self, token: Token) -> bool {
@@ -118,19 +128,31 @@ impl Pass<'_> {
         if matches!(token.gap, Gap::Hyphen | Gap::Apostrophe) {
             return word.shape != Shape::Lower || last.word.shape == Shape::Lower || token.len() <= 5;
         }
-        if classes.has(Classes::TITLE) || (self.is_cue_alone(token) && !token.is_particle()) {
-            return false;
-        }
         let initial = self.is_initial(word)
             || (word.shape == Shape::Initial && (self.has_capital_next(word.end) || self.is_parted_initial(word)));
-        if classes.has(Classes::STOP) && !token.is_particle() && !initial && !self.is_name_in_spite(word, classes) {
+        if classes.has(Classes::TITLE) || (self.is_cue_alone(token) && !token.is_particle() && !self.is_initial(word)) {
+            return false;
+        }
+        // "Nguyễn Văn An"
+        let goes_on = word.shape == Shape::Capitalised && token.is_known() && last.word.shape == Shape::Capitalised;
+        if classes.has(Classes::STOP)
+            && !token.is_particle()
+            && !initial
+            && !goes_on
+            && !self.is_name_in_spite(word, classes)
+        {
             return false;
         }
         match word.shape {
             Shape::Initial => initial || self.is_parted_initial(word) || self.is_free_initial(word),
             Shape::Mixed(false) => false,
             Shape::Lower if last.word.shape == Shape::Lower && last.len() == 1 => true,
-            Shape::Lower => token.is_particle() || (token.is_known() && !token.is_ordinary()),
+            Shape::Lower => {
+                token.is_particle()
+                    || (token.is_known() && !token.is_ordinary())
+                    // "ed sheeran"
+                    || (classes.bits() == 0 && last.classes.has(Classes::FREQUENT_GIVEN) && token.len() > 3 && last.word.shape == Shape::Lower)
+            }
             _ => true,
         }
     }
@@ -152,9 +174,12 @@ impl Pass<'_> {
                 && self.is_hyphened(word.end);
         }
         self.is_hyphened(word.end)
+            || (classes.has(Classes::FREQUENT_GIVEN) && word.end - word.start > 2)
             || (classes.has(Classes::GIVEN)
                 && ((word.end - word.start > 2 && !self.starts_sentence(word.start))
                     || self.has_capital_next(word.end)))
+            // "when De Jong scores"
+            || (classes.has(Classes::PARTICLE) && !self.starts_sentence(word.start) && self.has_capital_next(word.end))
     }
 
     /// A space stands at `end`, and a word with a capital that is no function word.
@@ -238,7 +263,8 @@ impl Pass<'_> {
                 let given = classes.has(Classes::GIVEN) && !classes.has(Classes::COMMON) && !classes.has(Classes::STOP);
                 let family = (last.classes.has(Classes::SURNAME) || !last.is_known())
                     && !last.is_ordinary()
-                    && !last.classes.has(Classes::CITY);
+                    && !last.classes.has(Classes::CITY)
+                    && !(last.classes.has(Classes::FREQUENT_GIVEN) && !last.classes.has(Classes::FREQUENT_SURNAME));
                 let capitals = matches!(
                     (last.word.shape, next.shape),
                     (Shape::Capitalised | Shape::Mixed(true), Shape::Capitalised)

@@ -11,7 +11,7 @@ mod vary;
 
 use crate::detect::name::feature::{FEATURES, IDENTITY, Opinion, Slots, Surroundings, TABLE_BITS};
 use crate::detect::name::model::{self, BEGINS, GOES_ON, Model, OTHER, Odds, Transitions};
-use crate::detect::name::run::{MAX_RUN, Run};
+use crate::detect::name::run::{MAX_RUN, Run, Token};
 use crate::detect::scan::{self, Pass, Scratch};
 use crate::detect::{Engine, Input};
 use crate::entity::Entity;
@@ -43,7 +43,7 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { rounds: 8, seed: 1, threshold: 0.43 }
+        Self { rounds: 8, seed: 1, threshold: 0.5 }
     }
 }
 
@@ -86,8 +86,8 @@ struct Lecture {
 }
 
 /// What the pass is told and what it collects while it goes through a sample.
-#[derive(Default)]
 pub(crate) struct Lesson {
+    chance: Chance,
     names: Vec<Range<usize>>,
     doubtful: Vec<Range<usize>>,
     lectures: Vec<Lecture>,
@@ -112,13 +112,13 @@ impl Trainer {
             schedule,
             chance: Chance::new(schedule.seed),
             lists: vary::Lists::builtin(),
-            lesson: Lesson::default(),
+            lesson: Lesson::new(schedule.seed),
             held: Vec::new(),
             scratch: Scratch::default(),
         }
     }
 
-    /// Adds a sample to learn from, and variants of it: with other names, half
+    /// Adds a sample to learn from, and variants of it: with other names, many
     /// of which stand in no list, in small letters, in capitals.
     pub fn learn(&mut self, sample: &Sample) {
         self.collect(sample);
@@ -196,6 +196,10 @@ impl Trainer {
 }
 
 impl Lesson {
+    fn new(seed: u64) -> Self {
+        Self { chance: Chance::new(!seed), names: Vec::new(), doubtful: Vec::new(), lectures: Vec::new() }
+    }
+
     /// The label of a word.
     fn label(&self, start: usize, end: usize, before: u8) -> u8 {
         let name = self.names.iter().find(|n| n.start < end && start < n.end);
@@ -211,6 +215,10 @@ impl Pass<'_> {
     /// Takes the run into the lesson, and the names that it should have found.
     pub(super) fn learn(&mut self, run: &Run, around: &Surroundings, opinions: &[Opinion; MAX_RUN]) {
         let slots = (0..run.tokens().len()).map(|i| self.features(run, around, opinions, i)).collect();
+        let unlisted = self.unlisted(run).map(|run| {
+            let (opinions, _) = self.opinions(&run);
+            (0..run.tokens().len()).map(|i| self.features(&run, around, &opinions, i)).collect::<Vec<_>>()
+        });
         let Some(lesson) = self.names.lesson.as_deref_mut() else { return };
         let mut labels: Vec<u8> = Vec::with_capacity(run.tokens().len());
         let mut doubtful = false;
@@ -240,8 +248,25 @@ impl Pass<'_> {
             }
         }
         if !doubtful || labels.iter().any(|l| usize::from(*l) != OTHER) {
+            if let Some(slots) = unlisted {
+                lesson.lectures.push(Lecture { slots, labels: labels.clone() });
+            }
             lesson.lectures.push(Lecture { slots, labels });
         }
+    }
+
+    /// Now and then the run as it would be were none of its words in a list of
+    /// names: what stands around must tell then.
+    fn unlisted(&mut self, run: &Run) -> Option<Run> {
+        let chance = &mut self.names.lesson.as_deref_mut()?.chance;
+        if !run.tokens().iter().any(Token::is_known) || !chance.happens(UNLISTED) {
+            return None;
+        }
+        Some(run.with(|token| {
+            if chance.happens(0.5) {
+                token.classes = token.classes.without_names();
+            }
+        }))
     }
 }
 
@@ -261,9 +286,12 @@ struct Learner {
 
 /// The length of a step, and what pulls each weight to zero.
 const RATE: f32 = 0.15;
-const DECAY: f32 = 0.002;
+const DECAY: f32 = 0.012;
 /// The chance that training does not see which word a word is.
 const HIDDEN: f32 = 0.4;
+/// The chance that a run is learned once more with some of its words in no list
+/// of names.
+const UNLISTED: f32 = 0.3;
 
 impl Learner {
     fn new() -> Self {

@@ -35,16 +35,9 @@ pub fn markup_text(text: &str) -> Cow<'_, str> {
     for part in parts {
         let ended = part.split_once(';').filter(|(name, _)| name.len() <= MAX_ENTITY);
         let entity = ended.and_then(|(name, rest)| Some((named(name)?, rest)));
-        match entity {
-            Some((c, rest)) => {
-                decoded.push(c);
-                decoded.push_str(rest);
-            }
-            None => {
-                decoded.push('&');
-                decoded.push_str(part);
-            }
-        }
+        let (c, rest) = entity.unwrap_or(('&', part));
+        decoded.push(c);
+        decoded.push_str(rest);
     }
     decoded.into()
 }

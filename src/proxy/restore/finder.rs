@@ -49,10 +49,17 @@ struct Rest {
 }
 
 impl Finder {
+    /// Of all that is replaced in replies to this caller.
     pub(super) fn new(context: &Context) -> Self {
+        let mut finder = Self::of_own(context);
+        finder.rest.screen = context.redaction.as_ref().map(|redaction| Screen::new(Arc::clone(redaction)));
+        finder
+    }
+
+    /// Of the caller's own alone.
+    pub(super) fn of_own(context: &Context) -> Self {
         let surrogates = context.surrogates.as_ref().map(|matcher| surrogate::Restorer::new(Arc::clone(matcher)));
-        let screen = context.redaction.as_ref().map(|redaction| Screen::new(Arc::clone(redaction)));
-        Self { tokens: Restorer::new(Arc::clone(&context.kinds)), rest: Rest { surrogates, screen } }
+        Self { tokens: Restorer::new(Arc::clone(&context.kinds)), rest: Rest { surrogates, screen: None } }
     }
 
     /// Takes the next text of the channel and gives out what is decided.

@@ -85,12 +85,7 @@ fn find(header: usize, text: &str, context: &Context, all: &mut Vec<Found>) {
         let mut add = |piece: Piece<'_>| {
             let (raw, token, value, entity) = match piece {
                 Piece::Text(raw) | Piece::Other { raw, .. } => (raw, None, None, None),
-                Piece::Token { token, raw } => (
-                    raw,
-                    Some(token),
-                    context.subject.as_ref().and_then(|subject| subject.cached(&token)),
-                    Some(token.entity()),
-                ),
+                Piece::Token { token, raw } => (raw, Some(token), context.cached(&token), Some(token.entity())),
                 Piece::Surrogate { entity, value, raw } => {
                     (raw, None, Some(Value::from(Arc::clone(value))), Some(entity))
                 }
@@ -102,7 +97,7 @@ fn find(header: usize, text: &str, context: &Context, all: &mut Vec<Found>) {
                 all.push(Found { header, at, layers: depth, is_encoded, token, value, entity });
             }
         };
-        let mut finder = Finder::new(context);
+        let mut finder = Finder::of_own(context);
         finder.push(text, &mut add);
         finder.finish(&mut add);
         match Encoding::PATH.decode(text) {
@@ -130,10 +125,7 @@ fn find(header: usize, text: &str, context: &Context, all: &mut Vec<Found>) {
 async fn look_up(all: &mut [Found], context: &Context) {
     let mut unknown: Vec<&mut Found> = all.iter_mut().filter(|found| found.value.is_none()).collect();
     let tokens: Vec<Token> = unknown.iter().filter_map(|found| found.token).collect();
-    if tokens.is_empty() {
-        return;
-    }
-    let Some(subject) = context.subject.as_ref() else { return };
+    let Some(subject) = context.subject.as_ref().filter(|_| !tokens.is_empty()) else { return };
     match subject.restore(&tokens).await {
         Ok(values) => {
             for (found, value) in unknown.iter_mut().zip(values) {

@@ -59,7 +59,7 @@ impl Pieces {
         let (text, token, stand) = match *piece {
             finder::Piece::Text(text) => (text, None, None),
             finder::Piece::Token { token, raw } => {
-                let value = context.subject.as_ref().and_then(|subject| subject.cached(&token));
+                let value = context.cached(&token);
                 (raw, Some(token), value.map(|value| Stand::Value(token.entity(), value)))
             }
             finder::Piece::Surrogate { entity, value, raw } => {

@@ -31,7 +31,7 @@ impl Ending {
 
     /// The process ends.
     pub(super) fn draining() -> Self {
-        Self::told(close(CloseCode::Away, ""))
+        Self::told(Some(close(CloseCode::Away, "")))
     }
 
     /// The consent on which the socket stood is gone.
@@ -59,12 +59,12 @@ impl Ending {
 
     /// The client cannot be read any more.
     pub(super) fn client_failed(error: &Error, limit: usize) -> Self {
-        let to_upstream = close(CloseCode::Away, "");
+        let to_upstream = Some(close(CloseCode::Away, ""));
         match fault(error) {
             Some(CloseCode::Size) => Self::refused(&ProxyError::message_too_large(limit)),
             Some(code) => {
                 let outcome = Some(Outcome::RefusedInput);
-                Self { to_client: close(code, ""), to_upstream, outcome, problem: Some(ProblemKind::BadRequest) }
+                Self { to_client: Some(close(code, "")), to_upstream, outcome, problem: Some(ProblemKind::BadRequest) }
             }
             None => Self { to_client: None, to_upstream, outcome: Some(Outcome::ClientGone), problem: None },
         }
@@ -72,14 +72,13 @@ impl Ending {
 
     /// The chatbot cannot be read any more.
     pub(super) fn upstream_failed(error: &Error) -> Self {
-        let to_upstream = fault(error).and_then(|code| close(code, ""));
+        let to_upstream = fault(error).map(|code| close(code, ""));
         Self { to_upstream, ..Self::of_problem(CloseCode::Error, ProblemKind::UpstreamFailed, Outcome::UpstreamFailed) }
     }
 
     /// A side takes nothing, or gives no sign of life.
     pub(super) fn client_silent() -> Self {
-        let (to_client, to_upstream) = (close(CloseCode::Away, ""), close(CloseCode::Away, ""));
-        Self { to_client, to_upstream, outcome: Some(Outcome::ClientGone), problem: None }
+        Self { outcome: Some(Outcome::ClientGone), ..Self::draining() }
     }
 
     pub(super) fn upstream_silent() -> Self {
@@ -87,7 +86,7 @@ impl Ending {
     }
 
     fn of_problem(code: CloseCode, kind: ProblemKind, outcome: Outcome) -> Self {
-        let (to_client, to_upstream) = (close(code, kind.urn()), close(CloseCode::Away, ""));
+        let (to_client, to_upstream) = (Some(close(code, kind.urn())), Some(close(CloseCode::Away, "")));
         Self { to_client, to_upstream, outcome: Some(outcome), problem: None }
     }
 }
@@ -101,8 +100,8 @@ pub(super) fn reason(text: &str) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-fn close(code: CloseCode, reason: &'static str) -> Option<CloseFrame> {
-    Some(CloseFrame { code, reason: reason.into() })
+fn close(code: CloseCode, reason: &'static str) -> CloseFrame {
+    CloseFrame { code, reason: reason.into() }
 }
 
 /// What the other side did wrong; none where it is simply gone.

@@ -101,13 +101,10 @@ impl Socket {
     /// How the socket is closed; all messages before are passed over.
     pub async fn closed(&mut self) -> Option<Closed> {
         loop {
-            match self.next().await.expect("the socket ends without a close") {
-                Message::Close(frame) => {
-                    let closed = frame.map(|frame| (frame.code.into(), frame.reason.to_string()));
-                    while timeout(PATIENCE, self.stream.next()).await.expect("the connection stays open").is_some() {}
-                    return closed;
-                }
-                _ => continue,
+            if let Message::Close(frame) = self.next().await.expect("the socket ends without a close") {
+                let closed = frame.map(|frame| (frame.code.into(), frame.reason.to_string()));
+                while timeout(PATIENCE, self.stream.next()).await.expect("the connection stays open").is_some() {}
+                return closed;
             }
         }
     }
@@ -226,7 +223,7 @@ impl SocketUpstream {
 async fn upgrades(tcp: &TcpStream) -> bool {
     let mut head = [0; 4096];
     let length = tcp.peek(&mut head).await.unwrap_or(0);
-    String::from_utf8_lossy(&head[..length]).to_lowercase().contains("upgrade: websocket")
+    std::str::from_utf8(&head[..length]).unwrap().to_lowercase().contains("upgrade: websocket")
 }
 
 async fn answer(mut tcp: TcpStream, json: &str) {

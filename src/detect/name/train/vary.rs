@@ -18,6 +18,11 @@ const WORDS_TOO: &[&str] = &[
     "umut", "baris", "yagmur", "ilker", "can", "mert", "ozgur",
 ];
 
+/// The chance that a name is one that many people bear.
+const FREQUENT: f32 = 0.5;
+/// The chance that a name is spelled as no list spells it.
+const RESPELLED: f32 = 0.4;
+
 /// Numbers that look like chance and are the same each time (`SplitMix64`).
 pub(crate) struct Chance(u64);
 
@@ -50,10 +55,16 @@ impl Chance {
 
 /// The words that names are made of.
 pub(crate) struct Lists {
-    given: Vec<&'static str>,
-    surname: Vec<&'static str>,
+    /// Given and family names that many people bear.
+    frequent: [Vec<&'static str>; 2],
+    /// All given and family names.
+    all: [Vec<&'static str>; 2],
     /// Given names that are words too.
     common: Vec<&'static str>,
+    /// Family names that are words too.
+    common_family: Vec<&'static str>,
+    /// Given names that many people bear and that are places too.
+    places: Vec<&'static str>,
 }
 
 impl Lists {
@@ -62,12 +73,17 @@ impl Lists {
         let given: Vec<&str> = words(load::GIVEN);
         let common: BTreeSet<&str> = load::COMMON.lines().collect();
         let both = given.iter().copied().filter(|w| common.contains(w) || WORDS_TOO.contains(w)).collect();
-        Self { given, surname: words(load::SURNAME), common: both }
+        let frequent: [Vec<&str>; 2] = [words(load::FREQUENT_GIVEN), words(load::FREQUENT_SURNAME)];
+        let cities: BTreeSet<&str> = load::CITY.lines().collect();
+        let [givens, families] = &frequent;
+        let common_family = families.iter().copied().filter(|w| common.contains(w)).collect();
+        let places = givens.iter().copied().filter(|w| cities.contains(w)).collect();
+        Self { frequent, all: [given, words(load::SURNAME)], common: both, common_family, places }
     }
 
     /// A name for a slot of a template; `None` where the slot is for no name.
     pub(crate) fn name(&self, slot: &str, chance: &mut Chance) -> Option<String> {
-        let mut pick = |list: &[&'static str]| {
+        let pick = |list: &[&'static str], chance: &mut Chance| {
             // Names that are written in other letters stand seldom in these languages.
             let mut word = "jana";
             for _ in 0..8 {
@@ -76,33 +92,45 @@ impl Lists {
                     break;
                 }
             }
-            let word = if chance.happens(0.5) { respelled(word, chance) } else { word.to_owned() };
+            let word = if chance.happens(RESPELLED) { respelled(word, chance) } else { word.to_owned() };
             let mut out = String::new();
             written(&word, Case::Title, &mut out);
             out
         };
-        let (given, family) = (pick(&self.given), pick(&self.surname));
+        let often = chance.happens(FREQUENT);
+        let [given, family] = if often { &self.frequent } else { &self.all };
+        let (given, family) = (pick(given, chance), pick(family, chance));
         Some(match slot {
             "given" => match chance.below(20) {
                 0 => format!("{given}-{}", self.plain(chance)),
                 1 => self.word_too(chance),
+                2 => titled(&self.places, chance),
                 _ => given,
             },
             "family" => match chance.below(20) {
+                3 => titled(&self.common_family, chance),
                 0 => format!("{family}-{given}"),
                 1 => format!("O'{family}"),
                 2 => format!("de {family}"),
                 _ => family,
             },
-            "full" => match chance.below(16) {
+            "full" => match chance.below(24) {
                 0 => format!("{given} {} {family}", self.plain(chance)),
                 1 => format!("{} {family}", self.word_too(chance)),
                 2 => format!("{given} {}. {family}", given.chars().next().unwrap_or('J')),
-                3 => format!("{given} van {family}"),
+                3 => format!("{given} {} {family}", joint(chance)),
+                6 => format!("{} {family}", titled(&self.places, chance)),
+                7 => format!("{given} {}", titled(&self.common_family, chance)),
+                8 => format!("{given} {} {} {family}", self.plain(chance), joint(chance)),
+                9 => format!("{given} {} {}", joint(chance), titled(&self.common_family, chance)),
+                10 => format!("{given} {family} {}", titled(&self.all[1], chance)),
+                11 => initialled(&family, chance),
+                12 => format!("{} {family}", self.word_too(chance)),
                 4 => format!("{given} {family}-{}", self.plain(chance)),
                 5 => format!("{given}-{} {family}", self.plain(chance).to_lowercase()),
                 _ => format!("{given} {family}"),
             },
+            "short" if chance.happens(0.3) => initialled(&family, chance),
             "short" => format!("{}. {family}", given.chars().next().unwrap_or('J')),
             "formal" => format!("{family}, {given}"),
             "particle" => format!("van der {family}"),
@@ -117,16 +145,36 @@ impl Lists {
 
     fn plain(&self, chance: &mut Chance) -> String {
         let mut out = String::new();
-        let word = self.given.get(chance.below(self.given.len())).copied().filter(|w| w.is_ascii());
+        let word = self.all[0].get(chance.below(self.all[0].len())).copied().filter(|w| w.is_ascii());
         written(word.unwrap_or("maria"), Case::Title, &mut out);
         out
     }
 
     fn word_too(&self, chance: &mut Chance) -> String {
-        let mut out = String::new();
-        written(self.common.get(chance.below(self.common.len())).copied().unwrap_or("rose"), Case::Title, &mut out);
-        out
+        titled(&self.common, chance)
     }
+}
+
+/// One of the words, with a capital.
+fn titled(words: &[&'static str], chance: &mut Chance) -> String {
+    let mut out = String::new();
+    written(words.get(chance.below(words.len())).copied().unwrap_or("rose"), Case::Title, &mut out);
+    out
+}
+
+/// "J. K. Rowling", "J.K. Rowling"
+fn initialled(family: &str, chance: &mut Chance) -> String {
+    let mut initial = || char::from(b'A' + chance.below(26) as u8);
+    let (first, second) = (initial(), initial());
+    let gap = if chance.happens(0.6) { " " } else { "" };
+    format!("{first}.{gap}{second}. {family}")
+}
+
+/// What stands between given and family names.
+fn joint(chance: &mut Chance) -> &'static str {
+    const JOINTS: &[&str] =
+        &["van", "van der", "von", "von der", "de", "de la", "del", "da", "dos", "di", "bin", "al", "Ní", "Văn", "Thị"];
+    JOINTS.get(chance.below(JOINTS.len())).copied().unwrap_or("van")
 }
 
 /// How the letters of a name are written.
@@ -178,7 +226,7 @@ pub(crate) fn in_other_case(sample: &Sample, chance: &mut Chance) -> Option<Samp
     }
 }
 
-/// The sample with each name replaced by one of the same number of words. Half
+/// The sample with each name replaced by one of the same number of words. Many
 /// of them are spelled as no list spells them.
 fn renamed(sample: &Sample, lists: &Lists, chance: &mut Chance) -> Sample {
     let mut out = Sample::default();
@@ -207,7 +255,8 @@ fn renamed(sample: &Sample, lists: &Lists, chance: &mut Chance) -> Sample {
 }
 
 fn replace(old: &str, lists: &Lists, chance: &mut Chance, out: &mut String) {
-    let unknown = chance.happens(0.5);
+    let unknown = chance.happens(RESPELLED);
+    let often = chance.happens(FREQUENT);
     let words: Vec<&str> = old.split(' ').collect();
     // What is more than letters and spaces keeps its form.
     let plain = words.iter().all(|w| w.chars().count() > 1 && w.chars().all(char::is_alphabetic));
@@ -219,7 +268,8 @@ fn replace(old: &str, lists: &Lists, chance: &mut Chance, out: &mut String) {
         if i > 0 {
             out.push(' ');
         }
-        let list = if i + 1 == words.len() && (i > 0 || chance.happens(0.3)) { &lists.surname } else { &lists.given };
+        let [given, family] = if often { &lists.frequent } else { &lists.all };
+        let list = if i + 1 == words.len() && (i > 0 || chance.happens(0.3)) { family } else { given };
         let new = list.get(chance.below(list.len())).copied().unwrap_or("jana");
         let new = if unknown { respelled(new, chance) } else { new.to_owned() };
         written(&new, case_of(word), out);
