@@ -117,7 +117,7 @@ pub(super) fn lines(body: &[u8]) -> Vec<Vec<u8>> {
 /// The answer to a handshake (section 4.2.2).
 fn accepted(asked: &HeaderMap) -> HeaderMap {
     const ID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    let key = asked.get(header::SEC_WEBSOCKET_KEY).map(|key| key.as_bytes()).unwrap_or_default();
+    let key = asked.get(header::SEC_WEBSOCKET_KEY).map(http::HeaderValue::as_bytes).unwrap_or_default();
     let accept = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &[key, ID].concat());
     let mut headers = HeaderMap::new();
     headers.insert(header::CONNECTION, http::HeaderValue::from_static("Upgrade"));
