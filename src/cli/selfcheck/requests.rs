@@ -86,7 +86,7 @@ impl<'a> Trial<'a> {
             let all = exchange.received.as_ref().map(everything).unwrap_or_default();
             let sought = parts.iter().flat_map(Part::sought);
             let is_out = sought.into_iter().any(|(_, planted)| leaks(&all, &planted.value));
-            let refused = if call.is_socket { exchange.status == socket::REFUSED } else { exchange.status == 422 };
+            let refused = exchange.status == 422 || call.is_socket && exchange.status == socket::REFUSED;
             return self
                 .whole(Some(kind), refused && !is_out, Fault::Leak, || format!("not blocked: {}", exchange.status));
         }
