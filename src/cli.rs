@@ -12,6 +12,7 @@ pub mod man;
 pub mod rule_files;
 pub mod rules;
 pub mod scan;
+pub mod selfcheck;
 pub mod serve;
 mod table;
 
@@ -48,6 +49,7 @@ enum Command {
     Check(check::Args),
     Scan(scan::ScanArgs),
     Rules(rules::RulesArgs),
+    Selfcheck(selfcheck::Args),
     Config(config::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -113,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Scan(args) => scan::run(&args).map_err(Failure::from),
         Command::Rules(args) => rules::run(&args).map_err(Failure::from),
+        Command::Selfcheck(args) => selfcheck::run(args),
         Command::Config(args) => config::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

@@ -174,6 +174,8 @@ pub struct Engine {
     finders: [Vec<RuleId>; finder::Finder::COUNT],
     patterns: pattern::Patterns,
     shapes: shape::Shapes,
+    /// What rules by shape and numbers of accounts listen to.
+    listened: said::Listened,
     lexicon: Lexicon,
     model: name::Model,
     terms: terms::Terms,

@@ -11,16 +11,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 
-use aws_lc_rs::rand;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use tokio::net::TcpListener;
-use zeroize::Zeroizing;
 
 use super::Failure;
 use super::serve::{self, Running};
 use crate::config::Config;
-use crate::sensitive::Sensitive;
+use crate::server::Shutdown;
 
 /// The version of the page's privacy notice.
 const POLICY: &str = "2026-05";
@@ -81,15 +77,8 @@ async fn bind_site() -> io::Result<(TcpListener, SocketAddr)> {
 /// The gateway in front of the chatbot.
 async fn start_gateway(folder: &Path, args: &Args, site: SocketAddr) -> Result<Running, Failure> {
     let mut config = Config::parse(&settings(folder, args, site))?.config;
-    config.key = Some(new_key()?);
-    serve::start(config).await
-}
-
-/// A key that nobody else knows and that ends with this process.
-fn new_key() -> Result<Sensitive, Failure> {
-    let mut key = Zeroizing::new([0; 32]);
-    rand::fill(key.as_mut()).map_err(|_| Failure::Failed("The system gives no random numbers.".to_owned()))?;
-    Ok(Sensitive::new(STANDARD.encode(key.as_ref())))
+    config.key = Some(serve::new_key()?);
+    serve::start(config, Shutdown::on_signals()?).await
 }
 
 /// The demo's configuration, as a site would write it.
@@ -189,7 +178,7 @@ mod tests {
         let loaded = Config::parse(&settings(Path::new("/tmp/x"), &args("127.0.0.1:0"), site)).unwrap();
         assert!(loaded.warnings.is_empty());
         assert_eq!(loaded.config.consent.policy.as_deref(), Some(POLICY));
-        assert_ne!(new_key().unwrap(), new_key().unwrap());
+        assert_ne!(serve::new_key().unwrap(), serve::new_key().unwrap());
     }
 
     #[test]

@@ -5,10 +5,14 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hyper_util::service::TowerToHyperService;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tracing::level_filters::LevelFilter;
+use zeroize::Zeroizing;
 
 use super::flags::Settings;
 use super::rule_files::engine_of;
@@ -17,6 +21,7 @@ use crate::admin::{self, AdminState, Facts, Readiness};
 use crate::config::{self, Config};
 use crate::detect::Engine;
 use crate::proxy::{DataService, Gateway};
+use crate::sensitive::Sensitive;
 use crate::server::tls::server_config;
 use crate::server::{self, Drained, Limits, Listener, Shutdown};
 use crate::telemetry::{self, Metrics, VaultOperation};
@@ -57,7 +62,7 @@ fn serve(config: Config) -> Result<ExitCode, Failure> {
     let (format, level) = (log_format(config.log.format), log_level(config.log.level));
     telemetry::init(format, level).map_err(failed)?;
     runtime()?.block_on(async {
-        let running = start(config).await?;
+        let running = start(config, Shutdown::on_signals()?).await?;
         let mut out = std::io::stdout().lock();
         writeln!(out, "gateway: {}", running.gateway_url())?;
         writeln!(out, "admin: {}", running.admin_url())?;
@@ -66,6 +71,13 @@ fn serve(config: Config) -> Result<ExitCode, Failure> {
         running.ended().await;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// A key that nobody else knows and that ends with this process.
+pub(super) fn new_key() -> Result<Sensitive, Failure> {
+    let mut key = Zeroizing::new([0; 32]);
+    rand::fill(key.as_mut()).map_err(|_| Failure::Failed("The system gives no random numbers.".to_owned()))?;
+    Ok(Sensitive::new(STANDARD.encode(key.as_ref())))
 }
 
 /// The runtime that fits the cores this process may use: with one core a
@@ -109,7 +121,8 @@ impl Running {
 
 /// Opens the vault, compiles the rules, binds both listeners and serves them.
 /// All that can be wrong is found before a port is bound.
-pub(super) async fn start(config: Config) -> Result<Running, Failure> {
+/// `shutdown` ends it.
+pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running, Failure> {
     let metrics = Metrics::new().map_err(failed)?;
     telemetry::catch_panics(Some(metrics.panics.clone()));
     let engine = Arc::new(engine_of(&config).map_err(|errors| Failure::Usage(errors.join("\n")))?);
@@ -138,7 +151,6 @@ pub(super) async fn start(config: Config) -> Result<Running, Failure> {
     let (listen, admin) = (config.listen.clone(), config.admin.clone());
     let gateway =
         Gateway::new(config, engine, vault.clone(), Arc::clone(&metrics)).map_err(|e| Failure::Usage(e.to_string()))?;
-    let shutdown = Shutdown::on_signals()?;
     let data_listener = Listener::bind(&listen, tls.clone()).await.map_err(failed)?;
     let admin_listener = Listener::bind(&admin, admin_tls.clone()).await.map_err(failed)?;
 

@@ -3,7 +3,6 @@
 
 use crate::detect::compile::Verdict;
 use crate::detect::finder::Finder;
-use crate::detect::said::Said;
 use crate::detect::scan::{Evidence, Pass};
 
 /// Characters of a number, separators included.
@@ -38,16 +37,16 @@ impl Pass<'_> {
         if joined || bound || letters < *LENGTH.start() || !LENGTH.contains(&code.len()) || is_date(code) {
             return None;
         }
+        let in_front = engine.listened.hear(self.clause_before(start));
+        let label = engine.listened.hear_label(self.label);
         let mut taken = false;
         for &rule in rules {
             let Some(scoring) = engine.rules.get(rule.index()) else { continue };
             let judge = |hash| scoring.judge(hash);
-            let (mut in_front, mut label) = (Said::new(&judge), Said::new(&judge));
-            in_front.listen(self.clause_before(start));
-            self.label.iter().for_each(|&hash| label.hear(hash, true));
-            let (found, evidence) = match in_front.last.filter(|_| in_front.since < WORDS) {
+            let said = in_front.said(judge);
+            let (found, evidence) = match said.last.filter(|_| said.since < WORDS) {
                 Some(found) => (Some(found), found.evidence),
-                None => (label.last, Evidence::LABEL),
+                None => (label.said(judge).last, Evidence::LABEL),
             };
             if let Some(Verdict { evidence: Evidence::CONTEXT, weight }) = found {
                 taken |= self.submit(rule, start, end, scoring.score + weight, evidence);

@@ -9,7 +9,7 @@ use crate::detect::pattern::{Pattern, Patterns};
 use crate::detect::phone::DiallingCodes;
 use crate::detect::rule::{Context, Lines, RawDefaults, Rule, RuleError, RuleErrors, RuleSet, Selection, Source};
 
-use crate::detect::said;
+use crate::detect::said::{self, Listened};
 use crate::detect::scan::Evidence;
 use crate::detect::shape::Shapes;
 use crate::detect::spelled::NumberWords;
@@ -89,7 +89,16 @@ impl Scoring {
 
     /// Whether no word can change the score.
     pub(crate) fn is_deaf(&self) -> bool {
-        [&self.context, &self.against, &self.shared.context, &self.shared.against].iter().all(|set| set.is_empty())
+        self.sets().iter().all(|set| set.is_empty())
+    }
+
+    /// All words that can change the score.
+    pub(crate) fn words(&self) -> impl Iterator<Item = u64> {
+        self.sets().into_iter().flat_map(|set| set.sorted.iter().map(|(hash, _)| *hash))
+    }
+
+    fn sets(&self) -> [&WordSet; 4] {
+        [&self.context, &self.against, &self.shared.context, &self.shared.against]
     }
 }
 
@@ -210,6 +219,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
     let shared: Vec<Arc<Shared>> = set.files.iter().map(|file| Arc::new(Shared::new(&file.raw.defaults))).collect();
     let mut infos = Vec::with_capacity(rules.len());
     let mut scorings = Vec::with_capacity(rules.len());
+    let mut listening = Vec::new();
     let mut examples = Vec::new();
     let mut budget = crate::detect::pattern::BUDGET;
     let lines: Vec<Lines> = set.files.iter().map(|file| Lines::new(&file.text)).collect();
@@ -222,6 +232,9 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         match &rule.source {
             Source::Patterns(_) | Source::Words(_) if !runs && file.is_builtin() => {}
             Source::Finder(finder) if runs => {
+                if *finder == Finder::Account {
+                    listening.push(i);
+                }
                 if let Some(list) = finders.get_mut(*finder as usize) {
                     list.push(id);
                 }
@@ -232,6 +245,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
                 patterns.extend(pattern.filter(|_| runs));
             }
             Source::Shapes(texts) => {
+                listening.push(i);
                 for (shape, span, cued) in texts {
                     if let Err(problem) = Shapes::check(shape) {
                         errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
@@ -270,6 +284,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
     if !errors.is_empty() {
         return Err(RuleErrors(errors));
     }
+    let listened = Listened::of(listening.iter().filter_map(|i| scorings.get(*i)).flat_map(Scoring::words));
     let identity = NEXT.fetch_add(1, Ordering::Relaxed);
     let plan = Plan::of(identity, &infos, &Wishes::default());
     Ok(Engine {
@@ -281,6 +296,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         finders,
         patterns: Patterns::new(patterns),
         shapes,
+        listened,
         lexicon,
         terms,
         dialling: DiallingCodes::builtin(),

@@ -69,6 +69,45 @@ impl Classes {
         self.0 >> 24 != 0
     }
 
+    /// Whether the word matters in small letters.
+    #[inline]
+    pub(crate) fn matters_small(self) -> bool {
+        self.stands_alone() || self.ends_any_phrase()
+    }
+
+    /// Whether it does so as a name or a part of one, of an address or of a number.
+    fn stands_alone(self) -> bool {
+        const NAME: Classes = Classes::of(&[Classes::GIVEN, Classes::SURNAME]);
+        const PART: Classes = Classes::of(&[Classes::AT, Classes::PARTICLE, Classes::NUMBER_WORD]);
+        self.has(NAME) && !self.has(Self::STOP) || self.has(PART)
+    }
+
+    /// A family name that is an ordinary word too and nothing else: "long". In
+    /// small letters it starts no name where nothing announces one.
+    #[inline]
+    pub(crate) fn is_ordinary_surname(self) -> bool {
+        const ORDINARY: Classes = Classes::of(&[Classes::COMMON, Classes::PLACE]);
+        const OTHER: Classes = Classes::of(&[Classes::GIVEN, Classes::AT, Classes::PARTICLE, Classes::NUMBER_WORD]);
+        self.has(Self::SURNAME) && self.has(ORDINARY) && !self.has(OTHER)
+    }
+
+    /// The words of the longest phrase that the word is the last of; 0 for none.
+    #[inline]
+    pub(crate) const fn longest_phrase(self) -> usize {
+        (u32::BITS - (self.0 >> 24).leading_zeros()) as usize
+    }
+
+    /// All of the classes together.
+    pub(crate) const fn of(all: &[Self]) -> Self {
+        let mut bits = 0;
+        let mut rest = all;
+        while let [first, more @ ..] = rest {
+            bits |= first.0;
+            rest = more;
+        }
+        Self(bits)
+    }
+
     const NAMES: u32 = Self::GIVEN.0 | Self::SURNAME.0 | Self::FREQUENT_GIVEN.0 | Self::FREQUENT_SURNAME.0;
 
     /// The name classes of the set alone.
@@ -160,6 +199,11 @@ pub(crate) enum Cue {
 }
 
 impl Cue {
+    /// Whether what follows must look like a name to be one.
+    pub(crate) const fn is_faint(self) -> bool {
+        matches!(self, Self::Hint | Self::Greeting | Self::Weak | Self::SignOff)
+    }
+
     fn named(name: &str) -> Option<Self> {
         Some(match name {
             "field" => Self::Field,
@@ -185,22 +229,29 @@ pub(crate) const CLASS_NAMES: &str = "given, surname, frequent-given, frequent-s
 /// The longest phrase, in words.
 pub(crate) const MAX_PHRASE: usize = 5;
 
-/// Of the words of a text that do not matter in small letters, about one in
-/// eighteen is taken for one that may, with the built-in lists.
+/// Of the words of a text that do not matter by themselves in small letters,
+/// about one in eighteen is taken for one that may, with the built-in lists.
 const SMALL_BITS: u32 = 20;
+
+/// With the built-in cues one phrase in fifty is taken for one.
+const PHRASE_BITS: u32 = 16;
 
 /// The compiled word lists.
 #[derive(Debug)]
 pub(crate) struct Lexicon {
     words: Table<Classes>,
     phrases: Table<Option<Cue>>,
-    /// Of the words that matter in small letters.
+    /// Of the phrases: nearly all that is asked for is none.
+    phrase_filter: Filter,
+    /// Of the words that matter in small letters by themselves, where no cue waits.
     small: Filter,
+    /// Of the last two words of all longer phrases.
+    ends: Filter,
 }
 
 impl Lexicon {
     pub(crate) fn builder() -> LexiconBuilder {
-        LexiconBuilder { words: Vec::new(), phrases: Vec::new() }
+        LexiconBuilder { words: Vec::new(), phrases: Vec::new(), ends: Vec::new() }
     }
 
     /// The classes of the word with this hash.
@@ -209,17 +260,19 @@ impl Lexicon {
         self.words.find(hash)
     }
 
-    /// Whether a word may matter when it is written in small letters: as a name,
-    /// as a part of a cue or of an address. Most words of a text do not, and
-    /// need no other look-up.
+    /// Whether a word may matter when it is written in small letters behind
+    /// another and no cue: as a name, as a part of an address, as the end of a
+    /// cue. Most words of a text do not, and need no other look-up.
     #[inline]
-    pub(crate) fn may_matter_small(&self, hash: u64) -> bool {
-        self.small.may_hold(hash)
+    pub(crate) fn may_matter_small(&self, hash: u64, before: u64) -> bool {
+        // Both at once: of the words that end phrases, such as "is", few end one here.
+        self.small.may_hold(hash) | self.ends.may_hold(words::join(words::join(0, hash), before))
     }
 
     /// The cue that a phrase is.
+    #[inline]
     pub(crate) fn cue(&self, phrase: u64) -> Option<Cue> {
-        self.phrases.find(phrase)
+        if self.phrase_filter.may_hold(phrase) { self.phrases.find(phrase) } else { None }
     }
 }
 
@@ -234,6 +287,8 @@ pub(crate) enum BadWord {
 pub(crate) struct LexiconBuilder {
     words: Vec<(u64, Classes)>,
     phrases: Vec<(u64, Cue)>,
+    /// The last two words of those that have so many.
+    ends: Vec<u64>,
 }
 
 impl LexiconBuilder {
@@ -253,6 +308,9 @@ impl LexiconBuilder {
         }
         let class = if cue == Cue::Title && phrase.len() == 1 { Classes::TITLE } else { Classes::default() };
         self.words.push((last, Classes::ends_phrase(phrase.len()) | class));
+        if phrase.len() > 1 {
+            self.ends.push(phrase_hash(phrase.iter().rev().take(2).copied()));
+        }
         self.phrases.push((phrase_hash(phrase.into_iter().rev()), cue));
         Ok(())
     }
@@ -265,18 +323,20 @@ impl LexiconBuilder {
         let mut small = Filter::with_bits(SMALL_BITS);
         for (hash, _) in &self.words {
             let classes = words.find(*hash);
-            let name = (classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME)) && !classes.has(Classes::STOP);
-            let other = [Classes::AT, Classes::PARTICLE, Classes::NUMBER_WORD].into_iter().any(|c| classes.has(c));
-            if name || other || classes.ends_any_phrase() {
+            if classes.stands_alone() && !classes.is_ordinary_surname() || classes.has(Classes::ends_phrase(1)) {
                 small.add(*hash);
             }
         }
         let mut phrases = Table::with_room(self.phrases.len());
+        let mut phrase_filter = Filter::with_bits(PHRASE_BITS);
         for (hash, cue) in self.phrases {
+            phrase_filter.add(hash);
             let slot: &mut Option<Cue> = phrases.entry(hash);
             *slot = (*slot).max(Some(cue));
         }
-        Lexicon { words, phrases, small }
+        let mut ends = Filter::with_bits(PHRASE_BITS);
+        self.ends.into_iter().for_each(|end| ends.add(end));
+        Lexicon { words, phrases, phrase_filter, small, ends }
     }
 }
 
@@ -349,8 +409,10 @@ mod tests {
         let will = lexicon.classes(hash("WILL"));
         assert!(will.has(Classes::GIVEN) && will.has(Classes::COMMON) && !will.has(Classes::SURNAME));
         assert!(lexicon.classes(hash("is")).has(Classes::ends_phrase(3)));
-        assert!(lexicon.may_matter_small(hash("is")) && lexicon.may_matter_small(hash("will")));
-        assert!(!lexicon.may_matter_small(hash("parcel")));
+        assert!(
+            lexicon.may_matter_small(hash("is"), hash("name")) && !lexicon.may_matter_small(hash("is"), hash("it"))
+        );
+        assert!(lexicon.may_matter_small(hash("will"), 0) && !lexicon.may_matter_small(hash("parcel"), hash("my")));
         let phrase = |s: &str| {
             let mut all = Vec::new();
             words::each(s, |h| all.push(h));

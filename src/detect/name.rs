@@ -76,6 +76,12 @@ impl<'a> Names<'a> {
         self.memory.as_deref().is_some_and(|m| m.may_hold(hash))
     }
 
+    /// Whether an offset is one of the last run's.
+    #[inline]
+    pub(crate) fn is_in_run(&self, at: usize) -> bool {
+        at < self.judged_until
+    }
+
     /// For a text to learn from.
     pub(crate) fn taught(lesson: &'a mut train::Lesson) -> Self {
         Self { lesson: Some(lesson), ..Self::default() }
@@ -97,7 +103,7 @@ impl Pass<'_> {
     pub(crate) fn name(&mut self, word: &Word, classes: Classes) -> Option<usize> {
         // A cue within the last run makes what follows a run of its own.
         let cued = self.cue.is_some_and(|c| c.end > self.names.judged_from);
-        if word.start >= self.names.judged_until || cued {
+        if !self.names.is_in_run(word.start) || cued {
             let cue = self.cue_at(word.start);
             if !self.may_start(word, classes, cue) {
                 return None;

@@ -5,28 +5,27 @@
 //! counts only in capitals, as "SIN" does, which is a Spanish word in small letters.
 
 use crate::detect::compile::Verdict;
+use crate::detect::filter::Filter;
 use crate::detect::words::{self, Shape};
 
-/// What words say, one after the other.
-pub(crate) struct Said<'a, F> {
-    judge: &'a F,
-    /// What the first word said that says something.
-    pub(crate) first: Option<Verdict>,
-    /// … and the last.
-    pub(crate) last: Option<Verdict>,
-    /// How many words came behind the last that says something.
-    pub(crate) since: usize,
-    /// The last words, the latest first; an abbreviation is a phrase of letters.
-    words: [u64; MAX_PHRASE],
-}
+/// With the built-in rules one word in twenty is taken for one of them.
+const BITS: u32 = 19;
 
-impl<'a, F: Fn(u64) -> Option<Verdict>> Said<'a, F> {
-    pub(crate) fn new(judge: &'a F) -> Self {
-        Self { judge, first: None, last: None, since: 0, words: [0; MAX_PHRASE] }
+/// The words that some rule listens to: nearly all words are none.
+#[derive(Debug)]
+pub(crate) struct Listened(Filter);
+
+impl Listened {
+    /// The words and phrases with these hashes.
+    pub(crate) fn of(words: impl Iterator<Item = u64>) -> Self {
+        let mut filter = Filter::with_bits(BITS);
+        words.for_each(|hash| filter.add(hash));
+        Self(filter)
     }
 
-    /// Hears all words of a text.
-    pub(crate) fn listen(&mut self, text: &str) {
+    /// What is heard in a text.
+    pub(crate) fn hear(&self, text: &str) -> Heard {
+        let mut heard = Heard::default();
         let bytes = text.as_bytes();
         let mut at = 0;
         while let Some(&b) = bytes.get(at) {
@@ -37,9 +36,12 @@ impl<'a, F: Fn(u64) -> Option<Verdict>> Said<'a, F> {
             let word = words::read_from(text, at);
             match word.shape {
                 Shape::Mixed(_) => {
-                    words::each(text.get(word.start..word.end).unwrap_or_default(), |hash| self.hear(hash, false));
+                    let text = text.get(word.start..word.end).unwrap_or_default();
+                    words::each(text, |hash| heard.word(hash, false, self));
                 }
-                shape if word.end > at => self.hear(word.hash, matches!(shape, Shape::Upper | Shape::Initial)),
+                shape if word.end > at => {
+                    heard.word(word.hash, matches!(shape, Shape::Upper | Shape::Initial), self);
+                }
                 _ => {}
             }
             at = word.end.max(at + 1);
@@ -47,23 +49,75 @@ impl<'a, F: Fn(u64) -> Option<Verdict>> Said<'a, F> {
                 at += 1;
             }
         }
+        heard
     }
 
-    /// Hears a word by its hash.
-    pub(crate) fn hear(&mut self, word: u64, capitals: bool) {
+    /// What is heard in the words of a label.
+    pub(crate) fn hear_label(&self, words: &[u64]) -> Heard {
+        let mut heard = Heard::default();
+        for &hash in words {
+            heard.word(hash, true, self);
+        }
+        heard
+    }
+}
+
+/// The words of a text that some rule listens to, for all rules to judge.
+#[derive(Default)]
+pub(crate) struct Heard {
+    /// Words and phrases, each with the number of its last word, from 1.
+    all: Vec<(usize, u64)>,
+    /// How many words the text has.
+    count: usize,
+    /// The last words, the latest first; an abbreviation is a phrase of letters.
+    words: [u64; MAX_PHRASE],
+}
+
+/// What the words of a text say of a rule.
+pub(crate) struct Said {
+    /// What the first word said that says something.
+    pub(crate) first: Option<Verdict>,
+    /// … and the last.
+    pub(crate) last: Option<Verdict>,
+    /// How many words came behind the last that says something.
+    pub(crate) since: usize,
+}
+
+impl Heard {
+    fn word(&mut self, word: u64, capitals: bool, listened: &Listened) {
+        self.count += 1;
         self.words.rotate_right(1);
         self.words[0] = word;
-        let mut found = (self.judge)(word);
+        let mut hear = |hash: u64| {
+            if listened.0.may_hold(hash) {
+                self.all.push((self.count, hash));
+            }
+        };
+        hear(word);
         if capitals {
-            found = found.or_else(|| (self.judge)(in_capitals(word)));
+            hear(in_capitals(word));
         }
         for length in 2..=MAX_PHRASE {
             let phrase = self.words.iter().take(length).rev().copied().reduce(words::join);
-            found = found.or_else(|| (self.judge)(phrase?));
+            phrase.into_iter().for_each(&mut hear);
         }
-        self.since = if found.is_some() { 0 } else { self.since + 1 };
-        self.first = self.first.or(found);
-        self.last = found.or(self.last);
+    }
+
+    /// What they say, one after the other. Of a word and the phrases that it
+    /// ends the shortest counts.
+    pub(crate) fn said(&self, judge: impl Fn(u64) -> Option<Verdict>) -> Said {
+        let (mut first, mut last) = (None, None);
+        let mut said = 0;
+        for &(number, hash) in &self.all {
+            if number != said
+                && let Some(verdict) = judge(hash)
+            {
+                said = number;
+                first = first.or(Some(verdict));
+                last = Some(verdict);
+            }
+        }
+        Said { first, last, since: self.count - said }
     }
 }
 

@@ -330,6 +330,12 @@ impl Recent {
         self.pushed += 1;
     }
 
+    /// The last word; 0 for none.
+    #[inline]
+    fn last(&self) -> u64 {
+        self.ring[self.pushed.wrapping_sub(1) % Self::ROOM]
+    }
+
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = u64> {
         let count = self.pushed.min(MAX_PHRASE);
         (1..=count).map(|back| self.ring[(self.pushed - back) % Self::ROOM])
@@ -424,10 +430,11 @@ impl Pass<'_> {
     #[inline]
     fn is_of_no_matter(&self, word: &Word) -> bool {
         word.shape == Shape::Lower
-            && !self.engine.lexicon.may_matter_small(word.hash)
+            && !self.engine.lexicon.may_matter_small(word.hash, self.recent.last())
             && self.cue.is_none()
             && !self.names.may_remember(word.hash)
-            && (word.end - word.start > 1 || self.bytes.get(word.end) != Some(&b'.'))
+            && !self.may_go_on(word)
+            && !self.may_be_small_initial(word)
             // An IBAN may be written in small letters.
             && !self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
     }
@@ -443,6 +450,12 @@ impl Pass<'_> {
             return end;
         }
         let classes = self.engine.lexicon.classes(word.hash);
+        if self.is_no_name(word, classes) {
+            // No name stands directly behind the cue.
+            self.cue = None;
+            self.remember(word, classes);
+            return word.end;
+        }
         if classes.has(Classes::AT)
             && let Some(end) = self.at_word(word)
         {
@@ -465,18 +478,46 @@ impl Pass<'_> {
         word.end
     }
 
+    /// A word in small letters that starts no name and no number, whatever
+    /// stands around it.
+    #[inline]
+    fn is_no_name(&self, word: &Word, classes: Classes) -> bool {
+        const OTHER: Classes = Classes::of(&[Classes::AT, Classes::NUMBER_WORD]);
+        const NAME: Classes = Classes::of(&[Classes::GIVEN, Classes::SURNAME]);
+        let name = match self.cue {
+            None => classes.has(NAME) && !classes.is_ordinary_surname(),
+            // Behind a strong cue any word may be one.
+            Some(cue) => classes.has(NAME) || !cue.cue.is_faint(),
+        };
+        word.shape == Shape::Lower
+            && !name
+            && !classes.has(OTHER)
+            && !self.names.is_in_run(word.start)
+            && !self.names.may_remember(word.hash)
+            && !self.may_be_small_initial(word)
+    }
+
+    /// A word of the last run that the lists know may be one of its names.
+    #[inline]
+    fn may_go_on(&self, word: &Word) -> bool {
+        self.names.is_in_run(word.start) && self.engine.lexicon.classes(word.hash).matters_small()
+    }
+
+    /// One letter and a point: "k. wiggins".
+    #[inline]
+    fn may_be_small_initial(&self, word: &Word) -> bool {
+        word.end - word.start == 1 && self.bytes.get(word.end) == Some(&b'.')
+    }
+
     /// Shifts the word into the recent ones and looks whether a cue ends here.
     fn remember(&mut self, word: &Word, classes: Classes) {
         self.recent.push(word.hash);
-        if !classes.ends_any_phrase() {
-            return;
-        }
         let mut phrase = 0;
         let mut secret = None;
         // The longest phrase wins: "I am not" is none, though "am" may be.
-        for (i, hash) in self.recent.newest_first().enumerate() {
+        for (words, hash) in (1..=classes.longest_phrase()).zip(self.recent.newest_first()) {
             phrase = words::join(phrase, hash);
-            if classes.has(Classes::ends_phrase(i + 1))
+            if classes.has(Classes::ends_phrase(words))
                 && let Some(cue) = self.engine.lexicon.cue(phrase)
             {
                 match cue {
@@ -559,11 +600,15 @@ impl Pass<'_> {
             // A word that the window cuts is another word.
             let cut = self.before(from).is_some_and(char::is_alphabetic);
             let whole = if cut { before.trim_start_matches(char::is_alphabetic) } else { before };
-            // In "order 4711, phone …" the first word says nothing of the second.
-            for piece in whole.split(|c: char| c.is_ascii_digit() || matches!(c, ',' | ';' | '/' | '|' | '\n')) {
-                in_front.last = None;
-                words::each_in_text(piece, |hash| in_front.step(hash));
-            }
+            words::each_with_gaps(whole, |gap, word| {
+                // In "order 4711, phone …" the first word says nothing of the second.
+                if gap.iter().any(|b| b.is_ascii_digit() || matches!(b, b',' | b';' | b'/' | b'|' | b'\n')) {
+                    in_front.last = None;
+                }
+                if let Some(hash) = word {
+                    in_front.step(hash);
+                }
+            });
         }
         // Of `key=value` the key says what the value is, and nothing else does.
         if self.bytes.get(start.wrapping_sub(1)) == Some(&b'=') {

@@ -4,13 +4,17 @@
 //! an anchor ends after the longest shape. What arrives at the end of a shape
 //! is checked by its validator, and words nearby decide between readings.
 //!
+//! A context word of these rules may be a phrase of up to four words, and one that
+//! a rule writes in capitals counts only in capitals, as "SIN" does, which is a
+//! Spanish word in small letters.
+//!
 //! A shape is written with `9` for a digit, `A` for a letter, `X` for either,
 //! and ` `, `-`, `.`, `/`, `(`, `)`, `+` for themselves.
 
 use crate::detect::RuleId;
 use crate::detect::compile::Verdict;
 use crate::detect::national::Strength;
-use crate::detect::said::Said;
+use crate::detect::said::Heard;
 use crate::detect::scan::{CONTEXT_BEFORE, Evidence, Pass};
 use crate::detect::validate::{MAX_ID, Validator};
 
@@ -74,7 +78,7 @@ impl Shapes {
     pub(crate) fn check(shape: &str) -> Result<(), &'static str> {
         let characters = shape.chars().filter(|c| matches!(c, '9' | 'A' | 'X')).count();
         if !shape.contains(['9', 'X']) || !(4..=MAX_ID).contains(&characters) {
-            return Err("a shape has 4 to 26 digits and letters, and a 9 or X among them");
+            return Err("a shape has 4 to 24 digits and letters, and a 9 or X among them");
         }
         if shape.chars().any(|c| !matches!(c, '9' | 'A' | 'X') && separator(c).is_none()) {
             return Err("a shape is written with 9, A, X, space and - . / ( ) +");
@@ -208,6 +212,7 @@ impl Pass<'_> {
         let mut node = shapes.nodes.first()?;
         let mut at = start;
         let mut best: Option<Reading> = None;
+        let mut in_front = None;
         loop {
             let (symbol, byte, width) = match self.bytes.get(at) {
                 Some(b) if b.is_ascii_digit() => (DIGIT, *b, 1),
@@ -241,7 +246,8 @@ impl Pass<'_> {
                 if end.apart && end.cued && self.bytes.get(start).is_some_and(u8::is_ascii_lowercase) {
                     continue;
                 }
-                let reading = id.get(..len).and_then(|id| self.judge_shape(end, id, start, at, doubt));
+                let place = Place { start, end: at, doubt };
+                let reading = id.get(..len).and_then(|id| self.judge_shape(end, id, &place, &mut in_front));
                 if reading.is_some_and(|new| best.is_none_or(|old| new.beats(&old))) {
                     best = reading;
                 }
@@ -250,7 +256,8 @@ impl Pass<'_> {
         best.map(|reading| (reading, start))
     }
 
-    fn judge_shape(&self, end: &End, id: &[u8], start: usize, at: usize, doubt: bool) -> Option<Reading> {
+    fn judge_shape(&self, end: &End, id: &[u8], place: &Place, in_front: &mut Option<Heard>) -> Option<Reading> {
+        let Place { start, end: at, doubt } = *place;
         let strength = end.validator.map_or(Some(Strength::Plausible), |v| v.strength(id))?;
         let checked = end.validator.is_some() && strength == Strength::Checked;
         let scoring = self.engine.rules.get(end.rule.index())?;
@@ -259,10 +266,10 @@ impl Pass<'_> {
             scoring.score < SURE && id.first() == Some(&b'0') && id.len() == at - start && (10..13).contains(&id.len());
         let needs_cue = end.cued || doubt || trunk && id.iter().all(u8::is_ascii_digit);
         let said = if checked {
-            self.words_at(|hash| scoring.judge(hash), start, at)
+            self.words_at(|hash| scoring.judge(hash), place, in_front)
         } else {
             // Where the number says little, the word must say more.
-            self.words_at(|hash| scoring.judge_own(hash), start, at)
+            self.words_at(|hash| scoring.judge_own(hash), place, in_front)
         };
         let mut evidence = said.map_or(Evidence::default(), |verdict| verdict.evidence);
         let change = said.map_or(0.0, |verdict| match verdict.evidence {
@@ -280,33 +287,38 @@ impl Pass<'_> {
     }
 
     /// The word that is nearest in front, else the label, else a word behind
-    /// that no other number follows.
-    fn words_at(&self, judge: impl Fn(u64) -> Option<Verdict>, start: usize, end: usize) -> Option<Verdict> {
-        let mut in_front = Said::new(&judge);
-        let from = self.text.floor_char_boundary(start.saturating_sub(CONTEXT_BEFORE));
-        // A word that the window cuts is another word.
-        let cut = self.before(from).is_some_and(char::is_alphabetic);
-        let before = self.text.get(from..start).unwrap_or_default();
-        in_front.listen(if cut { before.trim_start_matches(char::is_alphabetic) } else { before });
-        if in_front.last.is_some() {
-            return in_front.last;
+    /// that no other number follows. What stands in front is read once.
+    fn words_at(
+        &self,
+        judge: impl Fn(u64) -> Option<Verdict>,
+        place: &Place,
+        in_front: &mut Option<Heard>,
+    ) -> Option<Verdict> {
+        let listened = &self.engine.listened;
+        let in_front = in_front.get_or_insert_with(|| {
+            let from = self.text.floor_char_boundary(place.start.saturating_sub(CONTEXT_BEFORE));
+            // A word that the window cuts is another word.
+            let cut = self.before(from).is_some_and(char::is_alphabetic);
+            let before = self.text.get(from..place.start).unwrap_or_default();
+            listened.hear(if cut { before.trim_start_matches(char::is_alphabetic) } else { before })
+        });
+        if let Some(last) = in_front.said(&judge).last {
+            return Some(last);
         }
-        let mut label = Said::new(&judge);
-        self.label.iter().for_each(|&hash| label.hear(hash, true));
-        match label.last {
+        match listened.hear_label(self.label).said(&judge).last {
             Some(found) if found.evidence == Evidence::CONTEXT => {
                 return Some(Verdict { evidence: Evidence::LABEL, ..found });
             }
             Some(against) => return Some(against),
             None => {}
         }
-        let to = self.text.floor_char_boundary((end + BEHIND).min(self.text.len()));
-        let behind = self.text.get(end..to).and_then(|t| t.lines().next()).unwrap_or_default();
-        let mut first = Said::new(&judge);
-        if !behind.contains(|c: char| c.is_ascii_digit()) {
-            first.listen(behind);
+        let to = self.text.floor_char_boundary((place.end + BEHIND).min(self.text.len()));
+        let behind = self.text.get(place.end..to).and_then(|t| t.lines().next()).unwrap_or_default();
+        if behind.contains(|c: char| c.is_ascii_digit()) {
+            return None;
         }
-        first.first.filter(|found| found.evidence == Evidence::CONTEXT)
+        let first = listened.hear(behind).said(&judge).first;
+        first.filter(|found| found.evidence == Evidence::CONTEXT)
     }
 
     /// Whether an id can start here: not in the middle of a word, an amount, a
@@ -352,6 +364,14 @@ impl Pass<'_> {
         let c = self.at(end);
         c.is_some_and(|c| separator(c).is_some() && self.digit(end + c.len_utf8()).is_some())
     }
+}
+
+/// Where a text stands that may be an id.
+struct Place {
+    start: usize,
+    end: usize,
+    /// A word must say what it is.
+    doubt: bool,
 }
 
 /// What stands beside an id.

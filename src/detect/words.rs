@@ -218,6 +218,22 @@ impl Block {
     }
 }
 
+/// A bit for each of the 64 bytes from `base` on of which `is` holds; behind the
+/// end of the text are zeros, of which it must not.
+#[inline]
+pub(crate) fn mask(text: &[u8], base: usize, is: impl Fn(u8) -> bool) -> u64 {
+    let rest = text.get(base..).unwrap_or_default();
+    let mut chunk = [0; Block::LEN];
+    match rest.first_chunk() {
+        Some(whole) => chunk = *whole,
+        None => chunk.iter_mut().zip(rest).for_each(|(to, from)| *to = *from),
+    }
+    for byte in &mut chunk {
+        *byte = u8::from(is(*byte));
+    }
+    bits(&chunk)
+}
+
 /// The word that starts with the letter of a block at `bit`. Words of less than
 /// sixteen letters, with nothing of note behind them, are read without a branch
 /// that depends on their length: the processor cannot guess it.
@@ -275,7 +291,7 @@ fn read_unicode(text: &str, start: usize) -> Word {
             if letters == 0 {
                 break;
             }
-        } else if c.is_alphabetic() {
+        } else if is_letter(c) {
             let capital = c.is_uppercase();
             first_is_capital |= capital && letters == 0;
             capitals += usize::from(capital);
@@ -301,17 +317,29 @@ fn shape(letters: usize, capitals: usize, first_is_capital: bool) -> Shape {
 
 /// Words of a phrase, a key or a list entry, each by its hash. Here a change
 /// from a small to a capital letter ends a word too, as in `customerPhone`.
-pub(crate) fn each(text: &str, found: impl FnMut(u64)) {
-    humps(text, true, found);
+pub(crate) fn each(text: &str, mut found: impl FnMut(u64)) {
+    humps(text, true, |word| found(word.hash));
 }
 
 /// Words of running text, each by its hash. A name such as `customerPhone`
 /// counts as its last word only: a `PhoneStatusBar` has nothing of a phone.
-pub(crate) fn each_in_text(text: &str, found: impl FnMut(u64)) {
-    humps(text, false, found);
+pub(crate) fn each_in_text(text: &str, mut found: impl FnMut(u64)) {
+    humps(text, false, |word| found(word.hash));
 }
 
-fn humps(text: &str, heads: bool, mut found: impl FnMut(u64)) {
+/// The same, with what stands between each word and the one before it, and
+/// behind the last.
+pub(crate) fn each_with_gaps<'a>(text: &'a str, mut found: impl FnMut(&'a [u8], Option<u64>)) {
+    let mut end = 0;
+    let between = |end, start| text.as_bytes().get(end..start).unwrap_or_default();
+    humps(text, false, |word| {
+        found(between(end, word.start), Some(word.hash));
+        end = word.end;
+    });
+    found(between(end, text.len()), None);
+}
+
+fn humps(text: &str, heads: bool, mut found: impl FnMut(&Word)) {
     let bytes = text.as_bytes();
     let mut at = 0;
     while let Some(&b) = bytes.get(at) {
@@ -322,8 +350,8 @@ fn humps(text: &str, heads: bool, mut found: impl FnMut(u64)) {
         let word = read_from(text, at);
         let hump = camel(text, &word);
         match hump.and_then(|hump| text.get(..hump)) {
-            Some(head) if heads => found(read_from(head, at).hash),
-            None if word.end > at => found(word.hash),
+            Some(head) if heads => found(&read_from(head, at)),
+            None if word.end > at => found(&word),
             _ => {}
         }
         // What is no letter at all is passed over as a whole character.
@@ -375,6 +403,17 @@ impl Folded {
     #[inline]
     fn hash(self) -> u64 {
         mix(self.hash, self.block)
+    }
+}
+
+/// The same as `c.is_alphabetic()`, without a search in tables for the letters
+/// of Latin.
+#[inline]
+pub(crate) fn is_letter(c: char) -> bool {
+    match c {
+        ..'\u{80}' => c.is_ascii_alphabetic(),
+        '\u{c0}'..='\u{24f}' => c != '×' && c != '÷',
+        _ => c.is_alphabetic(),
     }
 }
 

@@ -1,15 +1,30 @@
-"""What the client tests share: counted checks, a program under test, and an
-upstream that records what it receives."""
+"""What the client tests share: the values that are planted, counted checks, a
+program under test, and a gateway in front of a chatbot that records."""
 
+import base64
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+NAME = "Anna Kowalska"
+EMAIL = "anna.kowalska@example.com"
+PHONE = "+44 20 7946 0958"
+CARD = "4111 1111 1111 1111"
+IBAN = "GB82 WEST 1234 5698 7654 32"
+ADDRESS = "203.0.113.24"
+VALUES = [NAME, EMAIL, PHONE, CARD, IBAN, ADDRESS]
+TEXT = (
+    f"Hello, my name is {NAME}.\nPlease write to {EMAIL} or call {PHONE}. "
+    f"My card is {CARD}, my IBAN is {IBAN}, and I connect from {ADDRESS}. “Thanks”, grüße!"
+)
+# A part of a value is as bad as the whole of it.
+FORBIDDEN = VALUES + ["Kowalska", "anna.kowalska", "7946 0958", "1111 1111", "1234 5698", CARD.replace(" ", "")]
 
 TOKEN = re.compile(r"\[[A-Z][A-Z_]{1,24}_[0-9A-HJKMNP-TV-Z]{8}\]")
 
@@ -85,124 +100,48 @@ class Program:
             self.stop()
 
 
-class Recorder(ThreadingHTTPServer):
-    """An upstream of the OpenAI format. It keeps every byte it receives and
-    answers with the text it was sent, cut into small pieces."""
+class Gateway(Program):
+    """`privet serve` in front of `chatbot`, with a vault in memory; more
+    configuration may follow."""
 
-    daemon_threads = True
+    def __init__(self, binary, chatbot, toml=""):
+        self.chatbot = chatbot
+        self.folder = tempfile.TemporaryDirectory()
+        config = os.path.join(self.folder.name, "privet.toml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(f'upstream = "{chatbot.url}"\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\nvault = "memory:"\n{toml}')
+        key = base64.b64encode(os.urandom(32)).decode()
+        super().__init__(binary, "serve", "--config", config, env={"PRIVET_KEY": key})
+        self.url = self.addresses["gateway"]
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        self.requests = []
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def take(self):
-        """What arrived since the last time."""
-        taken, self.requests = self.requests, []
-        return taken
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        self.server.requests.append(f"{self.requestline}\n{self.headers}".encode())
-        self.reply({"object": "list", "data": [{"id": "m-1", "object": "model", "created": 1, "owned_by": "x"}]})
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.requests.append(f"{self.requestline}\n{self.headers}".encode() + body)
-        asked = json.loads(body)
-        if self.path.endswith("/embeddings"):
-            vector = {"object": "embedding", "index": 0, "embedding": [0.5, 0.25]}
-            self.reply({"object": "list", "data": [vector], "model": "m-1", "usage": {"prompt_tokens": 1, "total_tokens": 1}})
-            return
-        said = last_text(asked["messages"])
-        if said.startswith("FAIL "):
-            self.reply({"error": {"message": f"cannot use {said[5:]}", "type": "invalid_request_error"}}, 400)
-        elif asked.get("stream"):
-            self.stream(asked, said)
-        else:
-            choices = [self.choice(i, asked, said) for i in range(asked.get("n") or 1)]
-            self.reply({"id": "c-1", "object": "chat.completion", "created": 1, "model": "m-1", "choices": choices, "usage": USAGE})
-
-    def choice(self, index, asked, said):
-        message = {"role": "assistant", "content": f"{index}: {said}", "refusal": None}
-        finish = "stop"
-        if asked.get("tools"):
-            call = {"id": "call_1", "type": "function", "function": {"name": "write_to", "arguments": arguments(said)}}
-            message.update(content=None, tool_calls=[call])
-            finish = "tool_calls"
-        return {"index": index, "message": message, "logprobs": None, "finish_reason": finish}
-
-    def stream(self, asked, said):
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        indices = range(asked.get("n") or 1)
-        for i in indices:
-            self.event(i, {"role": "assistant", "content": None if asked.get("tools") else ""})
-        if asked.get("tools"):
-            start = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "write_to", "arguments": ""}}
-            self.event(0, {"tool_calls": [start]})
-            for piece in cut(arguments(said), 0):
-                self.event(0, {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
-        else:
-            queues = [cut(f"{i}: {said}", i) for i in indices]
-            while any(queues):
-                for i in indices:
-                    if queues[i]:
-                        self.event(i, {"content": queues[i].pop(0)})
-        for i in indices:
-            self.event(i, {}, "tool_calls" if asked.get("tools") else "stop")
-        if (asked.get("stream_options") or {}).get("include_usage"):
-            self.data(json.dumps({**CHUNK, "choices": [], "usage": USAGE}))
-        self.data("[DONE]")
-        self.wfile.write(b"0\r\n\r\n")
-
-    def event(self, index, delta, finish=None):
-        self.data(json.dumps({**CHUNK, "choices": [{"index": index, "delta": delta, "finish_reason": finish}]}))
-        time.sleep(0.002)
-
-    def data(self, text):
-        event = f"data: {text}\n\n".encode()
-        self.wfile.write(f"{len(event):x}\r\n".encode() + event + b"\r\n")
-        self.wfile.flush()
-
-    def reply(self, value, status=200):
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def __exit__(self, *end):
+        super().__exit__(*end)
+        self.folder.cleanup()
 
 
-USAGE = {"prompt_tokens": 7, "completion_tokens": 11, "total_tokens": 18}
-CHUNK = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": "m-1"}
+def headers(subject="customer-1", consent="support"):
+    """What a site sends with each request; no subject where it is None."""
+    given = {"Privet-Consent": consent}
+    return {**given, "Privet-Subject": subject} if subject else given
 
 
-def last_text(messages):
-    content = messages[-1]["content"]
-    if isinstance(content, list):
-        return " ".join(part.get("text", "") for part in content)
-    return content
+def clean(checks, chatbot, what):
+    """Nothing planted has arrived, and something has; returns it."""
+    arrived = b"\n".join(chatbot.take())
+    checks.that(f"{what}: the chatbot was asked", arrived)
+    text = arrived.decode()
+    found = [FORBIDDEN.index(v) for v in FORBIDDEN if v in text or json.dumps(v)[1:-1] in text]
+    checks.that(f"{what}: nothing personal arrived", not found, f"planted values {found} did")
+    checks.that(f"{what}: no header of Privet's arrived", "privet-" not in text.lower().split("\n\n")[0])
+    return text
 
 
-def arguments(said):
-    return json.dumps({"text": said, "urgent": True})
+def chromium():
+    """The browser on the path, or the one that CHROMIUM names."""
+    for name in (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
+        if name and shutil.which(name):
+            return shutil.which(name)
+    raise RuntimeError("no Chromium found; name one in CHROMIUM")
 
 
-def cut(text, index):
-    """Pieces of one to seven characters, cut elsewhere for each choice."""
-    out, at, step = [], 0, index
-    while at < len(text):
-        step = step % 7 + 1
-        out.append(text[at : at + step])
-        at += step
-    return out
+CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]

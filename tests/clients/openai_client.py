@@ -6,7 +6,6 @@ The upstream records every byte: none of the planted values may reach it, and
 the client must get every one of them back."""
 
 import asyncio
-import base64
 import json
 import os
 import re
@@ -17,21 +16,9 @@ import urllib.error
 import urllib.request
 
 import openai
-from harness import TOKEN, Checks, Program, Recorder
-
-NAME = "Anna Kowalska"
-EMAIL = "anna.kowalska@example.com"
-PHONE = "+44 20 7946 0958"
-CARD = "4111 1111 1111 1111"
-IBAN = "GB82 WEST 1234 5698 7654 32"
-ADDRESS = "203.0.113.24"
-VALUES = [NAME, EMAIL, PHONE, CARD, IBAN, ADDRESS]
-TEXT = (
-    f"Hello, my name is {NAME}.\nPlease write to {EMAIL} or call {PHONE}. "
-    f"My card is {CARD}, my IBAN is {IBAN}, and I connect from {ADDRESS}. “Thanks”, grüße!"
-)
-# A part of a value is as bad as the whole of it.
-FORBIDDEN = VALUES + ["Kowalska", "anna.kowalska", "7946 0958", "1111 1111", "1234 5698", CARD.replace(" ", "")]
+from chatbot import Chatbot
+from harness import EMAIL, FORBIDDEN, IBAN, NAME, TEXT, TOKEN, VALUES, Checks, Gateway, Program, headers
+from harness import clean as nothing_arrived
 
 TOOLS = [
     {
@@ -55,19 +42,8 @@ def user(content):
     return [{"role": "user", "content": content}]
 
 
-def headers(subject="customer-1", consent="support"):
-    return {"Privet-Subject": subject, "Privet-Consent": consent}
-
-
 def clean(recorder, what):
-    """Nothing planted has arrived, and something has; returns it."""
-    arrived = b"\n".join(recorder.take())
-    checks.that(f"{what}: the upstream was asked", arrived)
-    text = arrived.decode()
-    found = [FORBIDDEN.index(v) for v in FORBIDDEN if v in text or json.dumps(v)[1:-1] in text]
-    checks.that(f"{what}: nothing personal arrived", not found, f"planted values {found} did")
-    checks.that(f"{what}: no header of Privet's arrived", "privet-" not in text.lower().split("\n\n")[0])
-    return text
+    return nothing_arrived(checks, recorder, what)
 
 
 def plain(client, recorder):
@@ -189,6 +165,59 @@ def consent(client, recorder):
     checks.that("no consent: nothing arrived", not recorder.take())
 
 
+RESPONSE_TOOLS = [{"type": "function", "strict": True, **TOOLS[0]["function"]}]
+
+
+def responses(client, recorder):
+    answer = client.responses.create(model="m-1", input=TEXT, instructions=f"Greet {NAME}.", user="shop-user")
+    checks.that("responses: the values are back", answer.output_text == TEXT and answer.instructions == f"Greet {NAME}.")
+    clean(recorder, "responses")
+
+    parts = [{"role": "user", "content": [{"type": "input_text", "text": f"I am {NAME}."}, {"type": "input_text", "text": f"Write to {EMAIL}."}]}]
+    answer = client.responses.create(model="m-1", input=parts)
+    checks.that("responses, parts: restored", answer.output_text == f"I am {NAME}. Write to {EMAIL}.")
+    clean(recorder, "responses, parts")
+
+    answer = client.responses.create(model="m-1", input=TEXT, tools=RESPONSE_TOOLS)
+    checks.that("responses, tools: the arguments are JSON with the values", json.loads(answer.output[0].arguments) == {"text": TEXT, "urgent": True})
+    clean(recorder, "responses, tools")
+
+
+def responses_streamed(client, recorder):
+    said, numbers = {}, []
+    for event in client.responses.create(model="m-1", input=TEXT, stream=True):
+        numbers.append(event.sequence_number)
+        if event.type == "response.output_text.delta":
+            said["delta"] = said.get("delta", "") + event.delta
+        elif event.type == "response.output_text.done":
+            said["done"] = event.text
+        elif event.type == "response.content_part.done":
+            said["part"] = event.part.text
+        elif event.type == "response.output_item.done":
+            said["item"] = event.item.content[0].text
+        elif event.type == "response.completed":
+            said["completed"] = event.response.output_text
+    checks.that("responses, stream: all five agree and have the values", list(said.values()) == [TEXT] * 5, str(said))
+    checks.that("responses, stream: no event is missing or more", numbers == list(range(len(numbers))), str(numbers))
+    clean(recorder, "responses, stream")
+
+    with client.responses.stream(model="m-1", input=TEXT, tools=RESPONSE_TOOLS) as stream:
+        fragments = "".join(e.delta for e in stream if e.type == "response.function_call_arguments.delta")
+        final = stream.get_final_response().output[0].arguments
+    wanted = {"text": TEXT, "urgent": True}
+    checks.that("responses, tools, stream: the arguments are JSON with the values", json.loads(fragments) == json.loads(final) == wanted)
+    clean(recorder, "responses, tools, stream")
+
+
+def history(client, recorder):
+    """The upstream remembers, and nobody says whose it is: the chain of responses does."""
+    given = {"extra_headers": {"Privet-Subject": openai.Omit()}}
+    first = client.responses.create(model="m-1", input=f"My name is {NAME}.", **given)
+    later = client.responses.create(model="m-1", input="Who am I?", previous_response_id=first.id, **given)
+    checks.that("history: what was said before is restored", later.output_text == f"My name is {NAME}. / Who am I?", later.output_text)
+    clean(recorder, "history")
+
+
 async def asynchronous(url, recorder):
     async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="sk-test", max_retries=0, default_headers=headers()) as client:
 
@@ -201,8 +230,13 @@ async def asynchronous(url, recorder):
             answer = await client.chat.completions.create(model="m-1", messages=user(text))
             return answer.choices[0].message.content == f"0: {text}"
 
-        answers = await asyncio.gather(*(ask(n) for n in range(16)))
-        checks.that("async: sixteen at once, all restored", all(answers), str(answers))
+        async def respond(number):
+            text = f"I am customer {number}: my name is {NAME}, write to {EMAIL}."
+            async with client.responses.stream(model="m-1", input=text) as stream:
+                return (await stream.get_final_response()).output_text == text
+
+        answers = await asyncio.gather(*(ask(n) for n in range(16)), *(respond(n) for n in range(4)))
+        checks.that("async: twenty at once, all restored", all(answers), str(answers))
     clean(recorder, "async")
 
 
@@ -255,16 +289,13 @@ def demo(binary):
 
 
 def main(binary):
-    recorder = Recorder()
-    key = base64.b64encode(os.urandom(32)).decode()
-    serve = ["serve", "--upstream", recorder.url, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--vault", "memory:"]
-    with Program(binary, *serve, env={"PRIVET_KEY": key}) as running:
-        gateway = running.addresses["gateway"]
-        client = openai.OpenAI(base_url=f"{gateway}/v1", api_key="sk-test", max_retries=0, default_headers=headers())
-        for part in (plain, streamed, several, tools, other_shapes, consent):
-            checks.section(part.__name__, part, client, recorder)
-            recorder.take()
-        checks.section("async", lambda: asyncio.run(asynchronous(gateway, recorder)))
+    chatbot = Chatbot()
+    with Gateway(binary, chatbot) as running:
+        client = openai.OpenAI(base_url=f"{running.url}/v1", api_key="sk-test", max_retries=0, default_headers=headers())
+        for part in (plain, streamed, several, tools, other_shapes, responses, responses_streamed, history, consent):
+            checks.section(part.__name__, part, client, chatbot)
+            chatbot.take()
+        checks.section("async", lambda: asyncio.run(asynchronous(running.url, chatbot)))
         checks.section("watching", watching, running.addresses["admin"])
         checks.that("serve: it ends when told to", running.stop() == 0)
     checks.section("demo", demo, binary)

@@ -6,22 +6,12 @@ Screenshots go to FOLDER where one is given. The browser is Chromium: the one
 on the path, or the one that CHROMIUM names."""
 
 import os
-import shutil
 import sys
 
-from harness import TOKEN, Checks, Program
+from harness import CHROMIUM_FLAGS, EMAIL, NAME, TOKEN, Checks, Program, chromium
 from playwright.sync_api import expect, sync_playwright
 
-NAME = "Anna Kowalska"
-EMAIL = "anna.kowalska@example.com"
 checks = Checks()
-
-
-def chromium():
-    for name in (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
-        if name and shutil.which(name):
-            return shutil.which(name)
-    raise RuntimeError("no Chromium found; name one in CHROMIUM")
 
 
 def visit(browser, url, name, width, height, folder):
@@ -105,10 +95,9 @@ def visit(browser, url, name, width, height, folder):
 
 
 def main(binary, folder=None):
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
     with Program(binary, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", names=("gateway", "admin", "chat page")) as running:
         with sync_playwright() as play:
-            browser = play.chromium.launch(executable_path=chromium(), args=flags)
+            browser = play.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
             for name, width, height in (("wide", 1280, 800), ("narrow", 390, 844)):
                 checks.section(name, visit, browser, running.addresses["chat page"] + "/", name, width, height, folder)
             browser.close()

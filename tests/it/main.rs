@@ -32,6 +32,7 @@ mod refusals;
 mod replies;
 mod requests;
 mod rules;
+mod selfcheck;
 mod serve;
 mod socketio;
 mod splicing;

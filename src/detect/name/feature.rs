@@ -111,15 +111,18 @@ fn kind_of(c: Option<char>) -> u8 {
 
 /// Bytes around a run in which its capitals are weighed.
 const CAPITALS_AROUND: usize = 160;
+const _: () = assert!(CAPITALS_AROUND <= u8::MAX as usize, "they are counted in bytes");
 
 impl Pass<'_> {
     /// Looks around a run.
     pub(crate) fn surroundings(&self, run: &Run) -> Surroundings {
         let (start, end) = (run.start(), run.end());
         let mut before = [Neighbour::default(); 2];
-        let line = self.text.get(..start).unwrap_or_default();
-        let trimmed = line.trim_end_matches([' ', '\t', '\u{a0}']);
-        let last = trimmed.chars().next_back();
+        let mut spaces = start;
+        while let Some(c @ (' ' | '\t' | '\u{a0}')) = self.before(spaces) {
+            spaces -= c.len_utf8();
+        }
+        let last = self.before(spaces);
         if last != Some('\n') || run.cue.is_some() {
             for (slot, hash) in before.iter_mut().zip(self.recent.newest_first()) {
                 *slot = Neighbour { hash, classes: self.engine.lexicon.classes(hash).bits() & SEEN, shape: 0 };
@@ -150,7 +153,7 @@ impl Pass<'_> {
         if right == 18 && behind.first().is_some_and(|n| n.hash == 0) {
             right = 19;
         }
-        let left = if last == line.chars().next_back() { kind_of(last) } else { 20 + kind_of(last) };
+        let left = if spaces == start { kind_of(last) } else { 20 + kind_of(last) };
         let cue = run.cue.map_or(0, |c| 1 + c.cue as u8 + if c.label { 8 } else { 0 });
         let own_line = matches!(last, None | Some('\n' | '\r'))
             && self
@@ -175,9 +178,13 @@ impl Pass<'_> {
     fn capitals_around(&self, start: usize, end: usize) -> u8 {
         let count = |from: usize, to: usize| {
             let bytes = self.bytes.get(from..to.min(self.bytes.len())).unwrap_or_default();
-            bytes.iter().fold((0_u32, 0_u32), |(upper, lower), b| {
-                (upper + u32::from(b.is_ascii_uppercase()), lower + u32::from(b.is_ascii_lowercase()))
-            })
+            // In bytes, which hold so few: the compiler makes vector code of it.
+            let (upper, lower) = bytes.iter().fold((0_u8, 0_u8), |(upper, lower), b| {
+                let capital = b.wrapping_sub(b'A') < 26;
+                let small = b.wrapping_sub(b'a') < 26;
+                (upper.wrapping_add(u8::from(capital)), lower.wrapping_add(u8::from(small)))
+            });
+            (u32::from(upper), u32::from(lower))
         };
         let (a, b) = count(start.saturating_sub(CAPITALS_AROUND), start);
         let (c, d) = count(end, end + CAPITALS_AROUND);
@@ -224,7 +231,7 @@ impl Pass<'_> {
         let (bc, nc) = (u64::from(before.classes), u64::from(next.classes));
         let next_shape = u64::from(next.shape);
         let known = classes & KNOWN;
-        let values = [
+        let values: [u64; FEATURES] = [
             word,
             pack(&[shape, token.len().min(12) as u64]),
             before.hash,
@@ -258,11 +265,8 @@ impl Pass<'_> {
             pack(&[end & 0xff_ff_ff, shape, place]),
             pack(&[opinion, next.hash]),
         ];
-        let mut slots = [0; FEATURES];
-        for (kind, (slot_of, value)) in slots.iter_mut().zip(values).enumerate() {
-            *slot_of = slot(kind as u64, value);
-        }
-        slots
+        // Each kind is a constant where the compiler unrolls this.
+        std::array::from_fn(|kind| slot(kind as u64, values[kind]))
     }
 
     /// The first and the last four bytes of a word, ASCII in small letters.

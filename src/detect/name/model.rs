@@ -127,10 +127,12 @@ impl Model {
     #[inline]
     pub(crate) fn emission(&self, slots: &Slots) -> Odds {
         let mut sums = [0_i32; 2];
-        for slot in slots {
-            if let Some([begins, goes_on]) = self.table.get(*slot as usize) {
-                sums[0] += i32::from(*begins);
-                sums[1] += i32::from(*goes_on);
+        if let Some(table) = self.table.first_chunk::<SLOTS>() {
+            for slot in slots {
+                // All slots are of the table, so nothing is checked at run time.
+                let [begins, goes_on] = table[*slot as usize % SLOTS];
+                sums[0] += i32::from(begins);
+                sums[1] += i32::from(goes_on);
             }
         }
         // Beyond this there is no doubt, and no exponential runs over.

@@ -231,6 +231,7 @@ static RULES: LazyLock<Vec<ShapeRule>> = LazyLock::new(|| {
     let set = RuleSet::builtin().unwrap();
     let rules = set.files.iter().flat_map(|file| &file.raw.rules).map(toml::Spanned::get_ref);
     rules
+        .filter(|rule| rule.entity.get_ref() == "NATIONAL_ID")
         .filter(|rule| !rule.shapes.is_empty() || !rule.cued.is_empty())
         .filter_map(|rule| {
             let alone = rule.shapes.iter().map(|s| (s.get_ref().clone(), true));

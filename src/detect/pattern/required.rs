@@ -15,24 +15,45 @@ const MAX_LITERALS: usize = 300;
 /// A run of letters and digits tells something from this length on.
 const MIN_TOKEN: usize = 12;
 const MIN_DIGITS: usize = 2;
+/// Longer strings are not worth more where others are in long runs.
+const WORTH: usize = 8;
+/// Few words are so long, and nearly all keys.
+pub(super) const LONG_RUN: usize = 16;
 
 /// A part of the text that every match has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Anchor {
-    /// One of these strings, each with the bytes a match may have in front of it.
-    Literals(Vec<(Vec<u8>, Option<usize>)>),
+    /// One of these strings.
+    Literals(Vec<Literal>),
     /// So many digits in a row.
     Digits(usize),
     /// So many bytes in a row of those that keys and ids are made of.
     Token(usize),
 }
 
+/// A string of a match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Literal {
+    /// Its bytes, folded.
+    pub(super) bytes: Vec<u8>,
+    /// The bytes that a match may have in front of it.
+    pub(super) before: Option<usize>,
+    /// It is part of so many bytes in a row of those that keys are made of.
+    pub(super) run: usize,
+}
+
+impl Literal {
+    pub(super) fn is_in_long_run(&self) -> bool {
+        self.run >= LONG_RUN
+    }
+}
+
 /// The best anchor of a pattern; `None` where it has none of use.
 pub(super) fn anchor(hir: &Hir) -> Option<Anchor> {
     let literals = literals(hir);
-    let shortest = literals.iter().flatten().map(|(literal, _)| literal.len()).min().unwrap_or(0);
+    let shortest = literals.iter().flatten().map(|literal| literal.bytes.len()).min().unwrap_or(0);
     let digits = run(hir, |c| c.is_ascii_digit() || (!c.is_ascii() && c.is_numeric())).best;
-    let token = run(hir, |c| !c.is_ascii() || is_token_byte(c as u8)).best;
+    let token = token_run(hir).best;
     // The rarer, the better.
     match literals {
         Some(all) if shortest > 2 || (shortest >= MIN_LITERAL && digits < 5) => Some(Anchor::Literals(all)),
@@ -42,39 +63,50 @@ pub(super) fn anchor(hir: &Hir) -> Option<Anchor> {
     }
 }
 
-/// Bytes of keys and ids. All bytes outside ASCII count too: a pattern that
-/// takes letters in any case takes some of those.
+/// Bytes of keys and ids, and of the addresses that hold some. All bytes
+/// outside ASCII count too: a pattern that takes letters in any case takes some
+/// of those.
 #[inline]
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator is a branch, and loops with one are no vector code")]
 pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'_' | b'-' | b'+' | b'/' | b'=' | b'.')
+    let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    let digit_or_mark = (b'-'..=b':').contains(&byte);
+    let mark = (byte == b'+') | (byte == b'=') | (byte == b'_') | (byte == b'@') | (byte == b'$') | (byte == b'%');
+    letter | digit_or_mark | mark | (byte >= 0x80)
 }
 
-type Literals = Vec<(Vec<u8>, Option<usize>)>;
+fn token_run(hir: &Hir) -> Run {
+    run(hir, |c| !c.is_ascii() || is_token_byte(c as u8))
+}
 
 /// Strings one of which is in every match.
-fn literals(hir: &Hir) -> Option<Literals> {
-    let start = extracted(hir).map(|all| all.into_iter().map(|literal| (literal, Some(0))).collect());
+fn literals(hir: &Hir) -> Option<Vec<Literal>> {
+    let start = extracted(hir, 0);
     let inner = match hir.kind() {
         HirKind::Capture(capture) => literals(&capture.sub),
         HirKind::Repetition(repetition) if repetition.min > 0 => literals(&repetition.sub),
         HirKind::Alternation(all) => {
-            let mut joined = Literals::new();
+            let mut joined = Vec::new();
             let complete = all.iter().all(|one| literals(one).map(|mut found| joined.append(&mut found)).is_some());
             (complete && joined.len() <= MAX_LITERALS).then_some(joined)
         }
         HirKind::Concat(all) => {
+            let all: Vec<Hir> = all.iter().flat_map(pieces).collect();
             let mut best = None;
             let mut before = Some(0_usize);
+            let mut in_front = Run::whole(0);
             for (i, one) in all.iter().enumerate() {
-                let tail = all.get(i..).map(|tail| Hir::concat(tail.to_vec())).and_then(|tail| extracted(&tail));
-                let tail = tail.map(|all| all.into_iter().map(|literal| (literal, Some(0))).collect());
+                let tail = all.get(i..).map(|tail| Hir::concat(tail.to_vec()));
+                let tail = tail.and_then(|tail| extracted(&tail, in_front.suffix));
                 for found in [tail, literals(one)].into_iter().flatten() {
-                    let moved = found
-                        .into_iter()
-                        .map(|(literal, own)| (literal, own.zip(before).map(|(own, before)| own + before)));
+                    let moved = found.into_iter().map(|literal| Literal {
+                        before: literal.before.zip(before).map(|(own, before)| own + before),
+                        ..literal
+                    });
                     best = better(best, Some(moved.collect()));
                 }
                 before = before.zip(one.properties().maximum_len()).map(|(before, len)| before + len);
+                in_front = in_front.then(token_run(one));
             }
             best
         }
@@ -83,18 +115,28 @@ fn literals(hir: &Hir) -> Option<Literals> {
     better(start, inner)
 }
 
-/// The list whose shortest string is longer; the first of two that are equal.
-fn better(one: Option<Literals>, other: Option<Literals>) -> Option<Literals> {
-    let value = |all: &Option<Literals>| {
+/// A string in parts, each of one kind of bytes; all else as it is.
+fn pieces(hir: &Hir) -> Vec<Hir> {
+    let HirKind::Literal(literal) = hir.kind() else { return vec![hir.clone()] };
+    let one_kind = |a: &u8, b: &u8| is_token_byte(*a) == is_token_byte(*b);
+    literal.0.chunk_by(one_kind).map(Hir::literal).collect()
+}
+
+/// The list that is worth more, the first of two that are equal: its strings
+/// are all in long runs, its shortest one is longer, there are fewer of them.
+fn better(one: Option<Vec<Literal>>, other: Option<Vec<Literal>>) -> Option<Vec<Literal>> {
+    let value = |all: &Option<Vec<Literal>>| {
         let all = all.as_ref()?;
-        let shortest = all.iter().map(|(literal, _)| literal.len()).min()?;
-        Some((shortest.min(MAX_LITERAL), usize::MAX - all.len()))
+        let shortest = all.iter().map(|literal| literal.bytes.len()).min()?;
+        let in_runs = shortest >= LONG && all.iter().all(Literal::is_in_long_run);
+        Some((in_runs, shortest.min(WORTH), usize::MAX - all.len()))
     };
     if value(&other) > value(&one) { other } else { one }
 }
 
-/// The strings one of which every match starts with, folded.
-fn extracted(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+/// The strings one of which every match starts with. In front of them stand
+/// `in_front` bytes of a run.
+fn extracted(hir: &Hir, in_front: usize) -> Option<Vec<Literal>> {
     let with_classes_up_to = |limit: usize| {
         let mut extractor = Extractor::new();
         extractor.kind(ExtractKind::Prefix).limit_literal_len(MAX_LITERAL).limit_total(MAX_LITERALS);
@@ -105,12 +147,17 @@ fn extracted(hir: &Hir) -> Option<Vec<Vec<u8>>> {
         Some(all)
     };
     let shortest = |all: &Vec<Vec<u8>>| all.iter().map(Vec::len).min().unwrap_or(0);
-    let few = with_classes_up_to(10).filter(|all| shortest(all) >= MIN_LITERAL);
-    if few.as_ref().is_some_and(|all| shortest(all) < LONG) {
+    let mut found = with_classes_up_to(10).filter(|all| shortest(all) >= MIN_LITERAL);
+    if found.as_ref().is_some_and(|all| shortest(all) < LONG) {
         // A short string and the letter or digit behind it are worth many strings.
-        return with_classes_up_to(70).filter(|all| shortest(all) >= LONG).or(few);
+        found = with_classes_up_to(70).filter(|all| shortest(all) >= LONG).or(found);
     }
-    few
+    let prefix = token_run(hir).prefix;
+    let literal = |bytes: Vec<u8>| {
+        let run = if bytes.len() <= prefix { in_front + prefix } else { 0 };
+        Literal { bytes, before: Some(0), run }
+    };
+    found.map(|all| all.into_iter().map(literal).collect())
 }
 
 /// Bytes without the bit that tells small letters from capitals.
@@ -204,7 +251,7 @@ mod tests {
     fn literals(pattern: &str) -> Vec<(String, Option<usize>)> {
         match of(pattern) {
             Some(Anchor::Literals(all)) => {
-                all.into_iter().map(|(bytes, before)| (String::from_utf8(bytes).unwrap(), before)).collect()
+                all.into_iter().map(|literal| (String::from_utf8(literal.bytes).unwrap(), literal.before)).collect()
             }
             other => panic!("{pattern}: {other:?}"),
         }
@@ -220,6 +267,20 @@ mod tests {
         assert_eq!(literals(r"\w+@corp\.example"), [(fold("@corp.exampl"), None)]);
         let all = ["bar", "baz", "foo"].map(|literal| (literal.to_owned(), Some(1)));
         assert_eq!(literals(r"x?(?:foo|ba[rz])+!"), all);
+    }
+
+    #[test]
+    fn strings_of_keys_are_known_by_the_run_they_are_in() {
+        let in_runs = |pattern: &str| match of(pattern) {
+            Some(Anchor::Literals(all)) => all.iter().all(Literal::is_in_long_run),
+            other => panic!("{pattern}: {other:?}"),
+        };
+        for key in [r"\bghp_[A-Za-z0-9]{36}", r"[0-9]{8}:AA[\w-]{28}", r"(?i)hidden[:=]\w{12}", r"x y[a-z]{12}_key\d"] {
+            assert!(in_runs(key), "{key}");
+        }
+        for other in [r"ghp_[A-Za-z0-9]{11}", r"ghp_ [A-Za-z0-9]{36}", r"-----BEGIN \w{20}", r"hidden[^ ]{20}"] {
+            assert!(!in_runs(other), "{other}");
+        }
     }
 
     #[test]

@@ -4,22 +4,40 @@
 //! Three adjoining bytes of each required string are hashed into a set of bits,
 //! at both an even and an odd place, so that every second place of a text has
 //! to be looked up; the set stays in a core's own cache. What it lets through
-//! is compared with the string. Runs of digits or of letters and digits are
-//! found by looking at every n-th byte, n being the length of the shortest run
-//! that is asked for.
+//! is compared with the string. Strings of keys are looked for in long runs of
+//! letters and digits alone, of which ordinary text has few; such runs are found
+//! by looking at every n-th byte, n being the length of the shortest run that is
+//! asked for. A string with a mark that is rare in text is found by that mark.
 
-use super::required::{Anchor, LONG, is_token_byte};
+use super::required::{Anchor, LONG, LONG_RUN, Literal as Required, is_token_byte};
+use crate::detect::words::{self, Block};
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// A place where a pattern may match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Hit {
     /// The pattern, by its place among all.
     pub(super) pattern: u32,
-    /// Where the anchor stands; a run can be one at several places,
+    /// Where the anchor stands; there may be several, all close together,
     pub(super) start: usize,
     /// of which this is the last.
     pub(super) last: usize,
+}
+
+impl Hit {
+    /// Adds a place. One beside the last is the same hit: a text may be nothing
+    /// but hits.
+    fn add(hits: &mut Vec<Self>, pattern: u32, start: usize) {
+        if let Some(last) = hits.last_mut().filter(|last| last.pattern == pattern)
+            && start <= last.last + 2
+            && last.start <= start + 2
+        {
+            (last.start, last.last) = (last.start.min(start), last.last.max(start));
+            return;
+        }
+        hits.push(Self { pattern, start, last: start });
+    }
 }
 
 /// A text is searched in pieces of this size, so that hits need little room.
@@ -28,8 +46,11 @@ pub(super) const PIECE: usize = 32 << 10;
 /// The anchors of all patterns.
 #[derive(Debug, Default)]
 pub(super) struct Sieve {
-    long: Grams,
-    short: Grams,
+    /// Strings that stand in long runs.
+    in_runs: Strings,
+    marked: Marked,
+    /// All others.
+    anywhere: Strings,
     digits: Runs,
     tokens: Runs,
 }
@@ -41,10 +62,9 @@ impl Sieve {
         match anchor {
             Anchor::Literals(all) => {
                 let mut most = Some(0);
-                for (literal, before) in all {
-                    let grams = if literal.len() < LONG { &mut self.short } else { &mut self.long };
-                    let inside = grams.add(literal, pattern);
-                    most = most.zip(*before).map(|(most, before): (usize, usize)| most.max(before + inside));
+                for literal in all {
+                    let inside = self.add_literal(literal, pattern);
+                    most = most.zip(literal.before).map(|(most, before)| most.max(before + inside));
                 }
                 most
             }
@@ -59,25 +79,162 @@ impl Sieve {
         }
     }
 
+    /// Gives where in the string a hit is.
+    fn add_literal(&mut self, literal: &Required, pattern: u32) -> usize {
+        if literal.is_in_long_run() {
+            self.in_runs.add(&literal.bytes, pattern)
+        } else if let Some(inside) = self.marked.add(&literal.bytes, pattern) {
+            inside
+        } else {
+            self.anywhere.add(&literal.bytes, pattern)
+        }
+    }
+
     /// To be called when all have been added.
     pub(super) fn finish(&mut self) {
-        self.long.finish(3);
-        self.short.finish(2);
+        self.in_runs.finish();
+        self.anywhere.finish();
     }
 
     /// Adds the hits that start in a piece of the text, sorted by pattern and place.
     pub(super) fn hits(&self, text: &[u8], from: usize, to: usize, hits: &mut Vec<Hit>) {
         hits.clear();
+        let mut long_run = false;
+        if self.in_runs.has_any() || self.tokens.has_any() {
+            long_runs(text, from, to, |run| {
+                long_run = true;
+                self.in_runs.find(text, run.start, run.end, hits);
+            });
+        }
+        self.marked.find(text, from, to, hits);
+        self.anywhere.find(text, from, to, hits);
+        self.digits.find(text, from, to, u8::is_ascii_digit, hits);
+        if long_run || self.tokens.least < LONG_RUN {
+            self.tokens.find(text, from, to, |b| is_token_byte(*b), hits);
+        }
+        if hits.len() > 1 {
+            hits.sort_unstable();
+        }
+    }
+}
+
+/// Calls `found` with the part in `from..to` of each long run of bytes that keys
+/// are made of.
+fn long_runs(text: &[u8], from: usize, to: usize, mut found: impl FnMut(Range<usize>)) {
+    const REST: usize = LONG_RUN - 1;
+    // A long run that has a part there is as long within these bounds.
+    let part = text.get(..to.saturating_add(REST).min(text.len())).unwrap_or_default();
+    let mut read = from.saturating_sub(REST);
+    while let Some(start) = next_long_run(part, read) {
+        let rest = part.get(start..).unwrap_or_default();
+        let end = start + rest.iter().take_while(|b| is_token_byte(**b)).count();
+        found(start.max(from)..end.min(to));
+        read = end + 1;
+    }
+}
+
+const _: () = assert!(LONG_RUN == 16, "`next_long_run` halves the run four times");
+
+/// Where the first long run starts that is not before `from`. It takes 64 bytes
+/// at a time, so that there is no branch for each word.
+fn next_long_run(text: &[u8], from: usize) -> Option<usize> {
+    // Bytes of a run at the end of the block before.
+    let mut open = 0;
+    for base in (from..text.len()).step_by(Block::LEN) {
+        let members = words::mask(text, base, is_token_byte);
+        if open + members.trailing_ones() >= LONG_RUN as u32 {
+            return Some(base - open as usize);
+        }
+        let pairs = members & members >> 1;
+        let fours = pairs & pairs >> 2;
+        let eights = fours & fours >> 4;
+        let sixteens = eights & eights >> 8;
+        if sixteens != 0 {
+            return Some(base + sixteens.trailing_zeros() as usize);
+        }
+        open = members.leading_ones();
+    }
+    None
+}
+
+/// Few strings that have a mark: a byte that is neither letter nor digit nor
+/// space. There are three marks at most, so that all are found in one fast search.
+#[derive(Debug, Default)]
+struct Marked {
+    /// Each mark as it may stand in the text, folded or not.
+    marks: Vec<u8>,
+    /// Each with the place of its mark and its pattern.
+    strings: Vec<(Vec<u8>, usize, u32)>,
+}
+
+impl Marked {
+    const ROOM: usize = 4;
+
+    /// Adds a string, if it has a mark and there is room; gives the mark's place.
+    fn add(&mut self, literal: &[u8], pattern: u32) -> Option<usize> {
+        let is_mark = |b: &u8| b.is_ascii_punctuation() && !matches!(b, b'.' | b',');
+        let place = literal.iter().position(is_mark)?;
+        let mark = *literal.get(place)?;
+        let forms = [mark, mark & !0x20].into_iter().filter(|b| b | 0x20 == mark);
+        let mut marks = self.marks.clone();
+        marks.extend(forms);
+        marks.sort_unstable();
+        marks.dedup();
+        if marks.len() > 3 || self.strings.len() == Self::ROOM {
+            return None;
+        }
+        self.marks = marks;
+        self.strings.push((literal.to_vec(), place, pattern));
+        Some(place)
+    }
+
+    fn find(&self, text: &[u8], from: usize, to: usize, hits: &mut Vec<Hit>) {
+        let (Some(&one), Some(&last)) = (self.marks.first(), self.marks.last()) else { return };
+        let two = self.marks.get(1).copied().unwrap_or(last);
+        for at in memchr::memchr3_iter(one, two, last, text.get(from..to).unwrap_or_default()) {
+            let start = from + at;
+            for (literal, place, pattern) in &self.strings {
+                let found = start.checked_sub(*place).and_then(|first| text.get(first..first + literal.len()));
+                if found.is_some_and(|found| is_folded(found, literal)) {
+                    Hit::add(hits, *pattern, start);
+                }
+            }
+        }
+    }
+}
+
+fn is_folded(text: &[u8], literal: &[u8]) -> bool {
+    text.iter().zip(literal).all(|(a, b)| a | 0x20 == *b)
+}
+
+/// Strings of four bytes and more, and shorter ones.
+#[derive(Debug, Default)]
+struct Strings {
+    long: Grams,
+    short: Grams,
+}
+
+impl Strings {
+    fn add(&mut self, literal: &[u8], pattern: u32) -> usize {
+        if literal.len() < LONG { self.short.add(literal, pattern) } else { self.long.add(literal, pattern) }
+    }
+
+    fn finish(&mut self) {
+        self.long.finish(3);
+        self.short.finish(2);
+    }
+
+    fn has_any(&self) -> bool {
+        !self.long.literals.is_empty() || !self.short.literals.is_empty()
+    }
+
+    fn find(&self, text: &[u8], from: usize, to: usize, hits: &mut Vec<Hit>) {
         if !self.long.literals.is_empty() {
-            self.long.pairs(text, from, to, hits);
+            // Only even places are looked at; of two adjoining ones one is even.
+            self.long.pairs(text, from.next_multiple_of(2), to, hits);
         }
         if !self.short.literals.is_empty() {
             self.short.singles(text, from, to, hits);
-        }
-        self.digits.find(text, from, to, u8::is_ascii_digit, hits);
-        self.tokens.find(text, from, to, |b| is_token_byte(*b), hits);
-        if hits.len() > 1 {
-            hits.sort_unstable();
         }
     }
 }
@@ -231,8 +388,8 @@ impl Grams {
             let Some(start) = at.checked_sub(usize::from(place)) else { continue };
             let Some(first) = start.checked_sub(literal.inside) else { continue };
             let Some(found) = text.get(first..first + literal.bytes.len()) else { continue };
-            if found.iter().zip(&literal.bytes).all(|(a, b)| a | 0x20 == *b) {
-                hits.extend(literal.patterns.iter().map(|&pattern| Hit { pattern, start, last: start }));
+            if is_folded(found, &literal.bytes) {
+                literal.patterns.iter().for_each(|&pattern| Hit::add(hits, pattern, start));
             }
         }
     }
@@ -276,8 +433,12 @@ impl Runs {
         self.patterns.push((pattern, least));
     }
 
+    fn has_any(&self) -> bool {
+        !self.patterns.is_empty()
+    }
+
     fn find(&self, text: &[u8], from: usize, to: usize, member: impl Fn(&u8) -> bool, hits: &mut Vec<Hit>) {
-        if self.patterns.is_empty() {
+        if !self.has_any() {
             return;
         }
         let member = |at: usize| text.get(at).is_some_and(&member);
@@ -316,6 +477,10 @@ mod tests {
     use super::*;
     use crate::detect::pattern::required::fold;
 
+    fn required(s: &str, run: usize) -> Required {
+        Required { bytes: fold(s.as_bytes()), before: Some(1), run }
+    }
+
     fn found(anchors: &[Anchor], text: &str) -> Vec<(u32, usize, usize)> {
         let mut sieve = Sieve::default();
         for (i, anchor) in anchors.iter().enumerate() {
@@ -337,7 +502,7 @@ mod tests {
 
     #[test]
     fn strings_are_found_at_every_place() {
-        let literal = |s: &str| Anchor::Literals(vec![(fold(s.as_bytes()), Some(1))]);
+        let literal = |s: &str| Anchor::Literals(vec![required(s, 0)]);
         let anchors = [literal("ghp_"), literal("AKIA"), literal("-----begin"), literal("B-"), literal("x_y")];
         for pad in 0..40 {
             for (i, s) in ["ghp_", "akia", "-----BEGIN", "B-", "X_Y"].into_iter().enumerate() {
@@ -348,6 +513,23 @@ mod tests {
             }
         }
         assert_eq!(found(&anchors, "nothing of that kind here, ghp or aki or b"), []);
+    }
+
+    #[test]
+    fn strings_of_long_runs_are_found_there_alone() {
+        let literal = |s: &str| Anchor::Literals(vec![required(s, LONG_RUN)]);
+        let anchors = [literal("ghp_"), literal("sk-")];
+        for pad in 0..40 {
+            let (space, rest) = (" ".repeat(pad), "x".repeat(pad % 9));
+            for (i, s) in ["ghp_", "sk-"].into_iter().enumerate() {
+                let text = format!("{space}{rest}{s}0123456789abcdef{rest} {space}");
+                let all = found(&anchors, &text);
+                assert_eq!(all.len(), 1, "{text}");
+                let at = pad + rest.len();
+                assert!(all[0].0 == i as u32 && (at..at + s.len()).contains(&all[0].1), "{text} {all:?}");
+            }
+            assert_eq!(found(&anchors, &format!("{space}{rest}ghp_ and sk-0123 {space}")), []);
+        }
     }
 
     #[test]

@@ -193,12 +193,14 @@ fn is_in_address(text: &str) -> bool {
 }
 
 /// Whether a value that is cut at `border` is a whole address of mail, and a
-/// word behind it: "ana@example.com" and "please".
+/// word behind it: "ana@example.com" and "please", or the next sentence.
 fn is_address_and_word(value: &str, border: usize, detector: Detector<'_>) -> bool {
     let Some((left, right)) = value.split_at_checked(border) else { return false };
     let word = first_letters(right);
     let top = value.rsplit('.').next().unwrap_or_default();
-    has_top(left) && !word.is_empty() && (detector.engine.is_ordinary_word(word) || top.len() > LONGEST_TOP)
+    has_top(left.trim_end_matches('.'))
+        && !word.is_empty()
+        && (detector.engine.is_ordinary_word(word) || top.len() > LONGEST_TOP)
 }
 
 /// Whether an address of mail is complete: its last label could be a top-level domain.

@@ -64,6 +64,18 @@ async fn a_value_is_found_wherever_it_is_cut() {
 }
 
 #[tokio::test]
+async fn a_value_of_many_words_is_found_at_every_place_of_a_text() {
+    let desk = Desk::new().await;
+    let context = desk.redacting(protocol("json")).await;
+    let value = "+49 30 901820, DE89 3704 0044 0532 0130 00 or 4111 1111 1111 1111";
+    for words in 0..90 {
+        let text = format!("{}Call {value}. {}", "so ".repeat(words), "and so on ".repeat(20));
+        let want = text.replace(value, "[PHONE], [IBAN] or [CREDIT_CARD]");
+        assert_eq!(screened(&[&text], &context).await, want, "behind {words} words");
+    }
+}
+
+#[tokio::test]
 async fn what_is_held_is_bounded() {
     let desk = Desk::new().await;
     let context = desk.redacting(protocol("json")).await;
@@ -102,7 +114,7 @@ async fn a_number_becomes_a_string() {
     let desk = Desk::new().await;
     let context = desk.redacting(protocol("openai-chat")).await;
     let call = "{\"card\": 4111111111111111, \"by\": \"a \\\\\", \"to\": \"boris@example.org\", \"n\": 3}";
-    let document = json!({"card": 4111111111111111_u64, "n": 41, "choices": [{"message": {"tool_calls": [{"function": {"arguments": call}}]}}]});
+    let document = json!({"card": 4_111_111_111_111_111_u64, "n": 41, "choices": [{"message": {"tool_calls": [{"function": {"arguments": call}}]}}]});
     let reply: Value = serde_json::from_slice(&document::restore(document.to_string().into(), &context).await).unwrap();
     assert_eq!((&reply["card"], &reply["n"]), (&json!("[CREDIT_CARD]"), &json!(41)));
     let arguments = |reply: &Value, at: &str| reply.pointer(at).unwrap().as_str().unwrap().to_owned();
@@ -119,6 +131,15 @@ async fn a_number_becomes_a_string() {
         let called: String = events.iter().map(|event| arguments(event, place)).collect();
         assert_eq!(serde_json::from_str::<Value>(&called).unwrap(), want, "in pieces of {size}");
     }
+}
+
+#[tokio::test]
+async fn times_and_counts_are_no_phones() {
+    let desk = Desk::new().await;
+    let context = desk.redacting(protocol("json")).await;
+    let document =
+        json!({"at": 1_767_225_600, "ms": 1_767_225_600_123_u64, "ns": 4_709_213_000_u64, "n": 12_345_678}).to_string();
+    assert_eq!(document::restore(document.clone().into(), &context).await, document);
 }
 
 #[tokio::test]

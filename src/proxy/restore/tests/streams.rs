@@ -404,3 +404,17 @@ async fn messages_of_a_socket_are_restored_one_by_one() {
     assert!(messages.restore(&delta("[EM")).await.is_empty());
     assert_eq!(messages.finish().await, [delta("[EM")]);
 }
+
+#[tokio::test]
+async fn what_is_in_hand_is_bounded() {
+    let desk = Desk::new().await;
+    let context = desk.context(protocol("openai-chat")).await;
+    let event = |index: u64, text: &str| json!({"choices": [{"index": index, "delta": {"content": text}}]});
+    let mut events = vec![event(0, "so [EMA")];
+    events.extend((0..3000).map(|_| event(1, &"x".repeat(500))));
+    let stream = written(Shape::EventStream, &events);
+    let mut restorer = Restorer::new(Shape::EventStream, 1 << 20, &context);
+    let mut out = BytesMut::new();
+    restorer.push(stream.clone().into(), 1 << 20, &context, &mut out).await.unwrap();
+    assert_eq!(out, stream, "the text of the first choice counts as not coming");
+}

@@ -1,0 +1,154 @@
+//! `privet selfcheck`: all protocols hold, a deployment's own configuration is
+//! what is checked, and what does not hold is seen.
+
+use crate::support::{privet, scratch_folder};
+use serde_json::Value;
+
+/// Runs it with this configuration and gives the exit code and the report.
+fn selfcheck(toml: Option<&str>) -> (Option<i32>, Value) {
+    let folder = scratch_folder();
+    let mut command = privet();
+    command.args(["selfcheck", "--format", "json"]);
+    if let Some(toml) = toml {
+        let file = folder.path().join("privet.toml");
+        std::fs::write(&file, toml).unwrap();
+        command.arg("--config").arg(file);
+    }
+    let output = command.output().unwrap();
+    let report = serde_json::from_slice(&output.stdout);
+    (
+        output.status.code(),
+        report.unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8(output.stderr.clone()).unwrap())),
+    )
+}
+
+/// The states of a row's cells, by entity.
+fn states<'r>(report: &'r Value, route: &str, sample: &str, field: &str) -> Vec<(&'r str, &'r str)> {
+    let is = |row: &&Value| row["route"] == route && row["sample"] == sample && row["field"] == field;
+    let row = report["rows"].as_array().unwrap().iter().find(is);
+    let row = row.unwrap_or_else(|| panic!("no row for {route} {sample} {field}"));
+    let entities = row["entities"].as_object().unwrap().iter();
+    entities.map(|(entity, cell)| (entity.as_str(), cell["state"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn nothing_leaks_and_all_comes_back_in_every_protocol() {
+    let (code, report) = selfcheck(None);
+    assert_eq!(report["problems"], serde_json::json!([]));
+    assert_eq!((code, &report["holds"], &report["leaks"]), (Some(0), &true.into(), &0.into()));
+    let rows = report["rows"].as_array().unwrap();
+    for sample in
+        ["openai-chat/chat", "openai-responses/responses", "anthropic/messages", "gemini/stream", "ollama/chat"]
+    {
+        for side in ["request", "reply"] {
+            assert!(rows.iter().any(|row| row["sample"] == sample && row["side"] == side), "{sample} {side}");
+        }
+    }
+    let all = ["CREDIT_CARD", "EMAIL", "IBAN", "IP", "PERSON", "PHONE"];
+    assert_eq!(states(&report, "/", "openai-chat/chat", "messages[].content"), all.map(|entity| (entity, "ok")));
+    assert!(report["checks"].as_u64().unwrap() > 10_000, "{}", report["checks"]);
+}
+
+#[test]
+fn the_routes_and_rules_of_a_deployment_are_what_is_checked() {
+    let toml = r#"
+upstream = "https://chatbot.invalid/base"
+vault = "embedded:/nonexistent/vault"
+
+[[purposes]]
+name = "support"
+[[purposes]]
+name = "sales"
+basis = "contract"
+
+[detection.entities.PHONE]
+operator = "mask"
+[detection.entities.IP]
+operator = "block"
+
+[[routes]]
+path = "/chat"
+purpose = "support"
+protocol = "openai-chat"
+detection.entities.EMAIL.operator = "surrogate"
+
+[[routes]]
+path = "/sales"
+purpose = "sales"
+reply = "pass"
+detection.rules.email.state = "off"
+
+[[routes]]
+path = "/stats"
+purpose = "support"
+without_consent = "anonymize"
+detection.entities.PERSON.operator = "remove"
+
+[[routes]]
+path = "/strict"
+purpose = "sales"
+protocol = "openai-chat"
+strict = true
+"#;
+    let (code, report) = selfcheck(Some(toml));
+    assert_eq!((code, &report["problems"]), (Some(0), &serde_json::json!([])));
+    let state = |route: &str, sample: &str, field: &str, entity: &str| {
+        let states = states(&report, route, sample, field);
+        states.iter().find(|(known, _)| *known == entity).map(|(_, state)| (*state).to_owned())
+    };
+    let ok = Some("ok".to_owned());
+    for entity in ["EMAIL", "PHONE", "IBAN"] {
+        assert_eq!(state("/chat", "openai-chat/chat", "messages[].content", entity), ok, "{entity}");
+    }
+    // Blocked requests are checked as a whole, and values that are masked do not come back.
+    assert_eq!(state("/chat", "openai-chat/chat", "(all)", "IP"), ok);
+    assert_eq!(state("/chat", "openai-chat/chat", "choices[].message.content", "PHONE"), None);
+    assert_eq!(state("/chat", "openai-chat/chat", "choices[].message.content", "EMAIL"), ok);
+    assert_eq!(state("/sales", "json/bot", "message", "EMAIL"), Some("kept".to_owned()));
+    assert_eq!(state("/sales", "json/bot", "answer", "IBAN"), ok, "`pass` leaves tokens, which is right");
+    assert_eq!(state("/stats", "json/bot", "message", "PERSON"), ok);
+    // A strict route takes what its protocol knows, and nothing else.
+    assert_eq!(state("/strict", "openai-chat/chat", "messages[].content", "IBAN"), ok);
+    let rows = report["rows"].as_array().unwrap();
+    let unknown: Vec<_> =
+        rows.iter().filter(|row| row["route"] == "/strict" && row["sample"] == "openai-chat/unknown").collect();
+    assert_eq!((unknown.len(), &unknown[0]["field"], &unknown[0]["rest"]["state"]), (1, &"(all)".into(), &"ok".into()));
+    assert!(rows.iter().any(|row| row["route"] == "/"), "the rest has a route too");
+}
+
+#[test]
+fn a_configuration_that_does_not_hold_ends_with_2() {
+    let folder = scratch_folder();
+    let file = folder.path().join("privet.toml");
+    std::fs::write(&file, "upstream = 7\n").unwrap();
+    let output = privet().arg("selfcheck").arg("--config").arg(file).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty() && String::from_utf8(output.stderr).unwrap().contains("privet.toml:1"));
+}
+
+/// The built-in protocol file, with `field` among those that are never touched
+/// in requests or in replies.
+fn blind(side: &str, field: &str) -> String {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/rules/protocols/openai-chat.toml");
+    let text = std::fs::read_to_string(file).unwrap();
+    let (head, tail) = text.split_once(&format!("[{side}]\n")).unwrap();
+    format!("{head}[{side}]\n{}", tail.replacen("never = [", &format!("never = [\"{field}\", "), 1))
+}
+
+#[test]
+fn a_field_that_is_passed_over_is_seen() {
+    for (side, field, problem, wanted) in [
+        ("request", "messages[].content", "leak", "messages[].content"),
+        ("reply", "choices[].delta.content", "wrong restore", "event choices[].delta.content"),
+    ] {
+        let folder = scratch_folder();
+        std::fs::write(folder.path().join("blind.toml"), blind(side, field)).unwrap();
+        let toml = format!("upstream = \"http://127.0.0.1:1\"\nprotocols = {:?}\n", folder.path());
+        let toml = format!("{toml}[[routes]]\npath = \"/\"\nprotocol = \"openai-chat\"\n");
+        let (code, report) = selfcheck(Some(&toml));
+        assert_eq!((code, &report["holds"]), (Some(1), &false.into()), "{side}");
+        let problems = report["problems"].as_array().unwrap();
+        let seen = |one: &&Value| one["problem"] == problem && one["side"] == side && one["field"] == wanted;
+        assert!(problems.iter().any(|one| seen(&one)), "{side}: {problems:?}");
+    }
+}
