@@ -21,7 +21,7 @@ impl Pass<'_> {
         let end = start + text.len();
         let follows = |at: usize| self.at(at).is_some_and(char::is_alphanumeric);
         let bad_end = match self.at(end) {
-            Some('.') => follows(end + 1),
+            Some('.') => follows(end + 1) && (self.digit(end + 1).is_some() || self.is_label(end + 1)),
             Some('-') => self.at(end + 1).is_some_and(char::is_alphabetic),
             Some(c) => c.is_alphanumeric() || c == '_',
             None => false,

@@ -283,15 +283,23 @@ impl Pass<'_> {
         match self.at(group.end) {
             Some('_' | '%' | '@' | '€' | '$') => false,
             Some('-' | '/' | '=') => !self.at(group.end + 1).is_some_and(char::is_alphabetic),
-            Some(',' | ':' | '.') => {
-                !self.digit(group.end + 1).is_some_and(|_| true)
-                    && (self.bytes.get(group.end) != Some(&b'.')
-                        || !self.at(group.end + 1).is_some_and(char::is_alphabetic))
-            }
+            Some('.') if self.at(group.end + 1).is_some_and(char::is_alphabetic) => !self.is_label(group.end + 1),
+            Some(',' | ':' | '.') => self.digit(group.end + 1).is_none(),
             // "x42" is an extension.
             Some('x' | 'X') => self.digit(group.end + 1).is_some(),
             Some(c) => !c.is_alphanumeric(),
             None => true,
+        }
+    }
+
+    /// Whether the letters behind a full stop belong to the name of a host or a
+    /// path of members, and are neither a next sentence nor the ending of a file.
+    pub(crate) fn is_label(&self, start: usize) -> bool {
+        let letters = self.bytes.iter().skip(start).take_while(|b| b.is_ascii_alphabetic()).count();
+        match self.at(start + letters) {
+            Some('.' | '-' | '@' | '/' | ':') => self.at(start + letters + 1).is_some_and(char::is_alphanumeric),
+            Some(c) => c == '_' || c == '(' || c.is_alphanumeric(),
+            None => false,
         }
     }
 

@@ -184,7 +184,7 @@ where
 
 enum Restorer {
     Events(Box<EventRestorer>),
-    Plain(PlainRestorer),
+    Plain(Box<PlainRestorer>),
     /// A document, as far as it has come.
     Document(BytesMut),
     /// What has come, as long as it does not say what it is.
@@ -194,7 +194,7 @@ enum Restorer {
 impl Restorer {
     fn new(shape: Shape, limit: usize, context: &Context) -> Self {
         let framing = match shape {
-            Shape::Text(escape) => return Self::Plain(PlainRestorer::new(escape, context)),
+            Shape::Text(escape) => return Self::Plain(Box::new(PlainRestorer::new(escape, context))),
             Shape::Document => return Self::Document(BytesMut::new()),
             Shape::Unsaid | Shape::Opaque => return Self::Unsaid(BytesMut::new()),
             Shape::JsonLines => Framing::Lines(Lines::new(limit)),
@@ -325,12 +325,11 @@ where
             None => None,
         };
         let started = Instant::now();
-        match chunk {
-            Some(chunk) => self.restorer.push(chunk, self.limit, &self.context, &mut self.out).await?,
-            None => {
-                self.ended = true;
-                self.restorer.finish(&self.context, &mut self.out).await;
-            }
+        if let Some(chunk) = chunk {
+            self.restorer.push(chunk, self.limit, &self.context, &mut self.out).await?;
+        } else {
+            self.ended = true;
+            self.restorer.finish(&self.context, &mut self.out).await;
         }
         self.took += started.elapsed();
         Ok(())

@@ -121,7 +121,7 @@ async fn bare_chatbot(body: &'static str) -> String {
         while let Ok((mut socket, _)) = listener.accept().await {
             let mut request = vec![0; 65536];
             let read = socket.read(&mut request).await.unwrap();
-            let token = tokens(&String::from_utf8_lossy(&request[..read])).pop().unwrap_or_default();
+            let token = tokens(std::str::from_utf8(&request[..read]).unwrap()).pop().unwrap_or_default();
             let body = body.replace("@@", &token);
             let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-mail\r\n\r\n";
             let chunk = format!("{:x}\r\n{body}\r\n0\r\nx-mail: {OTHER}\r\n\r\n", body.len());

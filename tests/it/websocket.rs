@@ -11,7 +11,7 @@ use privet::detect::Engine;
 use privet::proxy::{DataService, Gateway};
 use privet::server::{self, Limits, Listener, Shutdown};
 use privet::telemetry::Metrics;
-use privet::vault::{Key, Vault, VaultUrl};
+use privet::vault::{Key, Options, Vault, VaultUrl};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -473,7 +473,7 @@ async fn nothing_that_is_said_is_logged() {
 async fn within(upstream: &SocketUpstream) -> (std::sync::Arc<Gateway>, String, Shutdown) {
     let config = Config::parse(&format!("vault = \"memory:\"\nupstream = \"{}\"\n", upstream.url())).unwrap().config;
     let key = Key::from_base64(KEY).unwrap();
-    let vault = Vault::open(&VaultUrl::Memory, key, Default::default()).await.unwrap();
+    let vault = Vault::open(&VaultUrl::Memory, key, Options::default()).await.unwrap();
     let engine = std::sync::Arc::new(Engine::builtin().unwrap());
     let gateway = Gateway::new(config, engine, vault, Metrics::new().unwrap()).unwrap();
     let listener = Listener::bind("127.0.0.1:0", None).await.unwrap();

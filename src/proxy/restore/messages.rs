@@ -41,6 +41,6 @@ impl Messages {
         let starts = std::iter::once(0).chain(ends.iter().copied());
         let parts = starts.zip(&ends).map(|(start, end)| out.get(start..*end).unwrap_or_default());
         // Text in, text out: only whole strings are spliced.
-        parts.map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+        parts.map(|part| std::str::from_utf8(part).unwrap_or_default().to_owned()).collect()
     }
 }

@@ -113,10 +113,11 @@ fn read(shape: Shape, stream: &str) -> Vec<Value> {
 
 /// A stream of these events.
 fn written(shape: Shape, events: &[Value]) -> String {
+    let each = |write: &dyn Fn(&Value) -> String| events.iter().map(write).collect::<Vec<_>>();
     match shape {
-        Shape::EventStream => events.iter().map(|event| format!("event: x\ndata: {event}\n\n")).collect(),
-        Shape::JsonLines => events.iter().map(|event| format!("{event}\n")).collect::<String>().trim_end().to_owned(),
-        _ => format!("[{}]\n", events.iter().map(ToString::to_string).collect::<Vec<_>>().join(",\r\n")),
+        Shape::EventStream => each(&|event| format!("event: x\ndata: {event}\n\n")).concat(),
+        Shape::JsonLines => each(&ToString::to_string).join("\n"),
+        _ => format!("[{}]\n", each(&ToString::to_string).join(",\r\n")),
     }
 }
 
