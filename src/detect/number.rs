@@ -315,6 +315,10 @@ impl Pass<'_> {
                 continue;
             }
             let end = number.groups().get(last)?.end;
+            // In one group with an ending it is the name of a file.
+            if last == 0 && self.at(end) == Some('.') && self.at(end + 1).is_some_and(char::is_alphabetic) {
+                continue;
+            }
             let prefix = digits.iter().take(6).fold(0, |n, &d| n * 10 + u32::from(d));
             // Longer numbers are ids of machines far more often than cards.
             let raise = if last > 0 {
