@@ -29,6 +29,8 @@ pub(super) struct Found {
     /// Signed objects, and those whose texts come again.
     sealed: Vec<Range<usize>>,
     growing: Vec<Range<usize>>,
+    /// Of a walk, to be used again.
+    objects: Vec<Open>,
 }
 
 /// A string that may be changed.
@@ -83,11 +85,15 @@ impl Found {
         in_pieces: bool,
     ) -> Result<(), JsonError> {
         self.clear();
-        json::walk(data, &mut Walk { fields, kind, in_pieces, found: self, objects: Vec::new() })
+        let objects = std::mem::take(&mut self.objects);
+        let mut walk = Walk { fields, kind, in_pieces, found: self, objects };
+        let read = json::walk(data, &mut walk);
+        self.objects = walk.objects;
+        read
     }
 
     fn clear(&mut self) {
-        let Self { texts, keys, indexes, ends, padding, numbers, digits, sealed, growing } = self;
+        let Self { texts, keys, indexes, ends, padding, numbers, digits, sealed, growing, objects } = self;
         texts.clear();
         *keys = Keys::default();
         indexes.clear();
@@ -97,6 +103,7 @@ impl Found {
         digits.clear();
         sealed.clear();
         growing.clear();
+        objects.clear();
     }
 
     /// Nothing follows.
