@@ -203,7 +203,8 @@ impl Coverage {
             return writeln!(out, "no data yet: the gateway has seen no body since it was started");
         }
         let states = [Inspected::Skipped, Inspected::Passed, Inspected::Refused];
-        let mut head = vec![("route", Align::Left), (Inspected::Scanned.as_str(), Align::Right), ("", Align::Right)];
+        let mut head =
+            vec![("route", Align::Left), (Inspected::Scanned.as_str(), Align::Right), ("share", Align::Right)];
         head.extend(states.iter().map(|state| (state.as_str(), Align::Right)));
         head.push(("total", Align::Right));
         let mut table = Table::new(&head);

@@ -48,7 +48,9 @@ async fn coverage_is_told_by_route() {
     };
     // What was refused counts whole, the rest by its texts.
     let routes = [row("/", [8, 0, 0, 0]), row("/v1", [53, 20, 34, 15])];
-    assert_eq!(report, json!({"unit": "bytes", "routes": routes, "all": row("", [61, 20, 34, 15])}));
+    let wanted = json!({"unit": "bytes", "routes": routes, "all": row("", [61, 20, 34, 15])});
+    // Reading a number may move its last bit.
+    assert_eq!(report, serde_json::from_str::<Value>(&wanted.to_string()).unwrap());
 }
 
 #[tokio::test]
