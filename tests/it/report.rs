@@ -14,8 +14,8 @@ async fn coverage(args: &[&str]) -> Output {
 }
 
 fn printed(output: &Output) -> &str {
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stderr = std::str::from_utf8(&output.stderr).unwrap();
+    assert_eq!((output.status.code(), stderr), (Some(0), ""));
     std::str::from_utf8(&output.stdout).unwrap()
 }
 
