@@ -1,6 +1,6 @@
 //! `privet report`: what a running gateway has counted, from outside.
 
-use crate::support::{Dialogue, port_of_nobody, privet, scratch_folder};
+use crate::support::{Dialogue, Identity, port_of_nobody, privet, scratch_folder};
 use serde_json::{Value, json};
 use std::process::Output;
 
@@ -76,6 +76,23 @@ async fn the_configuration_says_where_the_gateway_is() {
     command.args(["report", "coverage"]).env("PRIVET_ADMIN", address);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert!(printed(&output).starts_with("no data yet"), "{output:?}");
+}
+
+#[tokio::test]
+async fn a_listener_with_tls_is_asked_over_tls() {
+    let identity = Identity::new();
+    let tls = format!("[tls]\nadmin = true\ncertificate = {:?}\nkey = {:?}\n", identity.certificate(), identity.key());
+    let dialogue = Dialogue::new(&tls).await;
+    let address = dialogue.privet.admin.strip_prefix("https://").unwrap();
+    let folder = scratch_folder();
+    let file = folder.path().join("privet.toml");
+    std::fs::write(&file, format!("upstream = \"http://127.0.0.1:1\"\nadmin = \"{address}\"\n{tls}")).unwrap();
+    for (trusted, code) in [(identity.certificate(), 0), (Identity::new().certificate(), 2)] {
+        let mut command = privet();
+        command.args(["report", "coverage", "--config"]).arg(&file).env("SSL_CERT_FILE", trusted);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+    }
 }
 
 #[tokio::test]
