@@ -348,6 +348,18 @@ impl Config {
         self.routes.iter().filter(|route| path::is_under(&plain, &route.path)).max_by_key(|route| route.path.len())
     }
 
+    /// Whether servers that read paths more liberally than RFC 3986 would find
+    /// another route's address in `path`: who may use one route could so reach
+    /// what another guards.
+    pub fn is_ambiguous(&self, path: &str) -> bool {
+        let plain = path::normalize(path);
+        let Some(liberal) = path::liberal(&plain) else { return false };
+        let under = |route: &&Route| path::is_under(&liberal, &route.path.to_ascii_lowercase());
+        let other = self.routes.iter().filter(under).max_by_key(|route| route.path.len());
+        let same = |a: &Route, b: &Route| a.path.eq_ignore_ascii_case(&b.path);
+        other.is_some_and(|other| !self.route(path).is_some_and(|route| same(route, other)))
+    }
+
     /// The purpose with this name.
     pub fn purpose(&self, name: &str) -> Option<&Purpose> {
         self.purposes.iter().find(|purpose| purpose.name == name)

@@ -269,6 +269,12 @@ impl Gateway {
     }
 
     fn route(&self, path: &str) -> Result<&Arc<Route>, ProxyError> {
+        if self.config.is_ambiguous(path) {
+            return Err(ProxyError::bad_request(
+                "The path can be read as that of another route; write it without `;`, encoded slashes, \
+                 backslashes and in the letters of the route.",
+            ));
+        }
         let found = self.config.route(path);
         let at = found.and_then(|found| self.config.routes.iter().position(|route| std::ptr::eq(route, found)));
         at.and_then(|at| self.routes.get(at)).ok_or_else(|| ProxyError::not_found("No route covers this path."))

@@ -11,6 +11,20 @@ pub(crate) fn normalize(path: &str) -> Cow<'_, str> {
     if plain { Cow::Borrowed(path) } else { Cow::Owned(rebuild(path)) }
 }
 
+/// The path as the most liberal of servers read it: parameters of segments
+/// (`;x`) cut off, encoded slashes and backslashes taken for slashes, blanks at
+/// ends of segments left out, in small letters. None where it reads as written.
+pub(super) fn liberal(plain: &str) -> Option<String> {
+    if !plain.bytes().any(|b| b.is_ascii_uppercase() || matches!(b, b'%' | b'\\' | b';')) {
+        return None;
+    }
+    let slashes = ["%2f", "%5c", "\\"].iter().fold(plain.to_ascii_lowercase(), |path, sign| path.replace(sign, "/"));
+    let blanks =
+        |segment: &str| segment.split(';').next().unwrap_or_default().replace("%20", " ").trim_end().to_owned();
+    let segments: Vec<String> = slashes.split('/').map(blanks).collect();
+    Some(normalize(&segments.join("/")).into_owned())
+}
+
 /// Whether `path` is `prefix` or lies under it, by whole segments.
 pub(super) fn is_under(path: &str, prefix: &str) -> bool {
     let prefix = prefix.trim_end_matches('/');
@@ -101,6 +115,21 @@ mod tests {
             ("*", "/", false),
         ] {
             assert_eq!(is_under(path, prefix), expected, "{path} {prefix}");
+        }
+    }
+
+    #[test]
+    fn liberal_servers_read_more_into_a_path() {
+        for (path, read) in [
+            ("/v1/chat", None),
+            ("/v1/embeddings;x=1", Some("/v1/embeddings")),
+            ("/v1;a/embeddings;x=1/", Some("/v1/embeddings/")),
+            ("/v1%2Fembeddings", Some("/v1/embeddings")),
+            ("/v1\\embeddings", Some("/v1/embeddings")),
+            ("/v1/x%5c..%2fembeddings", Some("/v1/embeddings")),
+            ("/V1/Embeddings%20", Some("/v1/embeddings")),
+        ] {
+            assert_eq!(liberal(path).as_deref(), read, "{path}");
         }
     }
 

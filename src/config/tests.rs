@@ -462,4 +462,16 @@ fn the_longest_route_wins_by_whole_segments() {
         assert_eq!(config.route(path).map(|route| route.path.as_str()), expected, "{path}");
     }
     assert!(config.routes.iter().all(|route| route.purpose == "chat"));
+    for (path, expected) in [
+        ("/v1/embeddings", false),
+        ("/v1/embeddings/A%2FB;c", false),
+        ("/v1/chat;x=1", false),
+        ("/V2/Chat", false),
+        ("/v1/embeddings;x=1", true),
+        ("/v1%2fembeddings", true),
+        ("/v1/chat%5C..%2fembeddings/", true),
+        ("/v1/Embeddings", true),
+    ] {
+        assert_eq!(config.is_ambiguous(path), expected, "{path}");
+    }
 }
