@@ -9,6 +9,7 @@ pub mod config;
 pub mod demo;
 mod flags;
 pub mod man;
+pub mod report;
 pub mod rule_files;
 pub mod rules;
 pub mod scan;
@@ -50,6 +51,7 @@ enum Command {
     Scan(scan::ScanArgs),
     Rules(rules::RulesArgs),
     Selfcheck(selfcheck::Args),
+    Report(report::Args),
     Config(config::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -116,11 +118,12 @@ pub fn main() -> ExitCode {
         Command::Scan(args) => scan::run(&args).map_err(Failure::from),
         Command::Rules(args) => rules::run(&args).map_err(Failure::from),
         Command::Selfcheck(args) => selfcheck::run(args),
+        Command::Report(args) => report::run(args),
         Command::Config(args) => config::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     };
-    ended.unwrap_or_else(|failure| report(&failure))
+    ended.unwrap_or_else(|failure| tell(&failure))
 }
 
 /// Prints warnings of a configuration to standard error.
@@ -130,7 +133,7 @@ fn warn(warnings: &[Problem]) {
     }
 }
 
-fn report(failure: &Failure) -> ExitCode {
+fn tell(failure: &Failure) -> ExitCode {
     match failure {
         Failure::Usage(sentence) | Failure::Failed(sentence) => message("error", sentence),
         Failure::Configuration(problems) => {
@@ -149,6 +152,11 @@ fn message(label: &str, text: impl std::fmt::Display) {
     let style = if label == "error" { anstyle::AnsiColor::Red } else { anstyle::AnsiColor::Yellow };
     let style = style.on_default().bold();
     let _ = writeln!(anstream::stderr(), "{style}{label}{style:#}: {text}");
+}
+
+/// The innermost reason of an error, which says most.
+fn innermost<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
+    std::iter::successors(Some(error), |&error| error.source()).last().unwrap_or(error)
 }
 
 #[cfg(test)]

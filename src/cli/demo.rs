@@ -127,7 +127,7 @@ fn curl_line(gateway: &str) -> String {
 
 /// The address under which a browser on this machine reaches a listener that
 /// takes every address.
-fn reachable(url: &str) -> String {
+pub(super) fn reachable(url: &str) -> String {
     url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 }
 

@@ -46,12 +46,17 @@ impl Settings {
         ];
         let flags = flags.into_iter().filter_map(|(flag, key, value)| Some(Flag { flag, key, value: value? }));
         Sources {
-            file: self.config.or_else(|| named(std::env::var_os("PRIVET_CONFIG"))),
+            file: file(self.config),
             environment: Sources::process_environment(),
             flags: flags.collect(),
             ..Sources::default()
         }
     }
+}
+
+/// The configuration file: the one that a flag names, or else `PRIVET_CONFIG`.
+pub(super) fn file(flag: Option<PathBuf>) -> Option<PathBuf> {
+    flag.or_else(|| named(std::env::var_os("PRIVET_CONFIG")))
 }
 
 /// The file that a variable names; an empty one names none.

@@ -30,6 +30,7 @@ mod random;
 mod readme;
 mod refusals;
 mod replies;
+mod report;
 mod requests;
 mod rules;
 mod selfcheck;

@@ -22,8 +22,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::socket;
-use crate::cli::Failure;
 use crate::cli::serve::{self, Running};
+use crate::cli::{Failure, innermost};
 use crate::config::Config;
 use crate::server::Shutdown;
 
@@ -228,9 +228,5 @@ fn in_pieces(pieces: Vec<Bytes>) -> Pieces {
 
 /// The innermost reason, which says most.
 fn cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    format!("it broke off: {innermost}")
+    format!("it broke off: {}", innermost(error))
 }
