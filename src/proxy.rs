@@ -16,6 +16,7 @@ mod error;
 mod exchange;
 mod format;
 mod gate;
+mod guess;
 mod head;
 mod header_values;
 mod headers;

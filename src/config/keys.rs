@@ -129,7 +129,7 @@ pub(super) static TABLES: &[Table] = &[
     Table { path: "subject", doc: "Whose request it is, where `Privet-Subject` does not say so.", optional: false },
     Table {
         path: "headers",
-        doc: "What happens to the headers of requests: names, or patterns with * at one end. Of two that fit the more exact one holds, of two alike yours. Built in: dropped are Referer, From, Via, Forwarded, X-Forwarded-*, X-Real-IP, *-Client-IP, CF-Connecting-IP; kept are Authorization, X-Api-Key, Api-Key, X-Goog-Api-Key, traceparent, tracestate, Accept, Accept-*, Content-Type; scanned are all others. Headers of the connection, Privet-* and trailers never travel.",
+        doc: "What happens to the headers of requests: names, or patterns with * at one end. Of two that fit the more exact one holds, of two alike yours. Built in: dropped are Referer, From, Via, Forwarded, X-Forwarded-*, X-Real-IP, *-Client-IP, CF-Connecting-IP, CF-IP*, X-Vercel-IP-*, X-AppEngine-City, X-AppEngine-CityLatLong, X-AppEngine-Region, Remote-User, X-Auth-Request-*, CF-Access-*, X-Amzn-OIDC-*; kept are Authorization, X-Api-Key, Api-Key, X-Goog-Api-Key, traceparent, tracestate, b3, X-B3-*, X-Datadog-*, Sentry-Trace, X-Cloud-Trace-Context, X-Amzn-Trace-Id, X-Stainless-*, Accept, Accept-*, Content-Type; scanned are all others. Headers of the connection, Privet-* and trailers never travel.",
         optional: false,
     },
     Table { path: "cors", doc: "Browsers of other origins.", optional: false },

@@ -58,8 +58,20 @@ impl Charset {
             // Clients whose types say nothing mark what they write.
             (Self::MarkedUtf16 | Self::Utf8, Some(marked)) => Some(marked),
             (named, Some(marked)) if named != marked => None,
+            // The name is wrong, and a reader may well see so.
+            (Self::Utf16 { .. }, None) if !bytes.is_empty() && !bytes.contains(&0) && str::from_utf8(bytes).is_ok() => {
+                None
+            }
             (named, _) => Some(named),
         }
+    }
+
+    /// The charset in which readers of JSON take these bytes, whose type names
+    /// this one: it has none but UTF-8 (RFC 8259, 8.1), and what is valid UTF-8
+    /// is hardly ever anything else.
+    pub(super) fn of_json(self, bytes: &[u8]) -> Option<Self> {
+        let is_utf8 = || !bytes.contains(&0) && str::from_utf8(bytes).is_ok();
+        if self != Self::Utf8 && is_utf8() { Some(Self::Utf8) } else { self.of(bytes) }
     }
 
     /// The text of these bytes, a byte order mark included; none where they
@@ -128,6 +140,8 @@ mod tests {
             ("utf-16le", b"a\0b", None),
             ("utf-16le", b"\0\xd8", None),
             ("utf-16le", b"\xfe\xff\0a", None),
+            ("utf-16le", b"to ana", None),
+            ("utf-16be", b"to ana", None),
             ("latin1", b"\xef\xbb\xbfJos\xc3\xa9", None),
             ("latin1", b"\xff\xfea\0", None),
             ("shift_jis", b"\x8e", None),
@@ -141,6 +155,16 @@ mod tests {
         ] {
             assert_eq!(read(name, bytes).as_deref(), text, "{name} {bytes:?}");
         }
+    }
+
+    #[test]
+    fn json_is_utf8_where_it_can_be() {
+        let latin = Charset::named("latin1").unwrap();
+        assert_eq!(latin.of_json("{\"m\":\"José\"}".as_bytes()), Some(Charset::Utf8));
+        assert_eq!(latin.of_json(b"{\"m\":\"Jos\xe9\"}"), Some(latin));
+        let utf16 = Charset::Utf16 { big_endian: false };
+        assert_eq!(utf16.of_json(b"{\"m\":1}"), Some(Charset::Utf8));
+        assert_eq!(utf16.of_json(b"[\x001\0]\0"), Some(utf16));
     }
 
     #[test]

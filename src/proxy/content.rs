@@ -62,10 +62,14 @@ impl Content {
         } else {
             body.bytes.clone()
         };
+        let shown = match format {
+            Format::Json | Format::JsonLines => charset.of_json(&plain),
+            _ => charset.of(&plain),
+        };
         let (text, charset) = match format {
             // The parts of these are not text, or percent-encoded.
             Format::Multipart(_) | Format::Form => (plain, Charset::Utf8),
-            _ => match charset.of(&plain) {
+            _ => match shown {
                 Some(Charset::Utf8) => (plain, Charset::Utf8),
                 Some(charset) => match charset.decode(&plain) {
                     Some(text) => {

@@ -62,9 +62,24 @@ impl Kind {
             return Err("The Content-Type of the body is malformed.");
         };
         let mut charset = Charset::Utf8;
-        for parameter in parameters.iter().filter(|parameter| parameter.is("charset")) {
+        let mut charsets = parameters.iter().filter(|parameter| parameter.is("charset"));
+        if let Some(parameter) = charsets.next() {
             let named = Charset::named(&parameter.value());
             charset = named.ok_or("The charset of the body is none that can be inspected.")?;
+        }
+        // Some readers take the first, others the last.
+        if charsets.next().is_some() {
+            return Err("The Content-Type of the body names more than one charset.");
+        }
+        // Readers of the extended notation (RFC 2231) take these for their own.
+        let is_extended = |parameter: &parameters::Parameter<'_>| {
+            parameter
+                .name
+                .split_once('*')
+                .is_some_and(|(name, _)| name.eq_ignore_ascii_case("boundary") || name.eq_ignore_ascii_case("charset"))
+        };
+        if parameters.iter().any(is_extended) {
+            return Err("The Content-Type of the body names its boundary or charset in an extended notation.");
         }
         let essence = lowercase(essence);
         let format = match &*essence {
@@ -131,6 +146,10 @@ mod tests {
             "multipart/form-data",
             "multipart/form-data; boundary=a; boundary=b",
             "multipart/form-data; boundary=a; charset=latin1",
+            "multipart/form-data; boundary=a; boundary*=UTF-8''b",
+            "multipart/form-data; boundary=a; Boundary*0=b",
+            "text/plain; charset=utf-8; charset=latin1",
+            "application/json; charset=utf-8; charset=utf-8",
             "application/x-www-form-urlencoded; charset=latin1",
         ] {
             assert!(of(refused).is_err(), "{refused}");

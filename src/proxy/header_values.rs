@@ -14,6 +14,9 @@ const PERSON: Entity = Entity::constant("PERSON");
 /// What opens the upstream.
 const SECRET: Entity = Entity::constant("SECRET");
 
+/// Products and versions of a client library, as `User-Agent` has them.
+const API_CLIENT: HeaderName = HeaderName::from_static("x-goog-api-client");
+
 /// A name with a lower score is one of a list and has nothing else to show.
 const SURE_OF_NAME: f32 = 0.9;
 
@@ -21,9 +24,11 @@ const SURE_OF_NAME: f32 = 0.9;
 pub(super) fn inspect(name: &HeaderName, value: &HeaderValue, look: &mut Look<'_>) -> Result<(), NotUtf8> {
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| NotUtf8)?;
     let piece = Piece { text, start: 0, label: Some(name.as_str()) };
+    let of_others = |text: &str, found: &Finding| !is_of_a_program(text, found);
     match *name {
         header::COOKIE => inspect_cookies(text, look),
-        header::USER_AGENT => inspect_value(piece, look, |text, found| !is_of_a_program(text, found)),
+        header::USER_AGENT => inspect_value(piece, look, of_others),
+        _ if *name == API_CLIENT => inspect_value(piece, look, of_others),
         // It names a site, not a person.
         header::ORIGIN => inspect_value(piece, look, |_, found| found.entity != IP),
         _ => inspect_value(piece, look, any),
@@ -168,6 +173,12 @@ mod tests {
         ("anthropic-version", "2023-06-01"),
         ("anthropic-beta", "prompt-caching-2024-07-31,output-128k-2025-02-19"),
         ("x-goog-api-client", "gl-python/3.11.4 grpc/1.59.3 gax/2.12.0"),
+        ("x-goog-api-client", "google-genai-sdk/1.2.3.4 gl-python/3.12.0.1"),
+        ("x-datadog-trace-id", "4111111111111111"),
+        ("x-b3-traceid", "4111111111111111"),
+        ("sentry-trace", "4111111111111111-4111111111111111"),
+        ("x-cloud-trace-context", "105445aa7843bc8bf206b12000100000/4111111111111111;o=1"),
+        ("x-stainless-package-version", "1.2.3.4"),
         ("x-amz-date", "20260503T102030Z"),
         ("x-amz-content-sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
         ("sec-ch-ua", "\"Not_A Brand\";v=\"8\", \"Chromium\";v=\"120\", \"Google Chrome\";v=\"120\""),

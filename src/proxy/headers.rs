@@ -29,13 +29,45 @@ pub(super) enum Treatment {
     Keep,
 }
 
-/// Where the client is and where it came from.
-const DROPPED: [&str; 6] = ["referer", "from", "via", "forwarded", "x-real-ip", "cf-connecting-ip"];
+/// Where the client is and where it came from, and who it is, as the proxies
+/// in front say it.
+const DROPPED: [&str; 10] = [
+    "referer",
+    "from",
+    "via",
+    "forwarded",
+    "x-real-ip",
+    "cf-connecting-ip",
+    "x-appengine-city",
+    "x-appengine-citylatlong",
+    "x-appengine-region",
+    "remote-user",
+];
+
+/// The same, each of many names.
+const DROPPED_BEGINNINGS: [&str; 6] =
+    ["x-forwarded-", "x-vercel-ip-", "cf-ip", "x-amzn-oidc-", "cf-access-", "x-auth-request-"];
 
 /// Keys of the API, which is not to be called without them, traces of the
-/// W3C's Trace Context, which are random, and what is said of the content.
-const KEPT: [&str; 8] =
-    ["authorization", "content-type", "x-api-key", "api-key", "x-goog-api-key", "traceparent", "tracestate", "accept"];
+/// W3C's Trace Context and its like, which are random, and what is said of the
+/// content.
+const KEPT: [&str; 12] = [
+    "authorization",
+    "content-type",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "traceparent",
+    "tracestate",
+    "b3",
+    "sentry-trace",
+    "x-cloud-trace-context",
+    "x-amzn-trace-id",
+    "accept",
+];
+
+/// The same, each of many names, and what a program says of itself.
+const KEPT_BEGINNINGS: [&str; 4] = ["accept-", "x-datadog-", "x-b3-", "x-stainless-"];
 
 /// What happens to each header of a request, as it is built in and configured.
 pub(super) struct Policy {
@@ -49,12 +81,12 @@ impl Policy {
         let named = |names: &'static [&'static str], treatment| {
             names.iter().map(move |name| (HeaderPattern::Name(HeaderName::from_static(name)), treatment))
         };
-        let beginning = |text: &str| HeaderPattern::Beginning(text.to_owned());
-        let built_in = [
-            (beginning("x-forwarded-"), Treatment::Drop),
-            (HeaderPattern::Ending("-client-ip".to_owned()), Treatment::Drop),
-            (beginning("accept-"), Treatment::Keep),
-        ];
+        let beginnings = |texts: &'static [&'static str], treatment| {
+            texts.iter().map(move |text| (HeaderPattern::Beginning((*text).to_owned()), treatment))
+        };
+        let built_in = beginnings(&DROPPED_BEGINNINGS, Treatment::Drop)
+            .chain(beginnings(&KEPT_BEGINNINGS, Treatment::Keep))
+            .chain([(HeaderPattern::Ending("-client-ip".to_owned()), Treatment::Drop)]);
         let lists = [
             (&configured.drop, Treatment::Drop),
             (&configured.scan, Treatment::Scan),
@@ -190,6 +222,13 @@ mod tests {
             ("true-client-ip", "192.0.2.1"),
             ("x-client-ip", "192.0.2.1"),
             ("cf-connecting-ip", "192.0.2.1"),
+            ("x-vercel-ip-city", "Essen"),
+            ("cf-ipcity", "Essen"),
+            ("x-appengine-city", "essen"),
+            ("x-amzn-oidc-identity", "ana"),
+            ("cf-access-authenticated-user-email", "ana@example.com"),
+            ("remote-user", "ana"),
+            ("x-auth-request-email", "ana@example.com"),
             ("privet-consent", "support"),
             ("privet-subject", "u1"),
             ("authorization", "Bearer k"),

@@ -29,15 +29,24 @@ pub(super) fn inspect(text: &str, rules: &Rules<'_>, scratch: &mut Scratch) -> R
                 None | Some(Err(inspect::NOT_JSON)) => inspect::inspect_text(part, rules.detector, scratch),
                 Some(looked) => looked,
             };
-            all.append(found?, at.start);
-            Ok(())
+            let found = found?;
+            let has_some = !found.list.is_empty();
+            all.append(found, at.start);
+            Ok(has_some)
         };
-        if packet.prefix.len() > PLAIN_PREFIX {
-            look(packet.prefix, false)?;
+        if packet.prefix.len() > PLAIN_PREFIX && !matches!(packet.payload, Payload::Text(_)) {
+            look(packet.prefix.clone(), false)?;
         }
         match packet.payload {
-            Payload::Documents(list) => list.into_iter().try_for_each(|at| look(at, true))?,
-            Payload::Text(at) => look(at, false)?,
+            Payload::Documents(list) => list.into_iter().try_for_each(|at| look(at, true).map(drop))?,
+            // Digits that begin a text look like a prefix, behind up to two types.
+            Payload::Text(at) => {
+                for types in 0..=packet.prefix.len().min(2) {
+                    if look(packet.prefix.start + types..at.end, false)? {
+                        break;
+                    }
+                }
+            }
             Payload::Binary(at) if rules.binary == Binary::Pass => all.uninspected += at.len(),
             Payload::Binary(_) => return Err(Uninspectable("The body holds a binary attachment in base64.")),
         }
@@ -66,4 +75,38 @@ pub(super) async fn restore(message: Bytes, context: &Context) -> Bytes {
     }
     out.extend_from_slice(message.get(copied..).unwrap_or_default());
     out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::{Detector, Engine};
+    use crate::protocol::Protocols;
+
+    #[test]
+    fn a_text_that_begins_like_a_prefix_is_looked_at_as_a_whole() {
+        let (engine, protocols) = (Engine::builtin().unwrap(), Protocols::builtin().unwrap());
+        let rules = Rules {
+            detector: Detector::from(&engine),
+            fields: &protocols.named("json").unwrap().request,
+            identity: crate::config::Identity::Scan,
+            binary: Binary::Refuse,
+            files: Binary::Refuse,
+            strict: false,
+            sought: &[],
+            depth: 128,
+        };
+        for (text, at) in [
+            ("44111 1111 1111 1111", 1..20),
+            ("4111 1111 1111 1111", 0..19),
+            ("4111111111111111", 0..16),
+            ("2probe\u{1e}42to ana@example.com", 12..27),
+            ("42[\"m\",\"ana@example.com\"]", 8..23),
+        ] {
+            let found = inspect(text, &rules, &mut Scratch::default()).unwrap();
+            let places: Vec<_> = found.list.iter().map(|found| found.at.clone()).collect();
+            assert!(places.len() == 1 && places[0].start <= at.start && places[0].end >= at.end, "{text} {places:?}");
+        }
+        assert!(inspect("2probe", &rules, &mut Scratch::default()).unwrap().list.is_empty());
+    }
 }

@@ -5,6 +5,7 @@ use super::body::lowercase;
 use super::charset::Charset;
 use super::content;
 use super::format::{Format, Kind};
+use super::guess::{self, Guess};
 use super::inspect::{Findings, Form, Rules, Uninspectable};
 use super::look::{Look, Piece, any};
 use super::parameters::{self, Parameter};
@@ -89,18 +90,32 @@ impl Parts<'_> {
             Ok(Kind { format: Format::Unsaid, .. }) => {
                 let is_text = looks_like_text(content);
                 if about.is_file && !is_text {
-                    self.file(content.len())
+                    self.look_at_unknown(content)
                 } else {
                     self.look_at_content(content, start, &unsaid(content), name)
                 }
             }
             Ok(kind) => self.look_at_content(content, start, &kind.format, name),
+            Err(_) if about.is_encoded || (about.is_file && is_media(about.content_type)) => self.file(content.len()),
             // Programs give this type, or one of their own, to files that they do not know.
-            Err(_) if !about.is_encoded && !is_media(about.content_type) && looks_like_text(content) => {
-                self.look_at_content(content, start, &unsaid(content), name)
-            }
-            Err(_) => self.file(content.len()),
+            Err(_) if looks_like_text(content) => self.look_at_content(content, start, &unsaid(content), name),
+            Err(_) => self.look_at_unknown(content),
         }
+    }
+
+    /// A file of which the type says nothing. One that may be a text in another
+    /// charset than UTF-8 passes where nothing is found in it.
+    fn look_at_unknown(&mut self, content: &[u8]) -> Result<(), Uninspectable> {
+        let text = match guess::of(content) {
+            Guess::Other(text) => text,
+            Guess::Utf8 | Guess::File | Guess::Opaque => return self.file(content.len()),
+        };
+        if !self.rules.detector.scan(Input { text: &text, label: None }, self.scratch).is_empty() {
+            let why = "The body holds a text file with personal data that is not UTF-8; send it as UTF-8.";
+            return self.refuse(why, content.len());
+        }
+        self.found.scanned += content.len();
+        Ok(())
     }
 
     fn look_at_content(
@@ -328,6 +343,8 @@ mod tests {
             // What a person types is no JSON number, which would become a string.
             (FIELD, "«4111111111111111»"),
             ("", "«ana.lopez@example.com»"),
+            // A browser would give a picture the name of its file.
+            ("Content-Disposition: form-data; name=m\r\nContent-Type: image/png", "to «ana.lopez@example.com»"),
             ("Content-Type: multipart/mixed; boundary=\"c d\"", "--c d\r\n\r\n«ana.lopez@example.com»\r\n--c d--"),
         ] {
             let want = body(&[(header, content), (FIELD, "and «bo@example.org»")]);
@@ -358,7 +375,7 @@ mod tests {
         assert_eq!(looked(no_json.as_bytes(), Binary::Pass, Binary::Pass).unwrap().list.len(), 1);
         let files = [
             body(&[(&format!("{FILE}image/png"), "to ana@example.com")]),
-            body(&[(&format!("{FILE}application/pdf"), "%PDF\0ana@example.com")]),
+            body(&[(&format!("{FILE}application/pdf"), "%PDF-\0ana@example.com")]),
             body(&[("Content-Disposition: form-data; name=f; filename=x", "\0\0ana@example.com")]),
             body(&[(&format!("{FILE}application/octet-stream\r\nContent-Encoding: gzip"), "ana")]),
         ];
@@ -377,6 +394,19 @@ mod tests {
             for binary in [Binary::Refuse, Binary::Pass] {
                 assert!(looked(malformed.as_bytes(), binary, Binary::Pass).is_err(), "{malformed:?}");
             }
+        }
+        // Texts in another charset, which no type tells.
+        let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        for (said, bytes, has_some) in [
+            ("application/vnd.ms-excel", b"Jos\xe9;ana@example.com".to_vec(), true),
+            ("application/octet-stream", utf16("\u{feff}to ana@example.com"), true),
+            ("application/octet-stream", utf16("to ana@example.com"), true),
+            ("application/vnd.ms-excel", b"caf\xe9;tea".to_vec(), false),
+        ] {
+            let header = format!("--b\r\n{FILE}{said}\r\n\r\n");
+            let body = [header.as_bytes(), &bytes, b"\r\n--b--"].concat();
+            assert_eq!(looked(&body, Binary::Refuse, Binary::Pass).is_err(), has_some, "{body:?}");
+            assert!(looked(&body, Binary::Pass, Binary::Pass).unwrap().list.is_empty());
         }
         // So deep and no deeper.
         let nested = |depth: usize| {

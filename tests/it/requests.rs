@@ -53,7 +53,7 @@ fn odd_bodies() -> Vec<Odd> {
     }
     for (name, headers) in [
         ("an unknown charset", &[("content-type", "text/plain; charset=iso-2022-jp")]),
-        ("utf-16 without a mark", &[("content-type", "application/json; charset=\"UTF-16\"")]),
+        ("utf-16 without a mark", &[("content-type", "text/plain; charset=\"UTF-16\"")]),
         ("a form in another charset", &[("content-type", "application/x-www-form-urlencoded; charset=latin1")]),
     ] {
         add(name, CHAT, headers, b"hello", "charset");

@@ -1,8 +1,12 @@
 //! What stands beside a value: judges the conditions of patterns by looking
 //! ahead in the object that they ask of.
 
+use super::media;
 use crate::json::{self, Path, Step, Str, Visitor};
 use crate::protocol::Condition;
+
+/// How protocols call the type of a file that stands beside it.
+const MEDIA_TYPE: [&str; 5] = ["media_type", "mimeType", "mime_type", "contentType", "mediaType"];
 
 /// The objects and arrays on the way to the value at hand, in one document.
 pub(super) struct Beside<'a> {
@@ -48,6 +52,32 @@ impl<'a> Beside<'a> {
         let holds = seek.seen && !seek.differs;
         self.judged.push((start, condition, holds));
         holds
+    }
+
+    /// Whether a media type stands beside a value that so many steps lead to,
+    /// and is one of texts.
+    pub(super) fn says_text(&self, depth: usize) -> bool {
+        let Some(&start) = depth.checked_sub(1).and_then(|depth| self.starts.get(depth)) else { return false };
+        let mut seek = SeekType::default();
+        // As above.
+        let _ = json::walk_within(usize::MAX, self.document.get(start..).unwrap_or_default(), &mut seek);
+        seek.is_text
+    }
+}
+
+/// Looks for a media type among the members of the outermost object.
+#[derive(Default)]
+struct SeekType {
+    is_text: bool,
+}
+
+impl<'a> Visitor<'a> for SeekType {
+    fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
+        if let [Step::Key(key)] = path.steps()
+            && MEDIA_TYPE.iter().any(|name| key.is(name))
+        {
+            self.is_text |= media::is_text(&value.decode().to_ascii_lowercase());
+        }
     }
 }
 

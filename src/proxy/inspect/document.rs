@@ -1,7 +1,7 @@
 //! Looks through one JSON document and the documents in its strings.
 
 use super::beside::Beside;
-use super::findings::{Findings, Form};
+use super::findings::{Base64, Findings, Form};
 use super::joint::Joint;
 use super::media::{self, Media};
 use super::place::Place;
@@ -94,7 +94,7 @@ impl Inspector<'_> {
     /// its text.
     fn look(&mut self, value: Str<'_>, manner: Manner<'_>) {
         if value.raw.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("data:")) {
-            self.look_at_media(value, manner.label);
+            self.look_at_media(value, manner.label, false);
         } else {
             self.look_at_string(value, manner);
         }
@@ -224,29 +224,43 @@ impl Inspector<'_> {
 
     /// A file, or an address of one. Of one that is a text in base64 the text
     /// is looked at, and all of it is written anew where something is found.
-    fn look_at_media(&mut self, value: Str<'_>, label: Option<&str>) {
+    fn look_at_media(&mut self, value: Str<'_>, label: Option<&str>, says_text: bool) {
         let decoded = value.decode();
-        match media::of(&decoded) {
-            Media::Plain => self.look_at_string(value, Manner::text(label)),
-            Media::Opaque => self.findings.uninspected += value.raw.len(),
-            Media::Unreadable => {
+        let first = self.findings.list.len();
+        let media = media::of(&decoded, says_text);
+        let is_short = decoded.len() < media::SHORT && !matches!(media, Media::Plain | Media::Opaque { known: true });
+        if let Media::Text { start, text, base64 } = media {
+            self.look_at_encoded(value, start, text, base64);
+            if is_short && self.findings.list.len() == first {
+                self.look_at_string(value, Manner::text(label));
+            }
+            return;
+        }
+        if is_short || matches!(media, Media::Plain) {
+            self.look_at_string(value, Manner::text(label));
+        }
+        match media {
+            Media::Opaque { .. } if !is_short => self.findings.uninspected += value.raw.len(),
+            Media::Unreadable if self.findings.list.len() == first => {
                 let why = "The body holds a text file that is not UTF-8; send its text as text.";
                 self.refuse(why, value.raw.len());
             }
-            Media::Text { start, text, base64 } => {
-                // Of the escapes that may stand in front of the data none has a comma.
-                let start = if value.escaped { value.raw.find(',').map_or(0, |comma| comma + 1) } else { start };
-                let at = self.place.range(value.start + start..value.start + value.raw.len());
-                let first = self.findings.list.len();
-                let here = Place { start: 0, map: None, outer: None };
-                let looks_like_document = text.trim_start().starts_with(['{', '[']);
-                if !(looks_like_document && self.look_into(&text, &here, 0)) {
-                    self.findings.scanned += text.len();
-                    self.scan(&text, &text, Manner::text(None), &here, 0);
-                }
-                self.findings.encode(first, at, text, base64);
-            }
+            _ => {}
         }
+    }
+
+    fn look_at_encoded(&mut self, value: Str<'_>, start: usize, text: String, base64: Base64) {
+        // Of the escapes that may stand in front of the data none has a comma.
+        let start = if value.escaped { value.raw.find(',').map_or(0, |comma| comma + 1) } else { start };
+        let at = self.place.range(value.start + start..value.start + value.raw.len());
+        let first = self.findings.list.len();
+        let here = Place { start: 0, map: None, outer: None };
+        let looks_like_document = text.trim_start().starts_with(['{', '[']);
+        if !(looks_like_document && self.look_into(&text, &here, 0)) {
+            self.findings.scanned += text.len();
+            self.scan(&text, &text, Manner::text(None), &here, 0);
+        }
+        self.findings.encode(first, at, text, base64);
     }
 
     /// A part of so many bytes cannot be inspected. The rest of the document is
@@ -310,7 +324,10 @@ impl<'a> Visitor<'a> for Inspector<'_> {
         let text = Manner::text(label(path));
         match self.classify(path) {
             RequestField::Never => self.findings.skipped += value.raw.len(),
-            RequestField::Media => self.look_at_media(value, label(path)),
+            RequestField::Media => {
+                let says_text = self.beside.says_text(path.depth());
+                self.look_at_media(value, label(path), says_text);
+            }
             RequestField::Nested => self.look_nested(value),
             RequestField::Identity => match self.rules.identity {
                 Identity::Keep => self.findings.skipped += value.raw.len(),

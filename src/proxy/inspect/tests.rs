@@ -320,6 +320,46 @@ fn a_strict_route_is_told_of_unknown_members_and_not_of_values() {
 }
 
 #[test]
+fn a_value_where_a_file_belongs_is_looked_at_as_it_stands_too() {
+    for value in ["4111111111111111", "DE89370400440532013000", "+4915112345678"] {
+        for (name, body) in [
+            ("openai-chat", r#"{"messages":[{"content":[{"type":"file","file":{"file_data":"@"}}]}]}"#),
+            ("ollama", r#"{"images":["@"]}"#),
+        ] {
+            let found = inspect(name, &body.replace('@', value));
+            assert_eq!(found.list.len(), 1, "{name} {value}");
+            assert_eq!(found.value(&found.list[0]), value);
+        }
+    }
+}
+
+#[test]
+fn a_text_file_that_cannot_be_read_is_refused() {
+    use base64::Engine as _;
+    let data = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let mut scratch = Scratch::default();
+    let mut inspect = |name, body: &str, data: &str| {
+        inspect_json(&body.replace('@', data), &rules(name), &mut scratch).map(|found| found.uninspected)
+    };
+    let noise: Vec<u8> = (0..400_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    for (name, body) in [
+        (
+            "anthropic",
+            r#"{"messages":[{"content":[{"type":"document","source":{"data":"@","media_type":"text/plain","type":"base64"}}]}]}"#,
+        ),
+        ("gemini", r#"{"contents":[{"parts":[{"inlineData":{"mimeType":"text/csv","data":"@"}}]}]}"#),
+    ] {
+        let (kept, picture) = (data(&noise), body.replace("text/", "image/"));
+        assert!(inspect(name, body, &kept).is_err(), "{name}");
+        assert!(inspect(name, &picture, &kept).unwrap() > 0, "{name}");
+        let latin = data(b"M\xfcller;ana@example.com\nJos\xe9;bo@example.org\nand so on and on and on\n");
+        assert!(inspect(name, body, &latin).is_err() && inspect(name, &picture, &latin).is_err(), "{name}");
+        let late = data(&[&b"name;mail\n".repeat(99)[..], b"Jos\xe9;ana@example.com"].concat());
+        assert!(inspect(name, &picture, &late).is_err(), "{name}");
+    }
+}
+
+#[test]
 fn what_was_looked_at_is_counted() {
     let found = inspect(
         "openai-chat",
