@@ -143,6 +143,15 @@ impl Inspector<'_> {
         }
     }
 
+    /// Forgets the texts before where `value` does not go on from them.
+    fn go_on(&mut self, path: &Path<'_>, value: Str<'_>) {
+        let concerns = !self.joint.is_empty() && (value.escaped || self.joint.concerns(value.raw));
+        if concerns && !self.beside.goes_on(path.depth()) {
+            self.joint = Joint::default();
+        }
+        self.beside.note_text(path.depth());
+    }
+
     /// Adds what is found in a text behind the first bytes that are `gone`.
     /// `text` is what is read of `written`, byte for byte.
     fn scan(&mut self, text: &str, written: &str, manner: Manner<'_>, place: &Place<'_>, gone: usize) {
@@ -319,7 +328,11 @@ impl<'a> Visitor<'a> for Inspector<'_> {
             },
             RequestField::Intent => self.look(value, Manner { intent: true, ..text }),
             RequestField::Opaque | RequestField::Text => {
-                self.look(value, Manner { form: form(), joined: fields.is_joined(path), ..text });
+                let joined = fields.is_joined(path);
+                if joined {
+                    self.go_on(path, value);
+                }
+                self.look(value, Manner { form: form(), joined, ..text });
             }
         }
     }

@@ -224,8 +224,47 @@ fn what_stands_on_one_side_of_a_border_is_not_joined() {
         (&["Order 12", "34 boxes"], &["Order 12", "34 boxes"]),
         (&["in 2024", "Yes"], &["in 2024", "Yes"]),
         (&["ana@example.com", "bo@example.org"], &["[EMAIL]", "[EMAIL]"]),
+        (&["My order is A17", "anna.kowalska@example.com"], &["My order is A17", "[EMAIL]"]),
+        (&["Ref 42", "anna.kowalska@example.com"], &["Ref 42", "[EMAIL]"]),
+        (&["I shop at Zalando", "anna.kowalska@example.com"], &["I shop at Zalando", "[EMAIL]"]),
+        (&["I shop at Zalando.", "anna@example.com"], &["I shop at Zalando.", "[EMAIL]"]),
+        (&["it is v2.0", "anna@example.com"], &["it is v2.0", "[EMAIL]"]),
+        (&["anna@example.com", "42"], &["[EMAIL]", "42"]),
+        (&["+49 151 20000000", "42"], &["[PHONE]", "42"]),
     ] {
         check_split(texts, wanted);
+    }
+}
+
+#[test]
+fn nobody_goes_on_from_what_another_says() {
+    for (name, marked) in [
+        (
+            "openai-chat",
+            r#"{"messages":[{"role":"system","content":"You help at Za.la"},{"role":"user","content":"«ndo@example.com»"}]}"#,
+        ),
+        (
+            "openai-chat",
+            r#"{"messages":[{"role":"user","content":"anna.kow"},{"role":"assistant","content":"Please go on."},{"role":"user","content":"«alska@example.com»"}]}"#,
+        ),
+        (
+            "openai-chat",
+            r#"{"messages":[{"content":[{"type":"text","text":"ana.lo"}],"role":"assistant"},{"content":"«pez@example.com»","role":"user"}]}"#,
+        ),
+        ("openai-chat", r#"{"messages":[{"role":"user","content":"ana.lo","content":"«pez@example.com»"}]}"#),
+        ("anthropic", r#"{"system":"You help at za.la","messages":[{"role":"user","content":"«ndo@example.com»"}]}"#),
+        (
+            "gemini",
+            r#"{"systemInstruction":{"parts":[{"text":"You help at za.la"}]},"contents":[{"role":"user","parts":[{"text":"«ndo@example.com»"}]}]}"#,
+        ),
+        (
+            "openai-responses",
+            r#"{"input":[{"role":"developer","content":"You help at za.la"},{"role":"user","content":[{"type":"input_text","text":"«ndo@example.com»"}]}]}"#,
+        ),
+    ] {
+        let start = marked.find('«').unwrap();
+        let end = marked.find('»').unwrap() + '»'.len_utf8();
+        check(name, marked, &[&marked[..start], "[EMAIL]", &marked[end..]].concat());
     }
 }
 
