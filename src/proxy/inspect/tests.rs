@@ -318,6 +318,14 @@ fn numbers_of_the_protocol_stay_numbers() {
     let body = r#"{"model":"m","seed":4111111111111111,"messages":[{"role":"user","content":"hi"}]}"#;
     check("openai-chat", body, body);
     check("json", r#"{"card":4111111111111111}"#, r#"{"card":"[CREDIT_CARD]"}"#);
+    for number in ["4.111111111111111E15", "4111111111111111e0", "-41111111111111110.0e-1", "0.4111111111111111e+16"] {
+        check("json", &format!("{{\"card\":{number}}}"), r#"{"card":"[CREDIT_CARD]"}"#);
+    }
+    check("json", r#"{"phone":4.915112345678E12}"#, r#"{"phone":"[PHONE]"}"#);
+    for number in ["1e999999999999999999999", "4.1111111111111115e15", "4e-9", "0e0", "4111111111111111.5e0", "1E20"] {
+        let body = format!("{{\"n\":{number}}}");
+        check("json", &body, &body);
+    }
 }
 
 #[test]
