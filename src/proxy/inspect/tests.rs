@@ -74,6 +74,7 @@ fn documents_in_strings_are_looked_into_at_any_depth() {
         (r#"{"a":"{\"card\":4111111111111111}"}"#, r#"{"a":"{\"card\":\"[CREDIT_CARD]\"}"}"#),
         (r#"{"a":" {\"b\": \"ana@example.com\" "}"#, r#"{"a":" {\"b\": \"[EMAIL]\" "}"#),
         (r#"{"a":"[1] ana@example.com"}"#, r#"{"a":"[1] [EMAIL]"}"#),
+        (r#"{"a":"Profile: {\"m\":\"ana\\u0040example.com\"}"}"#, r#"{"a":"Profile: {\"m\":\"[EMAIL]\"}"}"#),
         (r#"{"a":"{\"ana@example.com\":1}"}"#, r#"{"a":"{\"[EMAIL]\":1}"}"#),
     ] {
         check("json", body, wanted);
