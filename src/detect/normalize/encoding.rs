@@ -225,7 +225,8 @@ pub(super) fn holds_json(text: &str) -> bool {
 
 /// Whether the backslash at `i` begins an escape that hardly anything but JSON has.
 pub(super) fn shows_json(text: &str, i: usize) -> bool {
-    text.as_bytes().get(i + 1) == Some(&b'"') || unit(text.as_bytes(), i + 1).is_some_and(|unit| unit >= 0x20)
+    // Not an escaped quote: addresses of mail may have one too.
+    unit(text.as_bytes(), i + 1).is_some_and(|unit| unit >= 0x20)
 }
 
 /// The character that the escape at `i` stands for in JSON, and the length of
