@@ -3,7 +3,7 @@
 //! A value can be written so that it reads the same and is another string of
 //! bytes: digits of another script or of full width, a character of no width in
 //! the middle, a letter and its accent as two characters, a no-break space, a
-//! Cyrillic letter that looks like a Latin one, `&#64;` or `%40`. The finders
+//! Cyrillic letter that looks like a Latin one, `&#64;`, `%40` or `\u0040`. The finders
 //! and the patterns see none of that: such a text is scanned in a plain
 //! spelling, and each finding is led back to the bytes it came from. What is
 //! one character in the plain text is covered as a whole in the original,
@@ -16,7 +16,7 @@ mod encoding;
 mod spelling;
 
 pub use encoding::markup_text;
-use encoding::{entity, percent};
+use encoding::{entity, holds_json, json_escape, percent, shows_json};
 use spelling::{Plain, composed, lookalike, plain};
 
 /// Whether the plain spelling of a text differs from the text.
@@ -32,7 +32,7 @@ pub(crate) fn is_needed(text: &str) -> bool {
 /// A byte where something may start that has another plain spelling.
 #[inline]
 fn is_marked(byte: u8) -> bool {
-    byte >= 0x80 || byte == b'&' || byte == b'%'
+    byte >= 0x80 || byte == b'&' || byte == b'%' || byte == b'\\'
 }
 
 /// Whether a character that starts in this part of the text has another spelling.
@@ -44,6 +44,7 @@ fn differs(text: &str, from: usize, to: usize) -> bool {
         match byte {
             b'&' => entity(text, i).is_some(),
             b'%' => percent(text, i).is_some(),
+            b'\\' => shows_json(text, i),
             // Inside a character, or the letters of most languages.
             ..=0xC1 | 0xC3..=0xCB | 0xD5..=0xD8 | 0xDA | 0xDC..=0xDE | 0xE4..=0xE9 | 0xEB..=0xEE => false,
             // Greek and Cyrillic are in question beside Latin only.
@@ -85,6 +86,8 @@ impl Reading {
         self.edits.clear();
         let bytes = original.as_bytes();
         let mut script = Script::default();
+        // Whether there is JSON in the text is asked at the first backslash.
+        let mut json = None;
         // All before this offset is in the plain text.
         let mut taken = 0;
         let mut i = 0;
@@ -93,7 +96,12 @@ impl Reading {
             let Some(c) = original.get(i..).and_then(|rest| rest.chars().next()) else { break };
             let (mut from, mut width) = (i, c.len_utf8());
             let mut new = match c {
-                '&' | '%' => match if c == '&' { entity(original, i) } else { percent(original, i) } {
+                '&' | '%' | '\\' => match match c {
+                    '&' => entity(original, i),
+                    '%' => percent(original, i),
+                    _ if *json.get_or_insert_with(|| holds_json(original)) => json_escape(original, i),
+                    _ => None,
+                } {
                     Some((meant, len)) => {
                         width = len;
                         match plain(meant) {
@@ -226,6 +234,13 @@ mod tests {
             ("to=ana%40example.com&x=1", "to=ana@example.com&x=1"),
             ("to=M%C3%BCller%20GmbH", "to=Müller GmbH"),
             ("x%2540y", "x@y"),
+            (r#"Profile: {"mail":"ana\u0040example.com"}"#, r#"Profile: {"mail":"ana@example.com"}"#),
+            (
+                r#"{\"a\":\"x\ny\tz\/\",\"b\":\"ana\\u0040example.com\"}"#,
+                "{\"a\":\"x\ny\tz/\",\"b\":\"ana@example.com\"}",
+            ),
+            (r"Jos\u00e9 \ud83d\ude42 \u004D", "José 🙂 M"),
+            (r"C:\new \u0041 \ud83d \u00zz \u0000", "C:\new A \\ud83d \\u00zz \\u0000"),
         ] {
             assert_eq!(read(text), plain, "{text:?}");
         }
@@ -244,6 +259,7 @@ mod tests {
             "50% de 20%, 10%20 %d %02x %s",
             "a&b; AT&T &c. &; &#; &#x; &bogus; &#99999999;",
             "50%30",
+            r"C:\new\temp \user \u00g0 \\server\share \u12",
             "“quotes” – dashes — … € 🙂",
             "漢字かな한글",
         ] {

@@ -50,6 +50,10 @@ impl Content {
         };
         let Kind { format, charset } = match Kind::of_request(headers) {
             Ok(kind) => kind,
+            // Programs send so what they do not name.
+            Err(_) if codings.is_empty() && is_unnamed(headers) && parts::looks_like_text(&body.bytes) => {
+                Kind { format: Format::Unsaid, charset: Charset::Utf8 }
+            }
             Err(why) => return uninspectable(why, body),
         };
         let is_encoded = !codings.is_empty();
@@ -123,6 +127,13 @@ impl Content {
     }
 }
 
+/// Whether the type of a body says no more than that it is bytes.
+fn is_unnamed(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let is_bytes = types.next().is_some_and(|named| named.as_bytes().eq_ignore_ascii_case(b"application/octet-stream"));
+    is_bytes && types.next().is_none()
+}
+
 /// Looks through a text in this format.
 pub(super) fn inspect(
     bytes: &[u8],
@@ -157,18 +168,41 @@ pub(super) fn inspect(
             // It passes, but not unseen.
             if rules.binary == Binary::Pass { or_text(looked, scratch) } else { looked }
         }
-        Format::Unsaid => match inspect::inspect_json(text, rules, scratch) {
-            Err(inspect::NOT_JSON) if text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) => {
-                let looked = inspect_lines(text, rules, scratch);
-                or_text(looked, scratch)
-            }
-            looked => or_text(looked, scratch),
-        },
-        Format::Form => inspect::inspect_form(text, rules.detector, scratch),
+        Format::Unsaid if !looks_like_document(text) => {
+            let looked = inspect::inspect_json(text, rules, scratch);
+            or_text(looked, scratch)
+        }
         Format::Packets => packets::inspect(text, rules, scratch),
         Format::Markup => as_text(scratch).map(|found| found.respelled(markup_text)),
-        Format::Text | Format::Multipart(_) => as_text(scratch),
+        Format::Unsaid | Format::Form | Format::Text | Format::Multipart(_) => {
+            match (inspect_document(text, rules, scratch), format) {
+                (Some(looked), _) => looked,
+                (None, Format::Form) => inspect::inspect_form(text, rules, scratch),
+                (None, _) => as_text(scratch),
+            }
+        }
     }
+}
+
+/// Looks through JSON that is not said to be some: browsers call it text, and
+/// curl a form. None where the text is no document, nor one a line.
+pub(super) fn inspect_document(
+    text: &str,
+    rules: &Rules<'_>,
+    scratch: &mut Scratch,
+) -> Option<Result<Findings, Uninspectable>> {
+    if !looks_like_document(text) {
+        return None;
+    }
+    let mut looked = inspect::inspect_json(text, rules, scratch);
+    if matches!(looked, Err(inspect::NOT_JSON)) {
+        looked = inspect_lines(text, rules, scratch);
+    }
+    if matches!(looked, Err(inspect::NOT_JSON)) { None } else { Some(looked) }
+}
+
+fn looks_like_document(text: &str) -> bool {
+    text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '['])
 }
 
 /// Looks through a JSON document a line. Lines may be blank.

@@ -46,12 +46,8 @@ pub(super) fn inspect_text(
 
 /// Looks through a form, `application/x-www-form-urlencoded`: the names and
 /// values of its fields.
-pub(super) fn inspect_form(
-    text: &str,
-    detector: Detector<'_>,
-    scratch: &mut Scratch,
-) -> Result<Findings, Uninspectable> {
-    let mut look = Look::new(detector, scratch);
+pub(super) fn inspect_form(text: &str, rules: &Rules<'_>, scratch: &mut Scratch) -> Result<Findings, Uninspectable> {
+    let mut look = Look::within(rules, scratch);
     match look.at_pairs(text, 0, |_| false) {
         Ok(()) => Ok(Findings { scanned: text.len(), ..look.findings }),
         Err(NotUtf8) => Err(Uninspectable("The form is not UTF-8 where its percent-encoding is undone.")),

@@ -1,7 +1,7 @@
 //! Finds personal data in texts that may be percent-encoded: the parts of an
 //! address, the fields of a form, the values of headers. Pure.
 
-use super::inspect::{Findings, Form, Located};
+use super::inspect::{Findings, Form, Located, Rules, inspect_json};
 use super::percent::{Encoding, NotUtf8, Places};
 use crate::detect::{Detector, Finding, Input, Scratch};
 
@@ -22,12 +22,19 @@ pub(super) struct Piece<'p> {
 pub(super) struct Look<'l> {
     detector: Detector<'l>,
     scratch: &'l mut Scratch,
+    /// Where there are some, values that are JSON are looked through by them.
+    rules: Option<&'l Rules<'l>>,
     pub(super) findings: Findings,
 }
 
 impl<'l> Look<'l> {
     pub(super) fn new(detector: impl Into<Detector<'l>>, scratch: &'l mut Scratch) -> Self {
-        Self { detector: detector.into(), scratch, findings: Findings::default() }
+        Self { detector: detector.into(), scratch, rules: None, findings: Findings::default() }
+    }
+
+    /// Looks into values that are JSON documents too.
+    pub(super) fn within(rules: &'l Rules<'l>, scratch: &'l mut Scratch) -> Self {
+        Self { rules: Some(rules), ..Self::new(rules.detector, scratch) }
     }
 
     /// Adds what is found in a piece, of which `wanted` may turn findings down.
@@ -84,6 +91,26 @@ impl<'l> Look<'l> {
         }
     }
 
+    /// Adds what is found in the value of a form that is a JSON document, if
+    /// it is one.
+    fn at_document(&mut self, value: &str, start: usize) -> Result<bool, NotUtf8> {
+        let Some(rules) = self.rules else { return Ok(false) };
+        let text = Encoding::FORM.decode(value)?;
+        if !text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) {
+            return Ok(false);
+        }
+        let Ok(mut found) = inspect_json(&text, rules, self.scratch) else { return Ok(false) };
+        let mut places = Places::new(Encoding::FORM, value);
+        for one in &mut found.list {
+            one.at = places.of(one.at.start)..places.of(one.at.end);
+            if one.form == Form::Text || one.form == Form::Encoded {
+                one.form = Form::Percent;
+            }
+        }
+        self.findings.append(found, start);
+        Ok(true)
+    }
+
     /// Sorts the findings of several layers; where they overlap, the stricter
     /// wins, then the longer.
     fn settle(&mut self, first: usize) {
@@ -124,8 +151,9 @@ impl<'l> Look<'l> {
                     decoded = Encoding::FORM.decode(name)?;
                     &decoded
                 };
-                if !excepted(name_text) {
-                    let piece = Piece { text: value, start: start + name.len() + 1, label: Some(name_text) };
+                let value_start = start + name.len() + 1;
+                if !excepted(name_text) && !self.at_document(value, value_start)? {
+                    let piece = Piece { text: value, start: value_start, label: Some(name_text) };
                     self.at(piece, Encoding::FORM, Form::Percent, any)?;
                 }
             }

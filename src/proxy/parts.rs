@@ -130,6 +130,9 @@ impl Parts<'_> {
         }
         let looked = match (format, str::from_utf8(content)) {
             (Format::Text, Ok(text)) if looks_like_text(content) => {
+                if let Some(looked) = content::inspect_document(text, self.rules, self.scratch) {
+                    return self.take(looked, start, content.len());
+                }
                 // The name of its field says what a text is.
                 let mut found = Findings { scanned: text.len(), ..Findings::default() };
                 for one in self.rules.detector.scan(Input { text, label: name }, self.scratch) {
@@ -140,12 +143,22 @@ impl Parts<'_> {
             }
             _ => content::inspect(content, format, self.rules, self.scratch),
         };
+        self.take(looked, start, content.len())
+    }
+
+    /// Adds what was found in so many bytes from `start` on.
+    fn take(
+        &mut self,
+        looked: Result<Findings, Uninspectable>,
+        start: usize,
+        length: usize,
+    ) -> Result<(), Uninspectable> {
         match looked {
             Ok(found) => {
                 self.found.append(found, start);
                 Ok(())
             }
-            Err(why) => self.refuse(why.0, content.len()),
+            Err(why) => self.refuse(why.0, length),
         }
     }
 
@@ -246,7 +259,7 @@ fn unsaid(content: &[u8]) -> Format {
 }
 
 /// Whether the content is UTF-8 and nothing that only looks so.
-fn looks_like_text(content: &[u8]) -> bool {
+pub(super) fn looks_like_text(content: &[u8]) -> bool {
     memchr::memchr(0, content).is_none() && str::from_utf8(content).is_ok()
 }
 
@@ -337,6 +350,8 @@ mod tests {
             // Programs do not know each type.
             (&format!("{FILE}application/octet-stream"), "to «ana.lopez@example.com»"),
             (&format!("{FILE}application/octet-stream"), "{\"a\":1}\n{\"to\":\"«ana.lopez\\u0040example.com»\"}\n"),
+            (&format!("{FILE}text/plain"), "{\"a\":1}\n{\"to\":\"«ana.lopez\\u0040example.com»\"}\n"),
+            (&format!("{FILE}text/plain"), " {\"to\":\"«ana.lopez\\u0040example.com»\"}"),
             (&format!("{FILE}application/x-toml"), "to = \"«ana.lopez@example.com»\""),
             (FIELD, " {\"to\":\"«ana.lopez\\u0040example.com»\"}"),
             (FIELD, "{to «ana.lopez@example.com»"),

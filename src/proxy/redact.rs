@@ -181,7 +181,12 @@ impl Replacements {
             copied = found.at.end;
             if let Some(encoded) = &found.encoded {
                 let text = self.splice(encoded.text.as_bytes(), &encoded.list);
-                spliced.extend_from_slice(encoded.base64.encode(&text).as_bytes());
+                let written = encoded.base64.encode(&text);
+                if found.form == Form::Percent {
+                    spliced.extend(utf8_percent_encode(&written, RESERVED).flat_map(str::bytes));
+                } else {
+                    spliced.extend_from_slice(written.as_bytes());
+                }
             } else if found.form != Form::Rest {
                 let stand = self.stands.next().unwrap_or(Stand::Entity);
                 write_replacement(&mut spliced, found, &stand);

@@ -44,13 +44,13 @@ fn odd_bodies() -> Vec<Odd> {
     let mut add =
         |name, path, headers, body: &[u8], says| all.push(Odd { name, path, headers, body: body.to_vec(), says });
     for (name, headers) in [
-        ("binary", &[("content-type", "application/octet-stream")][..]),
-        ("a picture", &[("content-type", "image/png")]),
+        ("a picture", &[("content-type", "image/png")][..]),
         ("an unknown type", &[("content-type", "application/msgpack")]),
         ("two types", &[("content-type", "text/plain"), ("content-type", "application/json")]),
     ] {
         add(name, CHAT, headers, b"{\"m\":\"ana.lopez@example.com\"}", "Content-Type");
     }
+    add("binary", CHAT, &[("content-type", "application/octet-stream")], b"ana.lopez@example.com\0", "Content-Type");
     for (name, headers) in [
         ("an unknown charset", &[("content-type", "text/plain; charset=iso-2022-jp")]),
         ("utf-16 without a mark", &[("content-type", "text/plain; charset=\"UTF-16\"")]),
@@ -205,6 +205,36 @@ async fn an_escaped_value_is_found_whatever_its_escapes() {
         let seen = forwarded(&upstream, &client, "/", JSON, &format!("[\"{spelled}\"]")).await;
         assert_eq!(seen, plain, "one value has one token, however it is spelled");
     }
+}
+
+#[tokio::test]
+async fn json_is_known_whatever_it_is_called() {
+    let (upstream, _privet, client) = gateway("").await;
+    let plain = forwarded(&upstream, &client, "/", JSON, "[\"ana.lopez@example.com\"]").await;
+    let token = tokens(&plain)[0].clone();
+    for named in
+        ["text/plain", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "application/octet-stream"]
+    {
+        for body in [
+            "{\"a\":\"1+1 & @\"}",
+            "\u{feff} [\"@\"]",
+            "{\"a\":\"@\"}\n{\"b\":\"=@\"}\n",
+            "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"@\"}]}",
+        ] {
+            let sent = body.replace('@', "ana.lopez\\u0040example.com");
+            let seen = forwarded(&upstream, &client, "/", &[("content-type", named)], &sent).await;
+            assert_eq!(seen, body.replace('@', &token), "{named}");
+        }
+    }
+    // A field of a form may be a document too.
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let payload = "a=1&payload=%7B%22text%22%3A%22to+ana.lopez%5Cu0040example.com%22%7D&b=%7B";
+    let seen = forwarded(&upstream, &client, "/", &form, payload).await;
+    let written = token.replace('[', "%5B").replace(']', "%5D");
+    assert_eq!(seen, payload.replace("ana.lopez%5Cu0040example.com", &written));
+    // What only begins so is what it is called.
+    let seen = forwarded(&upstream, &client, "/", TEXT, "[1] ana.lopez@example.com").await;
+    assert_eq!(seen, format!("[1] {token}"));
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Characters written by their number or name: HTML entities (HTML 5, 13.5)
-//! and percent-encoding (RFC 3986, 2.1).
+//! Characters written by their number or name: HTML entities (HTML 5, 13.5),
+//! percent-encoding (RFC 3986, 2.1) and the escapes of JSON (RFC 8259, 7).
 
 use std::borrow::Cow;
 
@@ -211,6 +211,59 @@ fn escape(bytes: &[u8], i: usize) -> Option<(u8, usize)> {
     }
     let hex = |at: usize| bytes.get(at).and_then(|b| char::from(*b).to_digit(16));
     Some(((hex(digits)? << 4 | hex(digits + 1)?) as u8, digits + 2))
+}
+
+/// Strings in strings of JSON have so many backslashes at most in front of one
+/// character: three levels.
+const MAX_BACKSLASHES: usize = 7;
+
+/// Whether a text holds JSON, or a part of some, that is written with escapes.
+/// Else a backslash is one: `C:\\new`.
+pub(super) fn holds_json(text: &str) -> bool {
+    memchr::memchr_iter(b'\\', text.as_bytes()).any(|i| shows_json(text, i))
+}
+
+/// Whether the backslash at `i` begins an escape that hardly anything but JSON has.
+pub(super) fn shows_json(text: &str, i: usize) -> bool {
+    // Not an escaped quote: addresses of mail may have one too.
+    unit(text.as_bytes(), i + 1).is_some_and(|unit| unit >= 0x20)
+}
+
+/// The character that the escape at `i` stands for in JSON, and the length of
+/// it. The backslash may be escaped itself, as in strings in strings.
+pub(super) fn json_escape(text: &str, i: usize) -> Option<(char, usize)> {
+    let bytes = text.as_bytes();
+    let backslashes = |at: usize| {
+        let rest = bytes.get(at..).unwrap_or_default();
+        rest.iter().take(MAX_BACKSLASHES).take_while(|b| **b == b'\\').count()
+    };
+    let mut end = i + backslashes(i);
+    let c = match bytes.get(end)? {
+        b'"' => '"',
+        b'/' => '/',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        _ => {
+            let first = unit(bytes, end)?;
+            end += 4;
+            let units = if (0xD800..0xDC00).contains(&first) {
+                let low = end + 1 + backslashes(end + 1);
+                end = low + 4;
+                [first, unit(bytes, low)?]
+            } else {
+                [first, 0]
+            };
+            char::decode_utf16(units).next()?.ok().filter(|c| !c.is_control() || matches!(c, '\t' | '\n' | '\r'))?
+        }
+    };
+    Some((c, end + 1 - i))
+}
+
+/// The number in `u` and four hex digits that stand at `i`.
+fn unit(bytes: &[u8], i: usize) -> Option<u16> {
+    let digits = bytes.get(i..)?.strip_prefix(b"u")?.get(..4)?;
+    digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | u16::try_from(char::from(*digit).to_digit(16)?).ok()?))
 }
 
 #[cfg(test)]

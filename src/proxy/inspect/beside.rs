@@ -16,11 +16,13 @@ pub(super) struct Beside<'a> {
     /// What was judged of the objects on the way: start, condition, whether it
     /// holds. So each is looked through once a condition.
     judged: Vec<(usize, *const Condition, bool)>,
+    /// The way to the last text of the conversation.
+    last: Vec<usize>,
 }
 
 impl<'a> Beside<'a> {
     pub(super) fn new(document: &'a str) -> Self {
-        Self { document, starts: Vec::new(), judged: Vec::new() }
+        Self { document, starts: Vec::new(), judged: Vec::new(), last: Vec::new() }
     }
 
     /// An object or array begins that so many steps lead to.
@@ -36,6 +38,37 @@ impl<'a> Beside<'a> {
         {
             self.judged.retain(|(at, ..)| at != start);
         }
+    }
+
+    /// Takes note of a text of the conversation to which so many steps lead.
+    pub(super) fn note_text(&mut self, depth: usize) {
+        self.last.clear();
+        self.last.extend_from_slice(self.starts.get(..depth).unwrap_or_default());
+    }
+
+    /// Whether somebody goes on in a text, to which so many steps lead, from
+    /// the last one: both stand in one array, and under the same role.
+    pub(super) fn goes_on(&self, depth: usize) -> bool {
+        let now = self.starts.get(..depth).unwrap_or_default();
+        let common = now.iter().zip(&self.last).take_while(|(now, last)| now == last).count();
+        let (shared, own) = now.split_at_checked(common).unwrap_or_default();
+        let is_in_array = shared.last().is_some_and(|start| self.starts_with(*start, b'['));
+        is_in_array && self.role(own) == self.role(self.last.get(common..).unwrap_or_default())
+    }
+
+    /// The role that the innermost of these objects names which names one.
+    fn role(&self, starts: &[usize]) -> Option<String> {
+        let objects = starts.iter().rev().filter(|start| self.starts_with(**start, b'{'));
+        objects.into_iter().find_map(|start| {
+            let mut role = Role(None);
+            // As in `holds`, the walk ends behind the object.
+            let _ = json::walk_within(usize::MAX, self.document.get(*start..).unwrap_or_default(), &mut role);
+            role.0
+        })
+    }
+
+    fn starts_with(&self, start: usize, byte: u8) -> bool {
+        self.document.as_bytes().get(start) == Some(&byte)
     }
 
     /// Whether the condition holds of the object on the way that it asks of.
@@ -77,6 +110,19 @@ impl<'a> Visitor<'a> for SeekType {
             && MEDIA_TYPE.iter().any(|name| key.is(name))
         {
             self.is_text |= media::is_text(&value.decode().to_ascii_lowercase());
+        }
+    }
+}
+
+/// Reads the role that the outermost object names.
+struct Role(Option<String>);
+
+impl<'a> Visitor<'a> for Role {
+    fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
+        if let [Step::Key(key)] = path.steps()
+            && key.is("role")
+        {
+            self.0 = Some(value.decode().into_owned());
         }
     }
 }

@@ -18,6 +18,9 @@ const IDENTITY: Entity = Entity::constant("IDENTITY");
 /// A number with fewer digits is neither a card nor a phone.
 const SHORTEST_NUMBER: usize = 7;
 
+/// One with an exponent is expanded up to so many digits.
+const LONGEST_NUMBER: usize = 20;
+
 /// JSON is looked for this deep in strings of strings; what is deeper is read
 /// as text. Each level doubles the escapes of the one within.
 const MOST_LEVELS: usize = 16;
@@ -56,6 +59,18 @@ pub(in crate::proxy) fn inspect_json(
 /// The name of the member that a value stands in.
 fn label<'a>(path: &Path<'a>) -> Option<&'a str> {
     path.last_key().map(|key| key.raw)
+}
+
+/// The integer that a number with an exponent is; none where it is another
+/// number, or longer than what could be personal data.
+fn expand(digits: &str, exponent: &str) -> Option<String> {
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let point = isize::try_from(whole.len()).ok()?.checked_add(exponent.parse().ok()?)?;
+    let point = usize::try_from(point).ok().filter(|point| *point <= LONGEST_NUMBER)?;
+    let all = [whole, fraction].concat();
+    let all = all.trim_end_matches('0');
+    let is_integer = !all.is_empty() && all.len() <= point;
+    is_integer.then(|| format!("{all:0<point$}").trim_start_matches('0').to_owned())
 }
 
 struct Inspector<'i> {
@@ -141,6 +156,15 @@ impl Inspector<'_> {
         if manner.joined {
             self.joint.push(text, place);
         }
+    }
+
+    /// Forgets the texts before where `value` does not go on from them.
+    fn go_on(&mut self, path: &Path<'_>, value: Str<'_>) {
+        let concerns = !self.joint.is_empty() && (value.escaped || self.joint.concerns(value.raw));
+        if concerns && !self.beside.goes_on(path.depth()) {
+            self.joint = Joint::default();
+        }
+        self.beside.note_text(path.depth());
     }
 
     /// Adds what is found in a text behind the first bytes that are `gone`.
@@ -336,7 +360,11 @@ impl<'a> Visitor<'a> for Inspector<'_> {
             },
             RequestField::Intent => self.look(value, Manner { intent: true, ..text }),
             RequestField::Opaque | RequestField::Text => {
-                self.look(value, Manner { form: form(), joined: fields.is_joined(path), ..text });
+                let joined = fields.is_joined(path);
+                if joined {
+                    self.go_on(path, value);
+                }
+                self.look(value, Manner { form: form(), joined, ..text });
             }
         }
     }
@@ -353,6 +381,8 @@ impl<'a> Visitor<'a> for Inspector<'_> {
         self.check_known(path);
         // A sign or a fraction of zeros, as some languages write it, hides nothing.
         let digits = raw.strip_prefix('-').unwrap_or(raw);
+        let expanded = digits.split_once(['e', 'E']).and_then(|(digits, exponent)| expand(digits, exponent));
+        let digits = expanded.as_deref().unwrap_or(digits);
         let digits = match digits.split_once('.') {
             Some((whole, fraction)) if fraction.bytes().all(|b| b == b'0') => whole,
             _ => digits,

@@ -65,13 +65,54 @@ impl Joint {
             return 0;
         };
         let value = window.get(found.start..found.end).unwrap_or_default();
-        if is_address_and_word(value, border - found.start, detector) {
+        let cut = border - found.start;
+        if is_address_and_word(value, cut, detector)
+            || !self.is_more_than_its_sides(&found, value, cut, detector, scratch)
+        {
             return 0;
         }
         let mut ranges: Vec<Range<usize>> = self.parts_of(found.start..border).collect();
         let gone = found.end - border;
         ranges.push(place.range(0..gone));
         if findings.span(&ranges, &found, value) { gone } else { 0 }
+    }
+
+    /// Whether what crosses the border is one value, and not a complete one
+    /// on one side with a word or a number beside it.
+    fn is_more_than_its_sides(
+        &self,
+        found: &Finding,
+        value: &str,
+        cut: usize,
+        detector: Detector<'_>,
+        scratch: &mut Scratch,
+    ) -> bool {
+        let Some((left, right)) = value.split_at_checked(cut) else { return false };
+        let mut alone = |text: &str, start: usize, end: usize| {
+            let same = |one: &&Finding| one.entity == found.entity && one.start == start && one.end == end;
+            detector.scan(Input { text, label: None }, scratch).iter().any(|one| same(&one))
+        };
+        let right_start = right.len() - right.trim_start().len();
+        let left_end = self.text.trim_end().len();
+        let is_right_whole = alone(right, right_start, right.len());
+        let is_left_whole = found.start < left_end && alone(&self.text, found.start, left_end);
+        match (is_left_whole, is_right_whole) {
+            (true, true) => false,
+            (_, true) => begins_value(left, right, detector),
+            // One or two characters more are a message of their own rather.
+            (true, _) => right.len() > 2 || right.chars().all(|c| c.is_ascii_lowercase()),
+            (false, false) => true,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Whether it matters that `raw` goes on from the texts so far: something
+    /// may be cut, or the text is so short that it is kept beside them.
+    pub(super) fn concerns(&self, raw: &str) -> bool {
+        raw.len() <= SIDE || is_cut(&self.text, raw)
     }
 
     /// Goes on: `text` at `place` is the last one now.
@@ -201,6 +242,29 @@ fn is_address_and_word(value: &str, border: usize, detector: Detector<'_>) -> bo
     has_top(left.trim_end_matches('.'))
         && !word.is_empty()
         && (detector.engine.is_ordinary_word(word) || top.len() > LONGEST_TOP)
+}
+
+/// Whether `left` is the beginning of the value that `right` could be alone:
+/// "ana.lo" and "pez@example.com", but not "Zalando" and "ana@example.com".
+fn begins_value(left: &str, right: &str, detector: Detector<'_>) -> bool {
+    let Some((local, _)) = right.split_once('@') else {
+        // The country or the prefix of a number, or a good part of it.
+        let digits = left.bytes().filter(u8::is_ascii_digit).count();
+        return left.starts_with(['+', '0']) || digits >= 4;
+    };
+    let is_joiner = |c: char| "._-+".contains(c);
+    let stem = left.trim_end_matches('.');
+    let is_name = |part: &str| part.len() > 1 && part.chars().all(char::is_alphabetic);
+    if left.ends_with(['@', '-', '_', '+']) {
+        return true;
+    }
+    let named = stem.split(is_joiner).next().is_some_and(is_name);
+    if left.len() > stem.len() && !stem.contains(is_joiner) {
+        // A sentence ends with a stop too.
+        return named && stem.starts_with(char::is_lowercase) && !detector.engine.is_ordinary_word(stem);
+    }
+    let is_whole = local.split_once('.').is_some_and(|(given, family)| is_name(given) && is_name(family));
+    named && stem.contains(is_joiner) && !is_whole
 }
 
 /// Whether an address of mail is complete: its last label could be a top-level domain.

@@ -74,6 +74,7 @@ fn documents_in_strings_are_looked_into_at_any_depth() {
         (r#"{"a":"{\"card\":4111111111111111}"}"#, r#"{"a":"{\"card\":\"[CREDIT_CARD]\"}"}"#),
         (r#"{"a":" {\"b\": \"ana@example.com\" "}"#, r#"{"a":" {\"b\": \"[EMAIL]\" "}"#),
         (r#"{"a":"[1] ana@example.com"}"#, r#"{"a":"[1] [EMAIL]"}"#),
+        (r#"{"a":"Profile: {\"m\":\"ana\\u0040example.com\"}"}"#, r#"{"a":"Profile: {\"m\":\"[EMAIL]\"}"}"#),
         (r#"{"a":"{\"ana@example.com\":1}"}"#, r#"{"a":"{\"[EMAIL]\":1}"}"#),
     ] {
         check("json", body, wanted);
@@ -224,8 +225,47 @@ fn what_stands_on_one_side_of_a_border_is_not_joined() {
         (&["Order 12", "34 boxes"], &["Order 12", "34 boxes"]),
         (&["in 2024", "Yes"], &["in 2024", "Yes"]),
         (&["ana@example.com", "bo@example.org"], &["[EMAIL]", "[EMAIL]"]),
+        (&["My order is A17", "anna.kowalska@example.com"], &["My order is A17", "[EMAIL]"]),
+        (&["Ref 42", "anna.kowalska@example.com"], &["Ref 42", "[EMAIL]"]),
+        (&["I shop at Zalando", "anna.kowalska@example.com"], &["I shop at Zalando", "[EMAIL]"]),
+        (&["I shop at Zalando.", "anna@example.com"], &["I shop at Zalando.", "[EMAIL]"]),
+        (&["it is v2.0", "anna@example.com"], &["it is v2.0", "[EMAIL]"]),
+        (&["anna@example.com", "42"], &["[EMAIL]", "42"]),
+        (&["+49 151 20000000", "42"], &["[PHONE]", "42"]),
     ] {
         check_split(texts, wanted);
+    }
+}
+
+#[test]
+fn nobody_goes_on_from_what_another_says() {
+    for (name, marked) in [
+        (
+            "openai-chat",
+            r#"{"messages":[{"role":"system","content":"You help at Za.la"},{"role":"user","content":"«ndo@example.com»"}]}"#,
+        ),
+        (
+            "openai-chat",
+            r#"{"messages":[{"role":"user","content":"anna.kow"},{"role":"assistant","content":"Please go on."},{"role":"user","content":"«alska@example.com»"}]}"#,
+        ),
+        (
+            "openai-chat",
+            r#"{"messages":[{"content":[{"type":"text","text":"ana.lo"}],"role":"assistant"},{"content":"«pez@example.com»","role":"user"}]}"#,
+        ),
+        ("openai-chat", r#"{"messages":[{"role":"user","content":"ana.lo","content":"«pez@example.com»"}]}"#),
+        ("anthropic", r#"{"system":"You help at za.la","messages":[{"role":"user","content":"«ndo@example.com»"}]}"#),
+        (
+            "gemini",
+            r#"{"systemInstruction":{"parts":[{"text":"You help at za.la"}]},"contents":[{"role":"user","parts":[{"text":"«ndo@example.com»"}]}]}"#,
+        ),
+        (
+            "openai-responses",
+            r#"{"input":[{"role":"developer","content":"You help at za.la"},{"role":"user","content":[{"type":"input_text","text":"«ndo@example.com»"}]}]}"#,
+        ),
+    ] {
+        let start = marked.find('«').unwrap();
+        let end = marked.find('»').unwrap() + '»'.len_utf8();
+        check(name, marked, &[&marked[..start], "[EMAIL]", &marked[end..]].concat());
     }
 }
 
@@ -279,6 +319,14 @@ fn numbers_of_the_protocol_stay_numbers() {
     let body = r#"{"model":"m","seed":4111111111111111,"messages":[{"role":"user","content":"hi"}]}"#;
     check("openai-chat", body, body);
     check("json", r#"{"card":4111111111111111}"#, r#"{"card":"[CREDIT_CARD]"}"#);
+    for number in ["4.111111111111111E15", "4111111111111111e0", "-41111111111111110.0e-1", "0.4111111111111111e+16"] {
+        check("json", &format!("{{\"card\":{number}}}"), r#"{"card":"[CREDIT_CARD]"}"#);
+    }
+    check("json", r#"{"phone":4.915112345678E12}"#, r#"{"phone":"[PHONE]"}"#);
+    for number in ["1e999999999999999999999", "4.1111111111111115e15", "4e-9", "0e0", "4111111111111111.5e0", "1E20"] {
+        let body = format!("{{\"n\":{number}}}");
+        check("json", &body, &body);
+    }
 }
 
 #[test]
