@@ -7,7 +7,7 @@ use super::events::EventRestorer;
 use super::finder::Finder;
 use super::framing::Framing;
 use super::offsets;
-use super::pieces::{Escape, Pieces};
+use super::pieces::{Escape, JsonStart, Pieces};
 use super::plain;
 use super::screen;
 use super::walk::{Found, Text};
@@ -78,7 +78,8 @@ pub(super) fn look(
     if pieces.is_text(whole.len()) && text.counted.is_none() {
         return None;
     }
-    Some(Edit { map, ..Edit::of(text, place, whole.len(), std::mem::take(pieces)) })
+    let escape = JsonStart::of(whole).within(text.escape);
+    Some(Edit { map, escape, ..Edit::of(text, place, whole.len(), std::mem::take(pieces)) })
 }
 
 /// The string without its escapes, where it has any.
