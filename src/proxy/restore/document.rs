@@ -27,7 +27,7 @@ pub(in crate::proxy) async fn restore(body: Bytes, context: &Context) -> Bytes {
     }
     let (mut edits, mut pieces) = (Edits::default(), Pieces::default());
     for text in found.texts.iter().filter(|text| !found.is_sealed(text)) {
-        edits.texts.extend(look(text, text.place, document, &found, &mut pieces, context));
+        edits.texts.extend(look(text, found.place(text), document, &found, &mut pieces, context));
     }
     edits.others.extend(found.digits.iter().filter_map(|digits| screen::number(digits, document, context)));
     edits.look_up(context).await;

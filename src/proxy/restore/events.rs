@@ -137,7 +137,7 @@ impl EventRestorer {
 
     /// Looks through a text of the last event in hand.
     fn look_at(&mut self, text: &Text, data: &str, found: &Found, context: &Context) {
-        let place = text.place.renumbered(&found.indexes);
+        let place = found.place(text).renumbered(&found.indexes);
         if found.is_sealed(text) {
             // What was held is not changed by what nobody may touch.
             if text.is_piece {
