@@ -602,7 +602,7 @@ pub(super) static KEYS: &[Key] = &[
         SIZE,
         Some(r#""32 MiB""#),
         r#""4 MiB""#,
-        "The longest reply that is held whole to be restored. Streams have no such bound.",
+        "The longest reply that is held whole to be restored, and the longest event of one that streams.",
     ),
     key(
         "limits.socket_message",

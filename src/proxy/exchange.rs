@@ -135,6 +135,10 @@ async fn forward(
 
     // 9. Forward. A WebSocket goes on from here by itself.
     let in_elements = protocol.reply.comes_in_elements(head.uri.path());
+    if route.reply != Reply::Pass {
+        // What is asked for in parts could not be restored where it is cut.
+        headers::drop_ranges(&mut head.headers);
+    }
     let chain = chosen.as_ref().filter(|_| is_chained && reversible).map(|subject| {
         let (vault, watch, tenant) = (gateway.vault.clone(), Arc::clone(&gateway.watch), route.tenant.clone());
         Chain { vault, watch, protocol: Arc::clone(&protocol), tenant, subject: subject.clone() }
@@ -317,9 +321,12 @@ pub(super) async fn restore(
     let codings = Codings::of(&head.headers);
     let shape = match Shape::of_reply(&head.headers, protocol.socket.framing) {
         _ if !has_body(head.status) => Shape::Opaque,
-        // What cannot be read passes, but not where data of others is looked for.
         Shape::Opaque => Shape::Opaque,
-        _ if codings.is_err() && route.redaction.is_some() => return Err(ProxyError::undecodable_reply()),
+        // What cannot be read passes, but not where data of others is looked
+        // for, or an address that may lead past this gateway.
+        _ if codings.is_err() && (route.redaction.is_some() || protocol.socket.has_urls()) => {
+            return Err(ProxyError::undecodable_reply());
+        }
         _ if codings.is_err() => Shape::Opaque,
         Shape::Document if in_elements => Shape::Elements,
         shape => shape,
@@ -349,7 +356,7 @@ pub(super) async fn restore(
         restore::headers::restore(&mut head.headers, context).await;
     }
     // An address may lead past this gateway also where there is nothing to restore.
-    let has_links = fields.socket.has_urls() && shape == Shape::Document;
+    let has_links = fields.socket.has_urls() && shape.may_be_document();
     let changes = (context.is_some() && in_body) || has_links;
     let Some(codings) = codings.ok().filter(|_| changes) else {
         return Ok(Response::from_parts(head, ReplyBody::passing(body, idle)));
@@ -361,7 +368,7 @@ pub(super) async fn restore(
     head.headers.remove(header::CONTENT_ENCODING);
     let body = Unpacked::new(body, &codings, gateway.config.limits.decode_ratio);
     let body = match context.filter(|_| in_body) {
-        Some(context) if shape != Shape::Document => {
+        Some(context) if shape != Shape::Document && !has_links => {
             let stream = restore::stream(body, shape, limit, context);
             match chain {
                 Some(chain) => ReplyBody::restored(chain.note_stream(stream), idle),
@@ -374,7 +381,8 @@ pub(super) async fn restore(
                 whole = links::rewrite(whole, &fields.socket, door.as_deref(), gateway);
             }
             if let Some(context) = context {
-                whole = restore::whole(whole, &context).await;
+                let shape = shape.of_whole(&whole);
+                whole = restore::whole_reply(whole, shape, context).await?;
             }
             if let Some(chain) = chain {
                 chain.note(&whole).await;

@@ -142,6 +142,11 @@ pub(super) fn drop_digests(headers: &mut HeaderMap) {
     remove_all(headers, &DIGESTS);
 }
 
+/// Asks for the whole of what is asked for.
+pub(super) fn drop_ranges(headers: &mut HeaderMap) {
+    remove_all(headers, &[header::RANGE, header::IF_RANGE]);
+}
+
 /// Makes a reply's headers fit for the client.
 pub(super) fn clean_reply(headers: &mut HeaderMap) {
     remove_named_by_connection(headers);

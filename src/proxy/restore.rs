@@ -18,6 +18,7 @@ mod walk;
 
 use super::body::lowercase;
 use super::error::ProxyError;
+use super::exchange::INLINE_LIMIT;
 use super::packets;
 use super::reply::ReplyError;
 use super::watch::Watch;
@@ -94,14 +95,33 @@ pub(super) enum Shape {
 }
 
 impl Shape {
+    /// Whether it may be one document, for all that the headers say.
+    pub(super) fn may_be_document(self) -> bool {
+        matches!(self, Self::Document | Self::Unsaid | Self::Text(Escape::None))
+    }
+
+    /// What a whole body is of which the headers say this.
+    pub(super) fn of_whole(self, body: &[u8]) -> Self {
+        match sniff::shape(body) {
+            Some(Self::Document) if self.may_be_document() => Self::Document,
+            _ => self,
+        }
+    }
+
     pub(super) fn of_reply(headers: &HeaderMap, framing: Option<MessageFraming>) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let Some(content_type) = text(header::CONTENT_TYPE) else { return Self::Unsaid };
         let (essence, _) = content_type.split_once(';').unwrap_or((content_type, ""));
         match &*lowercase(essence.trim()) {
             "text/event-stream" => Self::EventStream,
-            "application/x-ndjson" | "application/jsonl" | "application/json-lines" => Self::JsonLines,
-            "application/json" | "text/json" => Self::Document,
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonl" => {
+                Self::JsonLines
+            }
+            "application/json-lines" | "application/jsonlines" | "application/x-jsonlines" => Self::JsonLines,
+            "text/jsonl" | "text/json-lines" | "application/json-seq" => Self::JsonLines,
+            "application/x-json-stream" | "application/stream+json" => Self::JsonLines,
+            "application/json" | "application/x-json" | "text/json" | "text/x-json" => Self::Document,
+            "application/x-www-form-urlencoded" => Self::Text(Escape::Form),
             "text/html" | "text/xml" | "application/xml" => Self::Text(Escape::Html),
             other if other.ends_with("+json") => Self::Document,
             other if other.ends_with("+xml") => Self::Text(Escape::Html),
@@ -127,13 +147,32 @@ where
     })
 }
 
+/// Restores a reply that is whole. What is large is restored on a thread where
+/// it delays nobody.
+pub(super) async fn whole_reply(body: Bytes, shape: Shape, context: Context) -> Result<Bytes, ProxyError> {
+    if body.len() <= INLINE_LIMIT {
+        return Ok(whole(body, shape, &context).await);
+    }
+    let runtime = tokio::runtime::Handle::current();
+    let restored = tokio::task::spawn_blocking(move || runtime.block_on(whole(body, shape, &context)));
+    restored.await.map_err(|_| ProxyError::internal())
+}
+
 /// Restores what is whole: a JSON document, the packets of a protocol that has
-/// such, or else a text.
-pub(super) async fn whole(body: Bytes, context: &Context) -> Bytes {
+/// such, or what else it is by its headers.
+pub(super) async fn whole(body: Bytes, shape: Shape, context: &Context) -> Bytes {
     let started = Instant::now();
-    let restored = match context.protocol.socket.framing {
-        Some(MessageFraming::SocketIo) => packets::restore(body, context).await,
-        None => document::restore(body, context).await,
+    let restored = match (context.protocol.socket.framing, shape) {
+        (Some(MessageFraming::SocketIo), _) => packets::restore(body, context).await,
+        (None, Shape::Document) => document::restore(body, context).await,
+        (None, shape) => {
+            let (mut restorer, mut out) = (Restorer::new(shape, usize::MAX, context), BytesMut::new());
+            // No part of it is longer than itself, and it has a limit.
+            if restorer.push(body, usize::MAX, context, &mut out).await.is_ok() {
+                restorer.finish(context, &mut out).await;
+            }
+            out.freeze()
+        }
     };
     context.watch.took(Stage::Restore, started.elapsed());
     restored

@@ -10,6 +10,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::grammar::{Candidate, End, Outcome, is_word};
+use super::unit::MAX_BACKSLASHES;
 use super::{Kinds, Token};
 
 /// A restorer never holds this many bytes. A token that would be longer, by
@@ -125,13 +126,18 @@ impl Restorer {
                     return start;
                 }
                 Outcome::Nothing => {
+                    let mut passed = 1;
                     match text.as_bytes().get(start) {
                         Some(b'[') => self.open_brackets = self.open_brackets.saturating_add(1),
                         Some(b']') => self.open_brackets = self.open_brackets.saturating_sub(1),
-                        Some(b'\\' | b'%') => careful = start + LONGEST_ESCAPE + 1,
+                        // Of a long run only its end can escape something.
+                        Some(b'\\') => passed = backslashes(text, start).saturating_sub(MAX_BACKSLASHES).max(1),
                         _ => {}
                     }
-                    at = start + 1;
+                    at = start + passed;
+                    if matches!(text.as_bytes().get(start), Some(b'\\' | b'%')) {
+                        careful = at + LONGEST_ESCAPE;
+                    }
                 }
             }
         }
@@ -152,8 +158,10 @@ impl Restorer {
                 at_word => at_word,
             },
         };
-        let (text, end) =
-            if rest.len() < MAX_HELD { (rest, end) } else { (&rest[..rest.floor_char_boundary(MAX_HELD)], End::Cut) };
+        let (text, end) = match rest.get(..rest.floor_char_boundary(MAX_HELD)) {
+            Some(cut) if rest.len() >= MAX_HELD => (cut, End::Cut),
+            _ => (rest, end),
+        };
         Candidate { text, end, at_word, lone_close: self.open_brackets == 0 }.read(&self.kinds)
     }
 
@@ -168,6 +176,11 @@ impl Restorer {
             }
         }
     }
+}
+
+/// How many backslashes stand here in a row.
+fn backslashes(text: &str, at: usize) -> usize {
+    text.bytes().skip(at).take_while(|byte| *byte == b'\\').count()
 }
 
 fn text_piece(text: &str, out: &mut impl FnMut(Piece<'_>)) {

@@ -2,7 +2,7 @@
 //! Markdown, HTML or an address, or as a look-alike.
 
 /// More backslashes in a row than nested JSON needs are no escape.
-const MAX_BACKSLASHES: usize = 8;
+pub(super) const MAX_BACKSLASHES: usize = 8;
 /// How often `&` may have been escaped again: `&amp;amp;#91;`.
 const MAX_AMPS: usize = 3;
 /// How often `%` may have been escaped again: `%255B`.
@@ -103,7 +103,7 @@ fn some_wanted(want: impl Fn(char) -> bool, fits: impl Fn(u32) -> bool) -> bool 
 /// the text was escaped more than once.
 fn backslash(rest: &str, want: impl Fn(char) -> bool) -> Unit {
     let bytes = rest.as_bytes();
-    let slashes = bytes.iter().take_while(|&&b| b == b'\\').count();
+    let slashes = bytes.iter().take(MAX_BACKSLASHES + 1).take_while(|&&b| b == b'\\').count();
     if slashes > MAX_BACKSLASHES {
         return Unit::Other;
     }

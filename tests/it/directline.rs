@@ -1,6 +1,7 @@
 //! Direct Line: the socket that a reply names leads through the gateway.
 
-use crate::support::{CONSENT, Client, Privet, Setup, Socket, SocketUpstream, tokens};
+use crate::support::{Answer, CONSENT, Client, Privet, Setup, Socket, SocketUpstream, Upstream, tokens};
+use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -113,4 +114,31 @@ async fn also_a_reply_that_is_not_restored_leads_through_the_gateway() {
     let privet = Setup::at(&upstream.url()).toml("[[routes]]\npath = \"/\"\nreply = \"pass\"\n").start();
     let host = privet.gateway.trim_start_matches("http://");
     assert_eq!(stream_url(&privet, &[]).await, format!("ws://{host}{CONVERSATIONS}/abc/stream"));
+}
+
+#[tokio::test]
+async fn an_address_is_found_in_a_reply_of_any_type_or_refused() {
+    for (content_type, coding, status) in [
+        ("", "", 200),
+        ("text/plain", "", 200),
+        ("application/json", "", 200),
+        ("", "rot13", 502),
+        ("application/json", "rot13", 502),
+    ] {
+        let upstream = Upstream::start(move |_| {
+            let body = Bytes::from_static(br#"{"streamUrl": "wss://elsewhere.example/abc", "n": 1}"#);
+            let answer = Answer::new(content_type, vec![body]);
+            if coding.is_empty() { answer } else { answer.header("content-encoding", coding) }
+        })
+        .await;
+        let privet = Setup::at(&upstream.url()).start();
+        let reply =
+            Client::new(&privet.gateway).send("POST", CONVERSATIONS, &[CONSENT, ("range", "bytes=5-")], "").await;
+        assert_eq!(reply.status, status, "{content_type} {coding}");
+        assert!(!reply.text().contains("elsewhere"), "{content_type} {coding}");
+        if status == 200 {
+            assert_eq!(reply.text(), r#"{"streamUrl": "", "n": 1}"#, "{content_type}");
+        }
+        assert_eq!(upstream.only().headers.get("range"), None);
+    }
 }

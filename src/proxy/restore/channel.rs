@@ -5,6 +5,7 @@ use super::Context;
 use super::events::Open;
 use super::finder::Finder;
 use super::offsets::Shifts;
+use super::pieces::JsonStart;
 use crate::json::{Path, Step};
 use std::collections::VecDeque;
 
@@ -135,6 +136,8 @@ pub(super) struct Channel {
     /// Of the place and the keys.
     pub(super) hash: u64,
     pub(super) finder: Finder,
+    /// Whether the text is a JSON text.
+    pub(super) start: JsonStart,
     /// The places of what it holds.
     pub(super) open: VecDeque<Open>,
     /// How places in the text have moved, and the offsets that count in it.
@@ -156,8 +159,8 @@ impl Channels {
         let hash = keys.0.iter().fold(place.hash(), |hash, key| mix(hash, *key));
         let known = self.0.iter().position(|channel| channel.hash == hash);
         let at = known.unwrap_or_else(|| {
-            let (finder, shifts) = (Finder::new(context), Shifts::default());
-            let new = Channel { place, keys, hash, finder, open: VecDeque::new(), shifts, counted: None };
+            let (finder, start, shifts) = (Finder::new(context), JsonStart::default(), Shifts::default());
+            let new = Channel { place, keys, hash, finder, start, open: VecDeque::new(), shifts, counted: None };
             let idle =
                 if self.0.len() < MANY { None } else { self.0.iter().position(|channel| channel.open.is_empty()) };
             if let Some(at) = idle {

@@ -7,7 +7,7 @@ use super::events::EventRestorer;
 use super::finder::Finder;
 use super::framing::Framing;
 use super::offsets;
-use super::pieces::{Escape, Pieces};
+use super::pieces::{Escape, JsonStart, Pieces};
 use super::plain;
 use super::screen;
 use super::walk::{Found, Text};
@@ -27,7 +27,7 @@ pub(in crate::proxy) async fn restore(body: Bytes, context: &Context) -> Bytes {
     }
     let (mut edits, mut pieces) = (Edits::default(), Pieces::default());
     for text in found.texts.iter().filter(|text| !found.is_sealed(text)) {
-        edits.texts.extend(look(text, text.place, document, &found, &mut pieces, context));
+        edits.texts.extend(look(text, found.place(text), document, &found, &mut pieces, context));
     }
     edits.others.extend(found.digits.iter().filter_map(|digits| screen::number(digits, document, context)));
     edits.look_up(context).await;
@@ -78,7 +78,8 @@ pub(super) fn look(
     if pieces.is_text(whole.len()) && text.counted.is_none() {
         return None;
     }
-    Some(Edit { map, ..Edit::of(text, place, whole.len(), std::mem::take(pieces)) })
+    let escape = JsonStart::of(whole).within(text.escape);
+    Some(Edit { map, escape, ..Edit::of(text, place, whole.len(), std::mem::take(pieces)) })
 }
 
 /// The string without its escapes, where it has any.

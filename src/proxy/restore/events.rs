@@ -12,7 +12,7 @@ use super::edits::{Edit, Edits};
 use super::finder;
 use super::framing::Framing;
 use super::offsets;
-use super::pieces::Pieces;
+use super::pieces::{Escape, JsonStart, Pieces};
 use super::screen;
 use super::walk::{Found, Number, Text};
 use crate::framing::{Event, TooLong};
@@ -137,7 +137,7 @@ impl EventRestorer {
 
     /// Looks through a text of the last event in hand.
     fn look_at(&mut self, text: &Text, data: &str, found: &Found, context: &Context) {
-        let place = text.place.renumbered(&found.indexes);
+        let place = found.place(text).renumbered(&found.indexes);
         if found.is_sealed(text) {
             // What was held is not changed by what nobody may touch.
             if text.is_piece {
@@ -168,7 +168,14 @@ impl EventRestorer {
         }
         let channel = self.channels.at(place, found.keys, context);
         channel.counted = text.counted;
-        let edit = |pieces| Edit { map, channel: Some(hash), ..Edit::of(text, place, whole.len(), pieces) };
+        channel.start.push(whole);
+        let start = match text.escape {
+            // What is no JSON to a strict reader may be all the same.
+            Escape::None if JsonStart::of(whole) == JsonStart::Json => JsonStart::Json,
+            _ => channel.start,
+        };
+        let escape = start.within(text.escape);
+        let edit = |pieces| Edit { map, escape, channel: Some(hash), ..Edit::of(text, place, whole.len(), pieces) };
         if !channel.open.is_empty() {
             // The finder's next words are of an earlier event.
             let open = self.hand.add(edit(Pieces::default()), whole.len());
@@ -189,7 +196,8 @@ impl EventRestorer {
     /// Says of texts that nothing more comes, so that all of them is decided.
     fn end(&mut self, which: impl Fn(&Channel) -> bool, context: &Context) {
         for channel in self.channels.iter_mut().filter(|channel| which(channel)) {
-            let Channel { finder, open, .. } = channel;
+            let Channel { finder, open, start, .. } = channel;
+            *start = JsonStart::default();
             finder.finish(&mut |piece| self.hand.decide(open, &piece, context));
         }
     }

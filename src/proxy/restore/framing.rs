@@ -59,12 +59,14 @@ impl Framing {
         let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return };
         out.extend_from_slice(event.raw.get(..first.start).unwrap_or_default());
         let line_break = self.line_break(event.raw.get(first.end..).unwrap_or_default());
-        for (n, line) in data.split(|byte| *byte == b'\n').enumerate() {
-            if n > 0 {
-                out.extend_from_slice(line_break);
-            }
+        let mut rest = data;
+        while let Some(end) = rest.iter().position(|byte| self.breaks_line(*byte)) {
+            let (line, behind) = rest.split_at(end);
             out.extend_from_slice(line);
+            out.extend_from_slice(line_break);
+            rest = behind.strip_prefix(b"\r\n").or(behind.get(1..)).unwrap_or_default();
         }
+        out.extend_from_slice(rest);
         // Between two lines of data there may be lines of another kind.
         for pair in spans.windows(2) {
             let [one, next] = pair else { continue };
@@ -75,6 +77,12 @@ impl Framing {
             out.extend_from_slice(if is_crlf { kept.strip_suffix(b"\r").unwrap_or(kept) } else { kept });
         }
         out.extend_from_slice(event.raw.get(last.end..).unwrap_or_default());
+    }
+
+    /// Whether a line of data ends before this byte. In an event stream a lone
+    /// carriage return ends it too: behind one a value could write fields.
+    fn breaks_line(&self, byte: u8) -> bool {
+        byte == b'\n' || (byte == b'\r' && matches!(self, Self::Sse(_)))
     }
 
     /// What stands between two lines of data, where the first is followed by `behind`.
@@ -89,5 +97,26 @@ impl Framing {
 }
 
 fn as_event(line: Line) -> Event {
-    Event { raw: line.raw, data: line.text.into() }
+    let Line { raw, mut text } = line;
+    // JSON text sequences (RFC 7464) start each with a record separator.
+    if raw.get(text.clone()).is_some_and(|text| text.starts_with(b"\x1e")) {
+        text.start += 1;
+    }
+    Event { raw, data: text.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_end_in_a_value_starts_a_line_of_data() {
+        for (line_end, raw) in [("\n", "data: x\n\n"), ("\r\n", "data: x\r\n\r\n"), ("\r", "data: x\r\r")] {
+            let event = Event { raw: Bytes::from(raw), data: (6..7).into() };
+            let mut out = BytesMut::new();
+            Framing::Sse(Sse::new(100)).write(&event, b"a\rid: 7\r\nb\nc\r", &mut out);
+            let want = ["data: a", "data: id: 7", "data: b", "data: c", "data: ", "", ""].join(line_end);
+            assert_eq!(out, want.as_bytes());
+        }
+    }
 }

@@ -8,6 +8,7 @@ use crate::json::{self, OffsetMap};
 use crate::sensitive::Sensitive;
 use crate::token::Token;
 use crate::vault::Value;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,6 +23,55 @@ pub(in crate::proxy) enum Escape {
     Json,
     /// Inside a JSON string within a JSON string.
     NestedJson,
+    /// Inside a string of a text that is JSON itself.
+    JsonText,
+    /// The value of a form (WHATWG URL Standard, section 5).
+    Form,
+}
+
+/// Tells, while a text comes, whether it is a JSON text that nobody announced:
+/// the answer of a model that was asked for JSON. It starts with brackets, and
+/// then a string. (`[EMAIL_…] is yours` is no JSON.)
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum JsonStart {
+    /// So far there were blanks.
+    #[default]
+    Blank,
+    /// So far there were brackets and blanks.
+    Bracket,
+    Json,
+    Other,
+}
+
+impl JsonStart {
+    /// Goes on over more of the text.
+    pub(super) fn push(&mut self, text: &str) {
+        for byte in text.bytes() {
+            *self = match (*self, byte) {
+                (Self::Json | Self::Other, _) => return,
+                (start, b' ' | b'\t' | b'\n' | b'\r') => start,
+                (_, b'{' | b'[') => Self::Bracket,
+                (Self::Bracket, b'"') => Self::Json,
+                _ => Self::Other,
+            };
+        }
+    }
+
+    /// Of a text that is whole, or its beginning.
+    pub(super) fn of(text: &str) -> Self {
+        let mut start = Self::default();
+        start.push(text);
+        start
+    }
+
+    /// What a value needs in this text, which stands where `escape` is needed.
+    pub(super) fn within(self, escape: Escape) -> Escape {
+        match (self, escape) {
+            (Self::Json, Escape::None) => Escape::JsonText,
+            (Self::Json, Escape::Json) => Escape::NestedJson,
+            _ => escape,
+        }
+    }
 }
 
 /// Pieces of one text, one after another.
@@ -189,7 +239,7 @@ impl Source<'_> {
 /// Text of the upstream's own, which had no escapes.
 fn write_raw(text: &str, escape: Escape, out: &mut Vec<u8>) {
     match escape {
-        Escape::None | Escape::Html => out.extend_from_slice(text.as_bytes()),
+        Escape::None | Escape::Html | Escape::JsonText | Escape::Form => out.extend_from_slice(text.as_bytes()),
         Escape::Json | Escape::NestedJson => json::escape(text, out),
     }
 }
@@ -197,13 +247,14 @@ fn write_raw(text: &str, escape: Escape, out: &mut Vec<u8>) {
 fn write_value(value: &str, escape: Escape, out: &mut Vec<u8>) {
     match escape {
         Escape::None => out.extend_from_slice(value.as_bytes()),
-        Escape::Json => json::escape(value, out),
+        Escape::Json | Escape::JsonText => json::escape(value, out),
         Escape::NestedJson => {
             let mut inner = Vec::with_capacity(value.len());
             json::escape(value, &mut inner);
             // Escaping keeps UTF-8 whole.
             json::escape(std::str::from_utf8(&inner).unwrap_or_default(), out);
         }
+        Escape::Form => out.extend(utf8_percent_encode(value, NON_ALPHANUMERIC).flat_map(str::bytes)),
         Escape::Html => {
             for c in value.bytes() {
                 match c {
@@ -215,6 +266,31 @@ fn write_value(value: &str, escape: Escape, out: &mut Vec<u8>) {
                     _ => out.push(c),
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_json_text_is_told_by_its_start() {
+        for (text, want) in [
+            (" \n", JsonStart::Blank),
+            ("[ {", JsonStart::Bracket),
+            ("{\n  \"a\"", JsonStart::Json),
+            ("[{\"", JsonStart::Json),
+            ("[\"a", JsonStart::Json),
+            ("[[\"", JsonStart::Json),
+            ("[EMAIL_7K3FQ2MZ] is yours", JsonStart::Other),
+            ("{name}, \"hi\"", JsonStart::Other),
+            ("\"[\"", JsonStart::Other),
+        ] {
+            assert_eq!(JsonStart::of(text), want, "{text}");
+            let mut start = JsonStart::default();
+            text.split("").for_each(|piece| start.push(piece));
+            assert_eq!(start, want, "{text} in pieces");
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use super::Context;
 use super::finder::Finder;
-use super::pieces::{Escape, Pieces};
+use super::pieces::{Escape, JsonStart, Pieces};
 use bytes::{Bytes, BytesMut};
 
 /// One stream of text.
 pub(super) struct PlainRestorer {
     restorer: Finder,
     escape: Escape,
+    start: JsonStart,
     pieces: Pieces,
     /// The start of a character whose end has not come yet.
     cut: Vec<u8>,
@@ -17,7 +18,7 @@ pub(super) struct PlainRestorer {
 impl PlainRestorer {
     pub(super) fn new(escape: Escape, context: &Context) -> Self {
         let restorer = Finder::new(context);
-        Self { restorer, escape, pieces: Pieces::default(), cut: Vec::new() }
+        Self { restorer, escape, start: JsonStart::default(), pieces: Pieces::default(), cut: Vec::new() }
     }
 
     /// Takes a piece of the reply, and writes what can be sent now.
@@ -66,6 +67,8 @@ impl PlainRestorer {
 
     async fn text(&mut self, text: &str, context: &Context, out: &mut BytesMut) {
         self.pieces.clear();
+        // A byte order mark says nothing of the text.
+        self.start.push(text.trim_start_matches('\u{feff}'));
         let pieces = &mut self.pieces;
         self.restorer.push(text, &mut |piece| pieces.add(&piece, context));
         self.write(context, out).await;
@@ -81,7 +84,7 @@ impl PlainRestorer {
     async fn write(&mut self, context: &Context, out: &mut BytesMut) {
         self.pieces.look_up(context).await;
         let mut written = Vec::new();
-        self.pieces.write(self.escape, None, context, &mut written);
+        self.pieces.write(self.start.within(self.escape), None, context, &mut written);
         out.extend_from_slice(&written);
     }
 }

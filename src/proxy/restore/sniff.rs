@@ -6,9 +6,15 @@ use super::pieces::Escape;
 /// How the lines of an event stream start.
 const FIELDS: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
 
+/// What starts with more blanks is a text, so that little is held and looked at again.
+const MOST_BLANKS: usize = 1024;
+
 /// What a body is that starts so; none where more of it has to come.
-pub(super) fn shape(start: &[u8]) -> Option<Shape> {
-    let start = start.strip_prefix("\u{feff}".as_bytes()).unwrap_or(start).trim_ascii_start();
+pub(super) fn shape(whole: &[u8]) -> Option<Shape> {
+    let start = whole.strip_prefix("\u{feff}".as_bytes()).unwrap_or(whole).trim_ascii_start();
+    if whole.len() - start.len() > MOST_BLANKS {
+        return Some(Shape::Text(Escape::None));
+    }
     match start.first()? {
         b'{' | b'[' => return Some(Shape::Document),
         0xEF if start.len() < 3 => return None,
@@ -43,5 +49,7 @@ mod tests {
             assert_eq!(shape(start.as_bytes()), want, "{start:?}");
         }
         assert_eq!(shape(b"\xef\xbb"), None);
+        assert_eq!(shape(&[b' '; MOST_BLANKS]), None);
+        assert_eq!(shape(&[b' '; MOST_BLANKS + 1]), Some(Shape::Text(Escape::None)));
     }
 }

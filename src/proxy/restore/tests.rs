@@ -133,6 +133,13 @@ fn the_headers_say_how_to_restore() {
     assert_eq!(of(Some("text/event-stream; charset=utf-8")), Shape::EventStream);
     assert_eq!(of(Some("application/json")), Shape::Document);
     assert_eq!(of(Some("application/problem+json")), Shape::Document);
+    for lines in ["jsonlines", "x-jsonlines", "x-json-stream", "json-seq", "stream+json"] {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(&format!("application/{lines}")).unwrap());
+        assert_eq!(Shape::of_reply(&headers, None), Shape::JsonLines, "{lines}");
+    }
+    assert_eq!(of(Some("text/json-lines")), Shape::JsonLines);
+    assert_eq!(of(Some("application/x-json")), Shape::Document);
     assert_eq!(of(Some("text/html")), Shape::Text(Escape::Html));
     assert_eq!(of(Some("text/markdown")), Shape::Text(Escape::None));
     assert_eq!(of(Some("image/png")), Shape::Opaque);

@@ -14,6 +14,8 @@ const SHORTEST_NUMBER: usize = 7;
 pub(super) struct Found {
     /// Texts, and names of members, in order.
     pub(super) texts: Vec<Text>,
+    /// Where those stand for which it matters.
+    places: Vec<Place>,
     /// Which text of many an event carries on.
     pub(super) keys: Keys,
     /// Elements of arrays (the hash of their place), and the number each gives itself.
@@ -35,7 +37,8 @@ pub(super) struct Found {
 
 /// A string that may be changed.
 pub(super) struct Text {
-    pub(super) place: Place,
+    /// Which of the places is its own; none where it does not matter.
+    place: Option<u32>,
     /// Its inside, quotes excluded.
     pub(super) at: Range<usize>,
     pub(super) escaped: bool,
@@ -93,8 +96,9 @@ impl Found {
     }
 
     fn clear(&mut self) {
-        let Self { texts, keys, indexes, ends, padding, numbers, digits, sealed, growing, objects } = self;
+        let Self { texts, places, keys, indexes, ends, padding, numbers, digits, sealed, growing, objects } = self;
         texts.clear();
+        places.clear();
         *keys = Keys::default();
         indexes.clear();
         ends.clear();
@@ -115,8 +119,14 @@ impl Found {
     /// What is no JSON is one text.
     pub(super) fn set_text(&mut self, data: &str, is_piece: bool) {
         self.clear();
-        let (place, at) = (Place::default(), 0..data.len());
-        self.texts.push(Text { place, at, escaped: false, escape: Escape::None, is_piece, counted: None });
+        let at = 0..data.len();
+        self.texts.push(Text { place: None, at, escaped: false, escape: Escape::None, is_piece, counted: None });
+    }
+
+    /// Where the text stands, if it goes on or offsets count in it.
+    pub(super) fn place(&self, text: &Text) -> Place {
+        let own = text.place.and_then(|at| self.places.get(usize::try_from(at).ok()?));
+        own.copied().unwrap_or_default()
     }
 
     /// Whether the text stands in a signed object.
@@ -196,18 +206,12 @@ impl Walk<'_> {
 }
 
 impl<'a> Visitor<'a> for Walk<'_> {
-    fn key(&mut self, path: &Path<'a>, key: Str<'a>) {
+    fn key(&mut self, _path: &Path<'a>, key: Str<'a>) {
         // Most names are identifiers.
         if !key.raw.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
             let at = key.start..key.start + key.raw.len();
-            let text = Text {
-                place: Place::of(path),
-                at,
-                escaped: key.escaped,
-                escape: Escape::Json,
-                is_piece: false,
-                counted: None,
-            };
+            let text =
+                Text { place: None, at, escaped: key.escaped, escape: Escape::Json, is_piece: false, counted: None };
             self.found.texts.push(text);
         }
     }
@@ -229,7 +233,15 @@ impl<'a> Visitor<'a> for Walk<'_> {
             ReplyField::Whole => false,
         };
         let escape = if fields.is_nested(path, self.kind) { Escape::NestedJson } else { Escape::Json };
-        let (place, counted) = (Place::of(path), fields.counted(path));
+        let counted = fields.counted(path);
+        let mut place = None;
+        if is_piece || counted.is_some() {
+            place = u32::try_from(self.found.places.len()).ok();
+            self.found.places.push(Place::of(path));
+        } else if value.raw.is_empty() {
+            // A document may hold very many of them.
+            return;
+        }
         self.found.texts.push(Text { place, at, escaped: value.escaped, escape, is_piece, counted });
     }
 
@@ -267,5 +279,24 @@ impl<'a> Visitor<'a> for Walk<'_> {
         if object.growing {
             self.found.growing.push(object.start..end);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Protocols;
+
+    #[test]
+    fn the_strings_of_a_document_take_little() {
+        let protocols = Protocols::builtin().unwrap();
+        let fields = &protocols.named("openai-chat").unwrap().reply;
+        let mut found = Found::default();
+        found.read_document(r#"["", "", "ab"]"#, fields).unwrap();
+        assert_eq!((found.texts.len(), found.places.len()), (1, 0));
+        assert!(size_of::<Text>() <= 56, "{}", size_of::<Text>());
+        let event = r#"{"choices": [{"delta": {"content": ""}}]}"#;
+        found.read_event(event, fields, true).unwrap();
+        assert_eq!((found.texts.len(), found.places.len()), (1, 1));
     }
 }

@@ -208,7 +208,7 @@ impl<'c> Replies<'c> {
         let Some(context) = self.conversation.context().await? else { return Ok(vec![message]) };
         match std::str::from_utf8(&message) {
             Ok(text) if context.protocol.socket.framing.is_none() => Ok(self.restore(text, context).await),
-            _ => Ok(vec![restore::whole(message, &context).await]),
+            _ => Ok(vec![restore::whole(message, restore::Shape::Document, &context).await]),
         }
     }
 

@@ -233,6 +233,29 @@ fn what_is_held_is_bounded_and_the_bound_is_no_chunk_border() {
     cuts_change_nothing(&kinds, &"[EMAIL_".repeat(200), &(0..1400).collect::<Vec<_>>());
 }
 
+/// Seen in the ratio of two lengths rather than in seconds.
+#[test]
+fn time_is_linear_in_backslashes() {
+    let took = |length: usize| {
+        let text = "\\".repeat(length);
+        let once = || {
+            let start = std::time::Instant::now();
+            assert_eq!(restore(&kinds(), [text.as_str()]).len(), 1);
+            start.elapsed()
+        };
+        (0..5).map(|_| once()).min().unwrap()
+    };
+    // What is no run takes longer than a run that is passed over at once.
+    let (run, words) = (took(1 << 20), {
+        let text = "\\x".repeat(1 << 19);
+        let start = std::time::Instant::now();
+        restore(&kinds(), [text.as_str()]);
+        start.elapsed()
+    });
+    assert!(run < words, "{run:?} for a run, {words:?} for as much text");
+    assert!(run < 40 * took(1 << 16) + std::time::Duration::from_millis(20), "{run:?}");
+}
+
 #[test]
 fn a_finished_restorer_is_as_new() {
     let mut restorer = Restorer::new(kinds());

@@ -363,7 +363,91 @@ async fn what_goes_back_to_the_bot_stays_as_it_came() {
     assert_eq!(back[0]["text"], format!("Hi {EMAIL}"));
     assert_eq!(back[0]["buttons"][0]["title"], EMAIL);
     assert_eq!(back[0]["buttons"][0]["payload"], reply[0]["buttons"][0]["payload"]);
-    assert_eq!(back[0]["recipient_id"], *token);
+    // It is the sender, as the client called it.
+    assert_eq!(back[0]["recipient_id"], EMAIL);
+}
+
+#[tokio::test]
+async fn what_a_tool_is_given_comes_back_whatever_its_members_are_called() {
+    let desk = Desk::new().await;
+    let token = &desk.email;
+    let given = json!({"id": token, "type": token, "status": token, "role": token, "file_id": token, "signature": token, "name": token});
+    let signed = json!({"type": "thinking", "thinking": token, "signature": "c2ln"});
+    let message = json!({"id": "msg_1", "type": "message", "content": [{"type": "tool_use", "id": "t1", "input": given}, signed]});
+    let action = json!({"type": "exec", "env": given});
+    let response = json!({"id": "resp_1", "metadata": given, "output": [{"type": "local_shell_call", "id": token, "action": action}]});
+    let want = |document: &Value, kept: &[&str]| {
+        let mut want: Value = serde_json::from_str(&document.to_string().replace(token.as_str(), EMAIL)).unwrap();
+        for place in kept {
+            *want.pointer_mut(place).unwrap() = json!(token);
+        }
+        want
+    };
+    for (name, document, kept) in [
+        ("anthropic", &message, "/content/1/thinking"),
+        ("anthropic", &json!({"type": "message_start", "message": message}), "/message/content/1/thinking"),
+        ("openai-responses", &response, "/output/0/id"),
+        ("openai-responses", &json!({"type": "response.completed", "response": response}), "/response/output/0/id"),
+    ] {
+        let context = desk.context(protocol(name)).await;
+        let reply = document::restore(document.to_string().into(), &context).await;
+        assert_eq!(serde_json::from_slice::<Value>(&reply).unwrap(), want(document, &[kept]), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_keeps_a_json_text_within_a_text_whole() {
+    let desk = Desk::new().await;
+    let context = desk.context(protocol("openai-chat")).await;
+    let token = &desk.nasty;
+    let answer = json!({"to": [token], "n": 1});
+    let inner = |text: &Value| serde_json::from_str::<Value>(text.as_str().unwrap()).unwrap();
+    let want = json!({"to": [NASTY], "n": 1});
+    for said in [answer.to_string(), format!("\n{answer:#}")] {
+        let document = json!({"choices": [{"message": {"content": said}}]}).to_string();
+        let reply: Value = serde_json::from_slice(&document::restore(document.into(), &context).await).unwrap();
+        assert_eq!(inner(&reply["choices"][0]["message"]["content"]), want);
+        for size in [1, 2, 5, 40] {
+            let chars: Vec<char> = said.chars().collect();
+            let parts: Vec<String> = chars.chunks(size).map(String::from_iter).collect();
+            let reply = whole(Shape::EventStream, &written(Shape::EventStream, &chat(&parts, &[])), &context).await;
+            let heard = heard(&read(Shape::EventStream, &reply), "/choices/0/delta/content");
+            assert_eq!(inner(&json!(heard)), want, "in pieces of {size}");
+        }
+    }
+    // A text that starts with a token is a text.
+    let document = json!({"choices": [{"message": {"content": format!("{token} it is")}}]}).to_string();
+    let reply: Value = serde_json::from_slice(&document::restore(document.into(), &context).await).unwrap();
+    assert_eq!(reply["choices"][0]["message"]["content"], format!("{NASTY} it is"));
+}
+
+#[tokio::test]
+async fn what_is_nearly_json_is_escaped_as_json() {
+    let desk = Desk::new().await;
+    let context = desk.context(protocol("json")).await;
+    let token = &desk.nasty;
+    let value = json!(NASTY).to_string();
+    for (before, after) in [("{\"a\":", ",}"), ("{\"b\":1} {\"a\":", "}"), ("[\"x\",", "")] {
+        let text = format!("{before}\"{token}\"{after}");
+        let want = format!("{before}{value}{after}");
+        assert_eq!(document::restore(text.clone().into(), &context).await, want);
+        every_cut_gives(&want, Shape::Text(Escape::None), &text, &context).await;
+        let stream = format!("data: {text}\n\n");
+        assert_eq!(whole(Shape::EventStream, &stream, &context).await, format!("data: {want}\n\n"));
+    }
+}
+
+#[tokio::test]
+async fn sequences_and_forms_are_restored_in_their_own_ways() {
+    let desk = Desk::new().await;
+    let context = desk.context(protocol("json")).await;
+    let token = &desk.nasty;
+    let sequence = format!("\u{1e}{{\"a\":\"{token}\"}}\n\u{1e}{{\"a\":1}}\n");
+    let want = format!("\u{1e}{{\"a\":{}}}\n\u{1e}{{\"a\":1}}\n", json!(NASTY));
+    every_cut_gives(&want, Shape::JsonLines, &sequence, &context).await;
+    let form = format!("a={}&b=1", token.replace('[', "%5B").replace(']', "%5D"));
+    let reply = whole(Shape::Text(Escape::Form), &form, &context).await;
+    assert_eq!(reply, "a=O%22Neil%20%5C%20%0A%F0%9F%98%80&b=1");
 }
 
 #[tokio::test]
