@@ -18,6 +18,9 @@ const IDENTITY: Entity = Entity::constant("IDENTITY");
 /// A number with fewer digits is neither a card nor a phone.
 const SHORTEST_NUMBER: usize = 7;
 
+/// No id of a protocol is longer, in bytes.
+const LONGEST_ID: usize = 256;
+
 /// JSON is looked for this deep in strings of strings; what is deeper is read
 /// as text. Each level doubles the escapes of the one within.
 const MOST_LEVELS: usize = 16;
@@ -56,6 +59,13 @@ pub(in crate::proxy) fn inspect_json(
 /// The name of the member that a value stands in.
 fn label<'a>(path: &Path<'a>) -> Option<&'a str> {
     path.last_key().map(|key| key.raw)
+}
+
+/// Whether a value is no text by its look: a client may write prose, or an
+/// address, where the protocol has an id.
+fn is_id(value: &Str<'_>) -> bool {
+    value.raw.len() <= LONGEST_ID
+        && !value.decode().contains(|c: char| c.is_whitespace() || matches!(c, '@' | '＠' | '﹫'))
 }
 
 struct Inspector<'i> {
@@ -309,7 +319,8 @@ impl<'a> Visitor<'a> for Inspector<'_> {
         let form = || if fields.is_bare(path) { Form::Bare } else { Form::Text };
         let text = Manner::text(label(path));
         match self.classify(path) {
-            RequestField::Never => self.findings.skipped += value.raw.len(),
+            RequestField::Verbatim => self.findings.skipped += value.raw.len(),
+            RequestField::Never if is_id(&value) => self.findings.skipped += value.raw.len(),
             RequestField::Media => self.look_at_media(value, label(path)),
             RequestField::Nested => self.look_nested(value),
             RequestField::Identity => match self.rules.identity {
@@ -318,7 +329,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
                 Identity::Scan => self.look(value, Manner { form: form(), ..text }),
             },
             RequestField::Intent => self.look(value, Manner { intent: true, ..text }),
-            RequestField::Opaque | RequestField::Text => {
+            RequestField::Never | RequestField::Opaque | RequestField::Text => {
                 self.look(value, Manner { form: form(), joined: fields.is_joined(path), ..text });
             }
         }
@@ -347,7 +358,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
                 let why = "The text is given as token numbers of a model, which cannot be inspected; send it as text.";
                 return self.refuse(why, raw.len());
             }
-            RequestField::Never => {
+            RequestField::Verbatim | RequestField::Never => {
                 self.findings.skipped += raw.len();
                 return;
             }
