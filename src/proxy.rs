@@ -304,16 +304,9 @@ fn protocol_of(route: &config::Route, protocols: &Protocols) -> Result<Option<Ar
 impl Route {
     /// The protocol of a request to this path with this body.
     fn protocol(&self, path: &str, body: &[u8], gateway: &Gateway) -> Option<Arc<Protocol>> {
-        self.protocol.clone().or_else(|| {
-            let body = || str::from_utf8(body).ok().filter(|text| text.len() <= LARGEST_TOLD);
-            gateway.protocols.tell(path, body).cloned()
-        })
+        self.protocol.clone().or_else(|| gateway.protocols.tell(path, || str::from_utf8(body).ok()).cloned())
     }
 }
-
-/// Of a larger body it is not looked for what tells its protocol: it is read as
-/// that of an unknown one.
-const LARGEST_TOLD: usize = 256 * 1024;
 
 /// The gateway as what answers the requests of a connection.
 #[derive(Clone)]

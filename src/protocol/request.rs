@@ -27,6 +27,7 @@ struct Lists {
     /// JSON form of protocol buffers.
     or_snake_case: bool,
     never: Vec<Pattern>,
+    verbatim: Vec<Pattern>,
     media: Vec<Pattern>,
     identity: Vec<Pattern>,
     opaque: Vec<Pattern>,
@@ -47,7 +48,9 @@ struct Lists {
 /// holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RequestField {
-    /// Ids and names of the protocol, what is signed or encrypted: never touched.
+    /// What is signed or encrypted: passes byte for byte, whatever it holds.
+    Verbatim,
+    /// Ids and names of the protocol: not touched, unless the value is no id.
     Never,
     /// Pictures, sound and files: base64, a data URL, or an address of them.
     Media,
@@ -148,6 +151,7 @@ impl From<Lists> for RequestFields {
         };
         let mut kinds = PatternMap::default();
         for (list, kind) in [
+            (lists.verbatim, RequestField::Verbatim),
             (lists.never, RequestField::Never),
             (lists.media, RequestField::Media),
             (lists.identity, RequestField::Identity),

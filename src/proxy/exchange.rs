@@ -225,7 +225,8 @@ pub(super) async fn look_through(
     body: ReadBody,
 ) -> Result<Looked, ProxyError> {
     let unread = |body: ReadBody| {
-        let protocol = route.protocol(uri.path(), &body.bytes, gateway).ok_or_else(ProxyError::internal)?;
+        let told = body.bytes.get(..).filter(|bytes| bytes.len() <= INLINE_LIMIT).unwrap_or_default();
+        let protocol = route.protocol(uri.path(), told, gateway).ok_or_else(ProxyError::internal)?;
         let findings = Findings { uninspected: body.bytes.len(), ..Findings::default() };
         Ok(Looked { content: Content::unread(body), findings, protocol })
     };

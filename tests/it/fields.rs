@@ -70,13 +70,14 @@ async fn text_in_any_field_of_a_request_becomes_a_token() {
 
 #[tokio::test]
 async fn names_and_ids_of_the_protocol_are_never_touched() {
-    // Also where a rule would take them for data.
+    // Also where a rule would take them for data. A number of a card is such an id.
+    const CARD: &str = "4111111111111111";
     let dialogue = Dialogue::new("").await;
-    let body = json!({"model": EMAIL, "messages": [
-        {"role": "assistant", "tool_calls": [{"id": EMAIL, "type": "function", "function": {"name": EMAIL, "arguments": "{}"}}]},
-        {"role": "tool", "tool_call_id": EMAIL, "content": [{"type": "file", "file": {"file_id": EMAIL}}]},
-        {"role": "assistant", "audio": {"id": EMAIL}},
-    ], "tools": [{"type": "function", "function": {"name": EMAIL}}], "tool_choice": {"type": "function", "function": {"name": EMAIL}}})
+    let body = json!({"model": CARD, "messages": [
+        {"role": "assistant", "tool_calls": [{"id": CARD, "type": "function", "function": {"name": CARD, "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": CARD, "content": [{"type": "file", "file": {"file_id": CARD}}]},
+        {"role": "assistant", "audio": {"id": CARD}},
+    ], "tools": [{"type": "function", "function": {"name": CARD}}], "tool_choice": {"type": "function", "function": {"name": CARD}}})
     .to_string();
     dialogue.ask(CHAT, body.clone()).await;
     assert_eq!(dialogue.upstream.last().text(), body);

@@ -12,11 +12,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// What looks like personal data where the protocol says that it is none.
 const LOOKS_LIKE: &str = "ana.lopez@example.com";
 
+/// An id that looks like the number of a card.
+const ID: &str = "4111111111111111";
+
 /// The sample with `fill` in each numbered place.
 fn filled(sample: &str, fill: impl Fn(usize) -> String) -> String {
     let places = regex::Regex::new("@([0-9]+)@").unwrap();
     let filled = places.replace_all(sample, |found: &regex::Captures<'_>| fill(found[1].parse().unwrap()));
-    filled.replace('~', LOOKS_LIKE)
+    filled.replace('~', ID)
 }
 
 fn places(sample: &str) -> usize {
@@ -230,8 +233,8 @@ async fn a_deployment_has_protocols_of_its_own() {
     let dialogue =
         Dialogue::new(&format!("protocols = {:?}\n[[routes]]\npath = \"/\"\nstrict = true\n", folder.path())).await;
     let body = |say: &str| {
-        json!({"thread": {"id": LOOKS_LIKE}, "say": say,
-        "items": [{"value": LOOKS_LIKE, "kind": "id"}, {"value": say, "kind": "text"}]})
+        json!({"thread": {"id": ID}, "say": say,
+        "items": [{"value": ID, "kind": "id"}, {"value": say, "kind": "text"}]})
     };
     let first = token_of(&dialogue, "/widget/send", &[], &body("I am bo@example.org")).await;
     assert_eq!(dialogue.upstream.last().json(), body(&format!("I am {first}")));
@@ -249,4 +252,17 @@ async fn a_deployment_has_protocols_of_its_own() {
     let said = String::from_utf8(checked.stderr).unwrap();
     assert_eq!(checked.status.code(), Some(1), "{said}");
     assert!(said.contains("widget.toml:3:") && said.contains("`b..c`: `` is no step; write"), "{said}");
+}
+
+#[tokio::test]
+async fn the_body_tells_a_protocol_whatever_its_size() {
+    let dialogue = Dialogue::new("").await;
+    let body = |text: &str, long: &str| {
+        json!({"model": "m", "max_tokens": 9, "system": long, "messages": [{"role": "assistant", "content": [
+            {"type": "thinking", "thinking": LOOKS_LIKE, "signature": "s"}, {"type": "text", "text": text}]}]})
+    };
+    for long in ["so".to_owned(), "so it goes on. ".repeat(30_000)] {
+        let token = token_of(&dialogue, "/bot", &[], &body(LOOKS_LIKE, &long)).await;
+        assert_eq!(dialogue.upstream.last().json(), body(&token, &long));
+    }
 }

@@ -92,7 +92,7 @@ fn odd_bodies() -> Vec<Odd> {
         ("lists of token numbers", "/v1/completions", b"{\"prompt\":[[464],[3290, 1]]}"),
         ("token numbers to embed", "/v1/embeddings", b"{\"input\":[464, 3290]}"),
         ("token numbers without a type", "/v1/embeddings", b"{\"input\":[464, 3290]}"),
-        ("token numbers elsewhere", "/api/generate", b"{\"context\":[1, 2]}"),
+        ("token numbers elsewhere", "/api/embed", b"{\"input\":[1, 2]}"),
     ] {
         let headers = if name.ends_with("a type") { &[] } else { JSON };
         add(name, path, headers, body, "token numbers");

@@ -344,7 +344,11 @@ impl Filling {
             Want::Text => Some(kind.sentence(number)),
             Want::First => Some(kind.sentence(number).halves().0),
             Want::Rest => Some(kind.sentence(number).halves().1),
-            Want::Value | Want::Who | Want::Never => kind.alone(number),
+            Want::Value | Want::Who => kind.alone(number),
+            // What has a blank or an `@` is no id, and looked at.
+            Want::Never => {
+                kind.alone(number).filter(|planted| !planted.text().contains(|c: char| c.is_whitespace() || c == '@'))
+            }
             Want::Name => kind.identifier(number),
             Want::Number => kind.number(number),
             Want::Media | Want::Piece | Want::JsonPiece | Want::Count | Want::Offset => None,

@@ -21,6 +21,9 @@ const SHORTEST_NUMBER: usize = 7;
 /// One with an exponent is expanded up to so many digits.
 const LONGEST_NUMBER: usize = 20;
 
+/// No id of a protocol is longer, in bytes.
+const LONGEST_ID: usize = 256;
+
 /// JSON is looked for this deep in strings of strings; what is deeper is read
 /// as text. Each level doubles the escapes of the one within.
 const MOST_LEVELS: usize = 16;
@@ -71,6 +74,13 @@ fn expand(digits: &str, exponent: &str) -> Option<String> {
     let all = all.trim_end_matches('0');
     let is_integer = !all.is_empty() && all.len() <= point;
     is_integer.then(|| format!("{all:0<point$}").trim_start_matches('0').to_owned())
+}
+
+/// Whether a value is no text by its look: a client may write prose, or an
+/// address, where the protocol has an id.
+fn is_id(value: &Str<'_>) -> bool {
+    value.raw.len() <= LONGEST_ID
+        && !value.decode().contains(|c: char| c.is_whitespace() || matches!(c, '@' | '＠' | '﹫'))
 }
 
 struct Inspector<'i> {
@@ -347,7 +357,8 @@ impl<'a> Visitor<'a> for Inspector<'_> {
         let form = || if fields.is_bare(path) { Form::Bare } else { Form::Text };
         let text = Manner::text(label(path));
         match self.classify(path) {
-            RequestField::Never => self.findings.skipped += value.raw.len(),
+            RequestField::Verbatim => self.findings.skipped += value.raw.len(),
+            RequestField::Never if is_id(&value) => self.findings.skipped += value.raw.len(),
             RequestField::Media => {
                 let says_text = self.beside.says_text(path.depth());
                 self.look_at_media(value, label(path), says_text);
@@ -359,7 +370,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
                 Identity::Scan => self.look(value, Manner { form: form(), ..text }),
             },
             RequestField::Intent => self.look(value, Manner { intent: true, ..text }),
-            RequestField::Opaque | RequestField::Text => {
+            RequestField::Never | RequestField::Opaque | RequestField::Text => {
                 let joined = fields.is_joined(path);
                 if joined {
                     self.go_on(path, value);
@@ -394,7 +405,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
                 let why = "The text is given as token numbers of a model, which cannot be inspected; send it as text.";
                 return self.refuse(why, raw.len());
             }
-            RequestField::Never => {
+            RequestField::Verbatim | RequestField::Never => {
                 self.findings.skipped += raw.len();
                 return;
             }

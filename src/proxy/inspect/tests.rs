@@ -122,7 +122,8 @@ fn conditions_choose_what_is_never_touched() {
     let thinking = r#"{"model":"m","messages":[{"role":"assistant","content":[
         {"signature":"ana@example.com","thinking":"of ana@example.com","type":"thinking"},
         {"type":"redacted_thinking","data":"ana@example.com"},
-        {"type":"tool_use","id":"t","name":"ana@example.com","input":{"name":"«ana@example.com»"}},
+        {"type":"tool_use","id":"t","name":"4111111111111111","input":{"name":"«ana@example.com»"}},
+        {"type":"thinking","thinking":"«ana@example.com»"},
         {"type":"text","text":"«ana@example.com»","thinking":"«ana@example.com»"}]}]}"#;
     let wanted = thinking.replace("«ana@example.com»", "[EMAIL]");
     check("anthropic", thinking, &wanted);
@@ -138,6 +139,37 @@ fn conditions_choose_what_is_never_touched() {
         r#"{"messages":[{"content":[{"type":"thinking","type":"text","thinking":"«ana@example.com»"}]}]}"#,
         r#"{"messages":[{"content":[{"type":"thinking","type":"text","thinking":"[EMAIL]"}]}]}"#,
     );
+}
+
+#[test]
+fn what_is_no_id_is_looked_at_where_an_id_stands() {
+    let long = "x-".repeat(130) + "4111111111111111";
+    for (name, body) in [
+        ("openai-chat", r#"{"model":"«ana@example.com»","messages":[{"role":"call «ana@example.com»"}]}"#),
+        ("openai-chat", r#"{"model":"«ana\u0040example.com»","service_tier":"card\u0020«4111111111111111»"}"#),
+        ("openai-responses", r#"{"reasoning":{"note":"«ana@example.com»"},"tool_choice":{"x":"«ana@example.com»"}}"#),
+        ("openai-responses", r#"{"conversation":"of «ana@example.com»","input":"hi"}"#),
+        ("dialogflow-cx", r#"{"matchIntentRequest":{"queryInput":{"text":{"text":"«ana@example.com»"}}}}"#),
+        ("dialogflow-cx", r#"{"match":{"resolvedInput":"«ana@example.com»"},"resolvedInput":"«4111111111111111»"}"#),
+        ("bot-framework", r#"{"type":"message","name":"«4111111111111111»","action":"«4111111111111111»"}"#),
+        (
+            "bot-framework",
+            r#"{"relatesTo":{"user":{"name":"«ana@example.com»"}},"recipient":{"id":"«ana@example.com»"}}"#,
+        ),
+        // Ids stay, and so does all that is verbatim.
+        ("bot-framework", r#"{"type":"event","name":"4111111111111111","conversation":{"id":"19:4f@thread.v2"}}"#),
+        ("anthropic", r#"{"model":"claude-3-5-sonnet-v2@20241022","messages":[]}"#),
+        ("openai-responses", r#"{"input":[{"encrypted_content":"to ana@example.com"}]}"#),
+        ("json", r#"{"message":"hi","context":[3],"input":[0.1,0.2]}"#),
+        ("ollama", r#"{"model":"m","prompt":"hi","context":[1,2,3]}"#),
+    ] {
+        let wanted = body.replace("«4111111111111111»", "[CREDIT_CARD]");
+        let wanted = wanted.replace("«ana@example.com»", "[EMAIL]").replace("«ana\\u0040example.com»", "[EMAIL]");
+        check(name, body, &wanted);
+    }
+    let body = |id: &str| serde_json::json!({"model": id}).to_string();
+    assert_eq!(inspect("openai-chat", &body(&long)).skipped, 0);
+    assert!(inspect("openai-chat", &body("4111111111111111")).skipped > 0);
 }
 
 #[test]
@@ -335,8 +367,7 @@ fn token_numbers_are_refused_or_pass() {
     for (name, body) in [
         ("openai-completions", r#"{"model":"m","prompt":[1,2]}"#),
         ("openai-completions", r#"{"model":"m","input":[[1],[2]]}"#),
-        ("ollama", r#"{"model":"m","prompt":"hi","context":[1,2,3]}"#),
-        ("json", r#"{"input":[1,2]}"#),
+        ("json", r#"{"model":"m","input":[1,2]}"#),
     ] {
         assert!(inspect_json(body, &rules(name), &mut scratch).is_err(), "{body}");
         let pass = Rules { binary: Binary::Pass, ..rules(name) };

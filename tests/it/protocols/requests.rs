@@ -126,7 +126,7 @@ pub const SAMPLES: &[Sample] = &[
     (
         "bot-framework",
         "/v3/directline/conversations/c1/activities",
-        r#"{"type":"message","id":"~","replyToId":"~","timestamp":"~","serviceUrl":"~","channelId":"~","locale":"en-US","from":{"id":"@0@","name":"@1@","role":"user"},"recipient":{"id":"~","name":"@2@"},"conversation":{"id":"~"},"membersAdded":[{"id":"@3@","name":"@4@"}],"text":"I am @5@","speak":"say @6@","summary":"of @7@","suggestedActions":{"actions":[{"type":"imBack","title":"@8@","value":"@9@","text":"@10@","displayText":"@11@"}]},
+        r#"{"type":"message","id":"~","replyToId":"~","timestamp":"~","serviceUrl":"~","channelId":"~","locale":"en-US","from":{"id":"@0@","name":"@1@","role":"user"},"recipient":{"id":"bot","name":"@2@"},"conversation":{"id":"~"},"membersAdded":[{"id":"@3@","name":"@4@"}],"text":"I am @5@","speak":"say @6@","summary":"of @7@","suggestedActions":{"actions":[{"type":"imBack","title":"@8@","value":"@9@","text":"@10@","displayText":"@11@"}]},
  "attachments":[{"contentType":"application/vnd.microsoft.card.adaptive","name":"of @12@","content":{"type":"AdaptiveCard","body":[{"type":"TextBlock","text":"hi @13@"},{"type":"FactSet","facts":[{"title":"@14@","value":"@15@"}]}],"actions":[{"type":"Action.Submit","data":{"who":"@16@"}}]}},{"contentType":"image/png","contentUrl":"data:image/png;base64,iVBORw0KGgo="}],
  "entities":[{"type":"mention","text":"@17@"}],"value":{"who":"@18@"},"channelData":{"clientActivityID":"~","crm":"@19@"}}"#,
     ),
