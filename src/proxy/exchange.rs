@@ -362,10 +362,10 @@ pub(super) async fn restore(
     let body = Unpacked::new(body, &codings, gateway.config.limits.decode_ratio);
     let body = match context.filter(|_| in_body) {
         Some(context) if shape != Shape::Document => {
-            let stream = restore::stream(body, shape, limit, context);
+            let stream = restore::stream(body, shape, limit, idle, context);
             match chain {
-                Some(chain) => ReplyBody::restored(chain.note_stream(stream), idle),
-                None => ReplyBody::restored(stream, idle),
+                Some(chain) => ReplyBody::restored(chain.note_stream(stream)),
+                None => ReplyBody::restored(stream),
             }
         }
         context => {

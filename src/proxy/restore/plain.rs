@@ -12,16 +12,19 @@ pub(super) struct PlainRestorer {
     pieces: Pieces,
     /// The start of a character whose end has not come yet.
     cut: Vec<u8>,
+    /// How many pieces have come.
+    pub(super) heard: u64,
 }
 
 impl PlainRestorer {
     pub(super) fn new(escape: Escape, context: &Context) -> Self {
         let restorer = Finder::new(context);
-        Self { restorer, escape, pieces: Pieces::default(), cut: Vec::new() }
+        Self { restorer, escape, pieces: Pieces::default(), cut: Vec::new(), heard: 0 }
     }
 
     /// Takes a piece of the reply, and writes what can be sent now.
     pub(super) async fn push(&mut self, chunk: &[u8], context: &Context, out: &mut BytesMut) {
+        self.heard += 1;
         let joined;
         let mut bytes = chunk;
         if !self.cut.is_empty() {
@@ -56,7 +59,7 @@ impl PlainRestorer {
         out.extend_from_slice(&std::mem::take(&mut self.cut));
     }
 
-    /// It may be long until something follows: data of others is not waited for.
+    /// It may be long until something follows: what is likely whole is not held.
     pub(super) async fn pause(&mut self, context: &Context, out: &mut BytesMut) {
         self.pieces.clear();
         let pieces = &mut self.pieces;
