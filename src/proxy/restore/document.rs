@@ -72,8 +72,9 @@ pub(super) fn look(
     pieces.clear();
     finder.push(whole, &mut |piece| pieces.add(&piece, context));
     // What comes again, longer, shows its end then: what was shown once stays.
-    if !found.is_growing(text) {
-        finder.finish(&mut |piece| pieces.add(&piece, context));
+    match found.is_growing(text) {
+        true => finder.settle_word(&mut |piece| pieces.add(&piece, context)),
+        false => finder.finish(&mut |piece| pieces.add(&piece, context)),
     }
     if pieces.is_text(whole.len()) && text.counted.is_none() {
         return None;

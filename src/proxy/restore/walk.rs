@@ -42,6 +42,8 @@ pub(super) struct Text {
     pub(super) escape: Escape,
     /// Whether it goes on in the next event.
     pub(super) is_piece: bool,
+    /// Whether it comes again, longer, where its object says so.
+    may_grow: bool,
     /// The offsets that count in it.
     pub(super) counted: Option<usize>,
 }
@@ -116,7 +118,7 @@ impl Found {
     pub(super) fn set_text(&mut self, data: &str, is_piece: bool) {
         self.clear();
         let (place, at) = (Place::default(), 0..data.len());
-        self.texts.push(Text { place, at, escaped: false, escape: Escape::None, is_piece, counted: None });
+        self.texts.push(Text { place, at, escaped: false, escape: Escape::None, is_piece, may_grow: false, counted: None });
     }
 
     /// Whether the text stands in a signed object.
@@ -126,7 +128,7 @@ impl Found {
 
     /// Whether the text comes again, longer.
     pub(super) fn is_growing(&self, text: &Text) -> bool {
-        self.growing.iter().any(|object| object.contains(&text.at.start))
+        text.may_grow && self.growing.iter().any(|object| object.contains(&text.at.start))
     }
 }
 
@@ -206,6 +208,7 @@ impl<'a> Visitor<'a> for Walk<'_> {
                 escaped: key.escaped,
                 escape: Escape::Json,
                 is_piece: false,
+                may_grow: false,
                 counted: None,
             };
             self.found.texts.push(text);
@@ -230,7 +233,8 @@ impl<'a> Visitor<'a> for Walk<'_> {
         };
         let escape = if fields.is_nested(path, self.kind) { Escape::NestedJson } else { Escape::Json };
         let (place, counted) = (Place::of(path), fields.counted(path));
-        self.found.texts.push(Text { place, at, escaped: value.escaped, escape, is_piece, counted });
+        let may_grow = fields.may_grow(path);
+        self.found.texts.push(Text { place, at, escaped: value.escaped, escape, is_piece, may_grow, counted });
     }
 
     fn number(&mut self, path: &Path<'a>, raw: &'a str, start: usize) {
@@ -253,6 +257,7 @@ impl<'a> Visitor<'a> for Walk<'_> {
     }
 
     fn begin_object(&mut self, path: &Path<'a>, start: usize) {
+        self.end(path);
         self.objects.push(Open { start, ..Open::default() });
         if self.in_pieces && self.fields.is_loose(path) {
             self.found.indexes.push((Place::of(path).hash(), 0));
