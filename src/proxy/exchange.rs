@@ -317,6 +317,7 @@ pub(super) async fn restore(
     let codings = Codings::of(&head.headers);
     let shape = match Shape::of_reply(&head.headers, protocol.socket.framing) {
         _ if !has_body(head.status) => Shape::Opaque,
+        Shape::Unknown if route.redaction.as_ref().is_none_or(|redaction| redaction.passes_binary) => Shape::Opaque,
         // What cannot be read passes, but not where data of others is looked for.
         Shape::Opaque => Shape::Opaque,
         _ if codings.is_err() && route.redaction.is_some() => return Err(ProxyError::undecodable_reply()),

@@ -44,11 +44,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
+use tokio::task::yield_now;
 use tokio::time::{timeout, timeout_at};
 
 /// After so long a silence what was said last is taken for all that is said for
 /// now: a chatbot may send its messages over one stream that never ends.
 pub(super) const BREATH: Duration = Duration::from_secs(2);
+
+/// What is seen and heard, and not read.
+const MEDIA: [&str; 4] = ["image/", "audio/", "video/", "font/"];
 
 /// Where the clock cannot count so far.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -75,6 +79,11 @@ impl Context {
         self.subject.as_ref().and_then(|subject| subject.cached(token))
     }
 
+    /// Whether data of others is looked for also in what is no valid text.
+    fn screens_binary(&self) -> bool {
+        self.redaction.as_ref().is_some_and(|redaction| !redaction.passes_binary)
+    }
+
     /// Whether there is nothing that could come back.
     fn is_idle(&self) -> bool {
         self.kinds.is_empty() && self.surrogates.is_none()
@@ -86,6 +95,8 @@ impl Context {
 pub(super) enum Shape {
     /// Nothing that could hold a token in the clear.
     Opaque,
+    /// Of a type that says nothing of texts, though there may be some in it.
+    Unknown,
     Document,
     EventStream,
     JsonLines,
@@ -103,7 +114,12 @@ impl Shape {
         let (essence, _) = content_type.split_once(';').unwrap_or((content_type, ""));
         match &*lowercase(essence.trim()) {
             "text/event-stream" => Self::EventStream,
-            "application/x-ndjson" | "application/jsonl" | "application/json-lines" => Self::JsonLines,
+            "application/x-ndjson"
+            | "application/jsonl"
+            | "application/x-jsonl"
+            | "application/jsonlines"
+            | "application/x-jsonlines"
+            | "application/json-lines" => Self::JsonLines,
             "application/json" | "text/json" => Self::Document,
             "text/html" | "text/xml" | "application/xml" => Self::Text(Escape::Html),
             other if other.ends_with("+json") => Self::Document,
@@ -111,7 +127,8 @@ impl Shape {
             // The answer to a poll is short, and made of documents.
             "text/plain" if framing.is_some() => Self::Document,
             other if other.starts_with("text/") => Self::Text(Escape::None),
-            _ => Self::Opaque,
+            other if MEDIA.iter().any(|media| other.starts_with(media)) => Self::Opaque,
+            _ => Self::Unknown,
         }
     }
 }
@@ -202,7 +219,7 @@ impl Restorer {
         let framing = match shape {
             Shape::Text(escape) => return Self::Plain(Box::new(PlainRestorer::new(escape, context))),
             Shape::Document => return Self::Document(BytesMut::new()),
-            Shape::Unsaid | Shape::Opaque => return Self::Unsaid(BytesMut::new()),
+            Shape::Unsaid | Shape::Unknown | Shape::Opaque => return Self::Unsaid(BytesMut::new()),
             Shape::JsonLines => Framing::Lines(Lines::new(limit)),
             Shape::Elements => Framing::Elements(Elements::new(limit)),
             Shape::EventStream => Framing::Sse(Sse::new(limit)),
@@ -341,7 +358,10 @@ where
                 return Some(Ok(self.out.split().freeze()));
             }
         }
-        self.error.take().map(Err)
+        let error = self.error.take()?;
+        // Bytes that hyper has not written by now would be lost with the connection.
+        yield_now().await;
+        Some(Err(error))
     }
 
     /// The next frame, if it is there. The task that reads from the upstream

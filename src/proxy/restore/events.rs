@@ -12,10 +12,11 @@ use super::edits::{Edit, Edits};
 use super::finder;
 use super::framing::Framing;
 use super::offsets;
-use super::pieces::Pieces;
+use super::pieces::{Escape, Pieces};
+use super::plain;
 use super::screen;
 use super::walk::{Found, Number, Text};
-use crate::framing::{Event, TooLong};
+use crate::framing::{Event, Spans, TooLong};
 use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -108,6 +109,11 @@ impl EventRestorer {
     /// Writes the event, and what it lets go of earlier ones, or keeps it in hand.
     pub(super) async fn event(&mut self, event: Event, context: &Context, out: &mut BytesMut) {
         let Some(data) = data_of(&event) else {
+            let is_screened = context.screens_binary() && event.data.first().is_some();
+            let event = match is_screened {
+                true => Event { raw: plain::restore(&event.raw, Escape::None, context).await, data: Spans::default() },
+                false => event,
+            };
             self.hand.push(event);
             return self.send(context, out).await;
         };

@@ -89,11 +89,11 @@ impl PlainRestorer {
     }
 }
 
-/// Restores a text that is whole.
-pub(super) async fn restore(text: &str, escape: Escape, context: &Context) -> Bytes {
+/// Restores a text that is whole. Bytes that are no UTF-8 pass.
+pub(super) async fn restore(text: &[u8], escape: Escape, context: &Context) -> Bytes {
     let mut restorer = PlainRestorer::new(escape, context);
     let mut out = BytesMut::with_capacity(text.len());
-    restorer.push(text.as_bytes(), context, &mut out).await;
+    restorer.push(text, context, &mut out).await;
     restorer.finish(context, &mut out).await;
     out.freeze()
 }

@@ -43,6 +43,8 @@ pub(in crate::proxy) struct Redaction {
     pub(in crate::proxy) engine: Arc<Engine>,
     pub(in crate::proxy) plan: Plan,
     pub(in crate::proxy) means: Means,
+    /// Whether what is no text passes unseen.
+    pub(in crate::proxy) passes_binary: bool,
 }
 
 impl Redaction {
@@ -288,7 +290,8 @@ impl Screen {
         let text = self.window.get(start..).unwrap_or_default();
         SCRATCH.with_borrow_mut(|scratch| {
             let found = detector.scan(Input::text(text), scratch).iter();
-            let found = found.filter(|finding| start + finding.end > self.decided && finding.operator != Operator::Keep);
+            let found =
+                found.filter(|finding| start + finding.end > self.decided && finding.operator != Operator::Keep);
             let other = |rule, entity, operator| Other { rule, entity, operator, quoted: false };
             found.map(|f| (start + f.start..start + f.end, other(f.rule, f.entity, f.operator))).collect()
         })

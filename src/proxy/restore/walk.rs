@@ -118,7 +118,15 @@ impl Found {
     pub(super) fn set_text(&mut self, data: &str, is_piece: bool) {
         self.clear();
         let (place, at) = (Place::default(), 0..data.len());
-        self.texts.push(Text { place, at, escaped: false, escape: Escape::None, is_piece, may_grow: false, counted: None });
+        self.texts.push(Text {
+            place,
+            at,
+            escaped: false,
+            escape: Escape::None,
+            is_piece,
+            may_grow: false,
+            counted: None,
+        });
     }
 
     /// Whether the text stands in a signed object.
