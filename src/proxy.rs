@@ -161,7 +161,8 @@ impl Gateway {
             let means = || redact::Means::new(route.detection.clone(), vault.hashing(&route.tenant));
             let redaction = (route.reply == Reply::RestoreRedact).then(|| {
                 let (engine, plan) = (Arc::clone(&engine), plan.clone());
-                Arc::new(restore::Redaction { engine, plan, means: means() })
+                let passes_binary = route.binary == Binary::Pass;
+                Arc::new(restore::Redaction { engine, plan, means: means(), passes_binary })
             });
             routes.push(Arc::new(Route {
                 purpose,

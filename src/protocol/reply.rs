@@ -21,7 +21,7 @@ pub struct ReplyFields {
     index: PatternSet,
     /// Arrays whose places say nothing: their elements carry on the same texts.
     loose: PatternSet,
-    /// Members of which a string or `true` says that the object gets no more text.
+    /// Members of which a string, an object or `true` says that the object gets no more text.
     end: PatternSet,
     /// Signatures: an object that has one stays as it is.
     sealed: PatternSet,
@@ -61,6 +61,8 @@ pub struct EventKind {
 struct Growing {
     member: Pattern,
     is: String,
+    /// These texts.
+    texts: PatternSet,
 }
 
 /// Numbers that count the characters of a text up to some place in it.
@@ -184,6 +186,11 @@ impl ReplyFields {
     /// Whether the string at `path` says that the texts of its object come again, longer.
     pub fn is_growing(&self, path: &Path<'_>, says: impl Fn(&str) -> bool) -> bool {
         self.growing.iter().any(|growing| growing.member.matches(path) && says(&growing.is))
+    }
+
+    /// Whether the text at `path` is one that comes again, where its object says so.
+    pub fn may_grow(&self, path: &Path<'_>) -> bool {
+        self.growing.iter().any(|growing| growing.texts.matches(path))
     }
 
     /// The offsets that count in the text at `path`.

@@ -322,6 +322,7 @@ pub(super) async fn restore(
     let codings = Codings::of(&head.headers);
     let shape = match Shape::of_reply(&head.headers, protocol.socket.framing) {
         _ if !has_body(head.status) => Shape::Opaque,
+        Shape::Unknown if route.redaction.as_ref().is_none_or(|redaction| redaction.passes_binary) => Shape::Opaque,
         Shape::Opaque => Shape::Opaque,
         // What cannot be read passes, but not where data of others is looked
         // for, or an address that may lead past this gateway.
@@ -370,10 +371,10 @@ pub(super) async fn restore(
     let body = Unpacked::new(body, &codings, gateway.config.limits.decode_ratio);
     let body = match context.filter(|_| in_body) {
         Some(context) if shape != Shape::Document && !has_links => {
-            let stream = restore::stream(body, shape, limit, context);
+            let stream = restore::stream(body, shape, limit, idle, context);
             match chain {
-                Some(chain) => ReplyBody::restored(chain.note_stream(stream), idle),
-                None => ReplyBody::restored(stream, idle),
+                Some(chain) => ReplyBody::restored(chain.note_stream(stream)),
+                None => ReplyBody::restored(stream),
             }
         }
         context => {

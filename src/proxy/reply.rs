@@ -86,11 +86,9 @@ impl ReplyBody {
         Self { source: Source::Passing(body), idle: Some(Idle::new(idle)), settle: None }
     }
 
-    pub(super) fn restored(
-        stream: impl Stream<Item = Result<Bytes, ReplyError>> + Send + 'static,
-        idle: Duration,
-    ) -> Self {
-        Self { source: Source::Restored(Box::pin(stream)), idle: Some(Idle::new(idle)), settle: None }
+    /// What watches for silence itself: what it sends says little of what it hears.
+    pub(super) fn restored(stream: impl Stream<Item = Result<Bytes, ReplyError>> + Send + 'static) -> Self {
+        Self { source: Source::Restored(Box::pin(stream)), idle: None, settle: None }
     }
 
     /// From now on the exchange is settled when this body ends: now, where

@@ -45,11 +45,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::time::timeout;
+use tokio::task::yield_now;
+use tokio::time::{timeout, timeout_at};
 
 /// After so long a silence what was said last is taken for all that is said for
 /// now: a chatbot may send its messages over one stream that never ends.
 pub(super) const BREATH: Duration = Duration::from_secs(2);
+
+/// What is seen and heard, and not read.
+const MEDIA: [&str; 4] = ["image/", "audio/", "video/", "font/"];
+
+/// Where the clock cannot count so far.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// With so many bytes at hand a write does not wait for more of what has arrived.
 const ENOUGH: usize = 16 * 1024;
@@ -73,6 +80,11 @@ impl Context {
         self.subject.as_ref().and_then(|subject| subject.cached(token))
     }
 
+    /// Whether data of others is looked for also in what is no valid text.
+    fn screens_binary(&self) -> bool {
+        self.redaction.as_ref().is_some_and(|redaction| !redaction.passes_binary)
+    }
+
     /// Whether there is nothing that could come back.
     fn is_idle(&self) -> bool {
         self.kinds.is_empty() && self.surrogates.is_none()
@@ -84,6 +96,8 @@ impl Context {
 pub(super) enum Shape {
     /// Nothing that could hold a token in the clear.
     Opaque,
+    /// Of a type that says nothing of texts, though there may be some in it.
+    Unknown,
     Document,
     EventStream,
     JsonLines,
@@ -128,7 +142,8 @@ impl Shape {
             // The answer to a poll is short, and made of documents.
             "text/plain" if framing.is_some() => Self::Document,
             other if other.starts_with("text/") => Self::Text(Escape::None),
-            _ => Self::Opaque,
+            other if MEDIA.iter().any(|media| other.starts_with(media)) => Self::Opaque,
+            _ => Self::Unknown,
         }
     }
 }
@@ -203,11 +218,13 @@ where
 
 /// Restores a reply as it streams. Each item is what one piece of the
 /// upstream's reply lets go; nothing is read before it is asked for. No single
-/// event may have more than `limit` bytes.
+/// event may have more than `limit` bytes. Where nothing comes for as long as
+/// `idle` it breaks off.
 pub(super) fn stream<B>(
     body: B,
     shape: Shape,
     limit: usize,
+    idle: Duration,
     context: Context,
 ) -> impl Stream<Item = Result<Bytes, ReplyError>> + Send
 where
@@ -217,7 +234,8 @@ where
 {
     let restorer = Restorer::new(shape, limit, &context);
     let (out, took) = (BytesMut::new(), Duration::ZERO);
-    let state = Streaming { body, restorer, limit, context, out, ended: false, error: None, took };
+    let clock = Clock { idle, input: Instant::now(), text: Instant::now(), heard: 0, paused: false };
+    let state = Streaming { body, restorer, limit, clock, context, out, ended: false, error: None, took };
     futures_util::stream::unfold(state, |mut state| async { state.next().await.map(|item| (item, state)) })
 }
 
@@ -235,7 +253,7 @@ impl Restorer {
         let framing = match shape {
             Shape::Text(escape) => return Self::Plain(Box::new(PlainRestorer::new(escape, context))),
             Shape::Document => return Self::Document(BytesMut::new()),
-            Shape::Unsaid | Shape::Opaque => return Self::Unsaid(BytesMut::new()),
+            Shape::Unsaid | Shape::Unknown | Shape::Opaque => return Self::Unsaid(BytesMut::new()),
             Shape::JsonLines => Framing::Lines(Lines::new(limit)),
             Shape::Elements => Framing::Elements(Elements::new(limit)),
             Shape::EventStream => Framing::Sse(Sse::new(limit)),
@@ -266,7 +284,25 @@ impl Restorer {
         Ok(())
     }
 
-    /// It may be long until something follows: data of others is not waited for.
+    /// Counts what has come of texts: what keeps a connection alive says nothing.
+    fn heard(&self) -> u64 {
+        match self {
+            Self::Events(events) => events.heard,
+            Self::Plain(plain) => plain.heard,
+            Self::Document(_) | Self::Unsaid(_) => 0,
+        }
+    }
+
+    /// Whether a pause may let something go.
+    fn is_waiting(&self) -> bool {
+        match self {
+            Self::Events(events) => events.is_waiting(),
+            Self::Plain(_) => true,
+            Self::Document(_) | Self::Unsaid(_) => false,
+        }
+    }
+
+    /// It may be long until something follows: what is likely whole is not held.
     async fn pause(&mut self, context: &Context, out: &mut BytesMut) {
         match self {
             Self::Events(events) => events.pause(context, out).await,
@@ -290,12 +326,26 @@ struct Streaming<B> {
     body: B,
     restorer: Restorer,
     limit: usize,
+    clock: Clock,
     context: Context,
     out: BytesMut,
     ended: bool,
     /// What broke the reply off, once all before it is sent.
     error: Option<ReplyError>,
     took: Duration,
+}
+
+/// When the upstream was last heard.
+struct Clock {
+    /// So long it may be silent.
+    idle: Duration,
+    /// Anything at all.
+    input: Instant,
+    /// Text, of which so much has come.
+    text: Instant,
+    heard: u64,
+    /// Whether what was likely whole has been let go since.
+    paused: bool,
 }
 
 impl<B> Drop for Streaming<B> {
@@ -310,19 +360,21 @@ where
     ReplyError: From<B::Error>,
 {
     async fn next(&mut self) -> Option<Result<Bytes, ReplyError>> {
+        // Who was not asked was not silent.
+        self.clock.input = Instant::now();
         while !self.ended {
-            let frame = match self.context.redaction {
-                Some(_) => timeout(BREATH, self.body.frame()).await,
-                None => Ok(self.body.frame().await),
-            };
-            let Ok(frame) = frame else {
-                self.restorer.pause(&self.context, &mut self.out).await;
-                if self.out.is_empty() {
-                    continue;
+            let silent = self.clock.input.checked_add(self.clock.idle).unwrap_or(self.clock.input + FOREVER);
+            let breath = Some(self.clock.text + BREATH).filter(|_| !self.clock.paused && self.restorer.is_waiting());
+            let until = breath.map_or(silent, |breath| breath.min(silent));
+            let mut taken = match timeout_at(until.into(), self.body.frame()).await {
+                Ok(frame) => self.take(frame).await,
+                Err(_) if until == silent => Err(ReplyError::Silent),
+                Err(_) => {
+                    self.clock.paused = true;
+                    self.restorer.pause(&self.context, &mut self.out).await;
+                    Ok(())
                 }
-                return Some(Ok(self.out.split().freeze()));
             };
-            let mut taken = self.take(frame).await;
             // What has arrived already goes out in one write with it.
             while taken.is_ok() && !self.ended && self.out.len() < ENOUGH {
                 let Poll::Ready(frame) = self.arrived().await else { break };
@@ -330,13 +382,20 @@ where
             }
             if let Err(error) = taken {
                 self.ended = true;
+                // What was said before is the client's.
+                if !matches!(error, ReplyError::TooLong(_)) {
+                    self.restorer.finish(&self.context, &mut self.out).await;
+                }
                 self.error = Some(error);
             }
             if !self.out.is_empty() {
                 return Some(Ok(self.out.split().freeze()));
             }
         }
-        self.error.take().map(Err)
+        let error = self.error.take()?;
+        // Bytes that hyper has not written by now would be lost with the connection.
+        yield_now().await;
+        Some(Err(error))
     }
 
     /// The next frame, if it is there. The task that reads from the upstream
@@ -364,8 +423,13 @@ where
             None => None,
         };
         let started = Instant::now();
+        self.clock.input = started;
         if let Some(chunk) = chunk {
             self.restorer.push(chunk, self.limit, &self.context, &mut self.out).await?;
+            let heard = self.restorer.heard();
+            if heard != self.clock.heard {
+                self.clock = Clock { text: started, heard, paused: false, ..self.clock };
+            }
         } else {
             self.ended = true;
             self.restorer.finish(&self.context, &mut self.out).await;

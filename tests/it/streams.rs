@@ -147,3 +147,102 @@ async fn a_stream_without_a_type_is_restored_and_trailers_do_not_travel() {
         assert_eq!(text == stream.replace("@@", EMAIL), toml.is_empty(), "{text}");
     }
 }
+
+/// A chatbot that says each of these after so many milliseconds, and then
+/// leaves, or stays and says no more.
+async fn slow_chatbot(pieces: &'static [(u64, &'static str)], stays: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = socket.read(&mut vec![0; 65536]).await;
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+                socket.write_all(head.as_bytes()).await.unwrap();
+                for (pause, piece) in pieces {
+                    tokio::time::sleep(Duration::from_millis(*pause)).await;
+                    let _ = socket.write_all(format!("{:x}\r\n{piece}\r\n", piece.len()).as_bytes()).await;
+                }
+                if stays {
+                    std::future::pending::<()>().await;
+                }
+            });
+        }
+    });
+    address
+}
+
+/// What comes of a reply to somebody with a token until `wanted` has come, or it
+/// ends; and whether it broke off.
+async fn heard(address: &str, toml: &str, wanted: &str) -> (String, bool) {
+    let privet = Setup::at(address).toml(toml).start();
+    let headers = [("content-type", "application/json"), ("privet-consent", "support")];
+    let client = Client::new(&privet.gateway);
+    let mut body = client.open("POST", "/talk", &headers, json!({"text": EMAIL}).to_string()).await.into_body();
+    let mut all = String::new();
+    while wanted.is_empty() || !all.contains(wanted) {
+        match tokio::time::timeout(Duration::from_secs(8), body.frame()).await.expect("nothing comes") {
+            Some(Ok(frame)) => all.push_str(std::str::from_utf8(&frame.into_data().unwrap()).unwrap()),
+            Some(Err(_)) => return (all, true),
+            None => break,
+        }
+    }
+    (all, false)
+}
+
+const ASKS: &str = "data: {\"text\":\"Please tell me your email\"}\n\n";
+const HALF: &str = "data: {\"text\":\"see [EMA\"}\n\n";
+const PING: &str = ": ping\n\n";
+
+#[tokio::test]
+async fn a_message_on_an_open_stream_is_not_withheld() {
+    // Pings behind it are no more of it.
+    let address = slow_chatbot(&[(0, ASKS), (700, PING), (700, PING), (700, PING), (700, PING)], true).await;
+    for toml in ["", BOTH] {
+        let (said, broke_off) = heard(&address, toml, ASKS).await;
+        assert!(said.starts_with(ASKS) && !broke_off, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_hand_comes_before_a_stream_breaks_off() {
+    let idle = "[timeouts]\nstream_idle = \"1s\"\n";
+    let address = slow_chatbot(&[(0, HALF)], true).await;
+    assert_eq!(heard(&address, idle, "").await, (HALF.to_owned(), true));
+    let address = slow_chatbot(&[(0, HALF)], false).await;
+    assert_eq!(heard(&address, "", "").await, (HALF.to_owned(), true));
+    // Who keeps the connection alive is not silent.
+    let address = slow_chatbot(&[(0, HALF), (600, PING), (600, PING), (600, "data: {\"text\":\"!\"}\n\n")], true).await;
+    let (said, broke_off) = heard(&address, idle, "!").await;
+    assert!(!broke_off && said.starts_with(HALF), "{said}");
+}
+
+#[tokio::test]
+async fn what_says_not_to_be_text_is_looked_through_where_data_of_others_is() {
+    let dialogue = Dialogue::new(
+        "[[routes]]\npath = \"/\"\nreply = \"restore+redact\"\n\
+         [[routes]]\npath = \"/pass\"\nreply = \"restore+redact\"\nbinary = \"pass\"\n",
+    )
+    .await;
+    let document = format!("{{\"text\":\"Ask {OTHER} now\"}}");
+    for content_type in ["application/octet-stream", "application/x-www-form-urlencoded", "application/jsonlines"] {
+        dialogue.answers_text(content_type, &document, usize::MAX);
+        let reply = dialogue.ask("/talk", chat(EMAIL).to_string()).await;
+        assert_eq!(reply.text(), document.replace(OTHER, "[EMAIL]"), "{content_type}");
+    }
+    dialogue.answers_text("application/octet-stream", &document, usize::MAX);
+    assert_eq!(dialogue.ask("/pass", chat(EMAIL).to_string()).await.text(), document);
+    for (content_type, head, tail) in
+        [("application/json", "{\"text\":\"", "\"}"), ("text/event-stream", "data: {\"text\":\"", "\"}\n\n")]
+    {
+        dialogue.answers(move |_| {
+            let body = [head.as_bytes(), b"\xff Ask ", OTHER.as_bytes(), b" now", tail.as_bytes()].concat();
+            Answer::new(content_type, vec![body.into()])
+        });
+        for (path, other) in [("/talk", "[EMAIL]"), ("/pass", OTHER)] {
+            let reply = dialogue.ask(path, chat(EMAIL).to_string()).await;
+            let want = [head.as_bytes(), b"\xff Ask ", other.as_bytes(), b" now", tail.as_bytes()].concat();
+            assert_eq!(reply.body, want, "{content_type} {path}");
+        }
+    }
+}

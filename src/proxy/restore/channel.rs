@@ -18,8 +18,6 @@ const DEPTH: usize = 12;
 pub(super) struct Place {
     steps: [u64; DEPTH],
     length: usize,
-    /// How many steps lead to the first element of an array; 0 where there is none.
-    element: usize,
 }
 
 impl Place {
@@ -35,8 +33,7 @@ impl Place {
     }
 
     fn of_steps(path: &[Step<'_>]) -> Self {
-        let first = path.iter().position(|step| matches!(step, Step::Index(_))).map_or(0, |at| at + 1);
-        let mut place = Self { steps: [0; DEPTH], length: path.len().min(DEPTH), element: first };
+        let mut place = Self { steps: [0; DEPTH], length: path.len().min(DEPTH) };
         for (at, step) in path.iter().enumerate() {
             let hash = match step {
                 Step::Key(name) => name.raw.bytes().fold(1, |hash, byte| mix(hash, u64::from(byte))),
@@ -83,12 +80,6 @@ impl Place {
     pub(super) fn shares(&self, other: &Self, depth: usize) -> bool {
         let depth = depth.min(DEPTH);
         self.length.min(other.length) >= depth && self.steps.iter().zip(&other.steps).take(depth).all(|(a, b)| a == b)
-    }
-
-    /// Whether both belong to the same choice of many, or to the same event
-    /// where there are no choices.
-    pub(super) fn is_of_choice(&self, other: &Self) -> bool {
-        self.element == other.element && self.shares(other, self.element)
     }
 
     fn lies_below(&self, ancestor: &Self) -> bool {

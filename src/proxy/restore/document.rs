@@ -19,7 +19,12 @@ const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Restores the document; what is no JSON is restored as text.
 pub(in crate::proxy) async fn restore(body: Bytes, context: &Context) -> Bytes {
-    let Ok(text) = std::str::from_utf8(&body) else { return body };
+    let text = match std::str::from_utf8(&body) {
+        Ok(text) => text,
+        // Other clients may be more lenient.
+        Err(_) if context.screens_binary() => return plain::restore(&body, Escape::None, context).await,
+        Err(_) => return body,
+    };
     let document = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut found = Found::default();
     if found.read_document(document, &context.protocol.reply).is_err() {
@@ -45,7 +50,7 @@ pub(in crate::proxy) async fn restore(body: Bytes, context: &Context) -> Bytes {
 async fn restore_lines(body: &Bytes, document: &str, context: &Context) -> Bytes {
     let first = document.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     if Found::default().read_document(first, &context.protocol.reply).is_err() {
-        return plain::restore(document, Escape::None, context).await;
+        return plain::restore(document.as_bytes(), Escape::None, context).await;
     }
     let mut events = EventRestorer::new(Framing::Lines(Lines::new(usize::MAX)));
     let mut out = BytesMut::with_capacity(body.len());
@@ -72,8 +77,9 @@ pub(super) fn look(
     pieces.clear();
     finder.push(whole, &mut |piece| pieces.add(&piece, context));
     // What comes again, longer, shows its end then: what was shown once stays.
-    if !found.is_growing(text) {
-        finder.finish(&mut |piece| pieces.add(&piece, context));
+    match found.is_growing(text) {
+        true => finder.settle_word(&mut |piece| pieces.add(&piece, context)),
+        false => finder.finish(&mut |piece| pieces.add(&piece, context)),
     }
     if pieces.is_text(whole.len()) && text.counted.is_none() {
         return None;

@@ -13,9 +13,10 @@ use super::finder;
 use super::framing::Framing;
 use super::offsets;
 use super::pieces::{Escape, JsonStart, Pieces};
+use super::plain;
 use super::screen;
 use super::walk::{Found, Number, Text};
-use crate::framing::{Event, TooLong};
+use crate::framing::{Event, Spans, TooLong};
 use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -34,6 +35,8 @@ pub(super) struct EventRestorer {
     changed: bool,
     found: Found,
     pieces: Pieces,
+    /// How many pieces of text have come.
+    pub(super) heard: u64,
     /// Where in what is written each event ends, for who sends them one by one.
     pub(super) ends: Vec<usize>,
 }
@@ -68,7 +71,7 @@ impl EventRestorer {
     pub(super) fn new(framing: Framing) -> Self {
         let (channels, hand, found, pieces) =
             (Channels::default(), Hand::default(), Found::default(), Pieces::default());
-        Self { framing, channels, hand, changed: false, found, pieces, ends: Vec::new() }
+        Self { framing, channels, hand, changed: false, found, pieces, heard: 0, ends: Vec::new() }
     }
 
     /// Takes a piece of the reply, and writes the events that can be sent now.
@@ -90,7 +93,12 @@ impl EventRestorer {
         self.send(context, out).await;
     }
 
-    /// It may be long until something follows: data of others is not waited for.
+    /// Whether an event waits for more text.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.hand.events.is_empty()
+    }
+
+    /// It may be long until something follows: what is likely whole is not held.
     pub(super) async fn pause(&mut self, context: &Context, out: &mut BytesMut) {
         for Channel { finder, open, .. } in self.channels.iter_mut() {
             finder.pause(&mut |piece| self.hand.decide(open, &piece, context));
@@ -101,6 +109,11 @@ impl EventRestorer {
     /// Writes the event, and what it lets go of earlier ones, or keeps it in hand.
     pub(super) async fn event(&mut self, event: Event, context: &Context, out: &mut BytesMut) {
         let Some(data) = data_of(&event) else {
+            let is_screened = context.screens_binary() && event.data.first().is_some();
+            let event = match is_screened {
+                true => Event { raw: plain::restore(&event.raw, Escape::None, context).await, data: Spans::default() },
+                false => event,
+            };
             self.hand.push(event);
             return self.send(context, out).await;
         };
@@ -157,15 +170,7 @@ impl EventRestorer {
         let (decoded, map) = undo(raw, text.escaped);
         let whole = decoded.as_deref().unwrap_or(raw);
         let hash = self.channels.at(place, found.keys, context).hash;
-        // Where no event says that a text has ended, another one says so: a call
-        // that follows on what was said. (A token may still go on.)
-        if context.redaction.is_some() && context.protocol.reply.kind.is_none() && !whole.is_empty() {
-            let others =
-                self.channels.iter_mut().filter(|other| other.hash != hash && other.place.is_of_choice(&place));
-            for Channel { finder, open, .. } in others {
-                finder.pause(&mut |piece| self.hand.decide(open, &piece, context));
-            }
-        }
+        self.heard += u64::from(!whole.is_empty());
         let channel = self.channels.at(place, found.keys, context);
         channel.counted = text.counted;
         channel.start.push(whole);

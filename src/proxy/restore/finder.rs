@@ -76,11 +76,26 @@ impl Finder {
         rest.finish(out);
     }
 
-    /// Says that it may be long until something follows: data of others is not
-    /// waited for.
+    /// Says that it may be long until something follows: of what is held, what
+    /// is likely all that is said for now is given out.
     pub(super) fn pause(&mut self, out: &mut impl FnMut(Piece<'_>)) {
-        if let Some(screen) = &mut self.rest.screen {
+        self.settle_word(out);
+        let (next, rest) = (self.tokens.held().chars().next(), &mut self.rest);
+        let screen = &mut rest.screen;
+        if let Some(surrogates) = &mut rest.surrogates {
+            surrogates.finish(next, &mut |piece| screened(screen, found(&piece), out));
+        }
+        if let Some(screen) = screen {
             screen.pause(out);
+        }
+    }
+
+    /// Takes a last word for what it is, though it might start a token: most
+    /// tokens come in brackets, and most words are words.
+    pub(super) fn settle_word(&mut self, out: &mut impl FnMut(Piece<'_>)) {
+        let rest = &mut self.rest;
+        if self.tokens.held().starts_with(char::is_alphabetic) {
+            self.tokens.finish(&mut |piece| rest.look(&piece, out));
         }
     }
 }

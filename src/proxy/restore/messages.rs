@@ -36,6 +36,23 @@ impl Messages {
         self.each(&out)
     }
 
+    /// What likely is whole, as it may be long until something follows.
+    pub(in crate::proxy) async fn pause(&mut self) -> Vec<String> {
+        let mut out = BytesMut::new();
+        self.events.pause(&self.context, &mut out).await;
+        self.each(&out)
+    }
+
+    /// How many pieces of text have come.
+    pub(in crate::proxy) fn heard(&self) -> u64 {
+        self.events.heard
+    }
+
+    /// Whether what follows has nothing to do with what came.
+    pub(in crate::proxy) fn is_over(&self) -> bool {
+        !self.events.is_waiting() && self.context.redaction.is_none()
+    }
+
     fn each(&mut self, out: &[u8]) -> Vec<String> {
         let ends = std::mem::take(&mut self.events.ends);
         let starts = std::iter::once(0).chain(ends.iter().copied());

@@ -13,16 +13,19 @@ pub(super) struct PlainRestorer {
     pieces: Pieces,
     /// The start of a character whose end has not come yet.
     cut: Vec<u8>,
+    /// How many pieces have come.
+    pub(super) heard: u64,
 }
 
 impl PlainRestorer {
     pub(super) fn new(escape: Escape, context: &Context) -> Self {
         let restorer = Finder::new(context);
-        Self { restorer, escape, start: JsonStart::default(), pieces: Pieces::default(), cut: Vec::new() }
+        Self { restorer, escape, start: JsonStart::default(), pieces: Pieces::default(), cut: Vec::new(), heard: 0 }
     }
 
     /// Takes a piece of the reply, and writes what can be sent now.
     pub(super) async fn push(&mut self, chunk: &[u8], context: &Context, out: &mut BytesMut) {
+        self.heard += 1;
         let joined;
         let mut bytes = chunk;
         if !self.cut.is_empty() {
@@ -57,7 +60,7 @@ impl PlainRestorer {
         out.extend_from_slice(&std::mem::take(&mut self.cut));
     }
 
-    /// It may be long until something follows: data of others is not waited for.
+    /// It may be long until something follows: what is likely whole is not held.
     pub(super) async fn pause(&mut self, context: &Context, out: &mut BytesMut) {
         self.pieces.clear();
         let pieces = &mut self.pieces;
@@ -89,11 +92,11 @@ impl PlainRestorer {
     }
 }
 
-/// Restores a text that is whole.
-pub(super) async fn restore(text: &str, escape: Escape, context: &Context) -> Bytes {
+/// Restores a text that is whole. Bytes that are no UTF-8 pass.
+pub(super) async fn restore(text: &[u8], escape: Escape, context: &Context) -> Bytes {
     let mut restorer = PlainRestorer::new(escape, context);
     let mut out = BytesMut::with_capacity(text.len());
-    restorer.push(text.as_bytes(), context, &mut out).await;
+    restorer.push(text, context, &mut out).await;
     restorer.finish(context, &mut out).await;
     out.freeze()
 }

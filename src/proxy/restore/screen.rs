@@ -28,6 +28,8 @@ const STRIDE: usize = 32;
 /// So much of what was given out is read again, for the words that lead up to
 /// a finding.
 const CONTEXT: usize = 128;
+/// A number of no more digits says nothing of anybody, unless more follow.
+const FEW_DIGITS: usize = 4;
 /// What is found and still grows (a private key), or has no end of a word, is
 /// held so long.
 const MAX_HELD: usize = 4096;
@@ -41,6 +43,8 @@ pub(in crate::proxy) struct Redaction {
     pub(in crate::proxy) engine: Arc<Engine>,
     pub(in crate::proxy) plan: Plan,
     pub(in crate::proxy) means: Means,
+    /// Whether what is no text passes unseen.
+    pub(in crate::proxy) passes_binary: bool,
 }
 
 impl Redaction {
@@ -102,6 +106,8 @@ pub(super) struct Screen {
     /// Whether quotes are open where the held text starts, and whether a
     /// backslash stands in front of it.
     quotes: Quotes,
+    /// Where in the window something else may have begun.
+    joint: Option<usize>,
 }
 
 /// Where in a JSON text we are.
@@ -139,7 +145,7 @@ impl Screen {
     pub(super) fn new(redaction: Arc<Redaction>) -> Self {
         let due = LOOK_AHEAD + STRIDE;
         let (window, own, quotes) = (String::new(), VecDeque::new(), Quotes::default());
-        Self { redaction, window, decided: 0, own, due, quotes }
+        Self { redaction, window, decided: 0, own, due, quotes, joint: None }
     }
 
     pub(super) fn push(&mut self, piece: Piece<'_>, out: &mut impl FnMut(Piece<'_>)) {
@@ -156,17 +162,55 @@ impl Screen {
 
     /// Says that nothing follows, and gives out all that is left.
     pub(super) fn finish(&mut self, out: &mut impl FnMut(Piece<'_>)) {
-        self.pause(out);
-        self.quotes = Quotes::default();
-    }
-
-    /// Gives out all that is held, and goes on with what follows as with
-    /// another text.
-    pub(super) fn pause(&mut self, out: &mut impl FnMut(Piece<'_>)) {
         let end = self.window.len();
         let found = if end > self.decided { self.scan() } else { Vec::new() };
         self.give_out(end, &found, out);
-        *self = Self { quotes: self.quotes, ..Self::new(Arc::clone(&self.redaction)) };
+        *self = Self::new(Arc::clone(&self.redaction));
+    }
+
+    /// Says that it may be long until something follows, and gives out what is
+    /// held, but for what may be the first half of a value. What follows may go
+    /// on with the last word, or be another text.
+    pub(super) fn pause(&mut self, out: &mut impl FnMut(Piece<'_>)) {
+        if self.window.len() == self.decided {
+            return;
+        }
+        let found = self.scan();
+        let end = self.end_of_whole(&found);
+        self.give_out(end, &found, out);
+        self.forget();
+        if self.decided == self.window.len() {
+            self.joint = Some(self.decided);
+        }
+        self.due = (self.decided + LOOK_AHEAD + STRIDE).max(self.window.len() + STRIDE);
+    }
+
+    /// Up to where the held text is no first half of a value.
+    fn end_of_whole(&self, found: &[(Range<usize>, Other)]) -> usize {
+        let len = self.window.len();
+        // What was found is replaced whole, and so is what goes on behind it.
+        let settled = found.last().map_or(0, |(at, _)| at.end).max(self.own.back().map_or(0, |(at, _)| at.end));
+        let open = self.window.get(self.decided.max(settled)..).unwrap_or_default();
+        let last = open.rsplit(ends_word).next().unwrap_or_default();
+        // Behind its full stop a word is whole.
+        let mut from = if may_go_on(last) { len - last.len() } else { len };
+        if open.ends_with(['!', '?']) {
+            return from;
+        }
+        // The groups of a number stand apart.
+        let (mut digits, mut at) = (0, len);
+        for word in open.split_inclusive(ends_word).rev() {
+            at -= word.len();
+            let here = word.bytes().filter(u8::is_ascii_digit).count();
+            if here == 0 && word.contains(char::is_alphabetic) {
+                break;
+            }
+            digits += here;
+            if digits > FEW_DIGITS {
+                from = from.min(at);
+            }
+        }
+        from
     }
 
     fn own(&mut self, stand_in: &str, raw: &str, kind: OwnKind) {
@@ -225,12 +269,31 @@ impl Screen {
 
     /// What stands in the window that is not the caller's own.
     fn scan(&self) -> Vec<(Range<usize>, Other)> {
+        let mut found = self.scan_from(0);
+        let Some(joint) = self.joint.filter(|joint| *joint > 0) else { return found };
+        found.extend(self.scan_from(joint));
+        found.sort_by_key(|(at, _)| at.start);
+        // Of what overlaps the first names it all.
+        found.dedup_by(|next, first| {
+            let overlaps = next.0.start < first.0.end;
+            if overlaps {
+                first.0.end = first.0.end.max(next.0.end);
+            }
+            overlaps
+        });
+        found
+    }
+
+    /// What stands in the text that begins here in the window.
+    fn scan_from(&self, start: usize) -> Vec<(Range<usize>, Other)> {
         let detector = Detector { engine: &self.redaction.engine, plan: &self.redaction.plan };
+        let text = self.window.get(start..).unwrap_or_default();
         SCRATCH.with_borrow_mut(|scratch| {
-            let found = detector.scan(Input::text(&self.window), scratch).iter();
-            let found = found.filter(|finding| finding.end > self.decided && finding.operator != Operator::Keep);
+            let found = detector.scan(Input::text(text), scratch).iter();
+            let found =
+                found.filter(|finding| start + finding.end > self.decided && finding.operator != Operator::Keep);
             let other = |rule, entity, operator| Other { rule, entity, operator, quoted: false };
-            found.map(|f| (f.start..f.end, other(f.rule, f.entity, f.operator))).collect()
+            found.map(|f| (start + f.start..start + f.end, other(f.rule, f.entity, f.operator))).collect()
         })
     }
 
@@ -283,6 +346,7 @@ impl Screen {
         };
         self.window.drain(..cut);
         self.decided -= cut;
+        self.joint = self.joint.and_then(|joint| joint.checked_sub(cut));
         for (at, _) in &mut self.own {
             *at = at.start - cut..at.end - cut;
         }
@@ -297,6 +361,14 @@ impl Own {
             OwnKind::Surrogate(entity, value) => Piece::Surrogate { entity: *entity, value, raw },
         }
     }
+}
+
+/// Whether the last word looks like the start of an address, a key or a name of
+/// an account.
+fn may_go_on(word: &str) -> bool {
+    let ends = word.ends_with(['.', ',', ';', '!', '?', ':']);
+    let is_mixed = word.contains(char::is_alphabetic) && word.bytes().any(|byte| byte.is_ascii_digit());
+    word.contains('@') || (!ends && (is_mixed || word.contains(['.', '_', '+', '%', '='])))
 }
 
 /// Whether a word cannot go on behind this character. Scripts that write no

@@ -60,7 +60,7 @@ impl Desk {
     async fn redacting(&self, protocol: Arc<Protocol>) -> Context {
         let plan = engine().plan(&Wishes::default());
         let means = Means::new(crate::config::Detection::default(), self.vault.hashing("default"));
-        let redaction = Some(Arc::new(Redaction { engine: engine(), plan, means }));
+        let redaction = Some(Arc::new(Redaction { engine: engine(), plan, means, passes_binary: false }));
         Context { redaction, ..self.context(protocol).await }
     }
 
@@ -143,5 +143,7 @@ fn the_headers_say_how_to_restore() {
     assert_eq!(of(Some("text/html")), Shape::Text(Escape::Html));
     assert_eq!(of(Some("text/markdown")), Shape::Text(Escape::None));
     assert_eq!(of(Some("image/png")), Shape::Opaque);
+    assert_eq!(of(Some("application/octet-stream")), Shape::Unknown);
+    assert_eq!(of(Some("application/jsonlines")), Shape::JsonLines);
     assert_eq!(of(None), Shape::Unsaid);
 }

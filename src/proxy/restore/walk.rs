@@ -45,6 +45,8 @@ pub(super) struct Text {
     pub(super) escape: Escape,
     /// Whether it goes on in the next event.
     pub(super) is_piece: bool,
+    /// Whether it comes again, longer, where its object says so.
+    may_grow: bool,
     /// The offsets that count in it.
     pub(super) counted: Option<usize>,
 }
@@ -120,7 +122,8 @@ impl Found {
     pub(super) fn set_text(&mut self, data: &str, is_piece: bool) {
         self.clear();
         let at = 0..data.len();
-        self.texts.push(Text { place: None, at, escaped: false, escape: Escape::None, is_piece, counted: None });
+        let escape = Escape::None;
+        self.texts.push(Text { place: None, at, escaped: false, escape, is_piece, may_grow: false, counted: None });
     }
 
     /// Where the text stands, if it goes on or offsets count in it.
@@ -136,7 +139,7 @@ impl Found {
 
     /// Whether the text comes again, longer.
     pub(super) fn is_growing(&self, text: &Text) -> bool {
-        self.growing.iter().any(|object| object.contains(&text.at.start))
+        text.may_grow && self.growing.iter().any(|object| object.contains(&text.at.start))
     }
 }
 
@@ -210,8 +213,15 @@ impl<'a> Visitor<'a> for Walk<'_> {
         // Most names are identifiers.
         if !key.raw.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
             let at = key.start..key.start + key.raw.len();
-            let text =
-                Text { place: None, at, escaped: key.escaped, escape: Escape::Json, is_piece: false, counted: None };
+            let text = Text {
+                place: None,
+                at,
+                escaped: key.escaped,
+                escape: Escape::Json,
+                is_piece: false,
+                may_grow: false,
+                counted: None,
+            };
             self.found.texts.push(text);
         }
     }
@@ -242,7 +252,8 @@ impl<'a> Visitor<'a> for Walk<'_> {
             // A document may hold very many of them.
             return;
         }
-        self.found.texts.push(Text { place, at, escaped: value.escaped, escape, is_piece, counted });
+        let may_grow = fields.may_grow(path);
+        self.found.texts.push(Text { place, at, escaped: value.escaped, escape, is_piece, may_grow, counted });
     }
 
     fn number(&mut self, path: &Path<'a>, raw: &'a str, start: usize) {
@@ -265,6 +276,7 @@ impl<'a> Visitor<'a> for Walk<'_> {
     }
 
     fn begin_object(&mut self, path: &Path<'a>, start: usize) {
+        self.end(path);
         self.objects.push(Open { start, ..Open::default() });
         if self.in_pieces && self.fields.is_loose(path) {
             self.found.indexes.push((Place::of(path).hash(), 0));

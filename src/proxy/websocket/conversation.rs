@@ -212,9 +212,18 @@ impl<'c> Replies<'c> {
         }
     }
 
-    /// Whether some text may go on in the next message.
-    pub(super) fn go_on(&self) -> bool {
-        self.going_on.is_some()
+    /// How many pieces of text that may go on have come; none where there is no such text.
+    pub(super) fn heard(&self) -> Option<u64> {
+        self.going_on.as_ref().map(|going_on| going_on.messages.heard())
+    }
+
+    /// What likely is whole, where nothing follows for a while.
+    pub(super) async fn pause(&mut self) -> Vec<Bytes> {
+        let Some(going_on) = &mut self.going_on else { return Vec::new() };
+        let messages = as_bytes(going_on.messages.pause().await);
+        // A socket that sleeps needs no memory of it.
+        self.going_on.take_if(|going_on| going_on.messages.is_over());
+        messages
     }
 
     /// What was held back of texts that do not go on.

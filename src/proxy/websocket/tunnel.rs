@@ -19,7 +19,7 @@ use std::sync::{Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWrite;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -115,15 +115,27 @@ async fn requests(client: &Side, upstream: &Side, conversation: &Conversation, l
 /// From the chatbot to the client, each message with its values back in place.
 async fn replies(upstream: &Side, client: &Side, conversation: &Conversation) -> Ending {
     let mut replies = Replies::new(conversation);
+    // Until then what was said may go on. Pings say nothing.
+    let mut breath: Option<Instant> = None;
     loop {
-        let next = if replies.go_on() { timeout(BREATH, upstream.next()).await } else { Ok(upstream.next().await) };
+        let next = match breath {
+            Some(end) => timeout_at(end, upstream.next()).await,
+            None => Ok(upstream.next().await),
+        };
         let message = match next {
             Ok(Ok(message)) => message,
-            Ok(Err(error)) => return Ending::upstream_failed(&error),
-            Err(_) => match pass(replies.finish().await, true, client).await {
-                Ok(()) => continue,
-                Err(ending) => return ending,
-            },
+            Ok(Err(error)) => {
+                // Whether the client takes it makes no difference any more.
+                let _ = pass(replies.finish().await, true, client).await;
+                return Ending::upstream_failed(&error);
+            }
+            Err(_) => {
+                breath = None;
+                match pass(replies.pause().await, true, client).await {
+                    Ok(()) => continue,
+                    Err(ending) => return ending,
+                }
+            }
         };
         let (bytes, is_text) = match message {
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
@@ -139,7 +151,12 @@ async fn replies(upstream: &Side, client: &Side, conversation: &Conversation) ->
             Message::Text(text) => (text.into(), true),
             Message::Binary(bytes) => (bytes, false),
         };
-        let passed = match replies.reveal(bytes).await {
+        let before = replies.heard();
+        let revealed = replies.reveal(bytes).await;
+        if replies.heard() != before {
+            breath = Some(Instant::now() + BREATH);
+        }
+        let passed = match revealed {
             Ok(revealed) => pass(revealed, is_text, client).await,
             Err(refusal) => Err(Ending::refused(&refusal)),
         };

@@ -1,5 +1,6 @@
 //! Data of others that the model brings up, and the caller's own beside it.
 
+use super::streams::heard;
 use super::*;
 use proptest::prelude::*;
 use serde_json::json;
@@ -143,20 +144,58 @@ async fn times_and_counts_are_no_phones() {
 }
 
 #[tokio::test]
-async fn what_was_said_does_not_wait_for_the_call_behind_it() {
+async fn texts_that_take_turns_give_out_no_halves() {
     let desk = Desk::new().await;
     let context = desk.redacting(protocol("openai-chat")).await;
     let chunk =
         |index: u64, delta: Value| format!("data: {}\n\n", json!({"choices": [{"index": index, "delta": delta}]}));
-    let mut restorer = Restorer::new(Shape::EventStream, 1 << 20, &context);
+    let turns = [
+        json!({"content": "write to peter.mil"}),
+        json!({"reasoning_content": "hm"}),
+        json!({"content": "ler@corp.example, card 4111 1111 "}),
+        json!({"reasoning_content": "so"}),
+        json!({"content": "1111 1111."}),
+    ];
+    let stream: String = turns.into_iter().map(|delta| chunk(0, delta)).collect();
+    let reply = whole(Shape::EventStream, &stream, &context).await;
+    let said = heard(&read(Shape::EventStream, &reply), "/choices/0/delta/content");
+    assert_eq!(said, "write to [EMAIL], card [CREDIT_CARD].");
+}
+
+/// What comes of these pieces with a pause behind each: at once, and at the end.
+async fn with_pauses(pieces: &[&str], context: &Context) -> (String, String) {
+    let mut restorer = Restorer::new(Shape::Text(Escape::None), 1 << 20, context);
     let mut out = BytesMut::new();
-    let said = chunk(0, json!({"content": "Asking boris@example.org"}));
-    restorer.push(said.clone().into(), 1 << 20, &context, &mut out).await.unwrap();
-    restorer.push(chunk(1, json!({"content": "another"})).into(), 1 << 20, &context, &mut out).await.unwrap();
-    assert_eq!(out, "");
-    let call = chunk(0, json!({"tool_calls": [{"index": 0, "function": {"arguments": "{"}}]}));
-    restorer.push(call.into(), 1 << 20, &context, &mut out).await.unwrap();
-    assert_eq!(out, said.replace("boris@example.org", "[EMAIL]"));
+    for piece in pieces {
+        restorer.push(Bytes::copy_from_slice(piece.as_bytes()), 1 << 20, context, &mut out).await.unwrap();
+        restorer.pause(context, &mut out).await;
+    }
+    let at_once = String::from_utf8(out.to_vec()).unwrap();
+    restorer.finish(context, &mut out).await;
+    (at_once, String::from_utf8(out.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn a_pause_gives_out_no_half_of_a_value() {
+    let desk = Desk::new().await;
+    let context = desk.redacting(protocol("json")).await;
+    for (pieces, at_once, said) in [
+        (&["write to peter.mil"][..], "write to ", "write to peter.mil"),
+        (&["write to peter.mil", "ler@corp.example or"], "write to [EMAIL] or", "write to [EMAIL] or"),
+        (&["card 4111 1111 "], "card ", "card 4111 1111 "),
+        (&["card 4111 1111 ", "1111 1111 "], "card [CREDIT_CARD] ", "card [CREDIT_CARD] "),
+        (&["See you at 5.", " Or at 12:30"], "See you at 5. Or at 12:30", "See you at 5. Or at 12:30"),
+        (&["Tell me your email"], "Tell me your email", "Tell me your email"),
+        (&["Ask boris@example.org", " now"], "Ask [EMAIL] now", "Ask [EMAIL] now"),
+    ] {
+        assert_eq!(with_pauses(pieces, &context).await, (at_once.to_owned(), said.to_owned()), "{pieces:?}");
+    }
+    // What goes on behind a finding is replaced with it.
+    let (_, said) = with_pauses(&["Ask boris@example.com", "pany.org now"], &context).await;
+    assert_eq!(said, "Ask [EMAIL][EMAIL] now");
+    // What follows may be another message.
+    let (_, said) = with_pauses(&["Hello", "boris@example.org"], &context).await;
+    assert!(!said.contains("boris"), "{said}");
 }
 
 #[tokio::test]

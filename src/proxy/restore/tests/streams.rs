@@ -145,7 +145,7 @@ fn plain(text: &[String], _call: &[String]) -> Vec<Value> {
 }
 
 /// The pieces at this place of all events, one after another.
-fn heard(events: &[Value], place: &str) -> String {
+pub(super) fn heard(events: &[Value], place: &str) -> String {
     let (kind, member) = place.rsplit_once('/').unwrap_or_default();
     let piece = |event: &'_ Value| -> Option<String> {
         let found = match kind {
@@ -350,6 +350,60 @@ async fn a_text_that_grows_is_never_shortened() {
         }
         let others = if context.redaction.is_some() { "[EMAIL]" } else { "boris@example.org" };
         assert_eq!(before, format!("Mail {EMAIL}, {others} or call."));
+    }
+}
+
+#[tokio::test]
+async fn of_an_object_that_grows_the_text_alone_may_be_cut() {
+    let desk = Desk::new().await;
+    let context = desk.context(protocol("bot-framework")).await;
+    let activity = |text: &str| {
+        json!({"type": "typing", "from": {"name": "Person"}, "channelData": {"Email": "email"}, "text": text})
+            .to_string()
+    };
+    let asks = activity("Tell me your email");
+    assert_eq!(document::restore(asks.clone().into(), &context).await, asks);
+    let reply = document::restore(activity("Yours is [EMA").into(), &context).await;
+    assert_eq!(reply, activity("Yours is "));
+}
+
+#[tokio::test]
+async fn a_message_that_ends_with_a_word_is_not_waited_for() {
+    let desk = Desk::new().await;
+    let context = desk.context(protocol("json")).await;
+    let mut restorer = Restorer::new(Shape::EventStream, 1 << 20, &context);
+    let mut out = BytesMut::new();
+    let said = "data: {\"text\":\"Please tell me your email\"}\n\n";
+    restorer.push(said.into(), 1 << 20, &context, &mut out).await.unwrap();
+    assert_eq!(out, "");
+    restorer.pause(&context, &mut out).await;
+    assert_eq!(out, said);
+    // What really looks like a token is.
+    let half = desk.email.split_at(7);
+    for (n, part) in [half.0, half.1].into_iter().enumerate() {
+        let event = written(Shape::EventStream, &[json!({"text": part})]);
+        out.clear();
+        restorer.push(event.into(), 1 << 20, &context, &mut out).await.unwrap();
+        restorer.pause(&context, &mut out).await;
+        assert_eq!(out.is_empty(), n == 0);
+    }
+    assert!(std::str::from_utf8(&out).unwrap().contains(EMAIL));
+}
+
+#[tokio::test]
+async fn an_error_waits_for_no_text() {
+    let desk = Desk::new().await;
+    for (name, piece) in [
+        ("openai-chat", json!({"choices": [{"index": 0, "delta": {"content": "see [EMA"}}]})),
+        ("openai-completions", json!({"choices": [{"index": 0, "text": "see [EMA"}]})),
+        ("json", json!({"text": "see [EMA"})),
+    ] {
+        let context = desk.context(protocol(name)).await;
+        let mut restorer = Restorer::new(Shape::EventStream, 1 << 20, &context);
+        let mut out = BytesMut::new();
+        let stream = written(Shape::EventStream, &[piece, json!({"error": {"code": "overloaded"}})]);
+        restorer.push(stream.clone().into(), 1 << 20, &context, &mut out).await.unwrap();
+        assert_eq!(out, stream, "{name}");
     }
 }
 
