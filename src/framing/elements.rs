@@ -192,7 +192,7 @@ mod tests {
             }
         }
         events.extend(elements.finish());
-        let text = |bytes: &[u8]| std::str::from_utf8(bytes).unwrap().to_owned();
+        let text = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect();
         Ok(events.iter().map(|event| (text(&event.raw), event.data_lines().next().map(text))).collect())
     }
 

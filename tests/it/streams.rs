@@ -225,7 +225,7 @@ async fn what_says_not_to_be_text_is_looked_through_where_data_of_others_is() {
     )
     .await;
     let document = format!("{{\"text\":\"Ask {OTHER} now\"}}");
-    for content_type in ["application/octet-stream", "application/x-www-form-urlencoded", "application/jsonlines"] {
+    for content_type in ["application/octet-stream", "application/jsonlines"] {
         dialogue.answers_text(content_type, &document, usize::MAX);
         let reply = dialogue.ask("/talk", chat(EMAIL).to_string()).await;
         assert_eq!(reply.text(), document.replace(OTHER, "[EMAIL]"), "{content_type}");

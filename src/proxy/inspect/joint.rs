@@ -97,7 +97,8 @@ impl Joint {
         let is_right_whole = alone(right, right_start, right.len());
         let is_left_whole = found.start < left_end && alone(&self.text, found.start, left_end);
         match (is_left_whole, is_right_whole) {
-            (true, true) => false,
+            // A given name and a surname: nobody ends a message with a blank.
+            (true, true) => left.ends_with(char::is_whitespace) || right.starts_with(char::is_whitespace),
             (_, true) => begins_value(left, right, detector),
             // One or two characters more are a message of their own rather.
             (true, _) => right.len() > 2 || right.chars().all(|c| c.is_ascii_lowercase()),
