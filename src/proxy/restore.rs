@@ -56,7 +56,7 @@ pub(super) const BREATH: Duration = Duration::from_secs(2);
 const MEDIA: [&str; 4] = ["image/", "audio/", "video/", "font/"];
 
 /// Where the clock cannot count so far.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const FOREVER: Duration = Duration::from_hours(365 * 24);
 
 /// With so many bytes at hand a write does not wait for more of what has arrived.
 const ENOUGH: usize = 16 * 1024;
@@ -128,12 +128,18 @@ impl Shape {
         let (essence, _) = content_type.split_once(';').unwrap_or((content_type, ""));
         match &*lowercase(essence.trim()) {
             "text/event-stream" => Self::EventStream,
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonl" => {
-                Self::JsonLines
-            }
-            "application/json-lines" | "application/jsonlines" | "application/x-jsonlines" => Self::JsonLines,
-            "text/jsonl" | "text/json-lines" | "application/json-seq" => Self::JsonLines,
-            "application/x-json-stream" | "application/stream+json" => Self::JsonLines,
+            "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/x-jsonl"
+            | "application/json-lines"
+            | "application/jsonlines"
+            | "application/x-jsonlines"
+            | "application/json-seq"
+            | "application/x-json-stream"
+            | "application/stream+json"
+            | "text/jsonl"
+            | "text/json-lines" => Self::JsonLines,
             "application/json" | "application/x-json" | "text/json" | "text/x-json" => Self::Document,
             "application/x-www-form-urlencoded" => Self::Text(Escape::Form),
             "text/html" | "text/xml" | "application/xml" => Self::Text(Escape::Html),

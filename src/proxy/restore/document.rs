@@ -77,15 +77,16 @@ pub(super) fn look(
     pieces.clear();
     finder.push(whole, &mut |piece| pieces.add(&piece, context));
     // What comes again, longer, shows its end then: what was shown once stays.
-    match found.is_growing(text) {
-        true => finder.settle_word(&mut |piece| pieces.add(&piece, context)),
-        false => finder.finish(&mut |piece| pieces.add(&piece, context)),
+    if found.is_growing(text) {
+        finder.settle_word(&mut |piece| pieces.add(&piece, context));
+    } else {
+        finder.finish(&mut |piece| pieces.add(&piece, context));
     }
     if pieces.is_text(whole.len()) && text.counted.is_none() {
         return None;
     }
     let escape = JsonStart::of(whole).within(text.escape);
-    Some(Edit { map, escape, ..Edit::of(text, place, whole.len(), std::mem::take(pieces)) })
+    Some(Edit { escape, map, ..Edit::of(text, place, whole.len(), std::mem::take(pieces)) })
 }
 
 /// The string without its escapes, where it has any.

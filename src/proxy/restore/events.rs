@@ -109,10 +109,11 @@ impl EventRestorer {
     /// Writes the event, and what it lets go of earlier ones, or keeps it in hand.
     pub(super) async fn event(&mut self, event: Event, context: &Context, out: &mut BytesMut) {
         let Some(data) = data_of(&event) else {
-            let is_screened = context.screens_binary() && event.data.first().is_some();
-            let event = match is_screened {
-                true => Event { raw: plain::restore(&event.raw, Escape::None, context).await, data: Spans::default() },
-                false => event,
+            let is_screened = context.screens_binary() && !event.data.is_empty();
+            let event = if is_screened {
+                Event { raw: plain::restore(&event.raw, Escape::None, context).await, data: Spans::default() }
+            } else {
+                event
             };
             self.hand.push(event);
             return self.send(context, out).await;
