@@ -14,6 +14,7 @@ pub mod token;
 pub mod clock;
 pub mod config;
 pub mod consent;
+pub mod ledger;
 pub mod protocol;
 pub mod sensitive;
 pub mod store;
@@ -23,6 +24,7 @@ pub mod vault;
 // Layer 2: the data path.
 pub mod proxy;
 pub mod server;
+pub mod widget;
 
 // Layer 3: control.
 pub mod admin;

@@ -151,6 +151,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     let (listen, admin) = (config.listen.clone(), config.admin.clone());
     let gateway =
         Gateway::new(config, engine, vault.clone(), Arc::clone(&metrics)).map_err(|e| Failure::Usage(e.to_string()))?;
+    // It ends by itself when nobody uses the ledger any more.
+    tokio::spawn(gateway.ledger().follow(&vault));
     let data_listener = Listener::bind(&listen, tls.clone()).await.map_err(failed)?;
     let admin_listener = Listener::bind(&admin, admin_tls.clone()).await.map_err(failed)?;
 

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 /// The table of ARCHITECTURE.md, lowest layer first.
 const LAYERS: &[(&str, &[&str])] = &[
     ("pure", &["detect", "entity", "framing", "json", "problem", "surrogate", "token"]),
-    ("state", &["clock", "config", "consent", "protocol", "sensitive", "store", "telemetry", "vault"]),
-    ("data path", &["proxy", "server"]),
+    ("state", &["clock", "config", "consent", "ledger", "protocol", "sensitive", "store", "telemetry", "vault"]),
+    ("data path", &["proxy", "server", "widget"]),
     ("control", &["admin"]),
     ("shell", &["cli", "main"]),
 ];
