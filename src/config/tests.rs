@@ -175,7 +175,7 @@ fn every_key_works_in_the_file_and_as_a_variable() {
         let base = match table {
             "upstreams[]" => "[[upstreams]]\nname = \"a\"\nurl = \"http://a\"\n".to_owned(),
             "purposes[]" => {
-                "[[upstreams]]\nname = \"eu\"\nurl = \"http://a\"\n[[purposes]]\nname = \"a\"\n".to_owned()
+                "[[upstreams]]\nname=\"eu\"\nurl = \"http://a\"\n[[purposes]]\nname = \"a\"\n".to_owned()
             }
             "notices[]" if key.path == "notices[].file" => {
                 format!("{UPSTREAM}[[notices]]\nlang = \"de\"\ntitle = \"a\"\nfile = {other:?}\n")

@@ -151,7 +151,11 @@ mod tests {
                 cache.insert(row(0), &known, changes);
             }
         }
-        let kept: usize = cache.0.iter().map(|part| lock(part).young.len() + lock(part).old.len()).sum();
+        let kept = |part: &Mutex<Part>| {
+            let part = lock(part);
+            part.young.len() + part.old.len()
+        };
+        let kept: usize = cache.0.iter().map(kept).sum();
         assert!((ROOM / 4..=ROOM).contains(&kept), "{kept}");
     }
 }
