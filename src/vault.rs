@@ -181,6 +181,15 @@ impl Vault {
         }
     }
 
+    /// The name of the key that the vault is sealed with; that of a vault in
+    /// memory, which has none, is all zeros.
+    pub fn key_id(&self) -> KeyId {
+        match &self.0 {
+            Kind::Stored(shared) => shared.root.key_id,
+            Kind::Memory(_) => KeyId([0; 8]),
+        }
+    }
+
     /// Finishes what was accepted, and lets go of the store. What other clones
     /// and subjects ask for afterwards fails, but for what is cached.
     pub async fn close(self) {
