@@ -17,6 +17,7 @@ pub mod consent;
 pub mod protocol;
 pub mod sensitive;
 pub mod telemetry;
+pub mod trust;
 pub mod vault;
 
 // Layer 2: the data path.

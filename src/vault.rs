@@ -32,7 +32,7 @@ mod volatile;
 
 pub use error::VaultError;
 pub use hashing::Hashing;
-pub use key::{Key, KeyError, KeyId};
+pub use key::{Key, KeyError, KeyId, Keyring, TokenSource, Transit, TransitError, TransitSettings};
 pub use subject::Subject;
 pub use surrogates::{Standing, Surrogate, SurrogateMatcher, Surrogates};
 pub use url::{VaultUrl, VaultUrlError};
