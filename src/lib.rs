@@ -18,6 +18,7 @@ pub mod protocol;
 pub mod sensitive;
 pub mod store;
 pub mod telemetry;
+pub mod trust;
 pub mod vault;
 
 // Layer 2: the data path.

@@ -32,7 +32,7 @@ mod volatile;
 
 pub use error::VaultError;
 pub use hashing::Hashing;
-pub use key::{Key, KeyError, KeyId};
+pub use key::{Key, KeyError, KeyId, Keyring, TokenSource, Transit, TransitError, TransitSettings};
 pub use records::{Expected, Owner, RecordChange, Records};
 pub use subject::Subject;
 pub use surrogates::{Standing, Surrogate, SurrogateMatcher, Surrogates};
@@ -205,6 +205,15 @@ impl Vault {
                 *probed = Some((Instant::now(), found.clone()));
                 found
             }
+        }
+    }
+
+    /// The name of the key that the vault is sealed with; that of a vault in
+    /// memory, which has none, is all zeros.
+    pub fn key_id(&self) -> KeyId {
+        match &self.0 {
+            Kind::Stored(shared) => shared.root.key_id,
+            Kind::Memory(_) => KeyId([0; 8]),
         }
     }
 

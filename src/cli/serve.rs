@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::flags::Settings;
 use super::rule_files::engine_of;
-use super::{Failure, warn};
+use super::{Failure, open, warn};
 use crate::admin::{self, AdminState, Facts, Readiness};
 use crate::config::{self, Config};
 use crate::detect::Engine;
@@ -25,10 +25,7 @@ use crate::sensitive::Sensitive;
 use crate::server::tls::server_config;
 use crate::server::{self, Drained, Limits, Listener, Shutdown};
 use crate::telemetry::{self, Metrics, VaultOperation};
-use crate::vault::{self, Key, Vault, VaultUrl};
-
-const NO_KEY: &str = "no key is given for the vault; set one, and keep it: without it no token can be restored\n\n  \
-                      export PRIVET_KEY=$(openssl rand -base64 32)";
+use crate::vault::{Vault, VaultUrl};
 
 /// Bodies over 256 KiB are looked through on such threads, and the vault's file is opened.
 const MAX_BLOCKING_THREADS: usize = 16;
@@ -52,7 +49,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let loaded = Config::load(&args.settings.into_sources())?;
     warn(&loaded.warnings);
     if loaded.config.key.is_none() {
-        return Err(Failure::Usage(NO_KEY.to_owned()));
+        return Err(Failure::Usage(open::NO_KEY.to_owned()));
     }
     serve(loaded.config)
 }
@@ -141,11 +138,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         drain: config.timeouts.drain,
         ..Limits::default()
     };
-    let key = config.key.as_ref().ok_or_else(|| Failure::Usage(NO_KEY.to_owned()))?;
-    let key = Key::from_base64(key.expose()).map_err(|e| Failure::Usage(format!("PRIVET_KEY: {e}")))?;
-    let place: VaultUrl = config.vault.parse().map_err(|e| Failure::Usage(format!("vault: {e}")))?;
-    let vault = Vault::open(&place, key, vault::Options::default()).await;
-    let vault = vault.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
+    let (place, vault) = (open::place(&config)?, open::vault(&config).await?);
 
     let facts = facts(&config, &engine, &place);
     let (listen, admin) = (config.listen.clone(), config.admin.clone());
