@@ -6,7 +6,7 @@ use super::charset::Charset;
 use super::content;
 use super::format::{Format, Kind};
 use super::guess::{self, Guess};
-use super::inspect::{Findings, Form, Rules, Uninspectable};
+use super::inspect::{self, Findings, Form, Rules, Uninspectable};
 use super::look::{Look, Piece, any};
 use super::parameters::{self, Parameter};
 use super::percent::{Encoding, NotUtf8};
@@ -137,12 +137,7 @@ impl Parts<'_> {
                     return self.take(looked, start, content.len());
                 }
                 // The name of its field says what a text is.
-                let mut found = Findings { scanned: text.len(), ..Findings::default() };
-                for one in self.rules.detector.scan(Input { text, label: name }, self.scratch) {
-                    let value = text.get(one.start..one.end).unwrap_or_default();
-                    found.add(one.start..one.end, one, value, Form::Text);
-                }
-                Ok(found)
+                Ok(inspect::inspect_value(text, name, self.rules.detector, self.scratch))
             }
             _ => content::inspect(content, format, self.rules, self.scratch),
         };

@@ -5,12 +5,15 @@ use super::findings::{Base64, Findings, Form};
 use super::joint::Joint;
 use super::media::{self, Media};
 use super::place::Place;
+use super::reading::{self, Reading};
 use super::{NOT_JSON, Rules, TOO_DEEP, Uninspectable, members};
 use crate::config::{Binary, Identity};
 use crate::detect::{Input, Scratch};
 use crate::entity::Entity;
 use crate::json::{self, Fault, OffsetMap, Path, Str, Visitor};
 use crate::protocol::{Conversation, RequestField};
+use crate::proxy::content::declares_entities;
+use crate::proxy::look::any;
 
 /// The entity of an identity field that is replaced as a whole.
 const IDENTITY: Entity = Entity::constant("IDENTITY");
@@ -189,6 +192,13 @@ impl Inspector<'_> {
                 self.findings.add(place.range(start..found.end), found, value, manner.form);
             }
         }
+        if manner.form != Form::Bare {
+            let Manner { label, form, .. } = manner;
+            let how = reading::Manner { detector: self.rules.detector, label, form, wanted: &any };
+            for reading in Reading::all(text, label) {
+                reading.look(how, self.scratch, &mut self.findings, place.in_body(0), |range| place.range(range));
+            }
+        }
     }
 
     /// Looks into a text that looks like a JSON document, an object or an
@@ -289,6 +299,10 @@ impl Inspector<'_> {
 
     fn look_at_encoded(&mut self, value: Str<'_>, start: usize, text: String, base64: Base64) {
         // Of the escapes that may stand in front of the data none has a comma.
+        if declares_entities(&text) {
+            let why = "The body holds an XML file that declares entities of its own (`<!ENTITY`), so that its text cannot be known.";
+            self.refuse(why, value.raw.len());
+        }
         let start = if value.escaped { value.raw.find(',').map_or(0, |comma| comma + 1) } else { start };
         let at = self.place.range(value.start + start..value.start + value.raw.len());
         let first = self.findings.list.len();
