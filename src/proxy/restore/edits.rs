@@ -2,7 +2,8 @@
 
 use super::Context;
 use super::channel::{Keys, Place};
-use super::pieces::{Escape, Pieces, Source};
+use super::escape::Escape;
+use super::pieces::{Pieces, Source};
 use super::walk::{Number, Text};
 use crate::json::OffsetMap;
 use std::borrow::Cow;

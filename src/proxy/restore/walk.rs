@@ -1,7 +1,7 @@
 //! What one document or event of a reply holds, found in a walk over it.
 
 use super::channel::{Keys, Place};
-use super::pieces::Escape;
+use super::escape::Escape;
 use crate::json::{self, JsonError, Path, Str, Visitor};
 use crate::protocol::{EventKind, ReplyField, ReplyFields};
 use std::ops::Range;

@@ -2,6 +2,7 @@
 
 use crate::config::Reply;
 use crate::protocol::Protocol;
+use crate::proxy::charset::Charset;
 use crate::proxy::error::ProxyError;
 use crate::proxy::exchange::{self, INLINE_LIMIT, Looked, Restoring};
 use crate::proxy::inspect::Findings;
@@ -129,7 +130,8 @@ impl Conversation {
             return Ok(None);
         }
         let (protocol, watch) = (told.unwrap_or_else(|| Arc::clone(&self.protocol)), Arc::clone(&self.gateway.watch));
-        Ok(Some(Context { subject, kinds, surrogates, protocol, watch, redaction }))
+        let charset = Some(Charset::Utf8);
+        Ok(Some(Context { subject, kinds, surrogates, protocol, watch, redaction, charset }))
     }
 
     /// Puts the values back into the headers of the chatbot's handshake.
