@@ -52,9 +52,27 @@ use std::time::{Duration, Instant};
 use tokio::task::yield_now;
 use tokio::time::{timeout, timeout_at};
 
-/// After so long a silence what was said last is taken for all that is said for
+/// A silence in which it shows that what was said last is all that is said for
 /// now: a chatbot may send its messages over one stream that never ends.
-pub(super) const BREATH: Duration = Duration::from_secs(2);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Pause {
+    /// A text that came in pieces may well go on.
+    Breath,
+    /// It likely does not.
+    Silence,
+}
+
+impl Pause {
+    /// So long after the last text.
+    pub(super) fn after(self) -> Duration {
+        Duration::from_secs(if self == Self::Breath { 2 } else { 6 })
+    }
+
+    /// The one that comes next in the same silence.
+    pub(super) fn next(self) -> Option<Self> {
+        (self == Self::Breath).then_some(Self::Silence)
+    }
+}
 
 /// What is seen and heard, and not read.
 const MEDIA: [&str; 4] = ["image/", "audio/", "video/", "font/"];
@@ -279,7 +297,7 @@ where
 {
     let restorer = Restorer::new(shape, limit, &context);
     let (out, took) = (BytesMut::new(), Duration::ZERO);
-    let clock = Clock { idle, input: Instant::now(), text: Instant::now(), heard: 0, paused: false };
+    let clock = Clock { idle, input: Instant::now(), text: Instant::now(), heard: 0, pause: Some(Pause::Breath) };
     let state = Streaming { body, restorer, limit, clock, context, out, ended: false, error: None, took };
     futures_util::stream::unfold(state, |mut state| async { state.next().await.map(|item| (item, state)) })
 }
@@ -348,11 +366,21 @@ impl Restorer {
     }
 
     /// It may be long until something follows: what is likely whole is not held.
-    async fn pause(&mut self, context: &Context, out: &mut BytesMut) {
+    async fn pause(&mut self, pause: Pause, context: &Context, out: &mut BytesMut) {
         match self {
-            Self::Events(events) => events.pause(context, out).await,
-            Self::Plain(plain) => plain.pause(context, out).await,
+            Self::Events(events) => events.pause(pause, context, out).await,
+            Self::Plain(plain) => plain.pause(pause, context, out).await,
             Self::Document(_) | Self::Unsaid(_) => {}
+        }
+    }
+
+    /// What follows will never come. What was said before is the client's, but
+    /// for what may be half of somebody else's value, or half of a document.
+    async fn break_off(&mut self, context: &Context, out: &mut BytesMut) {
+        match self {
+            Self::Document(_) | Self::Unsaid(_) if context.redaction.is_some() => {}
+            _ if context.redaction.is_some() => self.pause(Pause::Breath, context, out).await,
+            _ => self.finish(context, out).await,
         }
     }
 
@@ -389,8 +417,8 @@ struct Clock {
     /// Text, of which so much has come.
     text: Instant,
     heard: u64,
-    /// Whether what was likely whole has been let go since.
-    paused: bool,
+    /// What is to come of the silence since.
+    pause: Option<Pause>,
 }
 
 impl<B> Drop for Streaming<B> {
@@ -409,14 +437,16 @@ where
         self.clock.input = Instant::now();
         while !self.ended {
             let silent = self.clock.input.checked_add(self.clock.idle).unwrap_or(self.clock.input + FOREVER);
-            let breath = Some(self.clock.text + BREATH).filter(|_| !self.clock.paused && self.restorer.is_waiting());
-            let until = breath.map_or(silent, |breath| breath.min(silent));
+            let pause = self.clock.pause.filter(|_| self.restorer.is_waiting());
+            let until = pause.map_or(silent, |pause| silent.min(self.clock.text + pause.after()));
             let mut taken = match timeout_at(until.into(), self.body.frame()).await {
                 Ok(frame) => self.take(frame).await,
                 Err(_) if until == silent => Err(ReplyError::Silent),
                 Err(_) => {
-                    self.clock.paused = true;
-                    self.restorer.pause(&self.context, &mut self.out).await;
+                    if let Some(pause) = pause {
+                        self.clock.pause = pause.next();
+                        self.restorer.pause(pause, &self.context, &mut self.out).await;
+                    }
                     Ok(())
                 }
             };
@@ -427,9 +457,9 @@ where
             }
             if let Err(error) = taken {
                 self.ended = true;
-                // What was said before is the client's.
-                if !matches!(error, ReplyError::TooLong(_)) {
-                    self.restorer.finish(&self.context, &mut self.out).await;
+                // Half of a document that is too large helps nobody.
+                if !matches!((&error, &self.restorer), (ReplyError::TooLong(_), Restorer::Document(_))) {
+                    self.restorer.break_off(&self.context, &mut self.out).await;
                 }
                 self.error = Some(error);
             }
@@ -473,7 +503,7 @@ where
             self.restorer.push(chunk, self.limit, &self.context, &mut self.out).await?;
             let heard = self.restorer.heard();
             if heard != self.clock.heard {
-                self.clock = Clock { text: started, heard, paused: false, ..self.clock };
+                self.clock = Clock { text: started, heard, pause: Some(Pause::Breath), ..self.clock };
             }
         } else {
             self.ended = true;

@@ -3,13 +3,14 @@
 
 use super::escape::Escape;
 use crate::proxy::charset::Charset;
-use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_16BE, UTF_16LE};
+use encoding_rs::{Decoder, DecoderResult};
 use std::collections::VecDeque;
 
 /// Reads a text that comes in pieces.
 pub(super) struct Foreign {
     charset: Charset,
-    decoder: Decoder,
+    /// None of UTF-16.
+    decoder: Option<Decoder>,
     /// The bytes of the character that has not ended.
     open: Vec<u8>,
     /// The bytes of what was read and not written yet, and how many of them
@@ -36,13 +37,11 @@ impl Foreign {
             (Charset::Utf8, _) => return None,
             (named, _) => named,
         };
-        let encoding: &'static Encoding = match charset {
-            Charset::Table(encoding) => encoding,
-            Charset::Utf16 { big_endian: true } => UTF_16BE,
-            _ => UTF_16LE,
+        let decoder = match charset {
+            Charset::Table(encoding) => Some(encoding.new_decoder_without_bom_handling()),
+            _ => None,
         };
-        let (decoder, bytes) = (encoding.new_decoder_without_bom_handling(), VecDeque::new());
-        Some(Self { charset, decoder, open: Vec::new(), bytes, lengths: VecDeque::new() })
+        Some(Self { charset, decoder, open: Vec::new(), bytes: VecDeque::new(), lengths: VecDeque::new() })
     }
 
     /// What this piece of the text completes.
@@ -50,10 +49,9 @@ impl Foreign {
         let mut all = Vec::new();
         for &byte in chunk {
             self.open.push(byte);
-            // A byte that ends another character, or is none of it, is read again.
-            let mut tries = 2;
-            while tries > 0 && !self.open.is_empty() {
-                tries = if self.take(byte, &mut all) { 0 } else { tries - 1 };
+            // A byte that ends another character, and is none of it, is read again.
+            if !self.take(byte, &mut all) {
+                self.take(byte, &mut all);
             }
         }
         all
@@ -61,30 +59,64 @@ impl Foreign {
 
     /// Gives this byte, the last that came, to the decoder. Says whether it is done with.
     fn take(&mut self, byte: u8, all: &mut Vec<Read>) -> bool {
+        let Some(decoder) = &mut self.decoder else {
+            self.take_unit(all);
+            return true;
+        };
         let mut text = [0; 16];
-        let (result, read, written) =
-            self.decoder.decode_to_utf8_without_replacement(&[byte], &mut text, false);
-        let decoded = text.get(..written).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default();
-        if !decoded.is_empty() {
-            // Where two characters come of it, the first has all of the bytes.
-            let length = u8::try_from(self.open.len()).unwrap_or(u8::MAX);
-            self.lengths.extend(decoded.chars().enumerate().map(|(nth, _)| if nth == 0 { length } else { 0 }));
-            self.bytes.extend(self.open.drain(..));
-            match all.last_mut() {
-                Some(Read::Text(before)) => before.push_str(decoded),
-                _ => all.push(Read::Text(decoded.to_owned())),
-            }
-        }
-        if matches!(result, DecoderResult::Malformed(..)) {
-            let kept = 1 - read;
-            let bad = self.open.len().saturating_sub(kept);
-            let bad: Vec<u8> = self.open.drain(..bad).collect();
-            match all.last_mut() {
-                Some(Read::Other(before)) => before.extend(bad),
-                _ => all.push(Read::Other(bad)),
-            }
+        let (result, read, written) = decoder.decode_to_utf8_without_replacement(&[byte], &mut text, false);
+        self.decoded(text.get(..written).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default(), all);
+        if let DecoderResult::Malformed(_, behind) = result {
+            self.malformed(usize::from(behind) + 1 - read, all);
         }
         read == 1
+    }
+
+    /// The same of UTF-16 (RFC 2781, section 2.2).
+    fn take_unit(&mut self, all: &mut Vec<Read>) {
+        let big_endian = self.charset == Charset::Utf16 { big_endian: true };
+        let (pairs, rest) = self.open.as_chunks::<2>();
+        if !rest.is_empty() {
+            return;
+        }
+        let units =
+            pairs.iter().map(|pair| if big_endian { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) });
+        let units: Vec<u16> = units.collect();
+        match (char::decode_utf16(units.iter().copied()).next(), units.as_slice()) {
+            (Some(Ok(c)), _) => self.decoded(c.encode_utf8(&mut [0; 4]), all),
+            // The first half of a character.
+            (_, [0xd800..0xdc00]) => {}
+            // It is not followed by a second one.
+            (_, [_, _]) => {
+                self.malformed(2, all);
+                self.take_unit(all);
+            }
+            _ => self.malformed(0, all),
+        }
+    }
+
+    /// All that is open stands for this.
+    fn decoded(&mut self, text: &str, all: &mut Vec<Read>) {
+        if text.is_empty() {
+            return;
+        }
+        // Where two characters come of it, the first has all of the bytes.
+        let length = u8::try_from(self.open.len()).unwrap_or(u8::MAX);
+        self.lengths.extend(text.chars().enumerate().map(|(nth, _)| if nth == 0 { length } else { 0 }));
+        self.bytes.extend(self.open.drain(..));
+        match all.last_mut() {
+            Some(Read::Text(before)) => before.push_str(text),
+            _ => all.push(Read::Text(text.to_owned())),
+        }
+    }
+
+    /// All that is open, but for so many bytes at its end, stands for nothing.
+    fn malformed(&mut self, kept: usize, all: &mut Vec<Read>) {
+        let bad: Vec<u8> = self.open.drain(..self.open.len().saturating_sub(kept)).collect();
+        match all.last_mut() {
+            Some(Read::Other(before)) => before.extend(bad),
+            _ => all.push(Read::Other(bad)),
+        }
     }
 
     /// What is left of a character that never ended.
@@ -159,7 +191,7 @@ mod tests {
             ("windows-1251", b"\xc0\xed\xed\xe0", "Анна"),
             ("shift_jis", b"\x8eR\x93c a", "山田 a"),
             // A first half, and what follows it, which is none of it.
-            ("shift_jis", b"\x8e[", "?["),
+            ("shift_jis", b"\x8e [", "? ["),
             ("big5", b"\x88\x62x", "\u{ca}\u{304}x"),
             ("utf-16", b"\xfe\xff\0a\xd8\x3d\xde\0", "\u{feff}a\u{1f600}"),
             ("utf-16", b"a\0b\0", "ab"),

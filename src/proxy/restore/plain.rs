@@ -1,10 +1,10 @@
 //! Plain text and markup, restored as it streams.
 
-use super::Context;
 use super::escape::{Escape, Markup};
 use super::finder::Finder;
 use super::foreign::{Foreign, Read};
 use super::pieces::{JsonStart, Part, Pieces};
+use super::{Context, Pause};
 use crate::proxy::charset::Charset;
 use bytes::{Bytes, BytesMut};
 
@@ -118,10 +118,10 @@ impl PlainRestorer {
     }
 
     /// It may be long until something follows: what is likely whole is not held.
-    pub(super) async fn pause(&mut self, context: &Context, out: &mut BytesMut) {
+    pub(super) async fn pause(&mut self, pause: Pause, context: &Context, out: &mut BytesMut) {
         self.pieces.clear();
         let pieces = &mut self.pieces;
-        self.restorer.pause(&mut |piece| pieces.add(&piece, context));
+        self.restorer.pause(pause, &mut |piece| pieces.add(&piece, context));
         self.write(context, out).await;
     }
 

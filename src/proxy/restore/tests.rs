@@ -2,6 +2,7 @@
 //! texts cut at every character.
 
 mod charsets;
+mod hostile;
 mod offsets;
 mod others;
 mod streams;

@@ -52,10 +52,7 @@ async fn a_text_is_restored_in_its_charset() {
     let said = format!("{name}.");
     assert_eq!(bytes(shape, said.as_bytes(), &context).await, said.as_bytes());
     let (shape, context) = in_charset(&desk, "text/html; charset=iso-8859-1").await;
-    assert_eq!(
-        bytes(shape, said.as_bytes(), &context).await,
-        b"Jos\xe9 &#23665; &lt;o&#39;x]]&gt;&#128512;."
-    );
+    assert_eq!(bytes(shape, said.as_bytes(), &context).await, b"Jos\xe9 &#23665; &lt;o&#39;x]]&gt;&#128512;.");
     for mark in ["", "\u{feff}"] {
         let charset = if mark.is_empty() { "utf-16le" } else { "utf-16" };
         let (shape, context) = in_charset(&desk, &format!("text/plain; charset={charset}")).await;
@@ -103,7 +100,10 @@ async fn a_section_of_xml_stays_one() {
     for (said, want) in [
         (format!("<a>{name}</a>"), "<a>José 山 &lt;o&#39;x]]&gt;😀</a>"),
         (format!("<a><![CDATA[so {name}]]></a>"), "<a><![CDATA[so José 山 <o'x]]]]><![CDATA[>😀]]></a>"),
-        (format!("<a><![CDATA[{name}]]>{name}</a>"), "<a><![CDATA[José 山 <o'x]]]]><![CDATA[>😀]]>José 山 &lt;o&#39;x]]&gt;😀</a>"),
+        (
+            format!("<a><![CDATA[{name}]]>{name}</a>"),
+            "<a><![CDATA[José 山 <o'x]]]]><![CDATA[>😀]]>José 山 &lt;o&#39;x]]&gt;😀</a>",
+        ),
         // Of which the brackets were lost.
         (format!("<![CDATA[{bare}]]>{name}"), "<![CDATA[José 山 <o'x]]]]><![CDATA[>😀]]>José 山 &lt;o&#39;x]]&gt;😀"),
         (format!("<![CDATA[{bare} so]]>"), "<![CDATA[José 山 <o'x]]]]><![CDATA[>😀 so]]>"),
