@@ -5,6 +5,7 @@
 pub mod detect;
 pub mod entity;
 pub mod framing;
+pub mod hex;
 pub mod json;
 pub mod problem;
 pub mod surrogate;

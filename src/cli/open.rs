@@ -10,11 +10,16 @@ pub(super) const NO_KEY: &str = "no key is given for the vault; set one, and kee
 
 /// Opens the vault, and makes it where there is none.
 pub(super) async fn vault(config: &Config) -> Result<Vault, Failure> {
-    let key = config.key.as_ref().ok_or_else(|| Failure::Usage(NO_KEY.to_owned()))?;
-    let key = Key::from_base64(key.expose()).map_err(|e| Failure::Usage(format!("PRIVET_KEY: {e}")))?;
+    let key = key(config)?;
     let place = place(config)?;
     let vault = Vault::open(&place, key, Options::default()).await;
     vault.map_err(|e| Failure::Failed(format!("{place}: {e}")))
+}
+
+/// The deployment's key.
+pub(super) fn key(config: &Config) -> Result<Key, Failure> {
+    let key = config.key.as_ref().ok_or_else(|| Failure::Usage(NO_KEY.to_owned()))?;
+    Key::from_base64(key.expose()).map_err(|e| Failure::Usage(format!("PRIVET_KEY: {e}")))
 }
 
 /// Where the vault is.

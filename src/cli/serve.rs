@@ -8,7 +8,6 @@ use std::sync::Arc;
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper_util::service::TowerToHyperService;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tracing::level_filters::LevelFilter;
@@ -17,7 +16,9 @@ use zeroize::Zeroizing;
 use super::flags::Settings;
 use super::rule_files::engine_of;
 use super::{Failure, open, warn};
-use crate::admin::{self, AdminState, Facts, Readiness};
+use crate::admin::api::Services;
+use crate::admin::login::{Logins, Proofs};
+use crate::admin::{self, AdminState, Facts, Pages, Readiness};
 use crate::config::{self, Config};
 use crate::detect::Engine;
 use crate::proxy::{DataService, Gateway};
@@ -138,10 +139,17 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         drain: config.timeouts.drain,
         ..Limits::default()
     };
+    let proofs = Proofs::new(&open::key(&config)?).map_err(failed)?;
     let (place, vault) = (open::place(&config)?, open::vault(&config).await?);
 
     let facts = facts(&config, &engine, &place);
     let (listen, admin) = (config.listen.clone(), config.admin.clone());
+    let services = Arc::new(Services {
+        config: Arc::new(config.clone()),
+        vault: vault.clone(),
+        metrics: Arc::clone(&metrics),
+        logins: Logins::new(&vault, Some(proofs), Arc::clone(&metrics)),
+    });
     let gateway =
         Gateway::new(config, engine, vault.clone(), Arc::clone(&metrics)).map_err(|e| Failure::Usage(e.to_string()))?;
     let data_listener = Listener::bind(&listen, tls.clone()).await.map_err(failed)?;
@@ -154,13 +162,12 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
             async move { is_writable(&vault, &metrics).await }
         }
     });
-    let pages = admin::router(AdminState::new(metrics, readiness, &facts));
-    let pages = TowerToHyperService::new(pages);
+    let pages = admin::router(AdminState::new(services, readiness, &facts));
     let (gateway_address, admin_address) = (data_listener.local_addr(), admin_listener.local_addr());
     let data = DataService(gateway);
     let tasks = [
         tokio::spawn(server::serve(data_listener, move |_| data.clone(), limits, shutdown.clone())),
-        tokio::spawn(server::serve(admin_listener, move |_| pages.clone(), limits, shutdown)),
+        tokio::spawn(server::serve(admin_listener, move |peer| Pages::new(&pages, peer), limits, shutdown)),
     ];
     tracing::info!(gateway = %gateway_address, admin = %admin_address, "Privet is serving.");
     Ok(Running {

@@ -634,7 +634,7 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Texts,
         Some("[]"),
         r#"["https://shop.example"]"#,
-        "Origins whose pages may use the gateway. Where there are any, Privet answers preflights; else it forwards them.",
+        "Origins whose pages may use the gateway. Where there are any, Privet answers preflights and refuses requests of other origins; else it leaves both to the upstream.",
     ),
     key(
         "tls.certificate",

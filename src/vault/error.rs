@@ -73,7 +73,7 @@ pub enum VaultError {
 }
 
 impl VaultError {
-    pub(super) fn unavailable(cause: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn unavailable(cause: impl Into<Cow<'static, str>>) -> Self {
         Self::Unavailable { cause: cause.into() }
     }
 }

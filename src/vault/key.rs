@@ -89,7 +89,7 @@ impl Key {
     }
 
     /// A key for one use, independent of those for other uses.
-    pub(super) fn derive(&self, purpose: &[u8]) -> Result<Zeroizing<[u8; 32]>, VaultError> {
+    pub(crate) fn derive(&self, purpose: &[u8]) -> Result<Zeroizing<[u8; 32]>, VaultError> {
         let mut key = Zeroizing::new([0; 32]);
         self.expand(purpose, key.as_mut())?;
         Ok(key)
