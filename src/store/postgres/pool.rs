@@ -6,20 +6,22 @@
 //! the first host that answers and can be written, beginning with the one that
 //! did last: a failover needs no more than the other host in the URL.
 
-use super::tls::Tls;
+use super::tls::{Secured, Tls};
 use super::url::PostgresUrl;
 use crate::store::StoreError;
 use deadpool::Runtime;
 use deadpool::managed::{self, Manager, Metrics, Object, PoolError, RecycleError, RecycleResult, Timeouts};
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Connection, Row, Socket};
+use tokio_postgres::{AsyncMessage, Client, Connection, Row, Socket};
 
-/// A statement's parameters with their types, so that nothing is asked first.
-pub(super) type Parameters<'a> = [(&'a (dyn ToSql + Sync), Type)];
+/// A parameter of a statement with its type, so that nothing is asked first.
+pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// How often a statement is tried that lost a race or its connection.
 const ATTEMPTS: usize = 8;
@@ -58,7 +60,7 @@ impl Pool {
     }
 
     /// The rows of one statement, in one round trip.
-    pub(super) async fn query(&self, sql: &str, parameters: &Parameters<'_>, again: Again) -> Result<Vec<Row>, StoreError> {
+    pub(super) async fn query(&self, sql: &str, parameters: &[Parameter<'_>], again: Again) -> Result<Vec<Row>, StoreError> {
         let mut last = StoreError::unavailable("PostgreSQL is busy");
         for _ in 0..ATTEMPTS {
             let session = self.session().await?;
@@ -78,7 +80,7 @@ impl Pool {
 
     /// The rows of several statements that all take effect or none does. Each
     /// sees what was committed before it began.
-    pub(super) async fn transaction(&self, statements: &[(&str, &Parameters<'_>)]) -> Result<Vec<Vec<Row>>, StoreError> {
+    pub(super) async fn transaction(&self, statements: &[(&str, &[Parameter<'_>])]) -> Result<Vec<Vec<Row>>, StoreError> {
         let mut last = StoreError::unavailable("PostgreSQL is busy");
         for _ in 0..ATTEMPTS {
             let session = self.session().await?;
@@ -106,9 +108,23 @@ impl Pool {
         }
     }
 
-    /// A connection of its own beside the pool, for notifications.
-    pub(super) async fn connect(&self) -> Result<(Client, Connection<Socket, super::tls::Secured<Socket>>), StoreError> {
-        self.sessions.manager().connect().await
+    /// A connection beside the pool, which is told of what happens on a
+    /// channel, where the server knows of such.
+    pub(super) async fn listen(&self, channel: &str, told: Arc<Notify>) -> Result<Listening, StoreError> {
+        if self.sessions.is_closed() {
+            return Err(StoreError::unavailable("it is closed"));
+        }
+        let (client, mut connection) = self.sessions.manager().connect().await?;
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+                if let AsyncMessage::Notification(_) = message {
+                    told.notify_one();
+                }
+            }
+        });
+        // An engine or a pooler without it is asked from time to time.
+        let _ = client.batch_execute(&format!("listen {channel}")).await;
+        Ok(Listening(client))
     }
 
     /// Lets all connections go. What is asked afterwards fails.
@@ -193,7 +209,7 @@ pub(super) enum DefineError {
     Store(StoreError),
 }
 
-async fn transact(client: &Client, statements: &[(&str, &Parameters<'_>)]) -> Result<Vec<Vec<Row>>, tokio_postgres::Error> {
+async fn transact(client: &Client, statements: &[(&str, &[Parameter<'_>])]) -> Result<Vec<Vec<Row>>, tokio_postgres::Error> {
     client.batch_execute("begin isolation level read committed").await?;
     let mut all = Vec::with_capacity(statements.len());
     for (sql, parameters) in statements {
@@ -240,6 +256,20 @@ fn told(error: &tokio_postgres::Error) -> StoreError {
     })
 }
 
+/// A connection that is told of what happens on a channel.
+pub(super) struct Listening(Client);
+
+impl Listening {
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// The rows of a statement. The caller minds the time.
+    pub(super) async fn query(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, StoreError> {
+        self.0.query_typed(sql, parameters).await.map_err(|e| told(&e))
+    }
+}
+
 /// Makes connections.
 pub(super) struct Connector {
     url: PostgresUrl,
@@ -259,7 +289,7 @@ impl Connector {
         Ok(Self { url, tls, preferred: AtomicUsize::new(0) })
     }
 
-    async fn connect(&self) -> Result<(Client, Connection<Socket, super::tls::Secured<Socket>>), StoreError> {
+    async fn connect(&self) -> Result<(Client, Connection<Socket, Secured<Socket>>), StoreError> {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut told = None;
         for at in (first..self.url.hosts.len()).chain(0..first) {
@@ -330,5 +360,3 @@ impl Manager for Connector {
     }
 }
 
-/// Pools are shared by what runs in the background.
-pub(super) type SharedPool = Arc<Pool>;

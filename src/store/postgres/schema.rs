@@ -47,6 +47,10 @@ const STEPS: &[&str] = &["
         event bytea not null,
         primary key (tenant, subject, id)
     );
+    insert into privet_lanes (tenant, subject, newest)
+    select '\\x0000000000000000'::bytea, decode(lpad(to_hex(number), 32, '0'), 'hex'), 0
+    from generate_series(0, 15) as lane (number)
+    on conflict (tenant, subject) do nothing;
 "];
 
 const VERSIONS: &str = "
