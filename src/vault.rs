@@ -18,6 +18,7 @@ mod key;
 mod link;
 mod mint;
 mod mix;
+mod news;
 mod records;
 mod root;
 mod seal;
@@ -46,6 +47,7 @@ use cache::Cache;
 use root::Root;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use subject::State;
 use subject_keys::SubjectKeys;
@@ -88,6 +90,8 @@ struct Shared {
     records: Records,
     root: Root,
     cache: Cache<State>,
+    /// How often records changed otherwise than by new ones.
+    changes: AtomicU64,
     passing: VolatileKeys,
     probed: tokio::sync::Mutex<Option<(Instant, Result<(), VaultError>)>>,
     token_mask: u64,
@@ -105,6 +109,12 @@ impl Vault {
         let folder = match at {
             VaultUrl::Memory => return Ok(Self(Kind::Memory(Arc::new(Memory::new(TOKEN_BITS)?)))),
             VaultUrl::Embedded(folder) => folder.clone(),
+            #[cfg(feature = "postgres")]
+            VaultUrl::Postgres(url) => {
+                let origin = u64::from_be_bytes(*seal::random()?);
+                let store = crate::store::postgres::Postgres::open(url, origin).await?;
+                return Self::over(Arc::new(store), &key, options, TOKEN_BITS).await;
+            }
         };
         let open = move || Embedded::open(&folder, options.page_cache_bytes);
         // Opening may repair the file, which takes as long as it takes.
@@ -119,15 +129,20 @@ impl Vault {
             None => store.put_meta(None, Root::create(key, clock::unix_seconds())?).await?,
         };
         let root = Root::open(key, &record)?;
-        Ok(Self(Kind::Stored(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             records: Records::new(Arc::clone(&store), root.index.clone()),
             root,
             store,
             cache: Cache::new(options.cache_bytes),
+            changes: AtomicU64::new(0),
             passing: VolatileKeys::new()?,
             probed: tokio::sync::Mutex::default(),
             token_mask,
-        }))))
+        });
+        if shared.store.is_shared() {
+            tokio::spawn(news::follow(Arc::downgrade(&shared)));
+        }
+        Ok(Self(Kind::Stored(shared)))
     }
 
     /// A person's tokens and values. Nothing is written for a subject that the
@@ -142,6 +157,7 @@ impl Vault {
         if let Some(state) = shared.cache.subject(row) {
             return Ok(Subject::kept(Arc::clone(shared), state));
         }
+        let changes = shared.changes.load(Ordering::SeqCst);
         let keys = match shared.store.subject(row).await? {
             Some(record) => SubjectKeys::open(&shared.root, row, tenant, subject, record)?,
             None => SubjectKeys::create(&shared.root, row, tenant, subject, clock::unix_seconds())?,
@@ -149,6 +165,10 @@ impl Vault {
         let state = Arc::new(State::new(row, tenant, subject, keys));
         let cost = state.cost();
         let state = shared.cache.subject_or_insert(row, state, cost);
+        if shared.changes.load(Ordering::SeqCst) != changes {
+            // Perhaps of just this subject, and after it was read.
+            state.doubt();
+        }
         Ok(Subject::kept(Arc::clone(shared), state))
     }
 
@@ -175,8 +195,18 @@ impl Vault {
         }
     }
 
+    /// Whether what this process remembers may be believed: whether it knows
+    /// all that other replicas changed a second ago. A cache of records is to
+    /// be read past where not.
+    pub fn is_current(&self) -> bool {
+        match &self.0 {
+            Kind::Stored(shared) => shared.store.is_current(),
+            Kind::Memory(_) => true,
+        }
+    }
+
     /// What happens to the records of subjects from now on, here and on other
-    /// replicas.
+    /// replicas; there within a second.
     pub fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Event> {
         self.records().subscribe()
     }
