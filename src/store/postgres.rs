@@ -7,6 +7,7 @@
 mod news;
 mod pool;
 mod schema;
+mod snapshot;
 mod statements;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,7 @@ mod url;
 
 pub use url::{PostgresUrl, PostgresUrlError};
 
-use super::{Answer, Batch, Change, Event, EventKind, News, Outcome, Row, Space, Store, StoreError};
+use super::{Answer, Batch, Change, Event, EventKind, News, Outcome, Row, Snapshot, Space, Store, StoreError};
 use crate::entity::Entity;
 use crate::token::Token;
 use news::Reader;
@@ -240,12 +241,7 @@ impl Store for Postgres {
             let parameters: [pool::Parameter<'_>; 3] =
                 [(&tenant, Type::BYTEA), (&subject, Type::BYTEA), (&limit, Type::INT8)];
             let rows = self.pool.query(sql::SUBJECTS, &parameters, Again::Harmless).await?;
-            let read = |row: &Found| {
-                let bytes = [field::<&[u8]>(row, 0)?, field::<&[u8]>(row, 1)?].concat();
-                let bytes: [u8; Row::LEN] = bytes.try_into().map_err(|_| STATEMENT)?;
-                Ok((Row::from_bytes(&bytes), field(row, 2)?))
-            };
-            rows.iter().map(read).collect()
+            rows.iter().map(|row| Ok((row_at(row, 0)?, field(row, 2)?))).collect()
         })
     }
 
@@ -365,6 +361,10 @@ impl Store for Postgres {
         Box::pin(async move { self.write_columns(&Columns::new(&changes), event).await })
     }
 
+    fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot>> {
+        Box::pin(async { Ok(Box::new(snapshot::View::begin(&self.pool).await?) as Box<dyn Snapshot>) })
+    }
+
     fn is_shared(&self) -> bool {
         true
     }
@@ -393,6 +393,12 @@ fn field<'r, T: FromSql<'r>>(row: &'r Found, at: usize) -> Result<T, StoreError>
 
 fn token(row: &Found, at: usize) -> Result<Token, StoreError> {
     sql::token_of(field(row, at)?).ok_or(STATEMENT)
+}
+
+/// The row of the two fields from `at` on.
+fn row_at(row: &Found, at: usize) -> Result<Row, StoreError> {
+    let bytes = [field::<&[u8]>(row, at)?, field::<&[u8]>(row, at + 1)?].concat();
+    bytes.as_array().map(Row::from_bytes).ok_or(STATEMENT)
 }
 
 fn mappings(rows: &[Found]) -> Result<Vec<(Token, Vec<u8>)>, StoreError> {

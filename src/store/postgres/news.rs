@@ -5,7 +5,7 @@
 //! has none, the asking bounds the time. Whoever could not ask for a second
 //! does not know what changed, and must not believe what it remembers.
 
-use super::pool::{Again, Listening, Pool};
+use super::pool::{Again, Pool, Single};
 use super::schema::NOBODY;
 use super::statements::{EVENTS, LANES, NEWEST, event_of, lane_at, number_of_lane};
 use crate::store::{Event, News, StoreError};
@@ -39,7 +39,7 @@ pub(super) struct Reader {
 
 #[derive(Default)]
 struct State {
-    listening: Option<Listening>,
+    listening: Option<Single>,
     /// The newest event of each lane that was handed out.
     seen: Option<[i64; LANES]>,
     /// When the answer was asked for that was handed out last.

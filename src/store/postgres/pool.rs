@@ -110,7 +110,7 @@ impl Pool {
 
     /// A connection beside the pool, which is told of what happens on a
     /// channel, where the server knows of such.
-    pub(super) async fn listen(&self, channel: &str, told: Arc<Notify>) -> Result<Listening, StoreError> {
+    pub(super) async fn listen(&self, channel: &str, told: Arc<Notify>) -> Result<Single, StoreError> {
         if self.sessions.is_closed() {
             return Err(StoreError::unavailable("it is closed"));
         }
@@ -124,7 +124,15 @@ impl Pool {
         });
         // An engine or a pooler without it is asked from time to time.
         let _ = client.batch_execute(&format!("listen {channel}")).await;
-        Ok(Listening(client))
+        Ok(Single(client))
+    }
+
+    /// A connection beside the pool with a transaction that sees what stood
+    /// when it began.
+    pub(super) async fn view(&self) -> Result<Single, StoreError> {
+        let client = self.sessions.manager().create().await?.client;
+        client.batch_execute("begin isolation level repeatable read read only").await.map_err(|e| told(&e))?;
+        Ok(Single(client))
     }
 
     /// Lets all connections go. What is asked afterwards fails.
@@ -256,10 +264,10 @@ fn told(error: &tokio_postgres::Error) -> StoreError {
     })
 }
 
-/// A connection that is told of what happens on a channel.
-pub(super) struct Listening(Client);
+/// A connection of somebody's own, beside the pool.
+pub(super) struct Single(Client);
 
-impl Listening {
+impl Single {
     pub(super) fn is_closed(&self) -> bool {
         self.0.is_closed()
     }

@@ -176,6 +176,19 @@ pub(super) static WRITE_AND_TELL: LazyLock<String> = LazyLock::new(|| {
     format!("with {}, {}, {told} select 1 from misfit limit 1", misfit(1), changed(goes))
 });
 
+/// All mappings, in the order of their keys.
+pub(super) const ALL_MAPPINGS: &str = "
+    select tenant, subject, token, record from privet_mappings
+    where (tenant, subject, token) > ($1, $2, $3) order by tenant, subject, token limit $4
+";
+
+/// All other records but the vault's own, in the order of their keys.
+pub(super) const ALL_RECORDS: &str = "
+    select tenant, subject, space, key, value from privet_records
+    where (tenant, subject, space, key) > ($1, $2, $3, $4) and space <> 0
+    order by tenant, subject, space, key limit $5
+";
+
 /// How far each lane has come.
 pub(super) const NEWEST: &str = "select subject, newest from privet_lanes where tenant = $1";
 
