@@ -65,18 +65,16 @@ impl Subject {
         if let Kind::Kept { vault, state } = &self.0
             && values.contains(&None)
         {
-            let doubts = state.doubts();
-            let keys = state.current_keys(vault).await?;
             let absent = tokens.iter().zip(&values).filter(|(_, value)| value.is_none());
             let absent: Vec<Token> = absent.map(|(token, _)| *token).collect();
-            let records = vault.store.mappings(state.row, &absent).await?;
+            let read = match state.read(vault, &absent).await {
+                // Perhaps the subject was erased elsewhere, and came again.
+                Err(VaultError::Corrupt { .. }) if state.catch_up(vault).await? => state.read(vault, &absent).await?,
+                read => read?,
+            };
             let places = values.iter_mut().filter(|value| value.is_none());
-            for ((place, token), record) in places.zip(absent).zip(records) {
-                if let Some(record) = record {
-                    let value = Arc::new(keys.open_value(state.row, &token, &record)?);
-                    state.remember(vault, token, Arc::clone(&value), doubts);
-                    *place = Some(Value::from(value));
-                }
+            for (place, value) in places.zip(read) {
+                *place = value.map(Value::from);
             }
         }
         Ok(values)
@@ -169,6 +167,16 @@ pub(super) struct State {
     doubts: AtomicU64,
     /// After how many doubts the keys were read.
     settled: AtomicU64,
+    /// Held while the subject's keys are stored for the first time, and while
+    /// it is erased.
+    contact: tokio::sync::Mutex<()>,
+}
+
+/// As long as this is held, the keys of a subject are stored by nobody else in
+/// this process, and erased by nobody else.
+pub(super) struct Contact<'a> {
+    _subject: tokio::sync::MutexGuard<'a, ()>,
+    _keys: tokio::sync::RwLockReadGuard<'a, ()>,
 }
 
 /// The entities of a subject's tokens: at first those minted here, and all of
@@ -191,6 +199,7 @@ impl State {
             surrogates: Mutex::default(),
             doubts: AtomicU64::new(0),
             settled: AtomicU64::new(0),
+            contact: tokio::sync::Mutex::default(),
         }
     }
 
@@ -206,15 +215,6 @@ impl State {
         self.doubts.fetch_add(1, Ordering::SeqCst);
         *self.kinds() = KnownKinds::default();
         *self.surrogates() = surrogates::Known::default();
-    }
-
-    /// Destroys the keys of a subject that was erased, in this process too.
-    pub(super) fn forget_keys(&self, root: &Root) {
-        let keys = self.keys();
-        if keys.are_stored() {
-            // Without new ones the old ones stay in doubt, and are read again.
-            let _ = self.adopt(root, &keys, None);
-        }
     }
 
     /// The keys for a write, which itself says whether they are the subject's;
@@ -249,46 +249,123 @@ impl State {
         }
         let keys = match vault.store.subject(self.row).await? {
             None if !keys.are_stored() => keys,
-            standing => self.adopt(&vault.root, &keys, standing)?,
+            standing => self.adopt(vault, &keys, standing).await?,
         };
         self.settled.fetch_max(doubts, Ordering::SeqCst);
         Ok(keys)
     }
 
+    /// Holds off others for a first contact; and the keys that are then the
+    /// subject's. They are wrapped by the key in use.
+    pub(super) async fn contact<'a>(
+        &'a self,
+        vault: &'a Shared,
+    ) -> Result<(Contact<'a>, Arc<SubjectKeys>), VaultError> {
+        // In this order in all places.
+        let subject = self.contact.lock().await;
+        let contact = Contact { _subject: subject, _keys: vault.envelope.contact().await };
+        let root = vault.envelope.root();
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        if !keys.are_stored() && keys.wrapped_by() != Some(root.current.ids) {
+            *keys = Arc::new(self.new_keys(&root)?);
+        }
+        Ok((contact, Arc::clone(&keys)))
+    }
+
     /// Replaces keys that proved not to be the subject's: by those of the
     /// record that stands in the store, or by new ones where none does.
-    pub(super) fn adopt(
+    pub(super) async fn adopt(
         &self,
-        root: &Root,
+        vault: &Shared,
         refused: &Arc<SubjectKeys>,
         standing: Option<Vec<u8>>,
     ) -> Result<Arc<SubjectKeys>, VaultError> {
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let subject = self.subject.expose();
-        match standing {
-            Some(record) if *record == **keys.record() => keys.mark_stored(),
-            Some(record) => *keys = Arc::new(SubjectKeys::open(root, self.row, &self.tenant, subject, record)?),
-            None if Arc::ptr_eq(&keys, refused) => {
-                let created = clock::unix_seconds();
-                *keys = Arc::new(SubjectKeys::create(root, self.row, &self.tenant, subject, created)?);
+        let root = match &standing {
+            Some(record) => vault.envelope.root_for(record).await?,
+            None => vault.envelope.root(),
+        };
+        let (keys, is_other) = {
+            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            let before = Arc::clone(&keys);
+            match standing {
+                Some(record) if *record == **keys.record() => keys.mark_stored(),
+                Some(record) => {
+                    let subject = self.subject.expose();
+                    *keys = Arc::new(SubjectKeys::open(&root, self.row, &self.tenant, subject, record)?);
+                }
+                None if Arc::ptr_eq(&keys, refused) => *keys = Arc::new(self.new_keys(&root)?),
+                // Somebody else has replaced them already.
+                None => {}
             }
-            // Somebody else has replaced them already.
-            None => {}
+            (Arc::clone(&keys), !keys.are_those_of(&before))
+        };
+        if is_other {
+            self.forget(vault);
         }
-        Ok(Arc::clone(&keys))
+        Ok(keys)
     }
 
-    /// Caches a value that was read from the store. Perhaps the call that
-    /// minted it was dropped before it could take note of the entity.
-    /// It is not where others changed records since `doubts` were counted.
-    pub(super) fn remember(&self, vault: &Shared, token: Token, value: Arc<Sensitive>, doubts: u64) {
-        if self.doubts() != doubts {
-            return;
+    /// Takes over what stands in the store; says whether that are other keys.
+    async fn catch_up(&self, vault: &Shared) -> Result<bool, VaultError> {
+        let keys = self.keys();
+        match vault.store.subject(self.row).await? {
+            None => Ok(false),
+            Some(record) => Ok(!self.adopt(vault, &keys, Some(record)).await?.are_those_of(&keys)),
         }
+    }
+
+    /// Begins anew after the subject was erased: with other keys, and with
+    /// nothing of before.
+    pub(super) fn begin_anew(&self, vault: &Shared) -> Result<(), VaultError> {
+        let new = Arc::new(self.new_keys(&vault.envelope.root())?);
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = new;
+        self.forget(vault);
+        Ok(())
+    }
+
+    /// Forgets what is known under keys that are not the subject's any more.
+    /// Who still reads under them finds that out [afterwards](Self::remember).
+    fn forget(&self, vault: &Shared) {
+        *self.kinds() = KnownKinds::default();
+        *self.surrogates() = surrogates::Known::default();
+        vault.cache.forget(|row| *row == self.row);
+    }
+
+    fn new_keys(&self, root: &Root) -> Result<SubjectKeys, VaultError> {
+        SubjectKeys::create(root, self.row, &self.tenant, self.subject.expose(), clock::unix_seconds())
+    }
+
+    /// Reads values from the store.
+    async fn read(&self, vault: &Shared, tokens: &[Token]) -> Result<Vec<Option<Arc<Sensitive>>>, VaultError> {
+        let doubts = self.doubts();
+        let keys = self.current_keys(vault).await?;
+        let records = vault.store.mappings(self.row, tokens).await?;
+        let values = tokens.iter().zip(records).map(|(token, record)| {
+            let Some(record) = record else { return Ok(None) };
+            let value = Arc::new(keys.open_value(self.row, token, &record)?);
+            self.remember(vault, &keys, *token, Arc::clone(&value), doubts);
+            Ok(Some(value))
+        });
+        values.collect()
+    }
+
+    /// Caches a value that is in the store under these keys. Perhaps the call
+    /// that minted it was dropped before it could take note of the entity. It
+    /// is not where others changed records since `doubts` were counted.
+    pub(super) fn remember(
+        &self,
+        vault: &Shared,
+        keys: &SubjectKeys,
+        token: Token,
+        value: Arc<Sensitive>,
+        doubts: u64,
+    ) {
         self.note(std::iter::once(token.entity()));
         vault.cache.insert_value(self.row, token, value);
-        if self.doubts() != doubts {
-            vault.cache.forget_value(self.row, &token);
+        // Who changes something first replaces the keys or raises doubts, then
+        // clears the cache: what is not found there yet is taken out here.
+        if self.doubts() != doubts || !self.keys().are_those_of(keys) {
+            vault.cache.remove_value(self.row, token);
         }
     }
 

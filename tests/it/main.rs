@@ -24,6 +24,8 @@ mod limits;
 mod messages;
 mod multipart;
 mod operators;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod protocols;
 mod proxy;
 mod random;

@@ -92,7 +92,7 @@ async fn changes_are_heard_of(url: &str, before_each: impl Fn()) {
         match kind {
             EventKind::Rectified => {
                 let old = store.mappings(row, &tokens).await.unwrap().remove(0).unwrap();
-                let new = subject.state().keys().seal(row, &tokens[0], "c@example.com", 1, [1; 12]).unwrap();
+                let new = subject.state().keys().seal(row, &tokens[0], entity("EMAIL"), "c@example.com", 1, [1; 12]).unwrap();
                 assert!(store.swap_mapping(row, tokens[0], old, new).await.unwrap());
             }
             EventKind::Removed => assert_eq!(store.remove(row, vec![tokens[0]]).await.unwrap(), 1),
