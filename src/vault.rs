@@ -11,7 +11,9 @@
 //! how many tokens of which entity each has, how long each value is and when
 //! it came; not who the subjects are, not the values, not who shares one.
 
+mod backup;
 mod cache;
+mod erasures;
 mod error;
 mod hashing;
 mod key;
@@ -30,6 +32,7 @@ mod url;
 mod value;
 mod volatile;
 
+pub use backup::{Backup, BackupError, Backups, Counts, Restored, Rotation};
 pub use error::VaultError;
 pub use hashing::Hashing;
 pub use key::{Key, KeyError, KeyId};
@@ -45,6 +48,7 @@ use crate::store::{self, Event, Row, Store, StoreError};
 use cache::Cache;
 use root::Root;
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -182,6 +186,12 @@ impl Vault {
     /// replicas.
     pub fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Event> {
         self.records().subscribe()
+    }
+
+    /// From now on, erasures and withdrawals are also appended to this file, by
+    /// which a restore brings nobody back. Nothing in it names anybody.
+    pub fn keep_erasures(&self, path: &Path) -> io::Result<()> {
+        self.records().keep_erasures(path)
     }
 
     /// What hashes the values of a tenant, the same on every replica; of a

@@ -133,6 +133,22 @@ impl SubjectKeys {
         Ok(record)
     }
 
+    /// The record of a token, with the same value, sealed by these keys for this
+    /// row instead of by those of `old` for theirs.
+    pub(super) fn reseal(
+        &self,
+        row: Row,
+        old: &Self,
+        old_row: Row,
+        token: &Token,
+        record: &[u8],
+    ) -> Result<Vec<u8>, VaultError> {
+        let head = record.first_chunk::<MAPPING_HEAD>().ok_or(MAPPING)?;
+        let value = old.open_value(old_row, token, record)?;
+        let [_, created @ ..] = *head;
+        self.seal(row, token, value.expose(), u64::from_be_bytes(created), *random()?)
+    }
+
     /// The value of a token's record; an error where the record is not the
     /// one that was written for just this subject and token.
     pub(super) fn open_value(&self, row: Row, token: &Token, record: &[u8]) -> Result<Sensitive, VaultError> {
@@ -178,6 +194,34 @@ fn halves(nonces: &[u8; 2 * NONCE]) -> [[u8; NONCE]; 2] {
 fn identity(tenant: &str, subject: &str) -> Zeroizing<Vec<u8>> {
     let len = (tenant.len() as u32).to_be_bytes();
     Zeroizing::new([&len, tenant.as_bytes(), subject.as_bytes()].concat())
+}
+
+/// When the keys of a record were made, in Unix seconds.
+pub(super) fn created(record: &[u8]) -> Option<u64> {
+    let [.., a, b, c, d, e, f, g, h] = *record.first_chunk::<SUBJECT_HEAD>()?;
+    Some(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+}
+
+/// The keys of a subject of one vault, in another vault: their row and record
+/// there.
+pub(super) fn moved(from: &Root, row: Row, record: &[u8], to: &Root) -> Result<(Row, Vec<u8>), VaultError> {
+    let (head, rest) = record.split_first_chunk::<SUBJECT_HEAD>().ok_or(SUBJECT)?;
+    let (wrapped, sealed) = rest.split_first_chunk::<WRAPPED>().ok_or(SUBJECT)?;
+    let secret = from.wrapping.open(&subject_aad(row, head), wrapped).ok_or(SUBJECT)?;
+    let (data, _) = split(secret.first_chunk().ok_or(SUBJECT)?)?;
+    let (tenant, subject) = named(from, row, record)?;
+    let identity = data.open(&identity_aad(row), sealed).ok_or(SUBJECT)?;
+    let row = to.row(&tenant, subject.expose());
+    let nonces = random::<{ 2 * NONCE }>()?;
+    let [wrap_nonce, identity_nonce] = halves(&nonces);
+    let mut moved = Vec::with_capacity(record.len());
+    moved.push(VERSION);
+    moved.extend_from_slice(&to.key_id.0);
+    moved.extend_from_slice(&created(record).ok_or(SUBJECT)?.to_be_bytes());
+    let aad = subject_aad(row, &moved);
+    to.wrapping.seal(wrap_nonce, &aad, &secret, &mut moved)?;
+    data.seal(identity_nonce, &identity_aad(row), &identity, &mut moved)?;
+    Ok((row, moved))
 }
 
 /// The tenant and the subject that a record was made for.
