@@ -132,7 +132,11 @@ pub(super) static TABLES: &[Table] = &[
         optional: true,
     },
     Table { path: "sweep", doc: "How the vault forgets what has been kept long enough.", optional: false },
-    Table { path: "backup", doc: "Backups of the vault, encrypted under its key. Without this table none are made.", optional: true },
+    Table {
+        path: "backup",
+        doc: "Backups of the vault, encrypted under its key. Without this table none are made.",
+        optional: true,
+    },
     Table { path: "subject", doc: "Whose request it is, where `Privet-Subject` does not say so.", optional: false },
     Table {
         path: "headers",
@@ -630,7 +634,7 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Texts,
         Some("[]"),
         r#"["https://shop.example"]"#,
-        "Origins whose pages may use the gateway. Where there are any, Privet answers preflights; else it forwards them.",
+        "Origins whose pages may use the gateway. Where there are any, Privet answers preflights and refuses requests of other origins; else it leaves both to the upstream.",
     ),
     key(
         "tls.certificate",

@@ -98,8 +98,13 @@ pub(super) fn all(settings: &Settings, found: &mut Found) -> Vec<Retention> {
             continue;
         }
         let text = |name| section.text(name).map(|placed| placed.value);
-        let one =
-            Retention { entity, purpose: text("purpose"), tenant: text("tenant"), keep, action: choice(&section, "action") };
+        let one = Retention {
+            entity,
+            purpose: text("purpose"),
+            tenant: text("tenant"),
+            keep,
+            action: choice(&section, "action"),
+        };
         let same = |other: &&Retention| {
             (other.entity, &other.purpose, &other.tenant) == (one.entity, &one.purpose, &one.tenant)
         };

@@ -183,9 +183,8 @@ impl Snapshot for View {
                 records.iter().map(move |(bits, record)| (*row, Token::new(*entity, *bits), record))
             })
         });
-        let is_behind = |row: Row, token: &Token| {
-            after.is_none_or(|(of, after)| (row, place(token)) > (of, place(&after)))
-        };
+        let is_behind =
+            |row: Row, token: &Token| after.is_none_or(|(of, after)| (row, place(token)) > (of, place(&after)));
         let page = all.filter(|(row, token, _)| is_behind(*row, token)).take(limit);
         now(page.map(|(row, token, record)| (row, token, record.clone())).collect())
     }

@@ -7,9 +7,10 @@
 //! two who ask at once.
 
 use super::error::VaultError;
+use super::retention::PurposeId;
 use super::seal::{NONCE, fill_random};
 use super::subject::State;
-use super::subject_keys::SubjectKeys;
+use super::subject_keys::{Origin, SubjectKeys, is_anonymized};
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
@@ -33,6 +34,7 @@ const MAX_ADOPTIONS: usize = 8;
 pub(super) async fn tokenize(
     vault: &Shared,
     state: &State,
+    purpose: Option<PurposeId>,
     values: &[(Entity, &str)],
 ) -> Result<Vec<Token>, VaultError> {
     let mut minting = Minting::start(vault, state, state.keys(), values)?;
@@ -42,7 +44,16 @@ pub(super) async fn tokenize(
         if minting.open.is_empty() {
             return Ok(minting.tokens);
         }
-        match vault.store.put(minting.batch()?).await? {
+        let contact = if minting.keys.are_stored() { None } else { Some(state.contact(vault).await?) };
+        if let Some((_, keys)) = &contact
+            && (keys.are_stored() || !Arc::ptr_eq(keys, &minting.keys))
+        {
+            // Another call was first, or another key has come into use.
+            adoptions += 1;
+            minting = Minting::start(vault, state, Arc::clone(keys), values)?;
+            continue;
+        }
+        match vault.store.put(minting.batch(purpose)?).await? {
             Outcome::Stored => minting.settle(),
             Outcome::Taken(records) => minting.yield_to(&records)?,
             // Nothing is expected beside the tokens.
@@ -52,7 +63,7 @@ pub(super) async fn tokenize(
                 if adoptions > MAX_ADOPTIONS {
                     return Err(VaultError::unavailable("the keys of a subject keep changing"));
                 }
-                let keys = state.adopt(&vault.root, &minting.keys, standing)?;
+                let keys = state.adopt(vault, &minting.keys, standing).await?;
                 minting = Minting::start(vault, state, keys, values)?;
             }
         }
@@ -154,16 +165,20 @@ impl<'a> Minting<'a> {
     /// Settles a value whose token has a record: the same value, or the next
     /// token.
     fn compare(&mut self, open: &Open, token: Token, record: &[u8]) -> Result<(), VaultError> {
+        if is_anonymized(record) {
+            // Nobody knows what it stood for, and it never stands for a value again.
+            return self.advance(open);
+        }
         let value = self.keys.open_value(self.state.row, &token, record)?;
         let same = value.expose() == self.value(open);
-        self.state.remember(self.vault, token, Arc::new(value));
+        self.state.remember(self.vault, &self.keys, token, Arc::new(value));
         if same { Ok(()) } else { self.advance(open) }
     }
 
     /// Seals what is to be written. Where two values meet at one token, the
     /// later one waits for the next batch: it moves on to another token only
     /// once this one is known to be another value's for good.
-    fn batch(&mut self) -> Result<Batch, VaultError> {
+    fn batch(&mut self, purpose: Option<PurposeId>) -> Result<Batch, VaultError> {
         let mut firsts: HashMap<Token, usize> = HashMap::with_capacity(self.open.len());
         let mut minted = Vec::with_capacity(self.open.len());
         for open in &mut self.open {
@@ -180,10 +195,11 @@ impl<'a> Minting<'a> {
         let mut nonces = vec![0; NONCE * minted.len()];
         fill_random(&mut nonces)?;
         let (nonces, _) = nonces.as_chunks::<NONCE>();
-        let created = clock::unix_seconds();
+        let origin = Origin { created: clock::unix_seconds(), purpose };
         let mappings = minted.into_iter().zip(nonces).map(|((token, index), nonce)| {
             let value = self.values.get(index).map_or("", |(_, value)| *value);
-            self.keys.seal(self.state.row, &token, value, created, *nonce).map(|record| (token, record))
+            let sealed = self.keys.seal(self.state.row, &token, token.entity(), value, origin, *nonce);
+            sealed.map(|record| (token, record))
         });
         Ok(Batch {
             row: self.state.row,
@@ -199,12 +215,11 @@ impl<'a> Minting<'a> {
         if !self.keys.are_stored() {
             self.keys.mark_stored();
         }
-        self.state.note(self.open.iter().map(|open| open.entity));
         let (stored, waiting) = self.open.drain(..).partition(|open| open.absent);
         self.open = waiting;
         for open in stored {
             let value = Arc::new(Sensitive::from(self.value(&open)));
-            self.vault.cache.insert_value(self.state.row, self.token(&open), value);
+            self.state.remember(self.vault, &self.keys, self.token(&open), value);
         }
     }
 

@@ -48,7 +48,7 @@ impl Vault {
         let meta = shared.store.meta().await?.ok_or(VaultError::Corrupt { what: "own record" })?;
         let head = Head { created, salt: *random()?, meta };
         let snapshot = shared.store.snapshot().await?;
-        let writer = Writer::new(&head, &shared.root.index)?;
+        let writer = Writer::new(&head, &shared.index)?;
         Ok(Backup { snapshot, writer, stage: Stage::Head(head.bytes()), subjects: Subjects::default(), tokens: Tokens::default(), counts: None })
     }
 

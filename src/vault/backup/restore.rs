@@ -12,8 +12,8 @@ use crate::token::Token;
 use crate::vault::erasures::{self, What};
 use crate::vault::error::VaultError;
 use crate::vault::root::Root;
-use crate::vault::subject_keys::{self, SubjectKeys};
-use crate::vault::{Key, Kind, Options, Shared, Vault, VaultUrl};
+use crate::vault::subject_keys::{SubjectKeys, created, keys_named};
+use crate::vault::{Keyring, Kind, Options, Shared, Vault, VaultUrl};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::collections::{HashMap, HashSet};
@@ -53,13 +53,14 @@ impl Vault {
     /// becomes the one that the backup is of.
     pub async fn restore_at(
         at: &VaultUrl,
-        key: &Key,
+        keys: impl Into<Keyring>,
         options: Options,
         backup: &Path,
         erasures: Option<&Path>,
     ) -> Result<(Self, Restored), BackupError> {
-        let (head, _) = check(backup, key).await?;
-        let mut vault = Self::open(at, key.clone(), options).await?;
+        let keys = keys.into();
+        let (head, _) = check(backup, &keys).await?;
+        let mut vault = Self::open(at, keys.clone(), options.clone()).await?;
         if let Kind::Stored(shared) = &vault.0
             && is_empty(&*shared.store).await?
             && let Some(own) = shared.store.meta().await?
@@ -67,23 +68,24 @@ impl Vault {
         {
             shared.store.put_meta(Some(own), head.meta).await?;
             vault.close().await;
-            vault = Self::open(at, key.clone(), options).await?;
+            vault = Self::open(at, keys.clone(), options).await?;
         }
-        let restored = vault.restore(key, backup, erasures).await?;
+        let restored = vault.restore(backup, erasures).await?;
         Ok((vault, restored))
     }
 
     /// Adds what a backup holds and the vault does not. Nothing is changed
     /// unless the whole of both files is as it was written.
-    pub async fn restore(&self, key: &Key, backup: &Path, erasures: Option<&Path>) -> Result<Restored, BackupError> {
+    pub async fn restore(&self, backup: &Path, erasures: Option<&Path>) -> Result<Restored, BackupError> {
         let Kind::Stored(shared) = &self.0 else {
             return Err(VaultError::unavailable("nothing can be restored into a vault in memory").into());
         };
-        let (head, _) = check(backup, key).await?;
-        let source = open_root(key, &head)?;
+        let keys = shared.envelope.given();
+        let (head, _) = check(backup, &keys).await?;
+        let source = open_root(&keys, &head).await?;
         let mut gone = HashMap::new();
         if let Some(path) = erasures {
-            for index in [&source.index, &shared.root.index] {
+            for index in [&source.index, &shared.index] {
                 let read = erasures::read(File::open(path)?, index)?;
                 for erasure in read.map_err(|line| BackupError::Erasures { line })? {
                     let latest = gone.entry((erasure.row, erasure.what == What::Erased)).or_insert(0);
@@ -94,8 +96,9 @@ impl Vault {
         let mut reader = reader(backup, &source)?;
         let mut restore = Restore {
             vault: shared,
-            is_same: source.row("", "") == shared.root.row("", ""),
+            is_same: source.row("", "") == shared.records.row("", ""),
             into_empty: is_empty(&*shared.store).await?,
+            root: shared.envelope.refresh().await?,
             source: Arc::new(source),
             gone,
             withdrawn: HashSet::new(),
@@ -123,6 +126,7 @@ impl Vault {
 /// A restore on its way.
 struct Restore<'v> {
     vault: &'v Shared,
+    root: Arc<Root>,
     source: Arc<Root>,
     /// Whether the rows of the backup are those of the vault.
     is_same: bool,
@@ -166,7 +170,7 @@ impl<'v> Restore<'v> {
                 continue;
             }
             let standing = self.vault.store.subject(*row).await?;
-            if standing.is_some_and(|record| subject_keys::created(&record).is_none_or(|created| created <= *at)) {
+            if standing.is_some_and(|record| created(&record).is_none_or(|created| created <= *at)) {
                 self.vault.store.erase(*row).await?;
             }
             self.vault.records.note_erased(*row, *at).await?;
@@ -208,11 +212,10 @@ impl<'v> Restore<'v> {
         if self.is_gone(row, true) {
             return Ok(None);
         }
-        let root = &self.vault.root;
-        let place = if self.is_same && self.source.key_id == root.key_id {
+        let place = if self.is_same && keys_named(record) == Some(self.root.current.ids) {
             Place { row, record: record.into() }
         } else {
-            let (row, record) = subject_keys::moved(&self.source, row, record, root)?;
+            let (row, record) = SubjectKeys::moved(&self.source, row, record, &self.root)?;
             Place { row, record: record.into() }
         };
         let erased = match self.into_empty {
@@ -268,7 +271,8 @@ impl<'v> Restore<'v> {
         let from = Place { row: current.row, record: current.record.as_slice().into() };
         let tokens = std::mem::take(&mut current.tokens);
         let source = Arc::clone(&self.source);
-        self.depart(Box::pin(put(self.vault, source, from, to, tokens))).await
+        let root = Arc::clone(&self.root);
+        self.depart(Box::pin(put(self.vault, source, root, from, to, tokens))).await
     }
 
     async fn depart(&mut self, flight: Flight<'v>) -> Result<(), BackupError> {
@@ -297,6 +301,7 @@ impl Restored {
 async fn put(
     vault: &Shared,
     source: Arc<Root>,
+    root: Arc<Root>,
     from: Place,
     mut to: Place,
     read: Vec<(Token, Vec<u8>)>,
@@ -305,7 +310,7 @@ async fn put(
     let (row, mut is_new) = (to.row, vault.store.subject(to.row).await?.is_none());
     let mut keys = None;
     if row != from.row {
-        keys = Some(open_both(vault, &source, &from, &to)?);
+        keys = Some(open_both(&root, &source, &from, &to)?);
     }
     let reseal = |keys: &Option<(SubjectKeys, SubjectKeys)>, read: &[(Token, Vec<u8>)]| {
         let Some((old, new)) = keys else { return Ok(read.to_vec()) };
@@ -331,7 +336,7 @@ async fn put(
             Outcome::Superseded(Some(standing)) => {
                 is_new = false;
                 to.record = standing.into();
-                keys = Some(open_both(vault, &source, &from, &to)?);
+                keys = Some(open_both(&root, &source, &from, &to)?);
             }
             Outcome::Superseded(None) | Outcome::Conflict => {
                 return Err(VaultError::unavailable("its records keep changing"));
@@ -345,29 +350,28 @@ async fn put(
 
 /// The keys that values of a subject are under in the backup, and those that
 /// they are to be under in the vault.
-fn open_both(vault: &Shared, source: &Root, from: &Place, to: &Place) -> Result<(SubjectKeys, SubjectKeys), VaultError> {
+fn open_both(root: &Root, source: &Root, from: &Place, to: &Place) -> Result<(SubjectKeys, SubjectKeys), VaultError> {
     let (old, ..) = SubjectKeys::open_named(source, from.row, from.record.to_vec())?;
-    let (new, ..) = SubjectKeys::open_named(&vault.root, to.row, to.record.to_vec())?;
+    let (new, ..) = SubjectKeys::open_named(root, to.row, to.record.to_vec())?;
     Ok((old, new))
 }
 
 /// Reads the whole backup; an error where anything of it is not as it was
 /// written.
-pub(super) async fn check(path: &Path, key: &Key) -> Result<(Head, Counts), BackupError> {
-    let (path, key) = (path.to_owned(), key.clone());
+pub(super) async fn check(path: &Path, keys: &Keyring) -> Result<(Head, Counts), BackupError> {
+    let mut file = BufReader::new(File::open(path)?);
+    let head = Head::read(&mut file)?;
+    let root = open_root(keys, &head).await?;
+    let mut reader = Reader::new(file, &head, &root.index)?;
     blocking(move || {
-        let mut file = BufReader::new(File::open(&path)?);
-        let head = Head::read(&mut file)?;
-        let root = open_root(&key, &head)?;
-        let mut reader = Reader::new(file, &head, &root.index)?;
         while reader.next()?.is_some() {}
         Ok((head, reader.counts()))
     })
     .await
 }
 
-fn open_root(key: &Key, head: &Head) -> Result<Root, BackupError> {
-    Root::open(key, &head.meta).map_err(|error| match error {
+async fn open_root(keys: &Keyring, head: &Head) -> Result<Root, BackupError> {
+    Root::open(keys, &head.meta, &Arc::default()).await.map_err(|error| match error {
         VaultError::WrongKey { vault, given } => BackupError::WrongKey { backup: vault, given },
         VaultError::Corrupt { .. } => BackupError::Damaged { at: 0 },
         error => error.into(),

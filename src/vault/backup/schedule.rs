@@ -3,7 +3,7 @@
 use super::trial::{self, SCRATCH};
 use super::{BackupError, Counts};
 use crate::clock;
-use crate::vault::{Key, Vault};
+use crate::vault::Vault;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,14 +31,13 @@ pub struct Rotation {
 /// Makes backups for as long as it runs.
 pub struct Backups {
     vault: Vault,
-    key: Key,
     rotation: Rotation,
 }
 
 impl Backups {
-    /// Backups of a vault. Its key is needed to test them.
-    pub fn new(vault: Vault, key: Key, rotation: Rotation) -> Self {
-        Self { vault, key, rotation }
+    /// Backups of a vault.
+    pub fn new(vault: Vault, rotation: Rotation) -> Self {
+        Self { vault, rotation }
     }
 
     /// Makes one whenever the last good one is old enough. `watch` is told of
@@ -68,7 +67,7 @@ impl Backups {
         let path = dir.join(format!("{PREFIX}{made}{SUFFIX}"));
         let untested = dir.join(format!("{PREFIX}{made}{SUFFIX}{UNTESTED}"));
         self.vault.back_up(&untested).await?;
-        let tested = trial::test(&untested, &self.key, dir).await;
+        let tested = trial::test(&untested, &self.vault, dir).await;
         if tested.is_err() {
             let _ = fs::remove_file(&untested);
         }

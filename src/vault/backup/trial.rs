@@ -5,21 +5,22 @@ use super::restore::check;
 use super::{BackupError, Counts};
 use crate::store::{Row, Snapshot};
 use crate::vault::error::VaultError;
-use crate::vault::subject_keys::SubjectKeys;
-use crate::vault::{Key, Kind, Options, Shared, Vault, VaultUrl};
+use crate::vault::subject_keys::{SubjectKeys, is_anonymized};
+use crate::vault::{Kind, Options, Shared, Vault, VaultUrl};
 use std::path::Path;
 
 const PAGE: usize = 512;
 
-const LEAN: Options = Options { cache_bytes: 0, page_cache_bytes: 8 << 20 };
-
 /// Restores the backup into a new vault in a folder within `scratch`, which is
 /// removed again, and reads it all. Gives what the backup holds.
-pub(super) async fn test(backup: &Path, key: &Key, scratch: &Path) -> Result<Counts, BackupError> {
-    let (_, held) = check(backup, key).await?;
+pub(super) async fn test(backup: &Path, vault: &Vault, scratch: &Path) -> Result<Counts, BackupError> {
+    let Kind::Stored(of) = &vault.0 else { return Ok(Counts::default()) };
+    let keys = of.envelope.given();
+    let (_, held) = check(backup, &keys).await?;
     let folder = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(scratch)?;
+    let lean = Options { cache_bytes: 0, page_cache_bytes: 8 << 20, ..Options::default() };
     let url = VaultUrl::Embedded(folder.path().join("vault"));
-    let (vault, restored) = Vault::restore_at(&url, key, LEAN, backup, None).await?;
+    let (vault, restored) = Vault::restore_at(&url, keys, lean, backup, None).await?;
     let unread = match &vault.0 {
         Kind::Stored(shared) => unread(shared, &*shared.store.snapshot().await?).await?,
         Kind::Memory(_) => 0,
@@ -41,6 +42,7 @@ pub(super) const SCRATCH: &str = ".privet-trial-";
 
 /// How many subjects and tokens do not open.
 async fn unread(shared: &Shared, snapshot: &dyn Snapshot) -> Result<u64, VaultError> {
+    let root = shared.envelope.root();
     let mut unread = 0;
     let mut current: Option<(Row, SubjectKeys)> = None;
     let mut after = None;
@@ -51,11 +53,12 @@ async fn unread(shared: &Shared, snapshot: &dyn Snapshot) -> Result<u64, VaultEr
         for (row, token, record) in page {
             if current.as_ref().is_none_or(|(of, _)| *of != row) {
                 let record = shared.store.subject(row).await?;
-                let keys = record.and_then(|record| SubjectKeys::open_named(&shared.root, row, record).ok());
+                let keys = record.and_then(|record| SubjectKeys::open_named(&root, row, record).ok());
                 current = keys.map(|(keys, ..)| (row, keys));
             }
             let keys = current.as_ref().map(|(_, keys)| keys);
-            let opens = keys.is_some_and(|keys| keys.open_value(row, &token, &record).is_ok());
+            let opens =
+                keys.is_some_and(|keys| is_anonymized(&record) || keys.open_value(row, &token, &record).is_ok());
             unread += u64::from(!opens);
         }
         tokio::task::yield_now().await;
