@@ -12,13 +12,15 @@ mod open;
 mod receipt;
 mod state;
 mod statement;
+mod statistics;
 
 pub use known::Known;
 pub use notice::Notices;
 pub use open::Registered;
-pub use receipt::{receipt, rfc3339, standing};
+pub use receipt::{receipt, standing};
 pub use state::{MAX_HEARD, State};
 pub use statement::{Act, Channel, Statement, What, word};
+pub use statistics::{Counts, Statistics};
 
 use crate::clock;
 use crate::consent::AHEAD;
@@ -151,9 +153,13 @@ impl Ledger {
     /// Keeps a consent that stands until it is withdrawn. Purposes with `false`
     /// are refused, which ends what stands open on them.
     pub async fn give(&self, row: Row, what: What, at: Option<u64>) -> Result<Changed, LedgerError> {
-        self.act(row, at, |state| {
-            if state.count() >= MAX_STATEMENTS { Err(LedgerError::Full) } else { Ok(Some(what.clone())) }
-        })
+        self.act(
+            row,
+            at,
+            |state| {
+                if state.count() >= MAX_STATEMENTS { Err(LedgerError::Full) } else { Ok(Some(what.clone())) }
+            },
+        )
         .await
     }
 
@@ -260,10 +266,8 @@ impl Ledger {
             let value = Some(value);
             RecordChange { owner: Owner::Row(row), space: Space::Consent, key, expected, value }
         };
-        let mut changes = vec![
-            change(row, &key, Expected::Absent, &value),
-            change(tenant, &journal, Expected::Anything, &value),
-        ];
+        let mut changes =
+            vec![change(row, &key, Expected::Absent, &value), change(tenant, &journal, Expected::Anything, &value)];
         let text = statement.what.notice.as_deref().and_then(|hash| self.0.notices.unsaved(hash));
         if let Some(notice) = text {
             changes.push(change(Row::DEPLOYMENT, notice.key.as_slice(), Expected::Anything, notice.text.as_bytes()));
@@ -284,7 +288,8 @@ impl Ledger {
     }
 }
 
-const CONTENDED: VaultError = VaultError::Unavailable { cause: Cow::Borrowed("others write the same ledger all the time") };
+const CONTENDED: VaultError =
+    VaultError::Unavailable { cause: Cow::Borrowed("others write the same ledger all the time") };
 const UNREADABLE: VaultError = VaultError::Corrupt { what: "statement of consent" };
 
 fn number_of(key: &[u8]) -> Result<u64, VaultError> {

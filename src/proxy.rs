@@ -261,6 +261,8 @@ impl Gateway {
         let answered = if let Some(allowed) = self.cors.preflight(request.method(), request.headers()) {
             settle.outcome(Outcome::Answered);
             Ok(ReplyBody::no_content(allowed))
+        } else if self.cors.refuses(request.headers()) {
+            Err(ProxyError::origin_refused())
         } else if own::is_own(request.uri().path()) {
             settle.outcome(Outcome::Answered);
             own::answer(&self, request).await
@@ -279,7 +281,8 @@ impl Gateway {
     }
 
     async fn subject(&self, route: &Route, id: &str) -> Result<Subject, ProxyError> {
-        Ok(self.watch.vault(VaultOperation::Subject, self.vault.subject(&route.tenant, id).await)?)
+        let subject = self.watch.vault(VaultOperation::Subject, self.vault.subject(&route.tenant, id).await)?;
+        Ok(subject.for_purpose(&route.purpose.name))
     }
 
     fn admit(&self) -> Result<OwnedSemaphorePermit, ProxyError> {

@@ -14,9 +14,10 @@ const EEA: [&str; 3] = ["IS", "LI", "NO"];
 impl Upstream {
     /// Whether it stands in a region: by the name of its own, or by its country.
     pub fn is_in(&self, region: &str) -> bool {
-        let by_name = self.region.as_deref().is_some_and(|own| {
-            own.strip_prefix(region).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-        });
+        let by_name = self
+            .region
+            .as_deref()
+            .is_some_and(|own| own.strip_prefix(region).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')));
         let is_of = |list: &[&str]| self.country.as_deref().is_some_and(|country| list.contains(&country));
         by_name
             || self.country.as_deref().is_some_and(|country| country.eq_ignore_ascii_case(region))

@@ -108,7 +108,8 @@ mod tests {
     fn a_body_says_what_a_header_says() {
         let body = json!({"purposes": {"support": true, "ads": false, "x": 1}, "policy": "2026-05", "method": "click", "at": 1_767_225_600});
         let said = read(&body).unwrap();
-        let header = super::super::read_header("support, ads=?0, x=1, policy=\"2026-05\", method=click, at=@1767225600");
+        let header =
+            super::super::read_header("support, ads=?0, x=1, policy=\"2026-05\", method=click, at=@1767225600");
         let header = header.unwrap();
         for purpose in ["support", "ads", "x", "none"] {
             assert_eq!(said.answer(purpose), header.answer(purpose), "{purpose}");

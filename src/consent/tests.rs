@@ -316,9 +316,7 @@ fn where_consent_must_be_signed_only_what_is_signed_gives() {
 fn an_objection_stands_against_legitimate_interest() {
     let product = Purpose { basis: Basis::LegitimateInterest, ..purpose("product") };
     let config = under(None, &[]);
-    for (header, expected) in
-        [(None, "required"), (Some("product"), "required"), (Some("product, at=@101"), "given")]
-    {
+    for (header, expected) in [(None, "required"), (Some("product"), "required"), (Some("product, at=@101"), "given")] {
         let header = header.and_then(read_header);
         let presented = Presented { header: header.as_ref(), now: 1000, ..Presented::default() };
         assert_eq!(verdict(&decide(&presented, &withdrawn(100), &product, &config)), expected, "{header:?}");

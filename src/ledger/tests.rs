@@ -78,7 +78,8 @@ async fn a_withdrawal_is_written_once_and_ends_what_is_open() {
     let ledger = ledger(&vault);
     let (row, other) = (ledger.row("t", "u1"), ledger.row("t", "u2"));
     let (support, ads): (Arc<str>, Arc<str>) = ("support".into(), "ads".into());
-    let open = [(row, &support), (row, &ads), (other, &support)].map(|(row, purpose)| ledger.register(row, purpose, CancellationToken::new()));
+    let open = [(row, &support), (row, &ads), (other, &support)]
+        .map(|(row, purpose)| ledger.register(row, purpose, CancellationToken::new()));
     let withdrawal = what(Act::Withdrawn, &[("support", false)]);
     let changed = ledger.withdraw(row, withdrawal.clone()).await.unwrap();
     assert_eq!((changed.withdrawn, changed.ended), (vec!["support".into()], 1));

@@ -53,6 +53,11 @@ impl ProxyError {
         ))
     }
 
+    pub(super) fn origin_refused() -> Self {
+        let detail = "The page's origin (`Origin`) is not among `origins` under [cors].";
+        Self::new(Kind::OriginRefused, Outcome::RefusedInput, detail)
+    }
+
     pub(super) fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::NotFound, Outcome::RefusedInput, detail)
     }
@@ -160,7 +165,7 @@ impl ProxyError {
     }
 
     pub(super) fn undecodable_reply() -> Self {
-        let detail = "The chatbot's reply cannot be decoded: its Content-Encoding is unknown or does not hold, or it grows beyond `limits.decode_ratio`.";
+        let detail = "The chatbot's reply cannot be decoded: its Content-Encoding or charset is unknown or does not hold, or it grows beyond `limits.decode_ratio`.";
         Self::new(Kind::UpstreamFailed, Outcome::UpstreamFailed, detail)
     }
 
@@ -216,7 +221,8 @@ impl From<LedgerError> for ProxyError {
         match error {
             LedgerError::Vault(error) => error.into(),
             LedgerError::Full => {
-                let detail = "The record of this person's consent takes no further statement; say the same in the same words.";
+                let detail =
+                    "The record of this person's consent takes no further statement; say the same in the same words.";
                 Self::new(Kind::RateLimited, Outcome::RefusedOverload, detail)
             }
         }

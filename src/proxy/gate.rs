@@ -87,7 +87,8 @@ impl Presented {
         let token = self.token.as_ref().map(|token| &token.said);
         let mut purposes = BTreeMap::new();
         for purpose in &gateway.config.purposes {
-            let answers = [token, header.as_ref()].map(|said| said.map_or(Answer::Silent, |said| said.answer(&purpose.name)));
+            let answers =
+                [token, header.as_ref()].map(|said| said.map_or(Answer::Silent, |said| said.answer(&purpose.name)));
             if answers.contains(&Answer::Refused) {
                 purposes.insert(purpose.name.clone(), false);
             } else if answers.contains(&Answer::Given) {

@@ -1,11 +1,11 @@
 //! The paths of Privet's own on the data listener, for the chat widget. They
 //! are never forwarded.
 
+use super::Gateway;
 use super::error::ProxyError;
 use super::gate::Presented;
 use super::reply::ReplyBody;
 use super::subject::Named;
-use super::Gateway;
 use crate::config::plain_path;
 use crate::problem::{Problem, ProblemKind};
 use crate::widget::{self, Asked, Refused};

@@ -1,8 +1,8 @@
 //! Data of special categories (GDPR Article 9): where a rule that is marked as
 //! sensitive finds some, a consent of its own is needed.
 
-use super::gate::{Judged, Presented};
 use super::error::ProxyError;
+use super::gate::{Judged, Presented};
 use super::inspect::Located;
 use super::{Gateway, Route};
 use crate::config::{Config, Purpose, WithoutConsent};
@@ -18,7 +18,10 @@ pub(super) fn purpose<'p>(
 ) -> Result<Option<Purpose>, String> {
     let Some(name) = &config.consent.special_categories else { return Ok(None) };
     let runs = |plan: &Plan| {
-        engine.rules().enumerate().any(|(at, rule)| rule.sensitive && plan.state_of(at).is_some_and(|s| s != State::Off))
+        engine
+            .rules()
+            .enumerate()
+            .any(|(at, rule)| rule.sensitive && plan.state_of(at).is_some_and(|s| s != State::Off))
     };
     if !plans.any(runs) {
         return Err("consent.special_categories: no rule that is marked as sensitive runs; \

@@ -20,11 +20,7 @@ const ASSETS: [Asset; 2] = [
         content_type: "text/javascript; charset=utf-8",
         text: include_str!("consent.js"),
     },
-    Asset {
-        path: "/.privet/consent.css",
-        content_type: "text/css; charset=utf-8",
-        text: include_str!("consent.css"),
-    },
+    Asset { path: "/.privet/consent.css", content_type: "text/css; charset=utf-8", text: include_str!("consent.css") },
 ];
 
 /// The file at a path.

@@ -23,8 +23,9 @@ pub(super) fn answer(config: &Config, notices: &Notices, asked: &Asked<'_>) -> R
     };
     let purposes: Vec<Value> = (config.purposes.iter())
         .map(|purpose| {
-            let PurposeText { title, text } =
-                text(&purpose.name).cloned().unwrap_or_else(|| PurposeText { title: titled(&purpose.name), text: None });
+            let PurposeText { title, text } = text(&purpose.name)
+                .cloned()
+                .unwrap_or_else(|| PurposeText { title: titled(&purpose.name), text: None });
             json!({
                 "name": purpose.name,
                 "basis": purpose.basis.as_str(),

@@ -79,7 +79,8 @@ async fn withdraw(client: &Client, query: &str, headers: &[(&str, &str)]) -> Val
 async fn a_post_stands_until_it_is_withdrawn() {
     let (upstream, _privet, client) = gateway(PURPOSES).await;
     assert_eq!(say(&client, CHAT, &[ANA]).await, 403);
-    let given = give(&client, &json!({"purposes": {"support": true, "marketing": false}, "method": "click"}), &[ANA]).await;
+    let given =
+        give(&client, &json!({"purposes": {"support": true, "marketing": false}, "method": "click"}), &[ANA]).await;
     assert_eq!(given.status, 200, "{}", given.text());
     assert_eq!(given.json()["given"], json!(["support"]));
     assert_eq!(given.json()["consent"]["support"]["given"], true);
@@ -165,7 +166,8 @@ async fn an_objection_stands_against_legitimate_interest_and_gpc_against_sale() 
 #[tokio::test]
 async fn what_is_no_consent_changes_nothing() {
     let (_upstream, _privet, client) = gateway(PURPOSES).await;
-    let post = async |headers: &[(&str, &str)], body: &str| client.send("POST", CONSENT_PATH, headers, body.to_owned()).await;
+    let post =
+        async |headers: &[(&str, &str)], body: &str| client.send("POST", CONSENT_PATH, headers, body.to_owned()).await;
     let yes = r#"{"purposes": {"support": true}}"#;
     post(&[JSON], yes).await.problem(400, "bad-request");
     post(&[JSON, ("privet-subject", "a b")], yes).await.problem(400, "bad-header");
@@ -237,7 +239,8 @@ async fn a_withdrawal_cuts_a_running_stream_within_a_second() {
         let gate = Arc::new(Semaphore::new(0));
         let held = Arc::clone(&gate);
         let upstream = Upstream::start(move |_| {
-            let event = bytes::Bytes::from_static(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi \"}}]}\n\n");
+            let event =
+                bytes::Bytes::from_static(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi \"}}]}\n\n");
             Answer::new(content_type, vec![event; 100]).gate(&held)
         })
         .await;
@@ -389,11 +392,19 @@ async fn where_nobody_looks_for_special_categories_nothing_starts() {
             "[[upstreams]]\nname = \"a\"\nurl = \"http://127.0.0.1:9\"\ncountry = \"US\"\n[recipients]\nregions = [\"eu\"]\n",
             "the upstream `a` of the route / does not stand in",
         ),
-        ("upstream = \"http://127.0.0.1:9\"\n[consent]\nrequire_signed = true\n", "nothing says by what consent is signed"),
+        (
+            "upstream = \"http://127.0.0.1:9\"\n[consent]\nrequire_signed = true\n",
+            "nothing says by what consent is signed",
+        ),
     ] {
-        std::fs::write(&file, format!("listen = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nvault = \"memory:\"\n{toml}")).unwrap();
+        std::fs::write(
+            &file,
+            format!("listen = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nvault = \"memory:\"\n{toml}"),
+        )
+        .unwrap();
         let mut command = privet();
-        let ended = command.args(["serve", "--config"]).arg(&file).env("PRIVET_KEY", crate::support::KEY).output().unwrap();
+        let ended =
+            command.args(["serve", "--config"]).arg(&file).env("PRIVET_KEY", crate::support::KEY).output().unwrap();
         let said = String::from_utf8(ended.stderr).unwrap();
         assert_eq!((ended.status.code(), said.contains(says)), (Some(2), true), "{toml}\n{said}");
     }
@@ -421,8 +432,11 @@ async fn a_notice_speaks_the_language_of_its_reader() {
         assert!(notice.headers.get_all("vary").iter().any(|value| value == "accept-language"));
     }
     let notice = client.get("/.privet/notice").await.json();
-    assert_eq!(notice["purposes"][0], json!({"name": "support", "basis": "consent", "title": "Help", "text": "To answer you.",
-        "asks": true, "may_object": false, "explicit": false, "objected_by_gpc": false}));
+    assert_eq!(
+        notice["purposes"][0],
+        json!({"name": "support", "basis": "consent", "title": "Help", "text": "To answer you.",
+        "asks": true, "may_object": false, "explicit": false, "objected_by_gpc": false})
+    );
     assert_eq!((&notice["languages"], &notice["lang"]), (&json!(["en", "de"]), &json!("en")));
 }
 
@@ -438,7 +452,13 @@ async fn the_script_is_served_to_any_page_and_the_endpoints_to_listed_ones() {
         assert_eq!((again.status.as_u16(), again.text()), (304, ""));
         client.send("POST", path, &[], "").await.problem(405, "method-not-allowed");
     }
-    let asks = |origin| [("origin", origin), ("access-control-request-method", "DELETE"), ("access-control-request-headers", "privet-subject")];
+    let asks = |origin| {
+        [
+            ("origin", origin),
+            ("access-control-request-method", "DELETE"),
+            ("access-control-request-headers", "privet-subject"),
+        ]
+    };
     let allowed = client.send("OPTIONS", CONSENT_PATH, &asks("https://shop.example"), "").await;
     assert_eq!(allowed.status, 204);
     assert!(allowed.header("access-control-allow-methods").unwrap().contains("DELETE"));

@@ -88,7 +88,13 @@ async fn only_what_the_site_has_signed_gives() {
     assert_eq!(upstream.recorded().len(), before);
     let two = [with(&good), with(&good)];
     assert_eq!(say(&client, &two).await, 403, "two tokens are none");
-    assert_eq!(client.send("POST", &format!("{CHAT}?privet-consent-token={good}"), &[JSON], chat("hi").to_string()).await.status, 200);
+    assert_eq!(
+        client
+            .send("POST", &format!("{CHAT}?privet-consent-token={good}"), &[JSON], chat("hi").to_string())
+            .await
+            .status,
+        200
+    );
     assert!(!String::from_utf8(upstream.last().everything()).unwrap().contains("consent-token"));
 }
 
@@ -168,9 +174,7 @@ async fn a_token_may_name_the_subject_where_signatures_are_not_asked_for() {
 
 #[tokio::test]
 async fn keys_are_read_again_where_a_new_one_signs() {
-    let public = |key: &Ed25519KeyPair, kid: &str| {
-        json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": URL_SAFE_NO_PAD.encode(key.public_key())})
-    };
+    let public = |key: &Ed25519KeyPair, kid: &str| json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": URL_SAFE_NO_PAD.encode(key.public_key())});
     let (old, new) = (Ed25519KeyPair::generate().unwrap(), Ed25519KeyPair::generate().unwrap());
     let published = Arc::new(Mutex::new(Some(json!({"keys": [public(&old, "old")]}))));
     let shown = Arc::clone(&published);

@@ -1,12 +1,12 @@
 //! Tokens that hold, and all that is like them and does not.
 
 use super::*;
+use crate::consent::Answer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
 };
-use crate::consent::Answer;
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 
 use crate::entity::Entity;
 use crate::store::memory::Memory;
-use crate::store::{Answer, Batch, Change, Event, Outcome, Row, Space, Store, StoreError};
+use crate::store::{Answer, Batch, Change, Event, Outcome, Row, Snapshot, Space, Store, StoreError};
 use crate::token::Token;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,6 +19,8 @@ pub(super) struct Spy {
     /// Every put takes a permit before it writes, and one before it answers.
     pub(super) gate: Semaphore,
     pub(super) broken: AtomicBool,
+    /// Whether other processes share it.
+    pub(super) shared: AtomicBool,
     /// Changes what `mappings` answers.
     pub(super) bend: Mutex<Option<Bend>>,
 }
@@ -32,6 +34,7 @@ impl Default for Spy {
             probes: AtomicUsize::new(0),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             broken: AtomicBool::new(false),
+            shared: AtomicBool::new(false),
             bend: Mutex::new(None),
         }
     }
@@ -144,6 +147,14 @@ impl Store for Arc<Spy> {
 
     fn write(&self, changes: Vec<Change>, event: Option<Event>) -> Answer<'_, bool> {
         self.memory.write(changes, event)
+    }
+
+    fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot>> {
+        self.memory.snapshot()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
     }
 
     fn probe(&self) -> Answer<'_, ()> {
