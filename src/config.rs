@@ -14,6 +14,7 @@ mod keys;
 mod path;
 mod print;
 mod problem;
+mod rights;
 mod settings;
 mod source;
 mod units;
@@ -24,12 +25,14 @@ use std::time::Duration;
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 
+use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 
 pub use choice::{Basis, Binary, Identity, LogFormat, LogLevel, Reply, WithoutConsent};
 pub use detection::{Detection, Mask, Place};
 pub(crate) use path::normalize as plain_path;
 pub use problem::{Origin, Problem, Problems};
+pub use rights::{TranscriptPlace, Transcripts, Webhook, WebhookEvent};
 pub use source::{Flag, Sources};
 
 /// Everything that the gateway can be told, checked.
@@ -76,6 +79,10 @@ pub struct Config {
     pub limits: Limits,
     /// How long to wait for whom.
     pub timeouts: Timeouts,
+    /// Systems behind that are told what became of subjects.
+    pub webhooks: Vec<Webhook>,
+    /// Conversations without persons; none are kept without it.
+    pub transcripts: Option<Transcripts>,
     /// The log.
     pub log: Log,
 }
@@ -183,6 +190,8 @@ pub struct Route {
 pub struct SubjectConfig {
     /// The places to look at, in this order.
     pub from: Vec<SubjectSource>,
+    /// By which entities subjects can be found.
+    pub index: Vec<Entity>,
 }
 
 /// A place of a request that names its subject.

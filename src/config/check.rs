@@ -290,6 +290,6 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-fn wrong(message: &str, mend: &str) -> Wrong {
+pub(super) fn wrong(message: &str, mend: &str) -> Wrong {
     Wrong { message: message.to_owned(), mend: mend.to_owned() }
 }
