@@ -16,6 +16,7 @@ pub mod config;
 pub mod consent;
 pub mod protocol;
 pub mod sensitive;
+pub mod store;
 pub mod telemetry;
 pub mod vault;
 

@@ -5,7 +5,7 @@
 //! key. Values are sealed by the data key; tokens are truncated HMACs under
 //! the token key, so every replica computes the same token for a value, and
 //! two subjects' tokens are unrelated. The store below sees only sealed bytes
-//! under keyed hashes ([`Row`](store::Row)).
+//! under keyed hashes ([`Row`]).
 //!
 //! Who holds the store without the secret learns how many subjects there are,
 //! how many tokens of which entity each has, how long each value is and when
@@ -18,9 +18,9 @@ mod key;
 mod link;
 mod mint;
 mod mix;
+mod records;
 mod root;
 mod seal;
-mod store;
 mod subject;
 mod subject_keys;
 mod surrogates;
@@ -33,19 +33,20 @@ mod volatile;
 pub use error::VaultError;
 pub use hashing::Hashing;
 pub use key::{Key, KeyError, KeyId};
+pub use records::{Expected, Owner, RecordChange, Records};
 pub use subject::Subject;
 pub use surrogates::{Standing, Surrogate, SurrogateMatcher, Surrogates};
 pub use url::{VaultUrl, VaultUrlError};
 pub use value::Value;
 
 use crate::clock;
+use crate::store::embedded::Embedded;
+use crate::store::{Event, Row, Store};
 use cache::Cache;
 use root::Root;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::Store;
-use store::embedded::Embedded;
 use subject::State;
 use subject_keys::SubjectKeys;
 use volatile::{Memory, Volatile, VolatileKeys};
@@ -83,7 +84,8 @@ enum Kind {
 }
 
 struct Shared {
-    store: Box<dyn Store>,
+    store: Arc<dyn Store>,
+    records: Records,
     root: Root,
     cache: Cache<State>,
     passing: VolatileKeys,
@@ -108,16 +110,18 @@ impl Vault {
         // Opening may repair the file, which takes as long as it takes.
         let opened = tokio::task::spawn_blocking(open).await;
         let store = opened.map_err(|_| VaultError::Corrupt { what: "file" })??;
-        Self::over(Box::new(store), &key, options, TOKEN_BITS).await
+        Self::over(Arc::new(store), &key, options, TOKEN_BITS).await
     }
 
-    async fn over(store: Box<dyn Store>, key: &Key, options: Options, token_mask: u64) -> Result<Self, VaultError> {
+    async fn over(store: Arc<dyn Store>, key: &Key, options: Options, token_mask: u64) -> Result<Self, VaultError> {
         let record = match store.meta().await? {
             Some(record) => record,
-            None => store.put_meta(Root::create(key, clock::unix_seconds())?).await?,
+            None => store.put_meta(None, Root::create(key, clock::unix_seconds())?).await?,
         };
+        let root = Root::open(key, &record)?;
         Ok(Self(Kind::Stored(Arc::new(Shared {
-            root: Root::open(key, &record)?,
+            records: Records::new(Arc::clone(&store), root.index.clone()),
+            root,
             store,
             cache: Cache::new(options.cache_bytes),
             passing: VolatileKeys::new()?,
@@ -157,6 +161,26 @@ impl Vault {
         }))
     }
 
+    /// The row of a subject: a keyed hash, from which nobody without the key
+    /// can tell whose it is.
+    pub fn row(&self, tenant: &str, subject: &str) -> Row {
+        self.records().row(tenant, subject)
+    }
+
+    /// What is kept beside the values.
+    pub fn records(&self) -> &Records {
+        match &self.0 {
+            Kind::Stored(shared) => &shared.records,
+            Kind::Memory(memory) => memory.records(),
+        }
+    }
+
+    /// What happens to the records of subjects from now on, here and on other
+    /// replicas.
+    pub fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Event> {
+        self.records().subscribe()
+    }
+
     /// What hashes the values of a tenant, the same on every replica; of a
     /// vault in memory, the same as long as the process lives.
     pub fn hashing(&self, tenant: &str) -> Hashing {
@@ -174,7 +198,7 @@ impl Vault {
         match &*probed {
             Some((at, found)) if at.elapsed() < PROBE_EVERY => found.clone(),
             _ => {
-                let found = shared.store.probe().await;
+                let found = shared.store.probe().await.map_err(VaultError::from);
                 *probed = Some((Instant::now(), found.clone()));
                 found
             }

@@ -8,8 +8,8 @@
 //! outlives it.
 
 use super::mix::Mix;
-use super::store::Row;
 use crate::sensitive::Sensitive;
+use crate::store::Row;
 use crate::token::Token;
 use dashmap::{DashMap, Entry};
 use std::collections::VecDeque;
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     fn row(n: u8) -> Row {
-        Row([n; 16])
+        Row { subject: [n; 16], ..Row::DEPLOYMENT }
     }
 
     fn token(bits: u64) -> Token {

@@ -1,6 +1,7 @@
 //! What can go wrong with the vault.
 
 use super::key::KeyId;
+use crate::store::StoreError;
 use std::borrow::Cow;
 
 /// Why the vault did not do what was asked. No text here ever holds a value,
@@ -44,5 +45,16 @@ pub enum VaultError {
 impl VaultError {
     pub(super) fn unavailable(cause: impl Into<Cow<'static, str>>) -> Self {
         Self::Unavailable { cause: cause.into() }
+    }
+}
+
+impl From<StoreError> for VaultError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable { cause } => Self::Unavailable { cause },
+            StoreError::NewerFormat { found, known } => Self::NewerFormat { found, known },
+            StoreError::InUse => Self::InUse,
+            StoreError::Corrupt { what } => Self::Corrupt { what },
+        }
     }
 }

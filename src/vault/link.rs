@@ -7,11 +7,11 @@
 
 use super::error::VaultError;
 use super::seal::random;
-use super::store::{Batch, Row};
 use super::subject_keys::SubjectKeys;
 use super::{Kind, Shared, Vault, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
+use crate::store::{Batch, Row};
 use crate::token::Token;
 
 /// Stands before the name, so that it is no subject of the same name: no id of
@@ -57,7 +57,9 @@ impl Shared {
         let record = keys.seal(row, &token, subject, created, *random()?)?;
         let (subject, mappings) = (keys.record().clone(), vec![(token, record)]);
         // Where another replica was first, its link stands.
-        self.store.put(Batch { row, subject, first_contact: true, mappings }).await.map(|_| ())
+        let changes = Vec::new();
+        self.store.put(Batch { row, subject, first_contact: true, mappings, changes }).await?;
+        Ok(())
     }
 
     async fn linked(&self, tenant: &str, name: &str) -> Result<Option<Sensitive>, VaultError> {

@@ -8,12 +8,12 @@
 
 use super::error::VaultError;
 use super::seal::{NONCE, fill_random};
-use super::store::{Batch, Outcome};
 use super::subject::State;
 use super::subject_keys::SubjectKeys;
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
+use crate::store::{Batch, Outcome};
 use crate::token::Token;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -45,6 +45,8 @@ pub(super) async fn tokenize(
         match vault.store.put(minting.batch()?).await? {
             Outcome::Stored => minting.settle(),
             Outcome::Taken(records) => minting.yield_to(&records)?,
+            // Nothing is expected beside the tokens.
+            Outcome::Conflict => return Err(VaultError::unavailable("its records keep changing")),
             Outcome::Superseded(standing) => {
                 adoptions += 1;
                 if adoptions > MAX_ADOPTIONS {
@@ -188,6 +190,7 @@ impl<'a> Minting<'a> {
             subject: Arc::clone(self.keys.record()),
             first_contact: !self.keys.are_stored(),
             mappings: mappings.collect::<Result<_, _>>()?,
+            changes: Vec::new(),
         })
     }
 

@@ -5,14 +5,15 @@ use super::error::VaultError;
 use super::hashing::Hashing;
 use super::key::{Key, KeyId};
 use super::seal::{NONCE, SealingKey, TAG, random};
-use super::store::Row;
+use crate::store::Row;
 use aws_lc_rs::hmac;
 
 /// The newest format of the store that this build writes and reads.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 const WHAT: &str = "own record";
 const LABEL: &[u8] = b"privet vault\0";
+const TENANT_LABEL: &[u8] = b"privet tenant\0";
 /// format (4) | key id (8) | created (8)
 const HEAD: usize = 20;
 
@@ -23,7 +24,7 @@ pub(super) struct Root {
     pub(super) key_id: KeyId,
     /// Makes row keys. It is random and only wrapped by the key-encryption
     /// key, so that a rotation of that key leaves every row where it is.
-    index: hmac::Key,
+    pub(super) index: hmac::Key,
 }
 
 impl Root {
@@ -68,14 +69,29 @@ impl Root {
     /// The row of a subject. Without the index key nobody can tell from a row
     /// whose it is, not even by trying names.
     pub(super) fn row(&self, tenant: &str, subject: &str) -> Row {
-        let mut mac = hmac::Context::with_key(&self.index);
-        // The length keeps ("a", "bc") apart from ("ab", "c").
-        mac.update(&(tenant.len() as u64).to_be_bytes());
-        mac.update(tenant.as_bytes());
-        mac.update(subject.as_bytes());
-        let tag = mac.sign();
-        Row(tag.as_ref().first_chunk().copied().unwrap_or_default())
+        row(&self.index, tenant, subject)
     }
+}
+
+/// The row that leads what belongs to a subject.
+pub(super) fn row(index: &hmac::Key, tenant: &str, subject: &str) -> Row {
+    let mut mac = hmac::Context::with_key(index);
+    // The length keeps ("a", "bc") apart from ("ab", "c").
+    mac.update(&(tenant.len() as u64).to_be_bytes());
+    mac.update(tenant.as_bytes());
+    mac.update(subject.as_bytes());
+    let tag = mac.sign();
+    let subject = tag.as_ref().first_chunk().copied().unwrap_or_default();
+    Row { subject, ..tenant_row(index, tenant) }
+}
+
+/// The row that leads what belongs to a tenant.
+pub(super) fn tenant_row(index: &hmac::Key, tenant: &str) -> Row {
+    let mut mac = hmac::Context::with_key(index);
+    mac.update(TENANT_LABEL);
+    mac.update(tenant.as_bytes());
+    let tag = mac.sign();
+    Row { tenant: tag.as_ref().first_chunk().copied().unwrap_or_default(), ..Row::DEPLOYMENT }
 }
 
 fn wrapping_key(key: &Key) -> Result<SealingKey, VaultError> {
@@ -115,7 +131,7 @@ mod tests {
         let mut record = Root::create(&key, 1).unwrap();
         let wrong = VaultError::WrongKey { vault: key.id(), given: other.id() };
         assert_eq!(Root::open(&other, &record).err(), Some(wrong));
-        record[3] = 2;
-        assert_eq!(Root::open(&key, &record).err(), Some(VaultError::NewerFormat { found: 2, known: 1 }));
+        record[3] = 3;
+        assert_eq!(Root::open(&key, &record).err(), Some(VaultError::NewerFormat { found: 3, known: 2 }));
     }
 }

@@ -3,7 +3,6 @@
 use super::error::VaultError;
 use super::mint;
 use super::root::Root;
-use super::store::Row;
 use super::subject_keys::SubjectKeys;
 use super::surrogates::{self, Standing, Surrogates};
 use super::value::Value;
@@ -11,6 +10,7 @@ use super::volatile::Volatile;
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
+use crate::store::Row;
 use crate::token::{Kinds, Token};
 use std::collections::BTreeSet;
 use std::fmt;

@@ -6,9 +6,9 @@
 use super::error::VaultError;
 use super::root::Root;
 use super::seal::{NONCE, SealingKey, TAG, random};
-use super::store::Row;
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
+use crate::store::Row;
 use crate::token::Token;
 use aws_lc_rs::hmac;
 use std::sync::Arc;
@@ -173,11 +173,11 @@ fn identity(tenant: &str, subject: &str) -> Zeroizing<Vec<u8>> {
 }
 
 fn subject_aad(row: Row, head: &[u8]) -> Vec<u8> {
-    [SUBJECT_LABEL, &row.0, head].concat()
+    [SUBJECT_LABEL, &row.subject, head].concat()
 }
 
 fn identity_aad(row: Row) -> Vec<u8> {
-    [IDENTITY_LABEL, &row.0].concat()
+    [IDENTITY_LABEL, &row.subject].concat()
 }
 
 /// What a mapping is bound to: tenant and subject (by their row), token, head.
@@ -192,7 +192,7 @@ impl MappingAad {
         let mut aad = Self { bytes: [0; 96], len: 0 };
         let entity = token.entity();
         let bits = token.bits().to_be_bytes();
-        for part in [MAPPING_LABEL, &row.0, head, entity.as_str().as_bytes(), &[0], &bits] {
+        for part in [MAPPING_LABEL, &row.subject, head, entity.as_str().as_bytes(), &[0], &bits] {
             if let Some(free) = aad.bytes.get_mut(aad.len..aad.len + part.len()) {
                 free.copy_from_slice(part);
                 aad.len += part.len();
@@ -211,7 +211,8 @@ mod tests {
     use super::*;
     use crate::vault::key::Key;
 
-    const ROW: Row = Row([1; 16]);
+    const ROW: Row = Row { subject: [1; 16], ..Row::DEPLOYMENT };
+    const OTHER: Row = Row { subject: [2; 16], ..Row::DEPLOYMENT };
 
     fn root() -> Root {
         let key = Key::generate();
@@ -226,7 +227,7 @@ mod tests {
         assert_eq!(open(ROW, "default", "ana"), None);
         assert_eq!(open(ROW, "default", "ben"), Some(SUBJECT));
         assert_eq!(open(ROW, "defaul", "tana"), Some(SUBJECT));
-        assert_eq!(open(Row([2; 16]), "default", "ana"), Some(SUBJECT));
+        assert_eq!(open(OTHER, "default", "ana"), Some(SUBJECT));
     }
 
     #[test]
@@ -237,7 +238,7 @@ mod tests {
         let record = keys.seal(ROW, &token, "a@b.c", 7, *random().unwrap()).unwrap();
         assert_eq!(keys.open_value(ROW, &token, &record).unwrap().expose(), "a@b.c");
         let others = [
-            (Row([2; 16]), token),
+            (OTHER, token),
             (ROW, Token::new(email, token.bits() ^ 1)),
             (ROW, Token::new("EMAI".parse().unwrap(), token.bits())),
         ];

@@ -4,12 +4,12 @@
 use super::error::VaultError;
 use super::mint::NO_ROOM;
 use super::seal::random;
-use super::store::{Batch, Outcome};
 use super::subject::State;
 use super::subject_keys::SubjectKeys;
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
+use crate::store::{Batch, Outcome};
 use crate::surrogate::{self, ATTEMPTS, Matcher, Part, Search};
 use crate::token::Token;
 use std::borrow::Borrow;
@@ -343,8 +343,13 @@ pub(super) async fn mint(
             let content = Sensitive::new(content);
             mappings.push((token, keys.seal(state.row, &token, content.expose(), created, *random()?)?));
         }
-        let batch =
-            Batch { row: state.row, subject: Arc::clone(keys.record()), first_contact: !keys.are_stored(), mappings };
+        let batch = Batch {
+            row: state.row,
+            subject: Arc::clone(keys.record()),
+            first_contact: !keys.are_stored(),
+            mappings,
+            changes: Vec::new(),
+        };
         match vault.store.put(batch).await? {
             Outcome::Stored => {
                 keys.mark_stored();
@@ -373,6 +378,7 @@ pub(super) async fn mint(
                     state.surrogates().insert(text, entity, value.expose());
                 }
             }
+            Outcome::Conflict => return Err(VaultError::unavailable("its records keep changing")),
             Outcome::Superseded(standing) => {
                 state.adopt(&vault.root, &keys, standing)?;
             }

@@ -36,7 +36,7 @@ async fn spied(options: Options, token_bits: u32) -> (Vault, Arc<Spy>) {
 }
 
 async fn replica(spy: &Arc<Spy>, key: &Key, options: Options, token_bits: u32) -> Vault {
-    Vault::over(Box::new(Arc::clone(spy)), key, options, (1 << token_bits) - 1).await.unwrap()
+    Vault::over(Arc::new(Arc::clone(spy)), key, options, (1 << token_bits) - 1).await.unwrap()
 }
 
 /// Checks that each token restores to its value.

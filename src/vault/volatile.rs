@@ -5,12 +5,14 @@ use super::error::VaultError;
 use super::hashing::Hashing;
 use super::mint::{MAX_COUNTER, NO_ROOM};
 use super::mix::Mix;
+use super::records::Records;
 use super::seal::random;
 use super::surrogates::{self, Choosing, Standing, Surrogates};
 use super::value::Value;
 use crate::clock;
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
+use crate::store::memory;
 use crate::token::{Kinds, Token};
 use aws_lc_rs::hmac;
 use dashmap::DashMap;
@@ -36,21 +38,28 @@ pub(super) struct Memory {
     links: DashMap<Box<str>, Sensitive>,
     token_mask: u64,
     hashing: hmac::Key,
+    records: Records,
 }
 
 impl Memory {
     pub(super) fn new(token_mask: u64) -> Result<Self, VaultError> {
+        let hashing = hmac::Key::new(hmac::HMAC_SHA256, random::<32>()?.as_ref());
         Ok(Self {
+            records: Records::new(Arc::new(memory::Memory::default()), hashing.clone()),
             keys: VolatileKeys::new()?,
             subjects: DashMap::new(),
             links: DashMap::new(),
             token_mask,
-            hashing: hmac::Key::new(hmac::HMAC_SHA256, random::<32>()?.as_ref()),
+            hashing,
         })
     }
 
     pub(super) fn hashing(&self, tenant: &str) -> Hashing {
         Hashing::new(&self.hashing, tenant)
+    }
+
+    pub(super) fn records(&self) -> &Records {
+        &self.records
     }
 
     pub(super) fn passing_subject(&self) -> Volatile {

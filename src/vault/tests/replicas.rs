@@ -95,7 +95,7 @@ async fn an_erased_subject_starts_anew_under_a_live_handle() {
     let subject = vault.subject("default", "ana").await.unwrap();
     let values = emails(&["a@b.c"]);
     let before = subject.tokenize(&values).await.unwrap();
-    spy.memory.erase(vault.shared().root.row("default", "ana"));
+    spy.memory.erase(vault.shared().root.row("default", "ana")).await.unwrap();
     let after = subject.tokenize(&values).await.unwrap();
     assert_ne!(before, after, "the old keys are not used again");
     assert_restores(&subject, &after, &values).await;

@@ -1,7 +1,7 @@
 //! The redb file: opening it, and opening it anew after a failure.
 
-use super::{MAPPINGS, META, SUBJECTS};
-use crate::vault::error::VaultError;
+use super::{MAPPINGS, META, RECORDS, SUBJECTS};
+use crate::store::StoreError;
 use redb::{Builder, Database, ReadableDatabase, StorageBackend, backends::FileBackend};
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -30,7 +30,7 @@ struct Slot {
 }
 
 impl File {
-    pub(super) fn open(open: Opener) -> Result<Self, VaultError> {
+    pub(super) fn open(open: Opener) -> Result<Self, StoreError> {
         let database = guarded(&open).map_err(fault)?;
         let slot = Slot { database: Some(database), generation: 0, closed: false };
         Ok(Self { open, slot: RwLock::new(slot) })
@@ -38,9 +38,9 @@ impl File {
 
     /// Runs a short reading task; once more with the file opened again where
     /// an I/O error (perhaps somebody else's, some time ago) stands in the way.
-    pub(super) fn read<T>(&self, task: impl Fn(&Database) -> Result<T, redb::Error>) -> Result<T, VaultError> {
+    pub(super) fn read<T>(&self, task: impl Fn(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
         self.run(&task).or_else(|(error, generation)| match error {
-            VaultError::Unavailable { .. } => {
+            StoreError::Unavailable { .. } => {
                 self.reopen(generation)?;
                 self.run(&task).map_err(|(error, _)| error)
             }
@@ -49,7 +49,7 @@ impl File {
     }
 
     /// Runs a writing task. On failure the file is opened again for the next.
-    pub(super) fn write<T>(&self, task: impl Fn(&Database) -> Result<T, redb::Error>) -> Result<T, VaultError> {
+    pub(super) fn write<T>(&self, task: impl Fn(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
         // An earlier opening may have failed: then try it now.
         let vacant = {
             let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
@@ -72,18 +72,18 @@ impl File {
         slot.database = None;
     }
 
-    fn run<T>(&self, task: impl Fn(&Database) -> Result<T, redb::Error>) -> Result<T, (VaultError, u64)> {
+    fn run<T>(&self, task: impl Fn(&Database) -> Result<T, redb::Error>) -> Result<T, (StoreError, u64)> {
         let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
         match &slot.database {
             Some(database) => guarded(|| task(database)).map_err(|e| (fault(e), slot.generation)),
-            None => Err((VaultError::unavailable("its file is closed"), slot.generation)),
+            None => Err((StoreError::unavailable("its file is closed"), slot.generation)),
         }
     }
 
-    fn reopen(&self, seen: u64) -> Result<(), VaultError> {
+    fn reopen(&self, seen: u64) -> Result<(), StoreError> {
         let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
         if slot.closed {
-            return Err(VaultError::unavailable("it is closed"));
+            return Err(StoreError::unavailable("it is closed"));
         }
         if slot.generation != seen && slot.database.is_some() {
             return Ok(());
@@ -98,7 +98,7 @@ impl File {
 
 /// Opens the file of a vault's folder, and makes what is missing: folders with
 /// mode 0700, the file with mode 0600.
-pub(super) fn on_disk(folder: &Path, page_cache_bytes: usize) -> Result<Opener, VaultError> {
+pub(super) fn on_disk(folder: &Path, page_cache_bytes: usize) -> Result<Opener, StoreError> {
     let path = folder.join(NAME);
     create(folder, &path, page_cache_bytes).map_err(fault)?;
     Ok(Box::new(move || {
@@ -135,7 +135,7 @@ fn create(folder: &Path, path: &Path, page_cache_bytes: usize) -> Result<(), red
 pub(super) fn database(backend: impl StorageBackend, page_cache_bytes: usize) -> Result<Database, redb::Error> {
     let database = Builder::new().set_cache_size(page_cache_bytes).create_with_backend(backend)?;
     // The table that is made last shows that all are there.
-    let made = match database.begin_read()?.open_table(MAPPINGS) {
+    let made = match database.begin_read()?.open_table(RECORDS) {
         Ok(_) => true,
         Err(redb::TableError::TableDoesNotExist(_)) => false,
         Err(error) => return Err(error.into()),
@@ -146,6 +146,7 @@ pub(super) fn database(backend: impl StorageBackend, page_cache_bytes: usize) ->
         transaction.open_table(META)?;
         transaction.open_table(SUBJECTS)?;
         transaction.open_table(MAPPINGS)?;
+        transaction.open_table(RECORDS)?;
         transaction.commit()?;
     }
     Ok(database)
@@ -216,20 +217,20 @@ fn guarded<T>(task: impl Fn() -> Result<T, redb::Error>) -> Result<T, redb::Erro
     catch_unwind(AssertUnwindSafe(task)).unwrap_or_else(|_| Err(redb::Error::Corrupted(String::new())))
 }
 
-fn fault(error: redb::Error) -> VaultError {
+fn fault(error: redb::Error) -> StoreError {
     use redb::Error as E;
     match error {
-        E::DatabaseAlreadyOpen | E::LockProtocolMismatch => VaultError::InUse,
+        E::DatabaseAlreadyOpen | E::LockProtocolMismatch => StoreError::InUse,
         E::Corrupted(_)
         | E::RepairAborted
         | E::TableDoesNotExist(_)
         | E::TableIsMultimap(_)
         | E::TableTypeMismatch { .. }
-        | E::TypeDefinitionChanged { .. } => VaultError::Corrupt { what: "file" },
+        | E::TypeDefinitionChanged { .. } => StoreError::Corrupt { what: "file" },
         // redb's way to say that the file does not begin as its files do.
-        E::Io(error) if error.kind() == io::ErrorKind::InvalidData => VaultError::Corrupt { what: "file" },
+        E::Io(error) if error.kind() == io::ErrorKind::InvalidData => StoreError::Corrupt { what: "file" },
         // The kind alone: an error's own text might hold anything.
-        E::Io(error) => VaultError::unavailable(error.kind().to_string()),
-        _ => VaultError::unavailable("its file is being opened again after an error"),
+        E::Io(error) => StoreError::unavailable(error.kind().to_string()),
+        _ => StoreError::unavailable("its file is being opened again after an error"),
     }
 }
