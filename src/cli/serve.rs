@@ -144,7 +144,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     let key = config.key.as_ref().ok_or_else(|| Failure::Usage(NO_KEY.to_owned()))?;
     let key = Key::from_base64(key.expose()).map_err(|e| Failure::Usage(format!("PRIVET_KEY: {e}")))?;
     let place: VaultUrl = config.vault.parse().map_err(|e| Failure::Usage(format!("vault: {e}")))?;
-    let vault = Vault::open(&place, key, vault::Options::default()).await;
+    let indexed = vault::Indexed::of(&config.subject.index);
+    let vault = Vault::open(&place, key, vault::Options { indexed, ..vault::Options::default() }).await;
     let vault = vault.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
 
     let facts = facts(&config, &engine, &place);

@@ -83,6 +83,29 @@ impl<S> Cache<S> {
         }
     }
 
+    /// Puts another value in the place of one that was corrected.
+    pub(super) fn replace_value(&self, row: Row, token: &Token, value: Arc<Sensitive>) {
+        let place = Place { row, token: Some(*token) };
+        if let Some(mut slot) = self.map.get_mut(&place) {
+            let cost = value.expose().len() + size_of::<Sensitive>();
+            self.bytes.fetch_add(cost, Ordering::Relaxed);
+            self.bytes.fetch_sub(mem::replace(&mut slot.cost, cost), Ordering::Relaxed);
+            slot.held = Held::Value(value);
+            return;
+        }
+        self.insert_value(row, *token, value);
+    }
+
+    /// Forgets a subject and its values.
+    pub(super) fn forget(&self, row: Row) {
+        self.map.retain(|place, slot| {
+            if place.row == row {
+                self.bytes.fetch_sub(slot.cost + overhead::<S>(), Ordering::Relaxed);
+            }
+            place.row != row
+        });
+    }
+
     pub(super) fn subject(&self, row: Row) -> Option<Arc<S>> {
         let slot = self.map.get(&Place { row, token: None })?;
         slot.touch();
@@ -142,7 +165,9 @@ impl<S> Cache<S> {
                 Some((_, slot)) => {
                     self.bytes.fetch_sub(slot.cost + overhead::<S>(), Ordering::Relaxed);
                 }
-                None => self.ring(hand).push_back(oldest),
+                None if self.map.contains_key(&oldest) => self.ring(hand).push_back(oldest),
+                // It was forgotten.
+                None => {}
             }
         }
     }

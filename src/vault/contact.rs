@@ -5,9 +5,9 @@
 use crate::entity::Entity;
 
 /// What subjects can be found by.
-pub const EMAIL: Entity = Entity::constant("EMAIL");
+pub(super) const EMAIL: Entity = Entity::constant("EMAIL");
 /// What subjects can be found by.
-pub const PHONE: Entity = Entity::constant("PHONE");
+pub(super) const PHONE: Entity = Entity::constant("PHONE");
 
 /// The plain spelling of a value; none where there is none.
 ///
@@ -15,7 +15,7 @@ pub const PHONE: Entity = Entity::constant("PHONE");
 /// provider of note has one in the local part either. Of a phone number only
 /// the digits count, with the plus sign of an international number; `00` in
 /// front of a long one says the same (ITU-T E.123).
-pub fn plain(entity: Entity, value: &str) -> Option<String> {
+pub(super) fn plain(entity: Entity, value: &str) -> Option<String> {
     if entity == EMAIL {
         let value = value.trim().trim_start_matches("mailto:");
         let (local, domain) = value.rsplit_once('@')?;
@@ -36,7 +36,7 @@ pub fn plain(entity: Entity, value: &str) -> Option<String> {
 }
 
 /// What a text that somebody types to be found by is: an address, or a number.
-pub fn read(text: &str) -> Option<(Entity, String)> {
+pub(super) fn read(text: &str) -> Option<(Entity, String)> {
     let entity = if text.contains('@') { EMAIL } else { PHONE };
     plain(entity, text).map(|plain| (entity, plain))
 }

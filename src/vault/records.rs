@@ -137,6 +137,12 @@ impl Records {
         row(&self.0.index, tenant, subject)
     }
 
+    /// A record as a change of the store, for a batch of mappings.
+    pub(super) fn change(&self, row: Row, space: Space, key: &[u8], value: &[u8]) -> Result<Change, VaultError> {
+        let value = Some(self.seal(row, space, key, value)?);
+        Ok(Change { row, space, key: key.to_vec(), expect: Expect::Anything, value })
+    }
+
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.0.events.subscribe()
     }

@@ -125,6 +125,12 @@ impl SubjectKeys {
         Ok(record)
     }
 
+    /// Since when the value of a token's record is kept (Unix seconds).
+    pub(super) fn created(&self, record: &[u8]) -> Option<u64> {
+        let [_, created @ ..] = record.first_chunk::<MAPPING_HEAD>()?;
+        Some(u64::from_be_bytes(*created))
+    }
+
     /// The value of a token's record; an error where the record is not the
     /// one that was written for just this subject and token.
     pub(super) fn open_value(&self, row: Row, token: &Token, record: &[u8]) -> Result<Sensitive, VaultError> {

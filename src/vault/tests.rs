@@ -15,7 +15,8 @@ use spy::Spy;
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
-const SMALL: Options = Options { cache_bytes: 0, page_cache_bytes: 1 << 20 };
+const SMALL: Options =
+    Options { cache_bytes: 0, page_cache_bytes: 1 << 20, indexed: Indexed { email: true, phone: true } };
 
 fn entity(name: &str) -> Entity {
     name.parse().unwrap()

@@ -81,6 +81,17 @@ impl Memory {
         self.subjects.get([tenant, "\0", subject].concat().as_str()).map(|known| Arc::clone(&known))
     }
 
+    /// The subjects of a tenant that have a value which is sought, at most `limit`.
+    pub(super) fn find(&self, tenant: &str, limit: usize, is_sought: impl Fn(Entity, &str) -> bool) -> Vec<Sensitive> {
+        let of_tenant = |name: &str| name.strip_prefix(tenant)?.strip_prefix('\0').map(Sensitive::from);
+        let has = |known: &Volatile| {
+            let known = known.known();
+            known.tokens().any(|token| known.value(&token).is_some_and(|value| is_sought(token.entity(), value.expose())))
+        };
+        let named = self.subjects.iter().filter_map(|known| Some((of_tenant(known.key())?, Arc::clone(known.value()))));
+        named.filter(|(_, known)| has(known)).map(|(subject, _)| subject).take(limit).collect()
+    }
+
     /// Forgets a subject with all its values; how many there were. Who holds it
     /// still finds nothing in it any more.
     pub(super) fn erase(&self, tenant: &str, subject: &str) -> usize {
@@ -176,11 +187,21 @@ impl Volatile {
     /// The tokens behind `after` in their order, with their values and since
     /// when they are kept (Unix seconds).
     pub(super) fn values(&self, after: Option<&Token>, limit: usize) -> Vec<(Token, Value, u64)> {
-        let known = self.known();
-        let mut tokens: Vec<Token> = known.tokens().filter(|token| after.is_none_or(|after| token > after)).collect();
-        tokens.sort_unstable();
-        tokens.truncate(limit);
-        tokens.iter().filter_map(|token| Some((*token, known.value(token)?, known.created(token)?))).collect()
+        let mut page: Vec<_> = {
+            let known = self.known();
+            let behind = |token: &Token| after.is_none_or(|after| token > after);
+            let mut tokens: Vec<Token> = known.tokens().filter(behind).collect();
+            tokens.sort_unstable();
+            tokens.truncate(limit);
+            tokens.iter().filter_map(|token| Some((*token, known.value(token)?, known.created(token)?))).collect()
+        };
+        let left = limit.saturating_sub(page.len());
+        let from = after.filter(|after| after.entity() == Entity::SURROGATE).map_or(0, |after| after.bits() as usize + 1);
+        let surrogates = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
+        for (n, content) in surrogates.iter().flat_map(|known| known.contents()).enumerate().skip(from).take(left) {
+            page.push((Token::new(Entity::SURROGATE, n as u64), Value::from(Arc::new(content)), 0));
+        }
+        page
     }
 
     /// Lets a token stand for `value` from now on; false where it stands for
