@@ -12,13 +12,16 @@
 //! it came; not who the subjects are, not the values, not who shares one.
 
 mod cache;
+mod contact;
 mod error;
+mod find;
 mod hashing;
 mod key;
 mod link;
 mod mint;
 mod mix;
 mod records;
+mod rectify;
 mod root;
 mod seal;
 mod subject;
@@ -29,8 +32,10 @@ mod tests;
 mod url;
 mod value;
 mod volatile;
+mod whole;
 
 pub use error::VaultError;
+pub use find::Indexed;
 pub use hashing::Hashing;
 pub use key::{Key, KeyError, KeyId};
 pub use records::{Expected, Owner, RecordChange, Records};
@@ -38,6 +43,7 @@ pub use subject::Subject;
 pub use surrogates::{Standing, Surrogate, SurrogateMatcher, Surrogates};
 pub use url::{VaultUrl, VaultUrlError};
 pub use value::Value;
+pub use whole::{Erased, Kept};
 
 use crate::clock;
 use crate::store::embedded::Embedded;
@@ -64,11 +70,13 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Bytes of pages that an embedded store keeps at hand; 32 MiB.
     pub page_cache_bytes: usize,
+    /// What subjects can be found by; all of it.
+    pub indexed: Indexed,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, page_cache_bytes: 32 << 20 }
+        Self { cache_bytes: 64 << 20, page_cache_bytes: 32 << 20, indexed: Indexed::default() }
     }
 }
 
@@ -91,6 +99,7 @@ struct Shared {
     passing: VolatileKeys,
     probed: tokio::sync::Mutex<Option<(Instant, Result<(), VaultError>)>>,
     token_mask: u64,
+    indexed: Indexed,
 }
 
 impl Vault {
@@ -127,6 +136,7 @@ impl Vault {
             passing: VolatileKeys::new()?,
             probed: tokio::sync::Mutex::default(),
             token_mask,
+            indexed: options.indexed,
         }))))
     }
 

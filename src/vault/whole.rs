@@ -60,7 +60,11 @@ impl Vault {
     pub async fn erase(&self, tenant: &str, subject: &str) -> Result<Erased, VaultError> {
         let shared = match &self.0 {
             Kind::Stored(shared) => shared,
-            Kind::Memory(memory) => return Ok(Erased { values: memory.erase(tenant, subject) }),
+            Kind::Memory(memory) => {
+                let values = memory.erase(tenant, subject);
+                memory.records().erase(memory.records().row(tenant, subject)).await?;
+                return Ok(Erased { values });
+            }
         };
         let row = shared.root.row(tenant, subject);
         shared.unindex(row).await?;
