@@ -5,6 +5,7 @@
 pub mod detect;
 pub mod entity;
 pub mod framing;
+pub mod hex;
 pub mod json;
 pub mod problem;
 pub mod surrogate;
@@ -19,6 +20,7 @@ pub mod rights;
 pub mod sensitive;
 pub mod store;
 pub mod telemetry;
+pub mod trust;
 pub mod vault;
 
 // Layer 2: the data path.

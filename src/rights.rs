@@ -25,7 +25,7 @@ pub use identity::{CODE_LIFETIME, SESSION_LIFETIME, Session};
 pub use register::{Due, Register};
 pub use restriction::Restrictions;
 
-use crate::clock;
+use crate::clock::Time;
 use crate::config::{Config, WebhookEvent};
 use crate::sensitive::Sensitive;
 use crate::store::EventKind;
@@ -143,8 +143,10 @@ impl Rights {
     /// Over a vault, as the configuration says. Reads the certificates of
     /// webhooks, and nothing else.
     pub fn new(vault: Vault, config: &Config) -> Result<Arc<Self>, RightsError> {
-        let purposes = config.purposes.iter().map(|purpose| json!({"name": purpose.name, "basis": purpose.basis.as_str()}));
-        let recipients = config.upstreams.iter().map(|upstream| json!({"name": upstream.name, "region": upstream.region}));
+        let purposes =
+            config.purposes.iter().map(|purpose| json!({"name": purpose.name, "basis": purpose.basis.as_str()}));
+        let recipients =
+            config.upstreams.iter().map(|upstream| json!({"name": upstream.name, "region": upstream.region}));
         let facts = Facts { purposes: purposes.collect(), recipients: recipients.collect() };
         let records = vault.records().clone();
         let register = Register::new(records.clone());
@@ -324,7 +326,7 @@ impl Rights {
         if case.state == State::Verified {
             steps.push(located);
         }
-        let now = clock::unix_seconds();
+        let now = Time::now();
         for step in steps.iter().cloned().chain([Step::Finish(proof.clone())]) {
             done.take(step, &by.name, now)?;
         }
@@ -361,7 +363,7 @@ impl Rights {
             }
         };
         let watch_due = async {
-            let mut warned = 0;
+            let mut warned = Time(0);
             loop {
                 match self.look_at_due(warned).await {
                     Ok((counts, now)) => {
@@ -381,8 +383,8 @@ impl Rights {
 
     /// Counts the open cases by urgency, and warns of those that became urgent
     /// since the time `warned`.
-    async fn look_at_due(&self, warned: u64) -> Result<([u64; 3], u64), RightsError> {
-        let now = clock::unix_seconds();
+    async fn look_at_due(&self, warned: Time) -> Result<([u64; 3], Time), RightsError> {
+        let now = Time::now();
         let (mut counts, mut after) = ([0; 3], None);
         loop {
             let page = self.register.due(after.as_ref(), DUE_PAGE).await?;
@@ -392,7 +394,7 @@ impl Rights {
                     *count += 1;
                 }
                 if urgency != Urgency::Open && Urgency::of(case.due, warned) != urgency {
-                    let (id, due) = (&case.id, clock::rfc3339(case.due));
+                    let (id, due) = (&case.id, case.due);
                     tracing::warn!(case = %id, %due, urgency = urgency.as_str(), "A case is due.");
                     let told = Told { until: Some(due), ..Told::of(&case.tenant, None, Some(id)) };
                     self.outbox.put(WebhookEvent::CaseDue, &told).await?;

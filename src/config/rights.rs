@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use hyper::Uri;
 
+use super::Purpose;
+use super::build::{checked, judge};
 use super::check::{self, Wrong};
 use super::problem::Found;
 use super::settings::{Section, Settings};
 use super::source::Sources;
-use super::Purpose;
-use super::build::{checked, judge};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 

@@ -3,9 +3,9 @@
 
 use super::case::{Case, Proof, Step};
 use super::export::{Format, Head, Part, ValueLine, Writer};
-use super::signature::hex;
 use super::{By, Rights, RightsError};
-use crate::clock::{self, rfc3339};
+use crate::clock::Time;
+use crate::hex;
 use crate::sensitive::Sensitive;
 use crate::store::Space;
 use crate::token::Token;
@@ -97,7 +97,7 @@ impl Export {
         let head = Head {
             tenant: &self.tenant,
             subject: self.subject.expose(),
-            made: rfc3339(clock::unix_seconds()),
+            made: Time::now().to_string(),
             restricted: rights.restrictions.holds(&self.tenant, self.subject.expose()),
             purposes: &rights.facts.purposes,
             recipients: &rights.facts.recipients,
@@ -114,7 +114,7 @@ impl Export {
         for kept in &page {
             let (stand, entity, value) = kept.parts();
             *self.located.entry(entity.to_string()).or_default() += 1;
-            let created = rfc3339(kept.created);
+            let created = Time(kept.created).to_string();
             let line = ValueLine { token: stand, entity: entity.as_str(), value, created, purpose: None };
             text += &self.writer.value(&line);
         }
@@ -134,7 +134,7 @@ impl Export {
                     // What is no document is a pointer of somebody else's.
                     let Ok(record) = serde_json::from_slice::<Value>(record) else { continue };
                     *self.counts.entry(part.word().to_owned()).or_default() += 1;
-                    text += &self.writer.record(&hex(key), &time_of(&record), &record);
+                    text += &self.writer.record(&hex::encode(key), &time_of(&record), &record);
                 }
                 match page.into_iter().next_back() {
                     Some((last, _)) => Next::Records(part, Some(last)),
@@ -145,7 +145,7 @@ impl Export {
             Part::Cases => {
                 for case in self.rights.register.of_subject(&self.tenant, self.subject.expose()).await? {
                     *self.counts.entry(part.word().to_owned()).or_default() += 1;
-                    text += &self.writer.record(&case.id, &rfc3339(case.received), &json!(shown(&case)));
+                    text += &self.writer.record(&case.id, &case.received.to_string(), &json!(shown(&case)));
                 }
                 self.next = Next::Records(Part::Audit, None);
                 return Ok(text + &self.writer.part(Part::Audit));
@@ -165,7 +165,7 @@ impl Export {
         let hash = std::mem::replace(&mut self.digest, digest::Context::new(&digest::SHA256)).finish();
         let mut counts = std::mem::take(&mut self.counts);
         counts.insert("values".to_owned(), self.located.values().sum());
-        let proof = Proof { counts, sha256: Some(hex(hash.as_ref())), confirmation: None };
+        let proof = Proof { counts, sha256: Some(hex::encode(hash.as_ref())), confirmation: None };
         let located = Step::Locate(std::mem::take(&mut self.located));
         self.case = self.rights.finish(&self.case, located, proof, &self.by).await?;
         Ok(())
@@ -184,7 +184,7 @@ fn shown(case: &Case) -> Value {
 /// When a record was made, where it says so.
 fn time_of(record: &Value) -> String {
     match record.get("at").or_else(|| record.get("time")) {
-        Some(Value::Number(at)) => at.as_u64().map(rfc3339).unwrap_or_default(),
+        Some(Value::Number(at)) => at.as_u64().map(|at| Time(at).to_string()).unwrap_or_default(),
         Some(Value::String(at)) => at.clone(),
         _ => String::new(),
     }

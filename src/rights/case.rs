@@ -4,6 +4,8 @@
 //! A case outlives the person's data, so it names nobody: the subject stands
 //! in it as a keyed hash, and no value ever does.
 
+use crate::clock::Time;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,7 +25,7 @@ pub const MAX_NOTE: usize = 500;
 const MAX_HISTORY: usize = 256;
 
 /// What the person asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// To see the data (GDPR Article 15).
@@ -41,7 +43,7 @@ pub enum Kind {
 }
 
 /// How far a case is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// It came in.
@@ -59,7 +61,7 @@ pub enum State {
 }
 
 /// How the identity of the person was verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verification {
     /// By a token that the site signed for the account.
@@ -92,7 +94,7 @@ pub enum Step {
 }
 
 /// What shows that a case was done.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Proof {
     /// What was done, and how often: `values`, `consents`, ….
     pub counts: BTreeMap<String, u64>,
@@ -105,7 +107,7 @@ pub struct Proof {
 }
 
 /// Whether a system behind learnt of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Notice {
     /// The id of the event.
     pub event: String,
@@ -118,10 +120,10 @@ pub struct Notice {
 }
 
 /// One line of the history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
-    /// When, in seconds since 1970.
-    pub at: u64,
+    /// When.
+    pub at: Time,
     /// What happened: `received`, `verified`, `extended`, `notified`, ….
     pub what: String,
     /// Who did it: `person`, or the name of an operator.
@@ -132,7 +134,7 @@ pub struct Event {
 }
 
 /// One request of one person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Case {
     /// Its id: 26 characters, sorted by time.
     pub id: String,
@@ -144,10 +146,10 @@ pub struct Case {
     pub kind: Kind,
     /// How far it is.
     pub state: State,
-    /// When it came in, in seconds since 1970.
-    pub received: u64,
+    /// When it came in.
+    pub received: Time,
     /// Until when it must be answered.
-    pub due: u64,
+    pub due: Time,
     /// How the person was verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
@@ -165,7 +167,7 @@ pub struct Case {
 }
 
 /// How urgent an open case is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Urgency {
     /// There is time.
@@ -181,8 +183,8 @@ impl Urgency {
     pub const ALL: [Self; 3] = [Self::Open, Self::Soon, Self::Overdue];
 
     /// What a date comes to at a time.
-    pub fn of(due: u64, now: u64) -> Self {
-        match due.checked_sub(now) {
+    pub fn of(due: Time, now: Time) -> Self {
+        match due.0.checked_sub(now.0) {
             None => Self::Overdue,
             Some(left) if left <= WARNING => Self::Soon,
             Some(_) => Self::Open,
@@ -258,7 +260,7 @@ impl Verification {
 
 impl Case {
     /// A case that came in now.
-    pub fn received(id: String, tenant: &str, subject: String, kind: Kind, by: &str, now: u64) -> Self {
+    pub fn received(id: String, tenant: &str, subject: String, kind: Kind, by: &str, now: Time) -> Self {
         let mut case = Self {
             id,
             tenant: tenant.to_owned(),
@@ -266,7 +268,7 @@ impl Case {
             kind,
             state: State::Received,
             received: now,
-            due: now + TIME_TO_ANSWER,
+            due: Time(now.0 + TIME_TO_ANSWER),
             verification: None,
             located: BTreeMap::new(),
             proof: None,
@@ -283,12 +285,12 @@ impl Case {
     }
 
     /// How urgent it is; none where it is closed.
-    pub fn urgency(&self, now: u64) -> Option<Urgency> {
+    pub fn urgency(&self, now: Time) -> Option<Urgency> {
         (!self.is_closed()).then(|| Urgency::of(self.due, now))
     }
 
     /// Takes a step. Where that is not possible nothing changes.
-    pub fn take(&mut self, step: Step, by: &str, now: u64) -> Result<(), CaseError> {
+    pub fn take(&mut self, step: Step, by: &str, now: Time) -> Result<(), CaseError> {
         match step {
             Step::Verify(method) => {
                 self.advance(&[State::Received], State::Verified)?;
@@ -319,10 +321,10 @@ impl Case {
                 if self.is_closed() || self.state == State::Done {
                     return Err(CaseError::Order { from: self.state, to: "extended" });
                 }
-                if self.due != self.received + TIME_TO_ANSWER {
+                if self.due.0 != self.received.0 + TIME_TO_ANSWER {
                     return Err(CaseError::Extended);
                 }
-                self.due += EXTENSION;
+                self.due.0 += EXTENSION;
                 self.note(now, "extended", by, Some(reason));
             }
             Step::Notify(notice) => {
@@ -352,7 +354,7 @@ impl Case {
         Ok(())
     }
 
-    fn note(&mut self, at: u64, what: &str, by: &str, note: Option<String>) {
+    fn note(&mut self, at: Time, what: &str, by: &str, note: Option<String>) {
         if self.history.len() < MAX_HISTORY {
             self.history.push(Event { at, what: what.to_owned(), by: by.to_owned(), note });
         }
@@ -369,7 +371,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn case() -> Case {
-        Case::received("01".into(), "default", "ab".into(), Kind::Erasure, "person", 1_000)
+        Case::received("01".into(), "default", "ab".into(), Kind::Erasure, "person", Time(1_000))
     }
 
     fn steps() -> [Step; 7] {
@@ -388,12 +390,12 @@ mod tests {
     fn a_case_goes_from_request_to_confirmation() {
         let mut case = case();
         for step in steps().into_iter().take(4) {
-            case.take(step, "dana", 2_000).unwrap();
+            case.take(step, "dana", Time(2_000)).unwrap();
         }
         assert_eq!((case.state, case.is_closed()), (State::Confirmed, true));
         let what: Vec<_> = case.history.iter().map(|event| event.what.as_str()).collect();
         assert_eq!(what, ["received", "verified", "located", "done", "confirmed"]);
-        assert_eq!(case.urgency(u64::MAX), None);
+        assert_eq!(case.urgency(Time(u64::MAX)), None);
         let text = serde_json::to_string(&case).unwrap();
         assert_eq!(serde_json::from_str::<Case>(&text).unwrap(), case);
     }
@@ -402,7 +404,7 @@ mod tests {
     fn nothing_is_done_for_somebody_who_is_not_verified() {
         let mut case = case();
         for step in [&steps()[1], &steps()[2], &steps()[3]] {
-            assert!(matches!(case.take(step.clone(), "dana", 1), Err(CaseError::Order { .. })));
+            assert!(matches!(case.take(step.clone(), "dana", Time(1)), Err(CaseError::Order { .. })));
         }
         assert_eq!((case.state, case.history.len()), (State::Received, 1));
     }
@@ -410,22 +412,22 @@ mod tests {
     #[test]
     fn time_is_extended_once_and_for_a_reason() {
         let mut case = case();
-        assert_eq!(case.due, 1_000 + 30 * DAY);
-        assert_eq!(case.take(Step::Extend(" ".into()), "dana", 1), Err(CaseError::Reason));
-        assert_eq!(case.take(Step::Extend("x".repeat(501)), "dana", 1), Err(CaseError::Reason));
-        case.take(Step::Extend("many systems".into()), "dana", 1).unwrap();
-        assert_eq!(case.due, 1_000 + 90 * DAY);
-        assert_eq!(case.take(Step::Extend("more".into()), "dana", 1), Err(CaseError::Extended));
+        assert_eq!(case.due.0, 1_000 + 30 * DAY);
+        assert_eq!(case.take(Step::Extend(" ".into()), "dana", Time(1)), Err(CaseError::Reason));
+        assert_eq!(case.take(Step::Extend("x".repeat(501)), "dana", Time(1)), Err(CaseError::Reason));
+        case.take(Step::Extend("many systems".into()), "dana", Time(1)).unwrap();
+        assert_eq!(case.due.0, 1_000 + 90 * DAY);
+        assert_eq!(case.take(Step::Extend("more".into()), "dana", Time(1)), Err(CaseError::Extended));
     }
 
     #[test]
     fn a_case_warns_three_days_before_it_is_due() {
         let case = case();
-        let urgency = |now| case.urgency(now).unwrap();
-        assert_eq!(urgency(case.due - WARNING - 1), Urgency::Open);
-        assert_eq!(urgency(case.due - WARNING), Urgency::Soon);
-        assert_eq!(urgency(case.due), Urgency::Soon);
-        assert_eq!(urgency(case.due + 1), Urgency::Overdue);
+        let urgency = |now| case.urgency(Time(now)).unwrap();
+        assert_eq!(urgency(case.due.0 - WARNING - 1), Urgency::Open);
+        assert_eq!(urgency(case.due.0 - WARNING), Urgency::Soon);
+        assert_eq!(urgency(case.due.0), Urgency::Soon);
+        assert_eq!(urgency(case.due.0 + 1), Urgency::Overdue);
     }
 
     proptest! {
@@ -436,7 +438,7 @@ mod tests {
             let mut case = case();
             for (n, at) in order.into_iter().enumerate() {
                 let before = case.clone();
-                let taken = case.take(steps()[at].clone(), "dana", 2_000 + n as u64);
+                let taken = case.take(steps()[at].clone(), "dana", Time(2_000 + n as u64));
                 if taken.is_err() {
                     prop_assert_eq!(&case, &before);
                 } else if before.is_closed() {
@@ -445,7 +447,7 @@ mod tests {
                 if matches!(case.state, State::Done | State::Confirmed) {
                     prop_assert!(case.verification.is_some() && case.proof.is_some());
                 }
-                prop_assert!(case.due <= case.received + TIME_TO_ANSWER + EXTENSION);
+                prop_assert!(case.due.0 <= case.received.0 + TIME_TO_ANSWER + EXTENSION);
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use super::RightsError;
 use super::signature::HEADER;
+use crate::trust;
 use bytes::Bytes;
 use http::{Method, Request, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -10,11 +11,7 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a system has to connect.
@@ -26,39 +23,17 @@ const MAX_ANSWER: usize = 64 * 1024;
 
 type Http = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// Sends messages.
-pub(super) struct Client(RootCertStore);
-
 /// Where messages go.
 pub(super) struct Receiver {
     url: Uri,
     http: Http,
 }
 
-impl Client {
-    pub(super) fn new() -> Result<Self, RightsError> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        Ok(Self(roots))
-    }
-
+impl Receiver {
     /// Prepares the way to a system. `ca` is a PEM file of roots beside the system's.
-    pub(super) fn receiver(&self, url: &Uri, ca: Option<&Path>) -> Result<Receiver, RightsError> {
-        let wrong = |what: String| RightsError::Webhook(what);
-        let mut roots = self.0.clone();
-        if let Some(file) = ca {
-            let problem = |why: String| wrong(format!("ca file {}: {why}", file.display()));
-            for certificate in CertificateDer::pem_file_iter(file).map_err(|e| problem(e.to_string()))? {
-                let certificate = certificate.map_err(|e| problem(e.to_string()))?;
-                roots.add(certificate).map_err(|e| problem(e.to_string()))?;
-            }
-        }
-        if roots.is_empty() && url.scheme_str() == Some("https") {
-            return Err(wrong("no trusted certificates: install ca-certificates, or name a PEM file as `ca`".to_owned()));
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let tls = versions.map_err(|e| wrong(e.to_string()))?.with_root_certificates(roots).with_no_client_auth();
+    pub(super) fn new(url: &Uri, ca: Option<&Path>) -> Result<Self, RightsError> {
+        let is_secure = url.scheme_str() == Some("https");
+        let tls = trust::client_config(is_secure, ca).map_err(RightsError::Webhook)?;
         let connector = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
         let mut http = HttpConnector::new();
         http.set_connect_timeout(Some(CONNECT));
@@ -66,21 +41,21 @@ impl Client {
         // Messages are few: no connection is kept.
         let builder = legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).clone();
         let http = builder.build(connector.wrap_connector(http));
-        Ok(Receiver { url: url.clone(), http })
+        Ok(Self { url: url.clone(), http })
     }
 
     /// Sends a message; whether it was taken, by a status of 200 to 299.
-    pub(super) async fn post(&self, to: &Receiver, signature: &str, body: String) -> bool {
+    pub(super) async fn post(&self, signature: &str, body: String) -> bool {
         let request = Request::builder()
             .method(Method::POST)
-            .uri(&to.url)
+            .uri(&self.url)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::USER_AGENT, concat!("privet/", env!("CARGO_PKG_VERSION")))
             .header(HEADER, signature)
             .body(Full::new(Bytes::from(body)));
         let Ok(request) = request else { return false };
         let answered = async {
-            let response = to.http.request(request).await.ok()?;
+            let response = self.http.request(request).await.ok()?;
             let is_taken = response.status().is_success();
             let _ = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
             Some(is_taken)

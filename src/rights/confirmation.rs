@@ -4,7 +4,7 @@
 
 use super::case::Case;
 use super::{RightsError, random};
-use crate::clock::rfc3339;
+use crate::clock::Time;
 use crate::store::Space;
 use crate::vault::{Expected, Owner, RecordChange, Records};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
@@ -50,13 +50,13 @@ impl Signer {
     }
 
     /// The confirmation that a case is done: a JWS in compact form.
-    pub fn confirm(&self, case: &Case, now: u64) -> String {
+    pub fn confirm(&self, case: &Case, now: Time) -> String {
         let payload = json!({
             "type": "privet-confirmation",
             "case": case.id,
             "kind": case.kind,
-            "received": rfc3339(case.received),
-            "done": rfc3339(now),
+            "received": case.received,
+            "done": now,
             "verification": case.verification,
             "counts": case.proof.as_ref().map(|proof| &proof.counts),
             "sha256": case.proof.as_ref().and_then(|proof| proof.sha256.as_ref()),
@@ -106,12 +106,12 @@ mod tests {
     #[test]
     fn a_confirmation_verifies_and_names_nobody() {
         let signer = Signer::from_seed(&[7; 32]).unwrap();
-        let mut case = Case::received("01CASE".into(), "default", "feedc0de".into(), Kind::Erasure, "person", 1);
-        case.take(Step::Verify(Verification::AccountToken), "person", 2).unwrap();
-        case.take(Step::Locate([("EMAIL".into(), 3)].into()), "person", 2).unwrap();
+        let mut case = Case::received("01CASE".into(), "default", "feedc0de".into(), Kind::Erasure, "person", Time(1));
+        case.take(Step::Verify(Verification::AccountToken), "person", Time(2)).unwrap();
+        case.take(Step::Locate([("EMAIL".into(), 3)].into()), "person", Time(2)).unwrap();
         let proof = Proof { counts: [("values".into(), 3)].into(), ..Proof::default() };
-        case.take(Step::Finish(proof), "person", 2).unwrap();
-        let jws = signer.confirm(&case, 1_767_225_600);
+        case.take(Step::Finish(proof), "person", Time(2)).unwrap();
+        let jws = signer.confirm(&case, Time(1_767_225_600));
         let payload = verified(&jws, &signer.public_key()).unwrap();
         assert_eq!(payload["case"], "01CASE");
         assert_eq!(payload["done"], "2026-01-01T00:00:00Z");

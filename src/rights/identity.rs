@@ -10,10 +10,10 @@
 use super::case::Verification;
 use super::outbox::Told;
 use super::register::base32;
-use super::signature::hex;
 use super::{Rights, RightsError, random};
-use crate::clock;
+use crate::clock::{self, Time};
 use crate::config::WebhookEvent;
+use crate::hex;
 use crate::sensitive::Sensitive;
 use crate::store::Space;
 use crate::vault::{Expected, Owner, RecordChange};
@@ -74,7 +74,7 @@ impl Rights {
     /// nothing is looked up before [`send_codes`](Self::send_codes).
     pub fn question(&self) -> Result<String, RightsError> {
         let until = clock::unix_seconds() + CODE_LIFETIME;
-        Ok(hex(&[&until.to_be_bytes(), &random::<24>()?[..]].concat()))
+        Ok(hex::encode(&[&until.to_be_bytes(), &random::<24>()?[..]].concat()))
     }
 
     /// Sends a code to each subject that `who` means: an id, or an address or
@@ -101,7 +101,7 @@ impl Rights {
         let kept = Question { tenant: tenant.to_owned(), tries: 0, codes };
         self.put(Space::Code, &key, Expected::Absent, Some(&json(&kept)?)).await?;
         for (subject, code) in &messages {
-            let until = Some(clock::rfc3339(until));
+            let until = Some(Time(until));
             let told = Told { code: Some(code.expose()), until, ..Told::of(tenant, Some(subject.expose()), None) };
             self.outbox.put(WebhookEvent::CodeIssued, &told).await?;
         }
@@ -143,7 +143,7 @@ impl Rights {
         verification: Verification,
     ) -> Result<(Sensitive, Session), RightsError> {
         let until = clock::unix_seconds() + SESSION_LIFETIME;
-        let word = hex(&[&until.to_be_bytes(), &random::<24>()?[..]].concat());
+        let word = hex::encode(&[&until.to_be_bytes(), &random::<24>()?[..]].concat());
         let kept = KeptSession { tenant: tenant.to_owned(), subject: subject.to_owned(), verification };
         if let Some((key, _)) = key_of(&word) {
             self.put(Space::Session, &key, Expected::Absent, Some(&json(&kept)?)).await?;
@@ -254,7 +254,9 @@ fn plain_code(code: &str) -> String {
 
 /// A code by itself has few bits; with its question it has enough.
 fn hash(question: &str, code: &str) -> String {
-    hex(digest::digest(&digest::SHA256, [question.as_bytes(), b"\0", code.as_bytes()].concat().as_ref()).as_ref())
+    hex::encode(
+        digest::digest(&digest::SHA256, [question.as_bytes(), b"\0", code.as_bytes()].concat().as_ref()).as_ref(),
+    )
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, RightsError> {

@@ -4,10 +4,10 @@
 //! it has had it before.
 
 use super::case::{Notice, Step};
-use super::client::{Client, Receiver};
+use super::client::Receiver;
 use super::register::{Register, base32};
 use super::{RightsError, random, signature};
-use crate::clock;
+use crate::clock::{self, Time};
 use crate::config::{Webhook, WebhookEvent};
 use crate::store::Space;
 use crate::vault::{Expected, Owner, RecordChange, Records};
@@ -37,7 +37,6 @@ struct Inner {
     records: Records,
     register: Register,
     receivers: Vec<(Webhook, Receiver)>,
-    client: Client,
     wake: Notify,
 }
 
@@ -72,9 +71,9 @@ pub(super) struct Told<'a> {
     pub(super) purposes: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) code: Option<&'a str>,
-    /// Until when a code holds, or a case must be answered (RFC 3339).
+    /// Until when a code holds, or a case must be answered
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) until: Option<String>,
+    pub(super) until: Option<Time>,
 }
 
 impl<'a> Told<'a> {
@@ -87,19 +86,18 @@ impl<'a> Told<'a> {
 struct Body<'a> {
     id: &'a str,
     event: &'static str,
-    at: String,
+    at: Time,
     #[serde(flatten)]
     told: &'a Told<'a>,
 }
 
 impl Outbox {
     pub(super) fn new(records: Records, register: Register, webhooks: &[Webhook]) -> Result<Self, RightsError> {
-        let client = Client::new()?;
         let receivers = webhooks
             .iter()
-            .map(|webhook| Ok((webhook.clone(), client.receiver(&webhook.url, webhook.ca.as_deref())?)))
+            .map(|webhook| Ok((webhook.clone(), Receiver::new(&webhook.url, webhook.ca.as_deref())?)))
             .collect::<Result<Vec<_>, RightsError>>()?;
-        Ok(Self(Arc::new(Inner { records, register, receivers, client, wake: Notify::new() })))
+        Ok(Self(Arc::new(Inner { records, register, receivers, wake: Notify::new() })))
     }
 
     /// Whether some system wants to be told.
@@ -114,7 +112,7 @@ impl Outbox {
         let mut count = 0;
         for (webhook, _) in self.0.receivers.iter().filter(|(webhook, _)| webhook.events.contains(&event)) {
             let id = base32(random::<16>()?.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte)), 25);
-            let body = Body { id: &id, event: event.as_str(), at: clock::rfc3339(now), told };
+            let body = Body { id: &id, event: event.as_str(), at: Time(now), told };
             let message = Message {
                 body: serde_json::to_string(&body).map_err(|_| RightsError::Damaged)?,
                 to: webhook.url.to_string(),
@@ -179,7 +177,7 @@ impl Outbox {
         let delivered = match receiver {
             Some((webhook, receiver)) if now <= message.until => {
                 let signature = signature::sign(webhook.secret.expose(), now, message.body.as_bytes());
-                self.0.client.post(receiver, &signature, message.body.clone()).await
+                receiver.post(&signature, message.body.clone()).await
             }
             _ => false,
         };
@@ -214,8 +212,12 @@ impl Outbox {
         old: Option<(&[u8], &[u8])>,
         new: Option<(u64, &Message)>,
     ) -> Result<Option<(Vec<u8>, Vec<u8>)>, RightsError> {
-        let change = |key, expected, value| {
-            RecordChange { owner: Owner::Deployment, space: Space::Outbox, key, expected, value }
+        let change = |key, expected, value| RecordChange {
+            owner: Owner::Deployment,
+            space: Space::Outbox,
+            key,
+            expected,
+            value,
         };
         let new = new.map(|(due, message)| {
             let key = [&due.to_be_bytes(), message.id.as_bytes()].concat();

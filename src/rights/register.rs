@@ -4,9 +4,9 @@
 //! long as the case is open: it goes with the subject, and the case stays.
 
 use super::case::{Case, Kind, Step};
-use super::signature::hex;
 use super::{RightsError, random};
-use crate::clock;
+use crate::clock::Time;
+use crate::hex;
 use crate::sensitive::Sensitive;
 use crate::store::{Row, Space};
 use crate::vault::{Expected, Owner, RecordChange, Records};
@@ -26,8 +26,8 @@ pub struct Register(Records);
 /// An open case, as the list by due dates has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
-    /// Until when it must be answered, in seconds since 1970.
-    pub due: u64,
+    /// Until when it must be answered.
+    pub due: Time,
     /// Its tenant.
     pub tenant: String,
     /// Its id.
@@ -41,10 +41,10 @@ impl Register {
 
     /// Opens a case for a subject.
     pub async fn open(&self, tenant: &str, subject: &str, kind: Kind, by: &str) -> Result<Case, RightsError> {
-        let now = clock::unix_seconds();
+        let now = Time::now();
         let row = self.0.row(tenant, subject);
         loop {
-            let case = Case::received(new_id(now)?, tenant, hex(&row.to_bytes()), kind, by, now);
+            let case = Case::received(new_id(now.0)?, tenant, hex::encode(&row.to_bytes()), kind, by, now);
             let (key, due) = (case.id.as_bytes(), due_key(&case));
             let body = body(&case);
             let put = |owner, space, key, value| RecordChange { owner, space, key, expected: Expected::Absent, value };
@@ -97,7 +97,7 @@ impl Register {
         let read = |(key, tenant): (Vec<u8>, Vec<u8>)| {
             let (due, id) = key.split_first_chunk::<8>()?;
             let (id, tenant) = (String::from_utf8(id.to_vec()).ok()?, String::from_utf8(tenant).ok()?);
-            Some(Due { due: u64::from_be_bytes(*due), tenant, id })
+            Some(Due { due: Time(u64::from_be_bytes(*due)), tenant, id })
         };
         Ok(page.into_iter().filter_map(read).collect())
     }
@@ -121,7 +121,7 @@ impl Register {
             let before = self.case(tenant, id).await?;
             let mut case = before.clone();
             for step in steps {
-                case.take(step.clone(), by, clock::unix_seconds())?;
+                case.take(step.clone(), by, Time::now())?;
             }
             let (old, new) = (body(&before), body(&case));
             let (due_before, due) = (due_key(&before), due_key(&case));
@@ -163,20 +163,13 @@ fn due_key(case: &Case) -> Vec<u8> {
     key_of(case.due, &case.id)
 }
 
-fn key_of(due: u64, id: &str) -> Vec<u8> {
-    [&due.to_be_bytes(), id.as_bytes()].concat()
+fn key_of(due: Time, id: &str) -> Vec<u8> {
+    [&due.0.to_be_bytes(), id.as_bytes()].concat()
 }
 
 fn row_of(case: &Case) -> Option<Row> {
-    let mut bytes = [0; Row::LEN];
-    let digits = case.subject.as_bytes().as_chunks::<2>().0;
-    if digits.len() != bytes.len() {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(Row::from_bytes(&bytes))
+    let bytes = hex::decode(&case.subject)?;
+    bytes.as_slice().try_into().ok().map(|bytes: &[u8; Row::LEN]| Row::from_bytes(bytes))
 }
 
 /// 26 digits of base 32: the time, then 80 random bits, so that ids sort by

@@ -144,7 +144,8 @@ mod tests {
     async fn vaults() -> Vec<(Vault, Option<tempfile::TempDir>)> {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("embedded:{}", folder.path().display());
-        let open = async |url: &str| Vault::open(&url.parse().unwrap(), Key::generate(), Options::default()).await.unwrap();
+        let open =
+            async |url: &str| Vault::open(&url.parse().unwrap(), Key::generate(), Options::default()).await.unwrap();
         vec![(open("memory:").await, None), (open(&url).await, Some(folder))]
     }
 

@@ -86,7 +86,9 @@ impl Memory {
         let of_tenant = |name: &str| name.strip_prefix(tenant)?.strip_prefix('\0').map(Sensitive::from);
         let has = |known: &Volatile| {
             let known = known.known();
-            known.tokens().any(|token| known.value(&token).is_some_and(|value| is_sought(token.entity(), value.expose())))
+            known
+                .tokens()
+                .any(|token| known.value(&token).is_some_and(|value| is_sought(token.entity(), value.expose())))
         };
         let named = self.subjects.iter().filter_map(|known| Some((of_tenant(known.key())?, Arc::clone(known.value()))));
         named.filter(|(_, known)| has(known)).map(|(subject, _)| subject).take(limit).collect()
@@ -196,7 +198,8 @@ impl Volatile {
             tokens.iter().filter_map(|token| Some((*token, known.value(token)?, known.created(token)?))).collect()
         };
         let left = limit.saturating_sub(page.len());
-        let from = after.filter(|after| after.entity() == Entity::SURROGATE).map_or(0, |after| after.bits() as usize + 1);
+        let from =
+            after.filter(|after| after.entity() == Entity::SURROGATE).map_or(0, |after| after.bits() as usize + 1);
         let surrogates = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
         for (n, content) in surrogates.iter().flat_map(|known| known.contents()).enumerate().skip(from).take(left) {
             page.push((Token::new(Entity::SURROGATE, n as u64), Value::from(Arc::new(content)), 0));
@@ -467,7 +470,8 @@ mod tests {
     #[test]
     fn a_corrected_value_stands_behind_its_old_token() {
         let subject = Volatile::new(VolatileKeys::new().unwrap().next(), super::super::TOKEN_BITS);
-        let [old, other] = subject.tokenize(&[(EMAIL, "old@example.org"), (EMAIL, "b@example.org")]).unwrap()[..] else {
+        let [old, other] = subject.tokenize(&[(EMAIL, "old@example.org"), (EMAIL, "b@example.org")]).unwrap()[..]
+        else {
             panic!()
         };
         assert!(subject.rectify(&old, "new@example.org"));

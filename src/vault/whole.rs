@@ -80,7 +80,8 @@ impl Vault {
 impl Kept {
     /// What stands for the value in messages, its entity, and the value.
     pub fn parts(&self) -> (String, Entity, &str) {
-        let surrogate = (self.token.entity() == Entity::SURROGATE).then(|| super::surrogates::parts(self.value.expose()));
+        let surrogate =
+            (self.token.entity() == Entity::SURROGATE).then(|| super::surrogates::parts(self.value.expose()));
         match surrogate.flatten() {
             Some((text, entity, value)) => (text.to_owned(), entity, value),
             None => (self.token.to_string(), self.token.entity(), self.value.expose()),
