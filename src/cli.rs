@@ -3,12 +3,14 @@
 //! done, 1 that the thing checked does not hold, 2 a wrong usage or
 //! configuration.
 
+mod beside;
 pub mod check;
 pub mod completions;
 pub mod config;
 pub mod demo;
 mod flags;
 pub mod man;
+pub mod operator;
 pub mod report;
 pub mod rule_files;
 pub mod rules;
@@ -51,6 +53,7 @@ enum Command {
     Scan(scan::ScanArgs),
     Rules(rules::RulesArgs),
     Selfcheck(selfcheck::Args),
+    Operator(operator::Args),
     Report(report::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -118,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Scan(args) => scan::run(&args).map_err(Failure::from),
         Command::Rules(args) => rules::run(&args).map_err(Failure::from),
         Command::Selfcheck(args) => selfcheck::run(args),
+        Command::Operator(args) => operator::run(args),
         Command::Report(args) => report::run(args),
         Command::Config(args) => config::run(args),
         Command::Completions(args) => completions::run(args),
