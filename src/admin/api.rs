@@ -21,7 +21,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
 
-use super::login::{self, Logins};
+use super::login::{self, Logins, Proofs};
 use super::role::Role;
 use crate::config::Config;
 use crate::problem::{self, Problem, ProblemKind};
@@ -47,6 +47,24 @@ pub struct Services {
     pub metrics: Arc<Metrics>,
     /// Who may come in.
     pub logins: Logins,
+}
+
+impl Services {
+    /// Those over an open vault.
+    pub async fn new(
+        config: Arc<Config>,
+        vault: Vault,
+        proofs: Proofs,
+        metrics: Arc<Metrics>,
+    ) -> Result<Arc<Self>, VaultError> {
+        let logins = Logins::new(&vault, Some(proofs), Arc::clone(&metrics));
+        Ok(Arc::new(Self { config, vault, metrics, logins }))
+    }
+
+    /// Finishes what is to be written and closes the vault.
+    pub async fn close(&self) {
+        self.vault.clone().close().await;
+    }
 }
 
 /// Who asks.

@@ -12,9 +12,13 @@ pub(super) const NO_KEY: &str = "no key is given for the vault; set one, and kee
 pub(super) async fn vault(config: &Config) -> Result<Vault, Failure> {
     let key = key(config)?;
     let place = place(config)?;
-    let indexed = Indexed::of(&config.subject.index);
-    let vault = Vault::open(&place, key, Options { indexed, ..Options::default() }).await;
+    let vault = Vault::open(&place, key, options(config)).await;
     vault.map_err(|e| Failure::Failed(format!("{place}: {e}")))
+}
+
+/// How it is opened.
+pub(super) fn options(config: &Config) -> Options {
+    Options { indexed: Indexed::of(&config.subject.index), ..Options::default() }
 }
 
 /// The deployment's key.
