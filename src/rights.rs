@@ -381,6 +381,11 @@ impl Rights {
         tokio::join!(self.outbox.run(), watch_restrictions, watch_due);
     }
 
+    /// Sends the messages that wait, each once.
+    pub async fn send_messages(&self) -> Result<(), RightsError> {
+        self.outbox.round().await
+    }
+
     /// Counts the open cases by urgency, and warns of those that became urgent
     /// since the time `warned`.
     async fn look_at_due(&self, warned: Time) -> Result<([u64; 3], Time), RightsError> {

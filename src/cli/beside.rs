@@ -54,6 +54,9 @@ const NO_FILE: &str = "upstream = \"http://127.0.0.1:1\"\n";
 /// How long a gateway may take to begin its answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long systems behind have to take what a command has to tell them.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// The longest answer that is read whole, in bytes.
 const LONGEST: usize = 64 << 20;
 
@@ -173,6 +176,8 @@ impl Api {
     /// Lets go of the vault.
     pub(super) async fn close(self) {
         if let Kind::Here { services, .. } = self.0 {
+            // What is not taken now waits for a gateway.
+            let _ = tokio::time::timeout(LAST_WORDS, services.rights.send_messages()).await;
             services.close().await;
         }
     }

@@ -97,6 +97,8 @@ pub(super) struct Running {
     admin_tls: bool,
     tasks: [JoinHandle<Drained>; 2],
     services: Arc<Services>,
+    /// What goes on beside requests.
+    beside: JoinHandle<()>,
     _published: Option<Unpublish>,
 }
 
@@ -117,6 +119,7 @@ impl Running {
             // A listener that panicked has been logged; the other one goes on draining.
             let _ = task.await;
         }
+        self.beside.abort();
         self.services.close().await;
     }
 }
@@ -157,6 +160,11 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     };
     let services = Services::new(Arc::new(config.clone()), vault.clone(), proofs, Arc::clone(&metrics)).await;
     let services = services.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
+    let rights = Arc::clone(&services.rights);
+    let beside = tokio::spawn({
+        let metrics = Arc::clone(&metrics);
+        async move { rights.run(|counts| metrics.set_cases_due(counts)).await }
+    });
     let gateway =
         Gateway::new(config, engine, vault.clone(), Arc::clone(&metrics)).map_err(|e| Failure::Usage(e.to_string()))?;
     let data_listener = Listener::bind(&listen, tls.clone()).await.map_err(failed)?;
@@ -191,6 +199,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         admin_tls: admin_tls.is_some(),
         tasks,
         services,
+        beside,
         _published: published,
     })
 }
