@@ -165,8 +165,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         let metrics = Arc::clone(&metrics);
         async move { rights.run(|counts| metrics.set_cases_due(counts)).await }
     });
-    let gateway =
-        Gateway::new(config, engine, vault.clone(), Arc::clone(&metrics)).map_err(|e| Failure::Usage(e.to_string()))?;
+    let gateway = Gateway::new(config, engine, vault.clone(), Arc::clone(&services.rights), Arc::clone(&metrics))
+        .map_err(|e| Failure::Usage(e.to_string()))?;
     let data_listener = Listener::bind(&listen, tls.clone()).await.map_err(failed)?;
     let admin_listener = Listener::bind(&admin, admin_tls.clone()).await.map_err(failed)?;
 
