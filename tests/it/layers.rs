@@ -11,7 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("pure", &["detect", "entity", "framing", "hex", "json", "problem", "surrogate", "token"]),
     (
         "state",
-        &["clock", "config", "consent", "protocol", "rights", "sensitive", "store", "telemetry", "trust", "vault"],
+        &["clock", "config", "consent", "protocol", "rights", "sensitive", "store", "telemetry", "transcripts", "trust", "vault"],
     ),
     ("data path", &["proxy", "server"]),
     ("control", &["admin"]),
