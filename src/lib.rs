@@ -16,6 +16,7 @@ pub mod clock;
 pub mod config;
 pub mod consent;
 pub mod protocol;
+pub mod rights;
 pub mod sensitive;
 pub mod store;
 pub mod telemetry;

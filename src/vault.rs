@@ -12,8 +12,10 @@
 //! it came; not who the subjects are, not the values, not who shares one.
 
 mod cache;
+mod contact;
 mod envelope;
 mod error;
+mod find;
 mod hashing;
 mod key;
 mod layer;
@@ -22,7 +24,9 @@ mod mint;
 mod mix;
 mod news;
 mod records;
+mod rectify;
 mod root;
+mod rotate;
 mod seal;
 mod subject;
 mod subject_keys;
@@ -31,17 +35,23 @@ mod surrogates;
 mod tests;
 mod url;
 mod value;
+mod verify;
 mod volatile;
+mod whole;
 
 pub use error::VaultError;
+pub use find::Indexed;
 pub use hashing::Hashing;
 pub use key::{Key, KeyError, KeyId, Keyring, TokenSource, Transit, TransitError, TransitSettings};
 pub use layer::sensitive_entities;
 pub use records::{Expected, Owner, RecordChange, Records};
+pub use rotate::{NewKeys, Progress, Rotated};
 pub use subject::Subject;
 pub use surrogates::{Standing, Surrogate, SurrogateMatcher, Surrogates};
 pub use url::{VaultUrl, VaultUrlError};
 pub use value::Value;
+pub use verify::{Count, Stats, Verified};
+pub use whole::{Erased, Kept};
 
 use crate::clock;
 use crate::entity::Entity;
@@ -80,6 +90,8 @@ pub struct Options {
     pub sensitive: BTreeSet<Entity>,
     /// For how long a [link](Vault::link) leads to its subject; 30 days.
     pub links_for: Duration,
+    /// What subjects can be found by; all of it.
+    pub indexed: Indexed,
 }
 
 impl Default for Options {
@@ -87,6 +99,7 @@ impl Default for Options {
         Self {
             cache_bytes: 64 << 20,
             page_cache_bytes: 32 << 20,
+            indexed: Indexed::default(),
             sensitive: sensitive_entities(),
             links_for: Duration::from_hours(30 * 24),
         }
@@ -116,6 +129,7 @@ struct Shared {
     probed: tokio::sync::Mutex<Option<(Instant, Result<(), VaultError>)>>,
     token_mask: u64,
     links_for: Duration,
+    indexed: Indexed,
 }
 
 impl Vault {
@@ -164,6 +178,7 @@ impl Vault {
             probed: tokio::sync::Mutex::default(),
             token_mask,
             links_for: options.links_for,
+            indexed: options.indexed,
         });
         if shared.store.is_shared() {
             tokio::spawn(news::follow(Arc::downgrade(&shared)));

@@ -183,6 +183,12 @@ impl SubjectKeys {
         Ok(record)
     }
 
+    /// Since when the value of a token's record is kept (Unix seconds).
+    pub(super) fn created(&self, record: &[u8]) -> Option<u64> {
+        let [_, created @ ..] = record.first_chunk::<MAPPING_HEAD>()?;
+        Some(u64::from_be_bytes(*created))
+    }
+
     /// The value of a token's record; an error where the record is not the
     /// one that was written for just this subject and token.
     pub(super) fn open_value(&self, row: Row, token: &Token, record: &[u8]) -> Result<Sensitive, VaultError> {
@@ -202,12 +208,6 @@ impl SubjectKeys {
             }
         }
     }
-}
-
-/// When the value of a token's record came, in Unix seconds.
-pub(super) fn created(record: &[u8]) -> Option<u64> {
-    let head = record.first_chunk::<MAPPING_HEAD>()?;
-    head.last_chunk().map(|seconds| u64::from_be_bytes(*seconds))
 }
 
 impl Layer {
