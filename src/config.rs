@@ -10,6 +10,7 @@ mod build;
 mod check;
 mod choice;
 mod detection;
+mod key;
 mod keys;
 mod path;
 mod print;
@@ -31,6 +32,7 @@ use crate::sensitive::Sensitive;
 
 pub use choice::{Basis, Binary, Expiry, Identity, LogFormat, LogLevel, Reply, WithoutConsent};
 pub use detection::{Detection, Mask, Place};
+pub use key::{Keys, Transit};
 pub(crate) use path::normalize as plain_path;
 pub use problem::{Origin, Problem, Problems};
 pub use retention::{Keep, Retention};
@@ -77,6 +79,8 @@ pub struct Config {
     /// The key from `PRIVET_KEY` or `key_file`: 32 bytes in base64 (RFC 4648
     /// section 4). `serve` needs one.
     pub key: Option<Sensitive>,
+    /// The other keys of the vault, and the service that keeps them.
+    pub keys: Keys,
     /// How long values are kept; without any, until they are erased.
     pub retention: Vec<Retention>,
     /// How the vault forgets.
@@ -202,6 +206,8 @@ pub struct SubjectConfig {
     pub from: Vec<SubjectSource>,
     /// By which entities subjects can be found.
     pub index: Vec<Entity>,
+    /// For how long a conversation can be gone on with from the id of a reply.
+    pub links: Duration,
 }
 
 /// A place of a request that names its subject.

@@ -11,6 +11,7 @@ mod endpoint;
 pub mod operators;
 mod page;
 pub mod subjects;
+pub mod vault;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -140,6 +141,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     let mut all = vec![document::endpoint()];
     all.extend(operators::endpoints());
     all.extend(subjects::endpoints());
+    all.extend(vault::endpoints());
     all.extend(cases::endpoints());
     all
 }

@@ -85,7 +85,7 @@ enum Kind {
 impl Api {
     /// Opens the vault, or finds who holds it.
     pub(super) async fn open(config: Config) -> Result<Self, Failure> {
-        let (key, place) = (open::key(&config)?, open::place(&config)?);
+        let (keys, key, place) = (open::keys(&config)?, open::proof_key(&config)?, open::place(&config)?);
         if place == VaultUrl::Memory {
             return Err(Failure::Usage(
                 "a vault in memory lives and ends within its gateway; use the admin API of that one".to_owned(),
@@ -93,7 +93,7 @@ impl Api {
         }
         let failed = |error: &dyn std::fmt::Display| Failure::Failed(format!("{place}: {error}"));
         let proofs = Proofs::new(&key).map_err(|e| failed(&e))?;
-        match Vault::open(&place, key, open::options(&config)).await {
+        match Vault::open(&place, keys, open::options(&config)).await {
             Ok(vault) => {
                 let metrics = Metrics::new().map_err(|e| failed(&e))?;
                 let services = Services::new(Arc::new(config), vault, proofs, metrics);

@@ -52,7 +52,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let loaded = Config::load(&args.settings.into_sources())?;
     warn(&loaded.warnings);
-    if loaded.config.key.is_none() {
+    if loaded.config.key.is_none() && loaded.config.keys.transit.is_none() {
         return Err(Failure::Usage(open::NO_KEY.to_owned()));
     }
     serve(loaded.config)
@@ -146,8 +146,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         drain: config.timeouts.drain,
         ..Limits::default()
     };
-    let proofs = Proofs::new(&open::key(&config)?).map_err(failed)?;
-    let (place, vault) = (open::place(&config)?, open::vault(&config).await?);
+    let proofs = Proofs::new(&open::proof_key(&config)?).map_err(failed)?;
+    let (place, vault) = (open::place(&config)?, open::vault_with(&config, &engine).await?);
 
     let facts = facts(&config, &engine, &place);
     let (listen, admin) = (config.listen.clone(), config.admin.clone());
@@ -184,7 +184,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
             let admin = demo::reachable(&url(admin_address, admin_tls.is_some()));
             Some(Published { admin, certificate }.write(folder).map_err(|e| Failure::Failed(format!("{place}: {e}")))?)
         }
-        VaultUrl::Memory => None,
+        _ => None,
     };
     let data = DataService(gateway);
     let tasks = [

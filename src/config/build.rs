@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::check;
 use super::choice::Choice;
 use super::detection;
+use super::key::keys;
 use super::problem::{Found, Origin, Problems};
 use super::retention;
 use super::rights;
@@ -56,6 +57,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
         erasures: top.text("erasures").map(|placed| PathBuf::from(placed.value)),
         key_file: top.text("key_file").map(|placed| PathBuf::from(placed.value)),
         key: key(&top, sources, found_in),
+        keys: keys(&top, &settings.section("transit"), sources, found_in),
         limits: limits(&settings.section("limits")),
         timeouts: timeouts(&settings.section("timeouts")),
         log: log(&settings.section("log")),
@@ -268,7 +270,7 @@ fn consent(section: &Section<'_>, found: &mut Found) -> ConsentConfig {
 
 fn subject(section: &Section<'_>, found: &mut Found) -> SubjectConfig {
     let from = each(section, "from", check::subject_source, found);
-    SubjectConfig { from, index: each(section, "index", rights::index, found) }
+    SubjectConfig { from, index: each(section, "index", rights::index, found), links: section.time("links") }
 }
 
 fn headers(section: &Section<'_>, found: &mut Found) -> Headers {

@@ -194,7 +194,7 @@ mod tests {
             SubjectSource::Body("user".into()),
             SubjectSource::Cookie("sid".into()),
         ];
-        let (sources, patterns) = Sources::new(&SubjectConfig { from, index: Vec::new() }).unwrap();
+        let (sources, patterns) = Sources::new(&SubjectConfig { from, ..SubjectConfig::default() }).unwrap();
         assert_eq!(patterns.len(), 1);
         let protocols = Protocols::builtin().unwrap();
         let choose = |named: Option<&str>, body: Option<&str>, sent: &[(&str, &str)]| {

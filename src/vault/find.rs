@@ -115,7 +115,7 @@ impl Shared {
     }
 
     fn blind(&self, tenant: &str, entity: Entity, plain: &str) -> [u8; BLIND] {
-        let mut mac = hmac::Context::with_key(&self.root.index);
+        let mut mac = hmac::Context::with_key(&self.index);
         mac.update(LABEL);
         for part in [tenant, entity.as_str(), plain] {
             mac.update(&(part.len() as u64).to_be_bytes());

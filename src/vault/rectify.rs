@@ -7,11 +7,10 @@
 //! this one, a token of its own once it is minted.
 
 use super::seal::random;
-use super::{Kind, Vault, VaultError, clock};
-use crate::sensitive::Sensitive;
+use super::{Kind, Vault, VaultError, clock, surrogates};
+use crate::entity::Entity;
 use crate::store::{Event, EventKind};
 use crate::token::Token;
-use std::sync::Arc;
 
 /// How often another write may come in between.
 const ATTEMPTS: usize = 8;
@@ -35,16 +34,17 @@ impl Vault {
             };
             let before = keys.open_value(state.row, token, &old)?;
             let created = keys.created(&old).unwrap_or_else(clock::unix_seconds);
-            let new = keys.seal(state.row, token, value, created, *random()?)?;
+            let entity = surrogates::parts(before.expose()).filter(|_| token.entity() == Entity::SURROGATE);
+            let entity = entity.map_or(token.entity(), |(_, entity, _)| entity);
+            let new = keys.seal(state.row, token, entity, value, created, *random()?)?;
             if !shared.store.swap_mapping(state.row, *token, old, new).await? {
                 continue;
             }
-            shared.cache.replace_value(state.row, token, Arc::new(Sensitive::from(value)));
+            let event = Event { row: state.row, kind: EventKind::Rectified };
+            shared.heed(event);
             let mut changes = shared.forgotten(state, token.entity(), before.expose());
             changes.extend(shared.entries(state, token.entity(), value)?);
-            let event = Event { row: state.row, kind: EventKind::Rectified };
             shared.store.write(changes, Some(event)).await?;
-            shared.records.announce(event);
             return Ok(true);
         }
         Err(VaultError::unavailable("a value keeps changing"))

@@ -18,12 +18,14 @@ use aws_lc_rs::hmac;
 use dashmap::DashMap;
 use hashbrown::{HashTable, hash_table};
 use siphasher::sip::SipHasher24;
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::mem;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use zeroize::{Zeroize, Zeroizing};
 
 /// How many bits of a token carry its value.
@@ -34,21 +36,22 @@ pub(super) struct Memory {
     keys: VolatileKeys,
     /// By tenant and subject.
     subjects: DashMap<Box<str>, Arc<Volatile>>,
-    /// Subjects by tenant and the name of a link.
-    links: DashMap<Box<str>, Sensitive>,
+    links: AtomicUsize,
+    links_for: Duration,
     token_mask: u64,
     hashing: hmac::Key,
     records: Records,
 }
 
 impl Memory {
-    pub(super) fn new(token_mask: u64) -> Result<Self, VaultError> {
+    pub(super) fn new(token_mask: u64, links_for: Duration) -> Result<Self, VaultError> {
         let hashing = hmac::Key::new(hmac::HMAC_SHA256, random::<32>()?.as_ref());
         Ok(Self {
             records: Records::new(Arc::new(memory::Memory::default()), hashing.clone()),
             keys: VolatileKeys::new()?,
             subjects: DashMap::new(),
-            links: DashMap::new(),
+            links: AtomicUsize::new(0),
+            links_for,
             token_mask,
             hashing,
         })
@@ -60,6 +63,30 @@ impl Memory {
 
     pub(super) fn records(&self) -> &Records {
         &self.records
+    }
+
+    /// How many subjects, how many tokens by entity, how many surrogates.
+    pub(super) fn count(&self) -> (u64, BTreeMap<Entity, u64>, u64) {
+        let (mut subjects, mut tokens, mut surrogates) = (0, BTreeMap::new(), 0);
+        for subject in &self.subjects {
+            subjects += 1;
+            for token in subject.known().tokens() {
+                *tokens.entry(token.entity()).or_default() += 1;
+            }
+            let known = subject.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
+            surrogates += known.iter().flat_map(|known| known.contents()).count() as u64;
+        }
+        (subjects, tokens, surrogates)
+    }
+
+    /// Counts links; says how many there are.
+    pub(super) fn count_links(&self, more: usize, less: usize) -> usize {
+        self.links.fetch_add(more, Ordering::Relaxed);
+        self.links.fetch_sub(less, Ordering::Relaxed).saturating_sub(less)
+    }
+
+    pub(super) fn links_for(&self) -> Duration {
+        self.links_for
     }
 
     pub(super) fn passing_subject(&self) -> Volatile {
@@ -99,17 +126,6 @@ impl Memory {
     pub(super) fn erase(&self, tenant: &str, subject: &str) -> usize {
         let name = [tenant, "\0", subject].concat();
         self.subjects.remove(name.as_str()).map_or(0, |(_, known)| known.clear())
-    }
-}
-
-impl Memory {
-    pub(super) fn link(&self, tenant: &str, name: &str, subject: &str) {
-        let name = [tenant, "\0", name].concat().into_boxed_str();
-        self.links.entry(name).or_insert_with(|| Sensitive::from(subject));
-    }
-
-    pub(super) fn linked(&self, tenant: &str, name: &str) -> Option<Sensitive> {
-        self.links.get([tenant, "\0", name].concat().as_str()).map(|subject| subject.clone())
     }
 }
 
@@ -489,7 +505,7 @@ mod tests {
 
     #[test]
     fn values_come_page_by_page_and_are_forgotten() {
-        let memory = Memory::new(super::super::TOKEN_BITS).unwrap();
+        let memory = Memory::new(super::super::TOKEN_BITS, Duration::from_hours(1)).unwrap();
         let values: Vec<String> = (0..50).map(|n| format!("v{n}")).collect();
         let pairs: Vec<_> = values.iter().map(|value| (EMAIL, value.as_str())).collect();
         let held = memory.subject("t", "u1");

@@ -1,6 +1,6 @@
 //! A subject as a whole: everything that is kept of it, and its erasure.
 
-use super::{Kind, Vault, VaultError};
+use super::{Kind, Subject, Vault, VaultError};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 use crate::store::{Event, EventKind};
@@ -22,6 +22,8 @@ pub struct Kept {
 pub struct Erased {
     /// How many values there were.
     pub values: usize,
+    /// How many links led to it.
+    pub links: usize,
 }
 
 impl Vault {
@@ -56,24 +58,36 @@ impl Vault {
             .collect()
     }
 
-    /// Erases a subject: its keys, its values, and what it is found by.
+    /// Erases a subject: its keys, its values, its links, and what it is found
+    /// by. What was minted before is unknown from now on; a subject that comes
+    /// again has new keys, and so other tokens.
     pub async fn erase(&self, tenant: &str, subject: &str) -> Result<Erased, VaultError> {
+        let row = self.row(tenant, subject);
         let shared = match &self.0 {
             Kind::Stored(shared) => shared,
             Kind::Memory(memory) => {
+                let links = self.unlink(row).await?;
                 let values = memory.erase(tenant, subject);
-                memory.records().erase(memory.records().row(tenant, subject)).await?;
-                return Ok(Erased { values });
+                memory.records().erase(row).await?;
+                return Ok(Erased { values, links });
             }
         };
-        let row = shared.root.row(tenant, subject);
+        // All who are at work for the subject share its state, and no keys that
+        // are not stored yet come between. A subject whose record is damaged has
+        // none, and is erased all the same.
+        let held = self.subject(tenant, subject).await;
+        let _contact = match held.as_ref().ok().and_then(Subject::kept_state) {
+            Some(state) => Some(state.contact(shared).await?),
+            None => None,
+        };
+        let links = self.unlink(row).await?;
         shared.unindex(row).await?;
         let values = shared.store.erase(row).await?;
         let event = Event { row, kind: EventKind::Erased };
+        // Of those who read just now, nobody remembers it.
+        shared.heed(event);
         shared.store.write(Vec::new(), Some(event)).await?;
-        shared.cache.forget(row);
-        shared.records.announce(event);
-        Ok(Erased { values })
+        Ok(Erased { values, links })
     }
 }
 
