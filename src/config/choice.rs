@@ -20,7 +20,7 @@ macro_rules! choice {
         $($(#[$meaning:meta])* $variant:ident = $word:literal,)+
     }) => {
         $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
             $(#[$strictest])* $first,
             $($(#[$meaning])* $variant,)+
@@ -44,6 +44,16 @@ macro_rules! choice {
             const STRICTEST: Self = Self::$first;
         }
     };
+}
+
+choice! {
+    /// What happens to a value that was kept long enough.
+    Expiry {
+        /// Token and value are forgotten.
+        Delete = "delete",
+        /// The value is forgotten; the token stays and stands for nothing.
+        Anonymize = "anonymize",
+    }
 }
 
 choice! {

@@ -86,6 +86,18 @@ labels! {
 }
 
 labels! {
+    /// How a log-in to the admin API ended.
+    Login {
+        /// The operator is known.
+        Ok => "ok",
+        /// The key is none, or it has ended.
+        Refused => "refused",
+        /// Too many failed before from the same address.
+        Limited => "limited",
+    }
+}
+
+labels! {
     /// What the vault was asked for.
     VaultOperation {
         /// To load or make the keys of a subject.

@@ -25,6 +25,8 @@ mod limits;
 mod messages;
 mod multipart;
 mod operators;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod protocols;
 mod proxy;
 mod random;
