@@ -112,6 +112,20 @@ async fn time_is_linear_in_hostile_replies() {
 }
 
 #[tokio::test]
+async fn of_very_many_strings_each_is_looked_at() {
+    let desk = Desk::new().await;
+    let address = desk.subject.tokenize(&[("IP".parse().unwrap(), "192.0.2.7")]).await.unwrap()[0].to_string();
+    // The shortest string that may hold anything.
+    let bare = address.trim_matches(['[', ']']);
+    let strings: Vec<&str> = [bare, "a", "", &address].into_iter().cycle().take(9000).collect();
+    let context = desk.context(protocol("json")).await;
+    assert_eq!(context.shortest(), bare.len());
+    let reply = document::restore(json!(strings).to_string().into(), &context).await;
+    let want: Vec<&str> = ["192.0.2.7", "a", "", "192.0.2.7"].into_iter().cycle().take(9000).collect();
+    assert_eq!(reply, json!(want).to_string());
+}
+
+#[tokio::test]
 async fn of_very_many_texts_each_is_whole() {
     let desk = Desk::new().await;
     let context = desk.context(protocol("openai-chat")).await;
