@@ -105,9 +105,13 @@ async fn time_is_linear_in_hostile_replies() {
     for (name, reply) in &replies {
         let context = desk.context(protocol(name)).await;
         takes(&reply(100), &context).await;
-        let (few, many) = (takes(&reply(2_000), &context).await, takes(&reply(32_000), &context).await);
-        // Sixteen times as much; were it quadratic, 256 times.
-        assert!(many < 80.0 * few.max(0.005), "{name}: {few} s, {many} s");
+        // Eight times as much; were it quadratic, 64 times. Others use the machine too.
+        let mut ratios = Vec::new();
+        while ratios.len() < 5 && ratios.iter().all(|ratio| *ratio > 24.0) {
+            let (few, many) = (takes(&reply(2_000), &context).await, takes(&reply(16_000), &context).await);
+            ratios.push(many / few);
+        }
+        assert!(ratios.last().is_some_and(|ratio| *ratio <= 24.0), "{name}: {ratios:?}");
     }
 }
 
