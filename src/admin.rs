@@ -1,24 +1,36 @@
-//! The admin listener's pages: metrics, health, readiness and the status page.
+//! The admin listener: metrics, health, readiness, the status page, and the
+//! admin API.
 //!
 //! It is served on a port of its own, which stays inside; nothing of it can be
 //! reached over the port of the chat traffic.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use axum::http::header::{X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
-use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::problem::{self, Problem, ProblemKind};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
+
+use self::api::Services;
+use crate::problem::{Problem, ProblemKind};
+use crate::server::Peer;
 use crate::telemetry::Metrics;
 
+pub mod api;
+pub mod login;
+pub mod operators;
 mod page;
 mod readiness;
+pub mod role;
 
 pub use page::Facts;
 pub use readiness::{NotReady, Readiness};
@@ -29,17 +41,19 @@ pub struct AdminState {
     metrics: Arc<Metrics>,
     readiness: Readiness,
     page: Arc<str>,
+    services: Arc<Services>,
 }
 
 impl AdminState {
     /// The page is made here, once: its facts do not change.
-    pub fn new(metrics: Arc<Metrics>, readiness: Readiness, facts: &Facts) -> Self {
-        Self { metrics, readiness, page: page::render(facts).into() }
+    pub fn new(services: Arc<Services>, readiness: Readiness, facts: &Facts) -> Self {
+        Self { metrics: Arc::clone(&services.metrics), readiness, page: page::render(facts).into(), services }
     }
 }
 
 /// The router of the admin listener. Its errors are problem documents.
 pub fn router(state: AdminState) -> Router {
+    let api = api::router(Arc::clone(&state.services));
     Router::new()
         .route("/", get(index))
         .route("/style.css", get(style))
@@ -48,8 +62,34 @@ pub fn router(state: AdminState) -> Router {
         .route("/readyz", get(readyz))
         .fallback(async || refusal(ProblemKind::NotFound, "The pages of this listener are listed at /."))
         .method_not_allowed_fallback(async || refusal(ProblemKind::MethodNotAllowed, "This page is only read."))
-        .layer(middleware::from_fn(secured))
         .with_state(state)
+        .merge(api)
+        .layer(middleware::from_fn(secured))
+}
+
+/// What answers the requests of one connection to the admin listener.
+#[derive(Clone)]
+pub struct Pages {
+    router: TowerToHyperService<Router>,
+    from: login::From,
+}
+
+impl Pages {
+    /// The pages as this client sees them.
+    pub fn new(router: &Router, peer: Peer) -> Self {
+        Self { router: TowerToHyperService::new(router.clone()), from: login::From(peer.address.ip()) }
+    }
+}
+
+impl Service<http::Request<Incoming>> for Pages {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = TowerToHyperServiceFuture<Router, http::Request<Incoming>>;
+
+    fn call(&self, mut request: http::Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.from);
+        self.router.call(request)
+    }
 }
 
 async fn index(State(state): State<AdminState>) -> impl IntoResponse {
@@ -85,8 +125,7 @@ async fn readyz(State(state): State<AdminState>) -> Response {
 }
 
 fn refusal(kind: ProblemKind, detail: &'static str) -> Response {
-    let status = StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, [(CONTENT_TYPE, problem::MEDIA_TYPE)], Problem::new(kind, detail).to_json()).into_response()
+    api::refuse(&Problem::new(kind, detail))
 }
 
 /// What every answer carries: nothing is stored, framed, guessed or loaded

@@ -9,6 +9,7 @@ pub mod config;
 pub mod demo;
 mod flags;
 pub mod man;
+mod open;
 pub mod report;
 pub mod rule_files;
 pub mod rules;
@@ -16,6 +17,7 @@ pub mod scan;
 pub mod selfcheck;
 pub mod serve;
 mod table;
+pub mod vault;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -51,6 +53,7 @@ enum Command {
     Scan(scan::ScanArgs),
     Rules(rules::RulesArgs),
     Selfcheck(selfcheck::Args),
+    Vault(vault::Args),
     Report(report::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -118,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Scan(args) => scan::run(&args).map_err(Failure::from),
         Command::Rules(args) => rules::run(&args).map_err(Failure::from),
         Command::Selfcheck(args) => selfcheck::run(args),
+        Command::Vault(args) => vault::run(args),
         Command::Report(args) => report::run(args),
         Command::Config(args) => config::run(args),
         Command::Completions(args) => completions::run(args),

@@ -5,6 +5,7 @@
 pub mod detect;
 pub mod entity;
 pub mod framing;
+pub mod hex;
 pub mod json;
 pub mod problem;
 pub mod surrogate;
@@ -16,7 +17,9 @@ pub mod config;
 pub mod consent;
 pub mod protocol;
 pub mod sensitive;
+pub mod store;
 pub mod telemetry;
+pub mod trust;
 pub mod vault;
 
 // Layer 2: the data path.

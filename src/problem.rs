@@ -48,14 +48,22 @@ kinds! {
         "The request is no valid HTTP message of the route's protocol.";
     BadHeader, "bad-header", 400, "A Privet header cannot be read.",
         "A `Privet-` request header has a form that Privet does not take.";
+    Unauthorized, "unauthorized", 401, "Log in first.",
+        "An operation of the admin API needs a login.";
+    Forbidden, "forbidden", 403, "Your role may not do this.",
+        "An operation of the admin API needs another role.";
     ConsentRequired, "consent-required", 403, "Consent is required.",
         "The purpose of the route needs a consent that was not given.";
     ConsentStale, "consent-stale", 403, "Consent was given under another notice.",
         "The consent names a version of the notice that counts no more.";
+    OriginRefused, "origin-refused", 403, "This page may not use the gateway.",
+        "The `Origin` of the request is none that the configuration lists.";
     NotFound, "not-found", 404, "There is nothing at this address.",
         "No page of Privet's own stands at the path.";
     MethodNotAllowed, "method-not-allowed", 405, "The method is not allowed here.",
         "A page of Privet's own does not know the method.";
+    Conflict, "conflict", 409, "It cannot be done as things stand.",
+        "What stands already does not go with what is asked for.";
     TooLarge, "too-large", 413, "The request is too large.",
         "A body or message is over its limit.";
     UnsupportedBody, "unsupported-body", 415, "The body cannot be inspected.",
@@ -172,10 +180,14 @@ mod tests {
             [
                 "400 urn:privet:problem:bad-request",
                 "400 urn:privet:problem:bad-header",
+                "401 urn:privet:problem:unauthorized",
+                "403 urn:privet:problem:forbidden",
                 "403 urn:privet:problem:consent-required",
                 "403 urn:privet:problem:consent-stale",
+                "403 urn:privet:problem:origin-refused",
                 "404 urn:privet:problem:not-found",
                 "405 urn:privet:problem:method-not-allowed",
+                "409 urn:privet:problem:conflict",
                 "413 urn:privet:problem:too-large",
                 "415 urn:privet:problem:unsupported-body",
                 "422 urn:privet:problem:blocked",

@@ -245,6 +245,8 @@ impl Gateway {
         let answered = if let Some(allowed) = self.cors.preflight(request.method(), request.headers()) {
             settle.outcome(Outcome::Answered);
             Ok(ReplyBody::no_content(allowed))
+        } else if self.cors.refuses(request.headers()) {
+            Err(ProxyError::origin_refused())
         } else if widget::is_own(request.uri().path()) {
             settle.outcome(Outcome::Answered);
             widget::answer(&self, request.method(), request.uri().path())

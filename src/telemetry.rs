@@ -8,7 +8,7 @@ mod log;
 mod metrics;
 mod panics;
 
-pub use labels::{Direction, Inspected, Outcome, Stage, VaultOperation};
+pub use labels::{Direction, Inspected, Login, Outcome, Stage, VaultOperation};
 pub use log::{LogAlreadySet, LogFormat, init};
 pub use metrics::{EntityCounters, Held, Metrics, MetricsError, RouteMetrics, RuleMetrics};
 pub use panics::catch_panics;

@@ -5,22 +5,25 @@
 //! key. Values are sealed by the data key; tokens are truncated HMACs under
 //! the token key, so every replica computes the same token for a value, and
 //! two subjects' tokens are unrelated. The store below sees only sealed bytes
-//! under keyed hashes ([`Row`](store::Row)).
+//! under keyed hashes ([`Row`]).
 //!
 //! Who holds the store without the secret learns how many subjects there are,
 //! how many tokens of which entity each has, how long each value is and when
 //! it came; not who the subjects are, not the values, not who shares one.
 
 mod cache;
+mod envelope;
 mod error;
 mod hashing;
 mod key;
+mod layer;
 mod link;
 mod mint;
 mod mix;
+mod news;
+mod records;
 mod root;
 mod seal;
-mod store;
 mod subject;
 mod subject_keys;
 mod surrogates;
@@ -32,22 +35,31 @@ mod volatile;
 
 pub use error::VaultError;
 pub use hashing::Hashing;
-pub use key::{Key, KeyError, KeyId};
+pub use key::{Key, KeyError, KeyId, Keyring, TokenSource, Transit, TransitError, TransitSettings};
+pub use layer::sensitive_entities;
+pub use records::{Expected, Owner, RecordChange, Records};
 pub use subject::Subject;
 pub use surrogates::{Standing, Surrogate, SurrogateMatcher, Surrogates};
 pub use url::{VaultUrl, VaultUrlError};
 pub use value::Value;
 
 use crate::clock;
+use crate::entity::Entity;
+use crate::store::embedded::Embedded;
+use crate::store::{self, Event, Row, Store, StoreError};
+use aws_lc_rs::hmac;
 use cache::Cache;
+use envelope::Envelope;
 use root::Root;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use store::Store;
-use store::embedded::Embedded;
 use subject::State;
 use subject_keys::SubjectKeys;
+use tokio::runtime::Handle;
 use volatile::{Memory, Volatile, VolatileKeys};
 
 /// For how long one finding of [`Vault::check_writable`] holds.
@@ -57,17 +69,27 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 const TOKEN_BITS: u64 = (1 << 35) - 1;
 
 /// How a vault uses memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Bytes of values and unwrapped keys that are kept at hand; 64 MiB.
     pub cache_bytes: usize,
     /// Bytes of pages that an embedded store keeps at hand; 32 MiB.
     pub page_cache_bytes: usize,
+    /// The entities whose values are in the second layer, under keys of their
+    /// own; by default [`sensitive_entities`].
+    pub sensitive: BTreeSet<Entity>,
+    /// For how long a [link](Vault::link) leads to its subject; 30 days.
+    pub links_for: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, page_cache_bytes: 32 << 20 }
+        Self {
+            cache_bytes: 64 << 20,
+            page_cache_bytes: 32 << 20,
+            sensitive: sensitive_entities(),
+            links_for: Duration::from_hours(30 * 24),
+        }
     }
 }
 
@@ -83,12 +105,17 @@ enum Kind {
 }
 
 struct Shared {
-    store: Box<dyn Store>,
-    root: Root,
+    store: Arc<dyn Store>,
+    records: Records,
+    envelope: Envelope,
+    index: hmac::Key,
     cache: Cache<State>,
+    /// How often records changed otherwise than by new ones.
+    changes: AtomicU64,
     passing: VolatileKeys,
     probed: tokio::sync::Mutex<Option<(Instant, Result<(), VaultError>)>>,
     token_mask: u64,
+    links_for: Duration,
 }
 
 impl Vault {
@@ -96,34 +123,52 @@ impl Vault {
     ///
     /// # Errors
     ///
-    /// [`VaultError::WrongKey`] where the vault was made with another key,
+    /// [`VaultError::WrongKey`] and its like where the keys are not those of
+    /// the vault, [`VaultError::KeyService`] where they cannot be asked for,
     /// [`VaultError::InUse`] where another process holds it,
     /// [`VaultError::NewerFormat`] where a newer build wrote it.
-    pub async fn open(at: &VaultUrl, key: Key, options: Options) -> Result<Self, VaultError> {
+    pub async fn open(at: &VaultUrl, keys: impl Into<Keyring>, options: Options) -> Result<Self, VaultError> {
+        let keys = keys.into();
         let folder = match at {
-            VaultUrl::Memory => return Ok(Self(Kind::Memory(Arc::new(Memory::new(TOKEN_BITS)?)))),
+            VaultUrl::Memory => {
+                return Ok(Self(Kind::Memory(Arc::new(Memory::new(TOKEN_BITS, options.links_for)?))));
+            }
             VaultUrl::Embedded(folder) => folder.clone(),
+            #[cfg(feature = "postgres")]
+            VaultUrl::Postgres(url) => {
+                let origin = u64::from_be_bytes(*seal::random()?);
+                let store = crate::store::postgres::Postgres::open(url, origin).await?;
+                return Self::over(Arc::new(store), keys, options, TOKEN_BITS).await;
+            }
         };
-        let open = move || Embedded::open(&folder, options.page_cache_bytes);
-        // Opening may repair the file, which takes as long as it takes.
-        let opened = tokio::task::spawn_blocking(open).await;
-        let store = opened.map_err(|_| VaultError::Corrupt { what: "file" })??;
-        Self::over(Box::new(store), &key, options, TOKEN_BITS).await
+        // Opening may repair or upgrade the file, which takes as long as it takes.
+        let opened = tokio::task::spawn_blocking({
+            let (keys, runtime) = (keys.clone(), Handle::current());
+            move || embedded(&folder, &keys, options.page_cache_bytes, &runtime)
+        });
+        let store = opened.await.map_err(|_| VaultError::Corrupt { what: "file" })??;
+        Self::over(Arc::new(store), keys, options, TOKEN_BITS).await
     }
 
-    async fn over(store: Box<dyn Store>, key: &Key, options: Options, token_mask: u64) -> Result<Self, VaultError> {
-        let record = match store.meta().await? {
-            Some(record) => record,
-            None => store.put_meta(Root::create(key, clock::unix_seconds())?).await?,
-        };
-        Ok(Self(Kind::Stored(Arc::new(Shared {
-            root: Root::open(key, &record)?,
+    async fn over(store: Arc<dyn Store>, keys: Keyring, options: Options, token_mask: u64) -> Result<Self, VaultError> {
+        let envelope = Envelope::open(Arc::clone(&store), keys, options.sensitive).await?;
+        let index = envelope.root().index.clone();
+        let shared = Arc::new(Shared {
+            records: Records::new(Arc::clone(&store), index.clone()),
+            envelope,
+            index,
             store,
             cache: Cache::new(options.cache_bytes),
+            changes: AtomicU64::new(0),
             passing: VolatileKeys::new()?,
             probed: tokio::sync::Mutex::default(),
             token_mask,
-        }))))
+            links_for: options.links_for,
+        });
+        if shared.store.is_shared() {
+            tokio::spawn(news::follow(Arc::downgrade(&shared)));
+        }
+        Ok(Self(Kind::Stored(shared)))
     }
 
     /// A person's tokens and values. Nothing is written for a subject that the
@@ -134,17 +179,19 @@ impl Vault {
             Kind::Stored(shared) => shared,
             Kind::Memory(memory) => return Ok(Subject::volatile(memory.subject(tenant, subject))),
         };
-        let row = shared.root.row(tenant, subject);
+        let row = shared.records.row(tenant, subject);
         if let Some(state) = shared.cache.subject(row) {
             return Ok(Subject::kept(Arc::clone(shared), state));
         }
-        let keys = match shared.store.subject(row).await? {
-            Some(record) => SubjectKeys::open(&shared.root, row, tenant, subject, record)?,
-            None => SubjectKeys::create(&shared.root, row, tenant, subject, clock::unix_seconds())?,
-        };
+        let changes = shared.changes.load(Ordering::SeqCst);
+        let keys = shared.keys(row, tenant, subject).await?;
         let state = Arc::new(State::new(row, tenant, subject, keys));
         let cost = state.cost();
         let state = shared.cache.subject_or_insert(row, state, cost);
+        if shared.changes.load(Ordering::SeqCst) != changes {
+            // Perhaps of just this subject, and after it was read.
+            state.doubt();
+        }
         Ok(Subject::kept(Arc::clone(shared), state))
     }
 
@@ -157,11 +204,41 @@ impl Vault {
         }))
     }
 
+    /// The row of a subject: a keyed hash, from which nobody without the key
+    /// can tell whose it is.
+    pub fn row(&self, tenant: &str, subject: &str) -> Row {
+        self.records().row(tenant, subject)
+    }
+
+    /// What is kept beside the values.
+    pub fn records(&self) -> &Records {
+        match &self.0 {
+            Kind::Stored(shared) => &shared.records,
+            Kind::Memory(memory) => memory.records(),
+        }
+    }
+
+    /// Whether what this process remembers may be believed: whether it knows
+    /// all that other replicas changed a second ago. A cache of records is to
+    /// be read past where not.
+    pub fn is_current(&self) -> bool {
+        match &self.0 {
+            Kind::Stored(shared) => shared.store.is_current(),
+            Kind::Memory(_) => true,
+        }
+    }
+
+    /// What happens to the records of subjects from now on, here and on other
+    /// replicas; there within a second.
+    pub fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Event> {
+        self.records().subscribe()
+    }
+
     /// What hashes the values of a tenant, the same on every replica; of a
     /// vault in memory, the same as long as the process lives.
     pub fn hashing(&self, tenant: &str) -> Hashing {
         match &self.0 {
-            Kind::Stored(shared) => shared.root.hashing(tenant),
+            Kind::Stored(shared) => Hashing::new(&shared.index, tenant),
             Kind::Memory(memory) => memory.hashing(tenant),
         }
     }
@@ -174,10 +251,19 @@ impl Vault {
         match &*probed {
             Some((at, found)) if at.elapsed() < PROBE_EVERY => found.clone(),
             _ => {
-                let found = shared.store.probe().await;
+                let found = shared.store.probe().await.map_err(VaultError::from);
                 *probed = Some((Instant::now(), found.clone()));
                 found
             }
+        }
+    }
+
+    /// The name of the key that the vault is sealed with; that of a vault in
+    /// memory, which has none, is all zeros.
+    pub fn key_id(&self) -> KeyId {
+        match &self.0 {
+            Kind::Stored(shared) => shared.envelope.root().current.ids.key,
+            Kind::Memory(_) => KeyId([0; 8]),
         }
     }
 
@@ -189,6 +275,53 @@ impl Vault {
             let _ = shared.store.close().await;
         }
     }
+}
+
+impl Vault {
+    fn links_for(&self) -> Duration {
+        match &self.0 {
+            Kind::Stored(shared) => shared.links_for,
+            Kind::Memory(memory) => memory.links_for(),
+        }
+    }
+}
+
+impl Shared {
+    /// The keys of a subject: those that are stored, or new ones.
+    async fn keys(&self, row: Row, tenant: &str, subject: &str) -> Result<SubjectKeys, VaultError> {
+        let Some(mut record) = self.store.subject(row).await? else {
+            return SubjectKeys::create(&self.envelope.root(), row, tenant, subject, clock::unix_seconds());
+        };
+        let root = self.envelope.root_for(&record).await?;
+        // What a rotation has not come to, or an older version wrote. That it
+        // cannot be written just now is no reason not to read.
+        if let Some(newer) = SubjectKeys::rewrap(&root, row, &record)?
+            && self.store.swap_subject(row, record.clone(), newer.clone()).await == Ok(true)
+        {
+            record = newer;
+        }
+        SubjectKeys::open(&root, row, tenant, subject, record)
+    }
+}
+
+/// Opens an embedded store, and upgrades it first where it has an old format.
+fn embedded(folder: &Path, keys: &Keyring, page_cache_bytes: usize, runtime: &Handle) -> Result<Embedded, VaultError> {
+    match Embedded::open(folder, page_cache_bytes) {
+        Err(StoreError::OlderFormat { .. }) => {}
+        opened => return Ok(opened?),
+    }
+    let mut root = None;
+    store::embedded::upgrade(folder, page_cache_bytes, |own, subject, record| {
+        let root = match &mut root {
+            Some(root) => root,
+            none => none.insert(runtime.block_on(Root::open(keys, own, &Arc::default()))?),
+        };
+        // The keys of the old format did not tell the tenant.
+        let old = Row { subject, ..Row::DEPLOYMENT };
+        let (_, tenant, _) = SubjectKeys::open_named(root, old, record.to_vec())?;
+        Ok::<_, VaultError>(Row { subject, ..root.row(&tenant, "") })
+    })?;
+    Ok(Embedded::open(folder, page_cache_bytes)?)
 }
 
 #[cfg(test)]
@@ -204,7 +337,7 @@ impl Vault {
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Stored(shared) => f.debug_struct("Vault").field("key", &shared.root.key_id).finish_non_exhaustive(),
+            Kind::Stored(_) => f.debug_struct("Vault").field("key", &self.key_id()).finish_non_exhaustive(),
             Kind::Memory(_) => f.write_str("Vault(memory)"),
         }
     }

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -22,10 +21,11 @@ impl Rig {
         let answer = Arc::clone(&ready);
         let readiness = Readiness::new(move || std::future::ready(answer.load(Ordering::Relaxed)));
         let facts = Facts::new().with("Upstream", "https://chatbot.example");
-        let router = router(AdminState::new(Arc::clone(&metrics), readiness, &facts));
+        let services = api::tests::services(Arc::clone(&metrics)).await;
+        let router = router(AdminState::new(services, readiness, &facts));
         let listener = Listener::bind("127.0.0.1:0", None).await.unwrap();
         let address = listener.local_addr();
-        let service = move |_| TowerToHyperService::new(router.clone());
+        let service = move |peer| Pages::new(&router, peer);
         tokio::spawn(serve(listener, service, Limits::default(), Shutdown::new()));
         Self { address, ready, metrics }
     }
@@ -53,6 +53,9 @@ async fn each_page_has_its_type_and_every_answer_its_headers() {
         ("/readyz", 200, "text/plain; charset=utf-8", "ok"),
         ("/none", 404, "application/problem+json", "urn:privet:problem:not-found"),
         ("/metrics/", 404, "application/problem+json", "urn:privet:problem:not-found"),
+        ("/api/v1/openapi.json", 200, "application/json", "3.1.0"),
+        ("/api/v1/me", 401, "application/problem+json", "urn:privet:problem:unauthorized"),
+        ("/api/v1/none", 401, "application/problem+json", "urn:privet:problem:unauthorized"),
     ] {
         let (head, body) = rig.ask("GET", path).await;
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {head}");

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper_util::service::TowerToHyperService;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tracing::level_filters::LevelFilter;
@@ -16,8 +15,10 @@ use zeroize::Zeroizing;
 
 use super::flags::Settings;
 use super::rule_files::engine_of;
-use super::{Failure, warn};
-use crate::admin::{self, AdminState, Facts, Readiness};
+use super::{Failure, open, warn};
+use crate::admin::api::Services;
+use crate::admin::login::{Logins, Proofs};
+use crate::admin::{self, AdminState, Facts, Pages, Readiness};
 use crate::config::{self, Config};
 use crate::detect::Engine;
 use crate::proxy::{DataService, Gateway};
@@ -25,10 +26,7 @@ use crate::sensitive::Sensitive;
 use crate::server::tls::server_config;
 use crate::server::{self, Drained, Limits, Listener, Shutdown};
 use crate::telemetry::{self, Metrics, VaultOperation};
-use crate::vault::{self, Key, Vault, VaultUrl};
-
-const NO_KEY: &str = "no key is given for the vault; set one, and keep it: without it no token can be restored\n\n  \
-                      export PRIVET_KEY=$(openssl rand -base64 32)";
+use crate::vault::{Vault, VaultUrl};
 
 /// Bodies over 256 KiB are looked through on such threads, and the vault's file is opened.
 const MAX_BLOCKING_THREADS: usize = 16;
@@ -52,7 +50,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let loaded = Config::load(&args.settings.into_sources())?;
     warn(&loaded.warnings);
     if loaded.config.key.is_none() {
-        return Err(Failure::Usage(NO_KEY.to_owned()));
+        return Err(Failure::Usage(open::NO_KEY.to_owned()));
     }
     serve(loaded.config)
 }
@@ -146,14 +144,17 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         drain: config.timeouts.drain,
         ..Limits::default()
     };
-    let key = config.key.as_ref().ok_or_else(|| Failure::Usage(NO_KEY.to_owned()))?;
-    let key = Key::from_base64(key.expose()).map_err(|e| Failure::Usage(format!("PRIVET_KEY: {e}")))?;
-    let place: VaultUrl = config.vault.parse().map_err(|e| Failure::Usage(format!("vault: {e}")))?;
-    let vault = Vault::open(&place, key, vault::Options::default()).await;
-    let vault = vault.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
+    let proofs = Proofs::new(&open::key(&config)?).map_err(failed)?;
+    let (place, vault) = (open::place(&config)?, open::vault(&config).await?);
 
     let facts = facts(&config, &engine, &place);
     let (listen, admin) = (config.listen.clone(), config.admin.clone());
+    let services = Arc::new(Services {
+        config: Arc::new(config.clone()),
+        vault: vault.clone(),
+        metrics: Arc::clone(&metrics),
+        logins: Logins::new(&vault, Some(proofs), Arc::clone(&metrics)),
+    });
     let gateway =
         Gateway::new(config, engine, vault.clone(), Arc::clone(&metrics)).map_err(|e| Failure::Usage(e.to_string()))?;
     let data_listener = Listener::bind(&listen, tls.clone()).await.map_err(failed)?;
@@ -166,13 +167,12 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
             async move { is_writable(&vault, &metrics).await }
         }
     });
-    let pages = admin::router(AdminState::new(metrics, readiness, &facts));
-    let pages = TowerToHyperService::new(pages);
+    let pages = admin::router(AdminState::new(services, readiness, &facts));
     let (gateway_address, admin_address) = (data_listener.local_addr(), admin_listener.local_addr());
     let data = DataService(gateway);
     let tasks = [
         tokio::spawn(server::serve(data_listener, move |_| data.clone(), limits, shutdown.clone())),
-        tokio::spawn(server::serve(admin_listener, move |_| pages.clone(), limits, shutdown)),
+        tokio::spawn(server::serve(admin_listener, move |peer| Pages::new(&pages, peer), limits, shutdown)),
     ];
     tracing::info!(gateway = %gateway_address, admin = %admin_address, "Privet is serving.");
     Ok(Running {
@@ -196,7 +196,12 @@ async fn is_writable(vault: &Vault, metrics: &Metrics) -> bool {
 
 /// What the status page tells; it needs no login, so it names no secret.
 fn facts(config: &Config, engine: &Engine, vault: &VaultUrl) -> Facts {
-    let kind = if *vault == VaultUrl::Memory { "memory" } else { "embedded" };
+    let kind = match vault {
+        VaultUrl::Memory => "memory",
+        VaultUrl::Embedded(_) => "embedded",
+        #[cfg(feature = "postgres")]
+        VaultUrl::Postgres(_) => "postgres",
+    };
     let facts = Facts::new()
         .with("Rules", format!("{} (version {})", engine.rules().count(), engine.version()))
         .with("Vault", kind);

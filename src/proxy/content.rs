@@ -13,6 +13,7 @@ use super::parts;
 use super::redact::Replacements;
 use crate::config::Binary;
 use crate::detect::{Scratch, markup_text};
+use crate::json;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 
@@ -89,6 +90,13 @@ impl Content {
                 }
             },
         };
+        // Where a string was escaped much, the way back takes more than the string.
+        let way_back = memchr::memchr_iter(b'\\', &text).count() * json::ESCAPE_MEMORY;
+        if way_back > text.len()
+            && let Err(refused) = budget.charge(&mut body, way_back)
+        {
+            return Err(Unread::Refused(refused));
+        }
         Ok((Self { body, text, is_encoded, charset }, format))
     }
 
@@ -154,6 +162,12 @@ pub(super) fn inspect(
     let Ok(text) = str::from_utf8(bytes) else {
         return Err(Uninspectable("The body is not valid UTF-8."));
     };
+    if *format != Format::Json && declares_entities(text) {
+        let why = "The document declares entities of its own (`<!ENTITY`), so that its text cannot be known; write out what they stand for.";
+        if rules.binary == Binary::Refuse {
+            return Err(Uninspectable(why));
+        }
+    }
     let as_text = |scratch: &mut Scratch| inspect::inspect_text(text, rules.detector, scratch);
     let or_text = |looked, scratch: &mut Scratch| match looked {
         Err(inspect::NOT_JSON) => as_text(scratch),
@@ -201,19 +215,26 @@ pub(super) fn inspect_document(
     if matches!(looked, Err(inspect::NOT_JSON)) { None } else { Some(looked) }
 }
 
+/// Whether a text is XML with entities of its own (XML 1.0, 4.2), by which any
+/// text can be written in pieces.
+pub(super) fn declares_entities(text: &str) -> bool {
+    text.trim_start_matches('\u{feff}').trim_start().starts_with('<')
+        && memchr::memmem::find(text.as_bytes(), b"<!ENTITY").is_some()
+}
+
 fn looks_like_document(text: &str) -> bool {
     text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '['])
 }
 
 /// Looks through a JSON document a line. Lines may be blank.
 fn inspect_lines(text: &str, rules: &Rules<'_>, scratch: &mut Scratch) -> Result<Findings, Uninspectable> {
-    let mut all = Findings::seeking(rules.sought.len());
+    let mut lines = inspect::Series::new(rules);
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         if !line.trim_matches(['\u{feff}', ' ', '\t', '\r', '\n']).is_empty() {
-            all.append(inspect::inspect_json(line, rules, scratch)?, start);
+            lines.look(text, start..start + line.len(), rules, scratch)?;
         }
         start += line.len();
     }
-    Ok(all)
+    Ok(lines.findings)
 }

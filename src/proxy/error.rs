@@ -51,6 +51,11 @@ impl ProxyError {
         ))
     }
 
+    pub(super) fn origin_refused() -> Self {
+        let detail = "The page's origin (`Origin`) is not among `origins` under [cors].";
+        Self::new(Kind::OriginRefused, Outcome::RefusedInput, detail)
+    }
+
     pub(super) fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::NotFound, Outcome::RefusedInput, detail)
     }

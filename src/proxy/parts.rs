@@ -6,8 +6,8 @@ use super::charset::Charset;
 use super::content;
 use super::format::{Format, Kind};
 use super::guess::{self, Guess};
-use super::inspect::{Findings, Form, Rules, Uninspectable};
-use super::look::{Look, Piece, any};
+use super::inspect::{self, Findings, Form, Rules, Uninspectable};
+use super::look::{FieldSeries, Look, Piece, any};
 use super::parameters::{self, Parameter};
 use super::percent::{Encoding, NotUtf8};
 use crate::config::Binary;
@@ -27,7 +27,8 @@ pub(super) fn inspect(
     rules: &Rules<'_>,
     scratch: &mut Scratch,
 ) -> Result<Findings, Uninspectable> {
-    let mut parts = Parts { rules, scratch, found: Findings::seeking(rules.sought.len()) };
+    let mut parts =
+        Parts { rules, scratch, found: Findings::seeking(rules.sought.len()), series: FieldSeries::default() };
     parts.look_at_body(body, 0, boundary, DEPTH)?;
     Ok(parts.found)
 }
@@ -36,6 +37,7 @@ struct Parts<'p> {
     rules: &'p Rules<'p>,
     scratch: &'p mut Scratch,
     found: Findings,
+    series: FieldSeries,
 }
 
 /// What the header of a part says of it.
@@ -96,7 +98,14 @@ impl Parts<'_> {
                 }
             }
             Ok(kind) => self.look_at_content(content, start, &kind.format, name),
-            Err(_) if about.is_encoded || (about.is_file && is_media(about.content_type)) => self.file(content.len()),
+            Err(_) if about.is_encoded && guess::is_encoded_text(content) => {
+                self.refuse("A text part of the body is encoded; send it as it is.", content.len())
+            }
+            Err(_) if about.is_encoded => self.file(content.len()),
+            // What is called a picture may be a text, but not where no picture is taken.
+            Err(_) if about.is_file && is_media(about.content_type) && self.rules.files == Binary::Refuse => {
+                self.file(content.len())
+            }
             // Programs give this type, or one of their own, to files that they do not know.
             Err(_) if looks_like_text(content) => self.look_at_content(content, start, &unsaid(content), name),
             Err(_) => self.look_at_unknown(content),
@@ -129,17 +138,17 @@ impl Parts<'_> {
             return Ok(());
         }
         let looked = match (format, str::from_utf8(content)) {
-            (Format::Text, Ok(text)) if looks_like_text(content) => {
+            (Format::Text, Ok(text)) if looks_like_text(content) && !content::declares_entities(text) => {
                 if let Some(looked) = content::inspect_document(text, self.rules, self.scratch) {
                     return self.take(looked, start, content.len());
                 }
                 // The name of its field says what a text is.
-                let mut found = Findings { scanned: text.len(), ..Findings::default() };
-                for one in self.rules.detector.scan(Input { text, label: name }, self.scratch) {
-                    let value = text.get(one.start..one.end).unwrap_or_default();
-                    found.add(one.start..one.end, one, value, Form::Text);
-                }
-                Ok(found)
+                self.found.append(inspect::inspect_value(text, name, self.rules.detector, self.scratch), start);
+                let joint = self.series.joint(name);
+                let place = |range: std::ops::Range<usize>| start + range.start..start + range.end;
+                joint.look(text, place, Form::Text, self.rules.detector, self.scratch, &mut self.found);
+                joint.push(text, |from| inspect::Places::Plain(start + from));
+                return Ok(());
             }
             _ => content::inspect(content, format, self.rules, self.scratch),
         };
@@ -371,6 +380,30 @@ mod tests {
     }
 
     #[test]
+    fn values_cut_over_parts_of_one_name_are_found() {
+        let [first, second] = ["mail «ana.no»", "«vak@example.com» now"];
+        let want = body(&[(FIELD, first), (FIELD, second)]);
+        assert_eq!(marked(&want.replace(['«', '»'], "")), want);
+        let other = "Content-Disposition: form-data; name=\"other\"";
+        let want = body(&[(FIELD, "mail ana.no"), (other, second)]);
+        assert_eq!(marked(&want.replace(['«', '»'], "")), want);
+    }
+
+    #[test]
+    fn a_text_is_looked_at_whatever_its_type_says() {
+        for content_type in ["image/png", "image/svg", "audio/wav", "video/mp4", "application/pdf"] {
+            let want = body(&[(&format!("{FILE}{content_type}"), "to «ana.lopez@example.com»")]);
+            let found = looked(want.replace(['«', '»'], "").as_bytes(), Binary::Refuse, Binary::Pass).unwrap();
+            assert_eq!(found.list.len(), 1, "{content_type}");
+        }
+        let entities = "<!DOCTYPE s [<!ENTITY at '@'>]><svg>ana&at;example.com</svg>";
+        for content_type in ["image/svg+xml", "text/xml", "image/svg", "application/octet-stream"] {
+            let body = body(&[(&format!("{FILE}{content_type}"), entities)]);
+            assert!(looked(body.as_bytes(), Binary::Refuse, Binary::Pass).is_err(), "{content_type}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_inspected_is_refused_or_counted() {
         let not_text = [b"--b\r\nContent-Disposition: form-data; name=m\r\n\r\nJos\xe9\r\n--b--".to_vec()];
         let texts = [
@@ -378,6 +411,12 @@ mod tests {
             body(&[(&format!("{FILE}text/plain\r\nContent-Transfer-Encoding: base64"), "YW5h")]),
             body(&[(&format!("{FILE}text/plain\r\nContent-Encoding: gzip"), "YW5h")]),
             body(&[(&format!("{FILE}text/plain"), "a\0n\0a\0@\0x\0")]),
+            // What is said of a file does not make one of a text.
+            body(&[(&format!("{FILE}image/png\r\nContent-Transfer-Encoding: base64"), "dG8gYW5hQGV4YW1w\r\nbGUuY29t")]),
+            body(&[(
+                &format!("{FILE}image/png\r\nContent-Transfer-Encoding: quoted-printable"),
+                "to ana=40example.com",
+            )]),
         ];
         for body in texts.iter().map(|text| text.as_bytes().to_vec()).chain(not_text) {
             assert!(looked(&body, Binary::Refuse, Binary::Pass).is_err(), "{body:?}");
@@ -389,10 +428,11 @@ mod tests {
         assert!(looked(no_json.as_bytes(), Binary::Refuse, Binary::Pass).is_err());
         assert_eq!(looked(no_json.as_bytes(), Binary::Pass, Binary::Pass).unwrap().list.len(), 1);
         let files = [
-            body(&[(&format!("{FILE}image/png"), "to ana@example.com")]),
+            body(&[(&format!("{FILE}image/png"), "\0\0to ana@example.com")]),
+            body(&[(&format!("{FILE}image/png\r\nContent-Transfer-Encoding: base64"), "iVBORw0KGgoAAAANSUhE\r\nUg==")]),
             body(&[(&format!("{FILE}application/pdf"), "%PDF-\0ana@example.com")]),
             body(&[("Content-Disposition: form-data; name=f; filename=x", "\0\0ana@example.com")]),
-            body(&[(&format!("{FILE}application/octet-stream\r\nContent-Encoding: gzip"), "ana")]),
+            body(&[(&format!("{FILE}application/octet-stream\r\nContent-Encoding: gzip"), "\0\0\0ana")]),
         ];
         for body in &files {
             let why = looked(body.as_bytes(), Binary::Pass, Binary::Refuse).err().unwrap();
@@ -416,6 +456,8 @@ mod tests {
             ("application/vnd.ms-excel", b"Jos\xe9;ana@example.com".to_vec(), true),
             ("application/octet-stream", utf16("\u{feff}to ana@example.com"), true),
             ("application/octet-stream", utf16("to ana@example.com"), true),
+            ("image/jpeg", utf16("\u{feff}to ana@example.com"), true),
+            ("audio/wav", b"Jos\xe9;ana@example.com".to_vec(), true),
             ("application/vnd.ms-excel", b"caf\xe9;tea".to_vec(), false),
         ] {
             let header = format!("--b\r\n{FILE}{said}\r\n\r\n");

@@ -32,7 +32,7 @@ labels! {
         Answered => "answered",
         /// Answered 403 for want of consent.
         RefusedConsent => "refused_consent",
-        /// Answered 400, 413, 415 or 422.
+        /// Answered 400, 403 for its origin, 413, 415 or 422.
         RefusedInput => "refused_input",
         /// Answered 429 or 503 because a limit was reached.
         RefusedOverload => "refused_overload",
@@ -82,6 +82,18 @@ labels! {
         Passed => "passed",
         /// No rule can read it, and the request was refused.
         Refused => "refused",
+    }
+}
+
+labels! {
+    /// How a log-in to the admin API ended.
+    Login {
+        /// The operator is known.
+        Ok => "ok",
+        /// The key is none, or it has ended.
+        Refused => "refused",
+        /// Too many failed before from the same address.
+        Limited => "limited",
     }
 }
 

@@ -15,7 +15,7 @@ use prometheus::{
     TextEncoder,
 };
 
-use super::labels::{Direction, Inspected, Outcome, Stage, VaultOperation};
+use super::labels::{Direction, Inspected, Login, Outcome, Stage, VaultOperation};
 use crate::entity::Entity;
 use crate::problem::ProblemKind;
 
@@ -50,6 +50,7 @@ pub struct Metrics {
     stages: [Histogram; Stage::ALL.len()],
     vault: Vec<[IntCounter; 2]>,
     rejected: Vec<IntCounter>,
+    logins: Vec<IntCounter>,
 }
 
 impl Metrics {
@@ -95,6 +96,9 @@ impl Metrics {
         let rejected = counters(&r, "privet_rejected_total", "Requests answered by a problem document.", &["problem"])?;
         let rejected = all(&rejected, &ProblemKind::ALL.iter().map(|k| k.name()).collect::<Vec<_>>())?;
 
+        let logins = counters(&r, "privet_logins_total", "Log-ins to the admin API by how they ended.", &["result"])?;
+        let logins = all(&logins, &Login::ALL.map(Login::as_str))?;
+
         Ok(Arc::new(Self {
             in_flight_requests: gauge(&r, "privet_in_flight_requests", "Requests whose reply is not complete.")?,
             body_bytes_in_flight: gauge(&r, "privet_body_bytes_in_flight", "Bytes of request bodies in memory.")?,
@@ -131,6 +135,7 @@ impl Metrics {
             stages,
             vault,
             rejected,
+            logins,
         }))
     }
 
@@ -199,6 +204,13 @@ impl Metrics {
     pub fn vault_operation(&self, operation: VaultOperation, done: bool) {
         if let Some([ok, error]) = self.vault.get(operation as usize) {
             if done { ok.inc() } else { error.inc() }
+        }
+    }
+
+    /// Counts a log-in to the admin API.
+    pub fn login(&self, login: Login) {
+        if let Some(count) = self.logins.get(login as usize) {
+            count.inc();
         }
     }
 
@@ -356,6 +368,7 @@ mod tests {
             "privet_body_bytes_in_flight",
             "privet_uninspected_bytes_total",
             "privet_panics_total",
+            "privet_logins_total{result=\"refused\"}",
         ] {
             assert_eq!(line(&text, series), Some("0"), "{series}");
         }

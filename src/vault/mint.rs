@@ -8,12 +8,12 @@
 
 use super::error::VaultError;
 use super::seal::{NONCE, fill_random};
-use super::store::{Batch, Outcome};
 use super::subject::State;
 use super::subject_keys::SubjectKeys;
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
+use crate::store::{Batch, Event, EventKind, Outcome};
 use crate::token::Token;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -35,22 +35,36 @@ pub(super) async fn tokenize(
     state: &State,
     values: &[(Entity, &str)],
 ) -> Result<Vec<Token>, VaultError> {
-    let mut minting = Minting::start(vault, state, state.keys(), values)?;
+    let mut minting = Minting::start(vault, state, state.keys_to_write(vault).await?, values)?;
     let mut adoptions = 0;
     loop {
         minting.look_up().await?;
         if minting.open.is_empty() {
             return Ok(minting.tokens);
         }
+        let contact = if minting.keys.are_stored() { None } else { Some(state.contact(vault).await?) };
+        if let Some((_, keys)) = &contact
+            && (keys.are_stored() || !Arc::ptr_eq(keys, &minting.keys))
+        {
+            // Another call was first, or another key has come into use.
+            adoptions += 1;
+            minting = Minting::start(vault, state, Arc::clone(keys), values)?;
+            continue;
+        }
         match vault.store.put(minting.batch()?).await? {
-            Outcome::Stored => minting.settle(),
+            Outcome::Stored => {
+                minting.tell().await?;
+                minting.settle();
+            }
             Outcome::Taken(records) => minting.yield_to(&records)?,
+            // Nothing is expected beside the tokens.
+            Outcome::Conflict => return Err(VaultError::unavailable("its records keep changing")),
             Outcome::Superseded(standing) => {
                 adoptions += 1;
                 if adoptions > MAX_ADOPTIONS {
                     return Err(VaultError::unavailable("the keys of a subject keep changing"));
                 }
-                let keys = state.adopt(&vault.root, &minting.keys, standing)?;
+                let keys = state.adopt(vault, &minting.keys, standing).await?;
                 minting = Minting::start(vault, state, keys, values)?;
             }
         }
@@ -64,6 +78,8 @@ struct Minting<'a> {
     state: &'a State,
     keys: Arc<SubjectKeys>,
     values: &'a [(Entity, &'a str)],
+    /// The state's doubts when this began.
+    doubts: u64,
     tokens: Vec<Token>,
     open: Vec<Open>,
 }
@@ -83,8 +99,8 @@ impl<'a> Minting<'a> {
         keys: Arc<SubjectKeys>,
         values: &'a [(Entity, &'a str)],
     ) -> Result<Self, VaultError> {
-        let tokens = Vec::with_capacity(values.len());
-        let mut minting = Self { vault, state, keys, values, tokens, open: Vec::new() };
+        let (doubts, tokens) = (state.doubts(), Vec::with_capacity(values.len()));
+        let mut minting = Self { vault, state, keys, values, doubts, tokens, open: Vec::new() };
         for (index, (entity, value)) in values.iter().enumerate() {
             let (token, open) = minting.first_fit(index, *entity, value, 0)?;
             minting.tokens.push(token);
@@ -104,10 +120,12 @@ impl<'a> Minting<'a> {
     ) -> Result<(Token, Option<Open>), VaultError> {
         for counter in from..MAX_COUNTER {
             let token = self.keys.token(entity, value, counter, self.vault.token_mask);
-            match self.vault.cache.value(self.state.row, &token) {
+            match self.vault.remembered(self.state, &token) {
                 Some(same) if same.expose() == value => return Ok((token, None)),
                 Some(_) => {}
-                None => return Ok((token, Some(Open { index, entity, counter, absent: false }))),
+                // Where a look-up is a round trip, it is taken for absent: the
+                // write says whether it is.
+                None => return Ok((token, Some(Open { index, entity, counter, absent: self.vault.store.is_shared() }))),
             }
         }
         Err(NO_ROOM)
@@ -154,7 +172,7 @@ impl<'a> Minting<'a> {
     fn compare(&mut self, open: &Open, token: Token, record: &[u8]) -> Result<(), VaultError> {
         let value = self.keys.open_value(self.state.row, &token, record)?;
         let same = value.expose() == self.value(open);
-        self.state.remember(self.vault, token, Arc::new(value));
+        self.state.remember(self.vault, &self.keys, token, Arc::new(value), self.doubts);
         if same { Ok(()) } else { self.advance(open) }
     }
 
@@ -181,14 +199,27 @@ impl<'a> Minting<'a> {
         let created = clock::unix_seconds();
         let mappings = minted.into_iter().zip(nonces).map(|((token, index), nonce)| {
             let value = self.values.get(index).map_or("", |(_, value)| *value);
-            self.keys.seal(self.state.row, &token, value, created, *nonce).map(|record| (token, record))
+            let sealed = self.keys.seal(self.state.row, &token, token.entity(), value, created, *nonce);
+            sealed.map(|record| (token, record))
         });
         Ok(Batch {
             row: self.state.row,
             subject: Arc::clone(self.keys.record()),
             first_contact: !self.keys.are_stored(),
             mappings: mappings.collect::<Result<_, _>>()?,
+            changes: Vec::new(),
         })
+    }
+
+    /// Tells other replicas of the first token of its kind, before anybody gets
+    /// it: in a reply through them they would not look for it.
+    async fn tell(&self) -> Result<(), VaultError> {
+        let is_known_elsewhere = self.vault.store.is_shared() && self.keys.are_stored();
+        if is_known_elsewhere && self.state.lacks(self.open.iter().map(|open| open.entity)) {
+            let event = Event { row: self.state.row, kind: EventKind::Changed };
+            self.vault.store.write(Vec::new(), Some(event)).await?;
+        }
+        Ok(())
     }
 
     /// The batch is durable.
@@ -196,12 +227,11 @@ impl<'a> Minting<'a> {
         if !self.keys.are_stored() {
             self.keys.mark_stored();
         }
-        self.state.note(self.open.iter().map(|open| open.entity));
         let (stored, waiting) = self.open.drain(..).partition(|open| open.absent);
         self.open = waiting;
         for open in stored {
             let value = Arc::new(Sensitive::from(self.value(&open)));
-            self.vault.cache.insert_value(self.state.row, self.token(&open), value);
+            self.state.remember(self.vault, &self.keys, self.token(&open), value, self.doubts);
         }
     }
 

@@ -3,7 +3,6 @@
 use super::error::VaultError;
 use super::mint;
 use super::root::Root;
-use super::store::Row;
 use super::subject_keys::SubjectKeys;
 use super::surrogates::{self, Standing, Surrogates};
 use super::value::Value;
@@ -11,10 +10,12 @@ use super::volatile::Volatile;
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
+use crate::store::Row;
 use crate::token::{Kinds, Token};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::mem::size_of;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// A person's part of the vault. Clones share it.
@@ -52,7 +53,7 @@ impl Subject {
     /// The value of a token where it is at hand; no I/O.
     pub fn cached(&self, token: &Token) -> Option<Value> {
         match &self.0 {
-            Kind::Kept { vault, state } => vault.cache.value(state.row, token).map(Value::from),
+            Kind::Kept { vault, state } => vault.remembered(state, token).map(Value::from),
             Kind::Volatile(subject) => subject.value(token),
         }
     }
@@ -64,17 +65,16 @@ impl Subject {
         if let Kind::Kept { vault, state } = &self.0
             && values.contains(&None)
         {
-            let keys = state.current_keys(vault).await?;
             let absent = tokens.iter().zip(&values).filter(|(_, value)| value.is_none());
             let absent: Vec<Token> = absent.map(|(token, _)| *token).collect();
-            let records = vault.store.mappings(state.row, &absent).await?;
+            let read = match state.read(vault, &absent).await {
+                // Perhaps the subject was erased elsewhere, and came again.
+                Err(VaultError::Corrupt { .. }) if state.catch_up(vault).await? => state.read(vault, &absent).await?,
+                read => read?,
+            };
             let places = values.iter_mut().filter(|value| value.is_none());
-            for ((place, token), record) in places.zip(absent).zip(records) {
-                if let Some(record) = record {
-                    let value = Arc::new(keys.open_value(state.row, &token, &record)?);
-                    state.remember(vault, token, Arc::clone(&value));
-                    *place = Some(Value::from(value));
-                }
+            for (place, value) in places.zip(read) {
+                *place = value.map(Value::from);
             }
         }
         Ok(values)
@@ -84,12 +84,23 @@ impl Subject {
     pub async fn kinds(&self) -> Result<Arc<Kinds>, VaultError> {
         match &self.0 {
             Kind::Kept { vault, state } => {
+                let doubts = state.doubts();
+                // Of a subject that is not stored another replica may know more.
+                let keys = if vault.store.is_shared() { state.current_keys(vault).await? } else { state.keys() };
+                if vault.store.is_shared() && !keys.are_stored() {
+                    return Ok(state.kinds().of_those_known());
+                }
                 let known = state.kinds().shared.clone();
-                if let Some(kinds) = known {
+                if let Some(kinds) = known.filter(|_| vault.store.is_current()) {
                     return Ok(kinds);
                 }
                 let entities = vault.store.entities(state.row).await?;
-                Ok(state.kinds().load(entities))
+                let mut kinds = state.kinds();
+                let loaded = kinds.load(entities);
+                if state.doubts() != doubts {
+                    kinds.shared = None;
+                }
+                Ok(loaded)
             }
             Kind::Volatile(subject) => Ok(subject.kinds()),
         }
@@ -115,8 +126,9 @@ impl Subject {
     pub async fn surrogates(&self) -> Result<Surrogates, VaultError> {
         match &self.0 {
             Kind::Kept { vault, state } => {
-                // Of a subject that is not stored there is nothing to read.
-                if state.keys().are_stored() {
+                // Of a subject that is not stored there is nothing to read,
+                // unless another replica has met it since.
+                if state.keys().are_stored() || vault.store.is_shared() {
                     surrogates::load(vault, state).await?;
                 }
                 Ok(state.surrogates().share())
@@ -151,6 +163,20 @@ pub(super) struct State {
     keys: RwLock<Arc<SubjectKeys>>,
     kinds: Mutex<KnownKinds>,
     surrogates: Mutex<surrogates::Known>,
+    /// How often others changed the records of the subject.
+    doubts: AtomicU64,
+    /// After how many doubts the keys were read.
+    settled: AtomicU64,
+    /// Held while the subject's keys are stored for the first time, and while
+    /// it is erased.
+    contact: tokio::sync::Mutex<()>,
+}
+
+/// As long as this is held, the keys of a subject are stored by nobody else in
+/// this process, and erased by nobody else.
+pub(super) struct Contact<'a> {
+    _subject: tokio::sync::MutexGuard<'a, ()>,
+    _keys: tokio::sync::RwLockReadGuard<'a, ()>,
 }
 
 /// The entities of a subject's tokens: at first those minted here, and all of
@@ -171,7 +197,35 @@ impl State {
             keys: RwLock::new(Arc::new(keys)),
             kinds: Mutex::default(),
             surrogates: Mutex::default(),
+            doubts: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            contact: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// How often others changed the records of the subject. What was read
+    /// before a change is not remembered after it.
+    pub(super) fn doubts(&self) -> u64 {
+        self.doubts.load(Ordering::SeqCst)
+    }
+
+    /// Others changed records: all but the keys is forgotten, and the keys are
+    /// read anew before they are used.
+    pub(super) fn doubt(&self) {
+        self.doubts.fetch_add(1, Ordering::SeqCst);
+        *self.kinds() = KnownKinds::default();
+        *self.surrogates() = surrogates::Known::default();
+    }
+
+    /// The keys for a write, which itself says whether they are the subject's;
+    /// read anew where they are in doubt.
+    pub(super) async fn keys_to_write(&self, vault: &Shared) -> Result<Arc<SubjectKeys>, VaultError> {
+        if self.is_certain(vault) { Ok(self.keys()) } else { self.current_keys(vault).await }
+    }
+
+    /// Whether what is known of the subject may be believed.
+    pub(super) fn is_certain(&self, vault: &Shared) -> bool {
+        self.settled.load(Ordering::SeqCst) == self.doubts() && vault.store.is_current()
     }
 
     /// About how many bytes this takes.
@@ -186,46 +240,139 @@ impl State {
     }
 
     /// The keys, once more compared with the store where they were not stored
-    /// when they were made: another replica may have met the subject since.
+    /// when they were made, as another replica may have met the subject since,
+    /// and where they are in doubt.
     pub(super) async fn current_keys(&self, vault: &Shared) -> Result<Arc<SubjectKeys>, VaultError> {
-        let keys = self.keys();
-        if keys.are_stored() {
+        let (keys, doubts) = (self.keys(), self.doubts());
+        if keys.are_stored() && self.is_certain(vault) {
             return Ok(keys);
         }
-        match vault.store.subject(self.row).await? {
-            Some(record) => self.adopt(&vault.root, &keys, Some(record)),
-            None => Ok(keys),
+        let keys = match vault.store.subject(self.row).await? {
+            None if !keys.are_stored() => keys,
+            standing => self.adopt(vault, &keys, standing).await?,
+        };
+        self.settled.fetch_max(doubts, Ordering::SeqCst);
+        Ok(keys)
+    }
+
+    /// Holds off others for a first contact; and the keys that are then the
+    /// subject's. They are wrapped by the key in use.
+    pub(super) async fn contact<'a>(
+        &'a self,
+        vault: &'a Shared,
+    ) -> Result<(Contact<'a>, Arc<SubjectKeys>), VaultError> {
+        // In this order in all places.
+        let subject = self.contact.lock().await;
+        let contact = Contact { _subject: subject, _keys: vault.envelope.contact().await };
+        let root = vault.envelope.root();
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        if !keys.are_stored() && keys.wrapped_by() != Some(root.current.ids) {
+            *keys = Arc::new(self.new_keys(&root)?);
         }
+        Ok((contact, Arc::clone(&keys)))
     }
 
     /// Replaces keys that proved not to be the subject's: by those of the
     /// record that stands in the store, or by new ones where none does.
-    pub(super) fn adopt(
+    pub(super) async fn adopt(
         &self,
-        root: &Root,
+        vault: &Shared,
         refused: &Arc<SubjectKeys>,
         standing: Option<Vec<u8>>,
     ) -> Result<Arc<SubjectKeys>, VaultError> {
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let subject = self.subject.expose();
-        match standing {
-            Some(record) if *record == **keys.record() => keys.mark_stored(),
-            Some(record) => *keys = Arc::new(SubjectKeys::open(root, self.row, &self.tenant, subject, record)?),
-            None if Arc::ptr_eq(&keys, refused) => {
-                let created = clock::unix_seconds();
-                *keys = Arc::new(SubjectKeys::create(root, self.row, &self.tenant, subject, created)?);
+        let root = match &standing {
+            Some(record) => vault.envelope.root_for(record).await?,
+            None => vault.envelope.root(),
+        };
+        let (keys, is_other) = {
+            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            let before = Arc::clone(&keys);
+            match standing {
+                Some(record) if *record == **keys.record() => keys.mark_stored(),
+                Some(record) => {
+                    let subject = self.subject.expose();
+                    *keys = Arc::new(SubjectKeys::open(&root, self.row, &self.tenant, subject, record)?);
+                }
+                None if Arc::ptr_eq(&keys, refused) => *keys = Arc::new(self.new_keys(&root)?),
+                // Somebody else has replaced them already.
+                None => {}
             }
-            // Somebody else has replaced them already.
-            None => {}
+            (Arc::clone(&keys), !keys.are_those_of(&before))
+        };
+        if is_other {
+            self.forget(vault);
         }
-        Ok(Arc::clone(&keys))
+        Ok(keys)
     }
 
-    /// Caches a value that was read from the store. Perhaps the call that
-    /// minted it was dropped before it could take note of the entity.
-    pub(super) fn remember(&self, vault: &Shared, token: Token, value: Arc<Sensitive>) {
+    /// Takes over what stands in the store; says whether that are other keys.
+    async fn catch_up(&self, vault: &Shared) -> Result<bool, VaultError> {
+        let keys = self.keys();
+        match vault.store.subject(self.row).await? {
+            None => Ok(false),
+            Some(record) => Ok(!self.adopt(vault, &keys, Some(record)).await?.are_those_of(&keys)),
+        }
+    }
+
+    /// Begins anew after the subject was erased: with other keys, and with
+    /// nothing of before.
+    pub(super) fn begin_anew(&self, vault: &Shared) -> Result<(), VaultError> {
+        let new = Arc::new(self.new_keys(&vault.envelope.root())?);
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = new;
+        self.forget(vault);
+        Ok(())
+    }
+
+    /// Forgets what is known under keys that are not the subject's any more.
+    /// Who still reads under them finds that out [afterwards](Self::remember).
+    fn forget(&self, vault: &Shared) {
+        *self.kinds() = KnownKinds::default();
+        *self.surrogates() = surrogates::Known::default();
+        vault.cache.forget(|row| *row == self.row);
+    }
+
+    fn new_keys(&self, root: &Root) -> Result<SubjectKeys, VaultError> {
+        SubjectKeys::create(root, self.row, &self.tenant, self.subject.expose(), clock::unix_seconds())
+    }
+
+    /// Reads values from the store.
+    async fn read(&self, vault: &Shared, tokens: &[Token]) -> Result<Vec<Option<Arc<Sensitive>>>, VaultError> {
+        let doubts = self.doubts();
+        let keys = self.current_keys(vault).await?;
+        let records = vault.store.mappings(self.row, tokens).await?;
+        let values = tokens.iter().zip(records).map(|(token, record)| {
+            let Some(record) = record else { return Ok(None) };
+            let value = Arc::new(keys.open_value(self.row, token, &record)?);
+            self.remember(vault, &keys, *token, Arc::clone(&value), doubts);
+            Ok(Some(value))
+        });
+        values.collect()
+    }
+
+    /// Caches a value that is in the store under these keys. Perhaps the call
+    /// that minted it was dropped before it could take note of the entity. It
+    /// is not where others changed records since `doubts` were counted.
+    pub(super) fn remember(
+        &self,
+        vault: &Shared,
+        keys: &SubjectKeys,
+        token: Token,
+        value: Arc<Sensitive>,
+        doubts: u64,
+    ) {
         self.note(std::iter::once(token.entity()));
         vault.cache.insert_value(self.row, token, value);
+        // Who changes something first replaces the keys or raises doubts, then
+        // clears the cache: what is not found there yet is taken out here.
+        if self.doubts() != doubts || !self.keys().are_those_of(keys) {
+            vault.cache.remove_value(self.row, token);
+        }
+    }
+
+    /// Whether any of these entities was not minted or read before.
+    pub(super) fn lacks(&self, mut entities: impl Iterator<Item = Entity>) -> bool {
+        let kinds = self.kinds();
+        entities.any(|entity| !kinds.entities.contains(&entity))
     }
 
     /// Takes note of entities that were minted.
@@ -239,6 +386,13 @@ impl State {
 
     fn kinds(&self) -> MutexGuard<'_, KnownKinds> {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// A value that is remembered and may be believed.
+    pub(super) fn remembered(&self, state: &State, token: &Token) -> Option<Arc<Sensitive>> {
+        self.cache.value(state.row, token).filter(|_| self.store.is_current())
     }
 }
 
@@ -257,8 +411,12 @@ impl KnownKinds {
         self.share()
     }
 
+    fn of_those_known(&self) -> Arc<Kinds> {
+        Arc::new(Kinds::new(self.entities.iter().copied()))
+    }
+
     fn share(&mut self) -> Arc<Kinds> {
-        let kinds = Arc::new(Kinds::new(self.entities.iter().copied()));
+        let kinds = self.of_those_known();
         self.shared = Some(Arc::clone(&kinds));
         kinds
     }

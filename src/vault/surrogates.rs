@@ -4,12 +4,12 @@
 use super::error::VaultError;
 use super::mint::NO_ROOM;
 use super::seal::random;
-use super::store::{Batch, Outcome};
 use super::subject::State;
 use super::subject_keys::SubjectKeys;
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
+use crate::store::{Batch, Event, EventKind, Outcome};
 use crate::surrogate::{self, ATTEMPTS, Matcher, Part, Search};
 use crate::token::Token;
 use std::borrow::Borrow;
@@ -335,22 +335,42 @@ pub(super) async fn mint(
             choosing.avoided.insert(second.text.clone());
             continue;
         }
+        let contact = if keys.are_stored() { None } else { Some(state.contact(vault).await?) };
+        if contact.as_ref().is_some_and(|(_, now)| now.are_stored() || !Arc::ptr_eq(now, &keys)) {
+            continue;
+        }
         let created = clock::unix_seconds();
         let mut mappings = Vec::with_capacity(new.len());
         for one in &new {
             let token = token(one);
             let content = format!("{}\0{}\0{}", one.text, one.entity, one.value.expose());
             let content = Sensitive::new(content);
-            mappings.push((token, keys.seal(state.row, &token, content.expose(), created, *random()?)?));
+            let sealed = keys.seal(state.row, &token, one.entity, content.expose(), created, *random()?)?;
+            mappings.push((token, sealed));
         }
-        let batch =
-            Batch { row: state.row, subject: Arc::clone(keys.record()), first_contact: !keys.are_stored(), mappings };
+        let batch = Batch {
+            row: state.row,
+            subject: Arc::clone(keys.record()),
+            first_contact: !keys.are_stored(),
+            mappings,
+            changes: Vec::new(),
+        };
+        let is_first = !keys.are_stored();
         match vault.store.put(batch).await? {
             Outcome::Stored => {
+                if vault.store.is_shared() && !is_first {
+                    // In a reply through another replica they would not be looked for.
+                    let event = Event { row: state.row, kind: EventKind::Changed };
+                    vault.store.write(Vec::new(), Some(event)).await?;
+                }
                 keys.mark_stored();
                 {
                     let mut known = state.surrogates();
-                    if known.loaded_for.is_none() {
+                    if !state.keys().are_those_of(&keys) {
+                        // The subject was erased meanwhile.
+                        continue;
+                    }
+                    if is_first && known.loaded_for.is_none() {
                         // These are the first of the subject, so there is nothing to load.
                         known.loaded_for = Some(Arc::clone(keys.record()));
                     }
@@ -373,8 +393,9 @@ pub(super) async fn mint(
                     state.surrogates().insert(text, entity, value.expose());
                 }
             }
+            Outcome::Conflict => return Err(VaultError::unavailable("its records keep changing")),
             Outcome::Superseded(standing) => {
-                state.adopt(&vault.root, &keys, standing)?;
+                state.adopt(vault, &keys, standing).await?;
             }
         }
     }
@@ -384,22 +405,29 @@ pub(super) async fn mint(
 /// Reads the surrogates of the subject from the store, unless that was done;
 /// the keys that they are under.
 pub(super) async fn load(vault: &Shared, state: &State) -> Result<Arc<SubjectKeys>, VaultError> {
-    let mut keys = state.keys();
-    if state.surrogates().loaded_for.as_ref() == Some(keys.record()) {
+    let (doubts, mut keys) = (state.doubts(), state.keys());
+    if state.is_certain(vault) && state.surrogates().loaded_for.as_ref() == Some(keys.record()) {
         return Ok(keys);
     }
     keys = state.current_keys(vault).await?;
     // Nothing was ever stored under keys that are not.
     let records = if keys.are_stored() { vault.store.all(state.row, Entity::SURROGATE).await? } else { Vec::new() };
-    let mut loaded = Known { loaded_for: keys.are_stored().then(|| Arc::clone(keys.record())), ..Known::default() };
+    let mut loaded = Known::default();
     for (token, record) in records {
         let (text, entity, value) = read(&keys, state, &token, &record)?;
         loaded.insert(text, entity, value.expose());
     }
     {
         let mut known = state.surrogates();
-        if known.loaded_for.as_ref() != Some(keys.record()) {
+        let is_current = state.keys().are_those_of(&keys);
+        if is_current && known.loaded_for.as_ref() == Some(keys.record()) {
+            for (text, Surrogate { entity, value }) in loaded.all {
+                known.insert(text, entity, value.expose());
+            }
+        } else if is_current {
             *known = loaded;
+            let is_whole = keys.are_stored() && state.doubts() == doubts;
+            known.loaded_for = is_whole.then(|| Arc::clone(keys.record()));
         }
     }
     vault.cache.recharge_subject(state.row, state.cost());

@@ -14,6 +14,7 @@ mod canary;
 mod consent;
 mod crash;
 mod directline;
+mod disguises;
 mod documents;
 mod doors;
 mod encodings;
@@ -24,6 +25,8 @@ mod limits;
 mod messages;
 mod multipart;
 mod operators;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod protocols;
 mod proxy;
 mod random;

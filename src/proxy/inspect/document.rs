@@ -5,15 +5,22 @@ use super::findings::{Base64, Findings, Form};
 use super::joint::Joint;
 use super::media::{self, Media};
 use super::place::Place;
+use super::reading::{self, Reading};
 use super::{NOT_JSON, Rules, TOO_DEEP, Uninspectable, members};
 use crate::config::{Binary, Identity};
 use crate::detect::{Input, Scratch};
 use crate::entity::Entity;
 use crate::json::{self, Fault, OffsetMap, Path, Str, Visitor};
 use crate::protocol::{Conversation, RequestField};
+use crate::proxy::content::declares_entities;
+use crate::proxy::look::any;
+use std::ops::Range;
 
 /// The entity of an identity field that is replaced as a whole.
 const IDENTITY: Entity = Entity::constant("IDENTITY");
+
+/// The name of a member that is longer may be a key or a token.
+const LONGEST_NAME: usize = 24;
 
 /// A number with fewer digits is neither a card nor a phone.
 const SHORTEST_NUMBER: usize = 7;
@@ -35,28 +42,71 @@ pub(in crate::proxy) fn inspect_json(
     rules: &Rules<'_>,
     scratch: &mut Scratch,
 ) -> Result<Findings, Uninspectable> {
-    // Some clients begin with a byte order mark, which JSON does not know.
-    let document = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let root = Place { start: text.len() - document.len(), map: None, outer: None };
-    let findings = Findings::seeking(rules.sought.len());
-    let mut inspector = Inspector {
-        rules,
-        scratch,
-        place: &root,
-        level: 0,
-        quotes: 0,
-        findings,
-        refused: None,
-        beside: Beside::new(document),
-        joint: Joint::default(),
-    };
-    if let Err(error) = json::walk_within(rules.depth, document, &mut inspector) {
-        return Err(if error.fault == Fault::TooDeep { TOO_DEEP } else { NOT_JSON });
+    let mut series = Series { is_many: false, ..Series::new(rules) };
+    series.look(text, 0..text.len(), rules, scratch)?;
+    Ok(series.findings)
+}
+
+/// JSON documents of one body, one after another: a value may be cut over two
+/// of them, as over the messages of an array.
+pub(in crate::proxy) struct Series {
+    pub(in crate::proxy) findings: Findings,
+    joint: Joint,
+    /// The way to the last text of the conversation.
+    last: Vec<usize>,
+    is_many: bool,
+}
+
+impl Series {
+    pub(in crate::proxy) fn new(rules: &Rules<'_>) -> Self {
+        let findings = Findings::seeking(rules.sought.len());
+        Self { findings, joint: Joint::default(), last: Vec::new(), is_many: true }
     }
-    match inspector.refused {
-        Some(why) => Err(why),
-        None => Ok(inspector.findings),
+
+    /// Looks through the document that stands in this range of the body. An
+    /// error leaves nothing behind that is of use.
+    pub(in crate::proxy) fn look(
+        &mut self,
+        body: &str,
+        range: Range<usize>,
+        rules: &Rules<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Uninspectable> {
+        let text = body.get(range.clone()).unwrap_or_default();
+        // Some clients begin with a byte order mark, which JSON does not know.
+        let document = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let root = Place { start: range.end - document.len(), map: None, outer: None };
+        let mut inspector = Inspector {
+            rules,
+            scratch,
+            place: &root,
+            level: 0,
+            quotes: 0,
+            findings: std::mem::take(&mut self.findings),
+            refused: None,
+            beside: Beside::after(std::mem::take(&mut self.last), self.is_many, body, root.start),
+            joint: std::mem::take(&mut self.joint),
+            is_empty_so_far: false,
+        };
+        walk(document, rules, &mut inspector)?;
+        let Inspector { findings, joint, beside, refused, .. } = inspector;
+        (self.findings, self.joint, self.last) = (findings, joint, beside.into_last());
+        refused.map_or(Ok(()), Err)
     }
+}
+
+/// Whether a text is a JSON document that may be looked through.
+pub(in crate::proxy) fn check_json(text: &str, rules: &Rules<'_>) -> Result<(), Uninspectable> {
+    walk(text.strip_prefix('\u{feff}').unwrap_or(text), rules, &mut Nothing)
+}
+
+struct Nothing;
+
+impl Visitor<'_> for Nothing {}
+
+fn walk<'a>(document: &'a str, rules: &Rules<'_>, visitor: &mut impl Visitor<'a>) -> Result<(), Uninspectable> {
+    json::walk_within(rules.depth, document, visitor)
+        .map_err(|error| if error.fault == Fault::TooDeep { TOO_DEEP } else { NOT_JSON })
 }
 
 /// The name of the member that a value stands in.
@@ -95,6 +145,8 @@ struct Inspector<'i> {
     refused: Option<Uninspectable>,
     beside: Beside<'i>,
     joint: Joint,
+    /// Whether nothing has come since an object or array began.
+    is_empty_so_far: bool,
 }
 
 /// How a text is looked at.
@@ -160,11 +212,13 @@ impl Inspector<'_> {
         self.findings.scanned += text.len();
         let mut gone = 0;
         if manner.joined {
-            gone = self.joint.look(text, place, self.rules.detector, self.scratch, &mut self.findings);
+            let place = |range| place.range(range);
+            let (detector, findings) = (self.rules.detector, &mut self.findings);
+            gone = self.joint.look(text, place, Form::Text, detector, self.scratch, findings);
         }
         self.scan(text, text, manner, place, gone);
         if manner.joined {
-            self.joint.push(text, place);
+            self.joint.push(text, |start| place.from(start, text.len()));
         }
     }
 
@@ -186,6 +240,13 @@ impl Inspector<'_> {
                 self.findings.add(place.range(start..found.end), found, value, manner.form);
             }
         }
+        if manner.form != Form::Bare {
+            let Manner { label, form, .. } = manner;
+            let how = reading::Manner { detector: self.rules.detector, label, form, wanted: &any };
+            for reading in Reading::all(text, label) {
+                reading.look(how, self.scratch, &mut self.findings, place.in_body(0), |range| place.range(range));
+            }
+        }
     }
 
     /// Looks into a text that looks like a JSON document, an object or an
@@ -196,10 +257,8 @@ impl Inspector<'_> {
 
     /// The walk goes on within a text that is a JSON document.
     fn look_into(&mut self, text: &str, place: &Place<'_>, quotes: usize) -> bool {
-        struct Nothing;
-        impl Visitor<'_> for Nothing {}
         // Only what is valid to its end is looked at as JSON.
-        if self.level == MOST_LEVELS || json::walk_within(self.rules.depth, text, &mut Nothing).is_err() {
+        if self.level == MOST_LEVELS || walk(text, self.rules, &mut Nothing).is_err() {
             return false;
         }
         let mut inner = Inspector {
@@ -212,8 +271,9 @@ impl Inspector<'_> {
             refused: None,
             beside: Beside::new(text),
             joint: Joint::default(),
+            is_empty_so_far: false,
         };
-        let walked = json::walk_within(self.rules.depth, text, &mut inner);
+        let walked = walk(text, self.rules, &mut inner);
         self.findings = inner.findings;
         self.refused = self.refused.or(inner.refused);
         walked.is_ok()
@@ -285,6 +345,10 @@ impl Inspector<'_> {
 
     fn look_at_encoded(&mut self, value: Str<'_>, start: usize, text: String, base64: Base64) {
         // Of the escapes that may stand in front of the data none has a comma.
+        if declares_entities(&text) {
+            let why = "The body holds an XML file that declares entities of its own (`<!ENTITY`), so that its text cannot be known.";
+            self.refuse(why, value.raw.len());
+        }
         let start = if value.escaped { value.raw.find(',').map_or(0, |comma| comma + 1) } else { start };
         let at = self.place.range(value.start + start..value.start + value.raw.len());
         let first = self.findings.list.len();
@@ -313,26 +377,49 @@ impl Inspector<'_> {
 
     /// Takes note of the first member that the protocol does not know.
     fn check_known(&mut self, path: &Path<'_>) {
-        if self.rules.strict && self.level == 0 && self.findings.unknown.is_none() {
+        if self.asks_for_known() {
             let beside = &mut self.beside;
             if !self.rules.fields.is_known(path, |condition| beside.holds(condition)) {
                 self.findings.unknown = Some(members::name(path, self.rules.detector, self.scratch));
             }
         }
     }
+
+    /// The same at the end of an object or array, if nothing stood in it: else
+    /// what stood there was asked.
+    fn check_known_empty(&mut self, path: &Path<'_>) {
+        if self.is_empty_so_far && self.asks_for_known() {
+            let beside = &mut self.beside;
+            if !self.rules.fields.is_known_empty(path, |condition| beside.holds(condition)) {
+                self.findings.unknown = Some(members::name(path, self.rules.detector, self.scratch));
+            }
+        }
+        self.is_empty_so_far = false;
+    }
+
+    fn asks_for_known(&self) -> bool {
+        self.rules.strict && self.level == 0 && self.findings.unknown.is_none()
+    }
 }
 
 impl<'a> Visitor<'a> for Inspector<'_> {
     fn begin_object(&mut self, path: &Path<'a>, start: usize) {
+        self.is_empty_so_far = true;
         self.beside.begin(path.depth(), start);
     }
 
     fn end_object(&mut self, path: &Path<'a>, _start: usize) {
+        self.check_known_empty(path);
         self.beside.end(path.depth());
     }
 
     fn begin_array(&mut self, path: &Path<'a>, start: usize) {
+        self.is_empty_so_far = true;
         self.beside.begin(path.depth(), start);
+    }
+
+    fn end_array(&mut self, path: &Path<'a>, _start: usize) {
+        self.check_known_empty(path);
     }
 
     fn key(&mut self, _path: &Path<'a>, key: Str<'a>) {
@@ -342,12 +429,16 @@ impl<'a> Visitor<'a> for Inspector<'_> {
             !raw.starts_with(|c: char| c.is_ascii_uppercase())
                 && raw.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
         };
-        if !is_name(key.raw) {
+        if !is_name(key.raw) || key.raw.len() > LONGEST_NAME {
             self.look(key, Manner::text(None));
+        } else if let Some(person) = members::person(key.raw, self.rules.detector, self.scratch) {
+            let at = self.place.range(key.start..key.start + key.raw.len());
+            self.findings.add(at, &person, key.raw, Form::Text);
         }
     }
 
     fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
+        self.is_empty_so_far = false;
         if self.level > 0 {
             return self.look(value, Manner::text(label(path)));
         }
@@ -355,7 +446,11 @@ impl<'a> Visitor<'a> for Inspector<'_> {
         self.check_known(path);
         let fields = self.rules.fields;
         let form = || if fields.is_bare(path) { Form::Bare } else { Form::Text };
-        let text = Manner::text(label(path));
+        let joined = fields.is_joined(path) || (path.depth() == 0 && self.beside.is_in_series());
+        let text = Manner { joined, ..Manner::text(label(path)) };
+        if joined {
+            self.go_on(path, value);
+        }
         match self.classify(path) {
             RequestField::Verbatim => self.findings.skipped += value.raw.len(),
             RequestField::Never if is_id(&value) => self.findings.skipped += value.raw.len(),
@@ -371,16 +466,13 @@ impl<'a> Visitor<'a> for Inspector<'_> {
             },
             RequestField::Intent => self.look(value, Manner { intent: true, ..text }),
             RequestField::Never | RequestField::Opaque | RequestField::Text => {
-                let joined = fields.is_joined(path);
-                if joined {
-                    self.go_on(path, value);
-                }
-                self.look(value, Manner { form: form(), joined, ..text });
+                self.look(value, Manner { form: form(), ..text });
             }
         }
     }
 
     fn literal(&mut self, path: &Path<'a>, _raw: &'a str, _start: usize) {
+        self.is_empty_so_far = false;
         self.check_known(path);
         if self.level == 0 {
             let beside = &mut self.beside;
@@ -389,6 +481,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
     }
 
     fn number(&mut self, path: &Path<'a>, raw: &'a str, start: usize) {
+        self.is_empty_so_far = false;
         self.check_known(path);
         // A sign or a fraction of zeros, as some languages write it, hides nothing.
         let digits = raw.strip_prefix('-').unwrap_or(raw);

@@ -249,6 +249,32 @@ fn a_value_cut_over_texts_is_found_and_stands_in_the_first() {
 }
 
 #[test]
+fn values_cut_over_the_texts_of_any_protocol_are_found() {
+    let whole = "vak@example.com";
+    for (name, body) in [
+        ("json", r#"[{"text":"mail ana.no"},{"text":"vak@example.com"}]"#),
+        ("json", r#"{"messages":[{"from":"u","text":"mail ana.no"},{"from":"u","text":"vak@example.com"}]}"#),
+        ("json", r#"{"items":[{"id":1,"message":"mail ana.no"},{"id":2,"message":"vak@example.com"}]}"#),
+        ("json", r#"{"a":{"lines":["mail ana.no","vak@example.com"]}}"#),
+        ("text", r#"[{"text":"mail ana.no"},{"text":"vak@example.com"}]"#),
+        ("rasa", r#"[{"sender":"a","message":"mail ana.no"},{"sender":"a","message":"vak@example.com"}]"#),
+        ("openai-completions", r#"{"model":"m","input":["mail ana.no","vak@example.com"]}"#),
+        ("gemini", r#"{"contents":{"parts":[{"text":"mail ana.no"},{"text":"vak@example.com"}]}}"#),
+        ("mcp", r#"{"method":"tools/call","params":{"arguments":{"a":["mail ana.no","vak@example.com"]}}}"#),
+        ("dialogflow-es", r#"{"queryParams":{"payload":{"h":[{"text":"mail ana.no"},{"text":"vak@example.com"}]}}}"#),
+        (
+            "bot-framework",
+            r#"{"attachments":[{"content":{"body":[{"text":"mail ana.no"},{"text":"vak@example.com"}]}}]}"#,
+        ),
+    ] {
+        check(name, body, &body.replace("ana.no", "[EMAIL]").replace(whole, ""));
+    }
+    // Of two who speak none goes on from the other.
+    let body = r#"{"messages":[{"from":"bot","text":"I am ana.no"},{"from":"u","text":"vak@example.com"}]}"#;
+    check("json", body, &body.replace(whole, "[EMAIL]"));
+}
+
+#[test]
 fn what_stands_on_one_side_of_a_border_is_not_joined() {
     for (texts, wanted) in [
         (&["my mail is ana@example.com", "please answer"][..], &["my mail is [EMAIL]", "please answer"][..]),
@@ -362,6 +388,19 @@ fn numbers_of_the_protocol_stay_numbers() {
 }
 
 #[test]
+fn names_of_members_may_be_those_of_people() {
+    for (body, want) in [
+        (r#"{"people":{"anna_schmidt":{"age":4}}}"#, r#"{"people":{"[PERSON]":{"age":4}}}"#),
+        (r#"{"anna schmidt":1}"#, r#"{"[PERSON]":1}"#),
+        (r#"{"ghp_abcdefghijklmnopqrstuvwxyzABCDEFGHIJ":1}"#, r#"{"[SECRET]":1}"#),
+    ] {
+        check("json", body, want);
+    }
+    let plain = r#"{"max_tokens":1,"valid_keys":2,"first_name_prefix":3,"mark_read":4,"additional_properties":5,"user_id":6,"will_call":7}"#;
+    check("json", plain, plain);
+}
+
+#[test]
 fn token_numbers_are_refused_or_pass() {
     let mut scratch = Scratch::default();
     for (name, body) in [
@@ -390,6 +429,17 @@ fn a_strict_route_is_told_of_unknown_members_and_not_of_values() {
         ("openai-chat", r#"{"ana@example.com":true}"#, Some("…")),
         ("openai-chat", r#"{"x y":{"k":null}}"#, Some("….k")),
         ("json", r#"{"a":1}"#, Some("a")),
+        // What holds nothing is a member all the same.
+        ("openai-chat", r#"{"model":"m","notes":{}}"#, Some("notes")),
+        ("openai-chat", r#"{"model":"m","notes":[[]]}"#, Some("notes[]")),
+        (
+            "openai-chat",
+            r#"{"messages":[{"content":[{"type":"text","extra":{}}]}]}"#,
+            Some("messages[].content[].extra"),
+        ),
+        ("openai-chat", r#"{"model":{},"messages":[],"tools":[{}],"metadata":{},"stop":[]}"#, None),
+        ("openai-chat", r#"{"messages":[{"content":[]},{}],"tool_choice":{},"logit_bias":{}}"#, None),
+        ("json", r#"{"a":{}}"#, Some("a")),
     ] {
         let strict = Rules { strict: true, ..rules(name) };
         let found = inspect_json(body, &strict, &mut scratch).unwrap();

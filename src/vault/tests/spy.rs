@@ -2,10 +2,9 @@
 //! can hand out what it was not given.
 
 use crate::entity::Entity;
+use crate::store::memory::Memory;
+use crate::store::{Answer, Batch, Change, Event, Outcome, Row, Snapshot, Space, Store, StoreError};
 use crate::token::Token;
-use crate::vault::error::VaultError;
-use crate::vault::store::memory::Memory;
-use crate::vault::store::{Answer, Batch, Outcome, Row, Store};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
@@ -20,6 +19,8 @@ pub(super) struct Spy {
     /// Every put takes a permit before it writes, and one before it answers.
     pub(super) gate: Semaphore,
     pub(super) broken: AtomicBool,
+    /// Whether other processes share it.
+    pub(super) shared: AtomicBool,
     /// Changes what `mappings` answers.
     pub(super) bend: Mutex<Option<Bend>>,
 }
@@ -33,6 +34,7 @@ impl Default for Spy {
             probes: AtomicUsize::new(0),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             broken: AtomicBool::new(false),
+            shared: AtomicBool::new(false),
             bend: Mutex::new(None),
         }
     }
@@ -49,8 +51,12 @@ impl Spy {
         self.gate.add_permits(steps);
     }
 
-    fn check(&self) -> Result<(), VaultError> {
-        if self.broken.load(Ordering::Relaxed) { Err(VaultError::unavailable("broken")) } else { Ok(()) }
+    fn check(&self) -> Result<(), StoreError> {
+        if self.broken.load(Ordering::Relaxed) {
+            Err(StoreError::Unavailable { cause: "broken".into() })
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -59,8 +65,8 @@ impl Store for Arc<Spy> {
         self.memory.meta()
     }
 
-    fn put_meta(&self, record: Vec<u8>) -> Answer<'_, Vec<u8>> {
-        self.memory.put_meta(record)
+    fn put_meta(&self, expected: Option<Vec<u8>>, record: Vec<u8>) -> Answer<'_, Vec<u8>> {
+        self.memory.put_meta(expected, record)
     }
 
     fn subject(&self, row: Row) -> Answer<'_, Option<Vec<u8>>> {
@@ -99,6 +105,56 @@ impl Store for Arc<Spy> {
             self.gate.acquire().await.unwrap().forget();
             outcome
         })
+    }
+
+    fn subjects(&self, after: Option<Row>, limit: usize) -> Answer<'_, Vec<(Row, Vec<u8>)>> {
+        self.memory.subjects(after, limit)
+    }
+
+    fn page(&self, row: Row, after: Option<Token>, limit: usize) -> Answer<'_, Vec<(Token, Vec<u8>)>> {
+        self.memory.page(row, after, limit)
+    }
+
+    fn swap_subject(&self, row: Row, old: Vec<u8>, new: Vec<u8>) -> Answer<'_, bool> {
+        self.memory.swap_subject(row, old, new)
+    }
+
+    fn swap_mapping(&self, row: Row, token: Token, old: Vec<u8>, new: Vec<u8>) -> Answer<'_, bool> {
+        self.memory.swap_mapping(row, token, old, new)
+    }
+
+    fn remove(&self, row: Row, tokens: Vec<Token>) -> Answer<'_, usize> {
+        self.memory.remove(row, tokens)
+    }
+
+    fn erase(&self, row: Row) -> Answer<'_, usize> {
+        self.memory.erase(row)
+    }
+
+    fn get(&self, row: Row, space: Space, keys: Vec<Vec<u8>>) -> Answer<'_, Vec<Option<Vec<u8>>>> {
+        self.memory.get(row, space, keys)
+    }
+
+    fn scan(
+        &self,
+        row: Row,
+        space: Space,
+        after: Option<Vec<u8>>,
+        limit: usize,
+    ) -> Answer<'_, Vec<(Vec<u8>, Vec<u8>)>> {
+        self.memory.scan(row, space, after, limit)
+    }
+
+    fn write(&self, changes: Vec<Change>, event: Option<Event>) -> Answer<'_, bool> {
+        self.memory.write(changes, event)
+    }
+
+    fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot>> {
+        self.memory.snapshot()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
     }
 
     fn probe(&self) -> Answer<'_, ()> {

@@ -1,6 +1,6 @@
 use super::file::database;
 use super::*;
-use crate::vault::store::{Outcome, suite};
+use crate::store::suite;
 use redb::StorageBackend;
 use redb::backends::FileBackend;
 use std::fs::OpenOptions;
@@ -86,14 +86,17 @@ fn on(path: PathBuf, room: &Arc<AtomicUsize>, refused: &Arc<AtomicUsize>) -> Emb
     Embedded::with_file(File::open(Box::new(open)).unwrap()).unwrap()
 }
 
+const ROW: Row = Row { tenant: [1; 8], subject: [1; 16] };
+
 fn batch(n: u64) -> Batch {
     let token = Token::new("EMAIL".parse().unwrap(), n);
     let record = vec![n as u8; 100];
     Batch {
-        row: Row([1; 16]),
+        row: ROW,
         subject: b"keys".as_slice().into(),
         first_contact: true,
         mappings: vec![(token, record)],
+        changes: Vec::new(),
     }
 }
 
@@ -114,14 +117,14 @@ async fn a_full_disk_loses_nothing_and_heals() {
                     assert_eq!(outcome, Outcome::Stored);
                     stored.push(n);
                 }
-                Err(error) => assert!(matches!(error, VaultError::Unavailable { .. }), "{error:?}"),
+                Err(error) => assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}"),
             }
         }
         let _ = store.probe().await;
         room.store(usize::MAX, Ordering::SeqCst);
         if writes % 2 == 0 {
             // Reading heals as well as writing.
-            assert!(store.subject(Row([1; 16])).await.unwrap().is_some() || stored.is_empty());
+            assert!(store.subject(ROW).await.unwrap().is_some() || stored.is_empty());
         }
         n += 1;
         assert_eq!(store.put(batch(n)).await.unwrap(), Outcome::Stored, "with room again it works again");
@@ -129,7 +132,7 @@ async fn a_full_disk_loses_nothing_and_heals() {
         stored.push(n);
         for n in &stored {
             let (token, record) = batch(*n).mappings.remove(0);
-            assert_eq!(store.mappings(Row([1; 16]), &[token]).await.unwrap(), [Some(record)]);
+            assert_eq!(store.mappings(ROW, &[token]).await.unwrap(), [Some(record)]);
         }
     }
     assert!(refused.load(Ordering::SeqCst) > 40, "the disk was full");
@@ -164,9 +167,9 @@ async fn a_request_is_carried_out_though_nobody_waits() {
     }
     store.probe().await.unwrap();
     let (token, record) = batch(1).mappings.remove(0);
-    assert_eq!(store.mappings(Row([1; 16]), &[token]).await.unwrap(), [Some(record)]);
+    assert_eq!(store.mappings(ROW, &[token]).await.unwrap(), [Some(record)]);
     store.close().await.unwrap();
     assert!(store.put(batch(2)).await.is_err());
-    assert!(store.subject(Row([1; 16])).await.is_err());
+    assert!(store.subject(ROW).await.is_err());
     store.close().await.unwrap();
 }

@@ -1,0 +1,209 @@
+//! The admin API under `/api/v1`: one table of endpoints, from which both the
+//! router and the OpenAPI document are made.
+//!
+//! An endpoint is added by a line in `endpoints` of its noun's file. Its role,
+//! path, query, body and answer stand in the document by themselves; a test
+//! calls every operation of the document with every role.
+
+mod document;
+mod endpoint;
+pub mod operators;
+mod page;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter};
+
+use super::login::{self, Logins};
+use super::role::Role;
+use crate::config::Config;
+use crate::problem::{self, Problem, ProblemKind};
+use crate::telemetry::Metrics;
+use crate::vault::{Vault, VaultError};
+
+pub use endpoint::{Answer, Call, Created, Done, Endpoint, Json, Nothing, Streamed};
+pub use page::{Limit, Page, Paging};
+
+/// Where the API begins.
+pub const BASE: &str = "/api/v1";
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("privet-request-id");
+
+/// What all handlers share.
+#[derive(Debug)]
+pub struct Services {
+    /// The running configuration.
+    pub config: Arc<Config>,
+    /// The vault.
+    pub vault: Vault,
+    /// All metrics.
+    pub metrics: Arc<Metrics>,
+    /// Who may come in.
+    pub logins: Logins,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    /// An operator, by a key of its own.
+    Operator {
+        /// The name that the key was made for.
+        name: String,
+        /// What it may do.
+        role: Role,
+    },
+    /// Whoever holds the deployment's key: a command beside the gateway.
+    KeyHolder,
+    /// Nobody knows, and nobody needs to.
+    Anyone,
+}
+
+impl Who {
+    /// The role; none for those who did not log in.
+    pub fn role(&self) -> Option<Role> {
+        match self {
+            Self::Operator { role, .. } => Some(*role),
+            Self::KeyHolder => Some(Role::Admin),
+            Self::Anyone => None,
+        }
+    }
+}
+
+/// As the access log names them.
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator { name, .. } => write!(f, "operator:{name}"),
+            Self::KeyHolder => f.write_str("key-holder"),
+            Self::Anyone => f.write_str("anyone"),
+        }
+    }
+}
+
+/// Who may use an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Without login.
+    Anyone,
+    /// This role, and those above it.
+    From(Role),
+}
+
+impl From<Role> for Access {
+    fn from(role: Role) -> Self {
+        Self::From(role)
+    }
+}
+
+/// What the vault cannot do now is told without its reasons, which are in the log.
+impl From<VaultError> for Problem {
+    fn from(error: VaultError) -> Self {
+        tracing::warn!(%error, "The admin API cannot use the vault.");
+        Self::new(ProblemKind::VaultUnavailable, "The vault cannot be used now.")
+    }
+}
+
+/// Every endpoint, in the order of the document.
+pub fn endpoints() -> Vec<Endpoint> {
+    let mut all = vec![document::endpoint()];
+    all.extend(operators::endpoints());
+    all
+}
+
+/// The router of the API. It stands on the whole path, `/api/v1` included.
+pub fn router(services: Arc<Services>) -> Router {
+    let mut paths: BTreeMap<&'static str, MethodRouter> = BTreeMap::new();
+    for endpoint in endpoints() {
+        let Ok(filter) = MethodFilter::try_from(endpoint.method.clone()) else { continue };
+        let (path, endpoint, services) = (endpoint.path, Arc::new(endpoint), Arc::clone(&services));
+        let handler = move |request: Request| answer(Arc::clone(&services), Arc::clone(&endpoint), request);
+        let other = paths.remove(path).unwrap_or_default();
+        paths.insert(path, other.on(filter, handler));
+    }
+    let known = |kind, detail| {
+        let services = Arc::clone(&services);
+        move |request: Request| {
+            let services = Arc::clone(&services);
+            async move { nothing(&services, request, &Problem::new(kind, detail)).await }
+        }
+    };
+    let unknown = known(ProblemKind::NotFound, "/api/v1/openapi.json names the operations of this API.");
+    let not_so = known(ProblemKind::MethodNotAllowed, "/api/v1/openapi.json names the methods of this path.");
+    paths
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| router.route(&format!("{BASE}{path}"), methods))
+        .route(BASE, axum::routing::any(unknown.clone()))
+        .route(&format!("{BASE}/{{*rest}}"), axum::routing::any(unknown))
+        .method_not_allowed_fallback(not_so)
+}
+
+/// One request: who, whether they may, what they send, and the handler.
+async fn answer(services: Arc<Services>, endpoint: Arc<Endpoint>, request: Request) -> Response {
+    let request_id = login::request_id();
+    let (head, body) = request.into_parts();
+    let answered = async {
+        // A command proves itself by a MAC over its body, so that is read first.
+        let body = to_bytes(body, endpoint.body_limit)
+            .await
+            .map_err(|_| Problem::new(ProblemKind::TooLarge, "The body is longer than this operation takes."))?;
+        let who = match endpoint.access {
+            Access::Anyone => Who::Anyone,
+            Access::From(least) => {
+                let who = services.logins.who(&head, &body).await?;
+                if who.role().is_none_or(|role| role < least) {
+                    let detail = format!("This operation needs the role `{least}`.");
+                    return Err(Problem::new(ProblemKind::Forbidden, detail));
+                }
+                who
+            }
+        };
+        Ok((who, body))
+    };
+    let mut response = match answered.await {
+        Ok((who, body)) => {
+            let (services, request_id) = (Arc::clone(&services), request_id.clone());
+            (endpoint.run)(endpoint::Given { services, who, request_id, head, body }).await
+        }
+        Err(problem) => refuse(&problem),
+    };
+    if let Ok(id) = HeaderValue::try_from(request_id.as_str()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    let (method, path, status) = (endpoint.method.as_str(), endpoint.path, response.status().as_u16());
+    tracing::debug!(request_id, method, path, status, "An operation of the admin API is answered.");
+    response
+}
+
+/// An address that is nothing. Only who has logged in is told so.
+async fn nothing(services: &Services, request: Request, problem: &Problem) -> Response {
+    let (head, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, 64 * 1024).await else {
+        return refuse(&Problem::new(ProblemKind::TooLarge, "The body is longer than any operation takes."));
+    };
+    match services.logins.who(&head, &body).await {
+        Ok(_) => refuse(problem),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+/// A problem as a response.
+pub(super) fn refuse(problem: &Problem) -> Response {
+    let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = Body::from(problem.to_json());
+    let mut response = (status, [(header::CONTENT_TYPE, problem::MEDIA_TYPE)], body).into_response();
+    if problem.kind == ProblemKind::Unauthorized {
+        let scheme = HeaderValue::from_static("Bearer realm=\"privet\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    }
+    response
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,226 @@
+//! Every operation of the document, with every role and every wrong login.
+
+use std::time::Duration;
+
+use axum::http::{Method, Request};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::document::document;
+use super::*;
+use crate::admin::login::Proofs;
+use crate::admin::operators::Name;
+use crate::clock::Time;
+use crate::vault::{Key, Options, VaultUrl};
+
+/// Services over a vault in memory.
+pub(in crate::admin) async fn services(metrics: Arc<Metrics>) -> Arc<Services> {
+    let key = Key::generate();
+    let proofs = Proofs::new(&key).unwrap();
+    let vault = Vault::open(&VaultUrl::Memory, key, Options::default()).await.unwrap();
+    let config = Config::parse("upstream = \"http://127.0.0.1:1\"").unwrap().config;
+    let logins = Logins::new(&vault, Some(proofs), Arc::clone(&metrics));
+    Arc::new(Services { config: Arc::new(config), vault, metrics, logins })
+}
+
+struct Rig {
+    services: Arc<Services>,
+    router: Router,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        let services = services(Metrics::new().unwrap()).await;
+        Self { router: router(Arc::clone(&services)), services }
+    }
+
+    /// The key of a new operator with this role.
+    async fn key(&self, name: &str, role: Role) -> String {
+        let name = Name::try_from(name.to_owned()).unwrap();
+        let (_, key) = self.services.logins.operators.add(name, role, None).await.unwrap();
+        key.expose().to_owned()
+    }
+
+    /// Status and body.
+    async fn ask(&self, method: &str, path: &str, authorization: Option<&str>, body: Option<&str>) -> (u16, Value) {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let request = request.body(Body::from(body.unwrap_or_default().to_owned())).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+}
+
+/// Method, path with its variables filled in, and the role that it needs.
+fn operations() -> Vec<(String, String, Option<Role>)> {
+    let Value::Object(paths) = document().0["paths"].take() else { panic!("no paths") };
+    let variable = regex::Regex::new(r"\{[^}]+\}").unwrap();
+    let mut all = Vec::new();
+    for (path, item) in &paths {
+        for (method, operation) in item.as_object().unwrap() {
+            let role = operation["security"][0]["operator"][0].as_str().map(|role| role.parse().unwrap());
+            let filled = variable.replace_all(path, "none").into_owned();
+            all.push((method.to_uppercase(), filled, role));
+        }
+    }
+    assert!(all.len() >= endpoints().len(), "an operation is not in the document");
+    all
+}
+
+#[tokio::test]
+async fn every_operation_asks_for_the_role_that_the_document_names() {
+    let rig = Rig::new().await;
+    let mut keys = Vec::new();
+    for role in Role::ALL {
+        keys.push((role, format!("Bearer {}", rig.key(role.as_str(), role).await)));
+    }
+    for (method, path, needed) in operations() {
+        let Some(needed) = needed else {
+            assert_eq!(path, "/api/v1/openapi.json", "all but the document need a login");
+            assert_eq!(rig.ask(&method, &path, None, None).await.0, 200);
+            continue;
+        };
+        let (status, problem) = rig.ask(&method, &path, None, None).await;
+        assert_eq!((status, &problem["type"]), (401, &json!("urn:privet:problem:unauthorized")), "{method} {path}");
+        for (role, key) in &keys {
+            // What is behind the door differs; whether it opens does not.
+            let (status, problem) = rig.ask(&method, &path, Some(key), None).await;
+            let refused = status == 401 || problem["type"] == "urn:privet:problem:forbidden";
+            assert_eq!(refused, *role < needed, "{method} {path} as {role}: {status} {problem}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_told_without_a_login() {
+    let rig = Rig::new().await;
+    let key = rig.key("anna", Role::Admin).await;
+    for wrong in [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer pvk_",
+        "Bearer pvk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "Basic YTpi",
+        "Privet-MAC 1.2.3",
+    ] {
+        let rig = Rig::new().await;
+        for path in ["/api/v1/me", "/api/v1/none", "/api/v1"] {
+            assert_eq!(rig.ask("GET", path, Some(wrong), None).await.0, 401, "{wrong} {path}");
+        }
+    }
+    let mut bent = key.clone();
+    let last = bent.pop().unwrap();
+    bent.push(if last == 'A' { 'B' } else { 'A' });
+    assert_eq!(rig.ask("GET", "/api/v1/me", Some(&format!("Bearer {bent}")), None).await.0, 401);
+    let right = format!("Bearer {key}");
+    assert_eq!(rig.ask("GET", "/api/v1/none", Some(&right), None).await.0, 404);
+    assert_eq!(rig.ask("PATCH", "/api/v1/me", Some(&right), None).await.0, 405);
+    assert_eq!(rig.ask("PATCH", "/api/v1/me", None, None).await.0, 401);
+    let (_, me) = rig.ask("GET", "/api/v1/me", Some(&right), None).await;
+    assert_eq!(me, json!({"actor": "operator:anna", "role": "admin"}));
+}
+
+#[tokio::test]
+async fn operators_come_and_go() {
+    let rig = Rig::new().await;
+    let admin = format!("Bearer {}", rig.key("root", Role::Admin).await);
+    let new = json!({"name": "eve", "role": "viewer", "expires": "2999-01-01T00:00:00Z"}).to_string();
+    let (status, added) = rig.ask("POST", "/api/v1/operators", Some(&admin), Some(&new)).await;
+    assert_eq!((status, &added["expires"]), (201, &json!("2999-01-01T00:00:00Z")), "{added}");
+    let key = format!("Bearer {}", added["key"].as_str().unwrap());
+    assert_eq!(rig.ask("GET", "/api/v1/me", Some(&key), None).await.0, 200);
+    let (status, problem) = rig.ask("POST", "/api/v1/operators", Some(&admin), Some(&new)).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("urn:privet:problem:conflict")));
+
+    let (_, first) = rig.ask("GET", "/api/v1/operators?limit=1", Some(&admin), None).await;
+    assert_eq!((&first["items"][0]["name"], &first["next"]), (&json!("eve"), &json!("eve")), "{first}");
+    assert!(first["items"][0]["last_used"].is_string() && !first.to_string().contains("hash"), "{first}");
+    let (_, rest) = rig.ask("GET", "/api/v1/operators?limit=9&after=eve", Some(&admin), None).await;
+    assert_eq!((&rest["items"][0]["name"], &rest["next"]), (&json!("root"), &Value::Null), "{rest}");
+
+    assert_eq!(rig.ask("DELETE", "/api/v1/operators/eve", Some(&admin), None).await.0, 204);
+    assert_eq!(rig.ask("DELETE", "/api/v1/operators/eve", Some(&admin), None).await.0, 404);
+    assert_eq!(rig.ask("GET", "/api/v1/me", Some(&key), None).await.0, 401, "at once");
+    for wrong in [
+        r#"{"name": "a b", "role": "viewer"}"#,
+        r#"{"name": "a", "role": "root"}"#,
+        r#"{"name": "a", "role": "viewer", "expires": "1999-01-01T00:00:00Z"}"#,
+        r#"{"name": "a", "role": "viewer", "more": 1}"#,
+        r#"{"name": "a", "role": "viewer"} {}"#,
+        "",
+    ] {
+        let (status, problem) = rig.ask("POST", "/api/v1/operators", Some(&admin), Some(wrong)).await;
+        assert_eq!((status, &problem["type"]), (400, &json!("urn:privet:problem:bad-request")), "{wrong}");
+    }
+    for wrong in ["limit=0", "limit=x", "limit=1&limit=2", "offset=1"] {
+        let (status, _) = rig.ask("GET", &format!("/api/v1/operators?{wrong}"), Some(&admin), None).await;
+        assert_eq!(status, 400, "{wrong}");
+    }
+    let long = format!("{{\"name\": \"{}\"}}", "a".repeat(300_000));
+    assert_eq!(rig.ask("POST", "/api/v1/operators", Some(&admin), Some(&long)).await.0, 413);
+}
+
+#[tokio::test]
+async fn a_key_ends_with_its_time() {
+    let rig = Rig::new().await;
+    let name = Name::try_from("eve".to_owned()).unwrap();
+    let soon = Some(Time(Time::now().0 + 1));
+    let (_, key) = rig.services.logins.operators.add(name, Role::Admin, soon).await.unwrap();
+    let key = format!("Bearer {}", key.expose());
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(rig.ask("GET", "/api/v1/me", Some(&key), None).await.0, 401);
+}
+
+#[tokio::test]
+async fn who_fails_too_often_waits_and_who_has_a_key_does_not() {
+    let rig = Rig::new().await;
+    let key = format!("Bearer {}", rig.key("anna", Role::Viewer).await);
+    assert_eq!(rig.ask("GET", "/api/v1/me", Some(&key), None).await.0, 200);
+    let other = format!("Bearer {}", rig.key("eve", Role::Viewer).await);
+    let mut statuses = Vec::new();
+    for n in 0..12 {
+        statuses.push(rig.ask("GET", "/api/v1/me", Some(&format!("Bearer pvk_{n}")), None).await.0);
+    }
+    assert_eq!((statuses[9], statuses[10]), (401, 429));
+    assert_eq!(rig.ask("GET", "/api/v1/me", Some(&key), None).await.0, 200, "it was good before");
+    assert_eq!(rig.ask("GET", "/api/v1/me", Some(&other), None).await.0, 429, "it is not looked at");
+    let page = rig.services.metrics.encode().unwrap();
+    assert!(page.contains("privet_logins_total{result=\"refused\"} 10\n"), "{page}");
+}
+
+/// The document in the repository is the one that is served.
+/// `PRIVET_BLESS=1` writes it anew.
+#[test]
+fn the_document_is_the_one_in_the_repository() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/openapi.json");
+    let now = format!("{:#}\n", document().0);
+    if std::env::var_os("PRIVET_BLESS").is_some() {
+        std::fs::write(file, &now).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(file).unwrap_or_default(), now, "PRIVET_BLESS=1 writes it anew");
+}
+
+#[test]
+fn each_operation_is_described_once() {
+    let document = document().0;
+    let mut ids = std::collections::BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            assert!(method.parse::<Method>().is_ok());
+            assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{path}");
+            assert!(operation["summary"].as_str().unwrap().ends_with('.'), "{path}");
+            let named = path.matches('{').count();
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            assert_eq!(parameters.iter().filter(|p| p["in"] == "path").count(), named, "{path}");
+        }
+    }
+    assert_eq!(ids.len(), endpoints().len());
+}

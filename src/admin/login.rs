@@ -1,0 +1,133 @@
+//! Who asks: an operator by its key, or whoever holds the deployment's key by
+//! a MAC. Failed log-ins are counted, and limited for each address.
+
+mod proof;
+mod throttle;
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::{digest, rand};
+use axum::http::{header, request};
+
+use super::api::Who;
+use super::operators::{Operators, PREFIX};
+use crate::clock;
+use crate::hex;
+use crate::problem::{Problem, ProblemKind};
+use crate::telemetry::{Login, Metrics};
+use crate::vault::Vault;
+
+pub use proof::{Proofs, SCHEME};
+use throttle::Throttle;
+
+/// How many keys are remembered that were good, so that a wrong one from the
+/// same address does not shut out who has the right one.
+const KNOWN: usize = 1024;
+
+/// The address of the client, where the listener knows it.
+#[derive(Debug, Clone, Copy)]
+pub struct From(pub IpAddr);
+
+/// Who may come in.
+#[derive(Debug)]
+pub struct Logins {
+    /// By keys of their own.
+    pub operators: Operators,
+    /// By the deployment's key; none where that does not lie in this process.
+    proofs: Option<Proofs>,
+    throttle: Throttle,
+    known: Mutex<HashSet<[u8; 32]>>,
+    metrics: Arc<Metrics>,
+}
+
+/// The request was made in this process, by a command that holds the vault.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::admin) struct Inside;
+
+impl Logins {
+    /// Those of a vault, and whoever gives a proof.
+    pub fn new(vault: &Vault, proofs: Option<Proofs>, metrics: Arc<Metrics>) -> Self {
+        let operators = Operators::new(vault);
+        Self { operators, proofs, throttle: Throttle::default(), known: Mutex::default(), metrics }
+    }
+
+    /// Who sent a request with this head and this body.
+    ///
+    /// # Errors
+    ///
+    /// `unauthorized` without a login that holds, `rate-limited` after too many
+    /// of them, `vault-unavailable` where the operators cannot be read.
+    pub(super) async fn who(&self, head: &request::Parts, body: &[u8]) -> Result<Who, Problem> {
+        if head.extensions.get::<Inside>().is_some() {
+            return Ok(Who::KeyHolder);
+        }
+        let given = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let Some((scheme, given)) = given.and_then(|given| given.split_once(' ')) else {
+            return Err(unauthorized("Log in with the key of an operator: `Authorization: Bearer pvk_…`."));
+        };
+        let from = head.extensions.get::<From>().map(|from| from.0);
+        let found = if scheme.eq_ignore_ascii_case("Bearer") {
+            self.operator(given.trim(), from).await?
+        } else if scheme.eq_ignore_ascii_case(SCHEME) && !self.throttle.is_over(from) {
+            let holds = |proofs: &Proofs| proofs.hold(given, head, body, clock::unix_seconds());
+            self.proofs.as_ref().is_some_and(holds).then_some(Who::KeyHolder)
+        } else {
+            None
+        };
+        match found {
+            Some(who) => {
+                self.metrics.login(Login::Ok);
+                Ok(who)
+            }
+            None if self.throttle.failed(from) => {
+                self.metrics.login(Login::Limited);
+                Err(Problem::new(ProblemKind::RateLimited, "Too many log-ins failed from this address; wait a minute."))
+            }
+            None => {
+                self.metrics.login(Login::Refused);
+                tracing::warn!("A log-in to the admin API was refused.");
+                Err(unauthorized("The key is not that of an operator, or it has ended."))
+            }
+        }
+    }
+
+    async fn operator(&self, key: &str, from: Option<IpAddr>) -> Result<Option<Who>, Problem> {
+        if !key.starts_with(PREFIX) || key.len() > 64 {
+            return Ok(None);
+        }
+        let hash = sha256(key.as_bytes());
+        let is_known = self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&hash);
+        if !is_known && self.throttle.is_over(from) {
+            return Ok(None);
+        }
+        let found = self.operators.of_key(key).await?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.is_none() {
+            known.remove(&hash);
+        } else if !is_known {
+            if known.len() >= KNOWN {
+                known.clear();
+            }
+            known.insert(hash);
+        }
+        Ok(found.map(|operator| Who::Operator { name: operator.name.to_string(), role: operator.role }))
+    }
+}
+
+fn unauthorized(detail: &'static str) -> Problem {
+    Problem::new(ProblemKind::Unauthorized, detail)
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    digest::digest(&digest::SHA256, bytes).as_ref().try_into().unwrap_or_default()
+}
+
+/// A new id for a request: 24 hexadecimal digits, random.
+pub(super) fn request_id() -> String {
+    let mut id = [0_u8; 12];
+    // Without random numbers the id is no id, and nothing depends on it.
+    let _ = rand::fill(&mut id);
+    hex::encode(&id)
+}

@@ -1,0 +1,258 @@
+//! What is kept beside the values: small sealed records, such as statements of
+//! consent, the access log, and the cases of persons.
+//!
+//! They are sealed by keys of the vault, one for each tenant and space, and
+//! bound to their place, so that none can pass for another.
+
+use super::error::VaultError;
+use super::root::{row, tenant_row};
+use super::seal::{SealingKey, random};
+use crate::store::{Change, Event, Expect, Row, Space, Store};
+use aws_lc_rs::hmac;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::broadcast;
+use zeroize::Zeroizing;
+
+const KEY_LABEL: &[u8] = b"privet records\0";
+const LABEL: &[u8] = b"privet record\0";
+const RECORD: VaultError = VaultError::Corrupt { what: "record beside the values" };
+
+/// How many events a slow subscriber may lag behind.
+const EVENTS: usize = 4096;
+
+/// Whose record it is.
+#[derive(Clone, Copy)]
+pub enum Owner<'a> {
+    /// The deployment's.
+    Deployment,
+    /// A tenant's.
+    Tenant(&'a str),
+    /// A person's. It goes with the person, unless its space is
+    /// [kept](Space::is_kept).
+    Subject {
+        /// The tenant.
+        tenant: &'a str,
+        /// The person's pseudonymous id.
+        subject: &'a str,
+    },
+    /// That of a row that is known already.
+    Row(Row),
+}
+
+/// What must stand in the place of a record before it is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Expected<'a> {
+    /// Whatever does.
+    Anything,
+    /// Nothing.
+    Absent,
+    /// A record with these contents.
+    Unchanged(&'a [u8]),
+}
+
+/// A record to write, or to remove.
+#[derive(Clone, Copy)]
+pub struct RecordChange<'a> {
+    /// Whose it is.
+    pub owner: Owner<'a>,
+    /// What it is about.
+    pub space: Space,
+    /// Its key there. It is not hidden: it must hold nothing personal.
+    pub key: &'a [u8],
+    /// What stands there before.
+    pub expected: Expected<'a>,
+    /// Its contents, which are sealed; none removes it.
+    pub value: Option<&'a [u8]>,
+}
+
+/// The records of a vault. Clones share them.
+#[derive(Clone)]
+pub struct Records(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn Store>,
+    index: hmac::Key,
+    events: broadcast::Sender<Event>,
+}
+
+impl Records {
+    pub(super) fn new(store: Arc<dyn Store>, index: hmac::Key) -> Self {
+        Self(Arc::new(Inner { store, index, events: broadcast::channel(EVENTS).0 }))
+    }
+
+    /// A record's contents.
+    pub async fn get(&self, owner: Owner<'_>, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
+        let row = self.row_of(owner);
+        let sealed = self.sealed(row, space, key).await?;
+        sealed.map(|sealed| self.open(row, space, key, &sealed)).transpose()
+    }
+
+    /// Keys and contents of records in the order of their keys, from the one
+    /// behind `after` on, at most `limit`.
+    pub async fn scan(
+        &self,
+        owner: Owner<'_>,
+        space: Space,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, VaultError> {
+        let row = self.row_of(owner);
+        let page = self.0.store.scan(row, space, after.map(<[u8]>::to_vec), limit).await?;
+        let open = |(key, sealed): (Vec<u8>, Vec<u8>)| {
+            let value = self.open(row, space, &key, &sealed)?;
+            Ok((key, value))
+        };
+        page.into_iter().map(open).collect()
+    }
+
+    /// Writes records, all or (where an expectation fails) none; says whether
+    /// it did. They are durable when this returns. Subscribers here and on
+    /// other replicas are told of `event`.
+    pub async fn write(&self, changes: &[RecordChange<'_>], event: Option<Event>) -> Result<bool, VaultError> {
+        let mut sealed = Vec::with_capacity(changes.len());
+        for RecordChange { owner, space, key, expected, value } in changes {
+            let row = self.row_of(*owner);
+            let expect = match expected {
+                Expected::Anything => Expect::Anything,
+                Expected::Absent => Expect::Absent,
+                // What stands there is sealed under a nonce of its own.
+                Expected::Unchanged(contents) => match self.sealed(row, *space, key).await? {
+                    Some(standing) if self.open(row, *space, key, &standing)? == *contents => Expect::Is(standing),
+                    _ => return Ok(false),
+                },
+            };
+            let value = value.map(|value| self.seal(row, *space, key, value)).transpose()?;
+            sealed.push(Change { row, space: *space, key: key.to_vec(), expect, value });
+        }
+        let written = self.0.store.write(sealed, event).await?;
+        if written && let Some(event) = event {
+            self.announce(event);
+        }
+        Ok(written)
+    }
+
+    /// The row of a subject.
+    pub fn row(&self, tenant: &str, subject: &str) -> Row {
+        row(&self.0.index, tenant, subject)
+    }
+
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.0.events.subscribe()
+    }
+
+    /// Tells the subscribers of this process.
+    pub(super) fn announce(&self, event: Event) {
+        // Without subscribers nobody needs to know.
+        let _ = self.0.events.send(event);
+    }
+
+    fn row_of(&self, owner: Owner<'_>) -> Row {
+        match owner {
+            Owner::Deployment => Row::DEPLOYMENT,
+            Owner::Tenant(tenant) => tenant_row(&self.0.index, tenant),
+            Owner::Subject { tenant, subject } => self.row(tenant, subject),
+            Owner::Row(row) => row,
+        }
+    }
+
+    async fn sealed(&self, row: Row, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
+        Ok(self.0.store.get(row, space, vec![key.to_vec()]).await?.into_iter().next().flatten())
+    }
+
+    fn seal(&self, row: Row, space: Space, key: &[u8], value: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let mut sealed = Vec::with_capacity(value.len() + 28);
+        self.key(row, space)?.seal(*random()?, &aad(row, space, key), value, &mut sealed)?;
+        Ok(sealed)
+    }
+
+    fn open(&self, row: Row, space: Space, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let mut plain = self.key(row, space)?.open(&aad(row, space, key), sealed).ok_or(RECORD)?;
+        Ok(std::mem::take(&mut *plain))
+    }
+
+    fn key(&self, row: Row, space: Space) -> Result<SealingKey, VaultError> {
+        let mut mac = hmac::Context::with_key(&self.0.index);
+        for part in [KEY_LABEL, &row.tenant, &[space as u8]] {
+            mac.update(part);
+        }
+        let tag = mac.sign();
+        SealingKey::new(&Zeroizing::new(tag.as_ref().first_chunk().copied().unwrap_or_default()))
+    }
+}
+
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Records")
+    }
+}
+
+fn aad(row: Row, space: Space, key: &[u8]) -> Vec<u8> {
+    [LABEL, &row.to_bytes(), &[space as u8], key].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::EventKind;
+    use crate::store::memory::Memory;
+
+    fn records() -> (Records, Arc<Memory>) {
+        let store = Arc::new(Memory::default());
+        (Records::new(Arc::clone(&store) as Arc<dyn Store>, hmac::Key::new(hmac::HMAC_SHA256, &[7; 32])), store)
+    }
+
+    fn change<'a>(key: &'a [u8], expected: Expected<'a>, value: Option<&'a [u8]>) -> RecordChange<'a> {
+        RecordChange { owner: Owner::Tenant("shop"), space: Space::Case, key, expected, value }
+    }
+
+    #[tokio::test]
+    async fn records_come_back_and_say_what_they_expect() {
+        let (records, _) = records();
+        let write = async |changes: &[RecordChange<'_>]| records.write(changes, None).await.unwrap();
+        assert!(write(&[change(b"1", Expected::Absent, Some(b"open"))]).await);
+        assert!(!write(&[change(b"1", Expected::Absent, Some(b"again"))]).await);
+        let both = [
+            change(b"1", Expected::Unchanged(b"open"), Some(b"done")),
+            change(b"2", Expected::Unchanged(b"open"), Some(b"done")),
+        ];
+        assert!(!write(&both).await, "all or none");
+        assert!(write(&both[..1]).await);
+        let shop = Owner::Tenant("shop");
+        assert_eq!(records.get(shop, Space::Case, b"1").await.unwrap().as_deref(), Some(b"done".as_slice()));
+        assert_eq!(records.get(Owner::Tenant("bank"), Space::Case, b"1").await.unwrap(), None);
+        assert!(write(&[change(b"0", Expected::Anything, Some(b"x"))]).await);
+        let all = records.scan(shop, Space::Case, None, 9).await.unwrap();
+        assert_eq!(all, [(b"0".to_vec(), b"x".to_vec()), (b"1".to_vec(), b"done".to_vec())]);
+        assert_eq!(records.scan(shop, Space::Case, Some(b"0"), 9).await.unwrap().len(), 1);
+        assert!(write(&[change(b"1", Expected::Anything, None)]).await);
+        assert_eq!(records.get(shop, Space::Case, b"1").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_record_is_sealed_and_bound_to_its_place() {
+        let (records, store) = records();
+        assert!(records.write(&[change(b"1", Expected::Absent, Some(b"ana@example.com"))], None).await.unwrap());
+        let row = records.row_of(Owner::Tenant("shop"));
+        let sealed = store.get(row, Space::Case, vec![b"1".to_vec()]).await.unwrap().remove(0).unwrap();
+        assert!(!sealed.windows(3).any(|window| window == b"ana"));
+        let elsewhere = [(row, Space::Case, b"2".to_vec()), (row, Space::Audit, b"1".to_vec())];
+        for (row, space, key) in elsewhere {
+            let moved = Change { row, space, key: key.clone(), expect: Expect::Absent, value: Some(sealed.clone()) };
+            assert!(store.write(vec![moved], None).await.unwrap());
+            assert_eq!(records.get(Owner::Row(row), space, &key).await, Err(RECORD));
+        }
+    }
+
+    #[tokio::test]
+    async fn subscribers_are_told() {
+        let (records, _) = records();
+        let mut told = records.subscribe();
+        let event = Event { row: records.row("shop", "ana"), kind: EventKind::Withdrawn };
+        let failing = change(b"1", Expected::Unchanged(b"x"), None);
+        assert!(!records.write(&[failing], Some(event)).await.unwrap());
+        assert!(records.write(&[], Some(event)).await.unwrap());
+        assert_eq!(told.recv().await.unwrap(), event);
+        assert!(told.is_empty());
+    }
+}
