@@ -48,6 +48,7 @@ use crate::config::{self, Binary, Config, Identity, Problem, Purpose, Reply, Wit
 use crate::detect::{Detector, Engine, Operator, Plan, Wishes};
 use crate::ledger::{Ledger, Notices};
 use crate::protocol::{Pattern, Protocol, Protocols};
+use crate::rights::Rights;
 use crate::telemetry::{Metrics, Outcome, RouteMetrics, VaultOperation};
 use crate::vault::{Subject, Vault};
 use error::ProxyError;
@@ -96,6 +97,7 @@ pub struct Gateway {
     presented: RandomState,
     /// The purpose that sensitive data needs too.
     special: Option<Purpose>,
+    rights: Arc<Rights>,
 }
 
 /// How requests under one path are treated.
@@ -138,6 +140,7 @@ impl Gateway {
         config: Config,
         engine: Arc<Engine>,
         vault: Vault,
+        rights: Arc<Rights>,
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, SetupError> {
         let problem = |why: String| SetupError(why);
@@ -220,6 +223,7 @@ impl Gateway {
             tokens: signed::Tokens::new(&config.consent, timeouts).map_err(problem)?,
             presented: RandomState::new(),
             special,
+            rights,
             config,
         }))
     }
@@ -278,6 +282,18 @@ impl Gateway {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         response.map(|body| body.settles(settle))
+    }
+
+    /// Whether a subject's request may be served in full: what a restriction
+    /// forbids is refused, or anonymized where the route does so without consent.
+    fn judge_restriction(&self, route: &Route, id: Option<&str>) -> Result<bool, ProxyError> {
+        match id {
+            Some(id) if self.rights.restrictions().holds(&route.tenant, id) => match route.without_consent {
+                WithoutConsent::Anonymize => Ok(false),
+                WithoutConsent::Block => Err(ProxyError::restricted()),
+            },
+            _ => Ok(true),
+        }
     }
 
     async fn subject(&self, route: &Route, id: &str) -> Result<Subject, ProxyError> {

@@ -182,11 +182,6 @@ impl Judged {
         Ok(presented.decide(known.state().of(&purpose.name), purpose, gateway))
     }
 
-    /// Whether it was held against somebody's record.
-    pub(super) fn is_of_somebody(&self) -> bool {
-        self.record.is_some()
-    }
-
     /// What is told where the consent is withdrawn.
     pub(super) fn into_registered(self) -> Option<Registered> {
         self.record.map(|record| record.registered)

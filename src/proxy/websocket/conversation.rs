@@ -12,6 +12,7 @@ use crate::proxy::restore::{self, Context, Messages, Pause};
 use crate::proxy::standing::Standing;
 use crate::proxy::subject::{Named, Whose};
 use crate::proxy::{Gateway, Route, lookalike, special};
+use crate::sensitive::Sensitive;
 use crate::telemetry::{Held, Outcome, Stage};
 use crate::token::Kinds;
 use crate::vault::{Subject, SurrogateMatcher};
@@ -42,6 +43,8 @@ pub(in crate::proxy) struct Conversation {
 pub(in crate::proxy) struct Consent {
     /// What it presents.
     pub(in crate::proxy) presented: Presented,
+    /// Whose it is, by name.
+    pub(in crate::proxy) whose: Option<String>,
     /// What was decided.
     pub(in crate::proxy) judged: Judged,
     /// Cancelled where it is withdrawn.
@@ -54,6 +57,8 @@ struct State {
     subject: Option<Subject>,
     /// What was decided, by the record of whoever is named.
     judged: Arc<Judged>,
+    /// The name of the subject, once it is known.
+    name: Option<Sensitive>,
     surrogates: Option<Arc<SurrogateMatcher>>,
     /// The protocol that a message told, where the address does not.
     told: Option<Arc<Protocol>>,
@@ -71,8 +76,9 @@ impl Conversation {
         consent: Consent,
     ) -> Self {
         let Restoring { protocol, subject, surrogates, .. } = restoring;
-        let Consent { presented, judged, withdrawn } = consent;
-        let state = State { subject, judged: Arc::new(judged), surrogates, told: None, replaced: 0 };
+        let Consent { presented, judged, whose, withdrawn } = consent;
+        let (judged, name) = (Arc::new(judged), whose.as_deref().map(Sensitive::from));
+        let state = State { subject, judged, name, surrogates, told: None, replaced: 0 };
         let (mut head, ()) = Request::new(()).into_parts();
         head.uri = address.clone();
         let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
@@ -129,6 +135,7 @@ impl Conversation {
             let state = self.state();
             (state.subject.clone(), state.surrogates.clone(), state.told.clone())
         };
+        let subject = subject.filter(|_| self.judge_restriction().is_ok_and(|may| may));
         if self.route.reply == Reply::Pass {
             return Ok(None);
         }
@@ -167,12 +174,13 @@ impl Conversation {
     /// Whose tokens this message needs. A conversation that nobody was named
     /// for is that of the first whom a message names.
     async fn subject(&self, protocol: &Protocol, findings: &Findings) -> Result<Option<Subject>, ProxyError> {
+        let may_be_used = self.judge_restriction()?;
         let (subject, is_named) = {
             let state = self.state();
-            (state.subject.clone(), state.judged.is_of_somebody())
+            (state.subject.clone(), state.name.is_some())
         };
         if subject.is_none() || is_named || self.gateway.config.consent.require_signed {
-            return Ok(subject);
+            return Ok(subject.filter(|_| may_be_used));
         }
         let token = self.presented.token.as_deref();
         let whose = self.gateway.subjects.choose(Named::Unsaid, &self.head, token, protocol, findings);
@@ -185,9 +193,20 @@ impl Conversation {
         } else {
             None
         };
-        let mut state = self.state();
-        (state.subject, state.judged) = (subject.clone(), Arc::new(judged));
-        Ok(subject)
+        {
+            let mut state = self.state();
+            (state.subject, state.judged) = (subject.clone(), Arc::new(judged));
+            state.name = Some(Sensitive::new(id));
+        }
+        let may_be_used = self.judge_restriction()?;
+        Ok(subject.filter(|_| may_be_used))
+    }
+
+    /// Whether the subject's data may be used now; an error where the route
+    /// goes on with nobody whose data may not.
+    fn judge_restriction(&self) -> Result<bool, ProxyError> {
+        let state = self.state();
+        self.gateway.judge_restriction(&self.route, state.name.as_ref().map(Sensitive::expose))
     }
 
     /// Whether a message may go on with a way back, with what it holds of
