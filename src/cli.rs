@@ -3,13 +3,16 @@
 //! done, 1 that the thing checked does not hold, 2 a wrong usage or
 //! configuration.
 
+mod beside;
 pub mod check;
+mod chores;
 pub mod completions;
 pub mod config;
 pub mod demo;
 mod flags;
 pub mod man;
 mod open;
+pub mod operator;
 pub mod report;
 pub mod rule_files;
 pub mod rules;
@@ -54,6 +57,7 @@ enum Command {
     Rules(rules::RulesArgs),
     Selfcheck(selfcheck::Args),
     Vault(vault::Args),
+    Operator(operator::Args),
     Report(report::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -122,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Rules(args) => rules::run(&args).map_err(Failure::from),
         Command::Selfcheck(args) => selfcheck::run(args),
         Command::Vault(args) => vault::run(args),
+        Command::Operator(args) => operator::run(args),
         Command::Report(args) => report::run(args),
         Command::Config(args) => config::run(args),
         Command::Completions(args) => completions::run(args),

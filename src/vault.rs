@@ -36,7 +36,7 @@ mod url;
 mod value;
 mod volatile;
 
-pub use backup::{Backup, BackupError, Backups, Counts, Restored, Rotation};
+pub use backup::{Backup, BackupError, Backups, Counts, Made, NewFile, Restored, Rotation};
 pub use error::VaultError;
 pub use hashing::Hashing;
 pub use key::{Key, KeyError, KeyId, Keyring, TokenSource, Transit, TransitError, TransitSettings};

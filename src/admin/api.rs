@@ -9,6 +9,7 @@ mod document;
 mod endpoint;
 pub mod operators;
 mod page;
+pub mod vault;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +22,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
 
-use super::login::{self, Logins};
+use super::login::{self, Logins, Proofs};
 use super::role::Role;
 use crate::config::Config;
 use crate::problem::{self, Problem, ProblemKind};
@@ -47,6 +48,24 @@ pub struct Services {
     pub metrics: Arc<Metrics>,
     /// Who may come in.
     pub logins: Logins,
+}
+
+impl Services {
+    /// Those over an open vault.
+    pub async fn new(
+        config: Arc<Config>,
+        vault: Vault,
+        proofs: Proofs,
+        metrics: Arc<Metrics>,
+    ) -> Result<Arc<Self>, VaultError> {
+        let logins = Logins::new(&vault, Some(proofs), Arc::clone(&metrics));
+        Ok(Arc::new(Self { config, vault, metrics, logins }))
+    }
+
+    /// Finishes what is to be written and closes the vault.
+    pub async fn close(&self) {
+        self.vault.clone().close().await;
+    }
 }
 
 /// Who asks.
@@ -114,6 +133,7 @@ impl From<VaultError> for Problem {
 pub fn endpoints() -> Vec<Endpoint> {
     let mut all = vec![document::endpoint()];
     all.extend(operators::endpoints());
+    all.extend(vault::endpoints());
     all
 }
 

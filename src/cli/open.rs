@@ -12,8 +12,22 @@ pub(super) const NO_KEY: &str = "no key is given for the vault; set one, and kee
 pub(super) async fn vault(config: &Config) -> Result<Vault, Failure> {
     let key = key(config)?;
     let place = place(config)?;
-    let vault = Vault::open(&place, key, Options::default()).await;
-    vault.map_err(|e| Failure::Failed(format!("{place}: {e}")))
+    let vault = Vault::open(&place, key, options(config)).await;
+    let vault = vault.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
+    keep_erasures(config, &vault)?;
+    Ok(vault)
+}
+
+/// Has erasures and withdrawals appended to the file that the configuration
+/// names.
+pub(super) fn keep_erasures(config: &Config, vault: &Vault) -> Result<(), Failure> {
+    let Some(path) = &config.erasures else { return Ok(()) };
+    vault.keep_erasures(path).map_err(|e| Failure::Usage(format!("erasures: {}: {e}", path.display())))
+}
+
+/// How the vault uses memory.
+pub(super) fn options(_: &Config) -> Options {
+    Options::default()
 }
 
 /// The deployment's key.

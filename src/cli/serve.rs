@@ -8,16 +8,20 @@ use std::sync::Arc;
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
+use super::beside::{self, Published, Unpublish};
+use super::chores::Chores;
 use super::flags::Settings;
 use super::rule_files::engine_of;
-use super::{Failure, open, warn};
+use super::{Failure, demo, open, warn};
 use crate::admin::api::Services;
-use crate::admin::login::{Logins, Proofs};
+use crate::admin::login::Proofs;
 use crate::admin::{self, AdminState, Facts, Pages, Readiness};
 use crate::config::{self, Config};
 use crate::detect::Engine;
@@ -27,6 +31,7 @@ use crate::server::tls::server_config;
 use crate::server::{self, Drained, Limits, Listener, Shutdown};
 use crate::telemetry::{self, Metrics, VaultOperation};
 use crate::vault::{Vault, VaultUrl};
+
 
 /// Bodies over 256 KiB are looked through on such threads, and the vault's file is opened.
 const MAX_BLOCKING_THREADS: usize = 16;
@@ -93,7 +98,9 @@ pub(super) struct Running {
     gateway_tls: bool,
     admin_tls: bool,
     tasks: [JoinHandle<Drained>; 2],
-    vault: Vault,
+    services: Arc<Services>,
+    chores: Chores,
+    _published: Option<Unpublish>,
 }
 
 impl Running {
@@ -104,7 +111,7 @@ impl Running {
 
     /// What holds the values.
     pub(super) fn vault(&self) -> &Vault {
-        &self.vault
+        &self.services.vault
     }
 
     /// Where the metrics are.
@@ -118,7 +125,8 @@ impl Running {
             // A listener that panicked has been logged; the other one goes on draining.
             let _ = task.await;
         }
-        self.vault.close().await;
+        drop(self.chores);
+        self.services.close().await;
     }
 }
 
@@ -149,12 +157,16 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
 
     let facts = facts(&config, &engine, &place);
     let (listen, admin) = (config.listen.clone(), config.admin.clone());
-    let services = Arc::new(Services {
-        config: Arc::new(config.clone()),
-        vault: vault.clone(),
-        metrics: Arc::clone(&metrics),
-        logins: Logins::new(&vault, Some(proofs), Arc::clone(&metrics)),
-    });
+    let certificate = match &config.tls {
+        Some(tls) if tls.admin => {
+            let first = CertificateDer::from_pem_file(&tls.certificate).map_err(failed)?;
+            Some(beside::certificate_hash(&first))
+        }
+        _ => None,
+    };
+    let services = Services::new(Arc::new(config.clone()), vault.clone(), proofs, Arc::clone(&metrics)).await;
+    let services = services.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
+    let chores = Chores::begin(&config, &vault, &metrics);
     let gateway =
         Gateway::new(config, engine, vault.clone(), Arc::clone(&metrics)).map_err(|e| Failure::Usage(e.to_string()))?;
     let data_listener = Listener::bind(&listen, tls.clone()).await.map_err(failed)?;
@@ -167,8 +179,15 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
             async move { is_writable(&vault, &metrics).await }
         }
     });
-    let pages = admin::router(AdminState::new(services, readiness, &facts));
+    let pages = admin::router(AdminState::new(Arc::clone(&services), readiness, &facts));
     let (gateway_address, admin_address) = (data_listener.local_addr(), admin_listener.local_addr());
+    let published = match &place {
+        VaultUrl::Embedded(folder) => {
+            let admin = demo::reachable(&url(admin_address, admin_tls.is_some()));
+            Some(Published { admin, certificate }.write(folder).map_err(|e| Failure::Failed(format!("{place}: {e}")))?)
+        }
+        VaultUrl::Memory => None,
+    };
     let data = DataService(gateway);
     let tasks = [
         tokio::spawn(server::serve(data_listener, move |_| data.clone(), limits, shutdown.clone())),
@@ -181,7 +200,9 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         gateway_tls: tls.is_some(),
         admin_tls: admin_tls.is_some(),
         tasks,
-        vault,
+        services,
+        chores,
+        _published: published,
     })
 }
 

@@ -1,6 +1,9 @@
 //! `privet vault`: looks after the store behind the tokens.
 
+mod backup;
 mod init;
+mod purge;
+mod restore;
 
 use std::process::ExitCode;
 
@@ -22,11 +25,17 @@ pub struct Args {
 enum Command {
     // The texts of the commands are those of their arguments.
     Init(init::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
+    Purge(purge::Args),
 }
 
 /// Runs the command that was named.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     match args.command {
         Command::Init(args) => init::run(args),
+        Command::Backup(args) => backup::run(args),
+        Command::Restore(args) => restore::run(args),
+        Command::Purge(args) => purge::run(args),
     }
 }

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking and tells by printing; its modules are a program of their own"
 )]
 
+mod admin;
 mod canary;
 mod consent;
 mod crash;
