@@ -22,6 +22,7 @@ mod layer;
 mod link;
 mod mint;
 mod mix;
+mod news;
 mod records;
 mod retention;
 mod root;
@@ -62,6 +63,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use subject::State;
 use subject_keys::SubjectKeys;
@@ -116,6 +118,8 @@ struct Shared {
     envelope: Envelope,
     index: hmac::Key,
     cache: Cache<State>,
+    /// How often records changed otherwise than by new ones.
+    changes: AtomicU64,
     passing: VolatileKeys,
     probed: tokio::sync::Mutex<Option<(Instant, Result<(), VaultError>)>>,
     token_mask: u64,
@@ -138,6 +142,12 @@ impl Vault {
                 return Ok(Self(Kind::Memory(Arc::new(Memory::new(TOKEN_BITS, options.links_for)?))));
             }
             VaultUrl::Embedded(folder) => folder.clone(),
+            #[cfg(feature = "postgres")]
+            VaultUrl::Postgres(url) => {
+                let origin = u64::from_be_bytes(*seal::random()?);
+                let store = crate::store::postgres::Postgres::open(url, origin).await?;
+                return Self::over(Arc::new(store), keys, options, TOKEN_BITS).await;
+            }
         };
         // Opening may repair or upgrade the file, which takes as long as it takes.
         let opened = tokio::task::spawn_blocking({
@@ -151,17 +161,22 @@ impl Vault {
     async fn over(store: Arc<dyn Store>, keys: Keyring, options: Options, token_mask: u64) -> Result<Self, VaultError> {
         let envelope = Envelope::open(Arc::clone(&store), keys, options.sensitive).await?;
         let index = envelope.root().index.clone();
-        Ok(Self(Kind::Stored(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             records: Records::new(Arc::clone(&store), index.clone()),
             envelope,
             index,
             store,
             cache: Cache::new(options.cache_bytes),
+            changes: AtomicU64::new(0),
             passing: VolatileKeys::new()?,
             probed: tokio::sync::Mutex::default(),
             token_mask,
             links_for: options.links_for,
-        }))))
+        });
+        if shared.store.is_shared() {
+            tokio::spawn(news::follow(Arc::downgrade(&shared)));
+        }
+        Ok(Self(Kind::Stored(shared)))
     }
 
     /// A person's tokens and values. Nothing is written for a subject that the
@@ -176,10 +191,15 @@ impl Vault {
         if let Some(state) = shared.cache.subject(row) {
             return Ok(Subject::kept(Arc::clone(shared), state));
         }
+        let changes = shared.changes.load(Ordering::SeqCst);
         let keys = shared.keys(row, tenant, subject).await?;
         let state = Arc::new(State::new(row, tenant, subject, keys));
         let cost = state.cost();
         let state = shared.cache.subject_or_insert(row, state, cost);
+        if shared.changes.load(Ordering::SeqCst) != changes {
+            // Perhaps of just this subject, and after it was read.
+            state.doubt();
+        }
         Ok(Subject::kept(Arc::clone(shared), state))
     }
 
@@ -206,8 +226,18 @@ impl Vault {
         }
     }
 
+    /// Whether what this process remembers may be believed: whether it knows
+    /// all that other replicas changed a second ago. A cache of records is to
+    /// be read past where not.
+    pub fn is_current(&self) -> bool {
+        match &self.0 {
+            Kind::Stored(shared) => shared.store.is_current(),
+            Kind::Memory(_) => true,
+        }
+    }
+
     /// What happens to the records of subjects from now on, here and on other
-    /// replicas.
+    /// replicas; there within a second.
     pub fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Event> {
         self.records().subscribe()
     }

@@ -186,7 +186,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
             let admin = demo::reachable(&url(admin_address, admin_tls.is_some()));
             Some(Published { admin, certificate }.write(folder).map_err(|e| Failure::Failed(format!("{place}: {e}")))?)
         }
-        VaultUrl::Memory => None,
+        // Nobody else needs to be asked.
+        _ => None,
     };
     let data = DataService(gateway);
     let tasks = [
@@ -217,7 +218,12 @@ async fn is_writable(vault: &Vault, metrics: &Metrics) -> bool {
 
 /// What the status page tells; it needs no login, so it names no secret.
 fn facts(config: &Config, engine: &Engine, vault: &VaultUrl) -> Facts {
-    let kind = if *vault == VaultUrl::Memory { "memory" } else { "embedded" };
+    let kind = match vault {
+        VaultUrl::Memory => "memory",
+        VaultUrl::Embedded(_) => "embedded",
+        #[cfg(feature = "postgres")]
+        VaultUrl::Postgres(_) => "postgres",
+    };
     let facts = Facts::new()
         .with("Rules", format!("{} (version {})", engine.rules().count(), engine.version()))
         .with("Vault", kind);

@@ -14,7 +14,7 @@ use super::subject_keys::{Origin, SubjectKeys, is_anonymized};
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
-use crate::store::{Batch, Outcome};
+use crate::store::{Batch, Event, EventKind, Outcome};
 use crate::token::Token;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ pub(super) async fn tokenize(
     purpose: Option<PurposeId>,
     values: &[(Entity, &str)],
 ) -> Result<Vec<Token>, VaultError> {
-    let mut minting = Minting::start(vault, state, state.keys(), values)?;
+    let mut minting = Minting::start(vault, state, state.keys_to_write(vault).await?, values)?;
     let mut adoptions = 0;
     loop {
         minting.look_up().await?;
@@ -54,7 +54,10 @@ pub(super) async fn tokenize(
             continue;
         }
         match vault.store.put(minting.batch(purpose)?).await? {
-            Outcome::Stored => minting.settle(),
+            Outcome::Stored => {
+                minting.tell().await?;
+                minting.settle();
+            }
             Outcome::Taken(records) => minting.yield_to(&records)?,
             // Nothing is expected beside the tokens.
             Outcome::Conflict => return Err(VaultError::unavailable("its records keep changing")),
@@ -77,6 +80,8 @@ struct Minting<'a> {
     state: &'a State,
     keys: Arc<SubjectKeys>,
     values: &'a [(Entity, &'a str)],
+    /// The state's doubts when this began.
+    doubts: u64,
     tokens: Vec<Token>,
     open: Vec<Open>,
 }
@@ -96,8 +101,8 @@ impl<'a> Minting<'a> {
         keys: Arc<SubjectKeys>,
         values: &'a [(Entity, &'a str)],
     ) -> Result<Self, VaultError> {
-        let tokens = Vec::with_capacity(values.len());
-        let mut minting = Self { vault, state, keys, values, tokens, open: Vec::new() };
+        let (doubts, tokens) = (state.doubts(), Vec::with_capacity(values.len()));
+        let mut minting = Self { vault, state, keys, values, doubts, tokens, open: Vec::new() };
         for (index, (entity, value)) in values.iter().enumerate() {
             let (token, open) = minting.first_fit(index, *entity, value, 0)?;
             minting.tokens.push(token);
@@ -117,10 +122,12 @@ impl<'a> Minting<'a> {
     ) -> Result<(Token, Option<Open>), VaultError> {
         for counter in from..MAX_COUNTER {
             let token = self.keys.token(entity, value, counter, self.vault.token_mask);
-            match self.vault.cache.value(self.state.row, &token) {
+            match self.vault.remembered(self.state, &token) {
                 Some(same) if same.expose() == value => return Ok((token, None)),
                 Some(_) => {}
-                None => return Ok((token, Some(Open { index, entity, counter, absent: false }))),
+                // Where a look-up is a round trip, it is taken for absent: the
+                // write says whether it is.
+                None => return Ok((token, Some(Open { index, entity, counter, absent: self.vault.store.is_shared() }))),
             }
         }
         Err(NO_ROOM)
@@ -171,7 +178,7 @@ impl<'a> Minting<'a> {
         }
         let value = self.keys.open_value(self.state.row, &token, record)?;
         let same = value.expose() == self.value(open);
-        self.state.remember(self.vault, &self.keys, token, Arc::new(value));
+        self.state.remember(self.vault, &self.keys, token, Arc::new(value), self.doubts);
         if same { Ok(()) } else { self.advance(open) }
     }
 
@@ -210,6 +217,17 @@ impl<'a> Minting<'a> {
         })
     }
 
+    /// Tells other replicas of the first token of its kind, before anybody gets
+    /// it: in a reply through them they would not look for it.
+    async fn tell(&self) -> Result<(), VaultError> {
+        let is_known_elsewhere = self.vault.store.is_shared() && self.keys.are_stored();
+        if is_known_elsewhere && self.state.lacks(self.open.iter().map(|open| open.entity)) {
+            let event = Event { row: self.state.row, kind: EventKind::Changed };
+            self.vault.store.write(Vec::new(), Some(event)).await?;
+        }
+        Ok(())
+    }
+
     /// The batch is durable.
     fn settle(&mut self) {
         if !self.keys.are_stored() {
@@ -219,7 +237,7 @@ impl<'a> Minting<'a> {
         self.open = waiting;
         for open in stored {
             let value = Arc::new(Sensitive::from(self.value(&open)));
-            self.state.remember(self.vault, &self.keys, self.token(&open), value);
+            self.state.remember(self.vault, &self.keys, self.token(&open), value, self.doubts);
         }
     }
 
