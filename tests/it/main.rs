@@ -43,4 +43,5 @@ mod socketio;
 mod splicing;
 mod streams;
 mod support;
+mod vault;
 mod websocket;
