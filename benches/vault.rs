@@ -1,6 +1,11 @@
 //! What the vault costs a request: `cargo bench --bench vault`.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs, reason = "a benchmark that fails may panic, and is no library")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a benchmark that fails may panic, and is no library"
+)]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
@@ -200,7 +205,10 @@ fn sizes(c: &mut Criterion) {
         }
         let next = Cell::new(0);
         let mut group = c.benchmark_group(format!("{tokens} tokens"));
-        group.measurement_time(Duration::from_secs(5)).sample_size(30).throughput(Throughput::Elements(FINDINGS as u64));
+        group
+            .measurement_time(Duration::from_secs(5))
+            .sample_size(30)
+            .throughput(Throughput::Elements(FINDINGS as u64));
         group.bench_function("tokenize, 20 new values", |b| {
             let mint = |values: Vec<String>| {
                 runtime.block_on(async {

@@ -19,6 +19,7 @@ pub mod rules;
 pub mod scan;
 pub mod selfcheck;
 pub mod serve;
+pub mod subject;
 mod table;
 pub mod vault;
 
@@ -57,6 +58,7 @@ enum Command {
     Rules(rules::RulesArgs),
     Selfcheck(selfcheck::Args),
     Vault(vault::Args),
+    Subject(subject::Args),
     Operator(operator::Args),
     Report(report::Args),
     Config(config::Args),
@@ -126,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::Rules(args) => rules::run(&args).map_err(Failure::from),
         Command::Selfcheck(args) => selfcheck::run(args),
         Command::Vault(args) => vault::run(args),
+        Command::Subject(args) => subject::run(args),
         Command::Operator(args) => operator::run(args),
         Command::Report(args) => report::run(args),
         Command::Config(args) => config::run(args),

@@ -5,10 +5,12 @@
 //! path, query, body and answer stand in the document by themselves; a test
 //! calls every operation of the document with every role.
 
+pub mod cases;
 mod document;
 mod endpoint;
 pub mod operators;
 mod page;
+pub mod subjects;
 pub mod vault;
 
 use std::collections::BTreeMap;
@@ -26,6 +28,7 @@ use super::login::{self, Logins, Proofs};
 use super::role::Role;
 use crate::config::Config;
 use crate::problem::{self, Problem, ProblemKind};
+use crate::rights::{Rights, RightsError};
 use crate::telemetry::Metrics;
 use crate::vault::{Vault, VaultError};
 
@@ -44,6 +47,8 @@ pub struct Services {
     pub config: Arc<Config>,
     /// The vault.
     pub vault: Vault,
+    /// The rights of persons.
+    pub rights: Arc<Rights>,
     /// All metrics.
     pub metrics: Arc<Metrics>,
     /// Who may come in.
@@ -57,9 +62,11 @@ impl Services {
         vault: Vault,
         proofs: Proofs,
         metrics: Arc<Metrics>,
-    ) -> Result<Arc<Self>, VaultError> {
+    ) -> Result<Arc<Self>, RightsError> {
+        let rights = Rights::new(vault.clone(), &config)?;
+        rights.restrictions().load().await?;
         let logins = Logins::new(&vault, Some(proofs), Arc::clone(&metrics));
-        Ok(Arc::new(Self { config, vault, metrics, logins }))
+        Ok(Arc::new(Self { config, vault, rights, metrics, logins }))
     }
 
     /// Finishes what is to be written and closes the vault.
@@ -133,7 +140,9 @@ impl From<VaultError> for Problem {
 pub fn endpoints() -> Vec<Endpoint> {
     let mut all = vec![document::endpoint()];
     all.extend(operators::endpoints());
+    all.extend(subjects::endpoints());
     all.extend(vault::endpoints());
+    all.extend(cases::endpoints());
     all
 }
 

@@ -31,7 +31,7 @@ use crate::admin::login::{Inside, Proofs};
 use crate::clock;
 use crate::config::{Config, Flag, Sources};
 use crate::telemetry::Metrics;
-use crate::vault::{self, Vault, VaultError, VaultUrl};
+use crate::vault::{Vault, VaultError, VaultUrl};
 
 pub(super) use address::{Published, Unpublish};
 pub(super) use pinned::hash as certificate_hash;
@@ -53,6 +53,9 @@ const NO_FILE: &str = "upstream = \"http://127.0.0.1:1\"\n";
 
 /// How long a gateway may take to begin its answer.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long systems behind have to take what a command has to tell them.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// The longest answer that is read whole, in bytes.
 const LONGEST: usize = 64 << 20;
@@ -82,7 +85,7 @@ enum Kind {
 impl Api {
     /// Opens the vault, or finds who holds it.
     pub(super) async fn open(config: Config) -> Result<Self, Failure> {
-        let (key, place) = (open::key(&config)?, open::place(&config)?);
+        let (keys, key, place) = (open::keys(&config)?, open::proof_key(&config)?, open::place(&config)?);
         if place == VaultUrl::Memory {
             return Err(Failure::Usage(
                 "a vault in memory lives and ends within its gateway; use the admin API of that one".to_owned(),
@@ -90,7 +93,7 @@ impl Api {
         }
         let failed = |error: &dyn std::fmt::Display| Failure::Failed(format!("{place}: {error}"));
         let proofs = Proofs::new(&key).map_err(|e| failed(&e))?;
-        match Vault::open(&place, key, vault::Options::default()).await {
+        match Vault::open(&place, keys, open::options(&config)).await {
             Ok(vault) => {
                 open::keep_erasures(&config, &vault)?;
                 let metrics = Metrics::new().map_err(|e| failed(&e))?;
@@ -174,6 +177,8 @@ impl Api {
     /// Lets go of the vault.
     pub(super) async fn close(self) {
         if let Kind::Here { services, .. } = self.0 {
+            // What is not taken now waits for a gateway.
+            let _ = tokio::time::timeout(LAST_WORDS, services.rights.send_messages()).await;
             services.close().await;
         }
     }

@@ -32,7 +32,6 @@ use crate::server::{self, Drained, Limits, Listener, Shutdown};
 use crate::telemetry::{self, Metrics, VaultOperation};
 use crate::vault::{Vault, VaultUrl};
 
-
 /// Bodies over 256 KiB are looked through on such threads, and the vault's file is opened.
 const MAX_BLOCKING_THREADS: usize = 16;
 
@@ -54,7 +53,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let loaded = Config::load(&args.settings.into_sources())?;
     warn(&loaded.warnings);
-    if loaded.config.key.is_none() {
+    if loaded.config.key.is_none() && loaded.config.keys.transit.is_none() {
         return Err(Failure::Usage(open::NO_KEY.to_owned()));
     }
     serve(loaded.config)
@@ -100,6 +99,8 @@ pub(super) struct Running {
     tasks: [JoinHandle<Drained>; 2],
     services: Arc<Services>,
     chores: Chores,
+    /// What goes on beside requests.
+    beside: JoinHandle<()>,
     _published: Option<Unpublish>,
 }
 
@@ -126,6 +127,7 @@ impl Running {
             let _ = task.await;
         }
         drop(self.chores);
+        self.beside.abort();
         self.services.close().await;
     }
 }
@@ -152,8 +154,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         drain: config.timeouts.drain,
         ..Limits::default()
     };
-    let proofs = Proofs::new(&open::key(&config)?).map_err(failed)?;
-    let (place, vault) = (open::place(&config)?, open::vault(&config).await?);
+    let proofs = Proofs::new(&open::proof_key(&config)?).map_err(failed)?;
+    let (place, vault) = (open::place(&config)?, open::vault_with(&config, &engine).await?);
 
     let facts = facts(&config, &engine, &place);
     let (listen, admin) = (config.listen.clone(), config.admin.clone());
@@ -167,8 +169,13 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     let services = Services::new(Arc::new(config.clone()), vault.clone(), proofs, Arc::clone(&metrics)).await;
     let services = services.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
     let chores = Chores::begin(&config, &vault, &metrics);
-    let gateway =
-        Gateway::new(config, engine, vault.clone(), Arc::clone(&metrics)).map_err(|e| Failure::Usage(e.to_string()))?;
+    let rights = Arc::clone(&services.rights);
+    let beside = tokio::spawn({
+        let metrics = Arc::clone(&metrics);
+        async move { rights.run(|counts| metrics.set_cases_due(counts)).await }
+    });
+    let gateway = Gateway::new(config, engine, vault.clone(), Arc::clone(&services.rights), Arc::clone(&metrics))
+        .map_err(|e| Failure::Usage(e.to_string()))?;
     let data_listener = Listener::bind(&listen, tls.clone()).await.map_err(failed)?;
     let admin_listener = Listener::bind(&admin, admin_tls.clone()).await.map_err(failed)?;
 
@@ -203,6 +210,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         tasks,
         services,
         chores,
+        beside,
         _published: published,
     })
 }

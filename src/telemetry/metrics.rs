@@ -41,6 +41,7 @@ pub struct Metrics {
     pub unknown_tokens_sent: IntCounter,
     /// Whether the clock jumped, so that retention waits.
     pub clock_doubted: IntGauge,
+    cases_due: Vec<IntGauge>,
     /// Panics, for [`catch_panics`](super::catch_panics).
     pub panics: IntCounter,
     registry: Registry,
@@ -92,11 +93,10 @@ impl Metrics {
             })
             .collect::<Result<_, prometheus::Error>>()?;
 
-        let backups = counters(&r, "privet_backups_total", "Scheduled backups that were made and tested.", &["result"])?;
-        let backups = [
-            backups.get_metric_with_label_values(&["ok"])?,
-            backups.get_metric_with_label_values(&["error"])?,
-        ];
+        let backups =
+            counters(&r, "privet_backups_total", "Scheduled backups that were made and tested.", &["result"])?;
+        let backups =
+            [backups.get_metric_with_label_values(&["ok"])?, backups.get_metric_with_label_values(&["error"])?];
 
         let forgotten = counters(
             &r,
@@ -119,7 +119,11 @@ impl Metrics {
         let logins = counters(&r, "privet_logins_total", "Log-ins to the admin API by how they ended.", &["result"])?;
         let logins = all(&logins, &Login::ALL.map(Login::as_str))?;
 
+        let cases = gauges(&r, "privet_cases_due", "Open cases of persons by how soon they are due.", &["state"])?;
+        let cases_due = all(&cases, &["open", "soon", "overdue"])?;
+
         Ok(Arc::new(Self {
+            cases_due,
             in_flight_requests: gauge(&r, "privet_in_flight_requests", "Requests whose reply is not complete.")?,
             body_bytes_in_flight: gauge(&r, "privet_body_bytes_in_flight", "Bytes of request bodies in memory.")?,
             uninspected_bytes: counter(
@@ -191,6 +195,13 @@ impl Metrics {
     pub fn forgotten(&self, action: Expiry, values: u64) {
         if let Ok(series) = self.forgotten.get_metric_with_label_values(&[action.as_str()]) {
             series.inc_by(values);
+        }
+    }
+
+    /// How many cases of persons have time, are due soon, and are overdue.
+    pub fn set_cases_due(&self, counts: [u64; 3]) {
+        for (gauge, count) in self.cases_due.iter().zip(counts) {
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
 

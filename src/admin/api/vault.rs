@@ -1,197 +1,197 @@
-//! `/vault`: backups, restores, and retention.
+//! `/vault`: what the store behind the tokens holds, and its keys.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+mod upkeep;
 
-use axum::body::{Body, Bytes};
+use std::collections::BTreeMap;
+use std::fmt;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::mpsc;
 
-use super::{Call, Endpoint, Json, Nothing, Streamed, Who};
+use super::{Call, Endpoint, Json, Nothing, Streamed};
 use crate::admin::role::Role;
-use crate::clock::Time;
-use crate::config::Expiry;
 use crate::problem::{Problem, ProblemKind};
-use crate::vault::{Backup, BackupError, ClockCheck, Policy, Reading, Restored};
+use crate::sensitive::Sensitive;
+use crate::vault::{Key, NewKeys, Owner, Progress, Rotated, Vault, VaultError};
 
-/// The media type of a backup.
-const BACKUP: &str = "application/vnd.privet.backup";
+/// How many lines of progress may wait for who reads them.
+const LINES: usize = 16;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![
-        Endpoint::post("/vault/backup", Role::Admin, "Makes a backup of the vault, encrypted under its key.", backup)
-            .streams(&[BACKUP]),
-        Endpoint::post(
-            "/vault/restore",
-            Role::Admin,
-            "Restores a backup that lies beside the gateway; for commands with the key alone.",
-            restore,
-        ),
-        Endpoint::post("/vault/purge", Role::Admin, "Forgets what has been kept long enough.", purge),
-        Endpoint::get("/vault/retention", Role::Viewer, "What is kept how long, and what was deleted when.", retention),
-    ]
+    let mut all = vec![
+        Endpoint::get("/vault/stats", Role::Viewer, "Counts what the vault holds.", stats),
+        Endpoint::post("/vault/verify", Role::Officer, "Shows that all records open, or those of a subject.", verify),
+        Endpoint::post("/vault/rotate-key", Role::Admin, "Changes the vault's key, and tells how far it is.", rotate)
+            .streams(&["application/jsonl"]),
+    ];
+    all.extend(upkeep::endpoints());
+    all
 }
 
-async fn backup(call: Call<Nothing, Nothing, Nothing>) -> Result<Streamed, Problem> {
-    let backup = call.services.vault.backup().await.map_err(problem)?;
-    let next = |mut backup: Backup| async move {
-        // A reader sees that the end is missing, as the last frame is.
-        let piece = backup.next().await.inspect_err(|error| tracing::warn!(%error, "A backup broke off."));
-        piece.map(|piece| piece.map(|piece| (Bytes::from(piece), backup)))
-    };
-    let pieces = futures_util::stream::try_unfold(backup, next);
-    Ok(Streamed { content_type: BACKUP, file_name: Some("privet.backup"), body: Body::from_stream(pieces) })
+/// What a vault holds.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Stats {
+    /// The format of the vault's own record.
+    format: u32,
+    /// The name of the key in use; absent in memory.
+    key: Option<String>,
+    /// That of the second layer, in which sensitive values are.
+    sensitive_key: Option<String>,
+    /// While a key is changed, the one that goes.
+    former_key: Option<String>,
+    /// How many subjects.
+    subjects: u64,
+    /// How many tokens, by entity.
+    tokens: BTreeMap<String, u64>,
+    /// How many surrogates.
+    surrogates: u64,
 }
 
-/// A backup to restore.
-#[derive(Debug, Deserialize, JsonSchema)]
+/// What is to be verified: all, a tenant, or one subject.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Restore {
-    /// Where it lies.
-    path: PathBuf,
-    /// Where the file of erasures lies.
+pub struct Part {
+    /// The tenant; absent: all, or that of the configuration where a subject is
+    /// named.
     #[serde(default)]
-    erasures: Option<PathBuf>,
-}
-
-async fn restore(call: Call<Nothing, Nothing, Restore>) -> Result<Json<Restored>, Problem> {
-    if call.who != Who::KeyHolder {
-        let detail = "Only a command beside the gateway names files of its machine.";
-        return Err(Problem::new(ProblemKind::Forbidden, detail));
-    }
-    let Restore { path, erasures } = call.body;
-    call.services.vault.restore(&path, erasures.as_deref()).await.map(Json).map_err(problem)
-}
-
-fn problem(error: BackupError) -> Problem {
-    match error {
-        BackupError::Vault(error) => error.into(),
-        error => Problem::new(ProblemKind::BadRequest, format!("{error}.")),
-    }
-}
-
-/// What to purge.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Purge {
-    /// Tell what would be forgotten, and change nothing.
-    #[serde(default)]
-    dry_run: bool,
-    /// The clock is right, however far it jumped.
-    #[serde(default)]
-    confirm_clock: bool,
-}
-
-/// What was forgotten, or would be.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Purged {
-    dry_run: bool,
-    /// How many tokens were looked at.
-    seen: u64,
-    forgotten: Vec<Forgotten>,
-}
-
-/// Values of one entity that were forgotten.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Forgotten {
-    /// `surrogate` for surrogates.
-    entity: String,
-    /// `delete` or `anonymize`.
-    action: &'static str,
-    values: u64,
-}
-
-async fn purge(call: Call<Nothing, Nothing, Purge>) -> Result<Json<Purged>, Problem> {
-    let Purge { dry_run, confirm_clock } = call.body;
-    let (vault, config) = (&call.services.vault, &call.services.config);
-    let policy = Policy::new(vault, &config.retention);
-    let now = Reading::now();
-    if confirm_clock && !dry_run {
-        vault.confirm_clock(now.wall).await?;
-    } else if !dry_run {
-        let judged = vault.check_clock(&mut ClockCheck::new(config.sweep.max_gap), now).await?;
-        judged.map_err(|doubt| Problem::new(ProblemKind::Conflict, format!("{doubt}.")))?;
-    }
-    let swept = vault.sweep(&policy, now.wall, dry_run, tokio::task::yield_now).await?;
-    if !dry_run {
-        vault.note_swept(&swept, now.wall).await?;
-        for ((_, action), values) in &swept.forgotten {
-            call.services.metrics.forgotten(*action, *values);
-        }
-    }
-    let forgotten = swept.forgotten.iter().map(|((entity, action), values)| Forgotten {
-        entity: entity.map_or_else(|| "surrogate".to_owned(), |entity| entity.to_string()),
-        action: action.as_str(),
-        values: *values,
-    });
-    Ok(Json(Purged { dry_run, seen: swept.seen, forgotten: forgotten.collect() }))
-}
-
-/// What is kept how long, and what was deleted when.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Retention {
-    rules: Vec<Rule>,
-    history: Vec<Day>,
-}
-
-/// What one rule is for. The last one stands for all that no rule fits.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Rule {
-    entity: Option<String>,
-    purpose: Option<String>,
     tenant: Option<String>,
-    /// For how long; `until erased` where there is no end.
-    keep: String,
-    /// `delete` or `anonymize`.
-    action: &'static str,
-    /// How many values are under it now.
-    values: u64,
-    /// When the oldest of them came.
-    oldest: Option<Time>,
+    /// The subject.
+    #[serde(default)]
+    subject: Option<String>,
 }
 
-/// What was forgotten on one day.
+/// How many records open, and how many do not.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Day {
-    day: Time,
-    /// Tokens that were deleted with their values, by entity.
-    deleted: std::collections::BTreeMap<String, u64>,
-    /// Tokens that lost their values, by entity.
-    anonymized: std::collections::BTreeMap<String, u64>,
+pub struct Count {
+    good: u64,
+    bad: u64,
 }
 
-async fn retention(call: Call) -> Result<Json<Retention>, Problem> {
-    let (vault, config) = (&call.services.vault, Arc::clone(&call.services.config));
-    let policy = Policy::new(vault, &config.retention);
-    let swept = vault.sweep(&policy, Time::now().0, true, tokio::task::yield_now).await?;
-    let held = |place: Option<usize>| swept.kept.get(&place).copied().unwrap_or_default();
-    let rule = |(place, rule): (usize, &crate::config::Retention)| {
-        let held = held(Some(place));
-        Rule {
-            entity: rule.entity.map(|entity| entity.to_string()),
-            purpose: rule.purpose.clone(),
-            tenant: rule.tenant.clone(),
-            keep: rule.keep.to_string(),
-            action: rule.action.as_str(),
-            values: held.values,
-            oldest: (held.values > 0).then_some(Time(held.oldest)),
+/// What was shown.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Verified {
+    /// Whether all that is there opens.
+    holds: bool,
+    /// Whether nothing is there.
+    empty: bool,
+    /// The keys of subjects.
+    subjects: Count,
+    /// Values behind tokens and surrogates.
+    values: Count,
+    /// Other records of a subject, which go with it.
+    others: u64,
+}
+
+/// What to change to.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct To {
+    /// The new key; absent: that of the configuration, or a new one of its key
+    /// service.
+    #[serde(default)]
+    key: Option<Secret>,
+    /// A new key for the second layer.
+    #[serde(default)]
+    sensitive_key: Option<Secret>,
+}
+
+/// 32 bytes in base64, which nobody prints.
+#[derive(Deserialize, JsonSchema)]
+#[serde(from = "String")]
+#[schemars(with = "String")]
+pub struct Secret(Sensitive);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(Sensitive::new(text))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Secret {
+    fn key(&self) -> Result<Key, Problem> {
+        Key::from_base64(self.0.expose()).map_err(|error| Problem::new(ProblemKind::BadRequest, error.to_string()))
+    }
+}
+
+async fn stats(call: Call) -> Result<Json<Stats>, Problem> {
+    let stats = call.services.vault.stats().await?;
+    Ok(Json(Stats {
+        format: stats.format,
+        key: stats.key.map(|id| id.to_string()),
+        sensitive_key: stats.sensitive_key.map(|id| id.to_string()),
+        former_key: stats.former_key.map(|id| id.to_string()),
+        subjects: stats.subjects,
+        tokens: stats.tokens.into_iter().map(|(entity, count)| (entity.to_string(), count)).collect(),
+        surrogates: stats.surrogates,
+    }))
+}
+
+async fn verify(call: Call<Nothing, Nothing, Part>) -> Result<Json<Verified>, Problem> {
+    let Part { tenant, subject } = &call.body;
+    let tenant_or = tenant.as_deref().unwrap_or(&call.services.config.tenant);
+    let whose = match (tenant, subject) {
+        (_, Some(subject)) => Owner::Subject { tenant: tenant_or, subject },
+        (Some(tenant), None) => Owner::Tenant(tenant),
+        (None, None) => Owner::Deployment,
+    };
+    let found = call.services.vault.verify(whose).await?;
+    let count = |count: crate::vault::Count| Count { good: count.good, bad: count.bad };
+    Ok(Json(Verified {
+        holds: found.holds(),
+        empty: found.is_empty(),
+        subjects: count(found.subjects),
+        values: count(found.values),
+        others: found.others,
+    }))
+}
+
+/// Each line is how far it is, the last one how it ended. It goes on where
+/// nobody reads the lines any more.
+async fn rotate(call: Call<Nothing, Nothing, To>) -> Result<Streamed, Problem> {
+    let key = |secret: &Option<Secret>| secret.as_ref().map(Secret::key).transpose();
+    let new = NewKeys { key: key(&call.body.key)?, sensitive: key(&call.body.sensitive_key)? };
+    let (lines, read) = mpsc::channel(LINES);
+    tokio::spawn(run(call.services.vault.clone(), new, lines));
+    let lines = stream::unfold(read, async |mut read| {
+        let line: Bytes = read.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(line), read))
+    });
+    Ok(Streamed { content_type: "application/jsonl", file_name: None, body: Body::from_stream(lines) })
+}
+
+async fn run(vault: Vault, new: NewKeys, lines: mpsc::Sender<Bytes>) {
+    // What nobody takes in time is left out: the next line says more.
+    let mut tell = |progress: Progress| drop(lines.try_send(line(&progress_of(progress))));
+    let ended = vault.rotate(new, &mut tell).await;
+    let last = match ended {
+        Ok(Rotated { from, to, done }) => {
+            tracing::info!(%from, %to, subjects = done.wrapped, "The vault's key was changed.");
+            json!({ "from": from.to_string(), "to": to.to_string(), "done": progress_of(done) })
+        }
+        Err(error) => {
+            tracing::warn!(%error, "The change of the vault's key was cut off.");
+            let is_usage = matches!(error, VaultError::SameKey { .. } | VaultError::RotatingTo { .. });
+            json!({ "error": error.to_string(), "usage": is_usage })
         }
     };
-    let mut rules: Vec<Rule> = config.retention.iter().enumerate().map(rule).collect();
-    let rest = held(None);
-    rules.push(Rule {
-        entity: None,
-        purpose: None,
-        tenant: None,
-        keep: crate::config::Keep::UntilErased.to_string(),
-        action: Expiry::Delete.as_str(),
-        values: rest.values,
-        oldest: (rest.values > 0).then_some(Time(rest.oldest)),
-    });
-    let history = vault.retention_history().await?.into_iter().map(|(day, counts)| Day {
-        day: Time(day * 86_400),
-        deleted: counts.deleted,
-        anonymized: counts.anonymized,
-    });
-    Ok(Json(Retention { rules, history: history.collect() }))
+    drop(lines.send(line(&last)).await);
+}
+
+fn progress_of(progress: Progress) -> serde_json::Value {
+    json!({ "passed": progress.passed, "wrapped": progress.wrapped, "damaged": progress.damaged })
+}
+
+fn line(value: &serde_json::Value) -> Bytes {
+    Bytes::from(format!("{value}\n"))
 }

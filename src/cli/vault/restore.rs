@@ -62,7 +62,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
 async fn restore(config: Config, file: &Path, erasures: Option<&Path>) -> Result<Value, Failure> {
     let place = open::place(&config)?;
     let named = |error: &BackupError| Failure::Failed(format!("{}: {error}", file.display()));
-    let keys = open::key(&config)?;
+    let keys = open::keys(&config)?;
     // What the configuration names counts, too, where it is there.
     let configured = config.erasures.clone().filter(|path| path.exists());
     let erasures = erasures.or(configured.as_deref());

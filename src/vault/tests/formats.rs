@@ -110,7 +110,8 @@ async fn the_file_of_this_format_is_made() {
     let vault = open(folder.path()).await.unwrap();
     let mut list = format!("# Made with the key {KEY} (published here, and so no secret).\n");
     list += "# tenant, subject, token or surrogate, value; separated by tabs.\n";
-    for (tenant, name) in [("default", "ana"), ("default", "ben@example.com"), ("shop", "ana"), ("shop", "Zoë"), ("", "4711")]
+    for (tenant, name) in
+        [("default", "ana"), ("default", "ben@example.com"), ("shop", "ana"), ("shop", "Zoë"), ("", "4711")]
     {
         let subject = vault.subject(tenant, name).await.unwrap().for_purpose("support");
         let mut values = vec![
