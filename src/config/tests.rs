@@ -302,7 +302,10 @@ fn each_problem_has_its_place_and_its_mend() {
         (format!("{u}listen = \"[::g]:80\""), "the address has no host that can be listened on"),
         (format!("{u}listen = \"127.0.0.1:9464\""), "configuration:2:1: `listen` and `admin` are one address"),
         (format!("{u}vault = \"sqlite:x\""), "the vault is of no known kind"),
-        (format!("{u}vault = \"memory\""), "write \"embedded:FOLDER\", \"postgres://USER@HOST/DATABASE\" or \"memory:\""),
+        (
+            format!("{u}vault = \"memory\""),
+            "write \"embedded:FOLDER\", \"postgres://USER@HOST/DATABASE\" or \"memory:\"",
+        ),
         (format!("{u}vault = \"embedded:\""), "the vault has no folder"),
         (format!("{u}vault = \"postgres:db/privet\""), "the vault is of no known kind"),
         (format!("{u}rules = \"/nowhere\""), "configuration:2:1: the folder cannot be read"),

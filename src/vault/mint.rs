@@ -125,7 +125,9 @@ impl<'a> Minting<'a> {
                 Some(_) => {}
                 // Where a look-up is a round trip, it is taken for absent: the
                 // write says whether it is.
-                None => return Ok((token, Some(Open { index, entity, counter, absent: self.vault.store.is_shared() }))),
+                None => {
+                    return Ok((token, Some(Open { index, entity, counter, absent: self.vault.store.is_shared() })));
+                }
             }
         }
         Err(NO_ROOM)
