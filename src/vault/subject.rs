@@ -2,8 +2,9 @@
 
 use super::error::VaultError;
 use super::mint;
+use super::retention::{PurposeId, purpose_id};
 use super::root::Root;
-use super::subject_keys::SubjectKeys;
+use super::subject_keys::{SubjectKeys, is_anonymized};
 use super::surrogates::{self, Standing, Surrogates};
 use super::value::Value;
 use super::volatile::Volatile;
@@ -24,13 +25,23 @@ pub struct Subject(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Kept { vault: Arc<Shared>, state: Arc<State> },
+    Kept { vault: Arc<Shared>, state: Arc<State>, purpose: Option<PurposeId> },
     Volatile(Arc<Volatile>),
 }
 
 impl Subject {
     pub(super) fn kept(vault: Arc<Shared>, state: Arc<State>) -> Self {
-        Self(Kind::Kept { vault, state })
+        Self(Kind::Kept { vault, state, purpose: None })
+    }
+
+    /// The same, for a purpose: values that are new are kept as long as the
+    /// retention of that purpose says.
+    #[must_use]
+    pub fn for_purpose(mut self, name: &str) -> Self {
+        if let Kind::Kept { purpose, .. } = &mut self.0 {
+            *purpose = Some(purpose_id(name));
+        }
+        self
     }
 
     pub(super) fn volatile(subject: Arc<Volatile>) -> Self {
@@ -45,7 +56,7 @@ impl Subject {
     /// and has cached nothing that is not durable.
     pub async fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
         match &self.0 {
-            Kind::Kept { vault, state } => mint::tokenize(vault, state, values).await,
+            Kind::Kept { vault, state, purpose } => mint::tokenize(vault, state, *purpose, values).await,
             Kind::Volatile(subject) => subject.tokenize(values),
         }
     }
@@ -53,7 +64,7 @@ impl Subject {
     /// The value of a token where it is at hand; no I/O.
     pub fn cached(&self, token: &Token) -> Option<Value> {
         match &self.0 {
-            Kind::Kept { vault, state } => vault.remembered(state, token).map(Value::from),
+            Kind::Kept { vault, state, .. } => vault.remembered(state, token).map(Value::from),
             Kind::Volatile(subject) => subject.value(token),
         }
     }
@@ -62,7 +73,7 @@ impl Subject {
     /// this subject's.
     pub async fn restore(&self, tokens: &[Token]) -> Result<Vec<Option<Value>>, VaultError> {
         let mut values: Vec<_> = tokens.iter().map(|token| self.cached(token)).collect();
-        if let Kind::Kept { vault, state } = &self.0
+        if let Kind::Kept { vault, state, .. } = &self.0
             && values.contains(&None)
         {
             let absent = tokens.iter().zip(&values).filter(|(_, value)| value.is_none());
@@ -83,7 +94,7 @@ impl Subject {
     /// The entities of which this subject has tokens.
     pub async fn kinds(&self) -> Result<Arc<Kinds>, VaultError> {
         match &self.0 {
-            Kind::Kept { vault, state } => {
+            Kind::Kept { vault, state, .. } => {
                 let doubts = state.doubts();
                 // Of a subject that is not stored another replica may know more.
                 let keys = if vault.store.is_shared() { state.current_keys(vault).await? } else { state.keys() };
@@ -117,7 +128,7 @@ impl Subject {
         standing: &Standing<'_>,
     ) -> Result<Vec<Option<String>>, VaultError> {
         match &self.0 {
-            Kind::Kept { vault, state } => surrogates::mint(vault, state, values, standing).await,
+            Kind::Kept { vault, state, purpose } => surrogates::mint(vault, state, *purpose, values, standing).await,
             Kind::Volatile(subject) => Ok(subject.mint_surrogates(values, standing).await),
         }
     }
@@ -125,7 +136,7 @@ impl Subject {
     /// All surrogates of this subject.
     pub async fn surrogates(&self) -> Result<Surrogates, VaultError> {
         match &self.0 {
-            Kind::Kept { vault, state } => {
+            Kind::Kept { vault, state, .. } => {
                 // Of a subject that is not stored there is nothing to read,
                 // unless another replica has met it since.
                 if state.keys().are_stored() || vault.store.is_shared() {
@@ -325,7 +336,7 @@ impl State {
 
     /// Forgets what is known under keys that are not the subject's any more.
     /// Who still reads under them finds that out [afterwards](Self::remember).
-    fn forget(&self, vault: &Shared) {
+    pub(super) fn forget(&self, vault: &Shared) {
         *self.kinds() = KnownKinds::default();
         *self.surrogates() = surrogates::Known::default();
         vault.cache.forget(|row| *row == self.row);
@@ -341,7 +352,8 @@ impl State {
         let keys = self.current_keys(vault).await?;
         let records = vault.store.mappings(self.row, tokens).await?;
         let values = tokens.iter().zip(records).map(|(token, record)| {
-            let Some(record) = record else { return Ok(None) };
+            // Of a value that is gone the token is left as it is.
+            let Some(record) = record.filter(|record| !is_anonymized(record)) else { return Ok(None) };
             let value = Arc::new(keys.open_value(self.row, token, &record)?);
             self.remember(vault, &keys, *token, Arc::clone(&value), doubts);
             Ok(Some(value))

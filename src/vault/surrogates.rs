@@ -3,9 +3,10 @@
 
 use super::error::VaultError;
 use super::mint::NO_ROOM;
+use super::retention::PurposeId;
 use super::seal::random;
 use super::subject::State;
-use super::subject_keys::SubjectKeys;
+use super::subject_keys::{Origin, SubjectKeys};
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
@@ -313,6 +314,7 @@ impl Known {
 pub(super) async fn mint(
     vault: &Shared,
     state: &State,
+    purpose: Option<PurposeId>,
     values: &[(Entity, &str)],
     standing: &Standing<'_>,
 ) -> Result<Vec<Option<String>>, VaultError> {
@@ -339,13 +341,13 @@ pub(super) async fn mint(
         if contact.as_ref().is_some_and(|(_, now)| now.are_stored() || !Arc::ptr_eq(now, &keys)) {
             continue;
         }
-        let created = clock::unix_seconds();
+        let origin = Origin { created: clock::unix_seconds(), purpose };
         let mut mappings = Vec::with_capacity(new.len());
         for one in &new {
             let token = token(one);
             let content = format!("{}\0{}\0{}", one.text, one.entity, one.value.expose());
             let content = Sensitive::new(content);
-            let sealed = keys.seal(state.row, &token, one.entity, content.expose(), created, *random()?)?;
+            let sealed = keys.seal(state.row, &token, one.entity, content.expose(), origin, *random()?)?;
             mappings.push((token, sealed));
         }
         let batch = Batch {

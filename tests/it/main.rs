@@ -14,6 +14,7 @@ mod canary;
 mod consent;
 mod crash;
 mod directline;
+mod disguises;
 mod documents;
 mod doors;
 mod encodings;
