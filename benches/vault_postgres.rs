@@ -34,11 +34,11 @@ fn main() {
     println!("| connections | rows the server commits a second | requests a second with a new value | ratio |");
     println!("| --- | --- | --- | --- |");
     for connections in [1, 4, 16, 64] {
-        let url = cluster.database();
+        let (url, key) = (cluster.database(), Key::generate());
         let (mut plain, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let limit = runtime.block_on(commits(&url, connections, length));
-            let minted = runtime.block_on(requests(&url, connections, length));
+            let minted = runtime.block_on(requests(&url, &key, connections, length));
             plain.push(limit);
             ours.push(minted);
             ratios.push(minted / limit);
@@ -87,11 +87,10 @@ async fn commits(url: &str, connections: usize, length: Duration) -> f64 {
 }
 
 /// How many requests a second with one new value each the vault makes durable.
-async fn requests(url: &str, connections: usize, length: Duration) -> f64 {
+async fn requests(url: &str, key: &Key, connections: usize, length: Duration) -> f64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let key = Key::from_base64("q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=").unwrap();
     let url = format!("{url}?pool_max_conns={connections}").parse().unwrap();
-    let vault = Arc::new(Vault::open(&url, key, Options::default()).await.unwrap());
+    let vault = Arc::new(Vault::open(&url, key.clone(), Options::default()).await.unwrap());
     // Everybody is known, as in most requests.
     for number in 0..SUBJECTS {
         let subject = vault.subject("default", &format!("subject {number}")).await.unwrap();

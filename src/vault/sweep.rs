@@ -128,11 +128,7 @@ async fn forget(
         if !removed.is_empty() {
             shared.store.remove(row, removed).await?;
         }
-        match shared.cache.subject(row) {
-            Some(state) => state.forget(shared),
-            None => shared.cache.forget(row),
-        }
-        shared.records.announce(Event { row, kind: EventKind::Removed });
+        shared.heed(Event { row, kind: EventKind::Removed });
     }
     Ok(forgotten)
 }

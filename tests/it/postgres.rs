@@ -97,7 +97,7 @@ async fn what_one_replica_erases_no_other_restores() {
         if round % 2 == 1 {
             // Whoever listens is cut off, just then.
             let kill = "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = \
-                        current_database() and pid <> pg_backend_pid() and query like '%from privet_lanes%'";
+                        current_database() and pid <> pg_backend_pid() and query ~ 'from privet_(lanes|events)'";
             killed += CLUSTER.primary.ask_in(database, kill).parse::<usize>().unwrap();
         }
         assert_eq!(other.erase(row).await.unwrap(), 1);
