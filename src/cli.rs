@@ -3,6 +3,7 @@
 //! done, 1 that the thing checked does not hold, 2 a wrong usage or
 //! configuration.
 
+mod beside;
 pub mod check;
 pub mod completions;
 pub mod config;
@@ -10,12 +11,14 @@ pub mod demo;
 mod flags;
 pub mod man;
 mod open;
+pub mod operator;
 pub mod report;
 pub mod rule_files;
 pub mod rules;
 pub mod scan;
 pub mod selfcheck;
 pub mod serve;
+pub mod subject;
 mod table;
 pub mod vault;
 
@@ -54,6 +57,8 @@ enum Command {
     Rules(rules::RulesArgs),
     Selfcheck(selfcheck::Args),
     Vault(vault::Args),
+    Subject(subject::Args),
+    Operator(operator::Args),
     Report(report::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -122,6 +127,8 @@ pub fn main() -> ExitCode {
         Command::Rules(args) => rules::run(&args).map_err(Failure::from),
         Command::Selfcheck(args) => selfcheck::run(args),
         Command::Vault(args) => vault::run(args),
+        Command::Subject(args) => subject::run(args),
+        Command::Operator(args) => operator::run(args),
         Command::Report(args) => report::run(args),
         Command::Config(args) => config::run(args),
         Command::Completions(args) => completions::run(args),

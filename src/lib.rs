@@ -16,9 +16,11 @@ pub mod clock;
 pub mod config;
 pub mod consent;
 pub mod protocol;
+pub mod rights;
 pub mod sensitive;
 pub mod store;
 pub mod telemetry;
+pub mod transcripts;
 pub mod trust;
 pub mod vault;
 

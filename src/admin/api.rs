@@ -5,10 +5,13 @@
 //! path, query, body and answer stand in the document by themselves; a test
 //! calls every operation of the document with every role.
 
+pub mod cases;
 mod document;
 mod endpoint;
 pub mod operators;
 mod page;
+pub mod subjects;
+pub mod vault;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,10 +24,11 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
 
-use super::login::{self, Logins};
+use super::login::{self, Logins, Proofs};
 use super::role::Role;
 use crate::config::Config;
 use crate::problem::{self, Problem, ProblemKind};
+use crate::rights::{Rights, RightsError};
 use crate::telemetry::Metrics;
 use crate::vault::{Vault, VaultError};
 
@@ -43,10 +47,32 @@ pub struct Services {
     pub config: Arc<Config>,
     /// The vault.
     pub vault: Vault,
+    /// The rights of persons.
+    pub rights: Arc<Rights>,
     /// All metrics.
     pub metrics: Arc<Metrics>,
     /// Who may come in.
     pub logins: Logins,
+}
+
+impl Services {
+    /// Those over an open vault.
+    pub async fn new(
+        config: Arc<Config>,
+        vault: Vault,
+        proofs: Proofs,
+        metrics: Arc<Metrics>,
+    ) -> Result<Arc<Self>, RightsError> {
+        let rights = Rights::new(vault.clone(), &config)?;
+        rights.restrictions().load().await?;
+        let logins = Logins::new(&vault, Some(proofs), Arc::clone(&metrics));
+        Ok(Arc::new(Self { config, vault, rights, metrics, logins }))
+    }
+
+    /// Finishes what is to be written and closes the vault.
+    pub async fn close(&self) {
+        self.vault.clone().close().await;
+    }
 }
 
 /// Who asks.
@@ -114,6 +140,9 @@ impl From<VaultError> for Problem {
 pub fn endpoints() -> Vec<Endpoint> {
     let mut all = vec![document::endpoint()];
     all.extend(operators::endpoints());
+    all.extend(subjects::endpoints());
+    all.extend(vault::endpoints());
+    all.extend(cases::endpoints());
     all
 }
 

@@ -44,7 +44,7 @@ pub struct Logins {
 
 /// The request was made in this process, by a command that holds the vault.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::admin) struct Inside;
+pub struct Inside;
 
 impl Logins {
     /// Those of a vault, and whoever gives a proof.

@@ -4,12 +4,13 @@
 //! such as Argon2 guards secrets that can be guessed. Nobody guesses 256
 //! random bits, so it would add nothing but a way to keep the server busy.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use aws_lc_rs::{digest, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::role::Role;
@@ -49,9 +50,9 @@ pub struct Operator {
 }
 
 /// The name of an operator: 1 to 64 letters, digits, and `. _ @ -`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Name(#[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9._@-]+$"))] String);
+pub struct Name(String);
 
 /// The text is no name of an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +66,20 @@ impl TryFrom<String> for Name {
         let fits = |b: u8| b.is_ascii_alphanumeric() || b"._@-".contains(&b);
         let is_name = (1..=64).contains(&text.len()) && text.bytes().all(fits);
         if is_name { Ok(Self(text)) } else { Err(NoName) }
+    }
+}
+
+impl JsonSchema for Name {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Name".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[A-Za-z0-9._@-]{1,64}$" })
     }
 }
 

@@ -8,16 +8,19 @@ use std::sync::Arc;
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
+use super::beside::{self, Published, Unpublish};
 use super::flags::Settings;
 use super::rule_files::engine_of;
-use super::{Failure, open, warn};
+use super::{Failure, demo, open, warn};
 use crate::admin::api::Services;
-use crate::admin::login::{Logins, Proofs};
+use crate::admin::login::Proofs;
 use crate::admin::{self, AdminState, Facts, Pages, Readiness};
 use crate::config::{self, Config};
 use crate::detect::Engine;
@@ -49,7 +52,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let loaded = Config::load(&args.settings.into_sources())?;
     warn(&loaded.warnings);
-    if loaded.config.key.is_none() {
+    if loaded.config.key.is_none() && loaded.config.keys.transit.is_none() {
         return Err(Failure::Usage(open::NO_KEY.to_owned()));
     }
     serve(loaded.config)
@@ -93,7 +96,10 @@ pub(super) struct Running {
     gateway_tls: bool,
     admin_tls: bool,
     tasks: [JoinHandle<Drained>; 2],
-    vault: Vault,
+    services: Arc<Services>,
+    /// What goes on beside requests.
+    beside: JoinHandle<()>,
+    _published: Option<Unpublish>,
 }
 
 impl Running {
@@ -104,7 +110,7 @@ impl Running {
 
     /// What holds the values.
     pub(super) fn vault(&self) -> &Vault {
-        &self.vault
+        &self.services.vault
     }
 
     /// Where the metrics are.
@@ -118,7 +124,8 @@ impl Running {
             // A listener that panicked has been logged; the other one goes on draining.
             let _ = task.await;
         }
-        self.vault.close().await;
+        self.beside.abort();
+        self.services.close().await;
     }
 }
 
@@ -144,19 +151,27 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         drain: config.timeouts.drain,
         ..Limits::default()
     };
-    let proofs = Proofs::new(&open::key(&config)?).map_err(failed)?;
-    let (place, vault) = (open::place(&config)?, open::vault(&config).await?);
+    let proofs = Proofs::new(&open::proof_key(&config)?).map_err(failed)?;
+    let (place, vault) = (open::place(&config)?, open::vault_with(&config, &engine).await?);
 
     let facts = facts(&config, &engine, &place);
     let (listen, admin) = (config.listen.clone(), config.admin.clone());
-    let services = Arc::new(Services {
-        config: Arc::new(config.clone()),
-        vault: vault.clone(),
-        metrics: Arc::clone(&metrics),
-        logins: Logins::new(&vault, Some(proofs), Arc::clone(&metrics)),
+    let certificate = match &config.tls {
+        Some(tls) if tls.admin => {
+            let first = CertificateDer::from_pem_file(&tls.certificate).map_err(failed)?;
+            Some(beside::certificate_hash(&first))
+        }
+        _ => None,
+    };
+    let services = Services::new(Arc::new(config.clone()), vault.clone(), proofs, Arc::clone(&metrics)).await;
+    let services = services.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
+    let rights = Arc::clone(&services.rights);
+    let beside = tokio::spawn({
+        let metrics = Arc::clone(&metrics);
+        async move { rights.run(|counts| metrics.set_cases_due(counts)).await }
     });
-    let gateway =
-        Gateway::new(config, engine, vault.clone(), Arc::clone(&metrics)).map_err(|e| Failure::Usage(e.to_string()))?;
+    let gateway = Gateway::new(config, engine, vault.clone(), Arc::clone(&services.rights), Arc::clone(&metrics))
+        .map_err(|e| Failure::Usage(e.to_string()))?;
     let data_listener = Listener::bind(&listen, tls.clone()).await.map_err(failed)?;
     let admin_listener = Listener::bind(&admin, admin_tls.clone()).await.map_err(failed)?;
 
@@ -167,8 +182,15 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
             async move { is_writable(&vault, &metrics).await }
         }
     });
-    let pages = admin::router(AdminState::new(services, readiness, &facts));
+    let pages = admin::router(AdminState::new(Arc::clone(&services), readiness, &facts));
     let (gateway_address, admin_address) = (data_listener.local_addr(), admin_listener.local_addr());
+    let published = match &place {
+        VaultUrl::Embedded(folder) => {
+            let admin = demo::reachable(&url(admin_address, admin_tls.is_some()));
+            Some(Published { admin, certificate }.write(folder).map_err(|e| Failure::Failed(format!("{place}: {e}")))?)
+        }
+        _ => None,
+    };
     let data = DataService(gateway);
     let tasks = [
         tokio::spawn(server::serve(data_listener, move |_| data.clone(), limits, shutdown.clone())),
@@ -181,7 +203,9 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         gateway_tls: tls.is_some(),
         admin_tls: admin_tls.is_some(),
         tasks,
-        vault,
+        services,
+        beside,
+        _published: published,
     })
 }
 

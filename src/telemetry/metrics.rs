@@ -38,6 +38,7 @@ pub struct Metrics {
     pub unknown_tokens: IntCounter,
     /// The same in requests.
     pub unknown_tokens_sent: IntCounter,
+    cases_due: Vec<IntGauge>,
     /// Panics, for [`catch_panics`](super::catch_panics).
     pub panics: IntCounter,
     registry: Registry,
@@ -99,7 +100,11 @@ impl Metrics {
         let logins = counters(&r, "privet_logins_total", "Log-ins to the admin API by how they ended.", &["result"])?;
         let logins = all(&logins, &Login::ALL.map(Login::as_str))?;
 
+        let cases = gauges(&r, "privet_cases_due", "Open cases of persons by how soon they are due.", &["state"])?;
+        let cases_due = all(&cases, &["open", "soon", "overdue"])?;
+
         Ok(Arc::new(Self {
+            cases_due,
             in_flight_requests: gauge(&r, "privet_in_flight_requests", "Requests whose reply is not complete.")?,
             body_bytes_in_flight: gauge(&r, "privet_body_bytes_in_flight", "Bytes of request bodies in memory.")?,
             uninspected_bytes: counter(
@@ -137,6 +142,13 @@ impl Metrics {
             rejected,
             logins,
         }))
+    }
+
+    /// How many cases of persons have time, are due soon, and are overdue.
+    pub fn set_cases_due(&self, counts: [u64; 3]) {
+        for (gauge, count) in self.cases_due.iter().zip(counts) {
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     /// The series of a route, by its path in the configuration.

@@ -9,7 +9,22 @@ use std::path::{Path, PathBuf};
 /// The table of ARCHITECTURE.md, lowest layer first.
 const LAYERS: &[(&str, &[&str])] = &[
     ("pure", &["detect", "entity", "framing", "hex", "json", "problem", "surrogate", "token"]),
-    ("state", &["clock", "config", "consent", "protocol", "sensitive", "store", "telemetry", "trust", "vault"]),
+    (
+        "state",
+        &[
+            "clock",
+            "config",
+            "consent",
+            "protocol",
+            "rights",
+            "sensitive",
+            "store",
+            "telemetry",
+            "transcripts",
+            "trust",
+            "vault",
+        ],
+    ),
     ("data path", &["proxy", "server"]),
     ("control", &["admin"]),
     ("shell", &["cli", "main"]),

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking and tells by printing; its modules are a program of their own"
 )]
 
+mod admin;
 mod canary;
 mod consent;
 mod crash;
@@ -35,6 +36,7 @@ mod refusals;
 mod replies;
 mod report;
 mod requests;
+mod rights;
 mod rules;
 mod selfcheck;
 mod serve;

@@ -19,8 +19,7 @@ pub(in crate::admin) async fn services(metrics: Arc<Metrics>) -> Arc<Services> {
     let proofs = Proofs::new(&key).unwrap();
     let vault = Vault::open(&VaultUrl::Memory, key, Options::default()).await.unwrap();
     let config = Config::parse("upstream = \"http://127.0.0.1:1\"").unwrap().config;
-    let logins = Logins::new(&vault, Some(proofs), Arc::clone(&metrics));
-    Arc::new(Services { config: Arc::new(config), vault, metrics, logins })
+    Services::new(Arc::new(config), vault, proofs, metrics).await.unwrap()
 }
 
 struct Rig {

@@ -32,10 +32,7 @@ pub(super) fn encode(coding: &str, pieces: &[Bytes]) -> Result<Vec<Bytes>, Strin
 }
 
 /// What is written into a buffer of this size, which has to hold all of it.
-fn written(
-    size: usize,
-    write: impl FnOnce(&mut WriteBuffer<'_>) -> std::io::Result<bool>,
-) -> Result<Bytes, String> {
+fn written(size: usize, write: impl FnOnce(&mut WriteBuffer<'_>) -> std::io::Result<bool>) -> Result<Bytes, String> {
     let mut buffer = vec![0; size];
     let mut out = WriteBuffer::new_initialized(&mut buffer);
     if !write(&mut out).map_err(|error| error.to_string())? {

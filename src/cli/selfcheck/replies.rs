@@ -372,10 +372,7 @@ impl Trial<'_> {
     /// Whether what is said there of others may not be told.
     fn hides(&self, want: Want, saying: &Saying<'_>) -> bool {
         let is_looked_at = !matches!(want, Want::Never | Want::Number | Want::Offset);
-        saying.whose == Whose::Others
-            && self.redacts()
-            && self.operator(saying.kind).is_some()
-            && is_looked_at
+        saying.whose == Whose::Others && self.redacts() && self.operator(saying.kind).is_some() && is_looked_at
     }
 
     /// Whether tokens stand for values of this kind, rather than surrogates.
@@ -447,9 +444,8 @@ impl std::fmt::Display for Saying<'_> {
 /// The bytes of these frames.
 pub(super) fn written(reply: &ReplySample, frames: &[Frame<'_>]) -> Vec<u8> {
     let (before, between, after) = reply.framing.marks();
-    let fill = |frame: &Frame<'_>| {
-        frame.template.fill(reply.escape, |at, _| frame.sent.get(at).cloned().unwrap_or_default())
-    };
+    let fill =
+        |frame: &Frame<'_>| frame.template.fill(reply.escape, |at, _| frame.sent.get(at).cloned().unwrap_or_default());
     let text = frames.iter().map(fill).collect::<Vec<_>>().join(between);
     format!("{before}{text}{after}").into_bytes()
 }
