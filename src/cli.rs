@@ -3,6 +3,7 @@
 //! done, 1 that the thing checked does not hold, 2 a wrong usage or
 //! configuration.
 
+pub mod audit;
 mod beside;
 pub mod check;
 pub mod completions;
@@ -10,6 +11,7 @@ pub mod config;
 pub mod demo;
 mod flags;
 pub mod man;
+mod open;
 pub mod operator;
 pub mod report;
 pub mod rule_files;
@@ -18,6 +20,7 @@ pub mod scan;
 pub mod selfcheck;
 pub mod serve;
 mod table;
+pub mod vault;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -53,7 +56,9 @@ enum Command {
     Scan(scan::ScanArgs),
     Rules(rules::RulesArgs),
     Selfcheck(selfcheck::Args),
+    Vault(vault::Args),
     Operator(operator::Args),
+    Audit(audit::Args),
     Report(report::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -121,6 +126,8 @@ pub fn main() -> ExitCode {
         Command::Scan(args) => scan::run(&args).map_err(Failure::from),
         Command::Rules(args) => rules::run(&args).map_err(Failure::from),
         Command::Selfcheck(args) => selfcheck::run(args),
+        Command::Vault(args) => vault::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Operator(args) => operator::run(args),
         Command::Report(args) => report::run(args),
         Command::Config(args) => config::run(args),

@@ -57,6 +57,14 @@ impl Time {
     }
 }
 
+impl Time {
+    /// Its day: `2026-05-31`.
+    pub fn day(self) -> String {
+        let (year, month, day) = self.date();
+        format!("{year:04}-{month:02}-{day:02}")
+    }
+}
+
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ((year, month, day), (hour, minute, second)) = (self.date(), self.of_day());

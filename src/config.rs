@@ -14,6 +14,7 @@ mod keys;
 mod path;
 mod print;
 mod problem;
+mod retention;
 mod settings;
 mod source;
 mod units;
@@ -26,10 +27,11 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use crate::sensitive::Sensitive;
 
-pub use choice::{Basis, Binary, Identity, LogFormat, LogLevel, Reply, WithoutConsent};
+pub use choice::{Basis, Binary, Expiry, Identity, LogFormat, LogLevel, Reply, WithoutConsent};
 pub use detection::{Detection, Mask, Place};
 pub(crate) use path::normalize as plain_path;
 pub use problem::{Origin, Problem, Problems};
+pub use retention::{Keep, Retention};
 pub use source::{Flag, Sources};
 
 /// Everything that the gateway can be told, checked.
@@ -72,6 +74,14 @@ pub struct Config {
     /// The key from `PRIVET_KEY` or `key_file`: 32 bytes in base64 (RFC 4648
     /// section 4). `serve` needs one.
     pub key: Option<Sensitive>,
+    /// How long values are kept; without any, until they are erased.
+    pub retention: Vec<Retention>,
+    /// How the vault forgets.
+    pub sweep: Sweep,
+    /// Backups that are made by themselves.
+    pub backup: Option<Backup>,
+    /// A file to which erasures and withdrawals are appended.
+    pub erasures: Option<PathBuf>,
     /// Bounds on what clients may send and hold.
     pub limits: Limits,
     /// How long to wait for whom.
@@ -246,6 +256,26 @@ pub struct Tls {
     pub key: PathBuf,
     /// Whether the admin listener speaks TLS too.
     pub admin: bool,
+}
+
+/// How the vault forgets what was kept long enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sweep {
+    /// How often it is looked through.
+    pub every: Duration,
+    /// For how long the gateway may have been away before its clock is doubted.
+    pub max_gap: Duration,
+}
+
+/// Backups that are made by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// The folder for them.
+    pub dir: PathBuf,
+    /// How often one is made.
+    pub every: Duration,
+    /// How many stay.
+    pub keep: usize,
 }
 
 /// Bounds on what clients may send and hold. Sizes are in bytes.

@@ -12,6 +12,7 @@ pub mod surrogate;
 pub mod token;
 
 // Layer 1: state and policy.
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod consent;
@@ -19,6 +20,7 @@ pub mod protocol;
 pub mod sensitive;
 pub mod store;
 pub mod telemetry;
+pub mod trust;
 pub mod vault;
 
 // Layer 2: the data path.

@@ -56,6 +56,8 @@ kinds! {
         "The purpose of the route needs a consent that was not given.";
     ConsentStale, "consent-stale", 403, "Consent was given under another notice.",
         "The consent names a version of the notice that counts no more.";
+    OriginRefused, "origin-refused", 403, "This page may not use the gateway.",
+        "The `Origin` of the request is none that the configuration lists.";
     NotFound, "not-found", 404, "There is nothing at this address.",
         "No page of Privet's own stands at the path.";
     MethodNotAllowed, "method-not-allowed", 405, "The method is not allowed here.",
@@ -182,6 +184,7 @@ mod tests {
                 "403 urn:privet:problem:forbidden",
                 "403 urn:privet:problem:consent-required",
                 "403 urn:privet:problem:consent-stale",
+                "403 urn:privet:problem:origin-refused",
                 "404 urn:privet:problem:not-found",
                 "405 urn:privet:problem:method-not-allowed",
                 "409 urn:privet:problem:conflict",

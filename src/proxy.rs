@@ -43,6 +43,7 @@ mod withdrawal;
 
 pub use reply::{ReplyBody, ReplyError};
 
+use crate::audit;
 use crate::config::{self, Binary, Config, Identity, Problem, Purpose, Reply, WithoutConsent};
 use crate::detect::{Detector, Engine, Operator, Plan};
 use crate::protocol::{Pattern, Protocol, Protocols};
@@ -77,6 +78,8 @@ pub struct Gateway {
     engine: Arc<Engine>,
     protocols: Protocols,
     vault: Vault,
+    /// Opens the lines of the access log.
+    audit: audit::Recorder,
     /// Whether some route gives surrogates, so that a subject may have any.
     gives_surrogates: bool,
     watch: Arc<Watch>,
@@ -114,6 +117,8 @@ struct Route {
     means: redact::Means,
     /// By what data of others is found in replies; none where it passes.
     redaction: Option<Arc<restore::Redaction>>,
+    /// What the access log says of every exchange of it.
+    place: Arc<audit::Place>,
     /// Parts of heads in which nothing is found under this plan.
     clean: clean::Clean,
 }
@@ -130,6 +135,7 @@ impl Gateway {
         engine: Arc<Engine>,
         vault: Vault,
         metrics: Arc<Metrics>,
+        audit: audit::Recorder,
     ) -> Result<Arc<Self>, SetupError> {
         let problem = |why: String| SetupError(why);
         let protocols = protocols(&config)?;
@@ -180,6 +186,7 @@ impl Gateway {
                 plan,
                 means: means(),
                 redaction,
+                place: Arc::new(place_of(route, &config)),
                 clean: clean::Clean::new().map_err(no_random)?,
                 metrics: Arc::new(watch.route(&route.path).map_err(|e| SetupError(e.to_string()))?),
             }));
@@ -194,6 +201,7 @@ impl Gateway {
             engine,
             protocols,
             vault,
+            audit,
             gives_surrogates,
             watch,
             places: Arc::new(Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS))),
@@ -245,6 +253,8 @@ impl Gateway {
         let answered = if let Some(allowed) = self.cors.preflight(request.method(), request.headers()) {
             settle.outcome(Outcome::Answered);
             Ok(ReplyBody::no_content(allowed))
+        } else if self.cors.refuses(request.headers()) {
+            Err(ProxyError::origin_refused())
         } else if widget::is_own(request.uri().path()) {
             settle.outcome(Outcome::Answered);
             widget::answer(&self, request.method(), request.uri().path())
@@ -280,6 +290,22 @@ impl Gateway {
         let found = self.config.route(path);
         let at = found.and_then(|found| self.config.routes.iter().position(|route| std::ptr::eq(route, found)));
         at.and_then(|at| self.routes.get(at)).ok_or_else(|| ProxyError::not_found("No route covers this path."))
+    }
+}
+
+/// What the access log says of the exchanges of a route.
+fn place_of(route: &config::Route, config: &Config) -> audit::Place {
+    let upstream = config.upstream(route.upstream.as_deref());
+    let recipient = upstream.map(|upstream| match upstream.name.as_str() {
+        // What has no name of its own is known by its host.
+        "default" => upstream.url.host().unwrap_or_default().to_owned(),
+        name => name.to_owned(),
+    });
+    audit::Place {
+        tenant: route.tenant.clone(),
+        route: route.path.clone(),
+        purpose: route.purpose.clone(),
+        recipient: recipient.unwrap_or_default(),
     }
 }
 

@@ -225,6 +225,21 @@ pub enum Outcome {
     Conflict,
 }
 
+/// The place of a record beside the values.
+pub type RecordPlace = (Row, Space, Vec<u8>);
+
+/// A store as it stood at one moment, to be read page by page. Each page
+/// begins behind `after`, or at the beginning, and has at most `limit` records;
+/// an empty one is the end.
+pub trait Snapshot: Send + Sync {
+    /// All subjects, in the order of their rows.
+    fn subjects(&self, after: Option<Row>, limit: usize) -> Answer<'_, Vec<(Row, Vec<u8>)>>;
+    /// All tokens, in the order of row, entity (by its letters) and bits.
+    fn mappings(&self, after: Option<(Row, Token)>, limit: usize) -> Answer<'_, Vec<(Row, Token, Vec<u8>)>>;
+    /// All other records, in the order of row, space and key.
+    fn records(&self, after: Option<RecordPlace>, limit: usize) -> Answer<'_, Vec<(RecordPlace, Vec<u8>)>>;
+}
+
 /// Keeps records. All reads see durable records only; all writes are durable
 /// when they are answered, and where the caller does not wait for the answer,
 /// done wholly or not at all.
@@ -271,6 +286,10 @@ pub trait Store: Send + Sync {
     /// Writes other records, all or (where an expectation fails) none; says
     /// whether it did. Other processes are told of `event`.
     fn write(&self, changes: Vec<Change>, event: Option<Event>) -> Answer<'_, bool>;
+
+    /// All that stands here at this moment, for as long as it is held. What is
+    /// written meanwhile does not show in it.
+    fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot>>;
 
     /// Waits for what other processes changed after the event with this number
     /// (0: from now on), and gives it with its numbers. A store that one

@@ -32,7 +32,7 @@ mod volatile;
 
 pub use error::VaultError;
 pub use hashing::Hashing;
-pub use key::{Key, KeyError, KeyId};
+pub use key::{Key, KeyError, KeyId, Keyring, TokenSource, Transit, TransitError, TransitSettings};
 pub use records::{Expected, Owner, RecordChange, Records};
 pub use subject::Subject;
 pub use surrogates::{Standing, Surrogate, SurrogateMatcher, Surrogates};
@@ -41,10 +41,11 @@ pub use value::Value;
 
 use crate::clock;
 use crate::store::embedded::Embedded;
-use crate::store::{Event, Row, Store};
+use crate::store::{self, Event, Row, Store, StoreError};
 use cache::Cache;
 use root::Root;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use subject::State;
@@ -106,10 +107,12 @@ impl Vault {
             VaultUrl::Memory => return Ok(Self(Kind::Memory(Arc::new(Memory::new(TOKEN_BITS)?)))),
             VaultUrl::Embedded(folder) => folder.clone(),
         };
-        let open = move || Embedded::open(&folder, options.page_cache_bytes);
-        // Opening may repair the file, which takes as long as it takes.
-        let opened = tokio::task::spawn_blocking(open).await;
-        let store = opened.map_err(|_| VaultError::Corrupt { what: "file" })??;
+        // Opening may repair or upgrade the file, which takes as long as it takes.
+        let opened = tokio::task::spawn_blocking({
+            let key = key.clone();
+            move || embedded(&folder, &key, options.page_cache_bytes)
+        });
+        let store = opened.await.map_err(|_| VaultError::Corrupt { what: "file" })??;
         Self::over(Arc::new(store), &key, options, TOKEN_BITS).await
     }
 
@@ -205,6 +208,15 @@ impl Vault {
         }
     }
 
+    /// The name of the key that the vault is sealed with; that of a vault in
+    /// memory, which has none, is all zeros.
+    pub fn key_id(&self) -> KeyId {
+        match &self.0 {
+            Kind::Stored(shared) => shared.root.key_id,
+            Kind::Memory(_) => KeyId([0; 8]),
+        }
+    }
+
     /// Finishes what was accepted, and lets go of the store. What other clones
     /// and subjects ask for afterwards fails, but for what is cached.
     pub async fn close(self) {
@@ -213,6 +225,26 @@ impl Vault {
             let _ = shared.store.close().await;
         }
     }
+}
+
+/// Opens an embedded store, and upgrades it first where it has an old format.
+fn embedded(folder: &Path, key: &Key, page_cache_bytes: usize) -> Result<Embedded, VaultError> {
+    match Embedded::open(folder, page_cache_bytes) {
+        Err(StoreError::OlderFormat { .. }) => {}
+        opened => return Ok(opened?),
+    }
+    let mut root = None;
+    store::embedded::upgrade(folder, page_cache_bytes, |own, subject, record| {
+        let root = match &mut root {
+            Some(root) => root,
+            none => none.insert(Root::open(key, own)?),
+        };
+        // The keys of the old format did not tell the tenant.
+        let old = Row { subject, ..Row::DEPLOYMENT };
+        let (_, tenant, _) = SubjectKeys::open_named(root, old, record.to_vec())?;
+        Ok::<_, VaultError>(Row { subject, ..root.row(&tenant, "") })
+    })?;
+    Ok(Embedded::open(folder, page_cache_bytes)?)
 }
 
 #[cfg(test)]

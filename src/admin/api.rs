@@ -5,6 +5,7 @@
 //! path, query, body and answer stand in the document by themselves; a test
 //! calls every operation of the document with every role.
 
+mod audit;
 mod document;
 mod endpoint;
 pub mod operators;
@@ -23,6 +24,7 @@ use axum::routing::{MethodFilter, MethodRouter};
 
 use super::login::{self, Logins, Proofs};
 use super::role::Role;
+use crate::audit::{Action, Audit, KEPT_IN_MEMORY, Look, Options};
 use crate::config::Config;
 use crate::problem::{self, Problem, ProblemKind};
 use crate::telemetry::Metrics;
@@ -43,10 +45,25 @@ pub struct Services {
     pub config: Arc<Config>,
     /// The vault.
     pub vault: Vault,
+    /// The access log.
+    pub audit: Audit,
     /// All metrics.
     pub metrics: Arc<Metrics>,
     /// Who may come in.
     pub logins: Logins,
+}
+
+impl<P, Q, B> Call<P, Q, B> {
+    /// What the access log says of this call, to be completed.
+    pub fn look(&self, action: Action) -> Look {
+        Look { actor: self.who.to_string(), action, request_id: self.request_id.clone(), ..Look::default() }
+    }
+
+    /// Records a look, durably: nothing is to be shown before.
+    pub async fn record(&self, look: Look) -> Result<(), Problem> {
+        self.services.audit.record(look).await?;
+        Ok(())
+    }
 }
 
 impl Services {
@@ -58,11 +75,14 @@ impl Services {
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, VaultError> {
         let logins = Logins::new(&vault, Some(proofs), Arc::clone(&metrics));
-        Ok(Arc::new(Self { config, vault, metrics, logins }))
+        let keep = (config.vault == "memory:").then_some(KEPT_IN_MEMORY);
+        let audit = Audit::open(&vault, Options { keep, ..Options::default() }).await?;
+        Ok(Arc::new(Self { config, vault, audit, metrics, logins }))
     }
 
     /// Finishes what is to be written and closes the vault.
     pub async fn close(&self) {
+        self.audit.close().await;
         self.vault.clone().close().await;
     }
 }
@@ -132,6 +152,7 @@ impl From<VaultError> for Problem {
 pub fn endpoints() -> Vec<Endpoint> {
     let mut all = vec![document::endpoint()];
     all.extend(operators::endpoints());
+    all.extend(audit::endpoints());
     all
 }
 

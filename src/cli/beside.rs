@@ -9,7 +9,6 @@
 mod address;
 mod pinned;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,49 +24,22 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use super::{Failure, flags, innermost, serve};
+use super::{Failure, innermost, open};
 use crate::admin::api::{self, Services};
 use crate::admin::login::{Inside, Proofs};
 use crate::clock;
-use crate::config::{Config, Flag, Sources};
+use crate::config::Config;
 use crate::telemetry::Metrics;
-use crate::vault::{self, Key, Vault, VaultError, VaultUrl};
+use crate::vault::{self, Vault, VaultError, VaultUrl};
 
 pub(super) use address::{Published, Unpublish};
 pub(super) use pinned::hash as certificate_hash;
-
-/// Which vault a command is about.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub(super) struct Which {
-    /// The vault: embedded:FOLDER [default: the configuration's, else embedded:./privet-data]
-    #[arg(long, value_name = "URL")]
-    pub(super) vault: Option<String>,
-    /// The configuration file; `PRIVET_CONFIG` may name it too
-    #[arg(long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-}
-
-/// Stands in for a file where there is none: an upstream must be named, and is
-/// not asked.
-const NO_FILE: &str = "upstream = \"http://127.0.0.1:1\"\n";
 
 /// How long a gateway may take to begin its answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The longest answer that is read whole, in bytes.
 const LONGEST: usize = 64 << 20;
-
-impl Which {
-    /// The configuration that names the vault, with flags and variables.
-    pub(super) fn load(self) -> Result<Config, Failure> {
-        let file = flags::file(self.config);
-        let text = file.is_none().then(|| NO_FILE.to_owned());
-        let vault = self.vault.map(|value| Flag { flag: "--vault", key: "vault", value });
-        let environment = Sources::process_environment();
-        let sources = Sources { file, text, environment, flags: vault.into_iter().collect() };
-        Ok(Config::load(&sources)?.config)
-    }
-}
 
 /// The admin API, wherever it is.
 pub(super) struct Api(Kind);
@@ -82,9 +54,7 @@ enum Kind {
 impl Api {
     /// Opens the vault, or finds who holds it.
     pub(super) async fn open(config: Config) -> Result<Self, Failure> {
-        let key = config.key.as_ref().ok_or_else(|| Failure::Usage(serve::NO_KEY.to_owned()))?;
-        let key = Key::from_base64(key.expose()).map_err(|e| Failure::Usage(format!("PRIVET_KEY: {e}")))?;
-        let place: VaultUrl = config.vault.parse().map_err(|e| Failure::Usage(format!("vault: {e}")))?;
+        let (key, place) = (open::key(&config)?, open::place(&config)?);
         if place == VaultUrl::Memory {
             return Err(Failure::Usage(
                 "a vault in memory lives and ends within its gateway; use the admin API of that one".to_owned(),

@@ -7,9 +7,10 @@ use clap::{Subcommand, ValueEnum};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::beside::{Api, Which};
+use super::beside::Api;
+use super::flags::VaultSettings;
 use super::table::{Align, Table};
-use super::{Failure, serve};
+use super::{Failure, serve, warn};
 use crate::admin::role::Role;
 use crate::clock::Time;
 
@@ -44,7 +45,7 @@ struct AddArgs {
     #[arg(long, value_name = "TIME")]
     expires: Option<Time>,
     #[command(flatten)]
-    which: Which,
+    settings: VaultSettings,
 }
 
 /// List the operators.
@@ -54,7 +55,7 @@ struct ListArgs {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     #[command(flatten)]
-    which: Which,
+    settings: VaultSettings,
 }
 
 /// Take the key away from an operator.
@@ -63,7 +64,7 @@ struct RemoveArgs {
     /// Its name
     name: String,
     #[command(flatten)]
-    which: Which,
+    settings: VaultSettings,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -76,14 +77,15 @@ enum Format {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
-    let which = match &args.what {
-        What::Add(args) => &args.which,
-        What::List(args) => &args.which,
-        What::Remove(args) => &args.which,
+    let settings = match &args.what {
+        What::Add(args) => &args.settings,
+        What::List(args) => &args.settings,
+        What::Remove(args) => &args.settings,
     };
-    let config = which.clone().load()?;
+    let loaded = settings.clone().load()?;
+    warn(&loaded.warnings);
     serve::runtime()?.block_on(async {
-        let api = Api::open(config).await?;
+        let api = Api::open(loaded.config).await?;
         let done = work(&api, args.what).await;
         api.close().await;
         done.map(|()| ExitCode::SUCCESS)

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use super::beside::{self, Published, Unpublish};
 use super::flags::Settings;
 use super::rule_files::engine_of;
-use super::{Failure, demo, warn};
+use super::{Failure, demo, open, warn};
 use crate::admin::api::Services;
 use crate::admin::login::Proofs;
 use crate::admin::{self, AdminState, Facts, Pages, Readiness};
@@ -29,10 +29,7 @@ use crate::sensitive::Sensitive;
 use crate::server::tls::server_config;
 use crate::server::{self, Drained, Limits, Listener, Shutdown};
 use crate::telemetry::{self, Metrics, VaultOperation};
-use crate::vault::{self, Key, Vault, VaultUrl};
-
-pub(super) const NO_KEY: &str = "no key is given for the vault; set one, and keep it: without it no token can be restored\n\n  \
-                      export PRIVET_KEY=$(openssl rand -base64 32)";
+use crate::vault::{Vault, VaultUrl};
 
 /// Bodies over 256 KiB are looked through on such threads, and the vault's file is opened.
 const MAX_BLOCKING_THREADS: usize = 16;
@@ -56,7 +53,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let loaded = Config::load(&args.settings.into_sources())?;
     warn(&loaded.warnings);
     if loaded.config.key.is_none() {
-        return Err(Failure::Usage(NO_KEY.to_owned()));
+        return Err(Failure::Usage(open::NO_KEY.to_owned()));
     }
     serve(loaded.config)
 }
@@ -146,12 +143,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         drain: config.timeouts.drain,
         ..Limits::default()
     };
-    let key = config.key.as_ref().ok_or_else(|| Failure::Usage(NO_KEY.to_owned()))?;
-    let key = Key::from_base64(key.expose()).map_err(|e| Failure::Usage(format!("PRIVET_KEY: {e}")))?;
-    let place: VaultUrl = config.vault.parse().map_err(|e| Failure::Usage(format!("vault: {e}")))?;
-    let proofs = Proofs::new(&key).map_err(failed)?;
-    let vault = Vault::open(&place, key, vault::Options::default()).await;
-    let vault = vault.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
+    let proofs = Proofs::new(&open::key(&config)?).map_err(failed)?;
+    let (place, vault) = (open::place(&config)?, open::vault(&config).await?);
 
     let facts = facts(&config, &engine, &place);
     let (listen, admin) = (config.listen.clone(), config.admin.clone());
@@ -164,8 +157,9 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     };
     let services = Services::new(Arc::new(config.clone()), vault.clone(), proofs, Arc::clone(&metrics)).await;
     let services = services.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
-    let gateway =
-        Gateway::new(config, engine, vault.clone(), Arc::clone(&metrics)).map_err(|e| Failure::Usage(e.to_string()))?;
+    let recorder = services.audit.recorder();
+    let gateway = Gateway::new(config, engine, vault.clone(), Arc::clone(&metrics), recorder);
+    let gateway = gateway.map_err(|e| Failure::Usage(e.to_string()))?;
     let data_listener = Listener::bind(&listen, tls.clone()).await.map_err(failed)?;
     let admin_listener = Listener::bind(&admin, admin_tls.clone()).await.map_err(failed)?;
 
@@ -178,12 +172,11 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     });
     let pages = admin::router(AdminState::new(Arc::clone(&services), readiness, &facts));
     let (gateway_address, admin_address) = (data_listener.local_addr(), admin_listener.local_addr());
-    let published = match &place {
-        VaultUrl::Embedded(folder) => {
-            let admin = demo::reachable(&url(admin_address, admin_tls.is_some()));
-            Some(Published { admin, certificate }.write(folder).map_err(|e| Failure::Failed(format!("{place}: {e}")))?)
-        }
-        VaultUrl::Memory => None,
+    let published = if let VaultUrl::Embedded(folder) = &place {
+        let admin = demo::reachable(&url(admin_address, admin_tls.is_some()));
+        Some(Published { admin, certificate }.write(folder).map_err(|e| Failure::Failed(format!("{place}: {e}")))?)
+    } else {
+        None
     };
     let data = DataService(gateway);
     let tasks = [

@@ -7,11 +7,12 @@ use super::check;
 use super::choice::Choice;
 use super::detection;
 use super::problem::{Found, Origin, Problems};
+use super::retention;
 use super::settings::{Placed, Section, Settings};
 use super::source::Sources;
 use super::{
-    Basis, Config, ConsentConfig, Cors, Detection, Headers, Limits, Loaded, Log, Purpose, Route, SubjectConfig,
-    Timeouts, Tls, Upstream,
+    Backup, Basis, Config, ConsentConfig, Cors, Detection, Headers, Limits, Loaded, Log, Purpose, Route, SubjectConfig,
+    Sweep, Timeouts, Tls, Upstream,
 };
 use crate::sensitive::Sensitive;
 
@@ -45,6 +46,10 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
         headers: headers(&settings.section("headers"), found_in),
         cors: Cors { origins: each(&settings.section("cors"), "origins", check::origin, found_in) },
         tls: tls(&settings.section("tls"), found_in),
+        retention: retention::all(settings, found_in),
+        sweep: sweep(&settings.section("sweep")),
+        backup: backup(&settings.section("backup"), found_in),
+        erasures: top.text("erasures").map(|placed| PathBuf::from(placed.value)),
         key_file: top.text("key_file").map(|placed| PathBuf::from(placed.value)),
         key: key(&top, sources, found_in),
         limits: limits(&settings.section("limits")),
@@ -319,6 +324,18 @@ fn timeouts(section: &Section<'_>) -> Timeouts {
     }
 }
 
+fn sweep(section: &Section<'_>) -> Sweep {
+    Sweep { every: section.time("every"), max_gap: section.time("max_gap") }
+}
+
+fn backup(section: &Section<'_>, found: &mut Found) -> Option<Backup> {
+    if !section.is_written() {
+        return None;
+    }
+    let dir = section.required("dir", found)?.value.into();
+    Some(Backup { dir, every: section.time("every"), keep: section.size("keep") })
+}
+
 fn log(section: &Section<'_>) -> Log {
     Log { format: choice(section, "format"), level: choice(section, "level") }
 }
@@ -344,11 +361,11 @@ fn address(section: &Section<'_>, name: &str, found: &mut Found) -> String {
 
 /// A word that the reader has let pass. If the tables ever disagreed, the
 /// strictest value stands.
-fn choice<T: Choice>(section: &Section<'_>, name: &str) -> T {
+pub(super) fn choice<T: Choice>(section: &Section<'_>, name: &str) -> T {
     section.text(name).and_then(|placed| T::from_word(&placed.value)).unwrap_or(T::STRICTEST)
 }
 
-fn checked<T>(
+pub(super) fn checked<T>(
     placed: Option<Placed<String>>,
     check: fn(&str) -> Result<T, check::Wrong>,
     found: &mut Found,

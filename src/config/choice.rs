@@ -47,6 +47,16 @@ macro_rules! choice {
 }
 
 choice! {
+    /// What happens to a value that was kept long enough.
+    Expiry {
+        /// Token and value are forgotten.
+        Delete = "delete",
+        /// The value is forgotten; the token stays and stands for nothing.
+        Anonymize = "anonymize",
+    }
+}
+
+choice! {
     /// The legal basis of a purpose (GDPR Article 6(1)).
     Basis {
         /// Consent: asks for `Privet-Consent`.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::choice::{Basis, Binary, Identity, LogFormat, LogLevel, Reply, WithoutConsent};
+use super::choice::{Basis, Binary, Expiry, Identity, LogFormat, LogLevel, Reply, WithoutConsent};
 use crate::detect::{Level, Operator, State};
 
 /// One setting.
@@ -126,6 +126,17 @@ pub(super) static TABLES: &[Table] = &[
     Table { path: "routes[].detection.entities.*", doc: "As [detection.entities.PERSON].", optional: true },
     Table { path: "routes[].detection.entities.*.mask", doc: "As [detection.entities.PERSON.mask].", optional: true },
     Table { path: "routes[].detection.rules.*", doc: "As [detection.rules.phone-digits].", optional: true },
+    Table {
+        path: "retention",
+        doc: "How long values are kept, by entity, purpose and tenant. Of several that fit a value the one that names most holds, of two alike the shorter one; what none fits is kept until erased.",
+        optional: true,
+    },
+    Table { path: "sweep", doc: "How the vault forgets what has been kept long enough.", optional: false },
+    Table {
+        path: "backup",
+        doc: "Backups of the vault, encrypted under its key. Without this table none are made.",
+        optional: true,
+    },
     Table { path: "subject", doc: "Whose request it is, where `Privet-Subject` does not say so.", optional: false },
     Table {
         path: "headers",
@@ -208,7 +219,13 @@ pub(super) static KEYS: &[Key] = &[
         r#""/run/secrets/privet-key""#,
         "A file that holds the key: 32 random bytes in base64, as `openssl rand -base64 32` prints them. PRIVET_KEY, where it is set, is used instead.",
     ),
-    later("erasures"),
+    key(
+        "erasures",
+        Kind::Text,
+        None,
+        r#""/var/lib/privet-erasures/erasures.jsonl""#,
+        "A file to which every erasure and withdrawal is appended, as keyed hashes alone. Keep it apart from the backups: `privet vault restore --erasures FILE` replays it, so that a backup brings nobody back.",
+    ),
     key("upstreams", Kind::Tables, None, "", ""),
     key("upstreams[].name", Kind::Text, None, r#""eu""#, "Its name, for routes. Required."),
     key(
@@ -543,6 +560,59 @@ pub(super) static KEYS: &[Key] = &[
         r#""shadow""#,
         "Whether the rules run: `on`; `shadow` counts what they find and leaves it; `off`. By default what the rules say.",
     ),
+    key("retention", Kind::Tables, None, "", ""),
+    key("retention[].entity", Kind::Text, None, r#""EMAIL""#, "The entity that it is for. By default all."),
+    key(
+        "retention[].purpose",
+        Kind::Text,
+        None,
+        r#""support""#,
+        "The purpose for which a value came first. By default all.",
+    ),
+    key("retention[].tenant", Kind::Text, None, r#""shop""#, "The tenant that it is for. By default all."),
+    key(
+        "retention[].keep",
+        Kind::Text,
+        None,
+        r#""90d""#,
+        "For how long, from when a value first came: a number with h, d, w, mo (calendar months) or y, or \"until erased\". Required.",
+    ),
+    key(
+        "retention[].action",
+        Kind::Word(Expiry::WORDS),
+        Some(r#""delete""#),
+        r#""anonymize""#,
+        "What then happens: `delete` forgets the token and its value; `anonymize` the value alone, so that the token still counts and never stands for anything again.",
+    ),
+    key(
+        "sweep.every",
+        TIME,
+        Some(r#""1h""#),
+        r#""15m""#,
+        "How often the vault is looked through for what has been kept long enough.",
+    ),
+    key(
+        "sweep.max_gap",
+        Kind::Time { min: Duration::from_hours(1), max: Duration::from_hours(24 * 366) },
+        Some(r#""720h""#),
+        r#""168h""#,
+        "For how long the gateway may have been away. After more, the clock is taken to be wrong, and nothing is deleted until `privet vault purge --confirm-clock`.",
+    ),
+    key("backup.dir", Kind::Text, None, r#""/var/backups/privet""#, "The folder for them. Required."),
+    key(
+        "backup.every",
+        Kind::Time { min: Duration::from_secs(1), max: Duration::from_hours(24 * 31) },
+        Some(r#""24h""#),
+        r#""6h""#,
+        "How often one is made, and tested by restoring it.",
+    ),
+    key(
+        "backup.keep",
+        Kind::Count { min: 1, max: 10_000 },
+        Some("7"),
+        "30",
+        "How many stay. The oldest go once a newer one has passed its test.",
+    ),
     key(
         "subject.from",
         Kind::Texts,
@@ -564,7 +634,7 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Texts,
         Some("[]"),
         r#"["https://shop.example"]"#,
-        "Origins whose pages may use the gateway. Where there are any, Privet answers preflights; else it forwards them.",
+        "Origins whose pages may use the gateway. Where there are any, Privet answers preflights and refuses requests of other origins; else it leaves both to the upstream.",
     ),
     key(
         "tls.certificate",

@@ -177,6 +177,8 @@ fn every_key_works_in_the_file_and_as_a_variable() {
             "purposes[]" => format!("{UPSTREAM}[[purposes]]\nname = \"a\"\n"),
             "routes[]" => "[[upstreams]]\nname = \"a\"\nurl = \"http://a\"\n[[upstreams]]\nname = \"eu\"\nurl = \"http://eu\"\n[[routes]]\npath = \"/a\"\n".to_owned(),
             "tls" => format!("{UPSTREAM}{tls}"),
+            "retention[]" => format!("{UPSTREAM}[[retention]]\nkeep = \"1d\"\n"),
+            "backup" => format!("{UPSTREAM}[backup]\ndir = \"/backups\"\n"),
             "consent" => format!("{UPSTREAM}[consent]\npolicy = \"2026-01\"\n"),
             "" => UPSTREAM.to_owned(),
             _ if table.starts_with("routes[].") => {

@@ -110,6 +110,14 @@ impl Pattern {
         (other != *self).then_some(other)
     }
 
+    /// Whether a value that the pattern covers may stand within what is at
+    /// `path`, its conditions aside.
+    pub(super) fn leads_through(&self, path: &Path<'_>) -> bool {
+        let path = path.steps();
+        let ahead = path.len() < self.steps.len() || self.below;
+        self.anywhere || ahead && path.iter().zip(&self.steps).all(|(step, want)| want.is(step))
+    }
+
     /// Whether the pattern covers the value at `path`, its conditions aside.
     pub fn matches(&self, path: &Path<'_>) -> bool {
         let path = path.steps();

@@ -121,6 +121,12 @@ impl RequestFields {
         self.known.find(path, outline, &mut holds).is_some() || self.kinds.find(path, outline, holds).is_some()
     }
 
+    /// The same of an object or array that is empty: whether the protocol has
+    /// one there, or members within.
+    pub fn is_known_empty(&self, path: &Path<'_>, holds: impl FnMut(&Condition) -> bool) -> bool {
+        self.known.leads_through(path) || self.kinds.leads_through(path) || self.is_known(path, holds)
+    }
+
     /// Whether a conversation goes on from the id of a reply.
     pub fn goes_on_from_replies(&self) -> bool {
         !self.reply_ids.is_empty()

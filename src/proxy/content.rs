@@ -154,6 +154,12 @@ pub(super) fn inspect(
     let Ok(text) = str::from_utf8(bytes) else {
         return Err(Uninspectable("The body is not valid UTF-8."));
     };
+    if *format != Format::Json && declares_entities(text) {
+        let why = "The document declares entities of its own (`<!ENTITY`), so that its text cannot be known; write out what they stand for.";
+        if rules.binary == Binary::Refuse {
+            return Err(Uninspectable(why));
+        }
+    }
     let as_text = |scratch: &mut Scratch| inspect::inspect_text(text, rules.detector, scratch);
     let or_text = |looked, scratch: &mut Scratch| match looked {
         Err(inspect::NOT_JSON) => as_text(scratch),
@@ -199,6 +205,13 @@ pub(super) fn inspect_document(
         looked = inspect_lines(text, rules, scratch);
     }
     if matches!(looked, Err(inspect::NOT_JSON)) { None } else { Some(looked) }
+}
+
+/// Whether a text is XML with entities of its own (XML 1.0, 4.2), by which any
+/// text can be written in pieces.
+pub(super) fn declares_entities(text: &str) -> bool {
+    text.trim_start_matches('\u{feff}').trim_start().starts_with('<')
+        && memchr::memmem::find(text.as_bytes(), b"<!ENTITY").is_some()
 }
 
 fn looks_like_document(text: &str) -> bool {

@@ -35,6 +35,14 @@ impl Cors {
         })
     }
 
+    /// Whether a request comes from a page that may not use the gateway. No
+    /// browser asks before a simple request or the handshake of a WebSocket, so
+    /// that keeping the answer from the page would come too late.
+    pub(super) fn refuses(&self, headers: &HeaderMap) -> bool {
+        let is_listed = |origin| self.origins.contains(origin);
+        !self.origins.is_empty() && !headers.get_all(header::ORIGIN).iter().all(is_listed)
+    }
+
     /// Lets the page read the answer, problems too, if its origin is allowed;
     /// what the upstream allows does not count. Without origins of its own
     /// Privet leaves that to the upstream.
@@ -87,6 +95,29 @@ mod tests {
         let other = cors.preflight(&Method::OPTIONS, &preflight_from("https://evil.example")).unwrap();
         assert!(other.is_empty());
         assert!(cors.preflight(&Method::POST, &preflight_from("https://shop.example")).is_none());
+    }
+
+    #[test]
+    fn a_page_of_another_origin_is_refused() {
+        let headers = |origins: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for origin in origins {
+                headers.append(header::ORIGIN, HeaderValue::from_static(origin));
+            }
+            headers
+        };
+        let cors = Cors::new(&["https://shop.example".to_owned()]);
+        for (origins, refused) in [
+            (&[][..], false),
+            (&["https://shop.example"], false),
+            (&["https://evil.example"], true),
+            (&["null"], true),
+            (&["https://shop.example.evil.example"], true),
+            (&["https://shop.example", "https://evil.example"], true),
+        ] {
+            assert_eq!(cors.refuses(&headers(origins)), refused, "{origins:?}");
+        }
+        assert!(!Cors::new(&[]).refuses(&headers(&["https://evil.example"])));
     }
 
     #[test]

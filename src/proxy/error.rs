@@ -1,6 +1,7 @@
 //! Why an exchange ended before its reply, and what the client is told.
 
 use super::reply::ReplyBody;
+use crate::audit::Refused;
 use crate::consent::{Refusal, RefusalKind};
 use crate::entity::Entity;
 use crate::problem::{MEDIA_TYPE, Problem, ProblemKind as Kind};
@@ -49,6 +50,11 @@ impl ProxyError {
         Self::bad_header(format!(
             "The value of the header `{name}` is not UTF-8. To let it pass uninspected, name it in `keep` under [headers]."
         ))
+    }
+
+    pub(super) fn origin_refused() -> Self {
+        let detail = "The page's origin (`Origin`) is not among `origins` under [cors].";
+        Self::new(Kind::OriginRefused, Outcome::RefusedInput, detail)
     }
 
     pub(super) fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
@@ -183,6 +189,17 @@ impl ProxyError {
             response.headers_mut().insert(name, value);
         }
         response
+    }
+}
+
+impl From<Refused> for ProxyError {
+    /// What cannot be recorded is not done.
+    fn from(refused: Refused) -> Self {
+        let (kind, outcome) = match refused {
+            Refused::Full => (Kind::Overloaded, Outcome::RefusedOverload),
+            Refused::Down => (Kind::VaultUnavailable, Outcome::VaultFailed),
+        };
+        Self::new(kind, outcome, "The access log takes no more lines now, so nothing was forwarded; try again.")
     }
 }
 

@@ -2,6 +2,9 @@
 //! bytes are. Pure.
 
 use super::charset::Charset;
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use encoding_rs::WINDOWS_1252;
 
 /// What bytes most likely are.
@@ -56,6 +59,21 @@ pub(super) fn of_beginning(bytes: &[u8]) -> Guess {
         Err(error) if error.error_len().is_none() => of(bytes.get(..error.valid_up_to()).unwrap_or_default()),
         _ => of(bytes),
     }
+}
+
+/// Whether these bytes are a text of which some or all characters are encoded
+/// for mail (RFC 2045, 6): in base64, or quoted.
+pub(super) fn is_encoded_text(bytes: &[u8]) -> bool {
+    let bare: Vec<u8> = bytes.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+    let decoded = GeneralPurpose::new(
+        &alphabet::STANDARD,
+        GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true),
+    )
+    .decode(&bare);
+    let is_text = |bytes: &[u8]| matches!(of(bytes), Guess::Utf8 | Guess::Other(_));
+    decoded.map_or_else(|_| is_text(bytes), |decoded| is_text(&decoded))
 }
 
 fn has_magic(bytes: &[u8]) -> bool {

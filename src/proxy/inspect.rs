@@ -8,11 +8,13 @@ mod joint;
 mod media;
 mod members;
 mod place;
+mod reading;
 
 pub(super) use document::inspect_json;
 pub(super) use findings::{Findings, Form, Located};
+pub(super) use reading::{Manner, Reading};
 
-use super::look::Look;
+use super::look::{Look, any};
 use super::percent::NotUtf8;
 use crate::config::{Binary, Identity};
 use crate::detect::{Detector, Input, Scratch};
@@ -37,11 +39,26 @@ pub(super) fn inspect_text(
     if memchr::memchr_iter(0, text.as_bytes()).count() > text.len() / 4 {
         return Err(Uninspectable("The body is full of NUL characters, as no text in UTF-8 is."));
     }
+    Ok(inspect_value(text, None, detector, scratch))
+}
+
+/// Looks through a text that has a name.
+pub(super) fn inspect_value(
+    text: &str,
+    label: Option<&str>,
+    detector: Detector<'_>,
+    scratch: &mut Scratch,
+) -> Findings {
     let mut findings = Findings { scanned: text.len(), ..Findings::default() };
-    for found in detector.scan(Input { text, label: None }, scratch) {
-        findings.add(found.start..found.end, found, &text[found.start..found.end], Form::Text);
+    for found in detector.scan(Input { text, label }, scratch) {
+        let value = text.get(found.start..found.end).unwrap_or_default();
+        findings.add(found.start..found.end, found, value, Form::Text);
     }
-    Ok(findings)
+    let how = Manner { detector, label, form: Form::Text, wanted: &any };
+    for reading in Reading::all(text, label) {
+        reading.look(how, scratch, &mut findings, 0, |range| range);
+    }
+    findings
 }
 
 /// Looks through a form, `application/x-www-form-urlencoded`: the names and

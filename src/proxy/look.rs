@@ -1,7 +1,7 @@
 //! Finds personal data in texts that may be percent-encoded: the parts of an
 //! address, the fields of a form, the values of headers. Pure.
 
-use super::inspect::{Findings, Form, Located, Rules, inspect_json};
+use super::inspect::{Findings, Form, Located, Manner, Reading, Rules, inspect_json};
 use super::percent::{Encoding, NotUtf8, Places};
 use crate::detect::{Detector, Finding, Input, Scratch};
 
@@ -50,6 +50,7 @@ impl<'l> Look<'l> {
     ) -> Result<(), NotUtf8> {
         if encoding.is_absent(piece.text) {
             self.scan(piece, piece.text, form, &wanted, |offset| offset);
+            self.read(piece, piece.text, form, &wanted, |offset| offset);
             return Ok(());
         }
         let form = if form == Form::Text { Form::Encoded } else { form };
@@ -69,7 +70,33 @@ impl<'l> Look<'l> {
         if layers.len() > 1 {
             self.settle(first);
         }
+        if let Some(text) = layers.last() {
+            let outer = std::iter::once(piece.text).chain(layers.iter().map(String::as_str));
+            let mut places: Vec<Places<'_>> =
+                outer.take(layers.len()).map(|text| Places::new(encoding, text)).collect();
+            let place = move |offset| places.iter_mut().rev().fold(offset, |offset, places| places.of(offset));
+            self.read(piece, text, form, &wanted, place);
+        }
         Ok(())
+    }
+
+    /// Adds what other readings of a layer show.
+    fn read(
+        &mut self,
+        piece: Piece<'_>,
+        text: &str,
+        form: Form,
+        wanted: &impl Fn(&str, &Finding) -> bool,
+        place: impl FnMut(usize) -> usize + Clone,
+    ) {
+        let how = Manner { detector: self.detector, label: piece.label, form, wanted };
+        for reading in Reading::all(text, piece.label) {
+            let mut place = place.clone();
+            reading.look(how, self.scratch, &mut self.findings, piece.start, |range| {
+                let start = piece.start + place(range.start);
+                start..piece.start + place(range.end)
+            });
+        }
     }
 
     /// Scans one layer, of which `place` says where its bytes stand in the piece.

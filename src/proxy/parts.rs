@@ -6,7 +6,7 @@ use super::charset::Charset;
 use super::content;
 use super::format::{Format, Kind};
 use super::guess::{self, Guess};
-use super::inspect::{Findings, Form, Rules, Uninspectable};
+use super::inspect::{self, Findings, Form, Rules, Uninspectable};
 use super::look::{Look, Piece, any};
 use super::parameters::{self, Parameter};
 use super::percent::{Encoding, NotUtf8};
@@ -96,7 +96,10 @@ impl Parts<'_> {
                 }
             }
             Ok(kind) => self.look_at_content(content, start, &kind.format, name),
-            Err(_) if about.is_encoded || (about.is_file && is_media(about.content_type)) => self.file(content.len()),
+            Err(_) if about.is_encoded && guess::is_encoded_text(content) => {
+                self.refuse("A text part of the body is encoded; send it as it is.", content.len())
+            }
+            Err(_) if about.is_encoded => self.file(content.len()),
             // Programs give this type, or one of their own, to files that they do not know.
             Err(_) if looks_like_text(content) => self.look_at_content(content, start, &unsaid(content), name),
             Err(_) => self.look_at_unknown(content),
@@ -134,12 +137,7 @@ impl Parts<'_> {
                     return self.take(looked, start, content.len());
                 }
                 // The name of its field says what a text is.
-                let mut found = Findings { scanned: text.len(), ..Findings::default() };
-                for one in self.rules.detector.scan(Input { text, label: name }, self.scratch) {
-                    let value = text.get(one.start..one.end).unwrap_or_default();
-                    found.add(one.start..one.end, one, value, Form::Text);
-                }
-                Ok(found)
+                Ok(inspect::inspect_value(text, name, self.rules.detector, self.scratch))
             }
             _ => content::inspect(content, format, self.rules, self.scratch),
         };
@@ -263,11 +261,6 @@ pub(super) fn looks_like_text(content: &[u8]) -> bool {
     memchr::memchr(0, content).is_none() && str::from_utf8(content).is_ok()
 }
 
-fn is_media(content_type: Option<&str>) -> bool {
-    let content_type = lowercase(content_type.unwrap_or_default());
-    ["image/", "audio/", "video/"].iter().any(|kind| content_type.starts_with(kind))
-}
-
 fn told(malformed: Malformed) -> &'static str {
     match malformed {
         Malformed::Boundary => "The boundary of the multipart body is none (RFC 2046, 5.1.1).",
@@ -352,6 +345,9 @@ mod tests {
             (&format!("{FILE}application/octet-stream"), "{\"a\":1}\n{\"to\":\"«ana.lopez\\u0040example.com»\"}\n"),
             (&format!("{FILE}text/plain"), "{\"a\":1}\n{\"to\":\"«ana.lopez\\u0040example.com»\"}\n"),
             (&format!("{FILE}text/plain"), " {\"to\":\"«ana.lopez\\u0040example.com»\"}"),
+            (&format!("{FILE}image/png"), "to «ana.lopez@example.com»"),
+            (&format!("{FILE}image/svg"), "<svg to='«ana.lopez@example.com»'/>"),
+            (&format!("{FILE}video/mp4"), "{\"to\":\"«ana.lopez\\u0040example.com»\"}"),
             (&format!("{FILE}application/x-toml"), "to = \"«ana.lopez@example.com»\""),
             (FIELD, " {\"to\":\"«ana.lopez\\u0040example.com»\"}"),
             (FIELD, "{to «ana.lopez@example.com»"),
@@ -378,6 +374,12 @@ mod tests {
             body(&[(&format!("{FILE}text/plain\r\nContent-Transfer-Encoding: base64"), "YW5h")]),
             body(&[(&format!("{FILE}text/plain\r\nContent-Encoding: gzip"), "YW5h")]),
             body(&[(&format!("{FILE}text/plain"), "a\0n\0a\0@\0x\0")]),
+            // What is said of a file does not make one of a text.
+            body(&[(&format!("{FILE}image/png\r\nContent-Transfer-Encoding: base64"), "dG8gYW5hQGV4YW1w\r\nbGUuY29t")]),
+            body(&[(
+                &format!("{FILE}image/png\r\nContent-Transfer-Encoding: quoted-printable"),
+                "to ana=40example.com",
+            )]),
         ];
         for body in texts.iter().map(|text| text.as_bytes().to_vec()).chain(not_text) {
             assert!(looked(&body, Binary::Refuse, Binary::Pass).is_err(), "{body:?}");
@@ -389,10 +391,11 @@ mod tests {
         assert!(looked(no_json.as_bytes(), Binary::Refuse, Binary::Pass).is_err());
         assert_eq!(looked(no_json.as_bytes(), Binary::Pass, Binary::Pass).unwrap().list.len(), 1);
         let files = [
-            body(&[(&format!("{FILE}image/png"), "to ana@example.com")]),
+            body(&[(&format!("{FILE}image/png"), "\0\0to ana@example.com")]),
+            body(&[(&format!("{FILE}image/png\r\nContent-Transfer-Encoding: base64"), "iVBORw0KGgoAAAANSUhE\r\nUg==")]),
             body(&[(&format!("{FILE}application/pdf"), "%PDF-\0ana@example.com")]),
             body(&[("Content-Disposition: form-data; name=f; filename=x", "\0\0ana@example.com")]),
-            body(&[(&format!("{FILE}application/octet-stream\r\nContent-Encoding: gzip"), "ana")]),
+            body(&[(&format!("{FILE}application/octet-stream\r\nContent-Encoding: gzip"), "\0\0\0ana")]),
         ];
         for body in &files {
             let why = looked(body.as_bytes(), Binary::Pass, Binary::Refuse).err().unwrap();
@@ -416,6 +419,8 @@ mod tests {
             ("application/vnd.ms-excel", b"Jos\xe9;ana@example.com".to_vec(), true),
             ("application/octet-stream", utf16("\u{feff}to ana@example.com"), true),
             ("application/octet-stream", utf16("to ana@example.com"), true),
+            ("image/jpeg", utf16("\u{feff}to ana@example.com"), true),
+            ("audio/wav", b"Jos\xe9;ana@example.com".to_vec(), true),
             ("application/vnd.ms-excel", b"caf\xe9;tea".to_vec(), false),
         ] {
             let header = format!("--b\r\n{FILE}{said}\r\n\r\n");

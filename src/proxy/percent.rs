@@ -63,6 +63,7 @@ fn hex(digit: u8) -> Option<u8> {
 
 /// Goes through a text once and tells the places of decoded bytes, which must
 /// be asked for in order.
+#[derive(Clone)]
 pub(super) struct Places<'r> {
     encoding: Encoding,
     rest: &'r [u8],

@@ -2,6 +2,7 @@
 
 use super::error::ProxyError;
 use crate::config;
+use crate::trust;
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Request, Response, Uri, header};
@@ -11,11 +12,6 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -49,7 +45,7 @@ impl Upstream {
         http.set_nodelay(true);
         http.set_connect_timeout(Some(timeouts.connect));
         http.enforce_http(false);
-        let tls = tls_config(scheme == Scheme::HTTPS, config.ca.as_deref())
+        let tls = trust::client_config(scheme == Scheme::HTTPS, config.ca.as_deref())
             .map_err(|why| format!("upstream {}: {why}", config.name))?;
         let connector = || hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
         let client = Client::builder(TokioExecutor::new())
@@ -110,27 +106,4 @@ impl Upstream {
         let path = if self.base.is_empty() { path } else { format!("{}{path}", self.base).parse().ok()? };
         Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(path).build().ok()
     }
-}
-
-/// Trusts the system's roots and those in `ca`, a PEM file.
-fn tls_config(needed: bool, ca: Option<&Path>) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    if needed {
-        let system = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(system.certs);
-    }
-    if let Some(file) = ca {
-        let problem = |why: String| format!("ca file {}: {why}", file.display());
-        for certificate in CertificateDer::pem_file_iter(file).map_err(|e| problem(e.to_string()))? {
-            let certificate = certificate.map_err(|e| problem(e.to_string()))?;
-            roots.add(certificate).map_err(|e| problem(e.to_string()))?;
-        }
-    }
-    if needed && roots.is_empty() {
-        return Err("no trusted certificates: install ca-certificates, or name a PEM file as `ca`".to_owned());
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = versions.map_err(|e| e.to_string())?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }

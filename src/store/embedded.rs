@@ -6,9 +6,13 @@
 //! transaction takes microseconds and sees durable commits only.
 
 mod file;
+mod upgrade;
+mod view;
 mod writer;
 
-use super::{Answer, Batch, Change, Event, Outcome, Row, Space, Store, StoreError};
+pub use upgrade::upgrade;
+
+use super::{Answer, Batch, Change, Event, Outcome, Row, Snapshot, Space, Store, StoreError};
 use crate::entity::Entity;
 use crate::token::Token;
 use file::File;
@@ -18,6 +22,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
+use view::View;
 use writer::{Done, Request, Work};
 
 /// The vault's own records, by name.
@@ -31,6 +36,10 @@ const MAPPINGS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("mappin
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 
 const OWN_RECORD: &str = "vault";
+const FORMAT_RECORD: &str = "format";
+/// How the tables are laid out. The first layout had rows of 16 bytes, without
+/// the tenant, and no records.
+const FORMAT: u32 = 2;
 const PROBE: &str = "probe";
 
 /// How many requests may wait for the writer before callers wait to ask.
@@ -274,6 +283,10 @@ impl Store for Embedded {
         Box::pin(self.ask_whether(Work::Write(changes)))
     }
 
+    fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot>> {
+        Box::pin(async { Ok(Box::new(View(self.file.hold()?)) as Box<dyn Snapshot>) })
+    }
+
     fn probe(&self) -> Answer<'_, ()> {
         Box::pin(async { self.ask(Work::Probe).await.map(drop) })
     }
@@ -323,7 +336,12 @@ fn entity_of(row: Row, key: &[u8]) -> Option<Entity> {
 
 /// The token of a key, of one subject.
 fn token_of(row: Row, key: &[u8]) -> Option<Token> {
-    let (name, bits) = key.strip_prefix(&row.to_bytes())?.split_last_chunk::<5>()?;
+    token(key.strip_prefix(&row.to_bytes())?)
+}
+
+/// The token of what follows a row.
+fn token(rest: &[u8]) -> Option<Token> {
+    let (name, bits) = rest.split_last_chunk::<5>()?;
     let name = name.strip_suffix(&[0])?;
     let entity = if name == Entity::SURROGATE.as_bytes() {
         Entity::SURROGATE

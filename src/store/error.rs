@@ -20,6 +20,12 @@ pub enum StoreError {
         /// The newest format that this build reads.
         known: u32,
     },
+    /// An older Privet wrote it: it must be upgraded before it can be used.
+    #[error("the vault has the old format {found}")]
+    OlderFormat {
+        /// The store's format.
+        found: u32,
+    },
     /// Another process holds it.
     #[error("the vault is in use by another process")]
     InUse,

@@ -1,6 +1,6 @@
 //! The `memory:` store: maps that end with the process.
 
-use super::{Answer, Batch, Change, Event, Expect, Outcome, Row, Space, Store, StoreError};
+use super::{Answer, Batch, Change, Event, Expect, Outcome, RecordPlace, Row, Snapshot, Space, Store, StoreError};
 use crate::entity::Entity;
 use crate::token::Token;
 use std::collections::BTreeMap;
@@ -13,13 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Default)]
 pub struct Memory(Mutex<Tables>);
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Tables {
     meta: Option<Vec<u8>>,
     subjects: BTreeMap<Row, Subject>,
     records: BTreeMap<(Row, Space, Vec<u8>), Vec<u8>>,
 }
 
+#[derive(Clone)]
 struct Subject {
     record: Arc<[u8]>,
     /// By entity, then by the token's bits.
@@ -151,12 +152,47 @@ impl Store for Memory {
         now(fits)
     }
 
+    fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot>> {
+        let tables = self.tables().clone();
+        now(Box::new(View(tables)) as Box<dyn Snapshot>)
+    }
+
     fn probe(&self) -> Answer<'_, ()> {
         now(())
     }
 
     fn close(&self) -> Answer<'_, ()> {
         now(())
+    }
+}
+
+/// A copy.
+struct View(Tables);
+
+impl Snapshot for View {
+    fn subjects(&self, after: Option<Row>, limit: usize) -> Answer<'_, Vec<(Row, Vec<u8>)>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let page = self.0.subjects.range((from, Bound::Unbounded)).take(limit);
+        now(page.map(|(row, subject)| (*row, subject.record.to_vec())).collect())
+    }
+
+    fn mappings(&self, after: Option<(Row, Token)>, limit: usize) -> Answer<'_, Vec<(Row, Token, Vec<u8>)>> {
+        let from = after.map_or(Bound::Unbounded, |(row, _)| Bound::Included(row));
+        let all = self.0.subjects.range((from, Bound::Unbounded)).flat_map(|(row, subject)| {
+            subject.mappings.iter().flat_map(move |(entity, records)| {
+                records.iter().map(move |(bits, record)| (*row, Token::new(*entity, *bits), record))
+            })
+        });
+        let is_behind =
+            |row: Row, token: &Token| after.is_none_or(|(of, after)| (row, place(token)) > (of, place(&after)));
+        let page = all.filter(|(row, token, _)| is_behind(*row, token)).take(limit);
+        now(page.map(|(row, token, record)| (row, token, record.clone())).collect())
+    }
+
+    fn records(&self, after: Option<RecordPlace>, limit: usize) -> Answer<'_, Vec<(RecordPlace, Vec<u8>)>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let page = self.0.records.range((from, Bound::Unbounded)).take(limit);
+        now(page.map(|(place, value)| (place.clone(), value.clone())).collect())
     }
 }
 

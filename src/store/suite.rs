@@ -21,6 +21,7 @@ pub(crate) async fn run<S: Store + 'static, F: Future<Output = S>>(make: impl Fn
     erasure(&make().await).await;
     records(&make().await).await;
     records_of_a_batch(&make().await).await;
+    snapshots(&make().await).await;
     many_at_once(Arc::new(make().await)).await;
     make().await.close().await.unwrap();
 }
@@ -86,6 +87,57 @@ async fn taken_tokens(store: &dyn Store) {
     assert_eq!(taken, Outcome::Taken(vec![(a, b"A".to_vec())]));
     let found = store.mappings(ROW, &[a, b]).await.unwrap();
     assert_eq!(found, [Some(b"A".to_vec()), None], "written wholly or not at all");
+}
+
+async fn snapshots(store: &dyn Store) {
+    let change = |key: u8, value: &[u8]| Change {
+        row: if key < 3 { Row::DEPLOYMENT } else { ROW },
+        space: Space::Consent,
+        key: vec![key],
+        expect: Expect::Anything,
+        value: Some(value.to_vec()),
+    };
+    let made = |bits| Token::new(Entity::SURROGATE, bits);
+    let tokens = [token("EMAIL", 1), token("EMAIL", 2), token("PHONE", 1), made(1)];
+    let mappings: Vec<_> = tokens.iter().map(|token| (*token, "x")).collect();
+    for row in [ROW, OTHER] {
+        store.put(batch(row, "keys", true, &mappings)).await.unwrap();
+    }
+    store.write((0..6).map(|key| change(key, b"old")).collect(), None).await.unwrap();
+
+    let snapshot = store.snapshot().await.unwrap();
+    store.put(batch(ROW, "keys", false, &[(token("IBAN", 1), "new")])).await.unwrap();
+    store.write(vec![change(0, b"new"), change(9, b"new")], None).await.unwrap();
+    store.erase(OTHER).await.unwrap();
+
+    for limit in [1, 3, 100] {
+        let (mut subjects, mut found, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        loop {
+            let page = snapshot.subjects(subjects.last().copied(), limit).await.unwrap();
+            let Some(_) = page.first() else { break };
+            assert!(page.len() <= limit && page.iter().all(|(_, record)| record == b"keys"));
+            subjects.extend(page.into_iter().map(|(row, _)| row));
+        }
+        assert_eq!(subjects, [ROW, OTHER]);
+        loop {
+            let page = snapshot.mappings(found.last().copied(), limit).await.unwrap();
+            let Some(_) = page.first() else { break };
+            assert!(page.len() <= limit && page.iter().all(|(.., record)| record == b"x"));
+            found.extend(page.into_iter().map(|(row, token, _)| (row, token)));
+        }
+        let expected = [ROW, OTHER].iter().flat_map(|row| tokens.iter().map(|token| (*row, *token)));
+        assert_eq!(found, expected.collect::<Vec<_>>());
+        loop {
+            let page = snapshot.records(records.last().cloned(), limit).await.unwrap();
+            let Some(_) = page.first() else { break };
+            assert!(page.len() <= limit && page.iter().all(|(_, value)| value == b"old"));
+            records.extend(page.into_iter().map(|(place, _)| place));
+        }
+        assert_eq!(records, (0..6).map(|key| change(key, b"")).map(|c| (c.row, c.space, c.key)).collect::<Vec<_>>());
+    }
+    let now = store.snapshot().await.unwrap();
+    assert_eq!(now.subjects(None, 9).await.unwrap().len(), 1, "a later one shows later things");
+    assert_eq!(now.mappings(None, 99).await.unwrap().len(), 5);
 }
 
 async fn entities(store: &dyn Store) {

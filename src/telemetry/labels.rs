@@ -32,7 +32,7 @@ labels! {
         Answered => "answered",
         /// Answered 403 for want of consent.
         RefusedConsent => "refused_consent",
-        /// Answered 400, 413, 415 or 422.
+        /// Answered 400, 403 for its origin, 413, 415 or 422.
         RefusedInput => "refused_input",
         /// Answered 429 or 503 because a limit was reached.
         RefusedOverload => "refused_overload",

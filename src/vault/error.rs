@@ -53,6 +53,8 @@ impl From<StoreError> for VaultError {
         match error {
             StoreError::Unavailable { cause } => Self::Unavailable { cause },
             StoreError::NewerFormat { found, known } => Self::NewerFormat { found, known },
+            // A store of an old format is upgraded where it is opened.
+            StoreError::OlderFormat { .. } => Self::Corrupt { what: "format" },
             StoreError::InUse => Self::InUse,
             StoreError::Corrupt { what } => Self::Corrupt { what },
         }

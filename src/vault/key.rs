@@ -1,5 +1,12 @@
 //! The deployment's secret (`PRIVET_KEY`) and the keys derived from it.
 
+mod ring;
+mod strength;
+pub(super) mod transit;
+
+pub use ring::Keyring;
+pub use transit::{TokenSource, Transit, TransitError, TransitSettings};
+
 use super::error::VaultError;
 use super::seal::random;
 use aws_lc_rs::hkdf;
@@ -32,8 +39,8 @@ pub enum KeyError {
         /// How many bytes the text holds.
         found: usize,
     },
-    /// One byte repeated, such as all zeros: a placeholder and no secret.
-    #[error("the key is one byte repeated, which is no secret; make one with: openssl rand -base64 32")]
+    /// All zeros, a text, a pattern that repeats or counts: a placeholder.
+    #[error("the key follows a pattern, so it is no secret; make one with: openssl rand -base64 32")]
     Weak,
 }
 
@@ -41,12 +48,19 @@ impl Key {
     /// Reads 32 bytes in base64. White space around it is passed over.
     pub fn from_base64(text: &str) -> Result<Self, KeyError> {
         let bytes = Zeroizing::new(LENIENT.decode(text.trim()).map_err(|_| KeyError::NotBase64)?);
-        let secret: [u8; LEN] = bytes.as_slice().try_into().map_err(|_| KeyError::Length { found: bytes.len() })?;
-        let secret = Zeroizing::new(secret);
-        if secret.windows(2).all(|pair| pair.first() == pair.last()) {
+        let secret = bytes.as_slice().first_chunk().filter(|_| bytes.len() == LEN);
+        let secret = secret.ok_or(KeyError::Length { found: bytes.len() })?;
+        if strength::is_weak(secret) {
             return Err(KeyError::Weak);
         }
-        Ok(Self(secret))
+        Ok(Self::from_secret(secret))
+    }
+
+    /// Of bytes that are known to be random.
+    fn from_secret(secret: &[u8; LEN]) -> Self {
+        let mut key = Self(Zeroizing::new([0; LEN]));
+        key.0.copy_from_slice(secret);
+        key
     }
 
     /// A new random key, for a vault that need not outlive the process.
@@ -65,6 +79,12 @@ impl Key {
         // Eight bytes are far below what HKDF can give, so this cannot fail.
         let _ = self.expand(b"key id", &mut id);
         KeyId(id)
+    }
+
+    /// The key of the second layer where none is given for it: another one,
+    /// of which the keys derived from this one tell nothing.
+    pub(super) fn of_sensitive(&self) -> Result<Self, VaultError> {
+        self.derive(b"sensitive layer").map(|secret| Self::from_secret(&secret))
     }
 
     /// A key for one use, independent of those for other uses.
@@ -118,7 +138,8 @@ mod tests {
 
     #[test]
     fn only_32_varied_bytes_are_a_key() {
-        let bytes: Vec<u8> = (0..32).collect();
+        let bytes: Vec<u8> =
+            (0..32).map(|i: u8| i.wrapping_mul(i).wrapping_mul(13).wrapping_add((i / 2).wrapping_mul(91))).collect();
         let text = BASE64_STANDARD.encode(&bytes);
         let key = Key::from_base64(&format!("{text}\n")).unwrap();
         assert_eq!(key.id(), Key::from_base64(text.trim_end_matches('=')).unwrap().id());
@@ -126,6 +147,7 @@ mod tests {
         assert_eq!(Key::from_base64(&encode(&[0; 32])).unwrap_err(), KeyError::Weak);
         assert_eq!(Key::from_base64(&encode(&[65; 32])).unwrap_err(), KeyError::Weak);
         assert_eq!(Key::from_base64(&encode(&bytes[..31])).unwrap_err(), KeyError::Length { found: 31 });
+        assert_eq!(Key::from_base64(&encode(b"passwordpasswordpasswordpassword")).unwrap_err(), KeyError::Weak);
         assert_eq!(Key::from_base64("").unwrap_err(), KeyError::Length { found: 0 });
         assert_eq!(Key::from_base64("not base64!").unwrap_err(), KeyError::NotBase64);
     }

@@ -7,6 +7,7 @@ use super::error::VaultError;
 use super::root::Root;
 use super::seal::{NONCE, SealingKey, TAG, random};
 use crate::entity::Entity;
+use crate::hex;
 use crate::sensitive::Sensitive;
 use crate::store::Row;
 use crate::token::Token;
@@ -77,6 +78,14 @@ impl SubjectKeys {
         Ok(Self { data, token, record: record.into(), stored: AtomicBool::new(true) })
     }
 
+    /// Unwraps the stored keys of a subject of which the row alone is known,
+    /// and says whose they are: the tenant, and the subject.
+    pub(super) fn open_named(root: &Root, row: Row, record: Vec<u8>) -> Result<(Self, String, Sensitive), VaultError> {
+        let (tenant, subject) = named(root, row, &record)?;
+        let keys = Self::open(root, row, &tenant, subject.expose(), record)?;
+        Ok((keys, tenant, subject))
+    }
+
     /// The record that holds these keys, wrapped.
     pub(super) fn record(&self) -> &Arc<[u8]> {
         &self.record
@@ -95,6 +104,16 @@ impl SubjectKeys {
     /// stands for another value of the subject.
     pub(super) fn token(&self, entity: Entity, value: &str, counter: u32, mask: u64) -> Token {
         Token::new(entity, token_bits(&self.token, entity, value, counter) & mask)
+    }
+
+    /// The name of the subject in the access log. It ends with the keys: who
+    /// has lost them cannot tell whose it was.
+    pub(super) fn alias(&self) -> String {
+        let mut mac = hmac::Context::with_key(&self.token);
+        // No entity starts so, and so no token or surrogate is made of the same.
+        mac.update(b"@alias");
+        let tag = mac.sign();
+        hex::encode(tag.as_ref().get(..16).unwrap_or_default())
     }
 
     /// What the choice of a surrogate for a text starts from.
@@ -170,6 +189,19 @@ fn halves(nonces: &[u8; 2 * NONCE]) -> [[u8; NONCE]; 2] {
 fn identity(tenant: &str, subject: &str) -> Zeroizing<Vec<u8>> {
     let len = (tenant.len() as u32).to_be_bytes();
     Zeroizing::new([&len, tenant.as_bytes(), subject.as_bytes()].concat())
+}
+
+/// The tenant and the subject that a record was made for.
+fn named(root: &Root, row: Row, record: &[u8]) -> Result<(String, Sensitive), VaultError> {
+    let (head, rest) = record.split_first_chunk::<SUBJECT_HEAD>().ok_or(SUBJECT)?;
+    let (wrapped, named) = rest.split_first_chunk::<WRAPPED>().ok_or(SUBJECT)?;
+    let secret = root.wrapping.open(&subject_aad(row, head), wrapped).ok_or(SUBJECT)?;
+    let (data, _) = split(secret.first_chunk().ok_or(SUBJECT)?)?;
+    let named = data.open(&identity_aad(row), named).ok_or(SUBJECT)?;
+    let (len, names) = named.split_first_chunk::<4>().ok_or(SUBJECT)?;
+    let names = std::str::from_utf8(names).map_err(|_| SUBJECT)?;
+    let (tenant, subject) = names.split_at_checked(u32::from_be_bytes(*len) as usize).ok_or(SUBJECT)?;
+    Ok((tenant.to_owned(), Sensitive::from(subject)))
 }
 
 fn subject_aad(row: Row, head: &[u8]) -> Vec<u8> {

@@ -3,6 +3,7 @@
 mod crash;
 mod faults;
 mod files;
+mod formats;
 mod replicas;
 mod spy;
 mod surrogates;

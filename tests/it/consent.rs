@@ -374,9 +374,34 @@ async fn a_page_of_an_allowed_origin_may_ask_and_read_problems() {
     readable(&client.chat(&chat("hi"), &[("origin", SHOP)]).await);
     readable(&client.send("GET", "/.privet/notice", &[("origin", SHOP)], "").await);
     // The chatbot allows everybody; that is not for it to say.
+    let forwarded = upstream.recorded().len();
     let evil = client.chat(&chat("hi"), &[("origin", "https://evil.example")]).await;
-    assert_eq!(evil.status, 200);
+    evil.problem(403, "origin-refused");
     assert_eq!(evil.header("access-control-allow-origin"), None);
+    assert_eq!(upstream.recorded().len(), forwarded);
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_reaches_nothing() {
+    let upstream = Upstream::start(|_| Answer::says("ok")).await;
+    let privet = Setup::new(&upstream).toml("[cors]\norigins = [\"https://shop.example\"]\n").start();
+    let client = Client::new(&privet.gateway);
+    // What browsers send without asking first: a text, with all that is needed in the address.
+    let simple = [("content-type", "text/plain"), ("origin", "https://evil.example")];
+    let address = "/v1/chat/completions?privet-consent=support";
+    client.send("POST", address, &simple, "hi").await.problem(403, "origin-refused");
+    client.send("DELETE", "/.privet/consent", &simple, "").await.problem(403, "origin-refused");
+    let handshake = [
+        ("origin", "https://evil.example"),
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    client.send("GET", "/chat?privet-consent=support", &handshake, "").await.problem(403, "origin-refused");
+    assert!(upstream.recorded().is_empty(), "{:?}", upstream.recorded());
+    let listed = [("content-type", "text/plain"), ("origin", SHOP)];
+    assert_eq!(client.send("POST", address, &listed, "hi").await.status, 200);
 }
 
 #[tokio::test]

@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 /// The table of ARCHITECTURE.md, lowest layer first.
 const LAYERS: &[(&str, &[&str])] = &[
     ("pure", &["detect", "entity", "framing", "hex", "json", "problem", "surrogate", "token"]),
-    ("state", &["clock", "config", "consent", "protocol", "sensitive", "store", "telemetry", "vault"]),
+    (
+        "state",
+        &["audit", "clock", "config", "consent", "protocol", "sensitive", "store", "telemetry", "trust", "vault"],
+    ),
     ("data path", &["proxy", "server"]),
     ("control", &["admin"]),
     ("shell", &["cli", "main"]),

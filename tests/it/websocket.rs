@@ -6,6 +6,7 @@ use crate::support::{
     scratch_folder, tokens,
 };
 use futures_util::{SinkExt, StreamExt};
+use privet::audit::Recorder;
 use privet::config::Config;
 use privet::detect::Engine;
 use privet::proxy::{DataService, Gateway};
@@ -475,7 +476,7 @@ async fn within(upstream: &SocketUpstream) -> (std::sync::Arc<Gateway>, String, 
     let key = Key::from_base64(KEY).unwrap();
     let vault = Vault::open(&VaultUrl::Memory, key, Options::default()).await.unwrap();
     let engine = std::sync::Arc::new(Engine::builtin().unwrap());
-    let gateway = Gateway::new(config, engine, vault, Metrics::new().unwrap()).unwrap();
+    let gateway = Gateway::new(config, engine, vault, Metrics::new().unwrap(), Recorder::none()).unwrap();
     let listener = Listener::bind("127.0.0.1:0", None).await.unwrap();
     let base = format!("http://{}", listener.local_addr());
     let (service, shutdown) = (DataService(std::sync::Arc::clone(&gateway)), Shutdown::new());

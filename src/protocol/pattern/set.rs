@@ -46,6 +46,12 @@ impl<T: Copy + Ord> PatternMap<T> {
         }
     }
 
+    /// Whether what a pattern covers may stand within what is at `path`.
+    pub(in crate::protocol) fn leads_through(&self, path: &Path<'_>) -> bool {
+        let groups = self.by_length.iter().chain([&self.loose]);
+        groups.flat_map(|group| &group.patterns).any(|(pattern, _)| pattern.leads_through(path))
+    }
+
     fn is_empty(&self) -> bool {
         self.loose.patterns.is_empty() && self.by_length.is_empty()
     }

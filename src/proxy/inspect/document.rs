@@ -5,12 +5,15 @@ use super::findings::{Base64, Findings, Form};
 use super::joint::Joint;
 use super::media::{self, Media};
 use super::place::Place;
+use super::reading::{self, Reading};
 use super::{NOT_JSON, Rules, TOO_DEEP, Uninspectable, members};
 use crate::config::{Binary, Identity};
 use crate::detect::{Input, Scratch};
 use crate::entity::Entity;
 use crate::json::{self, Fault, OffsetMap, Path, Str, Visitor};
 use crate::protocol::{Conversation, RequestField};
+use crate::proxy::content::declares_entities;
+use crate::proxy::look::any;
 
 /// The entity of an identity field that is replaced as a whole.
 const IDENTITY: Entity = Entity::constant("IDENTITY");
@@ -49,6 +52,7 @@ pub(in crate::proxy) fn inspect_json(
         refused: None,
         beside: Beside::new(document),
         joint: Joint::default(),
+        is_empty_so_far: false,
     };
     if let Err(error) = json::walk_within(rules.depth, document, &mut inspector) {
         return Err(if error.fault == Fault::TooDeep { TOO_DEEP } else { NOT_JSON });
@@ -95,6 +99,8 @@ struct Inspector<'i> {
     refused: Option<Uninspectable>,
     beside: Beside<'i>,
     joint: Joint,
+    /// Whether nothing has come since an object or array began.
+    is_empty_so_far: bool,
 }
 
 /// How a text is looked at.
@@ -186,6 +192,13 @@ impl Inspector<'_> {
                 self.findings.add(place.range(start..found.end), found, value, manner.form);
             }
         }
+        if manner.form != Form::Bare {
+            let Manner { label, form, .. } = manner;
+            let how = reading::Manner { detector: self.rules.detector, label, form, wanted: &any };
+            for reading in Reading::all(text, label) {
+                reading.look(how, self.scratch, &mut self.findings, place.in_body(0), |range| place.range(range));
+            }
+        }
     }
 
     /// Looks into a text that looks like a JSON document, an object or an
@@ -212,6 +225,7 @@ impl Inspector<'_> {
             refused: None,
             beside: Beside::new(text),
             joint: Joint::default(),
+            is_empty_so_far: false,
         };
         let walked = json::walk_within(self.rules.depth, text, &mut inner);
         self.findings = inner.findings;
@@ -285,6 +299,10 @@ impl Inspector<'_> {
 
     fn look_at_encoded(&mut self, value: Str<'_>, start: usize, text: String, base64: Base64) {
         // Of the escapes that may stand in front of the data none has a comma.
+        if declares_entities(&text) {
+            let why = "The body holds an XML file that declares entities of its own (`<!ENTITY`), so that its text cannot be known.";
+            self.refuse(why, value.raw.len());
+        }
         let start = if value.escaped { value.raw.find(',').map_or(0, |comma| comma + 1) } else { start };
         let at = self.place.range(value.start + start..value.start + value.raw.len());
         let first = self.findings.list.len();
@@ -313,26 +331,49 @@ impl Inspector<'_> {
 
     /// Takes note of the first member that the protocol does not know.
     fn check_known(&mut self, path: &Path<'_>) {
-        if self.rules.strict && self.level == 0 && self.findings.unknown.is_none() {
+        if self.asks_for_known() {
             let beside = &mut self.beside;
             if !self.rules.fields.is_known(path, |condition| beside.holds(condition)) {
                 self.findings.unknown = Some(members::name(path, self.rules.detector, self.scratch));
             }
         }
     }
+
+    /// The same at the end of an object or array, if nothing stood in it: else
+    /// what stood there was asked.
+    fn check_known_empty(&mut self, path: &Path<'_>) {
+        if self.is_empty_so_far && self.asks_for_known() {
+            let beside = &mut self.beside;
+            if !self.rules.fields.is_known_empty(path, |condition| beside.holds(condition)) {
+                self.findings.unknown = Some(members::name(path, self.rules.detector, self.scratch));
+            }
+        }
+        self.is_empty_so_far = false;
+    }
+
+    fn asks_for_known(&self) -> bool {
+        self.rules.strict && self.level == 0 && self.findings.unknown.is_none()
+    }
 }
 
 impl<'a> Visitor<'a> for Inspector<'_> {
     fn begin_object(&mut self, path: &Path<'a>, start: usize) {
+        self.is_empty_so_far = true;
         self.beside.begin(path.depth(), start);
     }
 
     fn end_object(&mut self, path: &Path<'a>, _start: usize) {
+        self.check_known_empty(path);
         self.beside.end(path.depth());
     }
 
     fn begin_array(&mut self, path: &Path<'a>, start: usize) {
+        self.is_empty_so_far = true;
         self.beside.begin(path.depth(), start);
+    }
+
+    fn end_array(&mut self, path: &Path<'a>, _start: usize) {
+        self.check_known_empty(path);
     }
 
     fn key(&mut self, _path: &Path<'a>, key: Str<'a>) {
@@ -348,6 +389,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
     }
 
     fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
+        self.is_empty_so_far = false;
         if self.level > 0 {
             return self.look(value, Manner::text(label(path)));
         }
@@ -381,6 +423,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
     }
 
     fn literal(&mut self, path: &Path<'a>, _raw: &'a str, _start: usize) {
+        self.is_empty_so_far = false;
         self.check_known(path);
         if self.level == 0 {
             let beside = &mut self.beside;
@@ -389,6 +432,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
     }
 
     fn number(&mut self, path: &Path<'a>, raw: &'a str, start: usize) {
+        self.is_empty_so_far = false;
         self.check_known(path);
         // A sign or a fraction of zeros, as some languages write it, hides nothing.
         let digits = raw.strip_prefix('-').unwrap_or(raw);

@@ -162,7 +162,7 @@ impl Findings {
     /// Puts a finding that goes over several texts in the place of what was
     /// found in its parts: the first part gets the token, the others nothing.
     /// The parts are in order. False where something else reaches beyond them.
-    pub(super) fn span(&mut self, parts: &[Range<usize>], finding: &Finding, value: &str) -> bool {
+    pub(super) fn span(&mut self, parts: &[Range<usize>], finding: &Finding, value: &str, form: Form) -> bool {
         let Some((first, others)) = parts.split_first() else { return false };
         let from = self.list.iter().rposition(|found| found.at.end <= first.start).map_or(0, |last| last + 1);
         let overlaps =
@@ -177,15 +177,74 @@ impl Findings {
         behind.retain(|found| overlaps(found).is_none());
         let place = behind.partition_point(|found| found.at.start < first.start);
         self.list.extend(behind.drain(..place));
-        self.add(first.clone(), finding, value, Form::Text);
+        self.add(first.clone(), finding, value, form);
         for part in others {
             let place = behind.partition_point(|found| found.at.start < part.start);
             self.list.extend(behind.drain(..place));
-            let (Finding { entity, operator, .. }, at) = (*finding, part.clone());
-            self.list.push(Located { at, entity, operator, rule: None, value: 0..0, form: Form::Rest, encoded: None });
+            self.add_rest(part.clone(), finding);
         }
         self.list.append(&mut behind);
         true
+    }
+
+    /// Adds what was found in another reading of a text that begins at `start`:
+    /// its parts in the body, whether its value is to be held against what was
+    /// found in them, and the value. What covers it already stays instead.
+    pub(super) fn uncover(&mut self, start: usize, hidden: Vec<Hidden<'_>>, form: Form) {
+        let first = self.list.partition_point(|found| found.at.end <= start);
+        let mut plain = self.list.split_off(first).into_iter().peekable();
+        for Hidden { parts, finding, value, is_loose, begins } in hidden {
+            let (Some(from), Some(to)) = (parts.first().map(|p| p.start), parts.last().map(|p| p.end)) else {
+                continue;
+            };
+            while let Some(before) = plain.next_if(|found| found.at.end <= from) {
+                self.list.push(before);
+            }
+            let reaching = self.list.iter().rposition(|found| found.at.end <= from).map_or(0, |last| last + 1);
+            let mut here = self.list.split_off(reaching.max(first));
+            while let Some(inside) = plain.next_if(|found| found.at.start < to) {
+                here.push(inside);
+            }
+            let overlaps =
+                |found: &Located, part: &Range<usize>| found.at.start < part.end && part.start < found.at.end;
+            let within =
+                |found: &Located, part: &Range<usize>| part.start <= found.at.start && found.at.end <= part.end;
+            let bare: Vec<_> = parts.iter().flat_map(|part| left_over(part, &here)).collect();
+            let is_whole = |found: &Located| {
+                let same = found.entity == finding.entity && parts.iter().any(|part| within(found, part));
+                same && !begins(value, self.values.get(found.value.clone()).unwrap_or_default())
+            };
+            if bare.is_empty() || is_loose && here.iter().any(is_whole) {
+                self.list.append(&mut here);
+                continue;
+            }
+            let gives_way = |found: &Located| {
+                found.operator.strictness() <= finding.operator.strictness() && found.encoded.is_none()
+            };
+            let beside = |found: &Located| !parts.iter().any(|part| overlaps(found, part));
+            let fits =
+                |found: &Located| beside(found) || gives_way(found) && parts.iter().any(|part| within(found, part));
+            let end = self.list.len();
+            if here.iter().all(fits) {
+                here.retain(beside);
+                let mut parts = parts.into_iter();
+                if let Some(part) = parts.next() {
+                    self.add(part, &finding, value, form);
+                }
+                parts.for_each(|part| self.add_rest(part, &finding));
+            } else {
+                bare.into_iter().for_each(|part| self.add_rest(part, &finding));
+            }
+            self.list.append(&mut here);
+            self.list.get_mut(end..).unwrap_or_default().sort_by_key(|found| found.at.start);
+        }
+        self.list.extend(plain);
+    }
+
+    /// Adds a part of a value that stands elsewhere: nothing is written there.
+    fn add_rest(&mut self, at: Range<usize>, finding: &Finding) {
+        let Finding { entity, operator, .. } = *finding;
+        self.list.push(Located { at, entity, operator, rule: None, value: 0..0, form: Form::Rest, encoded: None });
     }
 
     fn store(&mut self, value: &str) -> Range<usize> {
@@ -193,6 +252,34 @@ impl Findings {
         self.values.push_str(value);
         start..self.values.len()
     }
+}
+
+/// What was found in another reading of a text than as it stands.
+pub(super) struct Hidden<'h> {
+    /// In the body, in order.
+    pub(super) parts: Vec<Range<usize>>,
+    pub(super) finding: Finding,
+    pub(super) value: &'h str,
+    /// Whether a value that is whole in one part is rather that.
+    pub(super) is_loose: bool,
+    /// Whether the first value is begun by what stands in front of the second in it.
+    pub(super) begins: &'h dyn Fn(&str, &str) -> bool,
+}
+
+/// What of a part is in none of these findings, which are in order.
+fn left_over(part: &Range<usize>, found: &[Located]) -> Vec<Range<usize>> {
+    let mut from = part.start;
+    let mut left = Vec::new();
+    for one in found {
+        if from < one.at.start.min(part.end) {
+            left.push(from..one.at.start.min(part.end));
+        }
+        from = from.max(one.at.end);
+    }
+    if from < part.end {
+        left.push(from..part.end);
+    }
+    left
 }
 
 impl Base64 {

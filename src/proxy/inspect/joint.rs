@@ -5,7 +5,7 @@
 //! beginning of the next text where the border looks as if it went through
 //! something. What is found on one side of a border is none of this.
 
-use super::findings::Findings;
+use super::findings::{Findings, Form};
 use super::place::Place;
 use crate::detect::{Detector, Finding, Input, Scratch};
 use std::ops::Range;
@@ -74,7 +74,7 @@ impl Joint {
         let mut ranges: Vec<Range<usize>> = self.parts_of(found.start..border).collect();
         let gone = found.end - border;
         ranges.push(place.range(0..gone));
-        if findings.span(&ranges, &found, value) { gone } else { 0 }
+        if findings.span(&ranges, &found, value, Form::Text) { gone } else { 0 }
     }
 
     /// Whether what crosses the border is one value, and not a complete one
@@ -243,6 +243,11 @@ fn is_address_and_word(value: &str, border: usize, detector: Detector<'_>) -> bo
     has_top(left.trim_end_matches('.'))
         && !word.is_empty()
         && (detector.engine.is_ordinary_word(word) || top.len() > LONGEST_TOP)
+}
+
+/// Whether a value that ends with another, whole by itself, is one all the same.
+pub(super) fn is_begun(value: &str, right: &str, detector: Detector<'_>) -> bool {
+    value.strip_suffix(right).is_some_and(|left| begins_value(left, right, detector))
 }
 
 /// Whether `left` is the beginning of the value that `right` could be alone:

@@ -390,6 +390,17 @@ fn a_strict_route_is_told_of_unknown_members_and_not_of_values() {
         ("openai-chat", r#"{"ana@example.com":true}"#, Some("…")),
         ("openai-chat", r#"{"x y":{"k":null}}"#, Some("….k")),
         ("json", r#"{"a":1}"#, Some("a")),
+        // What holds nothing is a member all the same.
+        ("openai-chat", r#"{"model":"m","notes":{}}"#, Some("notes")),
+        ("openai-chat", r#"{"model":"m","notes":[[]]}"#, Some("notes[]")),
+        (
+            "openai-chat",
+            r#"{"messages":[{"content":[{"type":"text","extra":{}}]}]}"#,
+            Some("messages[].content[].extra"),
+        ),
+        ("openai-chat", r#"{"model":{},"messages":[],"tools":[{}],"metadata":{},"stop":[]}"#, None),
+        ("openai-chat", r#"{"messages":[{"content":[]},{}],"tool_choice":{},"logit_bias":{}}"#, None),
+        ("json", r#"{"a":{}}"#, Some("a")),
     ] {
         let strict = Rules { strict: true, ..rules(name) };
         let found = inspect_json(body, &strict, &mut scratch).unwrap();

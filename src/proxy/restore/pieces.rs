@@ -178,7 +178,7 @@ impl Pieces {
             match &piece.stand {
                 Some(Stand::Value(entity, value)) => {
                     write_value(value.expose(), escape, out);
-                    context.watch.restored(*entity);
+                    context.restored(*entity);
                 }
                 Some(Stand::Text { rule, text, quoted }) => {
                     // In place of a number there has to be a string.

@@ -53,7 +53,7 @@ impl Desk {
     async fn context(&self, protocol: Arc<Protocol>) -> Context {
         let kinds = self.subject.kinds().await.unwrap();
         let (subject, watch) = (Some(self.subject.clone()), Arc::clone(&self.watch));
-        Context { subject, kinds, surrogates: None, protocol, watch, redaction: None }
+        Context { subject, kinds, surrogates: None, protocol, watch, redaction: None, line: None }
     }
 
     /// One in which data of others is found too.

@@ -1,5 +1,6 @@
 //! What is known of the two who talk, and what becomes of their messages.
 
+use crate::audit;
 use crate::config::Reply;
 use crate::protocol::Protocol;
 use crate::proxy::error::ProxyError;
@@ -33,6 +34,8 @@ pub(in crate::proxy) struct Conversation {
     /// Cancelled where the consent is withdrawn.
     pub(super) withdrawn: CancellationToken,
     state: Mutex<State>,
+    /// The line of the access log, which is written when the socket ends.
+    line: Arc<audit::Exchange>,
 }
 
 /// What becomes known of it.
@@ -57,12 +60,12 @@ impl Conversation {
         address: &Uri,
         name: Option<&str>,
     ) -> Self {
-        let Restoring { protocol, subject, surrogates, .. } = restoring;
+        let Restoring { protocol, subject, surrogates, line, .. } = restoring;
         let state = Mutex::new(State { subject, registered: None, surrogates, told: None, replaced: 0 });
         let (mut head, ()) = Request::new(()).into_parts();
         head.uri = address.clone();
         let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
-        let conversation = Self { gateway, route, protocol, head, withdrawn: CancellationToken::new(), state };
+        let conversation = Self { gateway, route, protocol, head, withdrawn: CancellationToken::new(), state, line };
         conversation.register(name);
         conversation
     }
@@ -107,6 +110,7 @@ impl Conversation {
             state.told = Some(protocol);
         }
         state.replaced += replacements.counts.sum();
+        replacements.counts.each().for_each(|(entity, count)| self.line.tokenized(entity, count));
         Ok(message.bytes)
     }
 
@@ -129,7 +133,8 @@ impl Conversation {
             return Ok(None);
         }
         let (protocol, watch) = (told.unwrap_or_else(|| Arc::clone(&self.protocol)), Arc::clone(&self.gateway.watch));
-        Ok(Some(Context { subject, kinds, surrogates, protocol, watch, redaction }))
+        let line = Some(Arc::clone(&self.line));
+        Ok(Some(Context { subject, kinds, surrogates, protocol, watch, redaction, line }))
     }
 
     /// Puts the values back into the headers of the chatbot's handshake.
@@ -145,7 +150,8 @@ impl Conversation {
         let restoring = {
             let (state, protocol) = (self.state(), Arc::clone(&self.protocol));
             let (subject, surrogates) = (state.subject.clone(), state.surrogates.clone());
-            Restoring { protocol, subject, surrogates, in_elements: false, door: None, chain: None }
+            let line = Arc::clone(&self.line);
+            Restoring { protocol, subject, surrogates, in_elements: false, door: None, chain: None, line }
         };
         exchange::restore(&self.gateway, &self.route, restoring, reply).await
     }
@@ -164,6 +170,7 @@ impl Conversation {
             return Ok(subject);
         };
         let subject = self.gateway.subject(&self.route, &id).await?;
+        self.line.is_of(&subject);
         self.state().subject = Some(subject.clone());
         self.register(Some(&id));
         Ok(Some(subject))

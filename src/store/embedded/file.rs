@@ -1,24 +1,39 @@
 //! The redb file: opening it, and opening it anew after a failure.
 
-use super::{MAPPINGS, META, RECORDS, SUBJECTS};
+use super::{FORMAT, FORMAT_RECORD, MAPPINGS, META, RECORDS, SUBJECTS};
 use crate::store::StoreError;
-use redb::{Builder, Database, ReadableDatabase, StorageBackend, backends::FileBackend};
+use redb::{Builder, Database, ReadTransaction, ReadableDatabase, StorageBackend, backends::FileBackend};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::sync::{PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
-const NAME: &str = "vault.redb";
+pub(super) const NAME: &str = "vault.redb";
 const UNFINISHED: &str = "vault.redb.new";
 
-type Opener = Box<dyn Fn() -> Result<Database, redb::Error> + Send + Sync>;
+pub(super) type Opener = Box<dyn Fn() -> Result<Database, redb::Error> + Send + Sync>;
 
 /// A database that heals: after an I/O error redb refuses all further work, so
 /// the file is closed and opened again before the next use.
 pub(super) struct File {
     open: Opener,
     slot: RwLock<Slot>,
+    held: Mutex<Vec<Weak<Held>>>,
+}
+
+/// A reading transaction that is held for longer than one task. It is taken
+/// away where the file has to be opened again, as it would stand in the way.
+pub(super) struct Held(Mutex<Option<ReadTransaction>>);
+
+impl Held {
+    /// Runs a reading task on what stood in the file when this was made.
+    pub(super) fn read<T>(&self, task: impl Fn(&ReadTransaction) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(transaction) => guarded(|| task(transaction)).map_err(fault),
+            None => Err(StoreError::unavailable("its file was opened again after an error")),
+        }
+    }
 }
 
 struct Slot {
@@ -32,8 +47,32 @@ struct Slot {
 impl File {
     pub(super) fn open(open: Opener) -> Result<Self, StoreError> {
         let database = guarded(&open).map_err(fault)?;
+        match guarded(|| format(&database)).map_err(fault)? {
+            Some(FORMAT) => {}
+            Some(found) if found < FORMAT => return Err(StoreError::OlderFormat { found }),
+            found => return Err(StoreError::NewerFormat { found: found.unwrap_or_default(), known: FORMAT }),
+        }
         let slot = Slot { database: Some(database), generation: 0, closed: false };
-        Ok(Self { open, slot: RwLock::new(slot) })
+        Ok(Self { open, slot: RwLock::new(slot), held: Mutex::default() })
+    }
+
+    /// Begins to read for longer than one task.
+    pub(super) fn hold(&self) -> Result<Arc<Held>, StoreError> {
+        self.read(|database| {
+            let held = Arc::new(Held(Mutex::new(Some(database.begin_read()?))));
+            let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            all.retain(|held| held.strong_count() > 0);
+            all.push(Arc::downgrade(&held));
+            Ok(held)
+        })
+    }
+
+    /// Ends all that is held.
+    fn let_go(&self) {
+        let all = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner));
+        for held in all.iter().filter_map(Weak::upgrade) {
+            *held.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 
     /// Runs a short reading task; once more with the file opened again where
@@ -69,6 +108,7 @@ impl File {
     pub(super) fn close(&self) {
         let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
         slot.closed = true;
+        self.let_go();
         slot.database = None;
     }
 
@@ -89,6 +129,7 @@ impl File {
             return Ok(());
         }
         // The old handle holds the file's lock, so it goes first.
+        self.let_go();
         slot.database = None;
         slot.generation += 1;
         slot.database = Some(guarded(&self.open).map_err(fault)?);
@@ -101,10 +142,23 @@ impl File {
 pub(super) fn on_disk(folder: &Path, page_cache_bytes: usize) -> Result<Opener, StoreError> {
     let path = folder.join(NAME);
     create(folder, &path, page_cache_bytes).map_err(fault)?;
-    Ok(Box::new(move || {
-        let file = OpenOptions::new().read(true).write(true).open(&path)?;
-        database(FileBackend::new(file)?, page_cache_bytes)
-    }))
+    Ok(Box::new(move || on_path(&path, page_cache_bytes)))
+}
+
+/// Opens a file that is there.
+pub(super) fn on_path(path: &Path, page_cache_bytes: usize) -> Result<Database, redb::Error> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    database(FileBackend::new(file)?, page_cache_bytes)
+}
+
+/// Removes what the making of a file left behind that was cut short. Gives the
+/// path to make it at.
+pub(super) fn remove_unfinished(folder: &Path) -> io::Result<PathBuf> {
+    let unfinished = folder.join(UNFINISHED);
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(unfinished),
+    }
 }
 
 /// Makes the file where there is none. It is made under another name first:
@@ -118,11 +172,7 @@ fn create(folder: &Path, path: &Path, page_cache_bytes: usize) -> Result<(), red
     if path.try_exists()? {
         private::restrict(path)?;
     } else {
-        let unfinished = folder.join(UNFINISHED);
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
+        let unfinished = remove_unfinished(folder)?;
         database(FileBackend::new(private::file(&unfinished)?)?, page_cache_bytes)?.close()?;
         fs::rename(&unfinished, path)?;
     }
@@ -134,16 +184,10 @@ fn create(folder: &Path, path: &Path, page_cache_bytes: usize) -> Result<(), red
 /// Opens a database and sees that its tables exist.
 pub(super) fn database(backend: impl StorageBackend, page_cache_bytes: usize) -> Result<Database, redb::Error> {
     let database = Builder::new().set_cache_size(page_cache_bytes).create_with_backend(backend)?;
-    // The table that is made last shows that all are there.
-    let made = match database.begin_read()?.open_table(RECORDS) {
-        Ok(_) => true,
-        Err(redb::TableError::TableDoesNotExist(_)) => false,
-        Err(error) => return Err(error.into()),
-    };
-    if !made {
+    if format(&database)?.is_none() {
         let mut transaction = database.begin_write()?;
         transaction.set_quick_repair(true);
-        transaction.open_table(META)?;
+        transaction.open_table(META)?.insert(FORMAT_RECORD, FORMAT.to_be_bytes().as_slice())?;
         transaction.open_table(SUBJECTS)?;
         transaction.open_table(MAPPINGS)?;
         transaction.open_table(RECORDS)?;
@@ -152,15 +196,28 @@ pub(super) fn database(backend: impl StorageBackend, page_cache_bytes: usize) ->
     Ok(database)
 }
 
+/// The format of a file; none where nothing was written to it yet.
+pub(super) fn format(database: &Database) -> Result<Option<u32>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let meta = match transaction.open_table(META) {
+        Ok(meta) => meta,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    // The first format said nothing of itself.
+    let Some(record) = meta.get(FORMAT_RECORD)? else { return Ok(Some(1)) };
+    Ok(Some(record.value().try_into().map_or(u32::MAX, u32::from_be_bytes)))
+}
+
 /// Files and folders that nobody else may read.
 #[cfg(unix)]
-mod private {
+pub(super) mod private {
     use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
     use std::io;
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
     use std::path::Path;
 
-    pub(super) fn folder(path: &Path) -> io::Result<()> {
+    pub(in crate::store::embedded) fn folder(path: &Path) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             Some(parent) => File::open(parent)?.sync_all(),
@@ -168,17 +225,17 @@ mod private {
         }
     }
 
-    pub(super) fn file(path: &Path) -> io::Result<File> {
+    pub(in crate::store::embedded) fn file(path: &Path) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
     }
 
-    pub(super) fn restrict(path: &Path) -> io::Result<()> {
+    pub(in crate::store::embedded) fn restrict(path: &Path) -> io::Result<()> {
         fs::set_permissions(path, Permissions::from_mode(0o600))
     }
 
     /// Waits until this process alone has the folder, as long as the handle
     /// lives.
-    pub(super) fn lock(folder: &Path) -> io::Result<File> {
+    pub(in crate::store::embedded) fn lock(folder: &Path) -> io::Result<File> {
         let folder = File::open(folder)?;
         folder.lock()?;
         Ok(folder)
@@ -187,25 +244,25 @@ mod private {
 
 /// Files and folders with the rights that their place gives them.
 #[cfg(not(unix))]
-mod private {
+pub(super) mod private {
     use std::fs::{DirBuilder, File, OpenOptions};
     use std::io;
     use std::path::Path;
 
-    pub(super) fn folder(path: &Path) -> io::Result<()> {
+    pub(in crate::store::embedded) fn folder(path: &Path) -> io::Result<()> {
         DirBuilder::new().recursive(true).create(path)
     }
 
-    pub(super) fn file(path: &Path) -> io::Result<File> {
+    pub(in crate::store::embedded) fn file(path: &Path) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).create_new(true).open(path)
     }
 
-    pub(super) fn restrict(_: &Path) -> io::Result<()> {
+    pub(in crate::store::embedded) fn restrict(_: &Path) -> io::Result<()> {
         Ok(())
     }
 
     /// A folder cannot be locked here, so a file in it is.
-    pub(super) fn lock(folder: &Path) -> io::Result<File> {
+    pub(in crate::store::embedded) fn lock(folder: &Path) -> io::Result<File> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(folder.join("vault.lock"))?;
         file.lock()?;
         Ok(file)
@@ -213,11 +270,11 @@ mod private {
 }
 
 /// Runs a task of redb, which may panic on a file that was changed by others.
-fn guarded<T>(task: impl Fn() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+pub(super) fn guarded<T>(task: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
     catch_unwind(AssertUnwindSafe(task)).unwrap_or_else(|_| Err(redb::Error::Corrupted(String::new())))
 }
 
-fn fault(error: redb::Error) -> StoreError {
+pub(super) fn fault(error: redb::Error) -> StoreError {
     use redb::Error as E;
     match error {
         E::DatabaseAlreadyOpen | E::LockProtocolMismatch => StoreError::InUse,

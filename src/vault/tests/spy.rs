@@ -3,7 +3,7 @@
 
 use crate::entity::Entity;
 use crate::store::memory::Memory;
-use crate::store::{Answer, Batch, Change, Event, Outcome, Row, Space, Store, StoreError};
+use crate::store::{Answer, Batch, Change, Event, Outcome, Row, Snapshot, Space, Store, StoreError};
 use crate::token::Token;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -144,6 +144,10 @@ impl Store for Arc<Spy> {
 
     fn write(&self, changes: Vec<Change>, event: Option<Event>) -> Answer<'_, bool> {
         self.memory.write(changes, event)
+    }
+
+    fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot>> {
+        self.memory.snapshot()
     }
 
     fn probe(&self) -> Answer<'_, ()> {

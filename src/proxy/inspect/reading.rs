@@ -1,0 +1,218 @@
+//! A text as whoever reads it further on sees it: without the markup that may
+//! stand within a value, and with what is written by the escapes of other
+//! notations than its own. What is found there and not in the text as it
+//! stands is hidden by nothing but its spelling. Pure.
+
+mod escape;
+mod tag;
+mod word;
+
+use super::findings::{Findings, Form, Hidden};
+use super::joint;
+use crate::detect::{Detector, Finding, Input, Scratch};
+use std::ops::Range;
+
+/// How a reading is looked at.
+#[derive(Clone, Copy)]
+pub(in crate::proxy) struct Manner<'m> {
+    pub(in crate::proxy) detector: Detector<'m>,
+    pub(in crate::proxy) label: Option<&'m str>,
+    pub(in crate::proxy) form: Form,
+    /// Whether a finding in a text counts.
+    pub(in crate::proxy) wanted: &'m dyn Fn(&str, &Finding) -> bool,
+}
+
+/// The other spelling of a text, with the way back.
+pub(in crate::proxy) struct Reading {
+    text: String,
+    /// Where it differs, in order.
+    edits: Vec<Edit>,
+}
+
+/// A piece that is written otherwise.
+struct Edit {
+    /// Where it is in the reading.
+    at: Range<usize>,
+    /// What stands for it in the text.
+    from: Range<usize>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// One spelling for another: a value covers all of it or nothing.
+    Spelled,
+    /// Markup within a line, which stays where a value goes around it.
+    Inline,
+    /// Markup that may as well part two values.
+    Between,
+}
+
+/// What a finding of a reading is in the text.
+struct Found<'r> {
+    finding: Finding,
+    /// Its parts, in order, around the markup that cuts it.
+    parts: Vec<Range<usize>>,
+    value: &'r str,
+    /// Whether what cuts it may as well part two values.
+    is_loose: bool,
+}
+
+/// What members and parameters are called that hold the name of a file.
+const FILE_NAMES: [&str; 6] = ["filename", "file_name", "fileName", "originalName", "original_name", "displayName"];
+
+impl Reading {
+    /// All that there are of a text behind this label.
+    pub(in crate::proxy) fn all(text: &str, label: Option<&str>) -> impl Iterator<Item = Self> {
+        let is_file_name = label.is_some_and(|label| FILE_NAMES.contains(&label));
+        [Self::of(text), if is_file_name { Self::of_file_name(text) } else { None }].into_iter().flatten()
+    }
+
+    /// Of a text of any kind; none where it reads as it stands.
+    fn of(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        if memchr::memchr3(b'<', b'&', b'\\', bytes).is_none() && !word::may_stand_in(text) {
+            return None;
+        }
+        let mut reading = Writer::new(text);
+        let mut tags = tag::Tags::new(text);
+        let mut at = 0;
+        while let Some(skip) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| b"<&\\=]".contains(b))) {
+            at += skip;
+            at = match bytes.get(at) {
+                Some(b'<' | b']') => match tags.at(at) {
+                    Some((end, tag)) => {
+                        reading.replace(at..end, tag.stands_for(), tag.kind());
+                        end
+                    }
+                    None => at + 1,
+                },
+                Some(b'=') => match word::at(text, at) {
+                    Some((end, decoded)) => {
+                        reading.replace(at..end, &decoded, Kind::Spelled);
+                        end
+                    }
+                    None => at + 1,
+                },
+                _ => match escape::at(text, at) {
+                    Some((end, c)) => {
+                        reading.replace(at..end, c.encode_utf8(&mut [0; 4]), Kind::Spelled);
+                        end
+                    }
+                    None => at + 1,
+                },
+            };
+        }
+        reading.finish()
+    }
+
+    /// Of the name of a file, in which words have no blanks between them and
+    /// an ending stands behind the last; none where it reads as it stands.
+    fn of_file_name(text: &str) -> Option<Self> {
+        let mut reading = Writer::new(text);
+        let stem = text.rsplit_once('.').map_or(text, |(stem, _)| stem);
+        for (at, _) in stem.match_indices('_') {
+            reading.replace(at..at + 1, " ", Kind::Spelled);
+        }
+        if stem.len() < text.len() {
+            reading.replace(stem.len()..stem.len() + 1, " ", Kind::Inline);
+        }
+        reading.finish()
+    }
+
+    /// Adds what is found in it to what was found in the text as it stands,
+    /// which begins at `start` of the body. `place` leads from ranges of the text
+    /// to the body, and is asked in order.
+    pub(in crate::proxy) fn look(
+        &self,
+        how: Manner<'_>,
+        scratch: &mut Scratch,
+        findings: &mut Findings,
+        start: usize,
+        mut place: impl FnMut(Range<usize>) -> Range<usize>,
+    ) {
+        let Manner { label, detector, form, wanted } = how;
+        let found = detector.scan(Input { text: &self.text, label }, scratch);
+        let begins = |value: &str, right: &str| joint::is_begun(value, right, detector);
+        let mut hidden: Vec<Hidden<'_>> = Vec::new();
+        let mut end = 0;
+        let found = found.iter().filter(|finding| wanted(&self.text, finding));
+        for Found { finding, parts, value, is_loose } in found.filter_map(|finding| self.found(*finding)) {
+            // Two may be in what is spelled as one, which is covered whole.
+            if parts.first().is_none_or(|part| part.start < end) {
+                continue;
+            }
+            end = parts.last().map_or(end, |part| part.end);
+            let parts = parts.into_iter().map(&mut place).collect();
+            hidden.push(Hidden { parts, finding, value, is_loose, begins: &begins });
+        }
+        findings.uncover(start, hidden, form);
+    }
+
+    fn found(&self, finding: Finding) -> Option<Found<'_>> {
+        let (mut start, mut end) = (finding.start, finding.end);
+        let first = self.edits.partition_point(|edit| edit.at.end <= start);
+        let touched = self.edits.get(first..).unwrap_or_default();
+        let touched = touched.get(..touched.partition_point(|edit| edit.at.start < end)).unwrap_or_default();
+        // A value that is spelled otherwise in part is covered with all of that.
+        let spelled = |edit: &&Edit| edit.kind == Kind::Spelled;
+        if let Some(edit) = touched.first().filter(spelled) {
+            start = start.min(edit.at.start);
+        }
+        if let Some(edit) = touched.last().filter(spelled) {
+            end = end.max(edit.at.end);
+        }
+        let mut parts = Vec::new();
+        let mut from = self.in_text(start, true);
+        for edit in touched.iter().filter(|edit| edit.kind != Kind::Spelled) {
+            parts.push(from..edit.from.start);
+            from = edit.from.end;
+        }
+        parts.push(from..self.in_text(end, false));
+        parts.retain(|part| part.start < part.end);
+        let is_loose = touched.iter().any(|edit| edit.kind == Kind::Between);
+        let value = self.text.get(start..end).filter(|_| !parts.is_empty())?;
+        Some(Found { finding, parts, value, is_loose })
+    }
+
+    /// Where a place on a character border is in the text: behind the markup
+    /// that stands there if something starts at it, else in front.
+    fn in_text(&self, at: usize, starts: bool) -> usize {
+        let before = |edit: &Edit| edit.at.end < at || edit.at.end == at && (starts || !edit.at.is_empty());
+        match self.edits.partition_point(before).checked_sub(1).and_then(|last| self.edits.get(last)) {
+            Some(edit) => edit.from.end + (at - edit.at.end),
+            None => at,
+        }
+    }
+}
+
+/// Writes a reading from front to back.
+struct Writer<'t> {
+    text: &'t str,
+    /// All before is written.
+    taken: usize,
+    reading: Reading,
+}
+
+impl<'t> Writer<'t> {
+    fn new(text: &'t str) -> Self {
+        Self { text, taken: 0, reading: Reading { text: String::new(), edits: Vec::new() } }
+    }
+
+    fn replace(&mut self, from: Range<usize>, meant: &str, kind: Kind) {
+        let Reading { text, edits } = &mut self.reading;
+        text.push_str(self.text.get(self.taken..from.start).unwrap_or_default());
+        let at = text.len()..text.len() + meant.len();
+        text.push_str(meant);
+        self.taken = from.end;
+        edits.push(Edit { at, from, kind });
+    }
+
+    fn finish(mut self) -> Option<Reading> {
+        self.reading.text.push_str(self.text.get(self.taken..).unwrap_or_default());
+        (!self.reading.edits.is_empty()).then_some(self.reading)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! The file as it stood at one moment: one reading transaction of redb. What is
+//! overwritten meanwhile keeps its pages until this ends, so the file may grow
+//! by as much as is written while one is held.
+
+use super::file::Held;
+use super::{MAPPINGS, MappingKey, RECORDS, SUBJECTS, record_key, token};
+use crate::store::{Answer, RecordPlace, Row, Snapshot, Space, StoreError};
+use crate::token::Token;
+use redb::TableDefinition;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// The whole of a table's key, read.
+type Read<T> = fn(&[u8]) -> Option<T>;
+
+pub(super) struct View(pub(super) Arc<Held>);
+
+impl View {
+    fn page<T>(
+        &self,
+        table: TableDefinition<'_, &[u8], &[u8]>,
+        after: Option<&[u8]>,
+        limit: usize,
+        read: Read<T>,
+    ) -> Result<Vec<(T, Vec<u8>)>, StoreError> {
+        let page = self.0.read(|transaction| {
+            let table = transaction.open_table(table)?;
+            let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let mut page = Vec::new();
+            for entry in table.range::<&[u8]>((from, Bound::Unbounded))?.take(limit) {
+                let (key, record) = entry?;
+                page.push(read(key.value()).map(|place| (place, record.value().to_vec())));
+            }
+            Ok(page)
+        })?;
+        page.into_iter().map(|entry| entry.ok_or(StoreError::Corrupt { what: "file" })).collect()
+    }
+}
+
+impl Snapshot for View {
+    fn subjects(&self, after: Option<Row>, limit: usize) -> Answer<'_, Vec<(Row, Vec<u8>)>> {
+        Box::pin(async move {
+            let after = after.map(Row::to_bytes);
+            self.page(SUBJECTS, after.as_ref().map(<[u8; Row::LEN]>::as_slice), limit, |key| {
+                Some(Row::from_bytes(key.try_into().ok()?))
+            })
+        })
+    }
+
+    fn mappings(&self, after: Option<(Row, Token)>, limit: usize) -> Answer<'_, Vec<(Row, Token, Vec<u8>)>> {
+        Box::pin(async move {
+            let after = after.map(|(row, token)| MappingKey::new(row).of(&token).to_vec());
+            let page = self.page(MAPPINGS, after.as_deref(), limit, |key| {
+                let (row, rest) = key.split_first_chunk::<{ Row::LEN }>()?;
+                Some((Row::from_bytes(row), token(rest)?))
+            })?;
+            Ok(page.into_iter().map(|((row, token), record)| (row, token, record)).collect())
+        })
+    }
+
+    fn records(&self, after: Option<RecordPlace>, limit: usize) -> Answer<'_, Vec<(RecordPlace, Vec<u8>)>> {
+        Box::pin(async move {
+            let after = after.map(|(row, space, key)| record_key(row, space, &key));
+            self.page(RECORDS, after.as_deref(), limit, |key| {
+                let (row, rest) = key.split_first_chunk::<{ Row::LEN }>()?;
+                let (space, key) = rest.split_first()?;
+                Some((Row::from_bytes(row), Space::from_number(*space)?, key.to_vec()))
+            })
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! A vault of every format that there was opens, and all of its tokens restore.
+
+use super::*;
+use std::path::{Path, PathBuf};
+
+/// A published key: what it protects is test data.
+const KEY: &str = "M7aRwA4r4NJdh+urrjl8L5oYDjKrc3U9Hz7tGmDF/9c=";
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/vault").join(name)
+}
+
+/// A folder with a copy of the vault.
+fn folder(format: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(data(&format!("{format}.redb")), folder.path().join("vault.redb")).unwrap();
+    folder
+}
+
+async fn open(folder: &Path) -> Result<Vault, VaultError> {
+    Vault::open(&VaultUrl::Embedded(folder.to_owned()), Key::from_base64(KEY).unwrap(), SMALL).await
+}
+
+/// Holds a vault against the list of what it should know; gives how many
+/// tokens that were.
+async fn compare(vault: &Vault, format: &str) -> usize {
+    let list = std::fs::read_to_string(data(&format!("{format}.tsv"))).unwrap();
+    let mut tokens = 0;
+    for line in list.lines().filter(|line| !line.starts_with('#')) {
+        let [tenant, name, text, value] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
+        let subject = vault.subject(tenant, name).await.unwrap();
+        match Token::parse(text) {
+            Some(token) => {
+                let values = [(token.entity(), value)];
+                assert_restores(&subject, &[token], &values).await;
+                assert_eq!(subject.tokenize(&values).await.unwrap(), [token], "its token is the same");
+                tokens += 1;
+            }
+            None => {
+                let standing: &Standing<'_> = &|_| Box::pin(async { vec![false; 64] });
+                let made = subject.mint_surrogates(&[(entity("PERSON"), value)], standing).await.unwrap();
+                assert_eq!(made, [Some(text.to_owned())]);
+            }
+        }
+    }
+    tokens
+}
+
+#[tokio::test]
+async fn a_vault_of_each_format_opens() {
+    for format in ["v1", "v2"] {
+        let folder = folder(format);
+        // The second time it has the new format.
+        for _ in 0..2 {
+            let vault = open(folder.path()).await.unwrap();
+            assert_eq!(compare(&vault, format).await, 125, "{format}");
+            vault.close().await;
+        }
+        let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(files, ["vault.redb"], "nothing is left behind");
+    }
+}
+
+#[tokio::test]
+async fn an_old_vault_is_not_upgraded_with_another_key() {
+    let folder = folder("v1");
+    let before = std::fs::read(folder.path().join("vault.redb")).unwrap();
+    let error = Vault::open(&VaultUrl::Embedded(folder.path().to_owned()), Key::generate(), SMALL).await.unwrap_err();
+    assert!(matches!(error, VaultError::WrongKey { .. }), "{error:?}");
+    let vault = open(folder.path()).await.unwrap();
+    assert_eq!(compare(&vault, "v1").await, 125);
+    vault.close().await;
+    assert_ne!(std::fs::read(folder.path().join("vault.redb")).unwrap(), before);
+}
+
+#[tokio::test]
+async fn an_upgrade_that_was_cut_short_begins_again() {
+    // What a crash may leave beside the old file: nothing, a beginning of the
+    // new one, all of it.
+    let whole = std::fs::read(data("v2.redb")).unwrap();
+    for len in [0, 1, 4096, whole.len() / 2, whole.len()] {
+        let folder = folder("v1");
+        std::fs::write(folder.path().join("vault.redb.new"), &whole[..len]).unwrap();
+        let vault = open(folder.path()).await.unwrap();
+        assert_eq!(compare(&vault, "v1").await, 125);
+        vault.close().await;
+        assert!(!folder.path().join("vault.redb.new").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vault.redb");
+    let database = redb::Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let meta = redb::TableDefinition::<&str, &[u8]>::new("meta");
+    transaction.open_table(meta).unwrap().insert("format", 3_u32.to_be_bytes().as_slice()).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let error = open(folder.path()).await.unwrap_err();
+    assert_eq!(error, VaultError::NewerFormat { found: 3, known: 2 });
+}
