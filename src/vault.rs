@@ -12,9 +12,11 @@
 //! it came; not who the subjects are, not the values, not who shares one.
 
 mod cache;
+mod envelope;
 mod error;
 mod hashing;
 mod key;
+mod layer;
 mod link;
 mod mint;
 mod mix;
@@ -33,6 +35,7 @@ mod volatile;
 pub use error::VaultError;
 pub use hashing::Hashing;
 pub use key::{Key, KeyError, KeyId, Keyring, TokenSource, Transit, TransitError, TransitSettings};
+pub use layer::sensitive_entities;
 pub use records::{Expected, Owner, RecordChange, Records};
 pub use subject::Subject;
 pub use surrogates::{Standing, Surrogate, SurrogateMatcher, Surrogates};
@@ -40,16 +43,21 @@ pub use url::{VaultUrl, VaultUrlError};
 pub use value::Value;
 
 use crate::clock;
+use crate::entity::Entity;
 use crate::store::embedded::Embedded;
 use crate::store::{self, Event, Row, Store, StoreError};
+use aws_lc_rs::hmac;
 use cache::Cache;
+use envelope::Envelope;
 use root::Root;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use subject::State;
 use subject_keys::SubjectKeys;
+use tokio::runtime::Handle;
 use volatile::{Memory, Volatile, VolatileKeys};
 
 /// For how long one finding of [`Vault::check_writable`] holds.
@@ -59,17 +67,27 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 const TOKEN_BITS: u64 = (1 << 35) - 1;
 
 /// How a vault uses memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Bytes of values and unwrapped keys that are kept at hand; 64 MiB.
     pub cache_bytes: usize,
     /// Bytes of pages that an embedded store keeps at hand; 32 MiB.
     pub page_cache_bytes: usize,
+    /// The entities whose values are in the second layer, under keys of their
+    /// own; by default [`sensitive_entities`].
+    pub sensitive: BTreeSet<Entity>,
+    /// For how long a [link](Vault::link) leads to its subject; 30 days.
+    pub links_for: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, page_cache_bytes: 32 << 20 }
+        Self {
+            cache_bytes: 64 << 20,
+            page_cache_bytes: 32 << 20,
+            sensitive: sensitive_entities(),
+            links_for: Duration::from_hours(30 * 24),
+        }
     }
 }
 
@@ -87,11 +105,13 @@ enum Kind {
 struct Shared {
     store: Arc<dyn Store>,
     records: Records,
-    root: Root,
+    envelope: Envelope,
+    index: hmac::Key,
     cache: Cache<State>,
     passing: VolatileKeys,
     probed: tokio::sync::Mutex<Option<(Instant, Result<(), VaultError>)>>,
     token_mask: u64,
+    links_for: Duration,
 }
 
 impl Vault {
@@ -99,37 +119,40 @@ impl Vault {
     ///
     /// # Errors
     ///
-    /// [`VaultError::WrongKey`] where the vault was made with another key,
+    /// [`VaultError::WrongKey`] and its like where the keys are not those of
+    /// the vault, [`VaultError::KeyService`] where they cannot be asked for,
     /// [`VaultError::InUse`] where another process holds it,
     /// [`VaultError::NewerFormat`] where a newer build wrote it.
-    pub async fn open(at: &VaultUrl, key: Key, options: Options) -> Result<Self, VaultError> {
+    pub async fn open(at: &VaultUrl, keys: impl Into<Keyring>, options: Options) -> Result<Self, VaultError> {
+        let keys = keys.into();
         let folder = match at {
-            VaultUrl::Memory => return Ok(Self(Kind::Memory(Arc::new(Memory::new(TOKEN_BITS)?)))),
+            VaultUrl::Memory => {
+                return Ok(Self(Kind::Memory(Arc::new(Memory::new(TOKEN_BITS, options.links_for)?))));
+            }
             VaultUrl::Embedded(folder) => folder.clone(),
         };
         // Opening may repair or upgrade the file, which takes as long as it takes.
         let opened = tokio::task::spawn_blocking({
-            let key = key.clone();
-            move || embedded(&folder, &key, options.page_cache_bytes)
+            let (keys, runtime) = (keys.clone(), Handle::current());
+            move || embedded(&folder, &keys, options.page_cache_bytes, &runtime)
         });
         let store = opened.await.map_err(|_| VaultError::Corrupt { what: "file" })??;
-        Self::over(Arc::new(store), &key, options, TOKEN_BITS).await
+        Self::over(Arc::new(store), keys, options, TOKEN_BITS).await
     }
 
-    async fn over(store: Arc<dyn Store>, key: &Key, options: Options, token_mask: u64) -> Result<Self, VaultError> {
-        let record = match store.meta().await? {
-            Some(record) => record,
-            None => store.put_meta(None, Root::create(key, clock::unix_seconds())?).await?,
-        };
-        let root = Root::open(key, &record)?;
+    async fn over(store: Arc<dyn Store>, keys: Keyring, options: Options, token_mask: u64) -> Result<Self, VaultError> {
+        let envelope = Envelope::open(Arc::clone(&store), keys, options.sensitive).await?;
+        let index = envelope.root().index.clone();
         Ok(Self(Kind::Stored(Arc::new(Shared {
-            records: Records::new(Arc::clone(&store), root.index.clone()),
-            root,
+            records: Records::new(Arc::clone(&store), index.clone()),
+            envelope,
+            index,
             store,
             cache: Cache::new(options.cache_bytes),
             passing: VolatileKeys::new()?,
             probed: tokio::sync::Mutex::default(),
             token_mask,
+            links_for: options.links_for,
         }))))
     }
 
@@ -141,14 +164,11 @@ impl Vault {
             Kind::Stored(shared) => shared,
             Kind::Memory(memory) => return Ok(Subject::volatile(memory.subject(tenant, subject))),
         };
-        let row = shared.root.row(tenant, subject);
+        let row = shared.records.row(tenant, subject);
         if let Some(state) = shared.cache.subject(row) {
             return Ok(Subject::kept(Arc::clone(shared), state));
         }
-        let keys = match shared.store.subject(row).await? {
-            Some(record) => SubjectKeys::open(&shared.root, row, tenant, subject, record)?,
-            None => SubjectKeys::create(&shared.root, row, tenant, subject, clock::unix_seconds())?,
-        };
+        let keys = shared.keys(row, tenant, subject).await?;
         let state = Arc::new(State::new(row, tenant, subject, keys));
         let cost = state.cost();
         let state = shared.cache.subject_or_insert(row, state, cost);
@@ -188,7 +208,7 @@ impl Vault {
     /// vault in memory, the same as long as the process lives.
     pub fn hashing(&self, tenant: &str) -> Hashing {
         match &self.0 {
-            Kind::Stored(shared) => shared.root.hashing(tenant),
+            Kind::Stored(shared) => Hashing::new(&shared.index, tenant),
             Kind::Memory(memory) => memory.hashing(tenant),
         }
     }
@@ -212,7 +232,7 @@ impl Vault {
     /// memory, which has none, is all zeros.
     pub fn key_id(&self) -> KeyId {
         match &self.0 {
-            Kind::Stored(shared) => shared.root.key_id,
+            Kind::Stored(shared) => shared.envelope.root().current.ids.key,
             Kind::Memory(_) => KeyId([0; 8]),
         }
     }
@@ -227,8 +247,35 @@ impl Vault {
     }
 }
 
+impl Vault {
+    fn links_for(&self) -> Duration {
+        match &self.0 {
+            Kind::Stored(shared) => shared.links_for,
+            Kind::Memory(memory) => memory.links_for(),
+        }
+    }
+}
+
+impl Shared {
+    /// The keys of a subject: those that are stored, or new ones.
+    async fn keys(&self, row: Row, tenant: &str, subject: &str) -> Result<SubjectKeys, VaultError> {
+        let Some(mut record) = self.store.subject(row).await? else {
+            return SubjectKeys::create(&self.envelope.root(), row, tenant, subject, clock::unix_seconds());
+        };
+        let root = self.envelope.root_for(&record).await?;
+        // What a rotation has not come to, or an older version wrote. That it
+        // cannot be written just now is no reason not to read.
+        if let Some(newer) = SubjectKeys::rewrap(&root, row, &record)?
+            && self.store.swap_subject(row, record.clone(), newer.clone()).await == Ok(true)
+        {
+            record = newer;
+        }
+        SubjectKeys::open(&root, row, tenant, subject, record)
+    }
+}
+
 /// Opens an embedded store, and upgrades it first where it has an old format.
-fn embedded(folder: &Path, key: &Key, page_cache_bytes: usize) -> Result<Embedded, VaultError> {
+fn embedded(folder: &Path, keys: &Keyring, page_cache_bytes: usize, runtime: &Handle) -> Result<Embedded, VaultError> {
     match Embedded::open(folder, page_cache_bytes) {
         Err(StoreError::OlderFormat { .. }) => {}
         opened => return Ok(opened?),
@@ -237,7 +284,7 @@ fn embedded(folder: &Path, key: &Key, page_cache_bytes: usize) -> Result<Embedde
     store::embedded::upgrade(folder, page_cache_bytes, |own, subject, record| {
         let root = match &mut root {
             Some(root) => root,
-            none => none.insert(Root::open(key, own)?),
+            none => none.insert(runtime.block_on(Root::open(keys, own, &Arc::default()))?),
         };
         // The keys of the old format did not tell the tenant.
         let old = Row { subject, ..Row::DEPLOYMENT };
@@ -260,7 +307,7 @@ impl Vault {
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Stored(shared) => f.debug_struct("Vault").field("key", &shared.root.key_id).finish_non_exhaustive(),
+            Kind::Stored(_) => f.debug_struct("Vault").field("key", &self.key_id()).finish_non_exhaustive(),
             Kind::Memory(_) => f.write_str("Vault(memory)"),
         }
     }

@@ -106,6 +106,11 @@ impl Running {
         url(self.gateway, self.gateway_tls)
     }
 
+    /// What holds the values.
+    pub(super) fn vault(&self) -> &Vault {
+        &self.services.vault
+    }
+
     /// Where the metrics are.
     pub(super) fn admin_url(&self) -> String {
         url(self.admin, self.admin_tls)

@@ -220,13 +220,13 @@ fn looks_like_document(text: &str) -> bool {
 
 /// Looks through a JSON document a line. Lines may be blank.
 fn inspect_lines(text: &str, rules: &Rules<'_>, scratch: &mut Scratch) -> Result<Findings, Uninspectable> {
-    let mut all = Findings::seeking(rules.sought.len());
+    let mut lines = inspect::Series::new(rules);
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         if !line.trim_matches(['\u{feff}', ' ', '\t', '\r', '\n']).is_empty() {
-            all.append(inspect::inspect_json(line, rules, scratch)?, start);
+            lines.look(text, start..start + line.len(), rules, scratch)?;
         }
         start += line.len();
     }
-    Ok(all)
+    Ok(lines.findings)
 }

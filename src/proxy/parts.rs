@@ -7,7 +7,7 @@ use super::content;
 use super::format::{Format, Kind};
 use super::guess::{self, Guess};
 use super::inspect::{self, Findings, Form, Rules, Uninspectable};
-use super::look::{Look, Piece, any};
+use super::look::{FieldSeries, Look, Piece, any};
 use super::parameters::{self, Parameter};
 use super::percent::{Encoding, NotUtf8};
 use crate::config::Binary;
@@ -27,7 +27,8 @@ pub(super) fn inspect(
     rules: &Rules<'_>,
     scratch: &mut Scratch,
 ) -> Result<Findings, Uninspectable> {
-    let mut parts = Parts { rules, scratch, found: Findings::seeking(rules.sought.len()) };
+    let mut parts =
+        Parts { rules, scratch, found: Findings::seeking(rules.sought.len()), series: FieldSeries::default() };
     parts.look_at_body(body, 0, boundary, DEPTH)?;
     Ok(parts.found)
 }
@@ -36,6 +37,7 @@ struct Parts<'p> {
     rules: &'p Rules<'p>,
     scratch: &'p mut Scratch,
     found: Findings,
+    series: FieldSeries,
 }
 
 /// What the header of a part says of it.
@@ -137,7 +139,12 @@ impl Parts<'_> {
                     return self.take(looked, start, content.len());
                 }
                 // The name of its field says what a text is.
-                Ok(inspect::inspect_value(text, name, self.rules.detector, self.scratch))
+                self.found.append(inspect::inspect_value(text, name, self.rules.detector, self.scratch), start);
+                let joint = self.series.joint(name);
+                let place = |range: std::ops::Range<usize>| start + range.start..start + range.end;
+                joint.look(text, place, Form::Text, self.rules.detector, self.scratch, &mut self.found);
+                joint.push(text, |from| inspect::Places::Plain(start + from));
+                return Ok(());
             }
             _ => content::inspect(content, format, self.rules, self.scratch),
         };
@@ -364,6 +371,16 @@ mod tests {
         }
         let around = "«ana.lopez@example.com»\r\n--b\r\n\r\n1\r\n--b--\r\n«bo@example.org»";
         assert_eq!(marked(&around.replace(['«', '»'], "")), around);
+    }
+
+    #[test]
+    fn values_cut_over_parts_of_one_name_are_found() {
+        let [first, second] = ["mail «ana.no»", "«vak@example.com» now"];
+        let want = body(&[(FIELD, first), (FIELD, second)]);
+        assert_eq!(marked(&want.replace(['«', '»'], "")), want);
+        let other = "Content-Disposition: form-data; name=\"other\"";
+        let want = body(&[(FIELD, "mail ana.no"), (other, second)]);
+        assert_eq!(marked(&want.replace(['«', '»'], "")), want);
     }
 
     #[test]

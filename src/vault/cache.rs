@@ -123,6 +123,24 @@ impl<S> Cache<S> {
         self.make_room(home(place));
     }
 
+    /// Takes the values of a subject out.
+    pub(super) fn forget(&self, row: Row) {
+        self.map.retain(|place, slot| {
+            let stays = place.row != row || place.token.is_none();
+            if !stays {
+                self.bytes.fetch_sub(slot.cost + overhead::<S>(), Ordering::Relaxed);
+            }
+            stays
+        });
+    }
+
+    /// Takes one value out. Its place in the ring is taken back by the hand.
+    pub(super) fn remove_value(&self, row: Row, token: Token) {
+        if let Some((_, slot)) = self.map.remove(&Place { row, token: Some(token) }) {
+            self.bytes.fetch_sub(slot.cost + overhead::<S>(), Ordering::Relaxed);
+        }
+    }
+
     /// Accounts for a new entry, then makes room for it.
     fn admit(&self, place: Place, cost: usize) {
         self.bytes.fetch_add(cost + overhead::<S>(), Ordering::Relaxed);
@@ -142,7 +160,9 @@ impl<S> Cache<S> {
                 Some((_, slot)) => {
                     self.bytes.fetch_sub(slot.cost + overhead::<S>(), Ordering::Relaxed);
                 }
-                None => self.ring(hand).push_back(oldest),
+                None if self.map.contains_key(&oldest) => self.ring(hand).push_back(oldest),
+                // It was forgotten.
+                None => {}
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What can go wrong with the vault.
 
-use super::key::KeyId;
+use super::key::{KeyId, TransitError};
 use crate::store::StoreError;
 use std::borrow::Cow;
 
@@ -23,6 +23,36 @@ pub enum VaultError {
         /// The key that was given.
         given: KeyId,
     },
+    /// The vault is sealed with a key that is not given.
+    #[error("the vault is sealed with the key {vault}, which is not given")]
+    NoKey {
+        /// The key that the vault needs.
+        vault: KeyId,
+    },
+    /// Sensitive values are sealed with a key of their own, which is not given.
+    #[error("the vault keeps sensitive values under the key {vault}, which is not given; set PRIVET_SENSITIVE_KEY")]
+    WrongSensitiveKey {
+        /// The key that the vault needs.
+        vault: KeyId,
+    },
+    /// The change from one key to another is not over, and one of them is not
+    /// given.
+    #[error(
+        "the vault is changing from one key to another, and needs both until that is over: the key {missing} is not          given; set PRIVET_OLD_KEYS, then run `privet vault rotate-key`"
+    )]
+    Rotating {
+        /// The key that is not given.
+        missing: KeyId,
+    },
+    /// The key is in use already, so there is nothing to change to.
+    #[error("the vault is sealed with the key {key} already; give another one to change to")]
+    SameKey {
+        /// The key.
+        key: KeyId,
+    },
+    /// The key service that keeps the vault's key does not give it.
+    #[error(transparent)]
+    KeyService(#[from] TransitError),
     /// A newer Privet wrote the vault.
     #[error("the vault has format {found}, but this build reads formats up to {known}: use a newer privet")]
     NewerFormat {

@@ -5,6 +5,7 @@ mod strength;
 pub(super) mod transit;
 
 pub use ring::Keyring;
+pub(super) use ring::Secrets;
 pub use transit::{TokenSource, Transit, TransitError, TransitSettings};
 
 use super::error::VaultError;

@@ -42,6 +42,15 @@ pub(super) async fn tokenize(
         if minting.open.is_empty() {
             return Ok(minting.tokens);
         }
+        let contact = if minting.keys.are_stored() { None } else { Some(state.contact(vault).await?) };
+        if let Some((_, keys)) = &contact
+            && (keys.are_stored() || !Arc::ptr_eq(keys, &minting.keys))
+        {
+            // Another call was first, or another key has come into use.
+            adoptions += 1;
+            minting = Minting::start(vault, state, Arc::clone(keys), values)?;
+            continue;
+        }
         match vault.store.put(minting.batch()?).await? {
             Outcome::Stored => minting.settle(),
             Outcome::Taken(records) => minting.yield_to(&records)?,
@@ -52,7 +61,7 @@ pub(super) async fn tokenize(
                 if adoptions > MAX_ADOPTIONS {
                     return Err(VaultError::unavailable("the keys of a subject keep changing"));
                 }
-                let keys = state.adopt(&vault.root, &minting.keys, standing)?;
+                let keys = state.adopt(vault, &minting.keys, standing).await?;
                 minting = Minting::start(vault, state, keys, values)?;
             }
         }
@@ -156,7 +165,7 @@ impl<'a> Minting<'a> {
     fn compare(&mut self, open: &Open, token: Token, record: &[u8]) -> Result<(), VaultError> {
         let value = self.keys.open_value(self.state.row, &token, record)?;
         let same = value.expose() == self.value(open);
-        self.state.remember(self.vault, token, Arc::new(value));
+        self.state.remember(self.vault, &self.keys, token, Arc::new(value));
         if same { Ok(()) } else { self.advance(open) }
     }
 
@@ -183,7 +192,8 @@ impl<'a> Minting<'a> {
         let created = clock::unix_seconds();
         let mappings = minted.into_iter().zip(nonces).map(|((token, index), nonce)| {
             let value = self.values.get(index).map_or("", |(_, value)| *value);
-            self.keys.seal(self.state.row, &token, value, created, *nonce).map(|record| (token, record))
+            let sealed = self.keys.seal(self.state.row, &token, token.entity(), value, created, *nonce);
+            sealed.map(|record| (token, record))
         });
         Ok(Batch {
             row: self.state.row,
@@ -199,12 +209,11 @@ impl<'a> Minting<'a> {
         if !self.keys.are_stored() {
             self.keys.mark_stored();
         }
-        self.state.note(self.open.iter().map(|open| open.entity));
         let (stored, waiting) = self.open.drain(..).partition(|open| open.absent);
         self.open = waiting;
         for open in stored {
             let value = Arc::new(Sensitive::from(self.value(&open)));
-            self.vault.cache.insert_value(self.state.row, self.token(&open), value);
+            self.state.remember(self.vault, &self.keys, self.token(&open), value);
         }
     }
 

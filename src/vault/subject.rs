@@ -73,17 +73,16 @@ impl Subject {
         if let Kind::Kept { vault, state } = &self.0
             && values.contains(&None)
         {
-            let keys = state.current_keys(vault).await?;
             let absent = tokens.iter().zip(&values).filter(|(_, value)| value.is_none());
             let absent: Vec<Token> = absent.map(|(token, _)| *token).collect();
-            let records = vault.store.mappings(state.row, &absent).await?;
+            let read = match state.read(vault, &absent).await {
+                // Perhaps the subject was erased elsewhere, and came again.
+                Err(VaultError::Corrupt { .. }) if state.catch_up(vault).await? => state.read(vault, &absent).await?,
+                read => read?,
+            };
             let places = values.iter_mut().filter(|value| value.is_none());
-            for ((place, token), record) in places.zip(absent).zip(records) {
-                if let Some(record) = record {
-                    let value = Arc::new(keys.open_value(state.row, &token, &record)?);
-                    state.remember(vault, token, Arc::clone(&value));
-                    *place = Some(Value::from(value));
-                }
+            for (place, value) in places.zip(read) {
+                *place = value.map(Value::from);
             }
         }
         Ok(values)
@@ -160,6 +159,16 @@ pub(super) struct State {
     keys: RwLock<Arc<SubjectKeys>>,
     kinds: Mutex<KnownKinds>,
     surrogates: Mutex<surrogates::Known>,
+    /// Held while the subject's keys are stored for the first time, and while
+    /// it is erased.
+    contact: tokio::sync::Mutex<()>,
+}
+
+/// As long as this is held, the keys of a subject are stored by nobody else in
+/// this process, and erased by nobody else.
+pub(super) struct Contact<'a> {
+    _subject: tokio::sync::MutexGuard<'a, ()>,
+    _keys: tokio::sync::RwLockReadGuard<'a, ()>,
 }
 
 /// The entities of a subject's tokens: at first those minted here, and all of
@@ -180,6 +189,7 @@ impl State {
             keys: RwLock::new(Arc::new(keys)),
             kinds: Mutex::default(),
             surrogates: Mutex::default(),
+            contact: tokio::sync::Mutex::default(),
         }
     }
 
@@ -202,39 +212,114 @@ impl State {
             return Ok(keys);
         }
         match vault.store.subject(self.row).await? {
-            Some(record) => self.adopt(&vault.root, &keys, Some(record)),
+            Some(record) => self.adopt(vault, &keys, Some(record)).await,
             None => Ok(keys),
         }
     }
 
+    /// Holds off others for a first contact; and the keys that are then the
+    /// subject's. They are wrapped by the key in use.
+    pub(super) async fn contact<'a>(
+        &'a self,
+        vault: &'a Shared,
+    ) -> Result<(Contact<'a>, Arc<SubjectKeys>), VaultError> {
+        // In this order in all places.
+        let subject = self.contact.lock().await;
+        let contact = Contact { _subject: subject, _keys: vault.envelope.contact().await };
+        let root = vault.envelope.root();
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        if !keys.are_stored() && keys.wrapped_by() != Some(root.current.ids) {
+            *keys = Arc::new(self.new_keys(&root)?);
+        }
+        Ok((contact, Arc::clone(&keys)))
+    }
+
     /// Replaces keys that proved not to be the subject's: by those of the
     /// record that stands in the store, or by new ones where none does.
-    pub(super) fn adopt(
+    pub(super) async fn adopt(
         &self,
-        root: &Root,
+        vault: &Shared,
         refused: &Arc<SubjectKeys>,
         standing: Option<Vec<u8>>,
     ) -> Result<Arc<SubjectKeys>, VaultError> {
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let subject = self.subject.expose();
-        match standing {
-            Some(record) if *record == **keys.record() => keys.mark_stored(),
-            Some(record) => *keys = Arc::new(SubjectKeys::open(root, self.row, &self.tenant, subject, record)?),
-            None if Arc::ptr_eq(&keys, refused) => {
-                let created = clock::unix_seconds();
-                *keys = Arc::new(SubjectKeys::create(root, self.row, &self.tenant, subject, created)?);
+        let root = match &standing {
+            Some(record) => vault.envelope.root_for(record).await?,
+            None => vault.envelope.root(),
+        };
+        let (keys, is_other) = {
+            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            let before = Arc::clone(&keys);
+            match standing {
+                Some(record) if *record == **keys.record() => keys.mark_stored(),
+                Some(record) => {
+                    let subject = self.subject.expose();
+                    *keys = Arc::new(SubjectKeys::open(&root, self.row, &self.tenant, subject, record)?);
+                }
+                None if Arc::ptr_eq(&keys, refused) => *keys = Arc::new(self.new_keys(&root)?),
+                // Somebody else has replaced them already.
+                None => {}
             }
-            // Somebody else has replaced them already.
-            None => {}
+            (Arc::clone(&keys), !keys.are_those_of(&before))
+        };
+        if is_other {
+            self.forget(vault);
         }
-        Ok(Arc::clone(&keys))
+        Ok(keys)
     }
 
-    /// Caches a value that was read from the store. Perhaps the call that
-    /// minted it was dropped before it could take note of the entity.
-    pub(super) fn remember(&self, vault: &Shared, token: Token, value: Arc<Sensitive>) {
+    /// Takes over what stands in the store; says whether that are other keys.
+    async fn catch_up(&self, vault: &Shared) -> Result<bool, VaultError> {
+        let keys = self.keys();
+        match vault.store.subject(self.row).await? {
+            None => Ok(false),
+            Some(record) => Ok(!self.adopt(vault, &keys, Some(record)).await?.are_those_of(&keys)),
+        }
+    }
+
+    /// Begins anew after the subject was erased: with other keys, and with
+    /// nothing of before.
+    pub(super) fn begin_anew(&self, vault: &Shared) -> Result<(), VaultError> {
+        let new = Arc::new(self.new_keys(&vault.envelope.root())?);
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = new;
+        self.forget(vault);
+        Ok(())
+    }
+
+    /// Forgets what is known under keys that are not the subject's any more.
+    /// Who still reads under them finds that out [afterwards](Self::remember).
+    fn forget(&self, vault: &Shared) {
+        *self.kinds() = KnownKinds::default();
+        *self.surrogates() = surrogates::Known::default();
+        vault.cache.forget(self.row);
+    }
+
+    fn new_keys(&self, root: &Root) -> Result<SubjectKeys, VaultError> {
+        SubjectKeys::create(root, self.row, &self.tenant, self.subject.expose(), clock::unix_seconds())
+    }
+
+    /// Reads values from the store.
+    async fn read(&self, vault: &Shared, tokens: &[Token]) -> Result<Vec<Option<Arc<Sensitive>>>, VaultError> {
+        let keys = self.current_keys(vault).await?;
+        let records = vault.store.mappings(self.row, tokens).await?;
+        let values = tokens.iter().zip(records).map(|(token, record)| {
+            let Some(record) = record else { return Ok(None) };
+            let value = Arc::new(keys.open_value(self.row, token, &record)?);
+            self.remember(vault, &keys, *token, Arc::clone(&value));
+            Ok(Some(value))
+        });
+        values.collect()
+    }
+
+    /// Caches a value that is in the store under these keys. Perhaps the call
+    /// that minted it was dropped before it could take note of the entity.
+    pub(super) fn remember(&self, vault: &Shared, keys: &SubjectKeys, token: Token, value: Arc<Sensitive>) {
         self.note(std::iter::once(token.entity()));
         vault.cache.insert_value(self.row, token, value);
+        // An erasure first replaces the keys, then clears the cache: what it
+        // does not find there yet is taken out here.
+        if !self.keys().are_those_of(keys) {
+            vault.cache.remove_value(self.row, token);
+        }
     }
 
     /// Takes note of entities that were minted.

@@ -335,13 +335,18 @@ pub(super) async fn mint(
             choosing.avoided.insert(second.text.clone());
             continue;
         }
+        let contact = if keys.are_stored() { None } else { Some(state.contact(vault).await?) };
+        if contact.as_ref().is_some_and(|(_, now)| now.are_stored() || !Arc::ptr_eq(now, &keys)) {
+            continue;
+        }
         let created = clock::unix_seconds();
         let mut mappings = Vec::with_capacity(new.len());
         for one in &new {
             let token = token(one);
             let content = format!("{}\0{}\0{}", one.text, one.entity, one.value.expose());
             let content = Sensitive::new(content);
-            mappings.push((token, keys.seal(state.row, &token, content.expose(), created, *random()?)?));
+            let sealed = keys.seal(state.row, &token, one.entity, content.expose(), created, *random()?)?;
+            mappings.push((token, sealed));
         }
         let batch = Batch {
             row: state.row,
@@ -355,6 +360,10 @@ pub(super) async fn mint(
                 keys.mark_stored();
                 {
                     let mut known = state.surrogates();
+                    if !state.keys().are_those_of(&keys) {
+                        // The subject was erased meanwhile.
+                        continue;
+                    }
                     if known.loaded_for.is_none() {
                         // These are the first of the subject, so there is nothing to load.
                         known.loaded_for = Some(Arc::clone(keys.record()));
@@ -380,7 +389,7 @@ pub(super) async fn mint(
             }
             Outcome::Conflict => return Err(VaultError::unavailable("its records keep changing")),
             Outcome::Superseded(standing) => {
-                state.adopt(&vault.root, &keys, standing)?;
+                state.adopt(vault, &keys, standing).await?;
             }
         }
     }
@@ -404,7 +413,8 @@ pub(super) async fn load(vault: &Shared, state: &State) -> Result<Arc<SubjectKey
     }
     {
         let mut known = state.surrogates();
-        if known.loaded_for.as_ref() != Some(keys.record()) {
+        let is_current = state.keys().are_those_of(&keys);
+        if is_current && known.loaded_for.as_ref() != Some(keys.record()) {
             *known = loaded;
         }
     }

@@ -22,6 +22,7 @@ use std::mem;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use zeroize::{Zeroize, Zeroizing};
 
 /// How many bits of a token carry its value.
@@ -32,21 +33,20 @@ pub(super) struct Memory {
     keys: VolatileKeys,
     /// By tenant and subject.
     subjects: DashMap<Box<str>, Arc<Volatile>>,
-    /// Subjects by tenant and the name of a link.
-    links: DashMap<Box<str>, Sensitive>,
+    links_for: Duration,
     token_mask: u64,
     hashing: hmac::Key,
     records: Records,
 }
 
 impl Memory {
-    pub(super) fn new(token_mask: u64) -> Result<Self, VaultError> {
+    pub(super) fn new(token_mask: u64, links_for: Duration) -> Result<Self, VaultError> {
         let hashing = hmac::Key::new(hmac::HMAC_SHA256, random::<32>()?.as_ref());
         Ok(Self {
             records: Records::new(Arc::new(memory::Memory::default()), hashing.clone()),
             keys: VolatileKeys::new()?,
             subjects: DashMap::new(),
-            links: DashMap::new(),
+            links_for,
             token_mask,
             hashing,
         })
@@ -58,6 +58,10 @@ impl Memory {
 
     pub(super) fn records(&self) -> &Records {
         &self.records
+    }
+
+    pub(super) fn links_for(&self) -> Duration {
+        self.links_for
     }
 
     pub(super) fn passing_subject(&self) -> Volatile {
@@ -72,17 +76,6 @@ impl Memory {
         }
         let new = || Arc::new(self.passing_subject());
         Arc::clone(&self.subjects.entry(name.into_boxed_str()).or_insert_with(new))
-    }
-}
-
-impl Memory {
-    pub(super) fn link(&self, tenant: &str, name: &str, subject: &str) {
-        let name = [tenant, "\0", name].concat().into_boxed_str();
-        self.links.entry(name).or_insert_with(|| Sensitive::from(subject));
-    }
-
-    pub(super) fn linked(&self, tenant: &str, name: &str) -> Option<Sensitive> {
-        self.links.get([tenant, "\0", name].concat().as_str()).map(|subject| subject.clone())
     }
 }
 

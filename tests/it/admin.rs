@@ -69,7 +69,7 @@ async fn a_command_with_another_key_is_refused_beside_the_gateway() {
     let vault = folder.path().join("vault");
     let privet = gateway(&vault, "");
     let url = format!("embedded:{}", vault.display());
-    let other = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let other = "aBx81nQv0Zk4rW2mJt9eY7sLhUcG5oDpXfI3TqVyNgE=";
     let mut command = crate::support::privet();
     let done = command.args(["operator", "list", "--vault", &url]).env("PRIVET_KEY", other).output().unwrap();
     assert_eq!(done.status.code(), Some(1));

@@ -4,8 +4,10 @@
 //! can be given the key to come before a rotation, and keep the key that goes
 //! until it is over.
 
-use super::transit::Transit;
+use super::transit::{Transit, TransitError};
 use super::{Key, KeyId};
+use crate::vault::error::VaultError;
+use crate::vault::root::Ids;
 use std::fmt;
 
 /// The keys of a process.
@@ -19,11 +21,33 @@ pub struct Keyring {
 /// Where the key comes from that a new vault is made with, and that a rotation
 /// leads to.
 #[derive(Clone)]
-pub(in crate::vault) enum Source {
+enum Source {
     /// It is given.
     Given(Key),
     /// A Transit engine makes one, and keeps it wrapped.
     Transit(Transit),
+}
+
+/// The keys of both layers, and how a key service wraps the first.
+#[derive(Clone)]
+pub(in crate::vault) struct Secrets {
+    pub(in crate::vault) key: Key,
+    /// Empty where the key is given.
+    pub(in crate::vault) wrapped: String,
+    pub(in crate::vault) sensitive: Key,
+}
+
+impl Secrets {
+    /// A given key, and that of the second layer, which is derived where none
+    /// is given.
+    pub(in crate::vault) fn given(key: Key, sensitive: Option<Key>) -> Result<Self, VaultError> {
+        Self::wrapped(key, String::new(), sensitive)
+    }
+
+    fn wrapped(key: Key, wrapped: String, sensitive: Option<Key>) -> Result<Self, VaultError> {
+        let sensitive = sensitive.map_or_else(|| key.of_sensitive(), Ok)?;
+        Ok(Self { key, wrapped, sensitive })
+    }
 }
 
 impl Keyring {
@@ -52,13 +76,55 @@ impl Keyring {
         self
     }
 
-    pub(in crate::vault) fn source(&self) -> &Source {
-        &self.source
+    /// Takes one more key in.
+    pub(in crate::vault) fn add(&mut self, key: Key) {
+        if self.find(key.id()).is_none() {
+            self.others.push(key);
+        }
     }
 
-    /// The key of the second layer, where one is given.
+    /// What a new vault is made with.
+    pub(in crate::vault) async fn fresh(&self) -> Result<Secrets, VaultError> {
+        match &self.source {
+            Source::Given(key) => Secrets::given(key.clone(), self.sensitive.clone()),
+            Source::Transit(transit) => {
+                let (key, wrapped) = transit.data_key().await?;
+                Secrets::wrapped(key, wrapped, self.sensitive.clone())
+            }
+        }
+    }
+
+    /// The keys that a vault's record names.
+    pub(in crate::vault) async fn secrets(&self, ids: Ids, wrapped: &str) -> Result<Secrets, VaultError> {
+        let key = match &self.source {
+            _ if wrapped.is_empty() => self.find(ids.key).cloned().ok_or_else(|| self.lack(ids.key))?,
+            Source::Transit(transit) => transit.decrypt(wrapped).await?,
+            Source::Given(_) => self.find(ids.key).cloned().ok_or(TransitError::NotConfigured)?,
+        };
+        if key.id() != ids.key {
+            return Err(VaultError::WrongKey { vault: ids.key, given: key.id() });
+        }
+        let derived = key.of_sensitive()?;
+        // A vault of the first format names none.
+        let sensitive = if ids.sensitive == derived.id() || ids.sensitive == KeyId([0; 8]) {
+            derived
+        } else {
+            self.find(ids.sensitive).cloned().ok_or(VaultError::WrongSensitiveKey { vault: ids.sensitive })?
+        };
+        Ok(Secrets { key, wrapped: wrapped.to_owned(), sensitive })
+    }
+
+    /// The key of the second layer, where one is given for it.
     pub(in crate::vault) fn sensitive(&self) -> Option<&Key> {
         self.sensitive.as_ref()
+    }
+
+    /// The engine that wraps keys, where there is one.
+    pub(in crate::vault) fn engine(&self) -> Option<&Transit> {
+        match &self.source {
+            Source::Given(_) => None,
+            Source::Transit(transit) => Some(transit),
+        }
     }
 
     /// The key of this name.
@@ -70,11 +136,10 @@ impl Keyring {
         given.into_iter().chain(&self.sensitive).chain(&self.others).find(|key| key.id() == id)
     }
 
-    /// The name that a message tells of the keys that were given.
-    pub(in crate::vault) fn first_id(&self) -> Option<KeyId> {
+    fn lack(&self, vault: KeyId) -> VaultError {
         match &self.source {
-            Source::Given(key) => Some(key.id()),
-            Source::Transit(_) => None,
+            Source::Given(key) => VaultError::WrongKey { vault, given: key.id() },
+            Source::Transit(_) => VaultError::NoKey { vault },
         }
     }
 }

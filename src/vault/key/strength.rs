@@ -13,7 +13,7 @@ const FEWEST_BYTES: usize = 13;
 const LONGEST_PATTERN: usize = 20;
 
 /// Counters up to this size are seen.
-const LONGEST_COUNTER: usize = 16;
+const LONGEST_COUNTER: usize = 10;
 
 /// Whether the bytes follow a pattern, and so are no secret.
 pub(super) fn is_weak(key: &[u8; LEN]) -> bool {
@@ -40,12 +40,12 @@ fn repeats(key: &[u8; LEN]) -> bool {
     (1..=LONGEST_PATTERN).any(|len| key.iter().zip(key.iter().skip(len)).all(|(a, b)| a == b))
 }
 
-/// Bytes at a fixed distance differ by the same: 0, 1, 2 …, or 0, 2, 4 …, or a
-/// counter of several bytes.
+/// From each byte to the next of its place in a pattern it is as far as from
+/// there to the one after: 0, 1, 2 …, or 0, 2, 4 …, or a counter of several bytes.
 fn counts(key: &[u8; LEN]) -> bool {
     (1..=LONGEST_COUNTER).any(|len| {
-        let mut steps = key.iter().zip(key.iter().skip(len)).map(|(a, b)| b.wrapping_sub(*a));
-        steps.next().is_some_and(|first| steps.all(|step| step == first))
+        let steps = || key.iter().zip(key.iter().skip(len)).map(|(a, b)| b.wrapping_sub(*a));
+        steps().zip(steps().skip(len)).all(|(one, next)| one == next)
     })
 }
 

@@ -95,7 +95,7 @@ async fn an_erased_subject_starts_anew_under_a_live_handle() {
     let subject = vault.subject("default", "ana").await.unwrap();
     let values = emails(&["a@b.c"]);
     let before = subject.tokenize(&values).await.unwrap();
-    spy.memory.erase(vault.shared().root.row("default", "ana")).await.unwrap();
+    spy.memory.erase(vault.row("default", "ana")).await.unwrap();
     let after = subject.tokenize(&values).await.unwrap();
     assert_ne!(before, after, "the old keys are not used again");
     assert_restores(&subject, &after, &values).await;
@@ -114,7 +114,7 @@ async fn a_dropped_call_leaves_nothing_that_is_not_durable() {
         spy.allow(steps);
         assert!(subject.tokenize(&values).now_or_never().is_none(), "it waits for the store");
 
-        let keys = match spy.subject(vault.shared().root.row("default", "ana")).await.unwrap() {
+        let keys = match spy.subject(vault.row("default", "ana")).await.unwrap() {
             Some(_) => steps == 1,
             None => steps == 0,
         };

@@ -376,7 +376,7 @@ async fn a_message_that_ends_with_a_word_is_not_waited_for() {
     let said = "data: {\"text\":\"Please tell me your email\"}\n\n";
     restorer.push(said.into(), 1 << 20, &context, &mut out).await.unwrap();
     assert_eq!(out, "");
-    restorer.pause(&context, &mut out).await;
+    restorer.pause(Pause::Silence, &context, &mut out).await;
     assert_eq!(out, said);
     // What really looks like a token is.
     let half = desk.email.split_at(7);
@@ -384,7 +384,7 @@ async fn a_message_that_ends_with_a_word_is_not_waited_for() {
         let event = written(Shape::EventStream, &[json!({"text": part})]);
         out.clear();
         restorer.push(event.into(), 1 << 20, &context, &mut out).await.unwrap();
-        restorer.pause(&context, &mut out).await;
+        restorer.pause(Pause::Silence, &context, &mut out).await;
         assert_eq!(out.is_empty(), n == 0);
     }
     assert!(std::str::from_utf8(&out).unwrap().contains(EMAIL));
@@ -419,6 +419,24 @@ async fn what_goes_back_to_the_bot_stays_as_it_came() {
     assert_eq!(back[0]["buttons"][0]["payload"], reply[0]["buttons"][0]["payload"]);
     // It is the sender, as the client called it.
     assert_eq!(back[0]["recipient_id"], EMAIL);
+}
+
+#[tokio::test]
+async fn who_somebody_is_comes_back() {
+    let desk = Desk::new().await;
+    let token = &desk.email;
+    let said =
+        |name: &str| json!({"id": "a1", "from": {"id": name, "name": name}, "recipient": {"id": name}, "text": "ok"});
+    for (name, said) in [
+        ("rasa-socketio", |name: &str| json!({"recipient_id": name, "session_id": "s1", "text": "ok"})),
+        ("bot-framework", said),
+        ("bot-framework", |name: &str| json!({"activities": [{"from": {"id": name}, "recipient": {"id": name}}]})),
+    ] as [(&str, fn(&str) -> Value); 3]
+    {
+        let context = desk.context(protocol(name)).await;
+        let reply = document::restore(said(token).to_string().into(), &context).await;
+        assert_eq!(reply, said(EMAIL).to_string(), "{name}");
+    }
 }
 
 #[tokio::test]
