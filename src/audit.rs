@@ -121,6 +121,11 @@ impl Audit {
         self.0.chain.page(after, limit).await
     }
 
+    /// The number of the last line.
+    pub async fn last(&self) -> Result<u64, VaultError> {
+        Ok(self.0.chain.head().await?.seq)
+    }
+
     /// An export of the lines behind the one with this number, piece by piece.
     pub async fn export(&self, after: u64) -> Result<Exported, VaultError> {
         Exported::new(self.0.chain.clone(), after).await

@@ -8,6 +8,7 @@ pub mod framing;
 pub mod hex;
 pub mod json;
 pub mod problem;
+pub mod report;
 pub mod surrogate;
 pub mod token;
 
@@ -16,6 +17,7 @@ pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod consent;
+pub mod incident;
 pub mod protocol;
 pub mod sensitive;
 pub mod store;

@@ -8,8 +8,10 @@
 mod audit;
 mod document;
 mod endpoint;
+mod incidents;
 pub mod operators;
 mod page;
+mod reports;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,6 +28,7 @@ use super::login::{self, Logins, Proofs};
 use super::role::Role;
 use crate::audit::{Action, Audit, KEPT_IN_MEMORY, Look, Options};
 use crate::config::Config;
+use crate::incident::Register;
 use crate::problem::{self, Problem, ProblemKind};
 use crate::telemetry::Metrics;
 use crate::vault::{Vault, VaultError};
@@ -47,6 +50,8 @@ pub struct Services {
     pub vault: Vault,
     /// The access log.
     pub audit: Audit,
+    /// The register of incidents.
+    pub incidents: Register,
     /// All metrics.
     pub metrics: Arc<Metrics>,
     /// Who may come in.
@@ -77,7 +82,8 @@ impl Services {
         let logins = Logins::new(&vault, Some(proofs), Arc::clone(&metrics));
         let keep = (config.vault == "memory:").then_some(KEPT_IN_MEMORY);
         let audit = Audit::open(&vault, Options { keep, ..Options::default() }).await?;
-        Ok(Arc::new(Self { config, vault, audit, metrics, logins }))
+        let incidents = Register::new(&vault);
+        Ok(Arc::new(Self { config, vault, audit, incidents, metrics, logins }))
     }
 
     /// Finishes what is to be written and closes the vault.
@@ -153,6 +159,8 @@ pub fn endpoints() -> Vec<Endpoint> {
     let mut all = vec![document::endpoint()];
     all.extend(operators::endpoints());
     all.extend(audit::endpoints());
+    all.extend(incidents::endpoints());
+    all.extend(reports::endpoints());
     all
 }
 

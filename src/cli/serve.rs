@@ -24,6 +24,7 @@ use crate::admin::login::Proofs;
 use crate::admin::{self, AdminState, Facts, Pages, Readiness};
 use crate::config::{self, Config};
 use crate::detect::Engine;
+use crate::incident::Alerts;
 use crate::proxy::{DataService, Gateway};
 use crate::sensitive::Sensitive;
 use crate::server::tls::server_config;
@@ -97,6 +98,7 @@ pub(super) struct Running {
     admin_tls: bool,
     tasks: [JoinHandle<Drained>; 2],
     services: Arc<Services>,
+    _alerts: Alerts,
     _published: Option<Unpublish>,
 }
 
@@ -162,6 +164,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     };
     let services = Services::new(Arc::new(config.clone()), vault.clone(), proofs, Arc::clone(&metrics)).await;
     let services = services.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
+    let alerts =
+        Alerts::start(services.config.alerts, services.audit.clone(), services.incidents.clone(), Arc::clone(&metrics));
     let recorder = services.audit.recorder();
     let gateway = Gateway::new(config, engine, vault.clone(), Arc::clone(&metrics), recorder);
     let gateway = gateway.map_err(|e| Failure::Usage(e.to_string()))?;
@@ -196,6 +200,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         admin_tls: admin_tls.is_some(),
         tasks,
         services,
+        _alerts: alerts,
         _published: published,
     })
 }

@@ -17,6 +17,7 @@ use prometheus::{
 
 use super::labels::{Direction, Inspected, Login, Outcome, Stage, VaultOperation};
 use crate::entity::Entity;
+use crate::incident::Rule;
 use crate::problem::ProblemKind;
 
 /// The metrics cannot be declared, which is a fault of this file.
@@ -51,6 +52,7 @@ pub struct Metrics {
     vault: Vec<[IntCounter; 2]>,
     rejected: Vec<IntCounter>,
     logins: Vec<IntCounter>,
+    alerts: Vec<IntCounter>,
 }
 
 impl Metrics {
@@ -99,6 +101,9 @@ impl Metrics {
         let logins = counters(&r, "privet_logins_total", "Log-ins to the admin API by how they ended.", &["result"])?;
         let logins = all(&logins, &Login::ALL.map(Login::as_str))?;
 
+        let alerts = counters(&r, "privet_alerts_total", "Alarms by the rule that raised them.", &["rule"])?;
+        let alerts = all(&alerts, &Rule::ALL.map(Rule::as_str))?;
+
         Ok(Arc::new(Self {
             in_flight_requests: gauge(&r, "privet_in_flight_requests", "Requests whose reply is not complete.")?,
             body_bytes_in_flight: gauge(&r, "privet_body_bytes_in_flight", "Bytes of request bodies in memory.")?,
@@ -136,6 +141,7 @@ impl Metrics {
             vault,
             rejected,
             logins,
+            alerts,
         }))
     }
 
@@ -205,6 +211,27 @@ impl Metrics {
         if let Some([ok, error]) = self.vault.get(operation as usize) {
             if done { ok.inc() } else { error.inc() }
         }
+    }
+
+    /// Counts an alarm of a rule.
+    pub fn alert(&self, rule: Rule) {
+        if let Some(count) = self.alerts.get(rule as usize) {
+            count.inc();
+        }
+    }
+
+    /// Tokens so far that were not the subject's.
+    pub fn unknown_tokens_seen(&self) -> u64 {
+        self.unknown_tokens.get() + self.unknown_tokens_sent.get()
+    }
+
+    /// Log-ins so far that were refused.
+    pub fn logins_refused(&self) -> u64 {
+        [Login::Refused, Login::Limited]
+            .iter()
+            .filter_map(|login| self.logins.get(*login as usize))
+            .map(IntCounter::get)
+            .sum()
     }
 
     /// Counts a log-in to the admin API.
@@ -368,6 +395,7 @@ mod tests {
             "privet_body_bytes_in_flight",
             "privet_uninspected_bytes_total",
             "privet_panics_total",
+            "privet_alerts_total{rule=\"chain-broken\"}",
             "privet_logins_total{result=\"refused\"}",
         ] {
             assert_eq!(line(&text, series), Some("0"), "{series}");

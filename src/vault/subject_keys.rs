@@ -228,7 +228,7 @@ impl Layer {
     }
 
     fn seed(&self, entity: Entity, text: &str) -> u64 {
-        let mut mac = hmac::Context::with_key(&self.values.token);
+        let mut mac = hmac::Context::with_key(&self.token);
         // No entity starts so, and so no token is made of the same.
         mac.update(b"~");
         mac.update(entity.as_bytes());

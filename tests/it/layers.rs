@@ -8,10 +8,22 @@ use std::path::{Path, PathBuf};
 
 /// The table of ARCHITECTURE.md, lowest layer first.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("pure", &["detect", "entity", "framing", "hex", "json", "problem", "surrogate", "token"]),
+    ("pure", &["detect", "entity", "framing", "hex", "json", "problem", "report", "surrogate", "token"]),
     (
         "state",
-        &["audit", "clock", "config", "consent", "protocol", "sensitive", "store", "telemetry", "trust", "vault"],
+        &[
+            "audit",
+            "clock",
+            "config",
+            "consent",
+            "incident",
+            "protocol",
+            "sensitive",
+            "store",
+            "telemetry",
+            "trust",
+            "vault",
+        ],
     ),
     ("data path", &["proxy", "server"]),
     ("control", &["admin"]),
