@@ -8,6 +8,8 @@
 pub mod embedded;
 mod error;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(test)]
 pub(crate) mod suite;
 
@@ -183,16 +185,27 @@ pub enum EventKind {
     Changed = 6,
     /// The vault's own record changed.
     Rotated = 7,
+    /// Anything may have happened to any row: events were missed.
+    Missed = 8,
 }
 
 impl EventKind {
     /// The kind of a number as it stands in a store.
     pub fn from_number(number: u8) -> Option<Self> {
-        use EventKind::{Changed, Erased, Rectified, Rekeyed, Removed, Rotated, Withdrawn};
-        [Erased, Rekeyed, Rectified, Removed, Withdrawn, Changed, Rotated]
+        use EventKind::{Changed, Erased, Missed, Rectified, Rekeyed, Removed, Rotated, Withdrawn};
+        [Erased, Rekeyed, Rectified, Removed, Withdrawn, Changed, Rotated, Missed]
             .into_iter()
             .find(|kind| *kind as u8 == number)
     }
+}
+
+/// What other processes changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct News {
+    /// In the order in which it happened, as far as it concerns one row.
+    pub events: Vec<Event>,
+    /// Whether there was more, of which nothing is known any more.
+    pub missed: bool,
 }
 
 /// New mappings of one subject with what goes with them, written wholly or not
@@ -291,10 +304,22 @@ pub trait Store: Send + Sync {
     /// written meanwhile does not show in it.
     fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot>>;
 
-    /// Waits for what other processes changed after the event with this number
-    /// (0: from now on), and gives it with its numbers. A store that one
-    /// process holds has no news.
-    fn news(&self, _after: u64) -> Answer<'_, Vec<(u64, Event)>> {
+    /// Whether other processes share it. Then every question is a round trip,
+    /// [`news`](Self::news) is to be followed, and what is remembered is
+    /// believed as long as it [is current](Self::is_current).
+    fn is_shared(&self) -> bool {
+        false
+    }
+    /// Whether all is known that other processes changed a second ago.
+    fn is_current(&self) -> bool {
+        true
+    }
+    /// Waits for what other processes changed, and gives what came since it
+    /// was asked last, or nothing after a while. Who asks again says that all
+    /// caches heed what was given before. A store that one process holds has
+    /// no news. Of erasures, corrections, removals and a change of the vault's
+    /// own record the store tells by itself.
+    fn news(&self) -> Answer<'_, News> {
         Box::pin(std::future::pending())
     }
     /// Shows that the store can be written, by a real durable write.

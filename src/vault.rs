@@ -11,8 +11,10 @@
 //! how many tokens of which entity each has, how long each value is and when
 //! it came; not who the subjects are, not the values, not who shares one.
 
+mod backup;
 mod cache;
 mod envelope;
+mod erasures;
 mod error;
 mod hashing;
 mod key;
@@ -20,25 +22,31 @@ mod layer;
 mod link;
 mod mint;
 mod mix;
+mod news;
 mod records;
+mod retention;
 mod root;
 mod seal;
 mod subject;
 mod subject_keys;
 mod surrogates;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod url;
 mod value;
 mod volatile;
 
+pub use backup::{Backup, BackupError, Backups, Counts, Restored, Rotation};
 pub use error::VaultError;
 pub use hashing::Hashing;
 pub use key::{Key, KeyError, KeyId, Keyring, TokenSource, Transit, TransitError, TransitSettings};
 pub use layer::sensitive_entities;
 pub use records::{Expected, Owner, RecordChange, Records};
+pub use retention::Policy;
 pub use subject::Subject;
 pub use surrogates::{Standing, Surrogate, SurrogateMatcher, Surrogates};
+pub use sweep::{ClockCheck, Day, Doubt, History, Holding, Reading, Swept};
 pub use url::{VaultUrl, VaultUrlError};
 pub use value::Value;
 
@@ -52,8 +60,10 @@ use envelope::Envelope;
 use root::Root;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use subject::State;
 use subject_keys::SubjectKeys;
@@ -108,6 +118,8 @@ struct Shared {
     envelope: Envelope,
     index: hmac::Key,
     cache: Cache<State>,
+    /// How often records changed otherwise than by new ones.
+    changes: AtomicU64,
     passing: VolatileKeys,
     probed: tokio::sync::Mutex<Option<(Instant, Result<(), VaultError>)>>,
     token_mask: u64,
@@ -130,6 +142,12 @@ impl Vault {
                 return Ok(Self(Kind::Memory(Arc::new(Memory::new(TOKEN_BITS, options.links_for)?))));
             }
             VaultUrl::Embedded(folder) => folder.clone(),
+            #[cfg(feature = "postgres")]
+            VaultUrl::Postgres(url) => {
+                let origin = u64::from_be_bytes(*seal::random()?);
+                let store = crate::store::postgres::Postgres::open(url, origin).await?;
+                return Self::over(Arc::new(store), keys, options, TOKEN_BITS).await;
+            }
         };
         // Opening may repair or upgrade the file, which takes as long as it takes.
         let opened = tokio::task::spawn_blocking({
@@ -143,17 +161,22 @@ impl Vault {
     async fn over(store: Arc<dyn Store>, keys: Keyring, options: Options, token_mask: u64) -> Result<Self, VaultError> {
         let envelope = Envelope::open(Arc::clone(&store), keys, options.sensitive).await?;
         let index = envelope.root().index.clone();
-        Ok(Self(Kind::Stored(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             records: Records::new(Arc::clone(&store), index.clone()),
             envelope,
             index,
             store,
             cache: Cache::new(options.cache_bytes),
+            changes: AtomicU64::new(0),
             passing: VolatileKeys::new()?,
             probed: tokio::sync::Mutex::default(),
             token_mask,
             links_for: options.links_for,
-        }))))
+        });
+        if shared.store.is_shared() {
+            tokio::spawn(news::follow(Arc::downgrade(&shared)));
+        }
+        Ok(Self(Kind::Stored(shared)))
     }
 
     /// A person's tokens and values. Nothing is written for a subject that the
@@ -168,10 +191,15 @@ impl Vault {
         if let Some(state) = shared.cache.subject(row) {
             return Ok(Subject::kept(Arc::clone(shared), state));
         }
+        let changes = shared.changes.load(Ordering::SeqCst);
         let keys = shared.keys(row, tenant, subject).await?;
         let state = Arc::new(State::new(row, tenant, subject, keys));
         let cost = state.cost();
         let state = shared.cache.subject_or_insert(row, state, cost);
+        if shared.changes.load(Ordering::SeqCst) != changes {
+            // Perhaps of just this subject, and after it was read.
+            state.doubt();
+        }
         Ok(Subject::kept(Arc::clone(shared), state))
     }
 
@@ -198,10 +226,26 @@ impl Vault {
         }
     }
 
+    /// Whether what this process remembers may be believed: whether it knows
+    /// all that other replicas changed a second ago. A cache of records is to
+    /// be read past where not.
+    pub fn is_current(&self) -> bool {
+        match &self.0 {
+            Kind::Stored(shared) => shared.store.is_current(),
+            Kind::Memory(_) => true,
+        }
+    }
+
     /// What happens to the records of subjects from now on, here and on other
-    /// replicas.
+    /// replicas; there within a second.
     pub fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Event> {
         self.records().subscribe()
+    }
+
+    /// From now on, erasures and withdrawals are also appended to this file, by
+    /// which a restore brings nobody back. Nothing in it names anybody.
+    pub fn keep_erasures(&self, path: &Path) -> io::Result<()> {
+        self.records().keep_erasures(path)
     }
 
     /// What hashes the values of a tenant, the same on every replica; of a

@@ -25,7 +25,7 @@ pub(super) struct Settings {
     #[arg(long, value_name = "HOST:PORT")]
     admin: Option<String>,
 
-    /// The vault: embedded:FOLDER, or memory: [default: embedded:./privet-data]
+    /// The vault: embedded:FOLDER, postgres://USER@HOST/DATABASE, or memory: [default: embedded:./privet-data]
     #[arg(long, value_name = "URL")]
     vault: Option<String>,
 
@@ -58,7 +58,7 @@ impl Settings {
 /// Which vault a command is about, and with which key.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct VaultSettings {
-    /// The vault: embedded:FOLDER [default: the configuration's, else embedded:./privet-data]
+    /// The vault: embedded:FOLDER or postgres://USER@HOST/DATABASE [default: the configuration's, else embedded:./privet-data]
     #[arg(long, value_name = "URL")]
     vault: Option<String>,
 

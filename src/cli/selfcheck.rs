@@ -94,7 +94,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let mut configs = vec![(usual.clone(), "", effort)];
     // A deployment is checked as it is, and the product in all ways that there are.
     if sources.file.is_none() {
-        for (reply, mode) in [(Reply::RestoreRedact, " (restore+redact)"), (Reply::Pass, " (pass)")] {
+        for (reply, mode) in [(Reply::RestoreRedact, "restore+redact"), (Reply::Pass, "pass")] {
             let mut config = usual.clone();
             config.routes.iter_mut().for_each(|route| route.reply = reply);
             configs.push((config, mode, Effort::Little));
@@ -116,7 +116,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-async fn check(config: Config, mode: &str, effort: Effort, report: &mut Report) -> Result<(), Failure> {
+async fn check(config: Config, mode: &'static str, effort: Effort, report: &mut Report) -> Result<(), Failure> {
     let samples = sample::all().map_err(Failure::Failed)?;
     let engine = engine_of(&config).map_err(|errors| Failure::Usage(errors.join("\n")))?;
     let rig = Rig::start(config.clone()).await?;
@@ -140,7 +140,8 @@ async fn check(config: Config, mode: &str, effort: Effort, report: &mut Report) 
 impl Trial<'_> {
     fn field(&self, side: Side, name: &str) -> Field {
         Field {
-            route: self.ground.label.clone(),
+            route: self.ground.route.path.clone(),
+            mode: self.ground.mode,
             sample: format!("{}/{}", self.sample.protocol, self.sample.name),
             side,
             name: name.to_owned(),

@@ -13,6 +13,7 @@ use super::parts;
 use super::redact::Replacements;
 use crate::config::Binary;
 use crate::detect::{Scratch, markup_text};
+use crate::json;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 
@@ -89,6 +90,13 @@ impl Content {
                 }
             },
         };
+        // Where a string was escaped much, the way back takes more than the string.
+        let way_back = memchr::memchr_iter(b'\\', &text).count() * json::ESCAPE_MEMORY;
+        if way_back > text.len()
+            && let Err(refused) = budget.charge(&mut body, way_back)
+        {
+            return Err(Unread::Refused(refused));
+        }
         Ok((Self { body, text, is_encoded, charset }, format))
     }
 

@@ -123,21 +123,34 @@ impl<S> Cache<S> {
         self.make_room(home(place));
     }
 
-    /// Takes the values of a subject out.
-    pub(super) fn forget(&self, row: Row) {
+    /// Takes one value out. Its place in the ring is taken back by the hand.
+    pub(super) fn remove_value(&self, row: Row, token: Token) {
+        if let Some((_, slot)) = self.map.remove(&Place { row, token: Some(token) }) {
+            self.bytes.fetch_sub(slot.cost + overhead::<S>(), Ordering::Relaxed);
+        }
+    }
+
+    /// Takes out all of the rows that are asked for, but for subjects that
+    /// somebody holds. It looks at every entry.
+    pub(super) fn forget(&self, of: impl Fn(&Row) -> bool) {
         self.map.retain(|place, slot| {
-            let stays = place.row != row || place.token.is_none();
+            let stays = !of(&place.row) || slot.is_held();
             if !stays {
                 self.bytes.fetch_sub(slot.cost + overhead::<S>(), Ordering::Relaxed);
             }
             stays
         });
+        for index in 0..RINGS {
+            self.ring(index).retain(|place| !of(&place.row) || self.map.contains_key(place));
+        }
     }
 
-    /// Takes one value out. Its place in the ring is taken back by the hand.
-    pub(super) fn remove_value(&self, row: Row, token: Token) {
-        if let Some((_, slot)) = self.map.remove(&Place { row, token: Some(token) }) {
-            self.bytes.fetch_sub(slot.cost + overhead::<S>(), Ordering::Relaxed);
+    /// Shows every subject.
+    pub(super) fn each_subject(&self, show: impl Fn(&S)) {
+        for slot in &self.map {
+            if let Held::Subject(subject) = &slot.held {
+                show(subject);
+            }
         }
     }
 
@@ -197,11 +210,15 @@ impl<S> Slot<S> {
 
     /// Asked under the map's write lock, where nobody can take a new clone.
     fn may_go(&self) -> bool {
-        let in_use = match &self.held {
+        !self.is_held() && !self.used.swap(false, Ordering::Relaxed)
+    }
+
+    /// The same of that.
+    fn is_held(&self) -> bool {
+        match &self.held {
             Held::Value(_) => false,
             Held::Subject(subject) => Arc::strong_count(subject) > 1,
-        };
-        !in_use && !self.used.swap(false, Ordering::Relaxed)
+        }
     }
 }
 
@@ -284,6 +301,30 @@ mod tests {
         }
         assert!(cache.value(row(1), &token(0)).is_some());
         assert!(cache.value(row(1), &token(1)).is_none());
+    }
+
+    #[test]
+    fn what_is_forgotten_is_gone_and_costs_nothing() {
+        let cache = Cache::<u32>::new(1 << 20);
+        let held = cache.subject_or_insert(row(1), Arc::new(5), 100);
+        drop(cache.subject_or_insert(row(2), Arc::new(6), 100));
+        let empty = cache.bytes() - 100 - overhead::<u32>();
+        for i in 0..100 {
+            cache.insert_value(row(i as u8 % 4), token(i), value("ana"));
+        }
+        cache.remove_value(row(3), token(3));
+        assert!(cache.value(row(3), &token(3)).is_none());
+        cache.forget(|of| *of == row(1) || *of == row(2));
+        assert!(cache.value(row(1), &token(1)).is_none());
+        assert!(cache.value(row(0), &token(4)).is_some());
+        assert!(cache.subject(row(1)).is_some(), "it is in use");
+        assert!(cache.subject(row(2)).is_none());
+        cache.forget(|_| true);
+        assert_eq!(cache.bytes(), empty);
+        drop(held);
+        cache.forget(|_| true);
+        assert_eq!((cache.bytes(), cache.map.len()), (0, 0));
+        assert_eq!(cache.rings.iter().map(|r| r.lock().unwrap().len()).sum::<usize>(), 0);
     }
 
     #[test]

@@ -7,13 +7,14 @@
 //! two who ask at once.
 
 use super::error::VaultError;
+use super::retention::PurposeId;
 use super::seal::{NONCE, fill_random};
 use super::subject::State;
-use super::subject_keys::SubjectKeys;
+use super::subject_keys::{Origin, SubjectKeys, is_anonymized};
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
-use crate::store::{Batch, Outcome};
+use crate::store::{Batch, Event, EventKind, Outcome};
 use crate::token::Token;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -33,9 +34,10 @@ const MAX_ADOPTIONS: usize = 8;
 pub(super) async fn tokenize(
     vault: &Shared,
     state: &State,
+    purpose: Option<PurposeId>,
     values: &[(Entity, &str)],
 ) -> Result<Vec<Token>, VaultError> {
-    let mut minting = Minting::start(vault, state, state.keys(), values)?;
+    let mut minting = Minting::start(vault, state, state.keys_to_write(vault).await?, values)?;
     let mut adoptions = 0;
     loop {
         minting.look_up().await?;
@@ -51,8 +53,11 @@ pub(super) async fn tokenize(
             minting = Minting::start(vault, state, Arc::clone(keys), values)?;
             continue;
         }
-        match vault.store.put(minting.batch()?).await? {
-            Outcome::Stored => minting.settle(),
+        match vault.store.put(minting.batch(purpose)?).await? {
+            Outcome::Stored => {
+                minting.tell().await?;
+                minting.settle();
+            }
             Outcome::Taken(records) => minting.yield_to(&records)?,
             // Nothing is expected beside the tokens.
             Outcome::Conflict => return Err(VaultError::unavailable("its records keep changing")),
@@ -75,6 +80,8 @@ struct Minting<'a> {
     state: &'a State,
     keys: Arc<SubjectKeys>,
     values: &'a [(Entity, &'a str)],
+    /// The state's doubts when this began.
+    doubts: u64,
     tokens: Vec<Token>,
     open: Vec<Open>,
 }
@@ -94,8 +101,8 @@ impl<'a> Minting<'a> {
         keys: Arc<SubjectKeys>,
         values: &'a [(Entity, &'a str)],
     ) -> Result<Self, VaultError> {
-        let tokens = Vec::with_capacity(values.len());
-        let mut minting = Self { vault, state, keys, values, tokens, open: Vec::new() };
+        let (doubts, tokens) = (state.doubts(), Vec::with_capacity(values.len()));
+        let mut minting = Self { vault, state, keys, values, doubts, tokens, open: Vec::new() };
         for (index, (entity, value)) in values.iter().enumerate() {
             let (token, open) = minting.first_fit(index, *entity, value, 0)?;
             minting.tokens.push(token);
@@ -115,10 +122,12 @@ impl<'a> Minting<'a> {
     ) -> Result<(Token, Option<Open>), VaultError> {
         for counter in from..MAX_COUNTER {
             let token = self.keys.token(entity, value, counter, self.vault.token_mask);
-            match self.vault.cache.value(self.state.row, &token) {
+            match self.vault.remembered(self.state, &token) {
                 Some(same) if same.expose() == value => return Ok((token, None)),
                 Some(_) => {}
-                None => return Ok((token, Some(Open { index, entity, counter, absent: false }))),
+                // Where a look-up is a round trip, it is taken for absent: the
+                // write says whether it is.
+                None => return Ok((token, Some(Open { index, entity, counter, absent: self.vault.store.is_shared() }))),
             }
         }
         Err(NO_ROOM)
@@ -163,16 +172,20 @@ impl<'a> Minting<'a> {
     /// Settles a value whose token has a record: the same value, or the next
     /// token.
     fn compare(&mut self, open: &Open, token: Token, record: &[u8]) -> Result<(), VaultError> {
+        if is_anonymized(record) {
+            // Nobody knows what it stood for, and it never stands for a value again.
+            return self.advance(open);
+        }
         let value = self.keys.open_value(self.state.row, &token, record)?;
         let same = value.expose() == self.value(open);
-        self.state.remember(self.vault, &self.keys, token, Arc::new(value));
+        self.state.remember(self.vault, &self.keys, token, Arc::new(value), self.doubts);
         if same { Ok(()) } else { self.advance(open) }
     }
 
     /// Seals what is to be written. Where two values meet at one token, the
     /// later one waits for the next batch: it moves on to another token only
     /// once this one is known to be another value's for good.
-    fn batch(&mut self) -> Result<Batch, VaultError> {
+    fn batch(&mut self, purpose: Option<PurposeId>) -> Result<Batch, VaultError> {
         let mut firsts: HashMap<Token, usize> = HashMap::with_capacity(self.open.len());
         let mut minted = Vec::with_capacity(self.open.len());
         for open in &mut self.open {
@@ -189,10 +202,10 @@ impl<'a> Minting<'a> {
         let mut nonces = vec![0; NONCE * minted.len()];
         fill_random(&mut nonces)?;
         let (nonces, _) = nonces.as_chunks::<NONCE>();
-        let created = clock::unix_seconds();
+        let origin = Origin { created: clock::unix_seconds(), purpose };
         let mappings = minted.into_iter().zip(nonces).map(|((token, index), nonce)| {
             let value = self.values.get(index).map_or("", |(_, value)| *value);
-            let sealed = self.keys.seal(self.state.row, &token, token.entity(), value, created, *nonce);
+            let sealed = self.keys.seal(self.state.row, &token, token.entity(), value, origin, *nonce);
             sealed.map(|record| (token, record))
         });
         Ok(Batch {
@@ -204,6 +217,17 @@ impl<'a> Minting<'a> {
         })
     }
 
+    /// Tells other replicas of the first token of its kind, before anybody gets
+    /// it: in a reply through them they would not look for it.
+    async fn tell(&self) -> Result<(), VaultError> {
+        let is_known_elsewhere = self.vault.store.is_shared() && self.keys.are_stored();
+        if is_known_elsewhere && self.state.lacks(self.open.iter().map(|open| open.entity)) {
+            let event = Event { row: self.state.row, kind: EventKind::Changed };
+            self.vault.store.write(Vec::new(), Some(event)).await?;
+        }
+        Ok(())
+    }
+
     /// The batch is durable.
     fn settle(&mut self) {
         if !self.keys.are_stored() {
@@ -213,7 +237,7 @@ impl<'a> Minting<'a> {
         self.open = waiting;
         for open in stored {
             let value = Arc::new(Sensitive::from(self.value(&open)));
-            self.state.remember(self.vault, &self.keys, self.token(&open), value);
+            self.state.remember(self.vault, &self.keys, self.token(&open), value, self.doubts);
         }
     }
 

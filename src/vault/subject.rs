@@ -2,8 +2,9 @@
 
 use super::error::VaultError;
 use super::mint;
+use super::retention::{PurposeId, purpose_id};
 use super::root::Root;
-use super::subject_keys::SubjectKeys;
+use super::subject_keys::{SubjectKeys, is_anonymized};
 use super::surrogates::{self, Standing, Surrogates};
 use super::value::Value;
 use super::volatile::Volatile;
@@ -15,6 +16,7 @@ use crate::token::{Kinds, Token};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::mem::size_of;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// A person's part of the vault. Clones share it.
@@ -23,13 +25,23 @@ pub struct Subject(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Kept { vault: Arc<Shared>, state: Arc<State> },
+    Kept { vault: Arc<Shared>, state: Arc<State>, purpose: Option<PurposeId> },
     Volatile(Arc<Volatile>),
 }
 
 impl Subject {
     pub(super) fn kept(vault: Arc<Shared>, state: Arc<State>) -> Self {
-        Self(Kind::Kept { vault, state })
+        Self(Kind::Kept { vault, state, purpose: None })
+    }
+
+    /// The same, for a purpose: values that are new are kept as long as the
+    /// retention of that purpose says.
+    #[must_use]
+    pub fn for_purpose(mut self, name: &str) -> Self {
+        if let Kind::Kept { purpose, .. } = &mut self.0 {
+            *purpose = Some(purpose_id(name));
+        }
+        self
     }
 
     pub(super) fn volatile(subject: Arc<Volatile>) -> Self {
@@ -44,7 +56,7 @@ impl Subject {
     /// and has cached nothing that is not durable.
     pub async fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
         match &self.0 {
-            Kind::Kept { vault, state } => mint::tokenize(vault, state, values).await,
+            Kind::Kept { vault, state, purpose } => mint::tokenize(vault, state, *purpose, values).await,
             Kind::Volatile(subject) => subject.tokenize(values),
         }
     }
@@ -61,7 +73,7 @@ impl Subject {
     /// The value of a token where it is at hand; no I/O.
     pub fn cached(&self, token: &Token) -> Option<Value> {
         match &self.0 {
-            Kind::Kept { vault, state } => vault.cache.value(state.row, token).map(Value::from),
+            Kind::Kept { vault, state, .. } => vault.remembered(state, token).map(Value::from),
             Kind::Volatile(subject) => subject.value(token),
         }
     }
@@ -70,7 +82,7 @@ impl Subject {
     /// this subject's.
     pub async fn restore(&self, tokens: &[Token]) -> Result<Vec<Option<Value>>, VaultError> {
         let mut values: Vec<_> = tokens.iter().map(|token| self.cached(token)).collect();
-        if let Kind::Kept { vault, state } = &self.0
+        if let Kind::Kept { vault, state, .. } = &self.0
             && values.contains(&None)
         {
             let absent = tokens.iter().zip(&values).filter(|(_, value)| value.is_none());
@@ -91,13 +103,24 @@ impl Subject {
     /// The entities of which this subject has tokens.
     pub async fn kinds(&self) -> Result<Arc<Kinds>, VaultError> {
         match &self.0 {
-            Kind::Kept { vault, state } => {
+            Kind::Kept { vault, state, .. } => {
+                let doubts = state.doubts();
+                // Of a subject that is not stored another replica may know more.
+                let keys = if vault.store.is_shared() { state.current_keys(vault).await? } else { state.keys() };
+                if vault.store.is_shared() && !keys.are_stored() {
+                    return Ok(state.kinds().of_those_known());
+                }
                 let known = state.kinds().shared.clone();
-                if let Some(kinds) = known {
+                if let Some(kinds) = known.filter(|_| vault.store.is_current()) {
                     return Ok(kinds);
                 }
                 let entities = vault.store.entities(state.row).await?;
-                Ok(state.kinds().load(entities))
+                let mut kinds = state.kinds();
+                let loaded = kinds.load(entities);
+                if state.doubts() != doubts {
+                    kinds.shared = None;
+                }
+                Ok(loaded)
             }
             Kind::Volatile(subject) => Ok(subject.kinds()),
         }
@@ -114,7 +137,7 @@ impl Subject {
         standing: &Standing<'_>,
     ) -> Result<Vec<Option<String>>, VaultError> {
         match &self.0 {
-            Kind::Kept { vault, state } => surrogates::mint(vault, state, values, standing).await,
+            Kind::Kept { vault, state, purpose } => surrogates::mint(vault, state, *purpose, values, standing).await,
             Kind::Volatile(subject) => Ok(subject.mint_surrogates(values, standing).await),
         }
     }
@@ -122,9 +145,10 @@ impl Subject {
     /// All surrogates of this subject.
     pub async fn surrogates(&self) -> Result<Surrogates, VaultError> {
         match &self.0 {
-            Kind::Kept { vault, state } => {
-                // Of a subject that is not stored there is nothing to read.
-                if state.keys().are_stored() {
+            Kind::Kept { vault, state, .. } => {
+                // Of a subject that is not stored there is nothing to read,
+                // unless another replica has met it since.
+                if state.keys().are_stored() || vault.store.is_shared() {
                     surrogates::load(vault, state).await?;
                 }
                 Ok(state.surrogates().share())
@@ -159,6 +183,10 @@ pub(super) struct State {
     keys: RwLock<Arc<SubjectKeys>>,
     kinds: Mutex<KnownKinds>,
     surrogates: Mutex<surrogates::Known>,
+    /// How often others changed the records of the subject.
+    doubts: AtomicU64,
+    /// After how many doubts the keys were read.
+    settled: AtomicU64,
     /// Held while the subject's keys are stored for the first time, and while
     /// it is erased.
     contact: tokio::sync::Mutex<()>,
@@ -189,8 +217,35 @@ impl State {
             keys: RwLock::new(Arc::new(keys)),
             kinds: Mutex::default(),
             surrogates: Mutex::default(),
+            doubts: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
             contact: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// How often others changed the records of the subject. What was read
+    /// before a change is not remembered after it.
+    pub(super) fn doubts(&self) -> u64 {
+        self.doubts.load(Ordering::SeqCst)
+    }
+
+    /// Others changed records: all but the keys is forgotten, and the keys are
+    /// read anew before they are used.
+    pub(super) fn doubt(&self) {
+        self.doubts.fetch_add(1, Ordering::SeqCst);
+        *self.kinds() = KnownKinds::default();
+        *self.surrogates() = surrogates::Known::default();
+    }
+
+    /// The keys for a write, which itself says whether they are the subject's;
+    /// read anew where they are in doubt.
+    pub(super) async fn keys_to_write(&self, vault: &Shared) -> Result<Arc<SubjectKeys>, VaultError> {
+        if self.is_certain(vault) { Ok(self.keys()) } else { self.current_keys(vault).await }
+    }
+
+    /// Whether what is known of the subject may be believed.
+    pub(super) fn is_certain(&self, vault: &Shared) -> bool {
+        self.settled.load(Ordering::SeqCst) == self.doubts() && vault.store.is_current()
     }
 
     /// About how many bytes this takes.
@@ -205,16 +260,19 @@ impl State {
     }
 
     /// The keys, once more compared with the store where they were not stored
-    /// when they were made: another replica may have met the subject since.
+    /// when they were made, as another replica may have met the subject since,
+    /// and where they are in doubt.
     pub(super) async fn current_keys(&self, vault: &Shared) -> Result<Arc<SubjectKeys>, VaultError> {
-        let keys = self.keys();
-        if keys.are_stored() {
+        let (keys, doubts) = (self.keys(), self.doubts());
+        if keys.are_stored() && self.is_certain(vault) {
             return Ok(keys);
         }
-        match vault.store.subject(self.row).await? {
-            Some(record) => self.adopt(vault, &keys, Some(record)).await,
-            None => Ok(keys),
-        }
+        let keys = match vault.store.subject(self.row).await? {
+            None if !keys.are_stored() => keys,
+            standing => self.adopt(vault, &keys, standing).await?,
+        };
+        self.settled.fetch_max(doubts, Ordering::SeqCst);
+        Ok(keys)
     }
 
     /// Holds off others for a first contact; and the keys that are then the
@@ -287,10 +345,10 @@ impl State {
 
     /// Forgets what is known under keys that are not the subject's any more.
     /// Who still reads under them finds that out [afterwards](Self::remember).
-    fn forget(&self, vault: &Shared) {
+    pub(super) fn forget(&self, vault: &Shared) {
         *self.kinds() = KnownKinds::default();
         *self.surrogates() = surrogates::Known::default();
-        vault.cache.forget(self.row);
+        vault.cache.forget(|row| *row == self.row);
     }
 
     fn new_keys(&self, root: &Root) -> Result<SubjectKeys, VaultError> {
@@ -299,27 +357,43 @@ impl State {
 
     /// Reads values from the store.
     async fn read(&self, vault: &Shared, tokens: &[Token]) -> Result<Vec<Option<Arc<Sensitive>>>, VaultError> {
+        let doubts = self.doubts();
         let keys = self.current_keys(vault).await?;
         let records = vault.store.mappings(self.row, tokens).await?;
         let values = tokens.iter().zip(records).map(|(token, record)| {
-            let Some(record) = record else { return Ok(None) };
+            // Of a value that is gone the token is left as it is.
+            let Some(record) = record.filter(|record| !is_anonymized(record)) else { return Ok(None) };
             let value = Arc::new(keys.open_value(self.row, token, &record)?);
-            self.remember(vault, &keys, *token, Arc::clone(&value));
+            self.remember(vault, &keys, *token, Arc::clone(&value), doubts);
             Ok(Some(value))
         });
         values.collect()
     }
 
     /// Caches a value that is in the store under these keys. Perhaps the call
-    /// that minted it was dropped before it could take note of the entity.
-    pub(super) fn remember(&self, vault: &Shared, keys: &SubjectKeys, token: Token, value: Arc<Sensitive>) {
+    /// that minted it was dropped before it could take note of the entity. It
+    /// is not where others changed records since `doubts` were counted.
+    pub(super) fn remember(
+        &self,
+        vault: &Shared,
+        keys: &SubjectKeys,
+        token: Token,
+        value: Arc<Sensitive>,
+        doubts: u64,
+    ) {
         self.note(std::iter::once(token.entity()));
         vault.cache.insert_value(self.row, token, value);
-        // An erasure first replaces the keys, then clears the cache: what it
-        // does not find there yet is taken out here.
-        if !self.keys().are_those_of(keys) {
+        // Who changes something first replaces the keys or raises doubts, then
+        // clears the cache: what is not found there yet is taken out here.
+        if self.doubts() != doubts || !self.keys().are_those_of(keys) {
             vault.cache.remove_value(self.row, token);
         }
+    }
+
+    /// Whether any of these entities was not minted or read before.
+    pub(super) fn lacks(&self, mut entities: impl Iterator<Item = Entity>) -> bool {
+        let kinds = self.kinds();
+        entities.any(|entity| !kinds.entities.contains(&entity))
     }
 
     /// Takes note of entities that were minted.
@@ -333,6 +407,13 @@ impl State {
 
     fn kinds(&self) -> MutexGuard<'_, KnownKinds> {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// A value that is remembered and may be believed.
+    pub(super) fn remembered(&self, state: &State, token: &Token) -> Option<Arc<Sensitive>> {
+        self.cache.value(state.row, token).filter(|_| self.store.is_current())
     }
 }
 
@@ -351,8 +432,12 @@ impl KnownKinds {
         self.share()
     }
 
+    fn of_those_known(&self) -> Arc<Kinds> {
+        Arc::new(Kinds::new(self.entities.iter().copied()))
+    }
+
     fn share(&mut self) -> Arc<Kinds> {
-        let kinds = Arc::new(Kinds::new(self.entities.iter().copied()));
+        let kinds = self.of_those_known();
         self.shared = Some(Arc::clone(&kinds));
         kinds
     }

@@ -3,13 +3,14 @@
 
 use super::error::VaultError;
 use super::mint::NO_ROOM;
+use super::retention::PurposeId;
 use super::seal::random;
 use super::subject::State;
-use super::subject_keys::SubjectKeys;
+use super::subject_keys::{Origin, SubjectKeys};
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
-use crate::store::{Batch, Outcome};
+use crate::store::{Batch, Event, EventKind, Outcome};
 use crate::surrogate::{self, ATTEMPTS, Matcher, Part, Search};
 use crate::token::Token;
 use std::borrow::Borrow;
@@ -313,6 +314,7 @@ impl Known {
 pub(super) async fn mint(
     vault: &Shared,
     state: &State,
+    purpose: Option<PurposeId>,
     values: &[(Entity, &str)],
     standing: &Standing<'_>,
 ) -> Result<Vec<Option<String>>, VaultError> {
@@ -339,13 +341,13 @@ pub(super) async fn mint(
         if contact.as_ref().is_some_and(|(_, now)| now.are_stored() || !Arc::ptr_eq(now, &keys)) {
             continue;
         }
-        let created = clock::unix_seconds();
+        let origin = Origin { created: clock::unix_seconds(), purpose };
         let mut mappings = Vec::with_capacity(new.len());
         for one in &new {
             let token = token(one);
             let content = format!("{}\0{}\0{}", one.text, one.entity, one.value.expose());
             let content = Sensitive::new(content);
-            let sealed = keys.seal(state.row, &token, one.entity, content.expose(), created, *random()?)?;
+            let sealed = keys.seal(state.row, &token, one.entity, content.expose(), origin, *random()?)?;
             mappings.push((token, sealed));
         }
         let batch = Batch {
@@ -355,8 +357,14 @@ pub(super) async fn mint(
             mappings,
             changes: Vec::new(),
         };
+        let is_first = !keys.are_stored();
         match vault.store.put(batch).await? {
             Outcome::Stored => {
+                if vault.store.is_shared() && !is_first {
+                    // In a reply through another replica they would not be looked for.
+                    let event = Event { row: state.row, kind: EventKind::Changed };
+                    vault.store.write(Vec::new(), Some(event)).await?;
+                }
                 keys.mark_stored();
                 {
                     let mut known = state.surrogates();
@@ -364,7 +372,7 @@ pub(super) async fn mint(
                         // The subject was erased meanwhile.
                         continue;
                     }
-                    if known.loaded_for.is_none() {
+                    if is_first && known.loaded_for.is_none() {
                         // These are the first of the subject, so there is nothing to load.
                         known.loaded_for = Some(Arc::clone(keys.record()));
                     }
@@ -399,14 +407,14 @@ pub(super) async fn mint(
 /// Reads the surrogates of the subject from the store, unless that was done;
 /// the keys that they are under.
 pub(super) async fn load(vault: &Shared, state: &State) -> Result<Arc<SubjectKeys>, VaultError> {
-    let mut keys = state.keys();
-    if state.surrogates().loaded_for.as_ref() == Some(keys.record()) {
+    let (doubts, mut keys) = (state.doubts(), state.keys());
+    if state.is_certain(vault) && state.surrogates().loaded_for.as_ref() == Some(keys.record()) {
         return Ok(keys);
     }
     keys = state.current_keys(vault).await?;
     // Nothing was ever stored under keys that are not.
     let records = if keys.are_stored() { vault.store.all(state.row, Entity::SURROGATE).await? } else { Vec::new() };
-    let mut loaded = Known { loaded_for: keys.are_stored().then(|| Arc::clone(keys.record())), ..Known::default() };
+    let mut loaded = Known::default();
     for (token, record) in records {
         let (text, entity, value) = read(&keys, state, &token, &record)?;
         loaded.insert(text, entity, value.expose());
@@ -414,8 +422,14 @@ pub(super) async fn load(vault: &Shared, state: &State) -> Result<Arc<SubjectKey
     {
         let mut known = state.surrogates();
         let is_current = state.keys().are_those_of(&keys);
-        if is_current && known.loaded_for.as_ref() != Some(keys.record()) {
+        if is_current && known.loaded_for.as_ref() == Some(keys.record()) {
+            for (text, Surrogate { entity, value }) in loaded.all {
+                known.insert(text, entity, value.expose());
+            }
+        } else if is_current {
             *known = loaded;
+            let is_whole = keys.are_stored() && state.doubts() == doubts;
+            known.loaded_for = is_whole.then(|| Arc::clone(keys.record()));
         }
     }
     vault.cache.recharge_subject(state.row, state.cost());

@@ -4,6 +4,8 @@ mod crash;
 mod faults;
 mod files;
 mod formats;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod replicas;
 mod spy;
 mod surrogates;

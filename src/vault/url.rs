@@ -1,5 +1,7 @@
 //! Where a vault is kept: the `--vault` setting.
 
+#[cfg(feature = "postgres")]
+use crate::store::postgres::{PostgresUrl, PostgresUrlError};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -11,19 +13,27 @@ pub enum VaultUrl {
     Embedded(PathBuf),
     /// `memory:`, which forgets with the process.
     Memory,
+    /// `postgres://…`, a database that many processes share.
+    #[cfg(feature = "postgres")]
+    Postgres(Box<PostgresUrl>),
 }
 
 /// The text names no vault that this build can open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VaultUrlError {
     /// `embedded:` without a path.
     #[error("embedded: needs the path of a folder, as in embedded:./privet-data")]
     NoPath,
-    /// `postgres://…` or `postgresql://…`.
+    /// `postgres://…` that cannot be read.
+    #[cfg(feature = "postgres")]
+    #[error("postgres: {0}")]
+    Postgres(#[from] PostgresUrlError),
+    /// `postgres://…` or `postgresql://…`, in a build without the feature `postgres`.
+    #[cfg(not(feature = "postgres"))]
     #[error("a PostgreSQL vault is not in this build; use embedded:PATH or memory:")]
     NoPostgres,
     /// Anything else.
-    #[error("a vault is embedded:PATH or memory:")]
+    #[error("a vault is embedded:PATH, postgres://USER@HOST/DATABASE or memory:")]
     Unknown,
 }
 
@@ -42,6 +52,9 @@ impl FromStr for VaultUrl {
             Some(("embedded", "")) => Err(VaultUrlError::NoPath),
             Some(("embedded", path)) => Ok(Self::Embedded(PathBuf::from(path))),
             Some(("memory", "")) => Ok(Self::Memory),
+            #[cfg(feature = "postgres")]
+            Some(("postgres" | "postgresql", rest)) => Ok(Self::Postgres(Box::new(PostgresUrl::parse(rest)?))),
+            #[cfg(not(feature = "postgres"))]
             Some(("postgres" | "postgresql", _)) => Err(VaultUrlError::NoPostgres),
             _ => Err(VaultUrlError::Unknown),
         }
@@ -49,10 +62,13 @@ impl FromStr for VaultUrl {
 }
 
 impl fmt::Display for VaultUrl {
+    /// Without the password, where there is one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Embedded(path) => write!(f, "embedded:{}", path.display()),
             Self::Memory => f.write_str("memory:"),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(url) => url.fmt(f),
         }
     }
 }
@@ -67,6 +83,9 @@ mod tests {
             assert_eq!(text.parse::<VaultUrl>().unwrap().to_string(), text);
         }
         assert_eq!("embedded:".parse::<VaultUrl>(), Err(VaultUrlError::NoPath));
+        #[cfg(feature = "postgres")]
+        assert_eq!("postgres://u:p@h/db".parse::<VaultUrl>().unwrap().to_string(), "postgres://u@h:5432/db");
+        #[cfg(not(feature = "postgres"))]
         assert_eq!("postgres://u:p@h/db".parse::<VaultUrl>(), Err(VaultUrlError::NoPostgres));
         for text in ["", "memory", "memory:x", "./privet-data", "redis://h"] {
             assert_eq!(text.parse::<VaultUrl>(), Err(VaultUrlError::Unknown), "{text:?}");

@@ -20,8 +20,8 @@ const PRIMED: usize = 4;
 /// A route under test.
 pub(super) struct Ground<'c> {
     pub(super) route: &'c Route,
-    /// The route in the table.
-    pub(super) label: String,
+    /// How replies are treated, where it is not as the route says.
+    pub(super) mode: &'static str,
     /// The samples that go there, each with what is put before its path.
     pub(super) samples: Vec<(&'c Sample, String)>,
     /// What the upstream's address puts before each path.
@@ -37,17 +37,28 @@ pub(super) struct Ground<'c> {
 }
 
 /// All routes of `config`, with the samples that each of them is to be tried with.
-pub(super) fn of<'c>(config: &'c Config, engine: &Engine, samples: &'c [Sample], mode: &str) -> Vec<Ground<'c>> {
+pub(super) fn of<'c>(
+    config: &'c Config,
+    engine: &Engine,
+    samples: &'c [Sample],
+    mode: &'static str,
+) -> Vec<Ground<'c>> {
     config.routes.iter().map(|route| Ground::new(config, engine, route, samples, mode)).collect()
 }
 
 impl<'c> Ground<'c> {
-    fn new(config: &'c Config, engine: &Engine, route: &'c Route, samples: &'c [Sample], mode: &str) -> Self {
+    fn new(
+        config: &'c Config,
+        engine: &Engine,
+        route: &'c Route,
+        samples: &'c [Sample],
+        mode: &'static str,
+    ) -> Self {
         let purpose = config.purpose(&route.purpose).filter(|purpose| purpose.basis == Basis::Consent);
         let upstream = config.upstream(route.upstream.as_deref());
         Self {
             route,
-            label: format!("{}{mode}", route.path),
+            mode,
             samples: placed(config, route, samples),
             prefix: upstream.map(|upstream| upstream.path_prefix().to_owned()).unwrap_or_default(),
             purpose: purpose.map(|purpose| purpose.name.clone()),

@@ -224,7 +224,16 @@ impl Trial<'_> {
         }
         for (frame, texts) in reply.frames.iter().zip(&texts) {
             for (at, (hole, (got, wanted, value))) in frame.holes.iter().zip(texts).enumerate() {
-                if matches!(hole.want, Want::Count | Want::Media) || (hole.want == Want::Offset && wanted.is_empty()) {
+                let is_unknown = match hole.want {
+                    Want::Count | Want::Media => true,
+                    Want::Offset => self.redacts() || wanted.is_empty(),
+                    // A name alone may be taken for one or not.
+                    Want::Value | Want::Who | Want::Name => {
+                        self.redacts() && saying.whose == Whose::Others && saying.kind == Kind::Person
+                    }
+                    _ => false,
+                };
+                if is_unknown {
                     continue;
                 }
                 let row = match hole.want {
@@ -237,7 +246,10 @@ impl Trial<'_> {
                     (true, _) if reply.escape == Escape::None => Escape::Json.read(got),
                     _ => got.as_str().into(),
                 };
-                let fault = if self.hides(hole.want, saying) {
+                let is_shown = hole.want == Want::Growing && self.redacts() && wanted.starts_with(&*got);
+                let fault = if is_shown && (saying.whose != Whose::Others || !leaks(&got, value)) {
+                    None
+                } else if self.hides(hole.want, saying) {
                     let out = shows(&got, wanted, value, self.operator(saying.kind));
                     out.then(|| (Fault::Leak, format!("{got:?} tells of somebody else{saying}")))
                 } else {
@@ -339,7 +351,7 @@ impl Trial<'_> {
         };
         let ends = [end(&said), end(&heard)];
         let (sent, wanted) = match hole.want {
-            Want::Text | Want::Piece | Want::First | Want::Rest => (said, heard),
+            Want::Text | Want::Growing | Want::Piece | Want::First | Want::Rest => (said, heard),
             Want::JsonPiece => (in_json(&said), in_json(&heard)),
             Want::Value | Want::Who | Want::Name => (bent.clone(), back.clone()),
             Want::Never => (stand.to_owned(), stand.to_owned()),
@@ -351,13 +363,17 @@ impl Trial<'_> {
         Spoken { sent, wanted, value: planted.value.clone(), ends }
     }
 
+    /// Whether data of others is looked for, so that texts have other lengths
+    /// and are known only as far as they are decided.
+    fn redacts(&self) -> bool {
+        self.ground.route.reply == Reply::RestoreRedact
+    }
+
     /// Whether what is said there of others may not be told.
     fn hides(&self, want: Want, saying: &Saying<'_>) -> bool {
-        let is_looked_at = matches!(want, Want::Text | Want::Piece | Want::JsonPiece | Want::First | Want::Rest)
-            // A name alone is not known for one.
-            || (matches!(want, Want::Value | Want::Who | Want::Name) && saying.kind != Kind::Person);
+        let is_looked_at = !matches!(want, Want::Never | Want::Number | Want::Offset);
         saying.whose == Whose::Others
-            && self.ground.route.reply == Reply::RestoreRedact
+            && self.redacts()
             && self.operator(saying.kind).is_some()
             && is_looked_at
     }

@@ -24,7 +24,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     warn(&loaded.warnings);
     serve::runtime()?.block_on(async {
         let vault = open::vault(&loaded.config).await?;
-        writeln!(std::io::stdout(), "{} is ready, with the key {}", loaded.config.vault, vault.key_id())?;
+        writeln!(std::io::stdout(), "{} is ready, with the key {}", open::place(&loaded.config)?, vault.key_id())?;
         vault.close().await;
         Ok(ExitCode::SUCCESS)
     })

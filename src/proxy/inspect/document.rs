@@ -19,6 +19,9 @@ use std::ops::Range;
 /// The entity of an identity field that is replaced as a whole.
 const IDENTITY: Entity = Entity::constant("IDENTITY");
 
+/// The name of a member that is longer may be a key or a token.
+const LONGEST_NAME: usize = 24;
+
 /// A number with fewer digits is neither a card nor a phone.
 const SHORTEST_NUMBER: usize = 7;
 
@@ -426,8 +429,11 @@ impl<'a> Visitor<'a> for Inspector<'_> {
             !raw.starts_with(|c: char| c.is_ascii_uppercase())
                 && raw.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
         };
-        if !is_name(key.raw) {
+        if !is_name(key.raw) || key.raw.len() > LONGEST_NAME {
             self.look(key, Manner::text(None));
+        } else if let Some(person) = members::person(key.raw, self.rules.detector, self.scratch) {
+            let at = self.place.range(key.start..key.start + key.raw.len());
+            self.findings.add(at, &person, key.raw, Form::Text);
         }
     }
 

@@ -388,6 +388,19 @@ fn numbers_of_the_protocol_stay_numbers() {
 }
 
 #[test]
+fn names_of_members_may_be_those_of_people() {
+    for (body, want) in [
+        (r#"{"people":{"anna_schmidt":{"age":4}}}"#, r#"{"people":{"[PERSON]":{"age":4}}}"#),
+        (r#"{"anna schmidt":1}"#, r#"{"[PERSON]":1}"#),
+        (r#"{"ghp_abcdefghijklmnopqrstuvwxyzABCDEFGHIJ":1}"#, r#"{"[SECRET]":1}"#),
+    ] {
+        check("json", body, want);
+    }
+    let plain = r#"{"max_tokens":1,"valid_keys":2,"first_name_prefix":3,"mark_read":4,"additional_properties":5,"user_id":6,"will_call":7}"#;
+    check("json", plain, plain);
+}
+
+#[test]
 fn token_numbers_are_refused_or_pass() {
     let mut scratch = Scratch::default();
     for (name, body) in [

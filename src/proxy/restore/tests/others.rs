@@ -225,7 +225,8 @@ async fn a_text_in_pieces_gives_out_no_start_of_a_value_at_the_first_breath() {
         for end in text.char_indices().map(|(at, _)| at).skip(2).chain([text.len()]) {
             let mut restorer = Restorer::new(Shape::Text(Escape::None), 1 << 20, &context);
             let mut out = BytesMut::new();
-            for piece in [&text[..1], &text[1..end]].map(|piece| Bytes::copy_from_slice(piece.as_bytes())) {
+            let first = text.ceil_char_boundary(1);
+            for piece in [&text[..first], &text[first..end]].map(|piece| Bytes::copy_from_slice(piece.as_bytes())) {
                 restorer.push(piece, 1 << 20, &context, &mut out).await.unwrap();
             }
             restorer.pause(Pause::Breath, &context, &mut out).await;

@@ -1,6 +1,7 @@
 //! Streams of every protocol.
 
 use super::*;
+use proptest::prelude::*;
 use serde_json::json;
 
 /// How a protocol streams a text and the JSON of a tool call.
@@ -210,6 +211,44 @@ async fn the_network_may_cut_any_stream_anywhere() {
             assert!(want.contains(EMAIL), "{want}");
             every_cut_gives(&want, way.shape, &stream, &context).await;
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+
+    /// Any text with tokens, whole, bent and cut off, in any pieces, and the
+    /// stream in any chunks: always the same bytes, and no event more or less.
+    #[test]
+    fn no_chunks_change_a_stream(
+        words in prop::collection::vec(prop::sample::select(vec![
+            "@@", "~~", "[EMAIL", "\\[@@", "%5B", "&#91;", "[", "]", "é", "\u{1f600}", "\n", "{\"a\":\"", "\\", "PERSON_", "so", "boris@example.org", "<![CDATA[",
+        ]), 0..14),
+        cuts in prop::collection::vec(0..400_usize, 0..8),
+        chunks in prop::collection::vec(any::<prop::sample::Index>(), 0..9),
+        way in 0..WAYS.len(),
+        redacts: bool,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (desk, way) = (Desk::new().await, &WAYS[way]);
+            let protocol = protocol(way.protocol);
+            let context = if redacts { desk.redacting(protocol).await } else { desk.context(protocol).await };
+            let text = words.concat().replace("@@", &desk.email).replace("~~", &desk.nasty);
+            let text = pieces(&text, &cuts);
+            let events = (way.say)(&text, &text);
+            let stream = written(way.shape, &events);
+            let want = whole(way.shape, &stream, &context).await;
+            let mut cuts: Vec<usize> = chunks.iter().map(|cut| cut.index(stream.len() + 1)).chain([0, stream.len()]).collect();
+            cuts.sort_unstable();
+            let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &stream.as_bytes()[pair[0]..pair[1]]).collect();
+            assert_eq!(restored(way.shape, &chunks, &context).await, want);
+            assert_eq!(read(way.shape, &want).len(), events.len());
+            // Not a text that the caller's own stands in is lost or said twice.
+            let said = |events: &[Value]| heard(events, way.text).matches(EMAIL).count();
+            let tokens = text.concat().matches(&desk.email).count();
+            assert!(said(&read(way.shape, &want)) <= tokens);
+        });
     }
 }
 

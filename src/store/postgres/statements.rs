@@ -1,0 +1,408 @@
+//! The statements: one for each question, so that it costs one round trip.
+//!
+//! A statement that writes takes its locks in one order: the subject, its
+//! tokens and records, then a lane of events. One that finds a row which came
+//! after it began fails by the primary key and is sent again; so two who race
+//! come one after the other.
+
+use super::schema::NOBODY;
+use crate::store::{Change, Event, EventKind, Expect, Row};
+use crate::token::Token;
+use crate::entity::Entity;
+use std::sync::LazyLock;
+
+/// How many counters number the events. Events of one lane wait for each
+/// other's commit, so that whoever has seen a number has seen all below it.
+pub(super) const LANES: usize = 16;
+
+/// How many events of a lane are kept; who lags further has to forget all.
+pub(super) const KEPT: i64 = 4096;
+
+pub(super) const SUBJECT: &str = "select record from privet_subjects where tenant = $1 and subject = $2";
+
+pub(super) const SUBJECTS: &str = "
+    select tenant, subject, record from privet_subjects
+    where (tenant, subject) > ($1, $2) order by tenant, subject limit $3
+";
+
+pub(super) const MAPPINGS: &str =
+    "select token, record from privet_mappings where tenant = $1 and subject = $2 and token = any($3)";
+
+/// Tokens from `$3` on and before `$4`.
+pub(super) const ALL: &str = "
+    select token, record from privet_mappings
+    where tenant = $1 and subject = $2 and token >= $3 and token < $4 order by token
+";
+
+pub(super) const PAGE: &str = "
+    select token, record from privet_mappings
+    where tenant = $1 and subject = $2 and token > $3 order by token limit $4
+";
+
+/// The first token of each entity, leaping from one to the next.
+pub(super) const ENTITIES: &str = "
+    with recursive entity(name) as (
+        (select substring(token from 1 for position('\\x00'::bytea in token) - 1)
+         from privet_mappings where tenant = $1 and subject = $2 order by token limit 1)
+        union all
+        select (select substring(token from 1 for position('\\x00'::bytea in token) - 1)
+                from privet_mappings
+                where tenant = $1 and subject = $2 and token > entity.name || '\\x01'::bytea
+                order by token limit 1)
+        from entity where entity.name is not null
+    )
+    select name from entity where name is not null
+";
+
+/// Tries a batch: its mappings are written where the subject's record is the
+/// one they were made under and none of their tokens is taken.
+pub(super) const PUT: &str = "
+    with standing as (
+        select record from privet_subjects where tenant = $1 and subject = $2 for share
+    ), taken as (
+        select token, record from privet_mappings where tenant = $1 and subject = $2 and token = any($5)
+    ), owner as (
+        insert into privet_subjects (tenant, subject, record)
+        select $1, $2, $3 where $4 and not exists (select 1 from standing) and not exists (select 1 from taken)
+        returning 1
+    ), stored as (
+        insert into privet_mappings (tenant, subject, token, record)
+        select $1, $2, new.token, new.record from unnest($5, $6) as new (token, record)
+        where not exists (select 1 from taken)
+        and (exists (select 1 from owner) or exists (select 1 from standing where record = $3))
+        returning 1
+    )
+    select 1::smallint, null::bytea, record from standing
+    union all select 2::smallint, token, record from taken
+    union all select 3::smallint, null, null from owner
+";
+
+/// The same with other records, which all have to be as expected.
+pub(super) static PUT_WITH_RECORDS: LazyLock<String> = LazyLock::new(|| {
+    let fits = "not exists (select 1 from misfit) and not exists (select 1 from taken)";
+    let goes = format!("{fits} and (exists (select 1 from owner) or exists (select 1 from standing where record = $3))");
+    format!(
+        "
+        with standing as (
+            select record from privet_subjects where tenant = $1 and subject = $2 for share
+        ), taken as (
+            select token, record from privet_mappings where tenant = $1 and subject = $2 and token = any($5)
+        ), {misfit}, owner as (
+            insert into privet_subjects (tenant, subject, record)
+            select $1, $2, $3 where $4 and not exists (select 1 from standing) and {fits}
+            returning 1
+        ), stored as (
+            insert into privet_mappings (tenant, subject, token, record)
+            select $1, $2, new.token, new.record from unnest($5, $6) as new (token, record) where {goes}
+            returning 1
+        ), {changed}
+        select 1::smallint, null::bytea, record from standing
+        union all select 2::smallint, token, record from taken
+        union all select 3::smallint, null, null from owner
+        union all (select 4::smallint, null, null from misfit limit 1)
+        ",
+        misfit = misfit(7),
+        changed = changed(&goes),
+    )
+});
+
+pub(super) const SWAP_SUBJECT: &str = "
+    update privet_subjects set record = $4 where tenant = $1 and subject = $2 and record = $3 returning 1
+";
+
+pub(super) static SWAP_MAPPING: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "
+        with swapped as (
+            update privet_mappings set record = $5
+            where tenant = $1 and subject = $2 and token = $3 and record = $4 returning 1
+        ), {}
+        select 1 from swapped
+        ",
+        told(6, "exists (select 1 from swapped)")
+    )
+});
+
+pub(super) static REMOVE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "
+        with removed as (
+            delete from privet_mappings where tenant = $1 and subject = $2 and token = any($3) returning 1
+        ), {}
+        select count(*) from removed
+        ",
+        told(4, "exists (select 1 from removed)")
+    )
+});
+
+/// The first half of an erasure. It waits for whoever writes under this
+/// subject; the second half begins afterwards, and so sees all they wrote.
+pub(super) const ERASE_SUBJECT: &str = "delete from privet_subjects where tenant = $1 and subject = $2 returning 1";
+
+/// The second half: all but the records of the spaces in `$3`.
+pub(super) static ERASE_REST: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "
+        with removed as (
+            delete from privet_mappings where tenant = $1 and subject = $2 returning 1
+        ), others as (
+            delete from privet_records where tenant = $1 and subject = $2 and not (space = any($3)) returning 1
+        ), {}
+        select count(*) from removed
+        ",
+        told(4, "(select count(*) from removed) + (select count(*) from others) >= 0")
+    )
+});
+
+pub(super) const GET: &str = "
+    select key, value from privet_records where tenant = $1 and subject = $2 and space = $3 and key = any($4)
+";
+
+/// Records behind `$4`, or from the first on where it is null.
+pub(super) const SCAN: &str = "
+    select key, value from privet_records
+    where tenant = $1 and subject = $2 and space = $3 and ($4::bytea is null or key > $4) order by key limit $5
+";
+
+pub(super) static WRITE: LazyLock<String> = LazyLock::new(|| {
+    let goes = "not exists (select 1 from misfit)";
+    format!("with {}, {} select 1 from misfit limit 1", misfit(1), changed(goes))
+});
+
+/// The same with an event.
+pub(super) static WRITE_AND_TELL: LazyLock<String> = LazyLock::new(|| {
+    let goes = "not exists (select 1 from misfit)";
+    let told = told(8, &format!("{goes} and (select count(*) from removed) + (select count(*) from kept) + (select count(*) from added) >= 0"));
+    format!("with {}, {}, {told} select 1 from misfit limit 1", misfit(1), changed(goes))
+});
+
+/// All mappings, in the order of their keys.
+pub(super) const ALL_MAPPINGS: &str = "
+    select tenant, subject, token, record from privet_mappings
+    where (tenant, subject, token) > ($1, $2, $3) order by tenant, subject, token limit $4
+";
+
+/// All other records but the vault's own, in the order of their keys.
+pub(super) const ALL_RECORDS: &str = "
+    select tenant, subject, space, key, value from privet_records
+    where (tenant, subject, space, key) > ($1, $2, $3, $4) and space <> 0
+    order by tenant, subject, space, key limit $5
+";
+
+/// How far each lane has come.
+pub(super) const NEWEST: &str = "select subject, newest from privet_lanes where tenant = $1";
+
+/// The events of one lane.
+pub(super) const EVENTS: &str = "
+    select id, event from privet_events
+    where tenant = $1 and subject = $2 and id > $3 order by id
+";
+
+/// Which changes (seven arrays from parameter `$n` on) are not as expected.
+/// What stands there is locked first.
+fn misfit(n: usize) -> String {
+    format!(
+        "
+        change as (
+            select * from unnest(${}::bytea[], ${}::bytea[], ${}::smallint[], ${}::bytea[], ${}::smallint[], ${}::bytea[], ${}::bytea[])
+            as change (tenant, subject, space, key, expect, old, value)
+        ), held as (
+            select tenant, subject, space, key, value from privet_records
+            where (tenant, subject, space, key) in (select tenant, subject, space, key from change)
+            for update
+        ), misfit as (
+            select 1 from change left join held using (tenant, subject, space, key)
+            where (change.expect = 1 and held.value is not null)
+            or (change.expect = 2 and held.value is distinct from change.old)
+        )",
+        n,
+        n + 1,
+        n + 2,
+        n + 3,
+        n + 4,
+        n + 5,
+        n + 6
+    )
+}
+
+/// Carries changes out where the condition `goes` holds. What has to be absent
+/// is inserted plainly: where it has come meanwhile, the statement fails.
+fn changed(goes: &str) -> String {
+    format!(
+        "
+        removed as (
+            delete from privet_records as record using change
+            where change.value is null and record.tenant = change.tenant and record.subject = change.subject
+            and record.space = change.space and record.key = change.key and {goes}
+            returning 1
+        ), added as (
+            insert into privet_records (tenant, subject, space, key, value)
+            select tenant, subject, space, key, value from change
+            where value is not null and expect = 1 and {goes}
+            returning 1
+        ), kept as (
+            insert into privet_records (tenant, subject, space, key, value)
+            select tenant, subject, space, key, value from change
+            where value is not null and expect <> 1 and {goes}
+            on conflict (tenant, subject, space, key) do update set value = excluded.value
+            returning 1
+        )"
+    )
+}
+
+/// Writes the event `$n+1` under the next number of the lane `$n`, where the
+/// condition holds; the oldest goes.
+fn told(n: usize, goes: &str) -> String {
+    let nobody = "'\\x0000000000000000'::bytea";
+    format!(
+        "
+        lane as (
+            update privet_lanes set newest = newest + 1 where tenant = {nobody} and subject = ${n} and {goes}
+            returning newest
+        ), told as (
+            insert into privet_events (tenant, subject, id, event)
+            select {nobody}, ${n}, newest, ${event} from lane
+            returning 1
+        ), past as (
+            delete from privet_events using lane
+            where tenant = {nobody} and subject = ${n} and id = lane.newest - {KEPT}
+            returning 1
+        )",
+        event = n + 1,
+    )
+}
+
+/// The lane of a row's events.
+pub(super) fn lane(row: Row) -> [u8; 16] {
+    let [first, ..] = row.subject;
+    lane_at(usize::from(first) % LANES)
+}
+
+/// The key of a lane.
+pub(super) fn lane_at(number: usize) -> [u8; 16] {
+    (number as u128).to_be_bytes()
+}
+
+/// The number of a lane by its key.
+pub(super) fn number_of_lane(key: &[u8]) -> Option<usize> {
+    let number = u128::from_be_bytes(*key.first_chunk::<16>()?);
+    usize::try_from(number).ok().filter(|number| *number < LANES)
+}
+
+/// The key of a token among those of its subject: the entity's letters, a
+/// zero, and the bits, so that those of one entity are neighbours.
+pub(super) fn token_key(token: &Token) -> Vec<u8> {
+    let mut key = entity_key(token.entity());
+    // 35 bits fill five bytes.
+    key.extend_from_slice(token.bits().to_be_bytes().last_chunk::<5>().unwrap_or(&[0; 5]));
+    key
+}
+
+/// What the keys of an entity's tokens begin with.
+pub(super) fn entity_key(entity: Entity) -> Vec<u8> {
+    let mut key = Vec::with_capacity(entity.as_str().len() + 6);
+    key.extend_from_slice(entity.as_str().as_bytes());
+    key.push(0);
+    key
+}
+
+/// The token of a key.
+pub(super) fn token_of(key: &[u8]) -> Option<Token> {
+    let (name, bits) = key.split_at_checked(key.len().checked_sub(6)?)?;
+    let (end, bits) = bits.split_first()?;
+    let bits = bits.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte));
+    (*end == 0).then_some(Token::new(entity_of(name)?, bits))
+}
+
+/// The entity of the letters that a key begins with.
+pub(super) fn entity_of(name: &[u8]) -> Option<Entity> {
+    if name == Entity::SURROGATE.as_str().as_bytes() {
+        return Some(Entity::SURROGATE);
+    }
+    std::str::from_utf8(name).ok()?.parse().ok()
+}
+
+/// Changes as columns.
+#[derive(Default)]
+pub(super) struct Columns<'a> {
+    pub(super) tenants: Vec<&'a [u8]>,
+    pub(super) subjects: Vec<&'a [u8]>,
+    pub(super) spaces: Vec<i16>,
+    pub(super) keys: Vec<&'a [u8]>,
+    pub(super) expects: Vec<i16>,
+    pub(super) olds: Vec<Option<&'a [u8]>>,
+    pub(super) values: Vec<Option<&'a [u8]>>,
+}
+
+impl<'a> Columns<'a> {
+    /// Of two changes in one place the later one counts, and what either
+    /// expects.
+    pub(super) fn new(changes: &'a [Change]) -> Self {
+        let mut columns = Self::default();
+        for change in changes {
+            let place = (change.row, change.space, change.key.as_slice());
+            let is_again = |other: &Change| (other.row, other.space, other.key.as_slice()) == place;
+            let same = changes.iter().filter(|other| is_again(other));
+            let (first, last) = (same.clone().next(), same.clone().last());
+            if !first.is_some_and(|first| std::ptr::eq(first, change)) {
+                continue;
+            }
+            let expect = same.map(|other| &other.expect).find(|expect| **expect != Expect::Anything);
+            let (expect, old) = match expect {
+                None | Some(Expect::Anything) => (0, None),
+                Some(Expect::Absent) => (1, None),
+                Some(Expect::Is(old)) => (2, Some(old.as_slice())),
+            };
+            let value = last.and_then(|last| last.value.as_deref());
+            columns.push((&change.row.tenant, &change.row.subject), change.space as i16, &change.key, expect, old, value);
+        }
+        columns
+    }
+
+    /// One change of a record of the vault's own, which is in no space.
+    pub(super) fn own(key: &'a [u8], expect: Option<Option<&'a [u8]>>, value: &'a [u8]) -> Self {
+        let (expect, old) = match expect {
+            None => (0, None),
+            Some(None) => (1, None),
+            Some(old) => (2, old),
+        };
+        let mut columns = Self::default();
+        columns.push(NOBODY, OWN_SPACE, key, expect, old, Some(value));
+        columns
+    }
+
+    fn push(
+        &mut self,
+        (tenant, subject): (&'a [u8], &'a [u8]),
+        space: i16,
+        key: &'a [u8],
+        expect: i16,
+        old: Option<&'a [u8]>,
+        value: Option<&'a [u8]>,
+    ) {
+        self.tenants.push(tenant);
+        self.subjects.push(subject);
+        self.spaces.push(space);
+        self.keys.push(key);
+        self.expects.push(expect);
+        self.olds.push(old);
+        self.values.push(value);
+    }
+}
+
+/// The space of the vault's own records.
+pub(super) const OWN_SPACE: i16 = 0;
+
+/// An event as it stands in the table: kind, row, and who tells it.
+pub(super) fn event_bytes(event: Event, origin: u64) -> Vec<u8> {
+    [&[event.kind as u8], event.row.to_bytes().as_slice(), &origin.to_be_bytes()].concat()
+}
+
+/// The event of such bytes, and who told it; none of a kind that this build
+/// does not know.
+pub(super) fn event_of(bytes: &[u8]) -> Option<(Event, u64)> {
+    let (kind, rest) = bytes.split_first()?;
+    let (row, origin) = rest.split_first_chunk::<{ Row::LEN }>()?;
+    let kind = EventKind::from_number(*kind)?;
+    Some((Event { row: Row::from_bytes(row), kind }, u64::from_be_bytes(*origin.first_chunk()?)))
+}
