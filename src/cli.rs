@@ -19,6 +19,7 @@ pub mod rules;
 pub mod scan;
 pub mod selfcheck;
 pub mod serve;
+pub mod subject;
 mod table;
 pub mod vault;
 
@@ -57,6 +58,7 @@ enum Command {
     Rules(rules::RulesArgs),
     Selfcheck(selfcheck::Args),
     Vault(vault::Args),
+    Subject(subject::Args),
     Operator(operator::Args),
     Audit(audit::Args),
     Report(report::Args),
@@ -128,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::Selfcheck(args) => selfcheck::run(args),
         Command::Vault(args) => vault::run(args),
         Command::Audit(args) => audit::run(args),
+        Command::Subject(args) => subject::run(args),
         Command::Operator(args) => operator::run(args),
         Command::Report(args) => report::run(args),
         Command::Config(args) => config::run(args),

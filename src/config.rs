@@ -10,11 +10,13 @@ mod build;
 mod check;
 mod choice;
 mod detection;
+mod key;
 mod keys;
 mod path;
 mod print;
 mod problem;
 mod retention;
+mod rights;
 mod settings;
 mod source;
 mod units;
@@ -25,13 +27,16 @@ use std::time::Duration;
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 
+use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 
 pub use choice::{Basis, Binary, Expiry, Identity, LogFormat, LogLevel, Reply, WithoutConsent};
 pub use detection::{Detection, Mask, Place};
+pub use key::{Keys, Transit};
 pub(crate) use path::normalize as plain_path;
 pub use problem::{Origin, Problem, Problems};
 pub use retention::{Keep, Retention};
+pub use rights::{TranscriptPlace, Transcripts, Webhook, WebhookEvent};
 pub use source::{Flag, Sources};
 
 /// Everything that the gateway can be told, checked.
@@ -74,6 +79,8 @@ pub struct Config {
     /// The key from `PRIVET_KEY` or `key_file`: 32 bytes in base64 (RFC 4648
     /// section 4). `serve` needs one.
     pub key: Option<Sensitive>,
+    /// The other keys of the vault, and the service that keeps them.
+    pub keys: Keys,
     /// How long values are kept; without any, until they are erased.
     pub retention: Vec<Retention>,
     /// How the vault forgets.
@@ -90,6 +97,10 @@ pub struct Config {
     pub audit: AuditConfig,
     /// What raises an alarm.
     pub alerts: AlertsConfig,
+    /// Systems behind that are told what became of subjects.
+    pub webhooks: Vec<Webhook>,
+    /// Conversations without persons; none are kept without it.
+    pub transcripts: Option<Transcripts>,
     /// The log.
     pub log: Log,
 }
@@ -197,6 +208,10 @@ pub struct Route {
 pub struct SubjectConfig {
     /// The places to look at, in this order.
     pub from: Vec<SubjectSource>,
+    /// By which entities subjects can be found.
+    pub index: Vec<Entity>,
+    /// For how long a conversation can be gone on with from the id of a reply.
+    pub links: Duration,
 }
 
 /// A place of a request that names its subject.

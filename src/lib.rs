@@ -19,9 +19,11 @@ pub mod config;
 pub mod consent;
 pub mod incident;
 pub mod protocol;
+pub mod rights;
 pub mod sensitive;
 pub mod store;
 pub mod telemetry;
+pub mod transcripts;
 pub mod trust;
 pub mod vault;
 

@@ -52,6 +52,8 @@ kinds! {
         "An operation of the admin API needs a login.";
     Forbidden, "forbidden", 403, "Your role may not do this.",
         "An operation of the admin API needs another role.";
+    Restricted, "restricted", 403, "The data of this person may not be used now.",
+        "The person has asked that their data is kept and not used.";
     ConsentRequired, "consent-required", 403, "Consent is required.",
         "The purpose of the route needs a consent that was not given.";
     ConsentStale, "consent-stale", 403, "Consent was given under another notice.",

@@ -47,6 +47,7 @@ use crate::audit;
 use crate::config::{self, Binary, Config, Identity, Problem, Purpose, Reply, WithoutConsent};
 use crate::detect::{Detector, Engine, Operator, Plan};
 use crate::protocol::{Pattern, Protocol, Protocols};
+use crate::rights::Rights;
 use crate::telemetry::{Metrics, Outcome, RouteMetrics, VaultOperation};
 use crate::vault::{Subject, Vault};
 use error::ProxyError;
@@ -91,6 +92,7 @@ pub struct Gateway {
     reply_limit: usize,
     ids: RequestIds,
     withdrawals: Withdrawals,
+    rights: Arc<Rights>,
 }
 
 /// How requests under one path are treated.
@@ -134,6 +136,7 @@ impl Gateway {
         config: Config,
         engine: Arc<Engine>,
         vault: Vault,
+        rights: Arc<Rights>,
         metrics: Arc<Metrics>,
         audit: audit::Recorder,
     ) -> Result<Arc<Self>, SetupError> {
@@ -212,6 +215,7 @@ impl Gateway {
             reply_limit: limits.reply_body,
             ids: RequestIds::new().map_err(no_random)?,
             withdrawals: Withdrawals::new().map_err(no_random)?,
+            rights,
             config,
         }))
     }
@@ -270,6 +274,18 @@ impl Gateway {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         response.map(|body| body.settles(settle))
+    }
+
+    /// Whether a subject's request may be served in full: what a restriction
+    /// forbids is refused, or anonymized where the route does so without consent.
+    fn judge_restriction(&self, route: &Route, id: Option<&str>) -> Result<bool, ProxyError> {
+        match id {
+            Some(id) if self.rights.restrictions().holds(&route.tenant, id) => match route.without_consent {
+                WithoutConsent::Anonymize => Ok(false),
+                WithoutConsent::Block => Err(ProxyError::restricted()),
+            },
+            _ => Ok(true),
+        }
     }
 
     async fn subject(&self, route: &Route, id: &str) -> Result<Subject, ProxyError> {

@@ -105,6 +105,16 @@ pub enum Space {
     Link = 13,
     /// How long what was kept, and what was removed.
     Retention = 14,
+    /// The key that confirmations are signed with.
+    Signer = 40,
+    /// Persons who have shown who they are.
+    Session = 41,
+    /// Codes by which persons show who they are.
+    Code = 42,
+    /// Subjects whose data is restricted.
+    Restriction = 43,
+    /// The subject of a case, as long as it is open.
+    Name = 44,
 }
 
 impl Space {
@@ -113,15 +123,37 @@ impl Space {
 
     /// The space of a number as it stands in a store.
     pub fn from_number(number: u8) -> Option<Self> {
+        Self::all().find(|space| *space as u8 == number)
+    }
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
         use Space::{
-            Audit, Case, Checkpoint, Consent, Erasure, Incident, Index, Link, Once, Operator, Outbox, Retention,
-            Rotation, Transcript,
+            Audit, Case, Checkpoint, Code, Consent, Erasure, Incident, Index, Link, Name, Once, Operator, Outbox,
+            Restriction, Retention, Rotation, Session, Signer, Transcript,
         };
         let all = [
-            Consent, Audit, Case, Operator, Incident, Once, Index, Checkpoint, Transcript, Outbox, Erasure, Rotation,
-            Link, Retention,
+            Consent,
+            Audit,
+            Case,
+            Operator,
+            Incident,
+            Once,
+            Index,
+            Checkpoint,
+            Transcript,
+            Outbox,
+            Erasure,
+            Rotation,
+            Link,
+            Retention,
+            Signer,
+            Session,
+            Code,
+            Restriction,
+            Name,
         ];
-        all.into_iter().find(|space| *space as u8 == number)
+        all.into_iter()
     }
 
     /// Whether its records outlive the erasure of the subject that they are

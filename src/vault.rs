@@ -13,9 +13,11 @@
 
 mod backup;
 mod cache;
+mod contact;
 mod envelope;
 mod erasures;
 mod error;
+mod find;
 mod hashing;
 mod key;
 mod layer;
@@ -24,8 +26,10 @@ mod mint;
 mod mix;
 mod news;
 mod records;
+mod rectify;
 mod retention;
 mod root;
+mod rotate;
 mod seal;
 mod subject;
 mod subject_keys;
@@ -35,20 +39,26 @@ mod sweep;
 mod tests;
 mod url;
 mod value;
+mod verify;
 mod volatile;
+mod whole;
 
 pub use backup::{Backup, BackupError, Backups, Counts, Restored, Rotation};
 pub use error::VaultError;
+pub use find::Indexed;
 pub use hashing::Hashing;
 pub use key::{Key, KeyError, KeyId, Keyring, TokenSource, Transit, TransitError, TransitSettings};
 pub use layer::sensitive_entities;
 pub use records::{Expected, Owner, RecordChange, Records};
 pub use retention::Policy;
+pub use rotate::{NewKeys, Progress, Rotated};
 pub use subject::Subject;
 pub use surrogates::{Standing, Surrogate, SurrogateMatcher, Surrogates};
 pub use sweep::{ClockCheck, Day, Doubt, History, Holding, Reading, Swept};
 pub use url::{VaultUrl, VaultUrlError};
 pub use value::Value;
+pub use verify::{Count, Stats, Verified};
+pub use whole::{Erased, Kept};
 
 use crate::clock;
 use crate::entity::Entity;
@@ -88,6 +98,8 @@ pub struct Options {
     pub sensitive: BTreeSet<Entity>,
     /// For how long a [link](Vault::link) leads to its subject; 30 days.
     pub links_for: Duration,
+    /// What subjects can be found by; all of it.
+    pub indexed: Indexed,
 }
 
 impl Default for Options {
@@ -95,6 +107,7 @@ impl Default for Options {
         Self {
             cache_bytes: 64 << 20,
             page_cache_bytes: 32 << 20,
+            indexed: Indexed::default(),
             sensitive: sensitive_entities(),
             links_for: Duration::from_hours(30 * 24),
         }
@@ -124,6 +137,7 @@ struct Shared {
     probed: tokio::sync::Mutex<Option<(Instant, Result<(), VaultError>)>>,
     token_mask: u64,
     links_for: Duration,
+    indexed: Indexed,
 }
 
 impl Vault {
@@ -172,6 +186,7 @@ impl Vault {
             probed: tokio::sync::Mutex::default(),
             token_mask,
             links_for: options.links_for,
+            indexed: options.indexed,
         });
         if shared.store.is_shared() {
             tokio::spawn(news::follow(Arc::downgrade(&shared)));

@@ -6,12 +6,15 @@
 //! calls every operation of the document with every role.
 
 mod audit;
+pub mod cases;
 mod document;
 mod endpoint;
 mod incidents;
 pub mod operators;
 mod page;
 mod reports;
+pub mod subjects;
+pub mod vault;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,6 +33,7 @@ use crate::audit::{Action, Audit, KEPT_IN_MEMORY, Look, Options};
 use crate::config::Config;
 use crate::incident::Register;
 use crate::problem::{self, Problem, ProblemKind};
+use crate::rights::{Rights, RightsError};
 use crate::telemetry::Metrics;
 use crate::vault::{Vault, VaultError};
 
@@ -52,6 +56,8 @@ pub struct Services {
     pub audit: Audit,
     /// The register of incidents.
     pub incidents: Register,
+    /// The rights of persons.
+    pub rights: Arc<Rights>,
     /// All metrics.
     pub metrics: Arc<Metrics>,
     /// Who may come in.
@@ -78,12 +84,14 @@ impl Services {
         vault: Vault,
         proofs: Proofs,
         metrics: Arc<Metrics>,
-    ) -> Result<Arc<Self>, VaultError> {
+    ) -> Result<Arc<Self>, RightsError> {
+        let rights = Rights::new(vault.clone(), &config)?;
+        rights.restrictions().load().await?;
         let logins = Logins::new(&vault, Some(proofs), Arc::clone(&metrics));
         let keep = (config.vault == "memory:").then_some(KEPT_IN_MEMORY);
         let audit = Audit::open(&vault, Options { keep, ..Options::default() }).await?;
         let incidents = Register::new(&vault);
-        Ok(Arc::new(Self { config, vault, audit, incidents, metrics, logins }))
+        Ok(Arc::new(Self { config, vault, rights, audit, incidents, metrics, logins }))
     }
 
     /// Finishes what is to be written and closes the vault.
@@ -161,6 +169,9 @@ pub fn endpoints() -> Vec<Endpoint> {
     all.extend(audit::endpoints());
     all.extend(incidents::endpoints());
     all.extend(reports::endpoints());
+    all.extend(subjects::endpoints());
+    all.extend(vault::endpoints());
+    all.extend(cases::endpoints());
     all
 }
 

@@ -9,9 +9,8 @@ use clap::Subcommand;
 use http::Method;
 use http_body_util::BodyExt as _;
 
-use super::beside::Api;
-use super::flags::VaultSettings;
-use super::{Failure, serve, warn};
+use super::beside::{Api, Which};
+use super::{Failure, serve};
 use crate::audit::{ExportError, PublicKey, verify_export};
 
 /// Check and give out the access log.
@@ -41,7 +40,7 @@ struct VerifyArgs {
     #[arg(long, value_name = "BASE64", requires = "file")]
     public_key: Option<PublicKey>,
     #[command(flatten)]
-    settings: VaultSettings,
+    which: Which,
 }
 
 /// Write the access log to standard output, one JSON object a line.
@@ -53,26 +52,25 @@ struct ExportArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     after: u64,
     #[command(flatten)]
-    settings: VaultSettings,
+    which: Which,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     match args.what {
         What::Verify(VerifyArgs { file: Some(file), public_key, .. }) => verify_file(&file, public_key),
-        What::Verify(VerifyArgs { settings, .. }) => with_api(settings, verify_vault),
-        What::Export(ExportArgs { after, settings }) => with_api(settings, async |api| export(api, after).await),
+        What::Verify(VerifyArgs { which, .. }) => with_api(which, verify_vault),
+        What::Export(ExportArgs { after, which }) => with_api(which, async |api| export(api, after).await),
     }
 }
 
 fn with_api(
-    settings: VaultSettings,
+    which: Which,
     work: impl AsyncFnOnce(&Api) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
-    let loaded = settings.load()?;
-    warn(&loaded.warnings);
+    let config = which.load()?;
     serve::runtime()?.block_on(async {
-        let api = Api::open(loaded.config).await?;
+        let api = Api::open(config).await?;
         let done = work(&api).await;
         api.close().await;
         done

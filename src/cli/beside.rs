@@ -9,6 +9,7 @@
 mod address;
 mod pinned;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,22 +25,52 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use super::{Failure, innermost, open};
+use super::{Failure, flags, innermost, open};
 use crate::admin::api::{self, Services};
 use crate::admin::login::{Inside, Proofs};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Flag, Sources};
 use crate::telemetry::Metrics;
-use crate::vault::{self, Vault, VaultError, VaultUrl};
+use crate::vault::{Vault, VaultError, VaultUrl};
 
 pub(super) use address::{Published, Unpublish};
 pub(super) use pinned::hash as certificate_hash;
 
+/// Which vault a command is about.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct Which {
+    /// The vault: embedded:FOLDER [default: the configuration's, else embedded:./privet-data]
+    #[arg(long, value_name = "URL")]
+    pub(super) vault: Option<String>,
+    /// The configuration file; `PRIVET_CONFIG` may name it too
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// Stands in for a file where there is none: an upstream must be named, and is
+/// not asked.
+const NO_FILE: &str = "upstream = \"http://127.0.0.1:1\"\n";
+
 /// How long a gateway may take to begin its answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long systems behind have to take what a command has to tell them.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// The longest answer that is read whole, in bytes.
 const LONGEST: usize = 64 << 20;
+
+impl Which {
+    /// The configuration that names the vault, with flags and variables.
+    pub(super) fn load(self) -> Result<Config, Failure> {
+        let file = flags::file(self.config);
+        let text = file.is_none().then(|| NO_FILE.to_owned());
+        let vault = self.vault.map(|value| Flag { flag: "--vault", key: "vault", value });
+        let environment = Sources::process_environment();
+        let sources = Sources { file, text, environment, flags: vault.into_iter().collect() };
+        Ok(Config::load(&sources)?.config)
+    }
+}
 
 /// The admin API, wherever it is.
 pub(super) struct Api(Kind);
@@ -54,7 +85,7 @@ enum Kind {
 impl Api {
     /// Opens the vault, or finds who holds it.
     pub(super) async fn open(config: Config) -> Result<Self, Failure> {
-        let (key, place) = (open::key(&config)?, open::place(&config)?);
+        let (keys, key, place) = (open::keys(&config)?, open::proof_key(&config)?, open::place(&config)?);
         if place == VaultUrl::Memory {
             return Err(Failure::Usage(
                 "a vault in memory lives and ends within its gateway; use the admin API of that one".to_owned(),
@@ -62,7 +93,7 @@ impl Api {
         }
         let failed = |error: &dyn std::fmt::Display| Failure::Failed(format!("{place}: {error}"));
         let proofs = Proofs::new(&key).map_err(|e| failed(&e))?;
-        match Vault::open(&place, key, vault::Options::default()).await {
+        match Vault::open(&place, keys, open::options(&config)).await {
             Ok(vault) => {
                 let metrics = Metrics::new().map_err(|e| failed(&e))?;
                 let services = Services::new(Arc::new(config), vault, proofs, metrics);
@@ -145,6 +176,8 @@ impl Api {
     /// Lets go of the vault.
     pub(super) async fn close(self) {
         if let Kind::Here { services, .. } = self.0 {
+            // What is not taken now waits for a gateway.
+            let _ = tokio::time::timeout(LAST_WORDS, services.rights.send_messages()).await;
             services.close().await;
         }
     }

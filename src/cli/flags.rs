@@ -3,8 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::Failure;
-use crate::config::{Config, Flag, Loaded, Sources};
+use crate::config::{Flag, Sources};
 
 /// Settings from the command line; they outweigh variables and the file.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -53,38 +52,6 @@ impl Settings {
             ..Sources::default()
         }
     }
-}
-
-/// Which vault a command is about, and with which key.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub(super) struct VaultSettings {
-    /// The vault: embedded:FOLDER or postgres://USER@HOST/DATABASE [default: the configuration's, else embedded:./privet-data]
-    #[arg(long, value_name = "URL")]
-    vault: Option<String>,
-
-    /// The configuration file (TOML) of the gateway; `PRIVET_CONFIG` may name it too
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-impl VaultSettings {
-    /// Reads what the configuration says; without a file nothing but the vault
-    /// and its key has to be given.
-    pub(super) fn load(self) -> Result<Loaded, Failure> {
-        let settings = Settings { config: self.config, vault: self.vault, ..Settings::default() };
-        Ok(Config::load(&with_upstream(settings.into_sources()))?)
-    }
-}
-
-/// An upstream must be named, and is not asked here: one stands in where there
-/// is neither a file nor a variable with one.
-fn with_upstream(mut sources: Sources) -> Sources {
-    let is_upstream = |name: &str| name.starts_with("PRIVET_UPSTREAM");
-    if sources.file.is_none() && !sources.environment.iter().any(|(name, value)| is_upstream(name) && !value.is_empty())
-    {
-        sources.flags.push(Flag { flag: "--upstream", key: "upstream", value: "http://127.0.0.1:1".to_owned() });
-    }
-    sources
 }
 
 /// The configuration file: the one that a flag names, or else `PRIVET_CONFIG`.

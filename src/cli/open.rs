@@ -1,8 +1,10 @@
-//! Opens the vault that a configuration names, with the key that it gives.
+//! Opens the vault that a configuration names, with the keys that it gives.
 
 use super::Failure;
 use crate::config::Config;
-use crate::vault::{Key, Options, Vault, VaultUrl};
+use crate::detect::Engine;
+use crate::sensitive::Sensitive;
+use crate::vault::{Indexed, Key, Keyring, Options, TokenSource, Transit, TransitSettings, Vault, VaultUrl};
 
 /// What is said where there is no key.
 pub(super) const NO_KEY: &str = "no key is given for the vault; set one, and keep it: without it no token can be \
@@ -10,16 +12,71 @@ pub(super) const NO_KEY: &str = "no key is given for the vault; set one, and kee
 
 /// Opens the vault, and makes it where there is none.
 pub(super) async fn vault(config: &Config) -> Result<Vault, Failure> {
-    let key = key(config)?;
+    opened(config, options(config)).await
+}
+
+/// The same for work by these rules: what they call sensitive is in the second
+/// layer.
+pub(super) async fn vault_with(config: &Config, engine: &Engine) -> Result<Vault, Failure> {
+    let mut options = options(config);
+    options.sensitive.extend(engine.rules().filter(|rule| rule.sensitive).map(|rule| rule.entity));
+    opened(config, options).await
+}
+
+async fn opened(config: &Config, options: Options) -> Result<Vault, Failure> {
     let place = place(config)?;
-    let vault = Vault::open(&place, key, Options::default()).await;
+    let vault = Vault::open(&place, keys(config)?, options).await;
     vault.map_err(|e| Failure::Failed(format!("{place}: {e}")))
 }
 
-/// The deployment's key.
-pub(super) fn key(config: &Config) -> Result<Key, Failure> {
-    let key = config.key.as_ref().ok_or_else(|| Failure::Usage(NO_KEY.to_owned()))?;
-    Key::from_base64(key.expose()).map_err(|e| Failure::Usage(format!("PRIVET_KEY: {e}")))
+/// How it is opened.
+pub(super) fn options(config: &Config) -> Options {
+    Options { indexed: Indexed::of(&config.subject.index), links_for: config.subject.links, ..Options::default() }
+}
+
+/// All keys that the configuration gives.
+pub(super) fn keys(config: &Config) -> Result<Keyring, Failure> {
+    let given = config.key.as_ref().map(|key| read(key, "PRIVET_KEY")).transpose()?;
+    let (keys, given) = match (&config.keys.transit, given) {
+        (Some(transit), given) => {
+            let token = match (&transit.token_file, &transit.token) {
+                (Some(file), _) => TokenSource::File(file.clone()),
+                (None, token) => TokenSource::Given(token.clone().unwrap_or_else(|| Sensitive::from(""))),
+            };
+            let engine = Transit::new(TransitSettings {
+                address: transit.address.clone(),
+                mount: transit.mount.clone(),
+                key: transit.key.clone(),
+                token,
+                namespace: transit.namespace.clone(),
+                ca: transit.ca.clone(),
+                timeout: transit.timeout,
+            });
+            (Keyring::transit(engine.map_err(|why| Failure::Usage(format!("transit: {why}")))?), given)
+        }
+        (None, Some(key)) => (Keyring::new(key), None),
+        (None, None) => return Err(Failure::Usage(NO_KEY.to_owned())),
+    };
+    let old = config.keys.old.iter().map(|key| read(key, "PRIVET_OLD_KEYS")).collect::<Result<Vec<_>, _>>()?;
+    let keys = keys.with_others(old.into_iter().chain(given));
+    match &config.keys.sensitive {
+        Some(key) => Ok(keys.with_sensitive(read(key, "PRIVET_SENSITIVE_KEY")?)),
+        None => Ok(keys),
+    }
+}
+
+/// The key by which a command proves itself to a running gateway. Where a key
+/// service keeps the vault's key and none is given beside it, nobody can.
+pub(super) fn proof_key(config: &Config) -> Result<Key, Failure> {
+    match (&config.key, &config.keys.transit) {
+        (Some(key), _) => read(key, "PRIVET_KEY"),
+        (None, Some(_)) => Ok(Key::generate()),
+        (None, None) => Err(Failure::Usage(NO_KEY.to_owned())),
+    }
+}
+
+fn read(key: &Sensitive, name: &str) -> Result<Key, Failure> {
+    Key::from_base64(key.expose()).map_err(|e| Failure::Usage(format!("{name}: {e}")))
 }
 
 /// Where the vault is.

@@ -7,10 +7,9 @@ use clap::{Subcommand, ValueEnum};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::beside::Api;
-use super::flags::VaultSettings;
+use super::beside::{Api, Which};
 use super::table::{Align, Table};
-use super::{Failure, serve, warn};
+use super::{Failure, serve};
 use crate::admin::role::Role;
 use crate::clock::Time;
 
@@ -45,7 +44,7 @@ struct AddArgs {
     #[arg(long, value_name = "TIME")]
     expires: Option<Time>,
     #[command(flatten)]
-    settings: VaultSettings,
+    which: Which,
 }
 
 /// List the operators.
@@ -55,7 +54,7 @@ struct ListArgs {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     #[command(flatten)]
-    settings: VaultSettings,
+    which: Which,
 }
 
 /// Take the key away from an operator.
@@ -64,7 +63,7 @@ struct RemoveArgs {
     /// Its name
     name: String,
     #[command(flatten)]
-    settings: VaultSettings,
+    which: Which,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -77,15 +76,14 @@ enum Format {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
-    let settings = match &args.what {
-        What::Add(args) => &args.settings,
-        What::List(args) => &args.settings,
-        What::Remove(args) => &args.settings,
+    let which = match &args.what {
+        What::Add(args) => &args.which,
+        What::List(args) => &args.which,
+        What::Remove(args) => &args.which,
     };
-    let loaded = settings.clone().load()?;
-    warn(&loaded.warnings);
+    let config = which.clone().load()?;
     serve::runtime()?.block_on(async {
-        let api = Api::open(loaded.config).await?;
+        let api = Api::open(config).await?;
         let done = work(&api, args.what).await;
         api.close().await;
         done.map(|()| ExitCode::SUCCESS)

@@ -53,7 +53,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let loaded = Config::load(&args.settings.into_sources())?;
     warn(&loaded.warnings);
-    if loaded.config.key.is_none() {
+    if loaded.config.key.is_none() && loaded.config.keys.transit.is_none() {
         return Err(Failure::Usage(open::NO_KEY.to_owned()));
     }
     serve(loaded.config)
@@ -99,6 +99,8 @@ pub(super) struct Running {
     tasks: [JoinHandle<Drained>; 2],
     services: Arc<Services>,
     _alerts: Alerts,
+    /// What goes on beside requests.
+    beside: JoinHandle<()>,
     _published: Option<Unpublish>,
 }
 
@@ -124,6 +126,7 @@ impl Running {
             // A listener that panicked has been logged; the other one goes on draining.
             let _ = task.await;
         }
+        self.beside.abort();
         self.services.close().await;
     }
 }
@@ -150,8 +153,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         drain: config.timeouts.drain,
         ..Limits::default()
     };
-    let proofs = Proofs::new(&open::key(&config)?).map_err(failed)?;
-    let (place, vault) = (open::place(&config)?, open::vault(&config).await?);
+    let proofs = Proofs::new(&open::proof_key(&config)?).map_err(failed)?;
+    let (place, vault) = (open::place(&config)?, open::vault_with(&config, &engine).await?);
 
     let facts = facts(&config, &engine, &place);
     let (listen, admin) = (config.listen.clone(), config.admin.clone());
@@ -167,7 +170,13 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     let alerts =
         Alerts::start(services.config.alerts, services.audit.clone(), services.incidents.clone(), Arc::clone(&metrics));
     let recorder = services.audit.recorder();
-    let gateway = Gateway::new(config, engine, vault.clone(), Arc::clone(&metrics), recorder);
+    let rights = Arc::clone(&services.rights);
+    let beside = tokio::spawn({
+        let metrics = Arc::clone(&metrics);
+        async move { rights.run(|counts| metrics.set_cases_due(counts)).await }
+    });
+    let rights = Arc::clone(&services.rights);
+    let gateway = Gateway::new(config, engine, vault.clone(), rights, Arc::clone(&metrics), recorder);
     let gateway = gateway.map_err(|e| Failure::Usage(e.to_string()))?;
     let data_listener = Listener::bind(&listen, tls.clone()).await.map_err(failed)?;
     let admin_listener = Listener::bind(&admin, admin_tls.clone()).await.map_err(failed)?;
@@ -201,6 +210,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         tasks,
         services,
         _alerts: alerts,
+        beside,
         _published: published,
     })
 }

@@ -1,10 +1,13 @@
 //! `privet vault`: looks after the store behind the tokens.
 
 mod init;
+mod rotate_key;
+mod stats;
+mod verify;
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
 use super::Failure;
 
@@ -12,6 +15,7 @@ use super::Failure;
 ///
 /// The vault and its key are those that `privet serve` would use: they come from
 /// `--vault`, from the configuration, and from `PRIVET_KEY` or `PRIVET_KEY_FILE`.
+/// Works beside a running gateway too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -22,11 +26,26 @@ pub struct Args {
 enum Command {
     // The texts of the commands are those of their arguments.
     Init(init::Args),
+    Stats(stats::Args),
+    Verify(verify::Args),
+    RotateKey(rotate_key::Args),
+}
+
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
 }
 
 /// Runs the command that was named.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     match args.command {
         Command::Init(args) => init::run(args),
+        Command::Stats(args) => stats::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::RotateKey(args) => rotate_key::run(args),
     }
 }

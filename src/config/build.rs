@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use super::check;
 use super::choice::Choice;
 use super::detection;
+use super::key::keys;
 use super::problem::{Found, Origin, Problems};
 use super::retention;
+use super::rights;
 use super::settings::{Placed, Section, Settings};
 use super::source::Sources;
 use super::{
@@ -29,6 +31,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
     let detection = detection::of_all(&settings.section("detection"), found_in);
     let usual = Usual { tenant: &tenant, detection: &detection };
     let routes = routes(settings, &usual, &upstreams, &listed, found_in);
+    let purposes = complete(listed, &routes);
     let config = Config {
         listen: address(&top, "listen", found_in),
         admin: address(&top, "admin", found_in),
@@ -37,12 +40,14 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
         rules: checked(top.text("rules"), check::folder, found_in),
         protocols: checked(top.text("protocols"), check::folder, found_in),
         upstreams,
-        purposes: complete(listed, &routes),
+        transcripts: rights::transcripts(&settings.section("transcripts"), &purposes, found_in),
+        webhooks: rights::webhooks(settings, sources, found_in),
+        purposes,
         consent: consent(&settings.section("consent"), found_in),
         routes,
         detection,
         tenant,
-        subject: SubjectConfig { from: each(&settings.section("subject"), "from", check::subject_source, found_in) },
+        subject: subject(&settings.section("subject"), found_in),
         headers: headers(&settings.section("headers"), found_in),
         cors: Cors { origins: each(&settings.section("cors"), "origins", check::origin, found_in) },
         tls: tls(&settings.section("tls"), found_in),
@@ -52,6 +57,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
         erasures: top.text("erasures").map(|placed| PathBuf::from(placed.value)),
         key_file: top.text("key_file").map(|placed| PathBuf::from(placed.value)),
         key: key(&top, sources, found_in),
+        keys: keys(&top, &settings.section("transit"), sources, found_in),
         limits: limits(&settings.section("limits")),
         timeouts: timeouts(&settings.section("timeouts")),
         audit: AuditConfig { syslog: checked(settings.section("audit").text("syslog"), check::syslog, found_in) },
@@ -264,6 +270,11 @@ fn consent(section: &Section<'_>, found: &mut Found) -> ConsentConfig {
     ConsentConfig { policy, accept_policies, notice_url, require_signed: false }
 }
 
+fn subject(section: &Section<'_>, found: &mut Found) -> SubjectConfig {
+    let from = each(section, "from", check::subject_source, found);
+    SubjectConfig { from, index: each(section, "index", rights::index, found), links: section.time("links") }
+}
+
 fn headers(section: &Section<'_>, found: &mut Found) -> Headers {
     let lists = ["drop", "scan", "keep"].map(|name| each(section, name, check::header_pattern, found));
     for (nth, name) in [(1, "scan"), (2, "keep")] {
@@ -390,7 +401,7 @@ fn each<T>(section: &Section<'_>, name: &str, check: fn(&str) -> Result<T, check
     texts.into_iter().filter_map(|text| checked(Some(text), check, found)).collect()
 }
 
-fn judge<T>(result: Result<T, check::Wrong>, origin: &Origin, found: &mut Found) -> Option<T> {
+pub(super) fn judge<T>(result: Result<T, check::Wrong>, origin: &Origin, found: &mut Found) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(check::Wrong { message, mend }) => {

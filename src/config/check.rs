@@ -3,8 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 use rustls::pki_types::pem::{Error as PemError, PemObject};
@@ -13,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::{HeaderPattern, SubjectSource, Syslog};
 use crate::consent::RESERVED_MEMBERS;
 use crate::sensitive::Sensitive;
+use crate::vault::{Key, KeyError};
 
 pub(super) use super::problem::Wrong;
 
@@ -273,12 +272,13 @@ pub(super) fn private_key(text: &str) -> Result<PathBuf, Wrong> {
     }
 }
 
-/// The key: 32 bytes in base64.
+/// The key: 32 random bytes in base64.
 pub(super) fn key(text: &str) -> Result<Sensitive, Wrong> {
-    let text = text.trim();
-    match STANDARD.decode(text).map(zeroize::Zeroizing::new) {
-        Ok(bytes) if bytes.len() == 32 => Ok(Sensitive::from(text)),
-        _ => Err(wrong("the key is not 32 bytes in base64", "make one with: openssl rand -base64 32")),
+    let mend = "make one with: openssl rand -base64 32";
+    match Key::from_base64(text) {
+        Ok(_) => Ok(Sensitive::from(text.trim())),
+        Err(KeyError::Weak) => Err(wrong("the key follows a pattern, so it is no secret", mend)),
+        Err(_) => Err(wrong("the key is not 32 bytes in base64", mend)),
     }
 }
 
@@ -307,6 +307,6 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-fn wrong(message: &str, mend: &str) -> Wrong {
+pub(super) fn wrong(message: &str, mend: &str) -> Wrong {
     Wrong { message: message.to_owned(), mend: mend.to_owned() }
 }

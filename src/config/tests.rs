@@ -166,7 +166,7 @@ fn every_key_works_in_the_file_and_as_a_variable() {
     };
     let certificate = file("c.pem", &made.cert.pem());
     let key = file("k.pem", &made.signing_key.serialize_pem());
-    let secret = file("secret", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n");
+    let secret = file("secret", "P5ocB9LmtUiBPmrwyVsn1A5xrDj1khZNuwKH7s9TQKk=\n");
     let tls = format!("[tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n");
     let other = file("other.pem", &made.cert.pem());
     let other_key = file("other.key", &made.signing_key.serialize_pem());
@@ -179,6 +179,7 @@ fn every_key_works_in_the_file_and_as_a_variable() {
             "tls" => format!("{UPSTREAM}{tls}"),
             "retention[]" => format!("{UPSTREAM}[[retention]]\nkeep = \"1d\"\n"),
             "backup" => format!("{UPSTREAM}[backup]\ndir = \"/backups\"\n"),
+            "transit" => format!("{UPSTREAM}[transit]\naddress = \"https://a\"\ntoken_file = \"t\"\n"),
             "consent" => format!("{UPSTREAM}[consent]\npolicy = \"2026-01\"\n"),
             "" => UPSTREAM.to_owned(),
             _ if table.starts_with("routes[].") => {
@@ -188,9 +189,10 @@ fn every_key_works_in_the_file_and_as_a_variable() {
         };
         let value = match key.path {
             "rules" | "protocols" => format!("{:?}", folder.path().display().to_string()),
-            "upstreams[].ca" | "tls.certificate" => format!("{other:?}"),
+            "upstreams[].ca" | "tls.certificate" | "transit.ca" => format!("{other:?}"),
             "tls.key" => format!("{other_key:?}"),
-            "key_file" => format!("{secret:?}"),
+            "key_file" | "sensitive_key_file" => format!("{secret:?}"),
+            "old_key_files" => format!("[{secret:?}]"),
             _ => key.example.to_owned(),
         };
         let kept: Vec<_> = base.lines().filter(|line| !line.starts_with(&format!("{name} = "))).collect();
@@ -302,7 +304,10 @@ fn each_problem_has_its_place_and_its_mend() {
         (format!("{u}listen = \"[::g]:80\""), "the address has no host that can be listened on"),
         (format!("{u}listen = \"127.0.0.1:9464\""), "configuration:2:1: `listen` and `admin` are one address"),
         (format!("{u}vault = \"sqlite:x\""), "the vault is of no known kind"),
-        (format!("{u}vault = \"memory\""), "write \"embedded:FOLDER\", \"postgres://USER@HOST/DATABASE\" or \"memory:\""),
+        (
+            format!("{u}vault = \"memory\""),
+            "write \"embedded:FOLDER\", \"postgres://USER@HOST/DATABASE\" or \"memory:\"",
+        ),
         (format!("{u}vault = \"embedded:\""), "the vault has no folder"),
         (format!("{u}vault = \"postgres:db/privet\""), "the vault is of no known kind"),
         (format!("{u}rules = \"/nowhere\""), "configuration:2:1: the folder cannot be read"),
@@ -435,11 +440,11 @@ fn secrets_are_in_no_text() {
     let said = with_environment(&format!("{upstream}{{ A = \"env:BAD\", B = \"canary\\u0000\" }}"), &variables[4..]);
     let said = said.unwrap_err().to_string();
     assert!(said.lines().count() == 2 && !said.contains("canary"), "{said}");
-    let held = [("AUTH", "Bearer canary"), ("PRIVET_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")];
+    let held = [("AUTH", "Bearer canary"), ("PRIVET_KEY", "P5ocB9LmtUiBPmrwyVsn1A5xrDj1khZNuwKH7s9TQKk=")];
     let config = with_environment(&format!("{upstream}{{ Authorization = \"env:AUTH\" }}"), &held).unwrap().config;
     assert_eq!(config.upstreams[0].set_headers[0].1, "Bearer canary");
     let shown = format!("{config:?}");
-    assert!(!shown.contains("canary") && !shown.contains("MDEy"), "{shown}");
+    assert!(!shown.contains("canary") && !shown.contains("P5oc"), "{shown}");
 }
 
 #[test]

@@ -107,6 +107,12 @@ impl ProxyError {
         Self::new(Kind::Blocked, Outcome::RefusedInput, detail)
     }
 
+    /// The person has asked for it (GDPR Article 18).
+    pub(super) fn restricted() -> Self {
+        let detail = "The processing of this person's data is restricted. Nothing was forwarded.";
+        Self::new(Kind::Restricted, Outcome::RefusedConsent, detail)
+    }
+
     pub(super) fn consent(refusal: Refusal) -> Self {
         let kind = match refusal.kind {
             RefusalKind::Required => Kind::ConsentRequired,

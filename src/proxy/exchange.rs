@@ -100,6 +100,11 @@ async fn forward(
     let whose = gateway.subjects.choose(named, &head, &protocol, &findings);
     let is_chained = matches!(whose, Whose::After(_) | Whose::First);
     let chosen = whose.resolve(gateway, route, &protocol).await?;
+    let unrestricted = gateway.judge_restriction(route, chosen.as_deref());
+    let (reversible, handshake) = match (unrestricted, handshake) {
+        (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, &refusal, settle)),
+        (unrestricted, handshake) => (reversible && unrestricted?, handshake),
+    };
     let door = if protocol.socket.has_urls() { links::door(&head, gateway) } else { None };
     headers::clean_request(&mut head.headers, &gateway.headers);
     if !findings.list.is_empty() {

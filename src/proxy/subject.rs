@@ -194,7 +194,7 @@ mod tests {
             SubjectSource::Body("user".into()),
             SubjectSource::Cookie("sid".into()),
         ];
-        let (sources, patterns) = Sources::new(&SubjectConfig { from }).unwrap();
+        let (sources, patterns) = Sources::new(&SubjectConfig { from, ..SubjectConfig::default() }).unwrap();
         assert_eq!(patterns.len(), 1);
         let protocols = Protocols::builtin().unwrap();
         let choose = |named: Option<&str>, body: Option<&str>, sent: &[(&str, &str)]| {
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_protocol_carries_its_conversation() {
-        let (sources, _) = Sources::new(&SubjectConfig { from: Vec::new() }).unwrap();
+        let (sources, _) = Sources::new(&SubjectConfig::default()).unwrap();
         let protocols = Protocols::builtin().unwrap();
         let choose = |protocol: &str, path: &str, body: Option<(usize, &str)>| {
             let conversation = body.map(|(nth, id)| (nth, id.to_owned()));

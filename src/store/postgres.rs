@@ -325,12 +325,8 @@ impl Store for Postgres {
     fn get(&self, row: Row, space: Space, keys: Vec<Vec<u8>>) -> Answer<'_, Vec<Option<Vec<u8>>>> {
         Box::pin(async move {
             let (tenant, subject, space) = (row.tenant.as_slice(), row.subject.as_slice(), space as i16);
-            let parameters: [pool::Parameter<'_>; 4] = [
-                (&tenant, Type::BYTEA),
-                (&subject, Type::BYTEA),
-                (&space, Type::INT2),
-                (&keys, Type::BYTEA_ARRAY),
-            ];
+            let parameters: [pool::Parameter<'_>; 4] =
+                [(&tenant, Type::BYTEA), (&subject, Type::BYTEA), (&space, Type::INT2), (&keys, Type::BYTEA_ARRAY)];
             in_order(&keys, &self.pool.query(sql::GET, &parameters, Again::Harmless).await?)
         })
     }

@@ -39,6 +39,7 @@ pub struct Metrics {
     pub unknown_tokens: IntCounter,
     /// The same in requests.
     pub unknown_tokens_sent: IntCounter,
+    cases_due: Vec<IntGauge>,
     /// Panics, for [`catch_panics`](super::catch_panics).
     pub panics: IntCounter,
     registry: Registry,
@@ -103,8 +104,11 @@ impl Metrics {
 
         let alerts = counters(&r, "privet_alerts_total", "Alarms by the rule that raised them.", &["rule"])?;
         let alerts = all(&alerts, &Rule::ALL.map(Rule::as_str))?;
+        let cases = gauges(&r, "privet_cases_due", "Open cases of persons by how soon they are due.", &["state"])?;
+        let cases_due = all(&cases, &["open", "soon", "overdue"])?;
 
         Ok(Arc::new(Self {
+            cases_due,
             in_flight_requests: gauge(&r, "privet_in_flight_requests", "Requests whose reply is not complete.")?,
             body_bytes_in_flight: gauge(&r, "privet_body_bytes_in_flight", "Bytes of request bodies in memory.")?,
             uninspected_bytes: counter(
@@ -143,6 +147,13 @@ impl Metrics {
             logins,
             alerts,
         }))
+    }
+
+    /// How many cases of persons have time, are due soon, and are overdue.
+    pub fn set_cases_due(&self, counts: [u64; 3]) {
+        for (gauge, count) in self.cases_due.iter().zip(counts) {
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     /// The series of a route, by its path in the configuration.

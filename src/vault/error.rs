@@ -44,6 +44,12 @@ pub enum VaultError {
         /// The key that is not given.
         missing: KeyId,
     },
+    /// The change to a key is not over, and another one was given to change to.
+    #[error("a change to the key {key} is not over: finish it first, with `privet vault rotate-key` and that key")]
+    RotatingTo {
+        /// The key that is being changed to.
+        key: KeyId,
+    },
     /// The key is in use already, so there is nothing to change to.
     #[error("the vault is sealed with the key {key} already; give another one to change to")]
     SameKey {

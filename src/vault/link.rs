@@ -10,13 +10,16 @@
 
 use super::error::VaultError;
 use super::records::{Expected, Owner, RecordChange, Records};
-use super::{Vault, clock};
+use super::{Kind, Vault, clock};
 use crate::sensitive::Sensitive;
 use crate::store::{Row, Space};
 
 /// Stands before the name, so that it is no subject of the same name: no id of
 /// a header holds a zero byte.
 const LINK: &str = "link\0";
+
+/// A vault in memory has no more links; the oldest go first.
+const MOST_IN_MEMORY: usize = 50_000;
 
 /// How many links are removed in one step.
 const STEP: usize = 128;
@@ -43,7 +46,13 @@ impl Vault {
             change(Owner::Deployment, &by_age, Some(&[])),
         ];
         // Where another replica was first, its link stands.
-        records.write(&changes, None).await.map(|_| ())
+        let is_new = records.write(&changes, None).await?;
+        if let Kind::Memory(memory) = &self.0
+            && memory.count_links(usize::from(is_new), 0) > MOST_IN_MEMORY
+        {
+            self.remove_oldest(u64::MAX).await?;
+        }
+        Ok(())
     }
 
     /// The subject to which a name was linked.
@@ -61,31 +70,56 @@ impl Vault {
 
     /// Removes links that are too old, at most about `limit`; says how many.
     pub async fn sweep_links(&self, limit: usize) -> Result<usize, VaultError> {
-        let oldest = clock::unix_seconds().saturating_sub(self.links_for().as_secs());
-        let (records, mut removed) = (self.records(), 0);
+        let before = clock::unix_seconds().saturating_sub(self.links_for().as_secs());
+        let mut removed = 0;
         while removed < limit {
-            let page = records.scan(Owner::Deployment, Space::Link, None, STEP).await?;
-            let links = page.iter().filter_map(|(key, _)| Link::by_age(key));
-            let old: Vec<Link> = links.take_while(|link| link.created < oldest).collect();
-            if old.is_empty() {
-                break;
+            match self.remove_oldest(before).await? {
+                0 => break,
+                some => removed += some,
             }
-            removed += remove(records, &old).await?;
         }
         Ok(removed)
     }
 
+    /// Removes some of the oldest links, if they were made before that time.
+    async fn remove_oldest(&self, before: u64) -> Result<usize, VaultError> {
+        let page = self.records().scan(Owner::Deployment, Space::Link, None, STEP).await?;
+        let links = page.iter().filter_map(|(key, _)| Link::by_age(key));
+        let old: Vec<Link> = links.take_while(|link| link.created < before).collect();
+        self.remove_links(&old).await
+    }
+
     /// Removes all links that lead to a subject; says how many.
     pub(super) async fn unlink(&self, subject: Row) -> Result<usize, VaultError> {
-        let (records, mut removed) = (self.records(), 0);
+        let mut removed = 0;
         loop {
-            let page = records.scan(Owner::Row(subject), Space::Link, None, STEP).await?;
+            let page = self.records().scan(Owner::Row(subject), Space::Link, None, STEP).await?;
             let links: Vec<Link> = page.iter().filter_map(|(key, _)| Link::of_subject(subject, key)).collect();
             if links.is_empty() {
                 return Ok(removed);
             }
-            removed += remove(records, &links).await?;
+            removed += self.remove_links(&links).await?;
         }
+    }
+
+    /// Removes all records of links. A link that was made anew since stays.
+    async fn remove_links(&self, links: &[Link]) -> Result<usize, VaultError> {
+        let records = self.records();
+        for link in links {
+            let standing = records.get(Owner::Row(link.row), Space::Link, &[]).await?;
+            let is_same = |standing: &&Vec<u8>| standing.starts_with(&link.created.to_be_bytes());
+            let (by_subject, by_age) = (link.key_of_subject(), link.key_by_age());
+            let mut changes =
+                vec![change(Owner::Row(link.subject), &by_subject, None), change(Owner::Deployment, &by_age, None)];
+            if let Some(standing) = standing.as_ref().filter(is_same) {
+                changes.push(RecordChange { expected: Expected::Unchanged(standing), ..link.itself(None) });
+            }
+            records.write(&changes, None).await?;
+        }
+        if let Kind::Memory(memory) = &self.0 {
+            memory.count_links(0, links.len());
+        }
+        Ok(links.len())
     }
 
     fn leads(&self, contents: &[u8], now: u64) -> Result<bool, VaultError> {
@@ -125,22 +159,6 @@ impl Link {
         let (row, subject) = (Row::from_bytes(rows.first_chunk()?), Row::from_bytes(rows.last_chunk()?));
         Some(Self { row, subject, created: u64::from_be_bytes(*created) })
     }
-}
-
-/// Removes all records of links. A link that was made anew since stays.
-async fn remove(records: &Records, links: &[Link]) -> Result<usize, VaultError> {
-    for link in links {
-        let standing = records.get(Owner::Row(link.row), Space::Link, &[]).await?;
-        let is_same = standing.as_ref().is_some_and(|standing| standing.starts_with(&link.created.to_be_bytes()));
-        let (by_subject, by_age) = (link.key_of_subject(), link.key_by_age());
-        let mut changes =
-            vec![change(Owner::Row(link.subject), &by_subject, None), change(Owner::Deployment, &by_age, None)];
-        if let Some(standing) = standing.as_ref().filter(|_| is_same) {
-            changes.push(RecordChange { expected: Expected::Unchanged(standing), ..link.itself(None) });
-        }
-        records.write(&changes, None).await?;
-    }
-    Ok(links.len())
 }
 
 fn change<'a>(owner: Owner<'a>, key: &'a [u8], value: Option<&'a [u8]>) -> RecordChange<'a> {

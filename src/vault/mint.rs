@@ -127,7 +127,9 @@ impl<'a> Minting<'a> {
                 Some(_) => {}
                 // Where a look-up is a round trip, it is taken for absent: the
                 // write says whether it is.
-                None => return Ok((token, Some(Open { index, entity, counter, absent: self.vault.store.is_shared() }))),
+                None => {
+                    return Ok((token, Some(Open { index, entity, counter, absent: self.vault.store.is_shared() })));
+                }
             }
         }
         Err(NO_ROOM)
@@ -203,6 +205,11 @@ impl<'a> Minting<'a> {
         fill_random(&mut nonces)?;
         let (nonces, _) = nonces.as_chunks::<NONCE>();
         let origin = Origin { created: clock::unix_seconds(), purpose };
+        let mut changes = Vec::new();
+        for (token, index) in &minted {
+            let value = self.values.get(*index).map_or("", |(_, value)| *value);
+            changes.extend(self.vault.entries(self.state, token.entity(), value)?);
+        }
         let mappings = minted.into_iter().zip(nonces).map(|((token, index), nonce)| {
             let value = self.values.get(index).map_or("", |(_, value)| *value);
             let sealed = self.keys.seal(self.state.row, &token, token.entity(), value, origin, *nonce);
@@ -213,7 +220,7 @@ impl<'a> Minting<'a> {
             subject: Arc::clone(self.keys.record()),
             first_contact: !self.keys.are_stored(),
             mappings: mappings.collect::<Result<_, _>>()?,
-            changes: Vec::new(),
+            changes,
         })
     }
 

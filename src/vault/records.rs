@@ -183,6 +183,20 @@ impl Records {
         row(&self.0.index, tenant, subject)
     }
 
+    /// A record as a change of the store, for a batch of mappings.
+    pub(super) fn change(&self, row: Row, space: Space, key: &[u8], value: &[u8]) -> Result<Change, VaultError> {
+        let value = Some(self.seal(row, space, key, value)?);
+        Ok(Change { row, space, key: key.to_vec(), expect: Expect::Anything, value })
+    }
+
+    /// Removes the records of a subject but those [that are
+    /// kept](Space::is_kept), and tells the subscribers.
+    pub(super) async fn erase(&self, row: Row) -> Result<(), VaultError> {
+        self.0.store.erase(row).await?;
+        self.announce(Event { row, kind: EventKind::Erased });
+        Ok(())
+    }
+
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.0.events.subscribe()
     }
@@ -240,7 +254,6 @@ fn aad(row: Row, space: Space, key: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::EventKind;
     use crate::store::memory::Memory;
 
     fn records() -> (Records, Arc<Memory>) {

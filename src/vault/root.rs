@@ -11,7 +11,6 @@ mod record;
 pub(super) use record::Record;
 
 use super::error::VaultError;
-use super::hashing::Hashing;
 use super::key::{Key, KeyId, Keyring, Secrets};
 use super::seal::{NONCE, SealingKey, random};
 use crate::entity::Entity;
@@ -32,8 +31,10 @@ const TENANT_LABEL: &[u8] = b"privet tenant\0";
 pub(super) struct Root {
     /// Counts the changes of the record.
     pub(super) epoch: u64,
+    /// That of the record.
+    pub(super) format: u32,
     /// When the vault was made, in Unix seconds.
-    pub(super) created: u64,
+    created: u64,
     /// What new records are wrapped by.
     pub(super) current: Wrapping,
     /// What others may still be wrapped by, while a rotation runs.
@@ -135,6 +136,7 @@ impl Root {
         let mut wrappings = wrappings.into_iter();
         Ok(Self {
             epoch: record.epoch,
+            format: record.format,
             created: record.created,
             current: wrappings.next().ok_or(CORRUPT)?,
             former: wrappings.next(),
@@ -179,12 +181,6 @@ impl Root {
     /// The entities whose values are in the second layer.
     pub(super) fn sensitive_entities(&self) -> Arc<BTreeSet<Entity>> {
         Arc::clone(&self.sensitive)
-    }
-
-    /// What hashes the values of a tenant.
-    pub(super) fn hashing(&self, tenant: &str) -> Hashing {
-        // Rows are made of eight bytes of a length first, which no label is.
-        Hashing::new(&self.index, tenant)
     }
 
     /// The row of a subject. Without the index key nobody can tell from a row

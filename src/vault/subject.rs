@@ -128,6 +128,14 @@ impl Subject {
 }
 
 impl Subject {
+    /// What is known of a subject that is not in memory alone.
+    pub(super) fn kept_state(&self) -> Option<&State> {
+        match &self.0 {
+            Kind::Kept { state, .. } => Some(state),
+            Kind::Volatile(_) => None,
+        }
+    }
+
     /// Surrogates for `values`, in their order; none for a value that can have
     /// none, and never one of which `standing` says that the text of it stands
     /// somewhere already. When this returns, all are durable.
@@ -221,6 +229,11 @@ impl State {
             settled: AtomicU64::new(0),
             contact: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// The tenant and the subject.
+    pub(super) fn identity(&self) -> (&str, &str) {
+        (&self.tenant, self.subject.expose())
     }
 
     /// How often others changed the records of the subject. What was read

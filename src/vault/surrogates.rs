@@ -160,6 +160,11 @@ impl Choosing {
 }
 
 impl Known {
+    /// All of them, as they would be stored.
+    pub(super) fn contents(&self) -> impl Iterator<Item = Sensitive> {
+        self.all.iter().map(|(text, surrogate)| content(text, surrogate.entity, &surrogate.value))
+    }
+
     fn insert(&mut self, text: String, entity: Entity, value: &str) {
         if !self.texts.insert(text.clone()) {
             return;
@@ -345,8 +350,7 @@ pub(super) async fn mint(
         let mut mappings = Vec::with_capacity(new.len());
         for one in &new {
             let token = token(one);
-            let content = format!("{}\0{}\0{}", one.text, one.entity, one.value.expose());
-            let content = Sensitive::new(content);
+            let content = content(&one.text, one.entity, &one.value);
             let sealed = keys.seal(state.row, &token, one.entity, content.expose(), origin, *random()?)?;
             mappings.push((token, sealed));
         }
@@ -436,6 +440,17 @@ pub(super) async fn load(vault: &Shared, state: &State) -> Result<Arc<SubjectKey
     Ok(keys)
 }
 
+/// What is kept of a surrogate: its text, the entity, and the value.
+fn content(text: &str, entity: Entity, value: &Sensitive) -> Sensitive {
+    Sensitive::new(format!("{text}\0{entity}\0{}", value.expose()))
+}
+
+/// The parts of such a content.
+pub(super) fn parts(content: &str) -> Option<(&str, Entity, &str)> {
+    let mut fields = content.splitn(3, '\0');
+    Some((fields.next()?, fields.next()?.parse().ok()?, fields.next()?))
+}
+
 fn read(
     keys: &SubjectKeys,
     state: &State,
@@ -444,10 +459,6 @@ fn read(
 ) -> Result<(String, Entity, Sensitive), VaultError> {
     let content = keys.open_value(state.row, token, record)?;
     let corrupt = VaultError::Corrupt { what: "record of a surrogate" };
-    let mut fields = content.expose().splitn(3, '\0');
-    let (Some(text), Some(entity), Some(value)) = (fields.next(), fields.next(), fields.next()) else {
-        return Err(corrupt);
-    };
-    let entity = entity.parse().map_err(|_| corrupt)?;
+    let (text, entity, value) = parts(content.expose()).ok_or(corrupt)?;
     Ok((text.to_owned(), entity, Sensitive::from(value)))
 }

@@ -130,7 +130,7 @@ async fn forget(
         }
         match shared.cache.subject(row) {
             Some(state) => state.forget(shared),
-            None => shared.cache.forget(row),
+            None => shared.cache.forget(|of| *of == row),
         }
         shared.records.announce(Event { row, kind: EventKind::Removed });
     }

@@ -21,6 +21,7 @@ use std::sync::atomic::Ordering;
 const SMALL: Options = Options {
     cache_bytes: 0,
     page_cache_bytes: 1 << 20,
+    indexed: Indexed { email: true, phone: true },
     sensitive: BTreeSet::new(),
     links_for: Duration::from_hours(1),
 };

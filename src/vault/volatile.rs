@@ -9,6 +9,7 @@ use super::records::Records;
 use super::seal::random;
 use super::surrogates::{self, Choosing, Standing, Surrogates};
 use super::value::Value;
+use crate::clock;
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 use crate::store::memory;
@@ -17,10 +18,12 @@ use aws_lc_rs::hmac;
 use dashmap::DashMap;
 use hashbrown::{HashTable, hash_table};
 use siphasher::sip::SipHasher24;
+use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::mem;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use zeroize::{Zeroize, Zeroizing};
@@ -33,6 +36,7 @@ pub(super) struct Memory {
     keys: VolatileKeys,
     /// By tenant and subject.
     subjects: DashMap<Box<str>, Arc<Volatile>>,
+    links: AtomicUsize,
     links_for: Duration,
     token_mask: u64,
     hashing: hmac::Key,
@@ -46,6 +50,7 @@ impl Memory {
             records: Records::new(Arc::new(memory::Memory::default()), hashing.clone()),
             keys: VolatileKeys::new()?,
             subjects: DashMap::new(),
+            links: AtomicUsize::new(0),
             links_for,
             token_mask,
             hashing,
@@ -58,6 +63,26 @@ impl Memory {
 
     pub(super) fn records(&self) -> &Records {
         &self.records
+    }
+
+    /// How many subjects, how many tokens by entity, how many surrogates.
+    pub(super) fn count(&self) -> (u64, BTreeMap<Entity, u64>, u64) {
+        let (mut subjects, mut tokens, mut surrogates) = (0, BTreeMap::new(), 0);
+        for subject in &self.subjects {
+            subjects += 1;
+            for token in subject.known().tokens() {
+                *tokens.entry(token.entity()).or_default() += 1;
+            }
+            let known = subject.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
+            surrogates += known.iter().flat_map(|known| known.contents()).count() as u64;
+        }
+        (subjects, tokens, surrogates)
+    }
+
+    /// Counts links; says how many there are.
+    pub(super) fn count_links(&self, more: usize, less: usize) -> usize {
+        self.links.fetch_add(more, Ordering::Relaxed);
+        self.links.fetch_sub(less, Ordering::Relaxed).saturating_sub(less)
     }
 
     pub(super) fn links_for(&self) -> Duration {
@@ -76,6 +101,31 @@ impl Memory {
         }
         let new = || Arc::new(self.passing_subject());
         Arc::clone(&self.subjects.entry(name.into_boxed_str()).or_insert_with(new))
+    }
+
+    /// A subject that is known already.
+    pub(super) fn known(&self, tenant: &str, subject: &str) -> Option<Arc<Volatile>> {
+        self.subjects.get([tenant, "\0", subject].concat().as_str()).map(|known| Arc::clone(&known))
+    }
+
+    /// The subjects of a tenant that have a value which is sought, at most `limit`.
+    pub(super) fn find(&self, tenant: &str, limit: usize, is_sought: impl Fn(Entity, &str) -> bool) -> Vec<Sensitive> {
+        let of_tenant = |name: &str| name.strip_prefix(tenant)?.strip_prefix('\0').map(Sensitive::from);
+        let has = |known: &Volatile| {
+            let known = known.known();
+            known
+                .tokens()
+                .any(|token| known.value(&token).is_some_and(|value| is_sought(token.entity(), value.expose())))
+        };
+        let named = self.subjects.iter().filter_map(|known| Some((of_tenant(known.key())?, Arc::clone(known.value()))));
+        named.filter(|(_, known)| has(known)).map(|(subject, _)| subject).take(limit).collect()
+    }
+
+    /// Forgets a subject with all its values; how many there were. Who holds it
+    /// still finds nothing in it any more.
+    pub(super) fn erase(&self, tenant: &str, subject: &str) -> usize {
+        let name = [tenant, "\0", subject].concat();
+        self.subjects.remove(name.as_str()).map_or(0, |(_, known)| known.clear())
     }
 }
 
@@ -96,9 +146,17 @@ struct Known {
     /// Places in `entries`, by the keys of these.
     index: HashTable<u32>,
     entries: Vec<Entry>,
-    texts: Vec<Arc<Sensitive>>,
+    texts: Vec<Text>,
     entities: Vec<Entity>,
     kinds: Arc<Kinds>,
+    /// What was corrected, by the place of its entry.
+    corrected: HashMap<u32, Arc<Sensitive>>,
+}
+
+/// The values that one request brought, and when (Unix seconds).
+struct Text {
+    values: Arc<Sensitive>,
+    created: u64,
 }
 
 struct Entry {
@@ -149,6 +207,39 @@ impl Volatile {
         self.known().value(token)
     }
 
+    /// The tokens behind `after` in their order, with their values and since
+    /// when they are kept (Unix seconds).
+    pub(super) fn values(&self, after: Option<&Token>, limit: usize) -> Vec<(Token, Value, u64)> {
+        let mut page: Vec<_> = {
+            let known = self.known();
+            let behind = |token: &Token| after.is_none_or(|after| token > after);
+            let mut tokens: Vec<Token> = known.tokens().filter(behind).collect();
+            tokens.sort_unstable();
+            tokens.truncate(limit);
+            tokens.iter().filter_map(|token| Some((*token, known.value(token)?, known.created(token)?))).collect()
+        };
+        let left = limit.saturating_sub(page.len());
+        let from =
+            after.filter(|after| after.entity() == Entity::SURROGATE).map_or(0, |after| after.bits() as usize + 1);
+        let surrogates = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
+        for (n, content) in surrogates.iter().flat_map(|known| known.contents()).enumerate().skip(from).take(left) {
+            page.push((Token::new(Entity::SURROGATE, n as u64), Value::from(Arc::new(content)), 0));
+        }
+        page
+    }
+
+    /// Lets a token stand for `value` from now on; false where it stands for
+    /// nothing.
+    pub(super) fn rectify(&self, token: &Token, value: &str) -> bool {
+        self.known().rectify(token, value)
+    }
+
+    /// Forgets all; how many values there were.
+    pub(super) fn clear(&self) -> usize {
+        *self.surrogates.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        mem::take(&mut *self.known()).entries.len()
+    }
+
     pub(super) async fn mint_surrogates(
         &self,
         values: &[(Entity, &str)],
@@ -195,13 +286,16 @@ impl Known {
     /// Whether `key` stands for `value`, as it does from now on if it stood for
     /// none. A new value is added to `fresh`.
     fn is_or_becomes(&mut self, key: u64, value: &str, fresh: &mut Fresh) -> Result<bool, VaultError> {
-        let Self { index, entries, texts, .. } = self;
+        let Self { index, entries, texts, corrected, .. } = self;
         let key_at = |at: &u32| entries.get(*at as usize).map(|entry| entry.key);
         match index.entry(hash(key), |at| key_at(at) == Some(key), |at| key_at(at).map_or(0, hash)) {
             hash_table::Entry::Occupied(same) => {
                 let at = *same.get();
+                if let Some(corrected) = corrected.get(&at) {
+                    return Ok(corrected.expose() == value);
+                }
                 let text = entries.get(at as usize).and_then(|entry| texts.get(entry.text as usize));
-                let text = text.map_or(fresh.text.as_str(), |text| text.expose());
+                let text = text.map_or(fresh.text.as_str(), |text| text.values.expose());
                 Ok(range(entries, at, text).is_some_and(|range| text.get(range) == Some(value)))
             }
             hash_table::Entry::Vacant(free) => {
@@ -217,17 +311,43 @@ impl Known {
     /// Keeps the new values of a request.
     fn keep(&mut self, fresh: Fresh) {
         if self.entries.last().is_some_and(|last| last.text as usize == self.texts.len()) {
-            self.texts.push(Arc::new(fresh.into_text()));
+            self.texts.push(Text { values: Arc::new(fresh.into_text()), created: clock::unix_seconds() });
         }
     }
 
     fn value(&self, token: &Token) -> Option<Value> {
+        let at = self.place(token)?;
+        if let Some(corrected) = self.corrected.get(&at) {
+            return Some(Value::from(Arc::clone(corrected)));
+        }
+        let text = &self.texts.get(self.entries.get(at as usize)?.text as usize)?.values;
+        Some(Value::part(Arc::clone(text), range(&self.entries, at, text.expose())?))
+    }
+
+    fn created(&self, token: &Token) -> Option<u64> {
+        let entry = self.entries.get(self.place(token)? as usize)?;
+        self.texts.get(entry.text as usize).map(|text| text.created)
+    }
+
+    fn rectify(&mut self, token: &Token, value: &str) -> bool {
+        let Some(at) = self.place(token) else { return false };
+        self.corrected.insert(at, Arc::new(Sensitive::from(value)));
+        true
+    }
+
+    fn tokens(&self) -> impl Iterator<Item = Token> {
+        self.entries.iter().filter_map(|entry| {
+            let entity = self.entities.get((entry.key >> TOKEN_BITS) as usize)?;
+            Some(Token::new(*entity, entry.key & super::TOKEN_BITS))
+        })
+    }
+
+    /// The place of a token's entry.
+    fn place(&self, token: &Token) -> Option<u32> {
         let kind = self.entities.iter().position(|entity| *entity == token.entity())?;
         let key = key(kind, token.bits());
         let entry_at = |at: &u32| self.entries.get(*at as usize);
-        let at = self.index.find(hash(key), |at| entry_at(at).is_some_and(|entry| entry.key == key))?;
-        let text = self.texts.get(entry_at(at)?.text as usize)?;
-        Some(Value::part(Arc::clone(text), range(&self.entries, *at, text.expose())?))
+        self.index.find(hash(key), |at| entry_at(at).is_some_and(|entry| entry.key == key)).copied()
     }
 }
 
@@ -373,7 +493,49 @@ mod tests {
         }
         let known = subject.known();
         assert_eq!((known.entries.len(), known.index.len()), (all.len(), all.len()));
-        assert_eq!(known.texts.iter().map(|text| text.expose().len()).sum::<usize>(), values.concat().len());
+        assert_eq!(known.texts.iter().map(|text| text.values.expose().len()).sum::<usize>(), values.concat().len());
+    }
+
+    #[test]
+    fn a_corrected_value_stands_behind_its_old_token() {
+        let subject = Volatile::new(VolatileKeys::new().unwrap().next(), super::super::TOKEN_BITS);
+        let [old, other] = subject.tokenize(&[(EMAIL, "old@example.org"), (EMAIL, "b@example.org")]).unwrap()[..]
+        else {
+            panic!()
+        };
+        assert!(subject.rectify(&old, "new@example.org"));
+        assert!(!subject.rectify(&Token::new(PERSON, 1), "Ana"));
+        assert_eq!(subject.value(&old).unwrap().expose(), "new@example.org");
+        assert_eq!(subject.value(&other).unwrap().expose(), "b@example.org");
+        let [again, new] = subject.tokenize(&[(EMAIL, "old@example.org"), (EMAIL, "new@example.org")]).unwrap()[..]
+        else {
+            panic!()
+        };
+        assert_ne!(again, old, "the old value has another token from now on");
+        assert_eq!(subject.value(&again).unwrap().expose(), "old@example.org");
+        assert_eq!(subject.value(&new).unwrap().expose(), "new@example.org");
+    }
+
+    #[test]
+    fn values_come_page_by_page_and_are_forgotten() {
+        let memory = Memory::new(super::super::TOKEN_BITS, Duration::from_hours(1)).unwrap();
+        let values: Vec<String> = (0..50).map(|n| format!("v{n}")).collect();
+        let pairs: Vec<_> = values.iter().map(|value| (EMAIL, value.as_str())).collect();
+        let held = memory.subject("t", "u1");
+        held.tokenize(&pairs).unwrap();
+        let (mut read, mut after) = (Vec::new(), None);
+        loop {
+            let page = memory.known("t", "u1").unwrap().values(after.as_ref(), 7);
+            let Some((last, _, _)) = page.last() else { break };
+            after = Some(*last);
+            read.extend(page.into_iter().map(|(_, value, _)| value.expose().to_owned()));
+        }
+        read.sort();
+        let mut wanted = values.clone();
+        wanted.sort();
+        assert_eq!(read, wanted);
+        assert_eq!((memory.erase("t", "u2"), memory.erase("t", "u1"), memory.erase("t", "u1")), (0, 50, 0));
+        assert!(memory.known("t", "u1").is_none() && held.values(None, 9).is_empty());
     }
 
     #[test]

@@ -191,7 +191,7 @@ fn a_vault_that_cannot_be_used_is_told() {
 #[tokio::test]
 async fn a_vault_has_one_process_and_one_key() {
     use std::os::unix::fs::PermissionsExt;
-    const OTHER: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    const OTHER: &str = "P5ocB9LmtUiBPmrwyVsn1A5xrDj1khZNuwKH7s9TQKk=";
     let folder = scratch_folder();
     let place = folder.path().join("vault");
     let upstream = Upstream::echo().await;

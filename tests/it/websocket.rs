@@ -10,6 +10,7 @@ use privet::audit::Recorder;
 use privet::config::Config;
 use privet::detect::Engine;
 use privet::proxy::{DataService, Gateway};
+use privet::rights::Rights;
 use privet::server::{self, Limits, Listener, Shutdown};
 use privet::telemetry::Metrics;
 use privet::vault::{Key, Options, Vault, VaultUrl};
@@ -482,7 +483,8 @@ async fn within_by(upstream: &SocketUpstream, toml: &str) -> (std::sync::Arc<Gat
     let key = Key::from_base64(KEY).unwrap();
     let vault = Vault::open(&VaultUrl::Memory, key, Options::default()).await.unwrap();
     let engine = std::sync::Arc::new(Engine::builtin().unwrap());
-    let gateway = Gateway::new(config, engine, vault, Metrics::new().unwrap(), Recorder::none()).unwrap();
+    let rights = Rights::new(vault.clone(), &config).unwrap();
+    let gateway = Gateway::new(config, engine, vault, rights, Metrics::new().unwrap(), Recorder::none()).unwrap();
     let listener = Listener::bind("127.0.0.1:0", None).await.unwrap();
     let base = format!("http://{}", listener.local_addr());
     let (service, shutdown) = (DataService(std::sync::Arc::clone(&gateway)), Shutdown::new());

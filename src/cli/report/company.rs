@@ -7,9 +7,8 @@ use http::Method;
 use http_body_util::BodyExt as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::super::beside::Api;
-use super::super::flags::VaultSettings;
-use super::super::{Failure, serve, warn};
+use super::super::beside::{Api, Which};
+use super::super::{Failure, serve};
 use crate::clock::Time;
 use crate::report::Format;
 
@@ -20,7 +19,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "markdown")]
     format: Format,
     #[command(flatten)]
-    settings: VaultSettings,
+    which: Which,
 }
 
 /// What a notification of a breach needs (GDPR Articles 33 and 34).
@@ -59,15 +58,14 @@ pub(super) fn breach(args: BreachArgs) -> Result<ExitCode, Failure> {
 
 /// Asks for a report and copies it to standard output.
 pub(in crate::cli) fn print(name: &str, query: &[(&str, Option<String>)], args: Args) -> Result<ExitCode, Failure> {
-    let Args { format, settings } = args;
+    let Args { format, which } = args;
     let mut path = format!("/reports/{name}?format={}", format.as_str());
     for (name, value) in query.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
         path.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
     }
-    let loaded = settings.load()?;
-    warn(&loaded.warnings);
+    let config = which.load()?;
     serve::runtime()?.block_on(async {
-        let api = Api::open(loaded.config).await?;
+        let api = Api::open(config).await?;
         let answered = api.call(Method::GET, &path, None).await;
         let done = match answered {
             Ok(response) => {

@@ -47,13 +47,7 @@ pub(super) fn of<'c>(
 }
 
 impl<'c> Ground<'c> {
-    fn new(
-        config: &'c Config,
-        engine: &Engine,
-        route: &'c Route,
-        samples: &'c [Sample],
-        mode: &'static str,
-    ) -> Self {
+    fn new(config: &'c Config, engine: &Engine, route: &'c Route, samples: &'c [Sample], mode: &'static str) -> Self {
         let purpose = config.purpose(&route.purpose).filter(|purpose| purpose.basis == Basis::Consent);
         let upstream = config.upstream(route.upstream.as_deref());
         Self {

@@ -372,10 +372,7 @@ impl Trial<'_> {
     /// Whether what is said there of others may not be told.
     fn hides(&self, want: Want, saying: &Saying<'_>) -> bool {
         let is_looked_at = !matches!(want, Want::Never | Want::Number | Want::Offset);
-        saying.whose == Whose::Others
-            && self.redacts()
-            && self.operator(saying.kind).is_some()
-            && is_looked_at
+        saying.whose == Whose::Others && self.redacts() && self.operator(saying.kind).is_some() && is_looked_at
     }
 
     /// Whether tokens stand for values of this kind, rather than surrogates.

@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use super::super::flags::VaultSettings;
-use super::super::{Failure, open, serve, warn};
+use super::super::beside::Which;
+use super::super::{Failure, open, serve};
 
 /// Make the vault, or show that the key opens the one that is there.
 ///
@@ -15,16 +15,15 @@ use super::super::{Failure, open, serve, warn};
                         privet vault init --vault embedded:./privet-data")]
 pub(super) struct Args {
     #[command(flatten)]
-    settings: VaultSettings,
+    which: Which,
 }
 
 /// Opens the vault, and says with which key.
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
-    let loaded = args.settings.load()?;
-    warn(&loaded.warnings);
+    let config = args.which.load()?;
     serve::runtime()?.block_on(async {
-        let vault = open::vault(&loaded.config).await?;
-        writeln!(std::io::stdout(), "{} is ready, with the key {}", open::place(&loaded.config)?, vault.key_id())?;
+        let (place, vault) = (open::place(&config)?, open::vault(&config).await?);
+        writeln!(std::io::stdout(), "{place} is ready, with the key {}", vault.key_id())?;
         vault.close().await;
         Ok(ExitCode::SUCCESS)
     })

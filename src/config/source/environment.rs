@@ -10,8 +10,15 @@ use super::super::settings::{Settings, Value};
 use super::convert;
 use super::{document, nearest};
 
-/// Variables that are no settings: the key itself, the name of the file.
-const RESERVED: [&str; 2] = ["PRIVET_KEY", "PRIVET_CONFIG"];
+/// Variables that are no settings: the keys themselves, the name of the file.
+const RESERVED: [&str; 6] = [
+    "PRIVET_KEY",
+    "PRIVET_CONFIG",
+    "PRIVET_SENSITIVE_KEY",
+    "PRIVET_OLD_KEYS",
+    "PRIVET_NEW_KEY",
+    "PRIVET_NEW_SENSITIVE_KEY",
+];
 
 /// Reads the settings among the variables. One that names no setting is a
 /// warning: orchestrators add variables of their own.

@@ -104,7 +104,7 @@ fn a_variable_that_is_not_utf8_is_an_error() {
 fn the_key_comes_from_the_environment_or_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let (good, other) =
-        ("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU=");
+        ("P5ocB9LmtUiBPmrwyVsn1A5xrDj1khZNuwKH7s9TQKk=", "xFILj+cxnWos+EZ+ENOrlVgPcuw7uWHUCp4l98iDFkc=");
     let file = folder.path().join("key");
     fs::write(&file, format!("{other}\n")).unwrap();
     let file = file.display().to_string();
@@ -119,5 +119,53 @@ fn the_key_comes_from_the_environment_or_a_file() {
             said,
             "PRIVET_KEY (environment): the key is not 32 bytes in base64; make one with: openssl rand -base64 32"
         );
+    }
+    let typed = "cGFzc3dvcmRwYXNzd29yZHBhc3N3b3JkcGFzc3dvcmQ=";
+    let said = with_environment(UPSTREAM, &[("PRIVET_KEY", typed)]).unwrap_err().to_string();
+    assert!(said.starts_with("PRIVET_KEY (environment): the key follows a pattern") && !said.contains(typed), "{said}");
+}
+
+#[test]
+fn other_keys_come_from_the_environment_or_files_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) =
+        ("P5ocB9LmtUiBPmrwyVsn1A5xrDj1khZNuwKH7s9TQKk=", "xFILj+cxnWos+EZ+ENOrlVgPcuw7uWHUCp4l98iDFkc=");
+    let file = folder.path().join("key");
+    fs::write(&file, second).unwrap();
+    let toml = format!("{UPSTREAM}old_key_files = [{file:?}]\nsensitive_key_file = {file:?}\n");
+    let both = format!("{first},\n{second}");
+    let variables = [("PRIVET_OLD_KEYS", both.as_str()), ("PRIVET_SENSITIVE_KEY", first)];
+    let keys = |variables: &[(&str, &str)]| with_environment(&toml, variables).unwrap().config.keys;
+    let old = |keys: &super::Keys| keys.old.iter().map(|key| key.expose().to_owned()).collect::<Vec<_>>();
+    let from_files = keys(&[]);
+    assert_eq!((old(&from_files), from_files.sensitive.unwrap().expose()), (vec![second.to_owned()], second));
+    let from_both = keys(&variables);
+    assert_eq!(old(&from_both), [first, second, second]);
+    assert_eq!(from_both.sensitive.unwrap().expose(), first);
+    let said = with_environment(UPSTREAM, &[("PRIVET_OLD_KEYS", "short")]).unwrap_err().to_string();
+    assert!(said.starts_with("PRIVET_OLD_KEYS (environment)"), "{said}");
+}
+
+#[test]
+fn a_key_service_needs_a_token_and_a_safe_address() {
+    let transit = |lines: &str, variables: &[(&str, &str)]| {
+        with_environment(&format!("{UPSTREAM}[transit]\n{lines}"), variables).map(|loaded| loaded.config.keys.transit)
+    };
+    let token = [("VAULT_TOKEN", "s.canary")];
+    let engine = transit("address = \"https://vault.example:8200\"\n", &token).unwrap().unwrap();
+    assert_eq!((engine.mount.as_str(), engine.key.as_str()), ("transit", "privet"));
+    assert_eq!(engine.token.as_ref().unwrap().expose(), "s.canary");
+    assert!(!format!("{engine:?}").contains("canary"));
+    let file = "address = \"https://vault.example:8200\"\ntoken_file = \"/run/token\"\n";
+    assert_eq!(transit(file, &token).unwrap().unwrap().token, None, "the file is used");
+    for (lines, variables) in [
+        ("address = \"https://vault.example:8200\"\n", &[][..]),
+        ("mount = \"x\"\n", &token),
+        ("address = \"vault.example:8200\"\n", &token),
+        ("address = \"https://user@vault.example\"\n", &token),
+        ("address = \"https://vault.example\"\nkey = \"../sys\"\n", &token),
+        ("address = \"https://vault.example\"\nmount = \"a?b\"\n", &token),
+    ] {
+        transit(lines, variables).unwrap_err();
     }
 }

@@ -13,6 +13,7 @@ use crate::proxy::standing::Standing;
 use crate::proxy::subject::Whose;
 use crate::proxy::withdrawal::Registered;
 use crate::proxy::{Gateway, Route, lookalike};
+use crate::sensitive::Sensitive;
 use crate::telemetry::{Held, Outcome, Stage};
 use crate::token::Kinds;
 use crate::vault::{Subject, SurrogateMatcher};
@@ -45,6 +46,8 @@ struct State {
     subject: Option<Subject>,
     /// Once the subject is known by its name.
     registered: Option<Registered>,
+    /// That name.
+    name: Option<Sensitive>,
     surrogates: Option<Arc<SurrogateMatcher>>,
     /// The protocol that a message told, where the address does not.
     told: Option<Arc<Protocol>>,
@@ -62,7 +65,7 @@ impl Conversation {
         name: Option<&str>,
     ) -> Self {
         let Restoring { protocol, subject, surrogates, line, .. } = restoring;
-        let state = Mutex::new(State { subject, registered: None, surrogates, told: None, replaced: 0 });
+        let state = Mutex::new(State { subject, registered: None, name: None, surrogates, told: None, replaced: 0 });
         let (mut head, ()) = Request::new(()).into_parts();
         head.uri = address.clone();
         let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
@@ -121,6 +124,7 @@ impl Conversation {
             let state = self.state();
             (state.subject.clone(), state.surrogates.clone(), state.told.clone())
         };
+        let subject = subject.filter(|_| self.judge_restriction().is_ok_and(|may| may));
         if self.route.reply == Reply::Pass {
             return Ok(None);
         }
@@ -160,12 +164,13 @@ impl Conversation {
     /// Whose tokens this message needs. A conversation that nobody was named
     /// for is that of the first whom a message names.
     async fn subject(&self, protocol: &Protocol, findings: &Findings) -> Result<Option<Subject>, ProxyError> {
+        let may_be_used = self.judge_restriction()?;
         let (subject, is_named) = {
             let state = self.state();
             (state.subject.clone(), state.registered.is_some())
         };
         if subject.is_none() || is_named {
-            return Ok(subject);
+            return Ok(subject.filter(|_| may_be_used));
         }
         let Whose::Subject(id) = self.gateway.subjects.choose(None, &self.head, protocol, findings) else {
             return Ok(subject);
@@ -174,7 +179,15 @@ impl Conversation {
         self.line.is_of(&subject);
         self.state().subject = Some(subject.clone());
         self.register(Some(&id));
-        Ok(Some(subject))
+        let may_be_used = self.judge_restriction()?;
+        Ok(Some(subject).filter(|_| may_be_used))
+    }
+
+    /// Whether the subject's data may be used now; an error where the route
+    /// goes on with nobody whose data may not.
+    fn judge_restriction(&self) -> Result<bool, ProxyError> {
+        let state = self.state();
+        self.gateway.judge_restriction(&self.route, state.name.as_ref().map(Sensitive::expose))
     }
 
     /// From now on a withdrawal is heard, if there is a consent to withdraw.
@@ -183,6 +196,7 @@ impl Conversation {
         if let Some(name) = name.filter(|_| state.subject.is_some()) {
             let (tenant, purpose) = (&self.route.tenant, &self.route.purpose.name);
             let told = self.withdrawn.clone();
+            state.name = Some(Sensitive::from(name));
             state.registered = Some(self.gateway.withdrawals.register(tenant, name, purpose, told));
         }
     }

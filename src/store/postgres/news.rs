@@ -92,7 +92,10 @@ impl Reader {
             failed => {
                 state.listening = None;
                 tokio::time::sleep(AFTER_FAILURE).await;
-                Err(failed.map_or_else(|_| StoreError::unavailable("PostgreSQL did not answer in time"), |told| told.err().unwrap_or(super::STATEMENT)))
+                Err(failed.map_or_else(
+                    |_| StoreError::unavailable("PostgreSQL did not answer in time"),
+                    |told| told.err().unwrap_or(super::STATEMENT),
+                ))
             }
         }
     }

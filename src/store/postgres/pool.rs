@@ -60,7 +60,12 @@ impl Pool {
     }
 
     /// The rows of one statement, in one round trip.
-    pub(super) async fn query(&self, sql: &str, parameters: &[Parameter<'_>], again: Again) -> Result<Vec<Row>, StoreError> {
+    pub(super) async fn query(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+        again: Again,
+    ) -> Result<Vec<Row>, StoreError> {
         let mut last = StoreError::unavailable("PostgreSQL is busy");
         for _ in 0..ATTEMPTS {
             let session = self.session().await?;
@@ -80,7 +85,10 @@ impl Pool {
 
     /// The rows of several statements that all take effect or none does. Each
     /// sees what was committed before it began.
-    pub(super) async fn transaction(&self, statements: &[(&str, &[Parameter<'_>])]) -> Result<Vec<Vec<Row>>, StoreError> {
+    pub(super) async fn transaction(
+        &self,
+        statements: &[(&str, &[Parameter<'_>])],
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
         let mut last = StoreError::unavailable("PostgreSQL is busy");
         for _ in 0..ATTEMPTS {
             let session = self.session().await?;
@@ -217,7 +225,10 @@ pub(super) enum DefineError {
     Store(StoreError),
 }
 
-async fn transact(client: &Client, statements: &[(&str, &[Parameter<'_>])]) -> Result<Vec<Vec<Row>>, tokio_postgres::Error> {
+async fn transact(
+    client: &Client,
+    statements: &[(&str, &[Parameter<'_>])],
+) -> Result<Vec<Vec<Row>>, tokio_postgres::Error> {
     client.batch_execute("begin isolation level read committed").await?;
     let mut all = Vec::with_capacity(statements.len());
     for (sql, parameters) in statements {
@@ -237,7 +248,8 @@ async fn transact(client: &Client, statements: &[(&str, &[Parameter<'_>])]) -> R
 /// Another transaction was first: a row that did not exist does, or an order
 /// of transactions cannot be had.
 fn is_lost_race(code: &SqlState) -> bool {
-    [&SqlState::UNIQUE_VIOLATION, &SqlState::T_R_SERIALIZATION_FAILURE, &SqlState::T_R_DEADLOCK_DETECTED].contains(&code)
+    [&SqlState::UNIQUE_VIOLATION, &SqlState::T_R_SERIALIZATION_FAILURE, &SqlState::T_R_DEADLOCK_DETECTED]
+        .contains(&code)
 }
 
 /// The server ends, starts, or was lost by a pooler in between.
@@ -344,7 +356,9 @@ async fn introduce(client: &Client) -> Result<(), StoreError> {
 fn refusal(error: &tokio_postgres::Error) -> StoreError {
     use std::error::Error;
     StoreError::unavailable(match (error.as_db_error(), error.source()) {
-        (Some(said), _) => format!("PostgreSQL refuses the connection: {} (SQLSTATE {})", said.message(), said.code().code()),
+        (Some(said), _) => {
+            format!("PostgreSQL refuses the connection: {} (SQLSTATE {})", said.message(), said.code().code())
+        }
         (None, Some(source)) => format!("no connection to PostgreSQL: {source}"),
         (None, None) => format!("no connection to PostgreSQL: {error}"),
     })
@@ -367,4 +381,3 @@ impl Manager for Connector {
         if session.client.is_closed() { Err(RecycleError::message("it is closed")) } else { Ok(()) }
     }
 }
-

@@ -6,9 +6,9 @@
 //! come one after the other.
 
 use super::schema::NOBODY;
+use crate::entity::Entity;
 use crate::store::{Change, Event, EventKind, Expect, Row};
 use crate::token::Token;
-use crate::entity::Entity;
 use std::sync::LazyLock;
 
 /// How many counters number the events. Events of one lane wait for each
@@ -80,7 +80,8 @@ pub(super) const PUT: &str = "
 /// The same with other records, which all have to be as expected.
 pub(super) static PUT_WITH_RECORDS: LazyLock<String> = LazyLock::new(|| {
     let fits = "not exists (select 1 from misfit) and not exists (select 1 from taken)";
-    let goes = format!("{fits} and (exists (select 1 from owner) or exists (select 1 from standing where record = $3))");
+    let goes =
+        format!("{fits} and (exists (select 1 from owner) or exists (select 1 from standing where record = $3))");
     format!(
         "
         with standing as (
@@ -172,7 +173,12 @@ pub(super) static WRITE: LazyLock<String> = LazyLock::new(|| {
 /// The same with an event.
 pub(super) static WRITE_AND_TELL: LazyLock<String> = LazyLock::new(|| {
     let goes = "not exists (select 1 from misfit)";
-    let told = told(8, &format!("{goes} and (select count(*) from removed) + (select count(*) from kept) + (select count(*) from added) >= 0"));
+    let told = told(
+        8,
+        &format!(
+            "{goes} and (select count(*) from removed) + (select count(*) from kept) + (select count(*) from added) >= 0"
+        ),
+    );
     format!("with {}, {}, {told} select 1 from misfit limit 1", misfit(1), changed(goes))
 });
 
@@ -354,7 +360,14 @@ impl<'a> Columns<'a> {
                 Some(Expect::Is(old)) => (2, Some(old.as_slice())),
             };
             let value = last.and_then(|last| last.value.as_deref());
-            columns.push((&change.row.tenant, &change.row.subject), change.space as i16, &change.key, expect, old, value);
+            columns.push(
+                (&change.row.tenant, &change.row.subject),
+                change.space as i16,
+                &change.key,
+                expect,
+                old,
+                value,
+            );
         }
         columns
     }

@@ -4,7 +4,9 @@ use super::url::Verification;
 use crate::store::StoreError;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
@@ -33,7 +35,9 @@ impl Tls {
             Verification::Authority(_) => {
                 let roots = Arc::new(roots(verification.root())?);
                 let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
-                let verifier = verifier.build().map_err(|_| StoreError::unavailable("the roots of PostgreSQL's TLS cannot be used"))?;
+                let verifier = verifier
+                    .build()
+                    .map_err(|_| StoreError::unavailable("the roots of PostgreSQL's TLS cannot be used"))?;
                 let verifier = Lenient { inner: Some(verifier), algorithms: algorithms(&provider) };
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
             }
@@ -167,7 +171,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Secured<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Secured<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(context, buffer)
     }
 }

@@ -115,7 +115,9 @@ impl Parameters {
             };
             match name {
                 "sslmode" => found.sslmode = Some(decoded()?),
-                "sslrootcert" => found.sslrootcert = Some(decoded()?).filter(|path| path != "system").map(PathBuf::from),
+                "sslrootcert" => {
+                    found.sslrootcert = Some(decoded()?).filter(|path| path != "system").map(PathBuf::from)
+                }
                 "pool_max_conns" => {
                     let number = value.parse().ok().filter(|number| (1..=1000).contains(number));
                     found.connections = Some(number.ok_or(PostgresUrlError::Parameter("pool_max_conns"))?);
@@ -219,7 +221,10 @@ mod tests {
     fn hosts_user_and_database_are_read_and_the_password_is_not_shown() {
         for (rest, shown) in [
             ("//ana:s3cret@db1.example:6432/privet", "postgres://ana@db1.example:6432/privet"),
-            ("//ana:s3cret@a.example,b.example:5433/p?connect_timeout=2", "postgres://ana@a.example:5432,b.example:5433/p"),
+            (
+                "//ana:s3cret@a.example,b.example:5433/p?connect_timeout=2",
+                "postgres://ana@a.example:5432,b.example:5433/p",
+            ),
             ("//[2001:db8::7]:5432/p", "postgres://[2001:db8::7]:5432/p"),
             ("///p?host=/run/postgresql&user=ana&password=s3cret", "postgres://ana@/run/postgresql:5432/p"),
             ("//ana:s3c%40ret@db.example", "postgres://ana@db.example:5432"),
@@ -251,10 +256,7 @@ mod tests {
             of("//u@db.example/p?sslmode=require&sslrootcert=/etc/ca%20one.pem"),
             (SslMode::Require, Verification::Authority(root.clone()))
         );
-        assert_eq!(
-            of("//u@localhost/p?sslrootcert=/etc/ca%20one.pem"),
-            (SslMode::Require, Verification::Full(root))
-        );
+        assert_eq!(of("//u@localhost/p?sslrootcert=/etc/ca%20one.pem"), (SslMode::Require, Verification::Full(root)));
     }
 
     #[test]

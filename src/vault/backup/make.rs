@@ -49,7 +49,14 @@ impl Vault {
         let head = Head { created, salt: *random()?, meta };
         let snapshot = shared.store.snapshot().await?;
         let writer = Writer::new(&head, &shared.index)?;
-        Ok(Backup { snapshot, writer, stage: Stage::Head(head.bytes()), subjects: Subjects::default(), tokens: Tokens::default(), counts: None })
+        Ok(Backup {
+            snapshot,
+            writer,
+            stage: Stage::Head(head.bytes()),
+            subjects: Subjects::default(),
+            tokens: Tokens::default(),
+            counts: None,
+        })
     }
 
     /// Writes a backup to `path`, which appears there once it is complete and

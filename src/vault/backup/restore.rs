@@ -5,8 +5,8 @@
 //! erased since, in this vault or by the file of erasures, is not brought back,
 //! and of who withdrew consent since the statements of consent are not.
 
-use super::archive::{Counts, Entry, Head, Reader};
 use super::BackupError;
+use super::archive::{Counts, Entry, Head, Reader};
 use crate::store::{Batch, Change, Expect, Outcome, Row, Space, Store};
 use crate::token::Token;
 use crate::vault::erasures::{self, What};

@@ -44,6 +44,11 @@ impl Secrets {
         Self::wrapped(key, String::new(), sensitive)
     }
 
+    /// The same with this key of the second layer, or the derived one.
+    pub(in crate::vault) fn with_sensitive(self, sensitive: Option<Key>) -> Result<Self, VaultError> {
+        Self::wrapped(self.key, self.wrapped, sensitive)
+    }
+
     fn wrapped(key: Key, wrapped: String, sensitive: Option<Key>) -> Result<Self, VaultError> {
         let sensitive = sensitive.map_or_else(|| key.of_sensitive(), Ok)?;
         Ok(Self { key, wrapped, sensitive })
@@ -81,6 +86,22 @@ impl Keyring {
         if self.find(key.id()).is_none() {
             self.others.push(key);
         }
+    }
+
+    /// After a rotation: its keys are those in use, and the others are gone.
+    pub(in crate::vault) fn lead_to(&mut self, secrets: &Secrets) {
+        if let Source::Given(key) = &mut self.source {
+            *key = secrets.key.clone();
+        }
+        if self.sensitive.is_some() || !self.others.is_empty() {
+            self.others = vec![secrets.key.clone(), secrets.sensitive.clone()];
+            self.sensitive = self.sensitive.as_ref().map(|_| secrets.sensitive.clone());
+        }
+    }
+
+    /// Whether the key of this name comes first.
+    pub(in crate::vault) fn leads(&self, id: KeyId) -> bool {
+        matches!(&self.source, Source::Given(key) if key.id() == id)
     }
 
     /// What a new vault is made with.

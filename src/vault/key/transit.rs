@@ -116,12 +116,6 @@ impl Transit {
         self.engine("decrypt", json!({ "ciphertext": wrapped })).await?.key()
     }
 
-    /// The same key, wrapped by the newest version of the engine's own key.
-    pub(in crate::vault) async fn rewrap(&self, wrapped: &str) -> Result<String, TransitError> {
-        let answer = self.engine("rewrap", json!({ "ciphertext": wrapped })).await?;
-        Ok(answer.text("ciphertext")?.as_str().to_owned())
-    }
-
     /// Renews the token whenever half of its time is over, as long as this is
     /// awaited. Ends where the token lives for ever, or cannot be renewed.
     pub(in crate::vault) async fn keep_token(self) {

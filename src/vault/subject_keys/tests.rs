@@ -59,7 +59,7 @@ fn a_value_is_bound_to_its_row_and_token() {
     for (entity, value) in [(EMAIL, "a@b.c"), (HEALTH, "asthma")] {
         let (token, record) = sealed(&keys, entity, value);
         assert_eq!(keys.open_value(ROW, &token, &record).unwrap().expose(), value);
-        assert_eq!(created(&record), Some(7));
+        assert_eq!(Head::of(&record).map(|head| head.created), Some(7));
         let others = [
             (OTHER, token),
             (ROW, Token::new(entity, token.bits() ^ 1)),
@@ -112,9 +112,8 @@ fn the_first_key_alone_opens_no_sensitive_value() {
     let aad = [b"privet subject\0", ROW.subject.as_slice(), head].concat();
     let secret = root.current.values.open(&aad, wrapped).unwrap();
     let thief = Layer::new(secret.first_chunk().unwrap()).unwrap();
-    let open = |token: &Token, record: &[u8]| {
-        thief.data.open(MappingAad::new(ROW, token, &record[..9]).bytes(), &record[9..])
-    };
+    let open =
+        |token: &Token, record: &[u8]| thief.data.open(MappingAad::new(ROW, token, &record[..9]).bytes(), &record[9..]);
     assert_eq!(open(&email, &sealed_email).unwrap().as_slice(), b"a@b.c");
     assert!(open(&health, &sealed_health).is_none());
     assert_eq!(token_bits(&thief.token, EMAIL, "a@b.c", 0), email.bits());

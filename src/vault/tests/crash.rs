@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 const FOLDER: &str = "PRIVET_CRASH_TEST_FOLDER";
-const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFE=";
+const KEY: &str = "P5ocB9LmtUiBPmrwyVsn1A5xrDj1khZNuwKH7s9TQKk=";
 const ACKNOWLEDGED: &str = "acknowledged ";
 
 async fn open(folder: &Path) -> Vault {

@@ -92,14 +92,17 @@ async fn changes_are_heard_of(url: &str, before_each: impl Fn()) {
         match kind {
             EventKind::Rectified => {
                 let old = store.mappings(row, &tokens).await.unwrap().remove(0).unwrap();
-                let new = subject.state().keys().seal(row, &tokens[0], entity("EMAIL"), "c@example.com", 1, [1; 12]).unwrap();
+                let new =
+                    subject.state().keys().seal(row, &tokens[0], entity("EMAIL"), "c@example.com", 1, [1; 12]).unwrap();
                 assert!(store.swap_mapping(row, tokens[0], old, new).await.unwrap());
             }
             EventKind::Removed => assert_eq!(store.remove(row, vec![tokens[0]]).await.unwrap(), 1),
             _ => assert_eq!(store.erase(row).await.unwrap(), 2),
         }
         here.shared().heed(Event { row, kind });
-        let took = becomes(SOON, async || !remembering.cached(&tokens[0]).is_some_and(|v| v.expose() == "a@example.com")).await;
+        let took =
+            becomes(SOON, async || !remembering.cached(&tokens[0]).is_some_and(|v| v.expose() == "a@example.com"))
+                .await;
         println!("{kind:?} was heard of after {took:?}");
         hears(&mut told, Event { row, kind }).await;
         let found = becomes_known(&remembering, &tokens[0]).await;

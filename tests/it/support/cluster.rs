@@ -156,7 +156,12 @@ impl Server {
             .unwrap();
         let port = self.port.to_string();
         let started = Instant::now();
-        while !Command::new(program("pg_isready")).args(["-q", "-h", "127.0.0.1", "-p", &port]).status().unwrap().success() {
+        while !Command::new(program("pg_isready"))
+            .args(["-q", "-h", "127.0.0.1", "-p", &port])
+            .status()
+            .unwrap()
+            .success()
+        {
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("the server ended with {status}: {}", self.log());
             }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// 32 bytes in base64; not weak, and used nowhere else.
-pub const KEY: &str = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
+pub const KEY: &str = "e+AfWsk0jWLwpRN+yEvilg1x+qwlmF7jE2+wR4zZKlQ=";
 
 /// How a gateway is set up.
 pub struct Setup {

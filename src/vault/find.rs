@@ -1,0 +1,212 @@
+//! Finds subjects by an address or a number: a blind index, which is a keyed
+//! hash of the plain spelling, so that nobody without the key can try values.
+//!
+//! An entry stands at the tenant, from the hash to the subject's sealed id,
+//! and once more at the subject, so that it is found when the subject is
+//! erased. Both are written in the batch of the mapping itself.
+
+use super::contact::{self, EMAIL, PHONE};
+use super::records::Owner;
+use super::subject::State;
+use super::{Kind, Shared, Vault, VaultError};
+use crate::entity::Entity;
+use crate::sensitive::Sensitive;
+use crate::store::{Change, Expect, Row, Space};
+use aws_lc_rs::hmac;
+
+const LABEL: &[u8] = b"privet blind index\0";
+/// How many bytes of the hash lead an entry.
+const BLIND: usize = 16;
+/// How many subjects one search gives.
+const MAX_FOUND: usize = 64;
+/// How many entries are read at once.
+const PAGE: usize = 256;
+
+/// What subjects can be found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Indexed {
+    /// By addresses of e-mail.
+    pub email: bool,
+    /// By phone numbers.
+    pub phone: bool,
+}
+
+impl Default for Indexed {
+    fn default() -> Self {
+        Self { email: true, phone: true }
+    }
+}
+
+impl Indexed {
+    /// What a list of entities comes to.
+    pub fn of(entities: &[Entity]) -> Self {
+        Self { email: entities.contains(&EMAIL), phone: entities.contains(&PHONE) }
+    }
+
+    /// Whether values of this kind are entered.
+    fn holds(self, entity: Entity) -> bool {
+        (self.email && entity == EMAIL) || (self.phone && entity == PHONE)
+    }
+}
+
+impl Vault {
+    /// The subjects that have a value with this plain spelling: their ids, at
+    /// most 64. `text` is an address of e-mail or a phone number.
+    pub async fn find(&self, tenant: &str, text: &str) -> Result<Vec<Sensitive>, VaultError> {
+        let Some((entity, plain)) = contact::read(text) else { return Ok(Vec::new()) };
+        let shared = match &self.0 {
+            Kind::Stored(shared) => shared,
+            Kind::Memory(memory) => {
+                return Ok(memory.find(tenant, MAX_FOUND, |of, value| {
+                    of == entity && contact::plain(entity, value).is_some_and(|value| value == plain)
+                }));
+            }
+        };
+        let blind = shared.blind(tenant, entity, &plain);
+        let mut found = Vec::new();
+        let entries = shared.records.scan(Owner::Tenant(tenant), Space::Index, Some(&blind), MAX_FOUND).await?;
+        for (key, subject) in entries {
+            if !key.starts_with(&blind) {
+                break;
+            }
+            let Ok(subject) = String::from_utf8(subject) else { continue };
+            let owner = Owner::Subject { tenant, subject: &subject };
+            if shared.records.get(owner, Space::Index, &blind).await?.is_some() {
+                found.push(Sensitive::new(subject));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Shared {
+    /// The entries for a new value, to be written together with it.
+    pub(super) fn entries(&self, state: &State, entity: Entity, value: &str) -> Result<Vec<Change>, VaultError> {
+        if !self.indexed.holds(entity) {
+            return Ok(Vec::new());
+        }
+        let Some(plain) = contact::plain(entity, value) else { return Ok(Vec::new()) };
+        let (tenant, subject) = state.identity();
+        let blind = self.blind(tenant, entity, &plain);
+        let at_tenant = Row { subject: Row::DEPLOYMENT.subject, ..state.row };
+        Ok(vec![
+            self.records.change(at_tenant, Space::Index, &entry(&blind, state.row), subject.as_bytes())?,
+            self.records.change(state.row, Space::Index, &blind, &[])?,
+        ])
+    }
+
+    /// Takes a subject out of the index.
+    pub(super) async fn unindex(&self, row: Row) -> Result<(), VaultError> {
+        let mut after = None;
+        loop {
+            let page = self.store.scan(row, Space::Index, after, PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            let changes = page.iter().flat_map(|(blind, _)| removals(row, blind)).collect();
+            self.store.write(changes, None).await?;
+        }
+    }
+
+    /// The removals of what a value was found by that is a subject's no more.
+    pub(super) fn forgotten(&self, state: &State, entity: Entity, value: &str) -> Vec<Change> {
+        let (tenant, _) = state.identity();
+        let plain = contact::plain(entity, value);
+        plain.map_or_else(Vec::new, |plain| removals(state.row, &self.blind(tenant, entity, &plain)).to_vec())
+    }
+
+    fn blind(&self, tenant: &str, entity: Entity, plain: &str) -> [u8; BLIND] {
+        let mut mac = hmac::Context::with_key(&self.index);
+        mac.update(LABEL);
+        for part in [tenant, entity.as_str(), plain] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        mac.sign().as_ref().first_chunk().copied().unwrap_or_default()
+    }
+}
+
+fn entry(blind: &[u8], row: Row) -> Vec<u8> {
+    [blind, &row.subject].concat()
+}
+
+fn removals(row: Row, blind: &[u8]) -> [Change; 2] {
+    let removed = |row, key| Change { row, space: Space::Index, key, expect: Expect::Anything, value: None };
+    let at_tenant = Row { subject: Row::DEPLOYMENT.subject, ..row };
+    [removed(at_tenant, entry(blind, row)), removed(row, blind.to_vec())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Key, Options};
+    use super::*;
+    use crate::token::Token;
+
+    async fn vaults() -> Vec<(Vault, Option<tempfile::TempDir>)> {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("embedded:{}", folder.path().display());
+        let open =
+            async |url: &str| Vault::open(&url.parse().unwrap(), Key::generate(), Options::default()).await.unwrap();
+        vec![(open("memory:").await, None), (open(&url).await, Some(folder))]
+    }
+
+    async fn found(vault: &Vault, tenant: &str, text: &str) -> Vec<String> {
+        let found = vault.find(tenant, text).await.unwrap();
+        let mut found: Vec<_> = found.iter().map(|subject| subject.expose().to_owned()).collect();
+        found.sort();
+        found
+    }
+
+    async fn mint(vault: &Vault, subject: &str, entity: Entity, value: &str) -> Token {
+        vault.subject("shop", subject).await.unwrap().tokenize(&[(entity, value)]).await.unwrap().remove(0)
+    }
+
+    #[tokio::test]
+    async fn subjects_are_found_by_address_and_number_until_they_are_erased() {
+        for (vault, _folder) in vaults().await {
+            mint(&vault, "u1", EMAIL, "Ana@Example.org").await;
+            mint(&vault, "u1", PHONE, "+49 30 1234567").await;
+            mint(&vault, "u2", EMAIL, "ana@example.org").await;
+            mint(&vault, "u3", EMAIL, "ben@example.org").await;
+            assert_eq!(found(&vault, "shop", "ana@example.ORG").await, ["u1", "u2"]);
+            assert_eq!(found(&vault, "shop", "0049 30 1234567").await, ["u1"]);
+            assert!(found(&vault, "bank", "ana@example.org").await.is_empty());
+            assert!(found(&vault, "shop", "cleo@example.org").await.is_empty());
+            assert_eq!(vault.erase("shop", "u1").await.unwrap().values, 2);
+            assert_eq!(found(&vault, "shop", "ana@example.org").await, ["u2"]);
+            assert!(found(&vault, "shop", "+49301234567").await.is_empty());
+            assert!(vault.values("shop", "u1", None, 9).await.unwrap().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_corrected_value_is_found_and_the_old_one_is_not() {
+        for (vault, _folder) in vaults().await {
+            let token = mint(&vault, "u1", EMAIL, "old@example.org").await;
+            assert!(vault.rectify("shop", "u1", &token, "new@example.org").await.unwrap());
+            assert!(!vault.rectify("shop", "u2", &token, "new@example.org").await.unwrap());
+            assert_eq!(found(&vault, "shop", "new@example.org").await, ["u1"]);
+            assert!(found(&vault, "shop", "old@example.org").await.is_empty());
+            let subject = vault.subject("shop", "u1").await.unwrap();
+            let restored = subject.restore(&[token]).await.unwrap().remove(0).unwrap();
+            assert_eq!(restored.expose(), "new@example.org");
+            let again = mint(&vault, "u1", EMAIL, "old@example.org").await;
+            assert_ne!(again, token);
+            let kept = vault.values("shop", "u1", None, 9).await.unwrap();
+            let mut values: Vec<_> = kept.iter().map(|kept| kept.parts().2).collect();
+            values.sort_unstable();
+            assert_eq!(values, ["new@example.org", "old@example.org"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_entered_is_not_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("embedded:{}", folder.path().display()).parse().unwrap();
+        let indexed = Indexed { email: false, phone: true };
+        let vault = Vault::open(&url, Key::generate(), Options { indexed, ..Options::default() }).await.unwrap();
+        mint(&vault, "u1", EMAIL, "ana@example.org").await;
+        mint(&vault, "u1", PHONE, "+49 30 1234567").await;
+        assert!(found(&vault, "shop", "ana@example.org").await.is_empty());
+        assert_eq!(found(&vault, "shop", "+49 30 1234567").await, ["u1"]);
+    }
+}

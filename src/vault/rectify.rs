@@ -1,0 +1,56 @@
+//! Correcting a value: its old tokens restore to the corrected one from now
+//! on, here and on every replica.
+//!
+//! The token stays under another value than it was derived from. Whoever mints
+//! the old value again finds its token taken and goes on to the next, as it is
+//! with any two values that meet at one token; the corrected value has, besides
+//! this one, a token of its own once it is minted.
+
+use super::seal::random;
+use super::subject_keys::{Head, Origin, is_anonymized};
+use super::{Kind, Vault, VaultError, clock, surrogates};
+use crate::entity::Entity;
+use crate::store::{Event, EventKind};
+use crate::token::Token;
+
+/// How often another write may come in between.
+const ATTEMPTS: usize = 8;
+
+impl Vault {
+    /// Lets a token of a subject stand for `value` from now on; false where it
+    /// is none of this subject's. When this returns the change is durable.
+    pub async fn rectify(&self, tenant: &str, subject: &str, token: &Token, value: &str) -> Result<bool, VaultError> {
+        let shared = match &self.0 {
+            Kind::Stored(shared) => shared,
+            Kind::Memory(memory) => {
+                return Ok(memory.known(tenant, subject).is_some_and(|known| known.rectify(token, value)));
+            }
+        };
+        let held = self.subject(tenant, subject).await?;
+        let Some(state) = held.kept_state() else { return Ok(false) };
+        for _ in 0..ATTEMPTS {
+            let keys = state.current_keys(shared).await?;
+            let Some(old) = shared.store.mappings(state.row, &[*token]).await?.into_iter().next().flatten() else {
+                return Ok(false);
+            };
+            if is_anonymized(&old) {
+                return Ok(false);
+            }
+            let before = keys.open_value(state.row, token, &old)?;
+            let origin = Head::of(&old).map_or_else(|| Origin::from(clock::unix_seconds()), Head::origin);
+            let entity = surrogates::parts(before.expose()).filter(|_| token.entity() == Entity::SURROGATE);
+            let entity = entity.map_or(token.entity(), |(_, entity, _)| entity);
+            let new = keys.seal(state.row, token, entity, value, origin, *random()?)?;
+            if !shared.store.swap_mapping(state.row, *token, old, new).await? {
+                continue;
+            }
+            let event = Event { row: state.row, kind: EventKind::Rectified };
+            shared.heed(event);
+            let mut changes = shared.forgotten(state, token.entity(), before.expose());
+            changes.extend(shared.entries(state, token.entity(), value)?);
+            shared.store.write(changes, Some(event)).await?;
+            return Ok(true);
+        }
+        Err(VaultError::unavailable("a value keeps changing"))
+    }
+}

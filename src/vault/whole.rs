@@ -1,0 +1,112 @@
+//! A subject as a whole: everything that is kept of it, and its erasure.
+
+use super::subject_keys::Head;
+use super::{Kind, Subject, Vault, VaultError};
+use crate::entity::Entity;
+use crate::sensitive::Sensitive;
+use crate::store::{Event, EventKind};
+use crate::token::Token;
+
+/// One value that is kept of a subject.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// What stands for it.
+    pub token: Token,
+    /// The value, empty where it is gone; of a surrogate its text, entity and
+    /// value.
+    pub value: Sensitive,
+    /// Since when it is kept (Unix seconds).
+    pub created: u64,
+}
+
+/// What an erasure took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erased {
+    /// How many values there were.
+    pub values: usize,
+    /// How many links led to it.
+    pub links: usize,
+}
+
+impl Vault {
+    /// The values of a subject in the order of their tokens, from the one
+    /// behind `after` on, at most `limit`.
+    pub async fn values(
+        &self,
+        tenant: &str,
+        subject: &str,
+        after: Option<Token>,
+        limit: usize,
+    ) -> Result<Vec<Kept>, VaultError> {
+        let shared = match &self.0 {
+            Kind::Stored(shared) => shared,
+            Kind::Memory(memory) => {
+                let page = memory.known(tenant, subject).map(|known| known.values(after.as_ref(), limit));
+                let kept = page.unwrap_or_default().into_iter();
+                return Ok(kept
+                    .map(|(token, value, created)| Kept { token, value: Sensitive::from(value.expose()), created })
+                    .collect());
+            }
+        };
+        let held = self.subject(tenant, subject).await?;
+        let Some(state) = held.kept_state() else { return Ok(Vec::new()) };
+        let keys = state.current_keys(shared).await?;
+        let page = shared.store.page(state.row, after, limit).await?;
+        page.into_iter()
+            .map(|(token, record)| {
+                let head = Head::of(&record);
+                let value = match head {
+                    Some(Head { is_anonymized: true, .. }) => Sensitive::from(""),
+                    _ => keys.open_value(state.row, &token, &record)?,
+                };
+                Ok(Kept { token, value, created: head.map_or(0, |head| head.created) })
+            })
+            .collect()
+    }
+
+    /// Erases a subject: its keys, its values, its links, and what it is found
+    /// by. What was minted before is unknown from now on; a subject that comes
+    /// again has new keys, and so other tokens.
+    pub async fn erase(&self, tenant: &str, subject: &str) -> Result<Erased, VaultError> {
+        let row = self.row(tenant, subject);
+        // First of all, so that no backup brings it back, however this ends.
+        self.records().erasing(row).await?;
+        let shared = match &self.0 {
+            Kind::Stored(shared) => shared,
+            Kind::Memory(memory) => {
+                let links = self.unlink(row).await?;
+                let values = memory.erase(tenant, subject);
+                memory.records().erase(row).await?;
+                return Ok(Erased { values, links });
+            }
+        };
+        // All who are at work for the subject share its state, and no keys that
+        // are not stored yet come between. A subject whose record is damaged has
+        // none, and is erased all the same.
+        let held = self.subject(tenant, subject).await;
+        let _contact = match held.as_ref().ok().and_then(Subject::kept_state) {
+            Some(state) => Some(state.contact(shared).await?),
+            None => None,
+        };
+        let links = self.unlink(row).await?;
+        shared.unindex(row).await?;
+        let values = shared.store.erase(row).await?;
+        let event = Event { row, kind: EventKind::Erased };
+        // Of those who read just now, nobody remembers it.
+        shared.heed(event);
+        shared.store.write(Vec::new(), Some(event)).await?;
+        Ok(Erased { values, links })
+    }
+}
+
+impl Kept {
+    /// What stands for the value in messages, its entity, and the value.
+    pub fn parts(&self) -> (String, Entity, &str) {
+        let surrogate =
+            (self.token.entity() == Entity::SURROGATE).then(|| super::surrogates::parts(self.value.expose()));
+        match surrogate.flatten() {
+            Some((text, entity, value)) => (text.to_owned(), entity, value),
+            None => (self.token.to_string(), self.token.entity(), self.value.expose()),
+        }
+    }
+}
