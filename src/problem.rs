@@ -184,6 +184,7 @@ mod tests {
                 "400 urn:privet:problem:bad-header",
                 "401 urn:privet:problem:unauthorized",
                 "403 urn:privet:problem:forbidden",
+                "403 urn:privet:problem:restricted",
                 "403 urn:privet:problem:consent-required",
                 "403 urn:privet:problem:consent-stale",
                 "403 urn:privet:problem:origin-refused",
