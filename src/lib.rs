@@ -8,13 +8,17 @@ pub mod framing;
 pub mod hex;
 pub mod json;
 pub mod problem;
+pub mod report;
 pub mod surrogate;
 pub mod token;
 
 // Layer 1: state and policy.
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod consent;
+pub mod incident;
+pub mod ledger;
 pub mod protocol;
 pub mod rights;
 pub mod sensitive;
@@ -27,6 +31,7 @@ pub mod vault;
 // Layer 2: the data path.
 pub mod proxy;
 pub mod server;
+pub mod widget;
 
 // Layer 3: control.
 pub mod admin;

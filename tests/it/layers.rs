@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 
 /// The table of ARCHITECTURE.md, lowest layer first.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("pure", &["detect", "entity", "framing", "hex", "json", "problem", "surrogate", "token"]),
+    ("pure", &["detect", "entity", "framing", "hex", "json", "problem", "report", "surrogate", "token"]),
     (
         "state",
         &[
+            "audit",
             "clock",
             "config",
             "consent",
+            "ledger",
+            "incident",
             "protocol",
             "rights",
             "sensitive",
@@ -25,7 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "vault",
         ],
     ),
-    ("data path", &["proxy", "server"]),
+    ("data path", &["proxy", "server", "widget"]),
     ("control", &["admin"]),
     ("shell", &["cli", "main"]),
 ];

@@ -6,14 +6,17 @@ use crate::support::{
     scratch_folder, tokens,
 };
 use futures_util::{SinkExt, StreamExt};
+use privet::audit::Recorder;
 use privet::config::Config;
 use privet::detect::Engine;
+use privet::ledger::{Act, Channel, What};
 use privet::proxy::{DataService, Gateway};
 use privet::rights::Rights;
 use privet::server::{self, Limits, Listener, Shutdown};
 use privet::telemetry::Metrics;
 use privet::vault::{Key, Options, Vault, VaultUrl};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -483,7 +486,7 @@ async fn within_by(upstream: &SocketUpstream, toml: &str) -> (std::sync::Arc<Gat
     let vault = Vault::open(&VaultUrl::Memory, key, Options::default()).await.unwrap();
     let engine = std::sync::Arc::new(Engine::builtin().unwrap());
     let rights = Rights::new(vault.clone(), &config).unwrap();
-    let gateway = Gateway::new(config, engine, vault, rights, Metrics::new().unwrap()).unwrap();
+    let gateway = Gateway::new(config, engine, vault, rights, Metrics::new().unwrap(), Recorder::none()).unwrap();
     let listener = Listener::bind("127.0.0.1:0", None).await.unwrap();
     let base = format!("http://{}", listener.local_addr());
     let (service, shutdown) = (DataService(std::sync::Arc::clone(&gateway)), Shutdown::new());
@@ -499,15 +502,22 @@ async fn a_withdrawal_closes_the_sockets_of_its_subject() {
     let mut bo = Socket::open(&base, "/chat?privet-consent=support&privet-subject=bo", &[]).await;
     ana.send("hello").await;
     assert_eq!(ana.text().await, "hello");
-    assert_eq!(gateway.withdrawn("default", "ana", "marketing"), 0);
-    assert_eq!(gateway.withdrawn("default", "ana", "support"), 1);
+    assert_eq!(withdraw(&gateway, "marketing").await, 0);
+    assert_eq!(withdraw(&gateway, "support").await, 1);
     let _ = ana.try_send(EMAIL).await;
     assert_eq!(ana.closed().await, Some((1008, "urn:privet:problem:consent-required".to_owned())));
     assert_eq!(upstream.closed().await, Some((1001, String::new())));
     bo.send("me too").await;
     assert_eq!(bo.text().await, "me too");
     assert_eq!(upstream.texts(), ["hello", "me too"]);
-    assert_eq!(gateway.withdrawn("default", "ana", "support"), 0);
+    assert_eq!(withdraw(&gateway, "support").await, 0);
+}
+
+/// Ana withdraws her consent to a purpose; gives how many sockets that ends.
+async fn withdraw(gateway: &Gateway, purpose: &str) -> usize {
+    let purposes = BTreeMap::from([(purpose.to_owned(), false)]);
+    let what = What { purposes, ..What::new(Act::Withdrawn, Channel::Operator) };
+    gateway.ledger().withdraw(gateway.ledger().row("default", "ana"), what).await.unwrap().ended
 }
 
 /// A chatbot that says half of what may be a token, and then nothing more.
@@ -552,7 +562,7 @@ async fn a_withdrawal_gives_out_nothing_more() {
     socket.send(json!({"messages": [{"role": "user", "content": EMAIL}]}).to_string()).await;
     wait_for_text(&upstream).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(gateway.withdrawn("default", "ana", "support"), 1);
+    assert_eq!(withdraw(&gateway, "support").await, 1);
     assert!(matches!(socket.next_of_any_kind().await, Message::Close(Some(close)) if u16::from(close.code) == 1008));
 }
 
