@@ -1,6 +1,8 @@
 //! `privet report`: what a running gateway has counted, told for people and
 //! for programs. It is read from the metrics of the admin listener.
 
+mod consent;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -33,6 +35,7 @@ pub struct Args {
 enum Report {
     // The texts of the reports are those of their arguments.
     Coverage(CoverageArgs),
+    Consent(consent::Args),
 }
 
 /// How much of the bodies was looked at, by route.
@@ -79,9 +82,15 @@ const LONGEST_PAGE: usize = 16 << 20;
 /// not asked.
 const NO_FILE: &str = "upstream = \"http://127.0.0.1:1\"\n";
 
-/// Reads the metrics of the gateway and prints the report.
+/// Prints a report.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
-    let Report::Coverage(CoverageArgs { admin, config, format }) = args.report;
+    match args.report {
+        Report::Coverage(args) => coverage(args),
+        Report::Consent(args) => consent::run(args),
+    }
+}
+
+fn coverage(CoverageArgs { admin, config, format }: CoverageArgs) -> Result<ExitCode, Failure> {
     let admin = match admin {
         Some(url) => url,
         None => configured(config)?,
