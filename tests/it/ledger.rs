@@ -149,7 +149,7 @@ async fn the_ledger_outlives_a_crash() {
     // A command finds the same, beside the gateway and without it.
     let url = format!("embedded:{}", folder.path().display());
     let ask = async |command: &[&str]| {
-        let mut asked = privet();
+        let mut asked = crate::support::privet();
         asked.args(command).args(["--vault", &url]).env("PRIVET_KEY", KEY);
         let ended = tokio::task::spawn_blocking(move || asked.output().unwrap()).await.unwrap();
         assert!(ended.status.success(), "{}", String::from_utf8(ended.stderr).unwrap());
