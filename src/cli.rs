@@ -3,8 +3,10 @@
 //! done, 1 that the thing checked does not hold, 2 a wrong usage or
 //! configuration.
 
+pub mod audit;
 mod beside;
 pub mod check;
+mod chores;
 pub mod completions;
 pub mod config;
 pub mod demo;
@@ -59,6 +61,7 @@ enum Command {
     Vault(vault::Args),
     Subject(subject::Args),
     Operator(operator::Args),
+    Audit(audit::Args),
     Report(report::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -127,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::Rules(args) => rules::run(&args).map_err(Failure::from),
         Command::Selfcheck(args) => selfcheck::run(args),
         Command::Vault(args) => vault::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Subject(args) => subject::run(args),
         Command::Operator(args) => operator::run(args),
         Command::Report(args) => report::run(args),

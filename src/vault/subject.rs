@@ -61,6 +61,15 @@ impl Subject {
         }
     }
 
+    /// The name of the subject in the access log, the same on every replica
+    /// until its keys are destroyed: then nobody can tell whose it was.
+    pub fn alias(&self) -> String {
+        match &self.0 {
+            Kind::Kept { state, .. } => state.keys().alias(),
+            Kind::Volatile(subject) => subject.alias(),
+        }
+    }
+
     /// The value of a token where it is at hand; no I/O.
     pub fn cached(&self, token: &Token) -> Option<Value> {
         match &self.0 {
@@ -349,7 +358,7 @@ impl State {
 
     /// Forgets what is known under keys that are not the subject's any more.
     /// Who still reads under them finds that out [afterwards](Self::remember).
-    pub(super) fn forget(&self, vault: &Shared) {
+    fn forget(&self, vault: &Shared) {
         *self.kinds() = KnownKinds::default();
         *self.surrogates() = surrogates::Known::default();
         vault.cache.forget(|row| *row == self.row);

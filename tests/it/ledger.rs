@@ -419,8 +419,7 @@ async fn where_nobody_looks_for_special_categories_nothing_starts() {
         )
         .unwrap();
         let mut command = privet();
-        let ended =
-            command.args(["serve", "--config"]).arg(&file).env("PRIVET_KEY", KEY).output().unwrap();
+        let ended = command.args(["serve", "--config"]).arg(&file).env("PRIVET_KEY", KEY).output().unwrap();
         let said = String::from_utf8(ended.stderr).unwrap();
         assert_eq!((ended.status.code(), said.contains(says)), (Some(2), true), "{toml}\n{said}");
     }

@@ -46,4 +46,5 @@ mod socketio;
 mod splicing;
 mod streams;
 mod support;
+mod vault;
 mod websocket;

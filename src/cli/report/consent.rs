@@ -35,12 +35,8 @@ pub(super) struct Args {
 }
 
 /// What is counted of a purpose, by its name in the answer and its title.
-const COUNTS: [(&str, &str); 4] = [
-    ("given", "given"),
-    ("given_for_requests", "for requests"),
-    ("refused", "refused"),
-    ("withdrawn", "withdrawn"),
-];
+const COUNTS: [(&str, &str); 4] =
+    [("given", "given"), ("given_for_requests", "for requests"), ("refused", "refused"), ("withdrawn", "withdrawn")];
 
 /// Asks the ledger and prints the counts.
 pub(super) fn run(Args { from, to, tenant, format, which }: Args) -> Result<ExitCode, Failure> {
