@@ -5,6 +5,8 @@ mod company;
 
 mod retention;
 
+mod consent;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -37,6 +39,7 @@ pub struct Args {
 enum Report {
     // The texts of the reports are those of their arguments.
     Coverage(CoverageArgs),
+    Consent(consent::Args),
     Retention(retention::Args),
     /// The record of processing activities (GDPR Article 30)
     Ropa(company::Args),
@@ -91,10 +94,11 @@ const LONGEST_PAGE: usize = 16 << 20;
 /// not asked.
 const NO_FILE: &str = "upstream = \"http://127.0.0.1:1\"\n";
 
-/// Reads the metrics of the gateway and prints the report.
+/// Prints a report.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     match args.report {
         Report::Coverage(args) => coverage(args),
+        Report::Consent(args) => consent::run(args),
         Report::Retention(args) => retention::run(args),
         Report::Ropa(args) => company::run("ropa", args),
         Report::DataMap(args) => company::run("data-map", args),

@@ -29,6 +29,7 @@ enum What {
     Export(ExportArgs),
     Rectify(RectifyArgs),
     Erase(EraseArgs),
+    Consent(ConsentArgs),
 }
 
 /// Who it is about, and where.
@@ -55,6 +56,13 @@ struct ExportArgs {
     /// The form of the file
     #[arg(long, value_enum, default_value_t = FileFormat::Json)]
     format: FileFormat,
+    #[command(flatten)]
+    person: Person,
+}
+
+/// Print what a person has agreed to, refused and withdrawn, as a receipt.
+#[derive(Debug, clap::Args)]
+struct ConsentArgs {
     #[command(flatten)]
     person: Person,
 }
@@ -96,6 +104,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         What::Export(args) => &args.person,
         What::Rectify(args) => &args.person,
         What::Erase(args) => &args.person,
+        What::Consent(args) => &args.person,
     };
     if let What::Erase(args) = &args.what {
         ask(args)?;
@@ -124,6 +133,10 @@ async fn work(api: &Api, what: What) -> Result<(), Failure> {
             }
             out.flush()?;
         }
+        What::Consent(ConsentArgs { person }) => {
+            let path = person.path_below(api, "/consents", "", None).await?;
+            tell(&api.json(Method::GET, &path, None).await?)?;
+        }
         What::Rectify(RectifyArgs { token, value, person }) => {
             let value = match value {
                 Some(value) if value != "-" => Zeroizing::new(value),
@@ -144,6 +157,17 @@ async fn work(api: &Api, what: What) -> Result<(), Failure> {
 impl Person {
     /// The path of an operation on this person.
     async fn path(&self, api: &Api, operation: &str, format: Option<&str>) -> Result<String, Failure> {
+        self.path_below(api, "/subjects", operation, format).await
+    }
+
+    /// The same of another noun.
+    async fn path_below(
+        &self,
+        api: &Api,
+        noun: &str,
+        operation: &str,
+        format: Option<&str>,
+    ) -> Result<String, Failure> {
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let tenant = self.tenant.as_deref().map(|tenant| format!("tenant={}", encode(tenant)));
         let subject = if self.find {
@@ -168,7 +192,7 @@ impl Person {
         let format = format.map(|format| format!("format={format}"));
         let query: Vec<String> = [tenant, case, format].into_iter().flatten().collect();
         let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-        Ok(format!("/subjects/{}{operation}{query}", encode(&subject)))
+        Ok(format!("{noun}/{}{operation}{query}", encode(&subject)))
     }
 }
 

@@ -123,6 +123,9 @@ async fn forward(
             (allowed, taken) => (reversible, handshake) = (allowed?, taken),
         }
     }
+    if !reversible {
+        route.denied.inc();
+    }
     match (gateway.judge_restriction(route, chosen.as_deref()), handshake.take()) {
         (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, &refusal, settle)),
         (unrestricted, taken) => (reversible, handshake) = (reversible && unrestricted?, taken),

@@ -149,7 +149,6 @@ impl Judged {
         gateway: &Gateway,
     ) -> Result<bool, ProxyError> {
         let Decision::Missing(refusal) = &self.decision else { return Ok(true) };
-        route.denied.inc();
         match route.without_consent {
             WithoutConsent::Anonymize => Ok(false),
             WithoutConsent::Block => {
@@ -158,6 +157,7 @@ impl Judged {
                 if let Err(error) = self.note(presented, route, gateway).await {
                     tracing::warn!(problem = error.problem.kind.name(), "A refusal of consent cannot be kept.");
                 }
+                route.denied.inc();
                 Err(ProxyError::consent(refusal.clone()))
             }
         }

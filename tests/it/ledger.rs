@@ -2,7 +2,7 @@
 //! what follows from it for the chat.
 
 use crate::support::{
-    Answer, CONSENT, Client, Privet, Reply, Setup, Socket, SocketUpstream, Upstream, chat, chat_stream, privet,
+    Answer, CONSENT, Client, KEY, Privet, Reply, Setup, Socket, SocketUpstream, Upstream, chat, chat_stream, privet,
     scratch_folder, tokens,
 };
 use http_body_util::BodyExt;
@@ -145,6 +145,22 @@ async fn the_ledger_outlives_a_crash() {
     let states: Vec<_> = receipt["event"].as_array().unwrap().iter().map(|one| one["event_state"].clone()).collect();
     assert_eq!(states, ["consent_given", "consent_withdrawn"]);
     assert_eq!(receipt["consent"]["support"]["given"], true);
+
+    // A command finds the same, beside the gateway and without it.
+    let url = format!("embedded:{}", folder.path().display());
+    let ask = async |command: &[&str]| {
+        let mut asked = crate::support::privet();
+        asked.args(command).args(["--vault", &url]).env("PRIVET_KEY", KEY);
+        let ended = tokio::task::spawn_blocking(move || asked.output().unwrap()).await.unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8(ended.stderr).unwrap());
+        serde_json::from_slice::<Value>(&ended.stdout).unwrap()
+    };
+    let beside = ask(&["subject", "consent", "ana"]).await;
+    assert_eq!(beside["event"], receipt["event"]);
+    let counted = ask(&["report", "consent", "--format", "json"]).await;
+    assert_eq!((&counted["subjects"], &counted["purposes"]["marketing"]["withdrawn"]), (&json!(1), &json!(1)));
+    privet.kill_and_read();
+    assert_eq!(ask(&["subject", "consent", "ana"]).await["event"], receipt["event"]);
 }
 
 #[tokio::test]
@@ -403,8 +419,7 @@ async fn where_nobody_looks_for_special_categories_nothing_starts() {
         )
         .unwrap();
         let mut command = privet();
-        let ended =
-            command.args(["serve", "--config"]).arg(&file).env("PRIVET_KEY", crate::support::KEY).output().unwrap();
+        let ended = command.args(["serve", "--config"]).arg(&file).env("PRIVET_KEY", KEY).output().unwrap();
         let said = String::from_utf8(ended.stderr).unwrap();
         assert_eq!((ended.status.code(), said.contains(says)), (Some(2), true), "{toml}\n{said}");
     }

@@ -196,6 +196,7 @@ impl Conversation {
             judged.note(&self.presented, route, gateway).await?;
             Some(gateway.subject(route, &id).await?)
         } else {
+            route.denied.inc();
             None
         };
         if let Some(subject) = &subject {
