@@ -1,10 +1,12 @@
 //! The vault as a whole: over its real stores, and over one that misbehaves.
 
 mod crash;
+mod erasure;
 mod faults;
 mod files;
 mod formats;
 mod replicas;
+mod rotation;
 mod spy;
 mod surrogates;
 

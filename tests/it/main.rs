@@ -40,4 +40,6 @@ mod socketio;
 mod splicing;
 mod streams;
 mod support;
+mod transit;
+mod vault_cli;
 mod websocket;

@@ -7,6 +7,7 @@ mod encoding;
 mod privet;
 mod socket;
 mod tls;
+pub mod transit;
 mod upstream;
 mod wire;
 
