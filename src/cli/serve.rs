@@ -108,6 +108,11 @@ impl Running {
         url(self.gateway, self.gateway_tls)
     }
 
+    /// What holds the values.
+    pub(super) fn vault(&self) -> &Vault {
+        &self.services.vault
+    }
+
     /// Where the metrics are.
     pub(super) fn admin_url(&self) -> String {
         url(self.admin, self.admin_tls)
@@ -215,7 +220,12 @@ async fn is_writable(vault: &Vault, metrics: &Metrics) -> bool {
 
 /// What the status page tells; it needs no login, so it names no secret.
 fn facts(config: &Config, engine: &Engine, vault: &VaultUrl) -> Facts {
-    let kind = if *vault == VaultUrl::Memory { "memory" } else { "embedded" };
+    let kind = match vault {
+        VaultUrl::Memory => "memory",
+        VaultUrl::Embedded(_) => "embedded",
+        #[cfg(feature = "postgres")]
+        VaultUrl::Postgres(_) => "postgres",
+    };
     let facts = Facts::new()
         .with("Rules", format!("{} (version {})", engine.rules().count(), engine.version()))
         .with("Vault", kind);

@@ -190,7 +190,7 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Text,
         Some(r#""embedded:./privet-data""#),
         r#""memory:""#,
-        "Where the values behind the tokens are kept: \"embedded:FOLDER\", or \"memory:\", which forgets with the process.",
+        "Where the values behind the tokens are kept: \"embedded:FOLDER\", \"memory:\", which forgets with the process, or a PostgreSQL database that many replicas share: \"postgres://USER:PASSWORD@HOST:PORT/DATABASE\", as libpq reads it. Several hosts (HOST1,HOST2) are for failover: the first that can be written is used. sslmode is verify-full unless the server is on this machine; sslrootcert names an authority of one's own. pool_max_conns=16 connections at most; connect_timeout=3 seconds for each host; statement_timeout=5000 milliseconds for each statement. A URL with a password is better kept in PRIVET_VAULT.",
     ),
     key(
         "rules",

@@ -10,7 +10,7 @@ mod schema;
 mod snapshot;
 mod statements;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tls;
 mod url;
 

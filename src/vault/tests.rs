@@ -5,6 +5,8 @@ mod erasure;
 mod faults;
 mod files;
 mod formats;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod replicas;
 mod rotation;
 mod spy;

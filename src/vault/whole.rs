@@ -1,5 +1,6 @@
 //! A subject as a whole: everything that is kept of it, and its erasure.
 
+use super::subject_keys::{Head, is_anonymized};
 use super::{Kind, Subject, Vault, VaultError};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
@@ -50,12 +51,12 @@ impl Vault {
         let Some(state) = held.kept_state() else { return Ok(Vec::new()) };
         let keys = state.current_keys(shared).await?;
         let page = shared.store.page(state.row, after, limit).await?;
-        page.into_iter()
-            .map(|(token, record)| {
-                let value = keys.open_value(state.row, &token, &record)?;
-                Ok(Kept { token, value, created: keys.created(&record).unwrap_or_default() })
-            })
-            .collect()
+        // Of what was anonymized nothing is left but that it was there.
+        let values = page.into_iter().filter(|(_, record)| !is_anonymized(record)).map(|(token, record)| {
+            let value = keys.open_value(state.row, &token, &record)?;
+            Ok(Kept { token, value, created: Head::of(&record).map_or(0, |head| head.created) })
+        });
+        values.collect()
     }
 
     /// Erases a subject: its keys, its values, its links, and what it is found
@@ -66,6 +67,7 @@ impl Vault {
         let shared = match &self.0 {
             Kind::Stored(shared) => shared,
             Kind::Memory(memory) => {
+                memory.records().erasing(row).await?;
                 let links = self.unlink(row).await?;
                 let values = memory.erase(tenant, subject);
                 memory.records().erase(row).await?;
@@ -80,6 +82,7 @@ impl Vault {
             Some(state) => Some(state.contact(shared).await?),
             None => None,
         };
+        shared.records.erasing(row).await?;
         let links = self.unlink(row).await?;
         shared.unindex(row).await?;
         let values = shared.store.erase(row).await?;

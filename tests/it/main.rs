@@ -15,6 +15,7 @@ mod canary;
 mod consent;
 mod crash;
 mod directline;
+mod disguises;
 mod documents;
 mod doors;
 mod encodings;
@@ -25,6 +26,8 @@ mod limits;
 mod messages;
 mod multipart;
 mod operators;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod protocols;
 mod proxy;
 mod random;

@@ -3,11 +3,12 @@
 use super::Context;
 use super::channel::{Channels, Place};
 use super::edits::{Edit, Edits};
+use super::escape::Escape;
 use super::events::EventRestorer;
 use super::finder::Finder;
 use super::framing::Framing;
 use super::offsets;
-use super::pieces::{Escape, JsonStart, Pieces};
+use super::pieces::{JsonStart, Pieces};
 use super::plain;
 use super::screen;
 use super::walk::{Found, Text};
@@ -36,7 +37,7 @@ pub(in crate::proxy) async fn restore(body: Bytes, context: &Context) -> Bytes {
     }
     edits.others.extend(found.digits.iter().filter_map(|digits| screen::number(digits, document, context)));
     edits.look_up(context).await;
-    edits.numbers = found.numbers;
+    (edits.numbers, edits.parts) = (found.numbers, found.parts);
     offsets::shift(&mut edits, &mut Channels::default(), false, context);
     if edits.is_empty() {
         return body;

@@ -2,7 +2,8 @@
 
 use super::Context;
 use super::channel::{Keys, Place};
-use super::pieces::{Escape, Pieces, Source};
+use super::escape::Escape;
+use super::pieces::{Pieces, Source};
 use super::walk::{Number, Text};
 use crate::json::OffsetMap;
 use std::borrow::Cow;
@@ -18,6 +19,8 @@ pub(super) struct Edits {
     pub(super) padding: Vec<Range<usize>>,
     /// Places in texts.
     pub(super) numbers: Vec<Number>,
+    /// Objects, and in which of several texts the places in them count.
+    pub(super) parts: Vec<(u64, u64)>,
     /// Which text of many the event carries on.
     pub(super) keys: Keys,
 }

@@ -1,9 +1,10 @@
 //! What one document or event of a reply holds, found in a walk over it.
 
 use super::channel::{Keys, Place};
-use super::pieces::Escape;
+use super::escape::Escape;
 use crate::json::{self, JsonError, Path, Str, Visitor};
 use crate::protocol::{EventKind, ReplyField, ReplyFields};
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// A number with fewer digits is neither a card nor a phone.
@@ -18,19 +19,21 @@ pub(super) struct Found {
     places: Vec<Place>,
     /// Which text of many an event carries on.
     pub(super) keys: Keys,
-    /// Elements of arrays (the hash of their place), and the number each gives itself.
-    pub(super) indexes: Vec<(u64, u64)>,
+    /// The number that an element of an array gives itself, by the hash of its place.
+    pub(super) indexes: HashMap<u64, u64>,
     /// Objects that get no more text.
     pub(super) ends: Vec<Place>,
     /// Strings of padding.
     pub(super) padding: Vec<Range<usize>>,
     /// Places in texts.
     pub(super) numbers: Vec<Number>,
+    /// Objects (the hash of their place), and in which of several texts the places in them count.
+    pub(super) parts: Vec<(u64, u64)>,
     /// Numbers that may be those of a phone or a card.
     pub(super) digits: Vec<Range<usize>>,
     /// Signed objects, and those whose texts come again.
-    sealed: Vec<Range<usize>>,
-    growing: Vec<Range<usize>>,
+    sealed: Objects,
+    growing: Objects,
     /// Of a walk, to be used again.
     objects: Vec<Open>,
 }
@@ -58,6 +61,8 @@ pub(super) struct Number {
     pub(super) value: Option<usize>,
     /// Which of the offsets of the protocol it is one of.
     pub(super) offsets: usize,
+    /// The hash of the place of its object, as it was written.
+    pub(super) object: u64,
 }
 
 impl Found {
@@ -98,7 +103,8 @@ impl Found {
     }
 
     fn clear(&mut self) {
-        let Self { texts, places, keys, indexes, ends, padding, numbers, digits, sealed, growing, objects } = self;
+        let Self { texts, places, keys, indexes, ends, padding, numbers, parts, digits, sealed, growing, objects } =
+            self;
         texts.clear();
         places.clear();
         *keys = Keys::default();
@@ -106,9 +112,10 @@ impl Found {
         ends.clear();
         padding.clear();
         numbers.clear();
+        parts.clear();
         digits.clear();
-        sealed.clear();
-        growing.clear();
+        sealed.0.clear();
+        growing.0.clear();
         objects.clear();
     }
 
@@ -134,12 +141,29 @@ impl Found {
 
     /// Whether the text stands in a signed object.
     pub(super) fn is_sealed(&self, text: &Text) -> bool {
-        self.sealed.iter().any(|object| object.contains(&text.at.start))
+        self.sealed.hold(text.at.start)
     }
 
     /// Whether the text comes again, longer.
     pub(super) fn is_growing(&self, text: &Text) -> bool {
-        text.may_grow && self.growing.iter().any(|object| object.contains(&text.at.start))
+        text.may_grow && self.growing.hold(text.at.start)
+    }
+}
+
+/// Objects in order, none of them in another.
+#[derive(Default)]
+struct Objects(Vec<Range<usize>>);
+
+impl Objects {
+    /// Adds one that ends behind all others.
+    fn add(&mut self, object: Range<usize>) {
+        while self.0.pop_if(|inner| inner.start >= object.start).is_some() {}
+        self.0.push(object);
+    }
+
+    fn hold(&self, at: usize) -> bool {
+        let before = self.0.partition_point(|object| object.start <= at);
+        before.checked_sub(1).and_then(|last| self.0.get(last)).is_some_and(|object| object.contains(&at))
     }
 }
 
@@ -197,7 +221,8 @@ impl Walk<'_> {
 
     fn index(&mut self, path: &Path<'_>, number: u64) {
         if self.in_pieces && self.fields.is_index(path) {
-            self.found.indexes.push((Place::of_parent(path).hash(), number));
+            // What an element says of itself comes behind what its array says.
+            self.found.indexes.insert(Place::of_parent(path).hash(), number);
         }
     }
 
@@ -236,8 +261,10 @@ impl<'a> Visitor<'a> for Walk<'_> {
         {
             object.growing = true;
         }
+        let is_number = !value.raw.is_empty() && value.raw.bytes().all(|byte| byte.is_ascii_digit());
         let is_piece = match fields.classify(path, self.kind) {
             ReplyField::Never => return,
+            _ if is_number && fields.is_time(path) => return,
             ReplyField::Padding => return self.found.padding.push(at),
             ReplyField::Piece => self.in_pieces,
             ReplyField::Whole => false,
@@ -260,9 +287,14 @@ impl<'a> Visitor<'a> for Walk<'_> {
         self.mark(path);
         self.index(path, raw.parse().unwrap_or(u64::MAX));
         if let Some(offsets) = self.fields.counts(path) {
-            let (place, at) = (Place::of(path), start..start + raw.len());
-            self.found.numbers.push(Number { place, at, value: raw.parse().ok(), offsets });
-        } else if raw.len() >= SHORTEST_NUMBER && self.fields.classify(path, self.kind) != ReplyField::Never {
+            let (place, at, object) = (Place::of(path), start..start + raw.len(), Place::of_parent(path).hash());
+            self.found.numbers.push(Number { place, at, value: raw.parse().ok(), offsets, object });
+        } else if self.fields.is_part(path) {
+            self.found.parts.push((Place::of_parent(path).hash(), raw.parse().unwrap_or(u64::MAX)));
+        } else if raw.len() >= SHORTEST_NUMBER
+            && self.fields.classify(path, self.kind) != ReplyField::Never
+            && !self.fields.is_time(path)
+        {
             self.found.digits.push(start..start + raw.len());
         }
     }
@@ -279,17 +311,17 @@ impl<'a> Visitor<'a> for Walk<'_> {
         self.end(path);
         self.objects.push(Open { start, ..Open::default() });
         if self.in_pieces && self.fields.is_loose(path) {
-            self.found.indexes.push((Place::of(path).hash(), 0));
+            self.found.indexes.insert(Place::of(path).hash(), 0);
         }
     }
 
     fn end_object(&mut self, _path: &Path<'a>, end: usize) {
         let Some(object) = self.objects.pop() else { return };
         if object.sealed {
-            self.found.sealed.push(object.start..end);
+            self.found.sealed.add(object.start..end);
         }
         if object.growing {
-            self.found.growing.push(object.start..end);
+            self.found.growing.add(object.start..end);
         }
     }
 }
@@ -298,6 +330,17 @@ impl<'a> Visitor<'a> for Walk<'_> {
 mod tests {
     use super::*;
     use crate::protocol::Protocols;
+
+    #[test]
+    fn objects_are_known_by_what_they_hold() {
+        let mut objects = Objects::default();
+        for object in [2..4, 5..9, 1..10, 20..22] {
+            objects.add(object);
+        }
+        assert_eq!(objects.0, [1..10, 20..22]);
+        let held: Vec<usize> = (0..25).filter(|at| objects.hold(*at)).collect();
+        assert_eq!(held, (1..10).chain(20..22).collect::<Vec<_>>());
+    }
 
     #[test]
     fn the_strings_of_a_document_take_little() {

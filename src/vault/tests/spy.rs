@@ -21,6 +21,8 @@ pub(super) struct Spy {
     pub(super) broken: AtomicBool,
     /// How many writes of a rotation succeed before all fail.
     pub(super) rotation_writes: AtomicUsize,
+    /// Whether other processes share it.
+    pub(super) shared: AtomicBool,
     /// Changes what `mappings` answers.
     pub(super) bend: Mutex<Option<Bend>>,
 }
@@ -35,6 +37,7 @@ impl Default for Spy {
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             broken: AtomicBool::new(false),
             rotation_writes: AtomicUsize::new(usize::MAX),
+            shared: AtomicBool::new(false),
             bend: Mutex::new(None),
         }
     }
@@ -168,6 +171,10 @@ impl Store for Arc<Spy> {
 
     fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot>> {
         self.memory.snapshot()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
     }
 
     fn probe(&self) -> Answer<'_, ()> {
