@@ -109,6 +109,12 @@ impl Context {
         self.redaction.as_ref().is_some_and(|redaction| !redaction.passes_binary)
     }
 
+    /// So many bytes has the shortest string in which anything can be found.
+    fn shortest(&self) -> usize {
+        let of_tokens = if self.surrogates.is_none() && self.redaction.is_none() { self.kinds.shortest() } else { 1 };
+        of_tokens.max(1)
+    }
+
     /// Whether there is nothing that could come back.
     fn is_idle(&self) -> bool {
         self.kinds.is_empty() && self.surrogates.is_none()

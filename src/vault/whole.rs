@@ -1,6 +1,6 @@
 //! A subject as a whole: everything that is kept of it, and its erasure.
 
-use super::subject_keys::{Head, is_anonymized};
+use super::subject_keys::Head;
 use super::{Kind, Subject, Vault, VaultError};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
@@ -12,7 +12,8 @@ use crate::token::Token;
 pub struct Kept {
     /// What stands for it.
     pub token: Token,
-    /// The value; of a surrogate its text, entity and value.
+    /// The value, empty where it is gone; of a surrogate its text, entity and
+    /// value.
     pub value: Sensitive,
     /// Since when it is kept (Unix seconds).
     pub created: u64,
@@ -51,12 +52,16 @@ impl Vault {
         let Some(state) = held.kept_state() else { return Ok(Vec::new()) };
         let keys = state.current_keys(shared).await?;
         let page = shared.store.page(state.row, after, limit).await?;
-        // Of what was anonymized nothing is left but that it was there.
-        let values = page.into_iter().filter(|(_, record)| !is_anonymized(record)).map(|(token, record)| {
-            let value = keys.open_value(state.row, &token, &record)?;
-            Ok(Kept { token, value, created: Head::of(&record).map_or(0, |head| head.created) })
-        });
-        values.collect()
+        page.into_iter()
+            .map(|(token, record)| {
+                let head = Head::of(&record);
+                let value = match head {
+                    Some(Head { is_anonymized: true, .. }) => Sensitive::from(""),
+                    _ => keys.open_value(state.row, &token, &record)?,
+                };
+                Ok(Kept { token, value, created: head.map_or(0, |head| head.created) })
+            })
+            .collect()
     }
 
     /// Erases a subject: its keys, its values, its links, and what it is found
@@ -64,10 +69,11 @@ impl Vault {
     /// again has new keys, and so other tokens.
     pub async fn erase(&self, tenant: &str, subject: &str) -> Result<Erased, VaultError> {
         let row = self.row(tenant, subject);
+        // First of all, so that no backup brings it back, however this ends.
+        self.records().erasing(row).await?;
         let shared = match &self.0 {
             Kind::Stored(shared) => shared,
             Kind::Memory(memory) => {
-                memory.records().erasing(row).await?;
                 let links = self.unlink(row).await?;
                 let values = memory.erase(tenant, subject);
                 memory.records().erase(row).await?;
@@ -82,7 +88,6 @@ impl Vault {
             Some(state) => Some(state.contact(shared).await?),
             None => None,
         };
-        shared.records.erasing(row).await?;
         let links = self.unlink(row).await?;
         shared.unindex(row).await?;
         let values = shared.store.erase(row).await?;

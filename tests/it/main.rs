@@ -36,6 +36,7 @@ mod refusals;
 mod replies;
 mod report;
 mod requests;
+mod rights;
 mod rules;
 mod selfcheck;
 mod serve;

@@ -3,9 +3,15 @@
 //! admin API, and systems behind are told.
 
 use crate::admin::{command, operator, output};
-use crate::support::{Client, Privet, Setup, Upstream, scratch_folder};
+use crate::support::{Answer, Client, KEY, Privet, Reply, Setup, Upstream, privet, scratch_folder};
+use privet::rights::signature;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 struct Rig {
     privet: Privet,
@@ -19,27 +25,35 @@ impl Rig {
     async fn new(toml: &str) -> Self {
         let folder = scratch_folder();
         let vault = folder.path().join("vault");
-        let upstream = Upstream::start().await;
-        let privet = Setup::at(upstream.url()).vault(&vault).toml(toml).start();
+        let upstream = Upstream::echo().await;
+        let privet = Setup::at(&upstream.url()).vault(&vault).toml(toml).start();
         let client = Client::new(&privet.gateway);
         Self { privet, upstream, client, vault, _folder: folder }
     }
 
-    /// What the chatbot got, and what the person got back.
-    async fn say(&self, subject: &str, text: &str) -> (u16, String) {
-        let headers = [("privet-consent", "support"), ("privet-subject", subject), ("content-type", "text/plain")];
-        let reply = self.client.send("POST", "/chat", &headers, text).await;
-        (reply.status.as_u16(), String::from_utf8(reply.body.to_vec()).unwrap())
+    async fn say(&self, subject: &str, text: &str) -> Reply {
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": text}]});
+        self.client.chat(&body, &[("privet-subject", subject)]).await
     }
 
     fn export(&self, subject: &str) -> Value {
         serde_json::from_str(&output(&self.vault, &["subject", "export", subject])).unwrap()
     }
+
+    /// A command whose standard input is this.
+    fn told(&self, arguments: &[&str], input: &str) -> std::process::Output {
+        let vault = format!("embedded:{}", self.vault.display());
+        let mut command = privet();
+        command.args(arguments).args(["--vault", &vault]).env("PRIVET_KEY", KEY);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
 }
 
 fn values(export: &Value) -> Vec<&str> {
-    let mut values: Vec<_> =
-        export["values"].as_array().unwrap().iter().map(|line| line["value"].as_str().unwrap()).collect();
+    let lines = export["values"].as_array().unwrap();
+    let mut values: Vec<_> = lines.iter().map(|line| line["value"].as_str().unwrap()).collect();
     values.sort_unstable();
     values
 }
@@ -47,4 +61,178 @@ fn values(export: &Value) -> Vec<&str> {
 fn token_of<'e>(export: &'e Value, value: &str) -> &'e str {
     let lines = export["values"].as_array().unwrap();
     lines.iter().find(|line| line["value"] == value).unwrap()["token"].as_str().unwrap()
+}
+
+const EMAIL: &str = "ana.silva@example.org";
+
+#[tokio::test]
+async fn what_passed_is_exported_beside_and_after_the_gateway() {
+    let rig = Rig::new("").await;
+    assert_eq!(rig.say("u1", &format!("I am at {EMAIL}")).await.status, 200);
+    assert_eq!(rig.say("u2", "I am at ben.other@example.net").await.status, 200);
+    let export = rig.export("u1");
+    assert_eq!(values(&export), [EMAIL]);
+    assert_eq!((&export["subject"], &export["tenant"]), (&json!("u1"), &json!("default")));
+    assert!(rig.upstream.recorded()[0].said().contains(token_of(&export, EMAIL)), "the token that the chatbot got");
+    let table = output(&rig.vault, &["subject", "export", "u1", "--format", "csv"]);
+    assert!(table.contains(EMAIL) && !table.contains("ben.other"), "{table}");
+    let found = output(&rig.vault, &["subject", "export", "Ana.Silva@example.org", "--find"]);
+    assert!(found.contains("\"subject\":\"u1\""), "{found}");
+    assert_eq!(command(&rig.vault, &["subject", "export", "x@example.org", "--find"]).status.code(), Some(1));
+    let Rig { privet, vault, _folder, .. } = rig;
+    privet.terminate();
+    drop(privet);
+    let after: Value = serde_json::from_str(&output(&vault, &["subject", "export", "u1"])).unwrap();
+    assert_eq!(values(&after), [EMAIL]);
+    assert_eq!(after["cases"].as_array().unwrap().len(), 4, "each export is a case of its own, this one too");
+}
+
+#[tokio::test]
+async fn a_corrected_value_comes_back_in_the_next_reply() {
+    let rig = Rig::new("").await;
+    rig.say("u1", &format!("I am at {EMAIL}")).await;
+    let token = token_of(&rig.export("u1"), EMAIL).to_owned();
+    let done = rig.told(&["subject", "rectify", "u1", "--token", &token], "ana.sousa@example.org\n");
+    assert!(done.status.success(), "{done:?}");
+    let case: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!((&case["kind"], &case["state"]), (&json!("rectification"), &json!("confirmed")));
+    assert!(!case.to_string().contains("ana.s"), "a case holds no value");
+    let says = rig.say("u1", &format!("Write to {token}.")).await.says();
+    assert_eq!(says, "Write to ana.sousa@example.org.");
+    assert_eq!(rig.say("u1", &format!("I was at {EMAIL}")).await.says(), format!("I was at {EMAIL}"));
+    let unknown = rig.told(&["subject", "rectify", "u2", "--token", &token, "--value", "x"], "");
+    assert_eq!(unknown.status.code(), Some(1));
+    let empty = rig.told(&["subject", "rectify", "u1", "--token", &token], "");
+    assert_eq!(empty.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn an_erased_subject_is_nowhere_any_more() {
+    let rig = Rig::new("").await;
+    rig.say("u1", &format!("I am at {EMAIL}")).await;
+    let token = token_of(&rig.export("u1"), EMAIL).to_owned();
+    let refused = command(&rig.vault, &["subject", "erase", "u1"]);
+    assert_eq!(refused.status.code(), Some(2), "nobody can be asked");
+    assert_eq!(values(&rig.export("u1")), [EMAIL]);
+    let case: Value = serde_json::from_str(&output(&rig.vault, &["subject", "erase", "u1", "--yes"])).unwrap();
+    assert_eq!(case["proof"]["counts"]["values"], 1);
+    assert!(case["proof"]["confirmation"].as_str().unwrap().split('.').count() == 3, "{case}");
+    assert!(values(&rig.export("u1")).is_empty());
+    let says = rig.say("u1", &format!("Write to {token}.")).await.says();
+    assert_eq!(says, format!("Write to {token}."), "the old token stands for nothing");
+    rig.say("u1", &format!("I am at {EMAIL}")).await;
+    assert_ne!(token_of(&rig.export("u1"), EMAIL), token);
+}
+
+#[tokio::test]
+async fn a_restricted_subject_is_served_by_no_route() {
+    let rig =
+        Rig::new("[[routes]]\npath = \"/\"\n[[routes]]\npath = \"/anonymous\"\nwithout_consent = \"anonymize\"\n")
+            .await;
+    let officer = format!("Bearer {}", operator(&rig.vault, "dana", "officer"));
+    let admin = Client::new(&rig.privet.admin);
+    let headers = [("authorization", officer.as_str()), ("content-type", "application/json")];
+    let set = async |restricted: bool| {
+        let body = json!({"restricted": restricted}).to_string();
+        let reply = admin.send("POST", "/api/v1/subjects/u1/restriction", &headers, body).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    };
+    rig.say("u1", &format!("I am at {EMAIL}")).await;
+    set(true).await;
+    let before = rig.upstream.recorded().len();
+    rig.say("u1", "Hello").await.problem(403, "restricted");
+    assert_eq!(rig.upstream.recorded().len(), before, "nothing is forwarded");
+    assert_eq!(rig.say("u2", "Hello").await.status, 200);
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": format!("I am at {EMAIL}")}]});
+    let sent = [("content-type", "application/json"), ("privet-consent", "support"), ("privet-subject", "u1")];
+    let reply = rig.client.send("POST", "/anonymous/v1/chat/completions", &sent, body.to_string()).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(rig.upstream.last().said(), "I am at [EMAIL]", "beyond recovery");
+    let refused = command(&rig.vault, &["subject", "export", "u1"]);
+    assert_eq!(refused.status.code(), Some(1), "it is given to nobody but the person");
+    set(false).await;
+    assert_eq!(rig.say("u1", "Hello").await.status, 200);
+    assert_eq!(values(&rig.export("u1")), [EMAIL], "it was kept");
+}
+
+#[tokio::test]
+async fn a_case_is_walked_from_request_to_proof_over_the_api() {
+    let rig = Rig::new("").await;
+    rig.say("u1", &format!("I am at {EMAIL}")).await;
+    let officer = format!("Bearer {}", operator(&rig.vault, "dana", "officer"));
+    let admin = Client::new(&rig.privet.admin);
+    let headers = [("authorization", officer.as_str()), ("content-type", "application/json")];
+    let post = async |path: &str, body: Value| {
+        let reply = admin.send("POST", &format!("/api/v1{path}"), &headers, body.to_string()).await;
+        (reply.status.as_u16(), reply.json())
+    };
+    let found = post("/subjects/find", json!({"contact": EMAIL})).await;
+    assert_eq!(found, (200, json!({"subjects": ["u1"]})));
+    let (status, case) = post("/cases", json!({"subject": "u1", "kind": "erasure"})).await;
+    assert_eq!(status, 201);
+    let id = case["id"].as_str().unwrap();
+    let erase = format!("/subjects/u1/erase?case={id}");
+    assert_eq!(post(&erase, json!({})).await.0, 409, "nobody was verified");
+    assert_eq!(post(&format!("/cases/{id}/verify"), json!({"method": "document-seen"})).await.0, 200);
+    assert_eq!(post(&format!("/cases/{id}/extend"), json!({"reason": "Many systems."})).await.0, 200);
+    let (_, located) = post(&format!("/cases/{id}/locate"), json!({})).await;
+    assert_eq!(located["located"], json!({"EMAIL": 1}));
+    let due = admin.send("GET", "/api/v1/cases/due", &headers[..1], "").await.json();
+    assert_eq!((&due["items"][0]["id"], &due["items"][0]["urgency"]), (&json!(id), &json!("open")));
+    let (status, done) = post(&erase, json!({})).await;
+    assert_eq!((status, &done["state"]), (200, &json!("done")), "{done}");
+    let (_, confirmed) = post(&format!("/cases/{id}/confirm"), json!({})).await;
+    assert_eq!(confirmed["state"], "confirmed");
+    let shown = admin.send("GET", &format!("/api/v1/cases/{id}"), &headers[..1], "").await.json();
+    assert_eq!(shown["name"], Value::Null, "the case names nobody");
+    let by: Vec<&str> = shown["history"].as_array().unwrap().iter().map(|e| e["by"].as_str().unwrap()).collect();
+    assert!(by.iter().all(|by| *by == "operator:dana"), "{by:?}");
+    let key = admin.send("GET", "/api/v1/cases/key", &headers[..1], "").await.json();
+    assert_eq!((&key["crv"], &key["kty"]), (&json!("Ed25519"), &json!("OKP")));
+}
+
+#[tokio::test]
+async fn systems_behind_are_told_until_they_listen() {
+    const SECRET: &str = "a secret of the crm system";
+    let status = Arc::new(AtomicU16::new(500));
+    let receiver = Upstream::start({
+        let status = Arc::clone(&status);
+        move |_| Answer::json(&json!({})).status(status.load(Ordering::Relaxed))
+    })
+    .await;
+    let toml = format!("[[webhooks]]\nurl = \"{}/hooks/s3cret\"\nsecret = \"{SECRET}\"\n", receiver.url());
+    let rig = Rig::new(&toml).await;
+    rig.say("u1", &format!("I am at {EMAIL}")).await;
+    let case: Value = serde_json::from_str(&output(&rig.vault, &["subject", "erase", "u1", "--yes"])).unwrap();
+    let wait = async |count: usize| {
+        for _ in 0..300 {
+            if receiver.recorded().len() >= count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{} messages", receiver.recorded().len());
+    };
+    wait(2).await;
+    status.store(204, Ordering::Relaxed);
+    let failed = receiver.recorded().len();
+    wait(failed + 1).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let all = receiver.recorded();
+    let bodies: Vec<Value> = all.iter().map(|message| message.json()).collect();
+    assert!(bodies.iter().all(|body| body["id"] == bodies[0]["id"]), "it is one message, and known again");
+    assert_eq!((&bodies[0]["event"], &bodies[0]["subject"]), (&json!("subject.erased"), &json!("u1")));
+    assert_eq!(bodies[0]["case"], case["id"]);
+    for message in &all {
+        let header = message.headers["privet-signature"].to_str().unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        assert!(signature::holds(SECRET, header, &message.body, now, 60));
+        assert!(!message.everything().windows(9).any(|part| part == b"ana.silva"), "no values");
+    }
+    let officer = format!("Bearer {}", operator(&rig.vault, "dana", "officer"));
+    let admin = Client::new(&rig.privet.admin);
+    let path = format!("/api/v1/cases/{}", case["id"].as_str().unwrap());
+    let shown = admin.send("GET", &path, &[("authorization", &officer)], "").await.json();
+    assert_eq!(shown["notices"][0]["delivered"], true, "{shown}");
+    assert_eq!(shown["notices"][0]["system"], receiver.url(), "its path is a secret");
 }

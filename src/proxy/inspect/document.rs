@@ -10,7 +10,7 @@ use super::{NOT_JSON, Rules, TOO_DEEP, Uninspectable, members};
 use crate::config::{Binary, Identity};
 use crate::detect::{Input, Scratch};
 use crate::entity::Entity;
-use crate::json::{self, Fault, OffsetMap, Path, Str, Visitor};
+use crate::json::{self, Fault, OffsetMap, Path, Step, Str, Visitor};
 use crate::protocol::{Conversation, RequestField};
 use crate::proxy::content::declares_entities;
 use crate::proxy::look::any;
@@ -112,6 +112,16 @@ fn walk<'a>(document: &'a str, rules: &Rules<'_>, visitor: &mut impl Visitor<'a>
 /// The name of the member that a value stands in.
 fn label<'a>(path: &Path<'a>) -> Option<&'a str> {
     path.last_key().map(|key| key.raw)
+}
+
+/// Whether a string of a document of which no protocol speaks may go on in the
+/// next: one of a list, or the text of a message.
+fn is_in_series(path: &Path<'_>) -> bool {
+    match path.steps().last() {
+        Some(Step::Index(_)) => true,
+        Some(Step::Key(key)) => ["text", "content", "message"].iter().any(|name| key.is(name)),
+        None => false,
+    }
 }
 
 /// The integer that a number with an exponent is; none where it is another
@@ -440,7 +450,11 @@ impl<'a> Visitor<'a> for Inspector<'_> {
     fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
         self.is_empty_so_far = false;
         if self.level > 0 {
-            return self.look(value, Manner::text(label(path)));
+            let joined = is_in_series(path);
+            if joined {
+                self.go_on(path, value);
+            }
+            return self.look(value, Manner { joined, ..Manner::text(label(path)) });
         }
         self.seek(path, value);
         self.check_known(path);

@@ -127,12 +127,27 @@ impl Joint {
         let start = tail_start(text);
         let tail = text.get(start..).unwrap_or_default();
         let places = places(start);
-        if start > 0 || self.text.len() + tail.len() > LONGEST_SIDE {
+        if start > 0 {
             self.text.clear();
             self.parts.clear();
         }
         self.parts.push(Part { from: self.text.len(), places });
         self.text.push_str(tail);
+        self.forget(tail_start(&self.text));
+    }
+
+    /// Forgets so many bytes from the front, which lie too far back.
+    fn forget(&mut self, length: usize) {
+        if length == 0 {
+            return;
+        }
+        self.text.drain(..length);
+        let gone = self.parts.partition_point(|part| part.from <= length).saturating_sub(1);
+        self.parts.drain(..gone);
+        for part in &mut self.parts {
+            part.places.skip(length.saturating_sub(part.from));
+            part.from = part.from.saturating_sub(length);
+        }
     }
 
     /// What a range of the text is in the body, part by part.
@@ -142,6 +157,16 @@ impl Joint {
             let (from, to) = (range.start.max(part.from), range.end.min(end));
             (from < to).then(|| part.place(from)..part.place(to))
         })
+    }
+}
+
+impl Places {
+    /// Without the first so many bytes.
+    fn skip(&mut self, length: usize) {
+        match self {
+            Self::Plain(start) => *start += length,
+            Self::Each(places) => drop(places.drain(..length.min(places.len()))),
+        }
     }
 }
 
@@ -298,6 +323,26 @@ mod tests {
         ] {
             assert!(is_cut(tail, head), "{tail:?} {head:?}");
         }
+    }
+
+    #[test]
+    fn of_many_short_texts_the_last_are_kept() {
+        let mut joint = Joint::default();
+        for nth in 0..100 {
+            let each = |start: usize| Places::Each((start..=8).map(|at| 1000 * nth + 2 * at).collect());
+            if nth % 2 == 0 {
+                joint.push("ab 12 é", each)
+            } else {
+                joint.push("ab 12 é", |at| Places::Plain(1000 * nth + at))
+            }
+            assert!(joint.text.len() <= LONGEST_SIDE && joint.parts.len() <= SIDE, "{}", joint.text);
+        }
+        let (end, all) = (joint.text.len(), joint.parts_of(0..joint.text.len()).collect::<Vec<_>>());
+        assert!(end >= SIDE && all.len() >= 8);
+        assert_eq!(all[all.len() - 2..], [98_000..98_016, 99_000..99_008]);
+        assert_eq!(joint.parts_of(end - 10..end - 8).collect::<Vec<_>>(), [98_012..98_016]);
+        let first = all.first().unwrap();
+        assert!(first.start % 1000 > 0 || joint.parts[0].from == 0);
     }
 
     #[test]

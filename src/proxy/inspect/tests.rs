@@ -266,6 +266,12 @@ fn values_cut_over_the_texts_of_any_protocol_are_found() {
             "bot-framework",
             r#"{"attachments":[{"content":{"body":[{"text":"mail ana.no"},{"text":"vak@example.com"}]}}]}"#,
         ),
+        // In documents within strings too.
+        ("json", r#"{"x":"[{\"text\":\"mail ana.no\"},{\"text\":\"vak@example.com\"}]"}"#),
+        (
+            "openai-chat",
+            r#"{"messages":[{"function_call":{"arguments":"{\"a\":[\"mail ana.no\",\"vak@example.com\"]}"}}]}"#,
+        ),
     ] {
         check(name, body, &body.replace("ana.no", "[EMAIL]").replace(whole, ""));
     }

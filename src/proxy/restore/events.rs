@@ -176,7 +176,7 @@ impl EventRestorer {
         self.heard += u64::from(!whole.is_empty());
         let Some(channel) = self.channels.at(place, found.keys, context) else { return };
         let hash = channel.hash;
-        channel.counted = text.counted;
+        channel.counted = text.counted();
         channel.start.push(whole);
         let start = match text.escape {
             // What is no JSON to a strict reader may be all the same.
@@ -195,7 +195,7 @@ impl EventRestorer {
         let pieces = &mut self.pieces;
         pieces.clear();
         channel.finder.push(whole, &mut |piece| pieces.add(&piece, context));
-        if !pieces.is_text(whole.len()) || (text.counted.is_some() && !whole.is_empty()) {
+        if !pieces.is_text(whole.len()) || (text.counted().is_some() && !whole.is_empty()) {
             let left = whole.len() - pieces.len();
             let open = self.hand.add(edit(std::mem::take(pieces)), left);
             channel.open.extend(open);

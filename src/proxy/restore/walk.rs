@@ -5,6 +5,7 @@ use super::escape::Escape;
 use crate::json::{self, JsonError, Path, Str, Visitor};
 use crate::protocol::{EventKind, ReplyField, ReplyFields};
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::ops::Range;
 
 /// A number with fewer digits is neither a card nor a phone.
@@ -41,7 +42,7 @@ pub(super) struct Found {
 /// A string that may be changed.
 pub(super) struct Text {
     /// Which of the places is its own; none where it does not matter.
-    place: Option<u32>,
+    place: Option<NonZeroU32>,
     /// Its inside, quotes excluded.
     pub(super) at: Range<usize>,
     pub(super) escaped: bool,
@@ -51,7 +52,14 @@ pub(super) struct Text {
     /// Whether it comes again, longer, where its object says so.
     may_grow: bool,
     /// The offsets that count in it.
-    pub(super) counted: Option<usize>,
+    counted: Option<u16>,
+}
+
+impl Text {
+    /// The offsets that count in it.
+    pub(super) fn counted(&self) -> Option<usize> {
+        self.counted.map(usize::from)
+    }
 }
 
 /// A number that tells a place in a text.
@@ -66,9 +74,10 @@ pub(super) struct Number {
 }
 
 impl Found {
-    /// Walks over a document that is whole.
-    pub(super) fn read_document(&mut self, data: &str, fields: &ReplyFields) -> Result<(), JsonError> {
-        self.read(data, fields, None, false)
+    /// Walks over a document that is whole. Strings of fewer bytes than
+    /// `shortest` hold nothing.
+    pub(super) fn read_document(&mut self, data: &str, fields: &ReplyFields, shortest: usize) -> Result<(), JsonError> {
+        self.read(data, fields, None, false, shortest)
     }
 
     /// Walks over an event, of which texts may go on in the next one.
@@ -79,7 +88,7 @@ impl Found {
             json::walk(data, &mut head)?;
             (kind, keys) = (head.kind, head.keys);
         }
-        self.read(data, fields, kind, in_pieces)?;
+        self.read(data, fields, kind, in_pieces, 1)?;
         self.keys = keys;
         if kind.is_some_and(|kind| kind.end) {
             self.ends.push(Place::default());
@@ -93,10 +102,11 @@ impl Found {
         fields: &ReplyFields,
         kind: Option<&EventKind>,
         in_pieces: bool,
+        shortest: usize,
     ) -> Result<(), JsonError> {
         self.clear();
         let objects = std::mem::take(&mut self.objects);
-        let mut walk = Walk { fields, kind, in_pieces, found: self, objects };
+        let mut walk = Walk { fields, kind, in_pieces, shortest, found: self, objects };
         let read = json::walk(data, &mut walk);
         self.objects = walk.objects;
         read
@@ -135,7 +145,7 @@ impl Found {
 
     /// Where the text stands, if it goes on or offsets count in it.
     pub(super) fn place(&self, text: &Text) -> Place {
-        let own = text.place.and_then(|at| self.places.get(usize::try_from(at).ok()?));
+        let own = text.place.and_then(|nth| self.places.get(usize::try_from(nth.get()).ok()?.checked_sub(1)?));
         own.copied().unwrap_or_default()
     }
 
@@ -207,6 +217,7 @@ struct Walk<'w> {
     fields: &'w ReplyFields,
     kind: Option<&'w EventKind>,
     in_pieces: bool,
+    shortest: usize,
     found: &'w mut Found,
     objects: Vec<Open>,
 }
@@ -236,7 +247,7 @@ impl Walk<'_> {
 impl<'a> Visitor<'a> for Walk<'_> {
     fn key(&mut self, _path: &Path<'a>, key: Str<'a>) {
         // Most names are identifiers.
-        if !key.raw.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+        if key.raw.len() >= self.shortest && !key.raw.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
             let at = key.start..key.start + key.raw.len();
             let text = Text {
                 place: None,
@@ -270,12 +281,12 @@ impl<'a> Visitor<'a> for Walk<'_> {
             ReplyField::Whole => false,
         };
         let escape = if fields.is_nested(path, self.kind) { Escape::NestedJson } else { Escape::Json };
-        let counted = fields.counted(path);
+        let counted = fields.counted(path).and_then(|nth| u16::try_from(nth).ok());
         let mut place = None;
         if is_piece || counted.is_some() {
-            place = u32::try_from(self.found.places.len()).ok();
             self.found.places.push(Place::of(path));
-        } else if value.raw.is_empty() {
+            place = u32::try_from(self.found.places.len()).ok().and_then(NonZeroU32::new);
+        } else if value.raw.is_empty() || (value.raw.len() < self.shortest && !fields.may_grow(path)) {
             // A document may hold very many of them.
             return;
         }
@@ -347,9 +358,11 @@ mod tests {
         let protocols = Protocols::builtin().unwrap();
         let fields = &protocols.named("openai-chat").unwrap().reply;
         let mut found = Found::default();
-        found.read_document(r#"["", "", "ab"]"#, fields).unwrap();
+        found.read_document(r#"["", "", "ab"]"#, fields, 1).unwrap();
         assert_eq!((found.texts.len(), found.places.len()), (1, 0));
-        assert!(size_of::<Text>() <= 56, "{}", size_of::<Text>());
+        found.read_document(r#"["ab", "abc", {"AB": 1, "ABC": 1}]"#, fields, 3).unwrap();
+        assert_eq!(found.texts.len(), 2);
+        assert!(size_of::<Text>() <= 32, "{}", size_of::<Text>());
         let event = r#"{"choices": [{"delta": {"content": ""}}]}"#;
         found.read_event(event, fields, true).unwrap();
         assert_eq!((found.texts.len(), found.places.len()), (1, 1));

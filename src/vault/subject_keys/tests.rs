@@ -59,7 +59,7 @@ fn a_value_is_bound_to_its_row_and_token() {
     for (entity, value) in [(EMAIL, "a@b.c"), (HEALTH, "asthma")] {
         let (token, record) = sealed(&keys, entity, value);
         assert_eq!(keys.open_value(ROW, &token, &record).unwrap().expose(), value);
-        assert_eq!(keys.created(&record), Some(7));
+        assert_eq!(Head::of(&record).map(|head| head.created), Some(7));
         let others = [
             (OTHER, token),
             (ROW, Token::new(entity, token.bits() ^ 1)),

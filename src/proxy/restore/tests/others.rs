@@ -219,7 +219,7 @@ async fn a_text_in_pieces_gives_out_no_start_of_a_value_at_the_first_breath() {
         ("please ask Boris Becker", "please ask ", "please ask [PERSON]"),
         ("all is well. ", "all is well. ", "all is well. "),
         ("all is well", "all is ", "all is well"),
-        ("说 你好 ok", "", "说 你好 ok"),
+        ("说你好吧", "", "说你好吧"),
     ] {
         // Whatever has come of it by then.
         for end in text.char_indices().map(|(at, _)| at).skip(2).chain([text.len()]) {
