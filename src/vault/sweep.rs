@@ -60,12 +60,12 @@ impl Vault {
     /// steps it waits for `pause`.
     ///
     /// What a vault in memory holds goes with the process, and is not walked.
-    pub async fn sweep(
+    pub async fn sweep<P: Future<Output = ()>>(
         &self,
         policy: &Policy,
         now: u64,
         only_look: bool,
-        pause: impl AsyncFn(),
+        pause: impl Fn() -> P,
     ) -> Result<Swept, VaultError> {
         let mut swept = Swept::default();
         let Kind::Stored(shared) = &self.0 else { return Ok(swept) };

@@ -8,6 +8,7 @@ mod formats;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod replicas;
+mod retention;
 mod rotation;
 mod spy;
 mod surrogates;

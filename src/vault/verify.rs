@@ -153,8 +153,9 @@ impl Shared {
             after = Some(*last);
             for (token, record) in &page {
                 // Without keys nobody opens it.
-                let opens = |keys: &SubjectKeys| is_anonymized(record) || keys.open_value(row, token, record).is_ok();
-                let opens = keys.as_ref().is_some_and(opens);
+                let opens = keys
+                    .as_ref()
+                    .is_some_and(|keys| is_anonymized(record) || keys.open_value(row, token, record).is_ok());
                 *(if opens { &mut found.values.good } else { &mut found.values.bad }) += 1;
             }
         }

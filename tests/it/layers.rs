@@ -15,6 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "consent",
+            "ledger",
             "protocol",
             "rights",
             "sensitive",
@@ -25,7 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "vault",
         ],
     ),
-    ("data path", &["proxy", "server"]),
+    ("data path", &["proxy", "server", "widget"]),
     ("control", &["admin"]),
     ("shell", &["cli", "main"]),
 ];
