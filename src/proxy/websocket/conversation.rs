@@ -1,5 +1,6 @@
 //! What is known of the two who talk, and what becomes of their messages.
 
+use crate::audit;
 use crate::config::Reply;
 use crate::protocol::Protocol;
 use crate::proxy::charset::Charset;
@@ -37,6 +38,8 @@ pub(in crate::proxy) struct Conversation {
     /// Cancelled where the consent is withdrawn.
     pub(super) withdrawn: CancellationToken,
     state: Mutex<State>,
+    /// The line of the access log, which is written when the socket ends.
+    line: Arc<audit::Exchange>,
 }
 
 /// The consent that a handshake has.
@@ -75,14 +78,14 @@ impl Conversation {
         address: &Uri,
         consent: Consent,
     ) -> Self {
-        let Restoring { protocol, subject, surrogates, .. } = restoring;
+        let Restoring { protocol, subject, surrogates, line, .. } = restoring;
         let Consent { presented, judged, whose, withdrawn } = consent;
         let (judged, name) = (Arc::new(judged), whose.as_deref().map(Sensitive::from));
-        let state = State { subject, judged, name, surrogates, told: None, replaced: 0 };
+        let state = Mutex::new(State { subject, judged, name, surrogates, told: None, replaced: 0 });
         let (mut head, ()) = Request::new(()).into_parts();
         head.uri = address.clone();
         let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
-        Self { gateway, route, protocol, head, presented, withdrawn, state: Mutex::new(state) }
+        Self { gateway, route, protocol, head, presented, withdrawn, state, line }
     }
 
     /// How it ends if nothing goes wrong.
@@ -126,6 +129,7 @@ impl Conversation {
             state.told = Some(protocol);
         }
         state.replaced += replacements.counts.sum();
+        replacements.counts.each().for_each(|(entity, count)| self.line.tokenized(entity, count));
         Ok(message.bytes)
     }
 
@@ -149,8 +153,8 @@ impl Conversation {
             return Ok(None);
         }
         let (protocol, watch) = (told.unwrap_or_else(|| Arc::clone(&self.protocol)), Arc::clone(&self.gateway.watch));
-        let charset = Some(Charset::Utf8);
-        Ok(Some(Context { subject, kinds, surrogates, protocol, watch, redaction, charset }))
+        let (line, charset) = (Some(Arc::clone(&self.line)), Some(Charset::Utf8));
+        Ok(Some(Context { subject, kinds, surrogates, protocol, watch, redaction, line, charset }))
     }
 
     /// Puts the values back into the headers of the chatbot's handshake.
@@ -166,7 +170,8 @@ impl Conversation {
         let restoring = {
             let (state, protocol) = (self.state(), Arc::clone(&self.protocol));
             let (subject, surrogates) = (state.subject.clone(), state.surrogates.clone());
-            Restoring { protocol, subject, surrogates, in_elements: false, door: None, chain: None }
+            let line = Arc::clone(&self.line);
+            Restoring { protocol, subject, surrogates, in_elements: false, door: None, chain: None, line }
         };
         exchange::restore(&self.gateway, &self.route, restoring, reply).await
     }
@@ -193,6 +198,9 @@ impl Conversation {
         } else {
             None
         };
+        if let Some(subject) = &subject {
+            self.line.is_of(subject);
+        }
         {
             let mut state = self.state();
             (state.subject, state.judged) = (subject.clone(), Arc::new(judged));
