@@ -62,6 +62,9 @@ impl Drop for Chores {
     }
 }
 
+/// How many links that are too old one sweep removes.
+const MOST_LINKS: usize = 100_000;
+
 struct Sweeps {
     vault: Vault,
     policy: Policy,
@@ -92,6 +95,7 @@ impl Sweeps {
         let pause = || pause(Arc::clone(&self.metrics));
         let swept = self.vault.sweep(&self.policy, now.wall, false, pause).await?;
         self.vault.note_swept(&swept, now.wall).await?;
+        self.vault.sweep_links(MOST_LINKS).await?;
         for ((_, action), values) in &swept.forgotten {
             self.metrics.forgotten(*action, *values);
         }

@@ -1,6 +1,7 @@
 //! The vault as a whole: over its real stores, and over one that misbehaves.
 
 mod crash;
+mod erasure;
 mod faults;
 mod files;
 mod formats;
@@ -8,6 +9,7 @@ mod formats;
 mod postgres;
 mod replicas;
 mod retention;
+mod rotation;
 mod spy;
 mod surrogates;
 

@@ -46,5 +46,7 @@ mod socketio;
 mod splicing;
 mod streams;
 mod support;
+mod transit;
 mod vault;
+mod vault_cli;
 mod websocket;

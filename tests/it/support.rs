@@ -11,6 +11,7 @@ mod privet;
 mod relay;
 mod socket;
 mod tls;
+pub mod transit;
 mod upstream;
 mod wire;
 

@@ -19,6 +19,8 @@ pub(super) struct Spy {
     /// Every put takes a permit before it writes, and one before it answers.
     pub(super) gate: Semaphore,
     pub(super) broken: AtomicBool,
+    /// How many writes of a rotation succeed before all fail.
+    pub(super) rotation_writes: AtomicUsize,
     /// Whether other processes share it.
     pub(super) shared: AtomicBool,
     /// Changes what `mappings` answers.
@@ -34,6 +36,7 @@ impl Default for Spy {
             probes: AtomicUsize::new(0),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             broken: AtomicBool::new(false),
+            rotation_writes: AtomicUsize::new(usize::MAX),
             shared: AtomicBool::new(false),
             bend: Mutex::new(None),
         }
@@ -51,6 +54,14 @@ impl Spy {
         self.gate.add_permits(steps);
     }
 
+    fn rotation_write(&self) -> Result<(), StoreError> {
+        let left = self.rotation_writes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| match left {
+            usize::MAX => Some(left),
+            left => left.checked_sub(1),
+        });
+        left.map(|_| ()).map_err(|_| StoreError::Unavailable { cause: "cut off".into() })
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         if self.broken.load(Ordering::Relaxed) {
             Err(StoreError::Unavailable { cause: "broken".into() })
@@ -66,7 +77,10 @@ impl Store for Arc<Spy> {
     }
 
     fn put_meta(&self, expected: Option<Vec<u8>>, record: Vec<u8>) -> Answer<'_, Vec<u8>> {
-        self.memory.put_meta(expected, record)
+        Box::pin(async {
+            self.rotation_write()?;
+            self.memory.put_meta(expected, record).await
+        })
     }
 
     fn subject(&self, row: Row) -> Answer<'_, Option<Vec<u8>>> {
@@ -116,7 +130,10 @@ impl Store for Arc<Spy> {
     }
 
     fn swap_subject(&self, row: Row, old: Vec<u8>, new: Vec<u8>) -> Answer<'_, bool> {
-        self.memory.swap_subject(row, old, new)
+        Box::pin(async move {
+            self.rotation_write()?;
+            self.memory.swap_subject(row, old, new).await
+        })
     }
 
     fn swap_mapping(&self, row: Row, token: Token, old: Vec<u8>, new: Vec<u8>) -> Answer<'_, bool> {
@@ -146,7 +163,10 @@ impl Store for Arc<Spy> {
     }
 
     fn write(&self, changes: Vec<Change>, event: Option<Event>) -> Answer<'_, bool> {
-        self.memory.write(changes, event)
+        Box::pin(async move {
+            self.rotation_write()?;
+            self.memory.write(changes, event).await
+        })
     }
 
     fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot>> {
