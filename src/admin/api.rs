@@ -5,14 +5,14 @@
 //! path, query, body and answer stand in the document by themselves; a test
 //! calls every operation of the document with every role.
 
-mod audit;
+pub mod audit;
 pub mod cases;
 mod document;
 mod endpoint;
-mod incidents;
+pub mod incidents;
 pub mod operators;
 mod page;
-mod reports;
+pub mod reports;
 pub mod subjects;
 pub mod vault;
 
