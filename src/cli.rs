@@ -6,6 +6,7 @@
 pub mod audit;
 mod beside;
 pub mod check;
+mod chores;
 pub mod completions;
 pub mod config;
 pub mod demo;

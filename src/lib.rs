@@ -18,6 +18,7 @@ pub mod clock;
 pub mod config;
 pub mod consent;
 pub mod incident;
+pub mod ledger;
 pub mod protocol;
 pub mod rights;
 pub mod sensitive;
@@ -30,6 +31,7 @@ pub mod vault;
 // Layer 2: the data path.
 pub mod proxy;
 pub mod server;
+pub mod widget;
 
 // Layer 3: control.
 pub mod admin;

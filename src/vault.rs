@@ -43,7 +43,7 @@ mod verify;
 mod volatile;
 mod whole;
 
-pub use backup::{Backup, BackupError, Backups, Counts, Restored, Rotation};
+pub use backup::{Backup, BackupError, Backups, Counts, Made, NewFile, Restored, Rotation};
 pub use error::VaultError;
 pub use find::Indexed;
 pub use hashing::Hashing;

@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod cases;
+pub mod consents;
 mod document;
 mod endpoint;
 pub mod incidents;
@@ -175,6 +176,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     all.extend(audit::endpoints());
     all.extend(incidents::endpoints());
     all.extend(reports::endpoints());
+    all.extend(consents::endpoints());
     all.extend(subjects::endpoints());
     all.extend(vault::endpoints());
     all.extend(cases::endpoints());

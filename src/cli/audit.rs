@@ -64,10 +64,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     }
 }
 
-fn with_api(
-    which: Which,
-    work: impl AsyncFnOnce(&Api) -> Result<ExitCode, Failure>,
-) -> Result<ExitCode, Failure> {
+fn with_api(which: Which, work: impl AsyncFnOnce(&Api) -> Result<ExitCode, Failure>) -> Result<ExitCode, Failure> {
     let config = which.load()?;
     serve::runtime()?.block_on(async {
         let api = Api::open(config).await?;

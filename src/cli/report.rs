@@ -3,6 +3,8 @@
 
 mod company;
 
+mod retention;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -42,6 +44,7 @@ enum Report {
     /// What an impact assessment starts from (GDPR Article 35)
     Dpia(company::Args),
     Breach(company::BreachArgs),
+    Retention(retention::Args),
 }
 
 /// How much of the bodies was looked at, by route.
@@ -92,6 +95,7 @@ const NO_FILE: &str = "upstream = \"http://127.0.0.1:1\"\n";
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     match args.report {
         Report::Coverage(args) => coverage(args),
+        Report::Retention(args) => retention::run(args),
         Report::Ropa(args) => company::run("ropa", args),
         Report::DataMap(args) => company::run("data-map", args),
         Report::Dpia(args) => company::run("dpia", args),

@@ -16,6 +16,7 @@ use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
 use super::beside::{self, Published, Unpublish};
+use super::chores::Chores;
 use super::flags::Settings;
 use super::rule_files::engine_of;
 use super::{Failure, demo, open, warn};
@@ -101,6 +102,7 @@ pub(super) struct Running {
     tasks: [JoinHandle<Drained>; 2],
     services: Arc<Services>,
     _alerts: Alerts,
+    chores: Chores,
     /// What goes on beside requests.
     beside: JoinHandle<()>,
     _published: Option<Unpublish>,
@@ -135,6 +137,7 @@ impl Running {
             // A listener that panicked has been logged; the other one goes on draining.
             let _ = task.await;
         }
+        drop(self.chores);
         self.beside.abort();
         self.services.close().await;
     }
@@ -183,6 +186,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         tokio::spawn(services.audit.clone().forward(syslog));
     }
     let recorder = services.audit.recorder();
+    let chores = Chores::begin(&config, &vault, &metrics);
     let rights = Arc::clone(&services.rights);
     let beside = tokio::spawn({
         let metrics = Arc::clone(&metrics);
@@ -191,6 +195,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     let rights = Arc::clone(&services.rights);
     let gateway = Gateway::new(config, engine, vault.clone(), rights, Arc::clone(&metrics), recorder);
     let gateway = gateway.map_err(|e| Failure::Usage(e.to_string()))?;
+    // It ends by itself when nobody uses the ledger any more.
+    tokio::spawn(gateway.ledger().follow(&vault));
     let data_listener = Listener::bind(&listen, tls.clone()).await.map_err(failed)?;
     let admin_listener = Listener::bind(&admin, admin_tls.clone()).await.map_err(failed)?;
 
@@ -223,6 +229,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         tasks,
         services,
         _alerts: alerts,
+        chores,
         beside,
         _published: published,
     })

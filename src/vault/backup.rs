@@ -14,9 +14,9 @@ mod schedule;
 mod trial;
 
 pub use archive::Counts;
-pub use make::Backup;
+pub use make::{Backup, NewFile};
 pub use restore::Restored;
-pub use schedule::{Backups, Rotation};
+pub use schedule::{Backups, Made, Rotation};
 
 use super::error::VaultError;
 use super::key::KeyId;

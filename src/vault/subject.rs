@@ -358,7 +358,7 @@ impl State {
 
     /// Forgets what is known under keys that are not the subject's any more.
     /// Who still reads under them finds that out [afterwards](Self::remember).
-    pub(super) fn forget(&self, vault: &Shared) {
+    fn forget(&self, vault: &Shared) {
         *self.kinds() = KnownKinds::default();
         *self.surrogates() = surrogates::Known::default();
         vault.cache.forget(|row| *row == self.row);

@@ -60,12 +60,12 @@ impl Vault {
     /// steps it waits for `pause`.
     ///
     /// What a vault in memory holds goes with the process, and is not walked.
-    pub async fn sweep(
+    pub async fn sweep<P: Future<Output = ()>>(
         &self,
         policy: &Policy,
         now: u64,
         only_look: bool,
-        pause: impl AsyncFn(),
+        pause: impl Fn() -> P,
     ) -> Result<Swept, VaultError> {
         let mut swept = Swept::default();
         let Kind::Stored(shared) = &self.0 else { return Ok(swept) };
@@ -128,11 +128,7 @@ async fn forget(
         if !removed.is_empty() {
             shared.store.remove(row, removed).await?;
         }
-        match shared.cache.subject(row) {
-            Some(state) => state.forget(shared),
-            None => shared.cache.forget(|of| *of == row),
-        }
-        shared.records.announce(Event { row, kind: EventKind::Removed });
+        shared.heed(Event { row, kind: EventKind::Removed });
     }
     Ok(forgotten)
 }

@@ -7,6 +7,7 @@ mod formats;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod replicas;
+mod retention;
 mod spy;
 mod surrogates;
 

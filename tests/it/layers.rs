@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "consent",
             "incident",
+            "ledger",
             "protocol",
             "rights",
             "sensitive",
@@ -27,7 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "vault",
         ],
     ),
-    ("data path", &["proxy", "server"]),
+    ("data path", &["proxy", "server", "widget"]),
     ("control", &["admin"]),
     ("shell", &["cli", "main"]),
 ];

@@ -6,13 +6,13 @@ use crate::protocol::Protocol;
 use crate::proxy::charset::Charset;
 use crate::proxy::error::ProxyError;
 use crate::proxy::exchange::{self, INLINE_LIMIT, Looked, Restoring};
+use crate::proxy::gate::{self, Judged, Presented};
 use crate::proxy::inspect::Findings;
 use crate::proxy::reply::ReplyBody;
 use crate::proxy::restore::{self, Context, Messages, Pause};
 use crate::proxy::standing::Standing;
-use crate::proxy::subject::Whose;
-use crate::proxy::withdrawal::Registered;
-use crate::proxy::{Gateway, Route, lookalike};
+use crate::proxy::subject::{Named, Whose};
+use crate::proxy::{Gateway, Route, lookalike, special};
 use crate::sensitive::Sensitive;
 use crate::telemetry::{Held, Outcome, Stage};
 use crate::token::Kinds;
@@ -33,6 +33,8 @@ pub(in crate::proxy) struct Conversation {
     protocol: Arc<Protocol>,
     /// The address of the handshake, and no headers: messages have none.
     head: Parts,
+    /// What the handshake presented.
+    presented: Presented,
     /// Cancelled where the consent is withdrawn.
     pub(super) withdrawn: CancellationToken,
     state: Mutex<State>,
@@ -40,13 +42,25 @@ pub(in crate::proxy) struct Conversation {
     line: Arc<audit::Exchange>,
 }
 
+/// The consent that a handshake has.
+pub(in crate::proxy) struct Consent {
+    /// What it presents.
+    pub(in crate::proxy) presented: Presented,
+    /// Whose it is, by name.
+    pub(in crate::proxy) whose: Option<String>,
+    /// What was decided.
+    pub(in crate::proxy) judged: Judged,
+    /// Cancelled where it is withdrawn.
+    pub(in crate::proxy) withdrawn: CancellationToken,
+}
+
 /// What becomes known of it.
 struct State {
     /// None: findings are removed, and there is no way back.
     subject: Option<Subject>,
-    /// Once the subject is known by its name.
-    registered: Option<Registered>,
-    /// That name.
+    /// What was decided, by the record of whoever is named.
+    judged: Arc<Judged>,
+    /// The name of the subject, once it is known.
     name: Option<Sensitive>,
     surrogates: Option<Arc<SurrogateMatcher>>,
     /// The protocol that a message told, where the address does not.
@@ -56,22 +70,22 @@ struct State {
 }
 
 impl Conversation {
-    /// Of the subject with this `name`, of which a withdrawal will be heard.
+    /// On the consent that the handshake has.
     pub(in crate::proxy) fn new(
         gateway: &Arc<Gateway>,
         route: &Arc<Route>,
         restoring: Restoring,
         address: &Uri,
-        name: Option<&str>,
+        consent: Consent,
     ) -> Self {
         let Restoring { protocol, subject, surrogates, line, .. } = restoring;
-        let state = Mutex::new(State { subject, registered: None, name: None, surrogates, told: None, replaced: 0 });
+        let Consent { presented, judged, whose, withdrawn } = consent;
+        let (judged, name) = (Arc::new(judged), whose.as_deref().map(Sensitive::from));
+        let state = State { subject, judged, name, surrogates, told: None, replaced: 0 };
         let (mut head, ()) = Request::new(()).into_parts();
         head.uri = address.clone();
         let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
-        let conversation = Self { gateway, route, protocol, head, withdrawn: CancellationToken::new(), state, line };
-        conversation.register(name);
-        conversation
+        Self { gateway, route, protocol, head, presented, withdrawn, state: Mutex::new(state), line }
     }
 
     /// How it ends if nothing goes wrong.
@@ -100,6 +114,7 @@ impl Conversation {
         route.coverage.add(&findings);
         exchange::judge(gateway, findings.each())?;
         let subject = self.subject(&protocol, &findings).await?;
+        let subject = if self.allows(&findings).await? { subject } else { None };
         let lookalikes = lookalike::unknown(&lookalike::tokens_in(content.text()), subject.as_ref()).await?;
         gateway.watch.metrics.unknown_tokens_sent.inc_by(lookalikes as u64);
         let standing = Standing::of_message(content.text(), content.text().len() > INLINE_LIMIT);
@@ -167,20 +182,32 @@ impl Conversation {
         let may_be_used = self.judge_restriction()?;
         let (subject, is_named) = {
             let state = self.state();
-            (state.subject.clone(), state.registered.is_some())
+            (state.subject.clone(), state.name.is_some())
         };
-        if subject.is_none() || is_named {
+        if subject.is_none() || is_named || self.gateway.config.consent.require_signed {
             return Ok(subject.filter(|_| may_be_used));
         }
-        let Whose::Subject(id) = self.gateway.subjects.choose(None, &self.head, protocol, findings) else {
-            return Ok(subject);
+        let token = self.presented.token.as_deref();
+        let whose = self.gateway.subjects.choose(Named::Unsaid, &self.head, token, protocol, findings);
+        let Whose::Subject(id) = whose else { return Ok(subject) };
+        let (gateway, route, withdrawn) = (&self.gateway, &self.route, self.withdrawn.clone());
+        let judged = gate::judge(&self.presented, Some(&id), route, gateway, withdrawn).await?;
+        let subject = if judged.allow(&self.presented, route, gateway).await? {
+            judged.note(&self.presented, route, gateway).await?;
+            Some(gateway.subject(route, &id).await?)
+        } else {
+            None
         };
-        let subject = self.gateway.subject(&self.route, &id).await?;
-        self.line.is_of(&subject);
-        self.state().subject = Some(subject.clone());
-        self.register(Some(&id));
+        if let Some(subject) = &subject {
+            self.line.is_of(subject);
+        }
+        {
+            let mut state = self.state();
+            (state.subject, state.judged) = (subject.clone(), Arc::new(judged));
+            state.name = Some(Sensitive::new(id));
+        }
         let may_be_used = self.judge_restriction()?;
-        Ok(Some(subject).filter(|_| may_be_used))
+        Ok(subject.filter(|_| may_be_used))
     }
 
     /// Whether the subject's data may be used now; an error where the route
@@ -190,15 +217,15 @@ impl Conversation {
         self.gateway.judge_restriction(&self.route, state.name.as_ref().map(Sensitive::expose))
     }
 
-    /// From now on a withdrawal is heard, if there is a consent to withdraw.
-    fn register(&self, name: Option<&str>) {
-        let mut state = self.state();
-        if let Some(name) = name.filter(|_| state.subject.is_some()) {
-            let (tenant, purpose) = (&self.route.tenant, &self.route.purpose.name);
-            let told = self.withdrawn.clone();
-            state.name = Some(Sensitive::from(name));
-            state.registered = Some(self.gateway.withdrawals.register(tenant, name, purpose, told));
+    /// Whether a message may go on with a way back, with what it holds of
+    /// special categories.
+    async fn allows(&self, findings: &Findings) -> Result<bool, ProxyError> {
+        let (gateway, route) = (&self.gateway, &self.route);
+        if !findings.sensitive && !special::is_among(findings.each(), gateway) {
+            return Ok(true);
         }
+        let judged = Arc::clone(&self.state().judged);
+        special::allow(true, &judged, &self.presented, route, gateway).await
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

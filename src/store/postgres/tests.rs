@@ -173,3 +173,27 @@ async fn who_lags_behind_all_events_that_are_kept_is_told() {
     assert!(there.news().await.unwrap().missed);
     assert!(!there.news().await.unwrap().missed);
 }
+
+/// A call that is dropped in the middle leaves no transaction to those who get
+/// its connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stops_waiting_for_an_erasure_harms_nobody() {
+    let url = CLUSTER.database();
+    let (_, database) = url.rsplit_once('/').unwrap();
+    let store = open(&format!("{url}?pool_max_conns=1")).await.unwrap();
+    for micros in (0..4000).step_by(50) {
+        let row = Row { tenant: [2; 8], subject: (micros as u128).to_be_bytes() };
+        let erasing = store.erase(row);
+        let _ = tokio::time::timeout(std::time::Duration::from_micros(micros), erasing).await;
+        let batch = Batch {
+            row,
+            subject: b"k".as_slice().into(),
+            first_contact: true,
+            mappings: Vec::new(),
+            changes: Vec::new(),
+        };
+        assert_eq!(store.put(batch).await.unwrap(), Outcome::Stored);
+    }
+    let stored = CLUSTER.primary.ask_in(database, "select count(*) from privet_subjects");
+    assert_eq!(stored, "80", "all that was acknowledged is there for others too");
+}

@@ -51,7 +51,7 @@ pub(super) enum Entry {
 }
 
 /// How many records of each kind there are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Counts {
     /// Subjects.
     pub subjects: u64,

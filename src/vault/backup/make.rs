@@ -63,7 +63,7 @@ impl Vault {
     /// durable, and is for its owner alone.
     pub async fn back_up(&self, path: &Path) -> Result<Counts, BackupError> {
         let mut backup = self.backup().await?;
-        let mut file = Some(Unfinished::create(path)?);
+        let mut file = Some(NewFile::create(path)?);
         while let Some(piece) = backup.next().await? {
             let Some(mut unfinished) = file.take() else { break };
             let written = tokio::task::spawn_blocking(move || unfinished.file.write_all(&piece).map(|()| unfinished));
@@ -180,24 +180,35 @@ fn is_backed_up(space: Space) -> bool {
 }
 
 /// A file under a name of its own. What is not finished is removed.
-pub(super) struct Unfinished {
+pub struct NewFile {
     file: File,
     path: tempfile::TempPath,
 }
 
-impl Unfinished {
+impl NewFile {
     /// Beside `path`, so that it can be renamed.
-    pub(super) fn create(path: &Path) -> io::Result<Self> {
+    pub fn create(path: &Path) -> io::Result<Self> {
         // Files of this kind are for their owner alone from the start.
         let file = tempfile::Builder::new().prefix(".privet-").suffix(".part").tempfile_in(folder(path))?;
         let (file, path) = file.into_parts();
         Ok(Self { file, path })
     }
 
-    fn finish(self, path: &Path) -> io::Result<()> {
+    /// Gives it its name, once all of it is durable.
+    pub fn finish(self, path: &Path) -> io::Result<()> {
         self.file.sync_all()?;
         self.path.persist(path)?;
         sync_folder(folder(path))
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 

@@ -31,7 +31,7 @@ const AT_ONCE: usize = 256;
 const BATCH: usize = 256;
 
 /// What a restore did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Restored {
     /// When the backup was made, in Unix seconds.
     pub created: u64,
@@ -208,7 +208,7 @@ impl<'v> Restore<'v> {
     }
 
     /// Where a subject belongs; nowhere, if it was erased since.
-    async fn place(&self, row: Row, record: &[u8]) -> Result<Option<Place>, BackupError> {
+    async fn place(&mut self, row: Row, record: &[u8]) -> Result<Option<Place>, BackupError> {
         if self.is_gone(row, true) {
             return Ok(None);
         }

@@ -28,6 +28,15 @@ pub struct Rotation {
     pub keep: usize,
 }
 
+/// A backup that passed its test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    /// When, in Unix seconds.
+    pub at: u64,
+    /// Whether it was made just now; else it was there at the start.
+    pub now: bool,
+}
+
 /// Makes backups for as long as it runs.
 pub struct Backups {
     vault: Vault,
@@ -43,15 +52,15 @@ impl Backups {
     /// Makes one whenever the last good one is old enough. `watch` is told of
     /// each, and first of the good one that is there already: when it was made
     /// (Unix seconds), or why there is none.
-    pub async fn run(self, watch: impl Fn(Result<u64, BackupError>) + Send) {
+    pub async fn run(self, watch: impl Fn(Result<Made, BackupError>) + Send) {
         if let Ok(Some(last)) = self.newest() {
-            watch(Ok(last));
+            watch(Ok(Made { at: last, now: false }));
         }
         loop {
             tokio::time::sleep(self.wait()).await;
             let made = self.make().await;
             let failed = made.is_err();
-            watch(made.map(|_| clock::unix_seconds()));
+            watch(made.map(|_| Made { at: clock::unix_seconds(), now: true }));
             if failed {
                 tokio::time::sleep(self.rotation.every.min(PATIENCE)).await;
             }

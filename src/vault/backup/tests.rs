@@ -303,3 +303,53 @@ async fn backups_are_tested_and_rotate() {
     assert_eq!(left.iter().filter(|name| name.ends_with(".backup")).count(), 3, "{left:?}");
     assert_eq!(left.len(), 4, "{left:?}");
 }
+
+/// All bytes of all files under a folder.
+fn all_files(folder: &Path, out: &mut Vec<u8>) -> usize {
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            count += all_files(&path, out);
+        } else {
+            out.extend(std::fs::read(path).unwrap());
+            count += 1;
+        }
+    }
+    count
+}
+
+#[tokio::test]
+async fn no_file_shows_a_value_before_or_after_an_erasure() {
+    use base64::Engine;
+    let setting = Setting::new().await;
+    let erasures = setting.path("erasures.jsonl");
+    setting.vault.keep_erasures(&erasures).unwrap();
+    let rotation = Rotation { dir: setting.path("backups"), every: Duration::from_secs(3600), keep: 3 };
+    Backups::new(setting.vault.clone(), rotation).make().await.unwrap();
+    setting.back_up().await;
+    for n in 0..10 {
+        erase(&setting.vault, &format!("person-{n}")).await;
+    }
+    setting.back_up().await;
+    setting.restore("other", Some(&erasures)).await.unwrap().0.close().await;
+    setting.vault.clone().close().await;
+    let mut files = Vec::new();
+    let count = all_files(setting.folder.path(), &mut files);
+    // Two vaults, two backups, the erasures.
+    assert_eq!(count, 5);
+    let finds = |needle: &str| memchr::memmem::find(&files, needle.as_bytes()).is_some();
+    assert!(finds("EMAIL") && finds("erased") && finds("privet backup"), "the search looks at the right places");
+    for n in 0..20 {
+        let name = format!("person-{n}");
+        for text in values(&name, 30).into_iter().chain([name]) {
+            let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+            assert!(!finds(&text) && !finds(&hex) && !finds(&hex.to_uppercase()), "{text}");
+            for shift in 0..3 {
+                let padded = [&[b' '; 2][..shift], text.as_bytes()].concat();
+                let encoded = base64::prelude::BASE64_STANDARD_NO_PAD.encode(padded);
+                assert!(!finds(&encoded[4..encoded.len() - 4]), "{text}");
+            }
+        }
+    }
+}

@@ -1,7 +1,9 @@
 //! Whether the clock can be believed. Nothing is deleted by a clock that is
 //! not: one that jumps ahead by years would make everything old at once.
 
-use std::time::Duration;
+use crate::clock;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// By how much the clock may go wrong while the process watches it.
 const TOLERANCE: Duration = Duration::from_hours(24);
@@ -13,6 +15,14 @@ pub struct Reading {
     pub wall: u64,
     /// Time that passed since some moment; it never jumps.
     pub passed: Duration,
+}
+
+impl Reading {
+    /// What they show now.
+    pub fn now() -> Self {
+        static BEGUN: OnceLock<Instant> = OnceLock::new();
+        Self { wall: clock::unix_seconds(), passed: BEGUN.get_or_init(Instant::now).elapsed() }
+    }
 }
 
 /// Why the clock is not believed.
