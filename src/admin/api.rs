@@ -173,10 +173,10 @@ impl From<VaultError> for Problem {
 pub fn endpoints() -> Vec<Endpoint> {
     let mut all = vec![document::endpoint()];
     all.extend(operators::endpoints());
+    all.extend(consents::endpoints());
     all.extend(audit::endpoints());
     all.extend(incidents::endpoints());
     all.extend(reports::endpoints());
-    all.extend(consents::endpoints());
     all.extend(subjects::endpoints());
     all.extend(vault::endpoints());
     all.extend(cases::endpoints());

@@ -37,6 +37,7 @@ pub struct Args {
 enum Report {
     // The texts of the reports are those of their arguments.
     Coverage(CoverageArgs),
+    Retention(retention::Args),
     /// The record of processing activities (GDPR Article 30)
     Ropa(company::Args),
     /// What flows where
@@ -44,7 +45,6 @@ enum Report {
     /// What an impact assessment starts from (GDPR Article 35)
     Dpia(company::Args),
     Breach(company::BreachArgs),
-    Retention(retention::Args),
 }
 
 /// How much of the bodies was looked at, by route.

@@ -101,8 +101,8 @@ pub(super) struct Running {
     admin_tls: bool,
     tasks: [JoinHandle<Drained>; 2],
     services: Arc<Services>,
-    _alerts: Alerts,
     chores: Chores,
+    _alerts: Alerts,
     /// What goes on beside requests.
     beside: JoinHandle<()>,
     _published: Option<Unpublish>,
@@ -179,6 +179,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     };
     let services = Services::new(Arc::new(config.clone()), vault.clone(), proofs, Arc::clone(&metrics)).await;
     let services = services.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
+    let chores = Chores::begin(&config, &vault, &metrics);
     let alerts =
         Alerts::start(services.config.alerts, services.audit.clone(), services.incidents.clone(), Arc::clone(&metrics));
     if let Some(syslog) = services.config.audit.syslog.clone() {
@@ -186,15 +187,14 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         tokio::spawn(services.audit.clone().forward(syslog));
     }
     let recorder = services.audit.recorder();
-    let chores = Chores::begin(&config, &vault, &metrics);
     let rights = Arc::clone(&services.rights);
     let beside = tokio::spawn({
         let metrics = Arc::clone(&metrics);
         async move { rights.run(|counts| metrics.set_cases_due(counts)).await }
     });
-    let rights = Arc::clone(&services.rights);
-    let gateway = Gateway::new(config, engine, vault.clone(), rights, Arc::clone(&metrics), recorder);
-    let gateway = gateway.map_err(|e| Failure::Usage(e.to_string()))?;
+    let gateway =
+        Gateway::new(config, engine, vault.clone(), Arc::clone(&services.rights), Arc::clone(&metrics), recorder)
+            .map_err(|e| Failure::Usage(e.to_string()))?;
     // It ends by itself when nobody uses the ledger any more.
     tokio::spawn(gateway.ledger().follow(&vault));
     let data_listener = Listener::bind(&listen, tls.clone()).await.map_err(failed)?;
@@ -209,11 +209,13 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     });
     let pages = admin::router(AdminState::new(Arc::clone(&services), readiness, &facts));
     let (gateway_address, admin_address) = (data_listener.local_addr(), admin_listener.local_addr());
-    let published = if let VaultUrl::Embedded(folder) = &place {
-        let admin = demo::reachable(&url(admin_address, admin_tls.is_some()));
-        Some(Published { admin, certificate }.write(folder).map_err(|e| Failure::Failed(format!("{place}: {e}")))?)
-    } else {
-        None
+    let published = match &place {
+        VaultUrl::Embedded(folder) => {
+            let admin = demo::reachable(&url(admin_address, admin_tls.is_some()));
+            Some(Published { admin, certificate }.write(folder).map_err(|e| Failure::Failed(format!("{place}: {e}")))?)
+        }
+        // Nobody else needs to be asked.
+        _ => None,
     };
     let data = DataService(gateway);
     let tasks = [
@@ -228,8 +230,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         admin_tls: admin_tls.is_some(),
         tasks,
         services,
-        _alerts: alerts,
         chores,
+        _alerts: alerts,
         beside,
         _published: published,
     })

@@ -562,7 +562,7 @@ async fn a_withdrawal_gives_out_nothing_more() {
     socket.send(json!({"messages": [{"role": "user", "content": EMAIL}]}).to_string()).await;
     wait_for_text(&upstream).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(gateway.withdrawn("default", "ana", "support"), 1);
+    assert_eq!(withdraw(&gateway, "support").await, 1);
     assert!(matches!(socket.next_of_any_kind().await, Message::Close(Some(close)) if u16::from(close.code) == 1008));
 }
 

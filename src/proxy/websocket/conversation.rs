@@ -81,11 +81,11 @@ impl Conversation {
         let Restoring { protocol, subject, surrogates, line, .. } = restoring;
         let Consent { presented, judged, whose, withdrawn } = consent;
         let (judged, name) = (Arc::new(judged), whose.as_deref().map(Sensitive::from));
-        let state = State { subject, judged, name, surrogates, told: None, replaced: 0 };
+        let state = Mutex::new(State { subject, judged, name, surrogates, told: None, replaced: 0 });
         let (mut head, ()) = Request::new(()).into_parts();
         head.uri = address.clone();
         let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
-        Self { gateway, route, protocol, head, presented, withdrawn, state: Mutex::new(state), line }
+        Self { gateway, route, protocol, head, presented, withdrawn, state, line }
     }
 
     /// How it ends if nothing goes wrong.
