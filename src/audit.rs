@@ -12,6 +12,7 @@ mod chain;
 mod export;
 mod line;
 mod signer;
+mod syslog;
 mod verify;
 mod writer;
 

@@ -5,15 +5,15 @@
 //! path, query, body and answer stand in the document by themselves; a test
 //! calls every operation of the document with every role.
 
-mod audit;
+pub mod audit;
 pub mod cases;
 pub mod consents;
 mod document;
 mod endpoint;
-mod incidents;
+pub mod incidents;
 pub mod operators;
 mod page;
-mod reports;
+pub mod reports;
 pub mod subjects;
 pub mod vault;
 
@@ -24,9 +24,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
+
+use percent_encoding::percent_decode_str;
 
 use super::login::{self, Logins, Proofs};
 use super::role::Role;
@@ -43,6 +45,10 @@ pub use page::{Limit, Page, Paging};
 
 /// Where the API begins.
 pub const BASE: &str = "/api/v1";
+
+/// Why an operator looks, such as the number of a case.
+const REASON: HeaderName = HeaderName::from_static("privet-reason");
+const LONGEST_REASON: usize = 200;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("privet-request-id");
 
@@ -221,6 +227,10 @@ async fn answer(services: Arc<Services>, endpoint: Arc<Endpoint>, request: Reque
                     let detail = format!("This operation needs the role `{least}`.");
                     return Err(Problem::new(ProblemKind::Forbidden, detail));
                 }
+                if least >= Role::Officer && !endpoint.records_itself {
+                    let look = look(&services, &endpoint, &who, &head, &request_id).await?;
+                    services.audit.record(look).await?;
+                }
                 who
             }
         };
@@ -239,6 +249,39 @@ async fn answer(services: Arc<Services>, endpoint: Arc<Endpoint>, request: Reque
     let (method, path, status) = (endpoint.method.as_str(), endpoint.path, response.status().as_u16());
     tracing::debug!(request_id, method, path, status, "An operation of the admin API is answered.");
     response
+}
+
+/// What the access log says of an operation, before it is done. The reason is
+/// the operator's own, as `Privet-Reason`, or else the operation.
+async fn look(
+    services: &Services,
+    endpoint: &Endpoint,
+    who: &Who,
+    head: &request::Parts,
+    request_id: &str,
+) -> Result<Look, VaultError> {
+    let given = head.headers.get(REASON).and_then(|reason| reason.to_str().ok());
+    let operation = || format!("{} {}", endpoint.method, endpoint.path);
+    let reason = given.map_or_else(operation, |reason| reason.chars().take(LONGEST_REASON).collect());
+    let (tenant, subject) = match subject(services, endpoint, head) {
+        Some((tenant, id)) => {
+            let alias = services.vault.subject(&tenant, &id).await?.alias();
+            (tenant, alias)
+        }
+        None => Default::default(),
+    };
+    let (actor, action, request_id) = (who.to_string(), endpoint.action(), request_id.to_owned());
+    Ok(Look { actor, action, tenant, subject, reason, request_id, ..Look::default() })
+}
+
+/// Tenant and id of the subject that the path names.
+fn subject(services: &Services, endpoint: &Endpoint, head: &request::Parts) -> Option<(String, String)> {
+    let decoded = |text: &str| Some(percent_decode_str(text).decode_utf8().ok()?.into_owned());
+    let nth = endpoint.path.split('/').position(|segment| segment == "{subject}")?;
+    let id = decoded(head.uri.path().strip_prefix(BASE)?.split('/').nth(nth)?)?;
+    let tenant = head.uri.query().into_iter().flat_map(|query| query.split('&'));
+    let tenant = tenant.filter_map(|pair| pair.strip_prefix("tenant=")).find_map(decoded);
+    Some((tenant.unwrap_or_else(|| services.config.tenant.clone()), id))
 }
 
 /// An address that is nothing. Only who has logged in is told so.

@@ -141,6 +141,10 @@ impl Chain {
         self.0.records.write(&changes, None).await
     }
 
+    pub(super) fn records(&self) -> &Records {
+        &self.0.records
+    }
+
     /// Lines behind the one with this number.
     pub(super) async fn page(&self, after: u64, limit: usize) -> Result<Vec<Line>, VaultError> {
         let damaged = VaultError::Corrupt { what: "line of the access log" };

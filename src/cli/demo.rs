@@ -63,6 +63,8 @@ async fn run_in(folder: &Path, args: &Args) -> Result<(), Failure> {
     let serving = tokio::spawn(async move { axum::serve(listener, app).await });
 
     announce(&gateway, &reachable(&running.admin_url()), site)?;
+    let key = running.admin_key().await?;
+    writeln!(io::stderr(), "The admin API takes this key: Authorization: Bearer {}", key.expose())?;
     running.ended().await;
     serving.abort();
     Ok(())

@@ -22,6 +22,8 @@ use super::rule_files::engine_of;
 use super::{Failure, demo, open, warn};
 use crate::admin::api::Services;
 use crate::admin::login::Proofs;
+use crate::admin::operators::Name;
+use crate::admin::role::Role;
 use crate::admin::{self, AdminState, Facts, Pages, Readiness};
 use crate::config::{self, Config};
 use crate::detect::Engine;
@@ -117,6 +119,13 @@ impl Running {
         &self.services.vault
     }
 
+    /// The key of a new operator who may do everything.
+    pub(super) async fn admin_key(&self) -> Result<Sensitive, Failure> {
+        let name = Name::try_from("demo".to_owned()).map_err(failed)?;
+        let (_, key) = self.services.logins.operators.add(name, Role::Admin, None).await.map_err(failed)?;
+        Ok(key)
+    }
+
     /// Where the metrics are.
     pub(super) fn admin_url(&self) -> String {
         url(self.admin, self.admin_tls)
@@ -173,6 +182,10 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     let chores = Chores::begin(&config, &vault, &metrics);
     let alerts =
         Alerts::start(services.config.alerts, services.audit.clone(), services.incidents.clone(), Arc::clone(&metrics));
+    if let Some(syslog) = services.config.audit.syslog.clone() {
+        // It ends with the runtime; what is not sent then is sent by the next process.
+        tokio::spawn(services.audit.clone().forward(syslog));
+    }
     let recorder = services.audit.recorder();
     let rights = Arc::clone(&services.rights);
     let beside = tokio::spawn({

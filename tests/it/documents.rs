@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const DOCUMENTS: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "benches/README.md"];
+const DOCUMENTS: &[&str] =
+    &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "PRIVACY.md", "benches/README.md"];
 
 #[test]
-fn every_test_that_architecture_names_exists() {
-    let text = read("ARCHITECTURE.md");
+fn every_test_that_a_document_names_exists() {
+    let texts = [read("ARCHITECTURE.md"), read("PRIVACY.md")];
     let mut missing = Vec::new();
     let mut named = 0;
-    for (file, function) in code_spans(&text).filter_map(|span| span.split_once("::")) {
+    for (file, function) in texts.iter().flat_map(|text| code_spans(text)).filter_map(|span| span.split_once("::")) {
         if !file.contains('/') {
             continue;
         }
@@ -22,7 +23,7 @@ fn every_test_that_architecture_names_exists() {
             missing.push(format!("{file}::{function}"));
         }
     }
-    assert!(missing.is_empty(), "ARCHITECTURE.md names what is not there:\n{}", missing.join("\n"));
+    assert!(missing.is_empty(), "documents name what is not there:\n{}", missing.join("\n"));
     assert!(named > 10, "the invariants were not found");
 }
 

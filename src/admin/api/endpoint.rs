@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Access, Services, Who};
+use crate::audit::Action;
 use crate::problem::{Problem, ProblemKind};
 
 /// What a handler is called with: `P` from the path, `Q` from the query, `B`
@@ -159,6 +160,8 @@ pub struct Endpoint {
     pub(super) schemas: Schemas,
     pub(super) streams: &'static [&'static str],
     pub(super) body_limit: usize,
+    /// Whether the handler writes the line of the access log.
+    pub(super) records_itself: bool,
     pub(super) run: Run,
 }
 
@@ -253,6 +256,39 @@ impl Endpoint {
         self
     }
 
+    /// The handler writes the line of the access log, since it knows more. All
+    /// other operations from officer on have theirs written before they run.
+    #[must_use]
+    pub fn records_itself(mut self) -> Self {
+        self.records_itself = true;
+        self
+    }
+
+    /// What the access log says is done by this.
+    pub(super) fn action(&self) -> Action {
+        let says = |word: &str| self.path.contains(word);
+        match self.path.split('/').nth(1).unwrap_or_default() {
+            _ if says("export") && !says("audit") => Action::Export,
+            "audit" => Action::Audit,
+            "operators" => Action::Operator,
+            "incidents" => Action::Incident,
+            "reports" => Action::Report,
+            "cases" => Action::Case,
+            "consents" => Action::Consent,
+            "vault" if says("backup") => Action::Backup,
+            "vault" if says("restore") => Action::Restore,
+            "vault" if says("rotat") => Action::Rotate,
+            "vault" if says("purge") => Action::Purge,
+            _ if says("consent") => Action::Consent,
+            _ if says("rectif") || self.method == Method::PUT || self.method == Method::PATCH => Action::Rectify,
+            _ if says("eras") || self.method == Method::DELETE => Action::Erase,
+            _ if says("restrict") => Action::Restrict,
+            _ if says("object") => Action::Object,
+            _ if says("{") => Action::Show,
+            _ => Action::Find,
+        }
+    }
+
     /// The longest body in bytes; 256 KiB where nothing is said.
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
@@ -294,7 +330,17 @@ impl Endpoint {
             status: A::STATUS,
             answer: A::schema,
         };
-        Self { method, path, access, summary, schemas, streams: &[], body_limit: BODY_LIMIT, run }
+        Self {
+            method,
+            path,
+            access,
+            summary,
+            schemas,
+            streams: &[],
+            body_limit: BODY_LIMIT,
+            records_itself: false,
+            run,
+        }
     }
 }
 

@@ -5,7 +5,6 @@ use serde::Deserialize;
 
 use super::{Call, Created, Endpoint, Json, Nothing, Page, Paging};
 use crate::admin::role::Role;
-use crate::audit::{Action, Look};
 use crate::incident::{Incident, State};
 use crate::problem::{Problem, ProblemKind};
 
@@ -56,7 +55,6 @@ async fn list(call: Call<Nothing, Paging>) -> Result<Json<Page<Incident>>, Probl
 
 async fn open(call: Call<Nothing, Nothing, NewIncident>) -> Result<Created<Incident>, Problem> {
     bounded(&call.body.summary)?;
-    call.record(Look { reason: "open".to_owned(), ..call.look(Action::Incident) }).await?;
     Ok(Created(call.services.incidents.open(&call.who.to_string(), &call.body.summary, None).await?))
 }
 
@@ -66,8 +64,6 @@ async fn show(call: Call<ById>) -> Result<Json<Incident>, Problem> {
 
 async fn note(call: Call<ById, Nothing, Note>) -> Result<Json<Incident>, Problem> {
     bounded(&call.body.text)?;
-    // The id is the register's own, or nothing comes of it.
-    call.record(Look { reason: "note".to_owned(), ..call.look(Action::Incident) }).await?;
     let (by, Note { text, state }) = (call.who.to_string(), &call.body);
     call.services.incidents.note(&call.path.id, &by, text, *state).await?.map(Json).ok_or_else(unknown)
 }

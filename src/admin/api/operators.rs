@@ -13,8 +13,9 @@ use crate::problem::{Problem, ProblemKind};
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::get("/operators", Role::Admin, "Lists the operators.", list),
-        Endpoint::post("/operators", Role::Admin, "Adds an operator and makes its key.", add),
-        Endpoint::delete("/operators/{name}", Role::Admin, "Takes the key away from an operator.", remove),
+        Endpoint::post("/operators", Role::Admin, "Adds an operator and makes its key.", add).records_itself(),
+        Endpoint::delete("/operators/{name}", Role::Admin, "Takes the key away from an operator.", remove)
+            .records_itself(),
         Endpoint::get("/me", Role::Viewer, "Tells who is asking.", me),
     ]
 }

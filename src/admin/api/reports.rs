@@ -7,7 +7,6 @@ use serde::Deserialize;
 use super::{Call, Endpoint, Nothing, Streamed};
 use crate::admin::reports::{self, Breach};
 use crate::admin::role::Role;
-use crate::audit::{Action, Look};
 use crate::clock::Time;
 use crate::problem::Problem;
 use crate::report::{Format, Report};
@@ -75,7 +74,6 @@ async fn dpia(call: Call<Nothing, Written>) -> Result<Streamed, Problem> {
 }
 
 async fn breach(call: Call<Nothing, About>) -> Result<Streamed, Problem> {
-    call.record(Look { reason: "breach".to_owned(), ..call.look(Action::Report) }).await?;
     let services = &call.services;
     let About { format, from, to, upstream, key_id } = &call.query;
     let at_work = services.vault.key_id().to_string();

@@ -195,6 +195,28 @@ async fn who_fails_too_often_waits_and_who_has_a_key_does_not() {
     assert!(page.contains("privet_logins_total{result=\"refused\"} 10\n"), "{page}");
 }
 
+#[tokio::test]
+async fn whatever_an_officer_does_stands_in_the_access_log_before_it_is_done() {
+    let rig = Rig::new().await;
+    let key = format!("Bearer {}", rig.key("anna", Role::Admin).await);
+    let operations = operations();
+    let needed = operations.iter().filter(|(_, _, role)| role.is_some_and(|role| role >= Role::Officer));
+    for (method, path, _) in needed {
+        let before = rig.services.audit.last().await.unwrap();
+        let (status, _) = rig.ask(method, path, Some(&key), Some("{}")).await;
+        // What cannot be read is not done.
+        let lines = rig.services.audit.page(before, 10).await.unwrap();
+        let is_told = lines.iter().any(|line| line.actor == "operator:anna");
+        assert!(is_told || (status == 400 && method == "POST"), "{method} {path}: {status}");
+    }
+    let request = Request::builder().uri("/api/v1/audit").header("authorization", &key);
+    let request = request.header("privet-reason", "case 17").body(Body::empty()).unwrap();
+    rig.router.clone().oneshot(request).await.unwrap();
+    let lines = rig.services.audit.page(0, 1000).await.unwrap();
+    assert!(lines.iter().any(|line| line.reason == "case 17"), "{lines:?}");
+    assert!(lines.iter().any(|line| line.reason == "GET /incidents"), "{lines:?}");
+}
+
 /// The document in the repository is the one that is served.
 /// `PRIVET_BLESS=1` writes it anew.
 #[test]
