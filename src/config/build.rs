@@ -13,8 +13,8 @@ use super::rights;
 use super::settings::{Placed, Section, Settings};
 use super::source::Sources;
 use super::{
-    AlertsConfig, AuditConfig, Backup, Basis, Config, ConsentConfig, Cors, Detection, Headers, Limits, Loaded, Log,
-    Purpose, Role, Route, SubjectConfig, Sweep, Timeouts, Tls, Transfer, Upstream, notice,
+    AlertsConfig, AuditConfig, Backup, Config, ConsentConfig, Cors, Detection, Headers, Limits, Loaded, Log, Purpose,
+    Role, Route, SubjectConfig, Sweep, Timeouts, Tls, Transfer, Upstream, notice,
 };
 use crate::consent::token::Expected;
 use crate::sensitive::Sensitive;
