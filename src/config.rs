@@ -12,7 +12,9 @@ mod choice;
 mod detection;
 mod key;
 mod keys;
+mod notice;
 mod path;
+mod place;
 mod print;
 mod problem;
 mod retention;
@@ -27,12 +29,14 @@ use std::time::Duration;
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 
+use crate::consent::token::Expected;
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 
-pub use choice::{Basis, Binary, Expiry, Identity, LogFormat, LogLevel, Reply, WithoutConsent};
+pub use choice::{Basis, Binary, Expiry, Identity, LogFormat, LogLevel, Reply, Role, Transfer, WithoutConsent};
 pub use detection::{Detection, Mask, Place};
 pub use key::{Keys, Transit};
+pub use notice::{Notice, PurposeText};
 pub(crate) use path::normalize as plain_path;
 pub use problem::{Origin, Problem, Problems};
 pub use retention::{Keep, Retention};
@@ -60,6 +64,10 @@ pub struct Config {
     pub purposes: Vec<Purpose>,
     /// How consent is judged.
     pub consent: ConsentConfig,
+    /// What persons are asked to agree to.
+    pub notices: Vec<Notice>,
+    /// The regions that data may go to; none of them means anywhere.
+    pub regions: Vec<String>,
     /// Paths and how they are treated, one with path `/` among them.
     pub routes: Vec<Route>,
     /// What is asked of findings where no route says otherwise.
@@ -109,8 +117,16 @@ pub struct Upstream {
     /// `http` or `https`, an authority, and perhaps a path that is put before
     /// the request's; no user info, no query.
     pub url: Uri,
-    /// Where it stands, as records of processing name it.
+    /// The region where it stands, in small letters.
     pub region: Option<String>,
+    /// The country where it stands (ISO 3166-1 alpha-2), in capitals.
+    pub country: Option<String>,
+    /// Who receives the data there, as records name it.
+    pub recipient: String,
+    /// What the recipient is to the controller.
+    pub role: Role,
+    /// On what a transfer to a third country rests.
+    pub transfer: Transfer,
     /// A PEM file (RFC 7468) with roots to trust beside the system's.
     pub ca: Option<PathBuf>,
     /// Headers set on every request to it. The values are marked sensitive,
@@ -139,9 +155,32 @@ pub struct Purpose {
     pub sharing: bool,
     /// Persons are profiled: `Sec-GPC: 1` objects to it.
     pub profiling: bool,
+    /// Consent must be explicit (GDPR Article 9(2)(a)).
+    pub explicit: bool,
+    /// The entities that may come back; all of them without a list.
+    pub reversible: Option<Vec<Entity>>,
+    /// The upstreams that may serve it; all of them without a list.
+    pub upstreams: Option<Vec<String>>,
+    /// Redacted transcripts may be kept.
+    pub transcripts: bool,
 }
 
 impl Purpose {
+    /// A purpose that asks for consent and nothing else.
+    pub fn asking(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            basis: Basis::Consent,
+            sale: false,
+            sharing: false,
+            profiling: false,
+            explicit: false,
+            reversible: None,
+            upstreams: None,
+            transcripts: false,
+        }
+    }
+
     /// Whether `Sec-GPC: 1` objects to this purpose.
     pub fn yields_to_gpc(&self) -> bool {
         self.sale || self.sharing || self.profiling
@@ -149,7 +188,7 @@ impl Purpose {
 }
 
 /// How consent is judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConsentConfig {
     /// The version of the current notice; without it any version is taken.
     pub policy: Option<String>,
@@ -157,11 +196,34 @@ pub struct ConsentConfig {
     pub accept_policies: Vec<String>,
     /// The address of the notice, as refusals name it.
     pub notice_url: String,
-    /// Whether consent must be signed. Always false in this version.
+    /// Whether consent counts only where the site has signed it.
     pub require_signed: bool,
+    /// The secret by which the site signs with HS256.
+    pub hs256_secret: Option<Sensitive>,
+    /// Where the site's public keys are.
+    pub jwks: Option<Jwks>,
+    /// What a token must fit beside its signature.
+    pub expected: Expected,
+    /// The purpose that needs consent too where sensitive data is found; one
+    /// of [`Config::purposes`].
+    pub special_categories: Option<String>,
+}
+
+/// Where a JWK Set (RFC 7517) is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Jwks {
+    /// A file.
+    File(PathBuf),
+    /// An `http` or `https` URL.
+    Url(Uri),
 }
 
 impl ConsentConfig {
+    /// Whether tokens that the site signs can be verified.
+    pub fn accepts_tokens(&self) -> bool {
+        self.hs256_secret.is_some() || self.jwks.is_some()
+    }
+
     /// Whether consent to this version of the notice still holds.
     pub fn accepts(&self, version: &str) -> bool {
         self.policy.is_none() || self.accept_policies.iter().any(|accepted| accepted == version)
@@ -217,6 +279,8 @@ pub enum SubjectSource {
     Header(HeaderName),
     /// `cookie:NAME` (RFC 6265).
     Cookie(String),
+    /// `jwt:sub`, that of a consent token that holds.
+    Token,
     /// `body:PATH`, the keys of a JSON body joined by dots.
     Body(String),
 }

@@ -15,6 +15,7 @@ pub mod token;
 pub mod clock;
 pub mod config;
 pub mod consent;
+pub mod ledger;
 pub mod protocol;
 pub mod rights;
 pub mod sensitive;
@@ -27,6 +28,7 @@ pub mod vault;
 // Layer 2: the data path.
 pub mod proxy;
 pub mod server;
+pub mod widget;
 
 // Layer 3: control.
 pub mod admin;

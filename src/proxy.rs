@@ -24,6 +24,7 @@ mod inspect;
 mod links;
 mod look;
 mod lookalike;
+mod own;
 mod packets;
 mod parameters;
 mod parts;
@@ -32,19 +33,20 @@ mod redact;
 mod reply;
 mod request_id;
 mod restore;
+mod signed;
+mod special;
 mod standing;
 mod subject;
 mod unpacked;
 mod upstream;
 mod watch;
 mod websocket;
-mod widget;
-mod withdrawal;
 
 pub use reply::{ReplyBody, ReplyError};
 
 use crate::config::{self, Binary, Config, Identity, Problem, Purpose, Reply, WithoutConsent};
-use crate::detect::{Detector, Engine, Operator, Plan};
+use crate::detect::{Detector, Engine, Operator, Plan, Wishes};
+use crate::ledger::{Ledger, Notices};
 use crate::protocol::{Pattern, Protocol, Protocols};
 use crate::rights::Rights;
 use crate::telemetry::{Metrics, Outcome, RouteMetrics, VaultOperation};
@@ -56,6 +58,7 @@ use hyper::service::Service;
 use prometheus::IntCounter;
 use reply::Settle;
 use request_id::RequestIds;
+use std::collections::hash_map::RandomState;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -63,7 +66,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use watch::Watch;
-use withdrawal::Withdrawals;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("privet-request-id");
 
@@ -88,13 +90,20 @@ pub struct Gateway {
     stream_idle: Duration,
     reply_limit: usize,
     ids: RequestIds,
-    withdrawals: Withdrawals,
     rights: Arc<Rights>,
+    /// What persons have agreed to.
+    ledger: Ledger,
+    tokens: signed::Tokens,
+    /// Hashes what requests present, so that it is known again.
+    presented: RandomState,
+    /// The purpose that sensitive data needs too.
+    special: Option<Purpose>,
 }
 
 /// How requests under one path are treated.
 struct Route {
     purpose: Purpose,
+    purpose_name: Arc<str>,
     without_consent: WithoutConsent,
     reply: Reply,
     identity: Identity,
@@ -160,7 +169,8 @@ impl Gateway {
                 .purpose(&route.purpose)
                 .cloned()
                 .ok_or_else(|| SetupError(format!("route {}: there is no purpose `{}`", route.path, route.purpose)))?;
-            let plan = engine.plan(&route.detection.wishes());
+            let wishes = Wishes { reversible: purpose.reversible.clone(), ..route.detection.wishes() };
+            let plan = engine.plan(&wishes);
             let means = || redact::Means::new(route.detection.clone(), vault.hashing(&route.tenant));
             let redaction = (route.reply == Reply::RestoreRedact).then(|| {
                 let (engine, plan) = (Arc::clone(&engine), plan.clone());
@@ -168,6 +178,7 @@ impl Gateway {
                 Arc::new(restore::Redaction { engine, plan, means: means(), passes_binary })
             });
             routes.push(Arc::new(Route {
+                purpose_name: purpose.name.as_str().into(),
                 purpose,
                 without_consent: route.without_consent,
                 reply: route.reply,
@@ -188,6 +199,8 @@ impl Gateway {
             }));
         }
         let (subjects, sought) = subject::Sources::new(&config.subject).map_err(problem)?;
+        let special = special::purpose(&config, &engine, routes.iter().map(|route| &route.plan)).map_err(problem)?;
+        let ledger = Ledger::new(&vault, Notices::new(&config.notices));
         let (limits, timeouts) = (&config.limits, &config.timeouts);
         let gives_surrogates = routes.iter().any(|route| route.plan.uses(Operator::Surrogate));
         Ok(Arc::new(Self {
@@ -206,8 +219,11 @@ impl Gateway {
             stream_idle: timeouts.stream_idle,
             reply_limit: limits.reply_body,
             ids: RequestIds::new().map_err(no_random)?,
-            withdrawals: Withdrawals::new().map_err(no_random)?,
             rights,
+            ledger,
+            tokens: signed::Tokens::new(&config.consent, timeouts).map_err(problem)?,
+            presented: RandomState::new(),
+            special,
             config,
         }))
     }
@@ -230,10 +246,10 @@ impl Gateway {
         unknown
     }
 
-    /// Ends what stands open on a consent that its subject has now withdrawn:
-    /// sockets are closed with 1008. Gives how many connections were told.
-    pub fn withdrawn(&self, tenant: &str, subject: &str, purpose: &str) -> usize {
-        self.withdrawals.withdraw(tenant, subject, purpose)
+    /// What persons have agreed to. Whoever sets up a gateway also runs
+    /// [`Ledger::follow`], by which it hears of what happens elsewhere.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// The engine under the plan of a route.
@@ -251,9 +267,9 @@ impl Gateway {
             Ok(ReplyBody::no_content(allowed))
         } else if self.cors.refuses(request.headers()) {
             Err(ProxyError::origin_refused())
-        } else if widget::is_own(request.uri().path()) {
+        } else if own::is_own(request.uri().path()) {
             settle.outcome(Outcome::Answered);
-            widget::answer(&self, request.method(), request.uri().path())
+            own::answer(&self, request).await
         } else {
             exchange::exchange(&self, request, &mut settle).await
         };
@@ -266,18 +282,6 @@ impl Gateway {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         response.map(|body| body.settles(settle))
-    }
-
-    /// Whether a subject's request may be served in full: what a restriction
-    /// forbids is refused, or anonymized where the route does so without consent.
-    fn judge_restriction(&self, route: &Route, id: Option<&str>) -> Result<bool, ProxyError> {
-        match id {
-            Some(id) if self.rights.restrictions().holds(&route.tenant, id) => match route.without_consent {
-                WithoutConsent::Anonymize => Ok(false),
-                WithoutConsent::Block => Err(ProxyError::restricted()),
-            },
-            _ => Ok(true),
-        }
     }
 
     async fn subject(&self, route: &Route, id: &str) -> Result<Subject, ProxyError> {

@@ -13,9 +13,10 @@ use super::rights;
 use super::settings::{Placed, Section, Settings};
 use super::source::Sources;
 use super::{
-    Backup, Basis, Config, ConsentConfig, Cors, Detection, Headers, Limits, Loaded, Log, Purpose, Route, SubjectConfig,
-    Sweep, Timeouts, Tls, Upstream,
+    Backup, Config, ConsentConfig, Cors, Detection, Headers, Limits, Loaded, Log, Purpose, Role, Route, SubjectConfig,
+    Sweep, Timeouts, Tls, Transfer, Upstream, notice,
 };
+use crate::consent::token::Expected;
 use crate::sensitive::Sensitive;
 
 /// The purpose where nothing names one.
@@ -31,7 +32,8 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
     let detection = detection::of_all(&settings.section("detection"), found_in);
     let usual = Usual { tenant: &tenant, detection: &detection };
     let routes = routes(settings, &usual, &upstreams, &listed, found_in);
-    let purposes = complete(listed, &routes);
+    let consent = consent(&settings.section("consent"), found_in);
+    let purposes = complete(listed, &routes, consent.special_categories.as_deref());
     let config = Config {
         listen: address(&top, "listen", found_in),
         admin: address(&top, "admin", found_in),
@@ -43,7 +45,9 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
         transcripts: rights::transcripts(&settings.section("transcripts"), &purposes, found_in),
         webhooks: rights::webhooks(settings, sources, found_in),
         purposes,
-        consent: consent(&settings.section("consent"), found_in),
+        notices: notice::read(settings, consent.policy.as_deref(), found_in),
+        consent,
+        regions: each(&settings.section("recipients"), "regions", check::region, found_in),
         routes,
         detection,
         tenant,
@@ -83,6 +87,10 @@ fn upstreams(settings: &Settings, sources: &Sources, found: &mut Found) -> Vec<U
                     name: "default".to_owned(),
                     url,
                     region: None,
+                    country: None,
+                    recipient: "default".to_owned(),
+                    role: Role::Processor,
+                    transfer: Transfer::None,
                     ca: None,
                     set_headers: Vec::new(),
                 })
@@ -114,6 +122,8 @@ fn upstream(section: &Section<'_>, sources: &Sources, found: &mut Found) -> Opti
     let name = checked(section.required("name", found), check::name, found);
     let url = checked(section.required("url", found), check::url, found);
     let ca = checked(section.text("ca"), check::certificates, found);
+    let region = checked(section.text("region"), check::region, found);
+    let country = checked(section.text("country"), check::country, found);
     let mut set_headers = Vec::new();
     for (name, value) in section.headers("set_headers") {
         match check::header(&name.value, &value, |variable| sources.variable(variable)) {
@@ -121,12 +131,17 @@ fn upstream(section: &Section<'_>, sources: &Sources, found: &mut Found) -> Opti
             Err(wrong) => found.error(&name.origin, wrong.message, wrong.mend),
         }
     }
+    let name = name?;
     Some(Upstream {
-        name: name?,
         url: url?,
-        region: section.text("region").map(|placed| placed.value),
+        region,
+        country,
+        recipient: section.text("recipient").map_or_else(|| name.clone(), |placed| placed.value),
+        role: choice(section, "role"),
+        transfer: choice(section, "transfer"),
         ca,
         set_headers,
+        name,
     })
 }
 
@@ -143,22 +158,20 @@ fn purposes(settings: &Settings, found: &mut Found) -> Vec<Purpose> {
             sale: section.boolean("sale"),
             sharing: section.boolean("sharing"),
             profiling: section.boolean("profiling"),
+            explicit: section.boolean("explicit"),
+            reversible: section.texts("reversible").map(|_| each(&section, "reversible", check::entity, found)),
+            upstreams: section.texts("upstreams").map(|_| each(&section, "upstreams", check::name, found)),
+            transcripts: section.boolean("transcripts"),
         });
     }
     all
 }
 
-/// Adds the purposes that routes name and nobody listed: they ask for consent.
-fn complete(mut listed: Vec<Purpose>, routes: &[Route]) -> Vec<Purpose> {
-    for route in routes {
-        if !listed.iter().any(|purpose| purpose.name == route.purpose) {
-            listed.push(Purpose {
-                name: route.purpose.clone(),
-                basis: Basis::Consent,
-                sale: false,
-                sharing: false,
-                profiling: false,
-            });
+/// Adds the purposes that are named and that nobody listed: they ask for consent.
+fn complete(mut listed: Vec<Purpose>, routes: &[Route], special: Option<&str>) -> Vec<Purpose> {
+    for name in routes.iter().map(|route| route.purpose.as_str()).chain(special) {
+        if !listed.iter().any(|purpose| purpose.name == name) {
+            listed.push(Purpose::asking(name));
         }
     }
     listed
@@ -254,18 +267,31 @@ fn consent(section: &Section<'_>, found: &mut Found) -> ConsentConfig {
         }
         _ => {}
     }
-    if section.boolean("require_signed") {
-        // It is there to be found by name: without it a site would believe
-        // that unsigned consent is refused.
-        let origin = section.placed("require_signed");
-        found.error(&origin, "signed consent is not in this version", "write require_signed = false");
+    let hs256_secret = checked(section.text("hs256_secret"), check::secret, found);
+    let jwks = checked(section.text("jwks"), check::jwks, found);
+    let require_signed = section.boolean("require_signed");
+    if require_signed && section.text("hs256_secret").is_none() && section.text("jwks").is_none() {
+        let mend = "write jwks = \"https://…\" or a file, or set PRIVET_CONSENT__HS256_SECRET";
+        found.error(&section.placed("require_signed"), "nothing says by what consent is signed", mend);
     }
     let accept_policies = match accept {
         Some(accept) => accept.value.into_iter().map(|version| version.value).collect(),
         None => policy.iter().cloned().collect(),
     };
     let notice_url = checked(section.text("notice_url"), check::notice, found).unwrap_or_default();
-    ConsentConfig { policy, accept_policies, notice_url, require_signed: false }
+    let text = |name| section.text(name).map(|placed| placed.value);
+    let expected = Expected { audience: text("audience"), issuer: text("issuer") };
+    let special_categories = checked(section.text("special_categories"), check::purpose, found);
+    ConsentConfig {
+        policy,
+        accept_policies,
+        notice_url,
+        require_signed,
+        hs256_secret,
+        jwks,
+        expected,
+        special_categories,
+    }
 }
 
 fn subject(section: &Section<'_>, found: &mut Found) -> SubjectConfig {
@@ -359,10 +385,43 @@ fn together(config: &Config, settings: &Settings, found: &mut Found) {
         let mend = "give them two ports; the admin listener must not be public";
         found.error(&origin.unwrap_or(Origin::Nowhere), "`listen` and `admin` are one address", mend);
     }
+    recipients(config, settings, found);
     if config.limits.bodies_in_flight < config.limits.request_body {
         let origin = settings.section("limits").placed("bodies_in_flight");
         let message = "`bodies_in_flight` is less than `request_body`, so one request could never be served";
         found.error(&origin, message, "write at least as much, better sixteen times as much");
+    }
+}
+
+/// Whether what routes forward may go where they forward it.
+fn recipients(config: &Config, settings: &Settings, found: &mut Found) {
+    let upstreams = settings.origin("upstreams").cloned().unwrap_or(Origin::Nowhere);
+    for purpose in &config.purposes {
+        for name in purpose.upstreams.iter().flatten() {
+            if config.upstream(Some(name)).is_none() {
+                let message = format!("the purpose `{}` names the upstream `{name}`, which nobody has", purpose.name);
+                found.error(&upstreams, message, "write a name that stands under [[upstreams]]");
+            }
+        }
+    }
+    for route in &config.routes {
+        let Some(upstream) = config.upstream(route.upstream.as_deref()) else { continue };
+        if !config.may_receive(upstream) {
+            let message = format!(
+                "the upstream `{}` of the route {} does not stand in one of the `regions` of [recipients]",
+                upstream.name, route.path
+            );
+            let mend = "write its `region` or `country` under [[upstreams]], or let the route use another one";
+            found.error(&upstreams, message, mend);
+        }
+        let allowed = config.purpose(&route.purpose).and_then(|purpose| purpose.upstreams.as_ref());
+        if allowed.is_some_and(|allowed| !allowed.contains(&upstream.name)) {
+            let message = format!(
+                "the purpose `{}` of the route {} may not be served by the upstream `{}`",
+                route.purpose, route.path, upstream.name
+            );
+            found.error(&upstreams, message, "let the route use another one, or add it to `upstreams` of the purpose");
+        }
     }
 }
 

@@ -8,8 +8,10 @@ use hyper::header::{HeaderName, HeaderValue};
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::{HeaderPattern, SubjectSource};
+use super::{HeaderPattern, Jwks, SubjectSource};
 use crate::consent::RESERVED_MEMBERS;
+use crate::consent::token::Keys;
+use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 use crate::vault::{Key, KeyError};
 
@@ -149,16 +151,81 @@ pub(super) fn notice(text: &str) -> Result<String, Wrong> {
     }
 }
 
+/// A language (RFC 5646): letters, then parts of letters and digits.
+pub(super) fn language(text: &str) -> Result<String, Wrong> {
+    let mut parts = text.split('-');
+    let first = parts.next().is_some_and(|part| (2..=8).contains(&part.len()) && is_of(part, u8::is_ascii_alphabetic));
+    let rest = parts.all(|part| (1..=8).contains(&part.len()) && is_of(part, u8::is_ascii_alphanumeric));
+    if first && rest && text.len() <= 35 {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(wrong("this is no language", "write a tag such as \"en\", \"de\" or \"pt-BR\""))
+    }
+}
+
+/// A country: two letters (ISO 3166-1 alpha-2).
+pub(super) fn country(text: &str) -> Result<String, Wrong> {
+    if text.len() == 2 && is_of(text, u8::is_ascii_alphabetic) {
+        Ok(text.to_ascii_uppercase())
+    } else {
+        Err(wrong("this is no country", "write two letters, such as \"DE\""))
+    }
+}
+
+/// A region, by a name of the deployment's own such as `eu` or `us-east`.
+pub(super) fn region(text: &str) -> Result<String, Wrong> {
+    name(text).map(|name| name.to_ascii_lowercase())
+}
+
+/// The secret of HS256: 32 bytes at least (RFC 7518 section 3.2).
+pub(super) fn secret(text: &str) -> Result<Sensitive, Wrong> {
+    if text.len() >= 32 {
+        Ok(Sensitive::from(text))
+    } else {
+        Err(wrong("the secret has less than 32 bytes", "make one with: openssl rand -base64 48"))
+    }
+}
+
+/// Where a JWK Set is: a URL, or a file, which is read.
+pub(super) fn jwks(text: &str) -> Result<Jwks, Wrong> {
+    if text.starts_with("https://") || text.starts_with("http://") {
+        let mend = "write https://HOST/PATH, or http:// for a host of your own network";
+        return match text.parse::<Uri>() {
+            Ok(url) if !text.contains('#') && !url.authority().is_some_and(|a| a.as_str().contains('@')) => {
+                Ok(Jwks::Url(url))
+            }
+            _ => Err(wrong("the address of the keys is no URL", mend)),
+        };
+    }
+    let file = PathBuf::from(text);
+    let problem = |message| Wrong { message, mend: "name a file that holds a JWK Set (RFC 7517)".to_owned() };
+    let document =
+        std::fs::read(&file).map_err(|error| problem(format!("the file of the keys cannot be read: {error}")))?;
+    match Keys::parse(&document) {
+        Ok(_) => Ok(Jwks::File(file)),
+        Err(error) => Err(problem(format!("the file of the keys is of no use: {error}"))),
+    }
+}
+
+/// An entity.
+pub(super) fn entity(text: &str) -> Result<Entity, Wrong> {
+    text.parse().map_err(|_| wrong("this is no name of an entity", "write an entity such as \"PERSON\", in capitals"))
+}
+
+fn is_of(text: &str, class: fn(&u8) -> bool) -> bool {
+    text.bytes().all(|byte| class(&byte))
+}
+
 /// A place that names the subject.
 pub(super) fn subject_source(text: &str) -> Result<SubjectSource, Wrong> {
-    let mend = "write \"header:NAME\", \"cookie:NAME\" or \"body:KEY.KEY\"";
+    let mend = "write \"header:NAME\", \"cookie:NAME\", \"jwt:sub\" or \"body:KEY.KEY\"";
     match text.split_once(':') {
         Some(("header", name)) => {
             name.parse().map(SubjectSource::Header).map_err(|_| wrong("this is no name of a header", mend))
         }
         Some(("cookie", name)) if is_token(name) => Ok(SubjectSource::Cookie(name.to_owned())),
         Some(("body", path)) if path.split('.').all(|key| !key.is_empty()) => Ok(SubjectSource::Body(path.to_owned())),
-        Some(("jwt", _)) => Err(wrong("the subject of a signed token is not in this version", mend)),
+        Some(("jwt", "sub")) => Ok(SubjectSource::Token),
         _ => Err(wrong("this is no place that can name a subject", mend)),
     }
 }

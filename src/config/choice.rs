@@ -75,6 +75,34 @@ choice! {
 }
 
 choice! {
+    /// What a recipient of data is to the controller.
+    Role {
+        /// It acts for the controller (GDPR Article 28).
+        Processor = "processor",
+        /// It acts for purposes of its own.
+        Controller = "controller",
+        /// It decides together with the controller (GDPR Article 26).
+        JointController = "joint-controller",
+    }
+}
+
+choice! {
+    /// On what a transfer to a third country rests (GDPR Articles 45 to 49).
+    Transfer {
+        /// There is no such transfer.
+        None = "none",
+        /// A decision that the country protects data as well.
+        Adequacy = "adequacy",
+        /// Standard contractual clauses.
+        Clauses = "standard-clauses",
+        /// Binding corporate rules.
+        Rules = "binding-rules",
+        /// A derogation for specific situations.
+        Derogation = "derogation",
+    }
+}
+
+choice! {
     /// What happens to a request without consent.
     WithoutConsent {
         /// It is refused with 403.

@@ -82,7 +82,7 @@ impl Detection {
     pub fn wishes(&self) -> Wishes {
         let entities = self.entities.iter().filter_map(|named| Some((named.name.parse().ok()?, named.wish())));
         let rules = self.rules.iter().map(|named| (named.name.clone(), named.wish()));
-        Wishes { level: self.level, entities: entities.collect(), rules: rules.collect() }
+        Wishes { level: self.level, entities: entities.collect(), rules: rules.collect(), reversible: None }
     }
 
     /// How findings of an entity are masked.

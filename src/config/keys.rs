@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::choice::{Basis, Binary, Expiry, Identity, LogFormat, LogLevel, Reply, WithoutConsent};
+use super::choice::{Basis, Binary, Expiry, Identity, LogFormat, LogLevel, Reply, Role, Transfer, WithoutConsent};
 use crate::detect::{Level, Operator, State};
 
 /// One setting.
@@ -101,6 +101,13 @@ pub(super) static TABLES: &[Table] = &[
         optional: true,
     },
     Table { path: "consent", doc: "How `Privet-Consent` is judged.", optional: false },
+    Table {
+        path: "notices",
+        doc: "What persons are asked to agree to, by language and version: what /.privet/notice answers and /.privet/consent.js shows. The first one of a version serves where a language is wanted that none has.",
+        optional: true,
+    },
+    Table { path: "notices[].purposes.*", doc: "How the notice speaks of a purpose, by its name.", optional: true },
+    Table { path: "recipients", doc: "Where data may go.", optional: false },
     Table {
         path: "routes",
         doc: "How requests are treated, by path; the longest path that matches whole segments wins. What no route matches is treated as a route \"/\" with every default.",
@@ -264,7 +271,41 @@ pub(super) static KEYS: &[Key] = &[
         r#""https://chatbot.example/base""#,
         "Its address, as `upstream`. Required.",
     ),
-    key("upstreams[].region", Kind::Text, None, r#""eu-central""#, "Where it stands, for the records."),
+    key(
+        "upstreams[].region",
+        Kind::Text,
+        None,
+        r#""eu-central""#,
+        "The region where it stands, for `regions` of [recipients] and for the records.",
+    ),
+    key(
+        "upstreams[].country",
+        Kind::Text,
+        None,
+        r#""DE""#,
+        "The country where it stands: two letters (ISO 3166-1). The countries of the EU and of the EEA are of the regions \"eu\" and \"eea\".",
+    ),
+    key(
+        "upstreams[].recipient",
+        Kind::Text,
+        None,
+        r#""Example Models GmbH""#,
+        "Who receives the data there, by the name that records and receipts show. By default the name of the upstream.",
+    ),
+    key(
+        "upstreams[].role",
+        Kind::Word(Role::WORDS),
+        Some(r#""processor""#),
+        r#""controller""#,
+        "Whether the recipient acts for you (`processor`, GDPR Article 28) or for purposes of its own.",
+    ),
+    key(
+        "upstreams[].transfer",
+        Kind::Word(Transfer::WORDS),
+        Some(r#""none""#),
+        r#""adequacy""#,
+        "On what a transfer to a third country rests (GDPR Articles 45 to 49); `none` where there is no such transfer.",
+    ),
     key(
         "upstreams[].ca",
         Kind::Text,
@@ -310,6 +351,34 @@ pub(super) static KEYS: &[Key] = &[
         "Whether persons are profiled. `Sec-GPC: 1` objects to it.",
     ),
     key(
+        "purposes[].explicit",
+        Kind::Boolean,
+        Some("false"),
+        "true",
+        "Whether consent must be explicit (GDPR Article 9(2)(a)): it counts only where `method` names an act of the person, such as click.",
+    ),
+    key(
+        "purposes[].reversible",
+        Kind::Texts,
+        None,
+        r#"["PERSON", "EMAIL"]"#,
+        "The entities that may come back in replies. What else is found is removed beyond recovery. By default all.",
+    ),
+    key(
+        "purposes[].upstreams",
+        Kind::Texts,
+        None,
+        r#"["eu"]"#,
+        "The names of the upstreams that may serve it. By default all.",
+    ),
+    key(
+        "purposes[].transcripts",
+        Kind::Boolean,
+        Some("false"),
+        "true",
+        "Whether redacted transcripts of it may be kept.",
+    ),
+    key(
         "consent.policy",
         Kind::Text,
         None,
@@ -334,13 +403,59 @@ pub(super) static KEYS: &[Key] = &[
         "consent.require_signed",
         Kind::Boolean,
         Some("false"),
-        "false",
-        "Whether consent must be signed by the site. Only false in this version.",
+        "true",
+        "Whether consent counts only where the site has signed it, as `Privet-Consent-Token`. The subject is then the token's `sub`.",
     ),
-    later("consent.hs256_secret"),
-    later("consent.jwks"),
-    later("consent.audience"),
-    later("consent.issuer"),
+    key(
+        "consent.hs256_secret",
+        Kind::Text,
+        None,
+        r#""thirty-two bytes or more, known to the site""#,
+        "The secret by which the site signs with HS256: 32 bytes at least. Better set it as PRIVET_CONSENT__HS256_SECRET. It is never printed.",
+    ),
+    key(
+        "consent.jwks",
+        Kind::Text,
+        None,
+        r#""https://shop.example/.well-known/jwks.json""#,
+        "The public keys by which the site signs with EdDSA, ES256 or RS256: a JWK Set (RFC 7517), as a file or an https:// URL. It is read again where a token names a key that is not in it.",
+    ),
+    key("consent.audience", Kind::Text, None, r#""privet""#, "Whom tokens must be for, their `aud`."),
+    key("consent.issuer", Kind::Text, None, r#""https://shop.example""#, "Who must have made tokens, their `iss`."),
+    key(
+        "consent.special_categories",
+        Kind::Text,
+        None,
+        r#""health""#,
+        "The purpose that needs consent too where data of special categories (GDPR Article 9) is found, by rules that are marked as sensitive. Without that consent the route's `without_consent` holds.",
+    ),
+    key("notices", Kind::Tables, None, "", ""),
+    key("notices[].lang", Kind::Text, None, r#""en""#, "Its language (RFC 5646). Required."),
+    key("notices[].policy", Kind::Text, None, r#""2026-05""#, "Its version. By default the `policy` of [consent]."),
+    key("notices[].title", Kind::Text, None, r#""May a chatbot answer you?""#, "What stands above it. Required."),
+    key(
+        "notices[].text",
+        Kind::Text,
+        None,
+        r#""What you write is used to answer your questions.""#,
+        "The text. An empty line begins a paragraph. This, or `file`, is required.",
+    ),
+    key("notices[].file", Kind::Text, None, r#""/etc/privet/notice.en.txt""#, "A file that holds the text."),
+    key("notices[].purposes.*.title", Kind::Text, None, r#""Support""#, "The purpose in two or three words. Required."),
+    key(
+        "notices[].purposes.*.text",
+        Kind::Text,
+        None,
+        r#""To answer your questions in this chat.""#,
+        "What data is used for, in a sentence.",
+    ),
+    key(
+        "recipients.regions",
+        Kind::Texts,
+        Some("[]"),
+        r#"["eu"]"#,
+        "Upstreams serve routes only where their region is one of these, or begins with one and a hyphen. Where an upstream stands elsewhere, or does not say where, the gateway does not start. By default they may stand anywhere.",
+    ),
     key("routes", Kind::Tables, None, "", ""),
     key(
         "routes[].path",
@@ -689,8 +804,8 @@ pub(super) static KEYS: &[Key] = &[
         "subject.from",
         Kind::Texts,
         Some("[]"),
-        r#"["header:X-User", "cookie:sid", "body:user"]"#,
-        "Places to look at, in this order: \"header:NAME\", \"cookie:NAME\", \"body:KEY.KEY\".",
+        r#"["header:X-User", "cookie:sid", "jwt:sub", "body:user"]"#,
+        "Places to look at, in this order: \"header:NAME\", \"cookie:NAME\", \"jwt:sub\" (of a consent token that holds), \"body:KEY.KEY\".",
     ),
     key(
         "subject.links",
@@ -937,7 +1052,9 @@ pub(super) fn header(table: &str) -> String {
 
 /// A path with examples of the user's own names.
 pub(super) fn spelled(path: &str) -> String {
-    path.replace("entities.*", "entities.PERSON").replace("rules.*", "rules.phone-digits")
+    path.replace("entities.*", "entities.PERSON")
+        .replace("rules.*", "rules.phone-digits")
+        .replace("purposes.*", "purposes.support")
 }
 
 /// The path of a name in a table.

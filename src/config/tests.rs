@@ -174,14 +174,29 @@ fn every_key_works_in_the_file_and_as_a_variable() {
         let (table, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
         let base = match table {
             "upstreams[]" => "[[upstreams]]\nname = \"a\"\nurl = \"http://a\"\n".to_owned(),
-            "purposes[]" => format!("{UPSTREAM}[[purposes]]\nname = \"a\"\n"),
+            "purposes[]" => {
+                "[[upstreams]]\nname=\"eu\"\nurl = \"http://a\"\n[[purposes]]\nname = \"a\"\n".to_owned()
+            }
+            "notices[]" if key.path == "notices[].file" => {
+                format!("{UPSTREAM}[[notices]]\nlang = \"de\"\ntitle = \"a\"\nfile = {other:?}\n")
+            }
+            "notices[]" => format!("{UPSTREAM}[[notices]]\nlang = \"de\"\ntitle = \"a\"\ntext = \"b\"\n"),
+            "recipients" => {
+                "[[upstreams]]\nname = \"a\"\nurl = \"http://a\"\nregion = \"eu\"\n[recipients]\n".to_owned()
+            }
             "routes[]" => "[[upstreams]]\nname = \"a\"\nurl = \"http://a\"\n[[upstreams]]\nname = \"eu\"\nurl = \"http://eu\"\n[[routes]]\npath = \"/a\"\n".to_owned(),
             "tls" => format!("{UPSTREAM}{tls}"),
             "retention[]" => format!("{UPSTREAM}[[retention]]\nkeep = \"1d\"\n"),
             "backup" => format!("{UPSTREAM}[backup]\ndir = \"/backups\"\n"),
             "transit" => format!("{UPSTREAM}[transit]\naddress = \"https://a\"\ntoken_file = \"t\"\n"),
-            "consent" => format!("{UPSTREAM}[consent]\npolicy = \"2026-01\"\n"),
+            "consent" => {
+                format!("{UPSTREAM}[consent]\npolicy = \"2026-01\"\nhs256_secret = \"{}\"\n", "x".repeat(32))
+            }
             "" => UPSTREAM.to_owned(),
+            _ if table.starts_with("notices[].") => format!(
+                "{UPSTREAM}[[notices]]\nlang = \"de\"\ntitle = \"a\"\ntext = \"b\"\n{}\ntitle = \"c\"\n",
+                keys::header(table)
+            ),
             _ if table.starts_with("routes[].") => {
                 format!("{UPSTREAM}[[routes]]\npath = \"/a\"\n{}\n", keys::header(table))
             }
@@ -191,7 +206,7 @@ fn every_key_works_in_the_file_and_as_a_variable() {
             "rules" | "protocols" => format!("{:?}", folder.path().display().to_string()),
             "upstreams[].ca" | "tls.certificate" | "transit.ca" => format!("{other:?}"),
             "tls.key" => format!("{other_key:?}"),
-            "key_file" | "sensitive_key_file" => format!("{secret:?}"),
+            "key_file" | "notices[].file" | "sensitive_key_file" => format!("{secret:?}"),
             "old_key_files" => format!("[{secret:?}]"),
             _ => key.example.to_owned(),
         };
@@ -202,10 +217,8 @@ fn every_key_works_in_the_file_and_as_a_variable() {
         let written = if table.is_empty() { format!("{line}{without}") } else { format!("{without}{line}") };
         let held = [("CHATBOT_AUTHORIZATION", "Bearer secret")];
         let from_file = with_environment(&written, &held).unwrap_or_else(|p| panic!("{written}\n{p}"));
-        if key.path != "consent.require_signed" {
-            let before = with_environment(&base, &held).unwrap().config;
-            assert_ne!(from_file.config, before, "{} is not read", key.path);
-        }
+        let before = with_environment(&base, &held).unwrap().config;
+        assert_ne!(from_file.config, before, "{} is not read", key.path);
         let variable = source::variable_name(key);
         let text = value.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&value);
         let from_variable = with_environment(&base, &[held[0], (&variable, text)])
@@ -221,7 +234,11 @@ fn every_key_refuses_a_wrong_type() {
         let (table, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
         let upstream = if key.path == "upstream" { "" } else { UPSTREAM };
         let header = if table.is_empty() { String::new() } else { keys::header(table) };
-        let list = if table.starts_with("routes[].") { "[[routes]]\npath = \"/a\"\n" } else { "" };
+        let list = match table.split_once("[].") {
+            Some(("routes", _)) => "[[routes]]\npath = \"/a\"\n",
+            Some(_) => "[[notices]]\nlang = \"en\"\n",
+            None => "",
+        };
         let toml = format!("{upstream}{list}{header}\n{name} = 1979-05-27\n");
         let said = Config::parse(&toml).unwrap_err().to_string();
         let line = toml.lines().count();
@@ -362,8 +379,18 @@ fn each_problem_has_its_place_and_its_mend() {
             format!("{u}[[purposes]]\nname = \"a\"\nsale = \"true\""),
             "`purposes[].sale` takes true or false, and this is a string; write true or false, without quotes",
         ),
-        (format!("{u}[consent]\nrequire_signed = true"), "configuration:3:1: signed consent is not in this version"),
-        (format!("{u}[consent]\njwks = \"x\""), "configuration:3:1: `consent.jwks` is not in this version"),
+        (format!("{u}[consent]\nrequire_signed = true"), "configuration:3:1: nothing says by what consent is signed"),
+        (format!("{u}[consent]\njwks = \"/nowhere\""), "configuration:3:1: the file of the keys cannot be read"),
+        (format!("{u}[consent]\nhs256_secret = \"short\""), "the secret has less than 32 bytes; make one with"),
+        (format!("{u}[[notices]]\nlang = \"english language\""), "configuration:3:1: this is no language"),
+        (format!("{u}[[notices]]\nlang = \"en\"\ntitle = \"a\""), "the notice needs one of `text` and `file`"),
+        (format!("{u}[recipients]\nregions = [\"eu\"]"), "does not stand in one of the `regions`"),
+        (
+            format!("{u}[[purposes]]\nname = \"support\"\nupstreams = [\"us\"]"),
+            "names the upstream `us`, which nobody has",
+        ),
+        (format!("{u}[[purposes]]\nname = \"support\"\nupstreams = []"), "may not be served by the upstream `default`"),
+        (format!("{u}[[purposes]]\nname = \"support\"\nreversible = [\"email\"]"), "no name of an entity"),
         (format!("{u}[consent]\naccept_policies = [\"1\"]"), "is given without `policy`"),
         (
             format!("{u}[consent]\npolicy = \"2\"\naccept_policies = [\"1\"]"),
@@ -385,8 +412,8 @@ fn each_problem_has_its_place_and_its_mend() {
         ),
         (format!("{u}[[routes]]\npath = \"/a\"\npurpose = \"at\""), "`at` is a member of Privet-Consent itself"),
         (
-            format!("{u}[subject]\nfrom = [\"header:X-User\", \"jwt:sub\"]"),
-            "configuration:3:26: the subject of a signed token is not in this version",
+            format!("{u}[subject]\nfrom = [\"header:X-User\", \"jwt:email\"]"),
+            "configuration:3:26: this is no place that can name a subject",
         ),
         (format!("{u}[subject]\nfrom = [\"user\"]"), "no place that can name a subject"),
         (format!("{u}[subject]\nfrom = [\"body:a..b\"]"), "no place that can name a subject"),

@@ -28,10 +28,13 @@ pub fn subject_id(header: &str) -> Result<String, BadHeader> {
         return Err(BadHeader);
     }
     let id = Parser::new(header).parse_item_with_visitor(bare_text).map_err(|_| BadHeader)?;
-    match id {
-        Some(id) if id.len() <= MAX_ID && !id.trim().is_empty() => Ok(id),
-        _ => Err(BadHeader),
-    }
+    id.filter(|id| is_id(id)).ok_or(BadHeader)
+}
+
+/// Whether a text may be an id: 1 to 128 printable ASCII characters, not all
+/// of them spaces.
+pub fn is_id(text: &str) -> bool {
+    text.len() <= MAX_ID && !text.trim().is_empty() && text.bytes().all(|b| (0x20..0x7f).contains(&b))
 }
 
 fn is_bare(byte: u8) -> bool {

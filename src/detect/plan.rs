@@ -63,6 +63,9 @@ pub struct Wishes {
     pub entities: Vec<(Entity, Wish)>,
     /// Of a rule by its id.
     pub rules: Vec<(String, Wish)>,
+    /// The entities that may come back: what else would is removed. All of
+    /// them without a list.
+    pub reversible: Option<Vec<Entity>>,
 }
 
 /// The treatment of each rule of one engine.
@@ -134,6 +137,11 @@ impl Plan {
         self.rules.get(rule).copied()
     }
 
+    /// Whether the rule at this place among [`Engine::rules`] runs.
+    pub fn state_of(&self, rule: usize) -> Option<State> {
+        self.rules.get(rule).map(|treatment| treatment.state)
+    }
+
     /// Whether it was made for this engine.
     pub(crate) fn is_for(&self, engine: &Engine) -> bool {
         self.engine == engine.identity
@@ -161,8 +169,13 @@ fn treatment(rule: &RuleInfo, wishes: &Wishes) -> Treatment {
     let of_rule = wishes.rules.iter().rev().find(|(named, _)| named == id).map(|(_, wish)| *wish);
     let (of_entity, of_rule) = (of_entity.unwrap_or_default(), of_rule.unwrap_or_default());
     let for_itself = matches!(operator, Operator::Keep | Operator::Block);
+    let wished = of_rule.operator.or(of_entity.operator.filter(|_| !for_itself)).unwrap_or(operator);
+    let may_return = wishes.reversible.as_ref().is_none_or(|entities| entities.contains(&entity));
     Treatment {
-        operator: of_rule.operator.or(of_entity.operator.filter(|_| !for_itself)).unwrap_or(operator),
+        operator: match wished {
+            Operator::Token | Operator::Surrogate if !may_return => Operator::Remove,
+            wished => wished,
+        },
         threshold: of_rule.threshold.or(of_entity.threshold).unwrap_or(wishes.level.threshold()).clamp(0.0, 1.0),
         state: of_rule.state.or(of_entity.state).unwrap_or(rule.effective_state()),
     }
@@ -256,6 +269,19 @@ mod tests {
         assert_eq!(found(&engine, &engine.plan(&mask), "badge P11111")[0].1, Operator::Mask);
         let by_id = Wishes { rules: vec![("badge-own".into(), wish(Some(Operator::Mask), None, None))], ..mask };
         assert_eq!(found(&engine, &engine.plan(&by_id), "badge P00000")[0].1, Operator::Mask);
+    }
+
+    #[test]
+    fn what_may_not_come_back_is_removed() {
+        let engine = engine();
+        let of = |reversible| {
+            let wishes = Wishes { reversible, ..Wishes::default() };
+            found(&engine, &engine.plan(&wishes), "badge P12345").remove(0).1
+        };
+        assert_eq!(of(None), Operator::Token);
+        assert_eq!(of(Some(vec!["STAFF".parse().unwrap()])), Operator::Token);
+        assert_eq!(of(Some(vec!["EMAIL".parse().unwrap()])), Operator::Remove);
+        assert_eq!(of(Some(Vec::new())), Operator::Remove);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Why an exchange ended before its reply, and what the client is told.
 
 use super::reply::ReplyBody;
+use crate::config::{ConsentConfig, Purpose};
 use crate::consent::{Refusal, RefusalKind};
 use crate::entity::Entity;
+use crate::ledger::LedgerError;
 use crate::problem::{MEDIA_TYPE, Problem, ProblemKind as Kind};
 use crate::telemetry::Outcome;
 use crate::vault::VaultError;
@@ -73,6 +75,11 @@ impl ProxyError {
         Self::new(Kind::TooLarge, Outcome::RefusedInput, detail)
     }
 
+    /// Of a body for Privet itself.
+    pub(super) fn own_too_large(limit: usize) -> Self {
+        Self::new(Kind::TooLarge, Outcome::RefusedInput, format!("The body has more than {limit} bytes."))
+    }
+
     pub(super) fn bomb(ratio: u64) -> Self {
         let detail = format!(
             "The body grows to more than {ratio} times its size when it is decoded, the limit `limits.decode_ratio` of this gateway."
@@ -124,6 +131,14 @@ impl ProxyError {
             RefusalKind::Stale => "The consent was given under another version of the notice: show the current one.",
         };
         let problem = Problem::new(kind, detail).with_consent(refusal.missing, refusal.notice);
+        Self { problem, outcome: Outcome::RefusedConsent, header: None }
+    }
+
+    /// The consent was withdrawn while the chatbot was at work.
+    pub(super) fn withdrawn(purpose: &Purpose, config: &ConsentConfig) -> Self {
+        let refusal = Refusal::of(RefusalKind::Required, purpose, config);
+        let detail = "The consent was withdrawn before the chatbot had answered.";
+        let problem = Problem::new(Kind::ConsentRequired, detail).with_consent(refusal.missing, refusal.notice);
         Self { problem, outcome: Outcome::RefusedConsent, header: None }
     }
 
@@ -204,5 +219,29 @@ impl From<VaultError> for ProxyError {
         tracing::error!(%error, "The vault failed.");
         let detail = "The vault cannot be reached or written, so nothing was forwarded; try again.";
         Self::new(Kind::VaultUnavailable, Outcome::VaultFailed, detail)
+    }
+}
+
+impl From<LedgerError> for ProxyError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Vault(error) => error.into(),
+            LedgerError::Full => {
+                let detail =
+                    "The record of this person's consent takes no further statement; say the same in the same words.";
+                Self::new(Kind::RateLimited, Outcome::RefusedOverload, detail)
+            }
+        }
+    }
+}
+
+impl From<Problem> for ProxyError {
+    /// What the pages of Privet's own refuse.
+    fn from(problem: Problem) -> Self {
+        let outcome = match problem.kind {
+            Kind::ConsentRequired | Kind::ConsentStale => Outcome::RefusedConsent,
+            _ => Outcome::RefusedInput,
+        };
+        Self { problem, outcome, header: None }
     }
 }

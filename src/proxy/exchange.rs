@@ -5,16 +5,16 @@ use super::chain::Chain;
 use super::content::{self, Content, Unread};
 use super::encoding::Codings;
 use super::error::ProxyError;
-use super::gate;
+use super::gate::{self, Judged};
 use super::inspect::{self, Findings, Located};
 use super::redact::{Replacements, redact};
 use super::reply::{ReplyBody, Settle};
 use super::restore::{self, Shape};
 use super::standing::Standing;
-use super::subject::{self, Whose};
+use super::subject::{Named, Whose};
 use super::unpacked::Unpacked;
 use super::websocket::{self, Conversation, Handshake};
-use super::{Gateway, Route, cors, head, headers, links, lookalike};
+use super::{Gateway, Route, cors, head, headers, links, lookalike, special};
 use crate::config::{Binary, Reply};
 use crate::detect::{Operator, Scratch};
 use crate::protocol::Protocol;
@@ -27,6 +27,7 @@ use hyper::body::{Body, Incoming};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 pub(super) const REDACTED: HeaderName = HeaderName::from_static("privet-redacted");
 
@@ -75,17 +76,30 @@ async fn forward(
     vet(&head)?;
     let has_body = unread.as_ref().is_some_and(|body| !body.is_end_stream());
     let handshake = Handshake::take(&mut head, has_body)?;
-    let presented = gate::Presented::take(&mut head)?;
-    let named = subject::in_headers(&head.headers)?;
+    let presented = gate::Presented::take(&mut head, gateway).await?;
+    let token = presented.token.as_deref();
+    let named = Named::by(&head.headers, token, gateway.config.consent.require_signed)?;
 
     // 3. Consent: may this purpose be served, and with a way back?
     // (A preflight has no body; what has one is a message.)
     let preflight = cors::is_preflight(&head.method, &head.headers) && !has_body;
-    let decided = if preflight { Ok(true) } else { gate::decide(&presented, route, gateway) };
-    let (reversible, handshake) = match (decided, handshake) {
-        (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, &refusal, settle)),
-        (decided, handshake) => (decided?, handshake),
+    let withdrawn = CancellationToken::new();
+    let early = gateway.subjects.in_head(&named, &head, token);
+    let mut judged = if preflight {
+        Judged::free()
+    } else {
+        gate::judge(&presented, early.as_deref(), route, gateway, withdrawn.clone()).await?
     };
+    // Where the body may name who it is, that one's record may say more.
+    let may_change = early.is_none() && !preflight;
+    let mut reversible = true;
+    let mut handshake = handshake;
+    if !(may_change && gateway.subjects.look_in_body()) {
+        match (judged.allow(&presented, route, gateway).await, handshake.take()) {
+            (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, &refusal, settle)),
+            (allowed, taken) => (reversible, handshake) = (allowed?, taken),
+        }
+    }
 
     // 4. Read: the whole body, within bounds.
     let body = unread.take().ok_or_else(ProxyError::internal)?;
@@ -96,14 +110,18 @@ async fn forward(
     // client's place or of Privet), and 6. detect in each text.
     let mut clock = Instant::now();
     let Looked { content, findings, protocol } = look_through(gateway, route, &head.uri, &head.headers, body).await?;
-    let whose = gateway.subjects.choose(named, &head, &protocol, &findings);
+    let whose = gateway.subjects.choose(named, &head, token, &protocol, &findings);
     let is_chained = matches!(whose, Whose::After(_) | Whose::First);
     let chosen = whose.resolve(gateway, route, &protocol).await?;
-    let unrestricted = gateway.judge_restriction(route, chosen.as_deref());
-    let (reversible, handshake) = match (unrestricted, handshake) {
-        (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, &refusal, settle)),
-        (unrestricted, handshake) => (reversible && unrestricted?, handshake),
-    };
+    if may_change {
+        if let Some(id) = &chosen {
+            judged = gate::judge(&presented, Some(id), route, gateway, withdrawn.clone()).await?;
+        }
+        match (judged.allow(&presented, route, gateway).await, handshake.take()) {
+            (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, &refusal, settle)),
+            (allowed, taken) => (reversible, handshake) = (allowed?, taken),
+        }
+    }
     let door = if protocol.socket.has_urls() { links::door(&head, gateway) } else { None };
     headers::clean_request(&mut head.headers, &gateway.headers);
     if !findings.list.is_empty() {
@@ -116,8 +134,14 @@ async fn forward(
     gateway.watch.ends(Stage::Scan, &mut clock);
     gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
     route.coverage.add(&findings);
-    SCRATCH.with_borrow_mut(|scratch| gateway.watch.found_in_shadow(scratch));
-    judge(gateway, findings.each().chain(&in_head.findings.list))?;
+    let in_shadow = SCRATCH.with_borrow_mut(|scratch| gateway.watch.found_in_shadow(scratch));
+    let all_found = || findings.each().chain(&in_head.findings.list);
+    judge(gateway, all_found())?;
+    let is_sensitive = findings.sensitive || in_shadow || special::is_among(all_found(), gateway);
+    match (special::allow(is_sensitive, &judged, &presented, route, gateway).await, handshake.take()) {
+        (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, &refusal, settle)),
+        (allowed, taken) => (reversible, handshake) = (reversible & allowed?, taken),
+    }
 
     // 7. Tokenize: durable before anything is forwarded, and 8. rewrite.
     let subject = match &chosen {
@@ -129,8 +153,11 @@ async fn forward(
     let lookalikes = lookalike::unknown(&lookalike::tokens_in(content.text()), subject.as_ref()).await?;
     gateway.watch.metrics.unknown_tokens_sent.inc_by(lookalikes as u64);
     let standing = Standing::new(content.text(), &head, content.text().len() > INLINE_LIMIT);
-    let (mut replacements, surrogates) =
-        stand_ins(gateway, route, [&findings, &in_head.findings], subject.as_ref(), &standing).await?;
+    // What was said of consent is kept together with what it covers.
+    let parts = [&findings, &in_head.findings];
+    let noting = async { if reversible { judged.note(&presented, route, gateway).await } else { Ok(()) } };
+    let ((mut replacements, surrogates), ()) =
+        tokio::try_join!(stand_ins(gateway, route, parts, subject.as_ref(), &standing), noting)?;
     drop(standing);
     let body = content.forward(&findings.list, &mut replacements, &mut head.headers)?;
     in_head.rewrite(&mut head, &mut replacements)?;
@@ -150,16 +177,27 @@ async fn forward(
     });
     let restoring = Restoring { protocol, subject, surrogates, in_elements, door, chain };
     if let Some(handshake) = handshake {
-        let conversation = Conversation::new(gateway, route, restoring, &handshake.address, chosen.as_deref());
+        let consent = websocket::Consent { presented, judged, withdrawn };
+        let conversation = Conversation::new(gateway, route, restoring, &handshake.address, consent);
         return websocket::open(handshake, head, conversation, &counts, settle).await;
     }
-    let response = route.upstream.send(Request::from_parts(head, Full::new(body.bytes))).await?;
-    gateway.watch.ends(Stage::Upstream, &mut clock);
-    drop((body.share, in_memory));
+    let answering = async {
+        let response = route.upstream.send(Request::from_parts(head, Full::new(body.bytes))).await?;
+        gateway.watch.ends(Stage::Upstream, &mut clock);
+        drop((body.share, in_memory));
 
-    // 10. Restore: as the reply streams. What is left to do then, 11. settling,
-    // falls to the reply's body when it ends.
-    let mut response = restore(gateway, route, restoring, response).await?;
+        // 10. Restore: as the reply streams. What is left to do then, 11. settling,
+        // falls to the reply's body when it ends.
+        restore(gateway, route, restoring, response).await
+    };
+    let mut response = tokio::select! {
+        biased;
+        () = withdrawn.cancelled() => return Err(ProxyError::withdrawn(&route.purpose, &gateway.config.consent)),
+        response = answering => response?,
+    };
+    if let Some(registered) = judged.into_registered() {
+        response = response.map(|body| body.until(registered));
+    }
     if !counts.is_empty()
         && let Ok(value) = HeaderValue::from_str(&counts.to_header())
     {
@@ -294,12 +332,14 @@ fn read_and_inspect(
         let format = format.framed(protocol.socket.framing);
         let looked = content::inspect(content.text(), &format, &rules, scratch);
         scratch.end_conversation();
-        gateway.watch.found_in_shadow(scratch);
-        looked
+        (looked, gateway.watch.found_in_shadow(scratch))
     });
     match looked {
-        Ok(findings) => Ok(Looked { content, findings, protocol }),
-        Err(why) => Err(Unread::Uninspectable(why, content.into_unread())),
+        (Ok(mut findings), in_shadow) => {
+            findings.sensitive |= in_shadow;
+            Ok(Looked { content, findings, protocol })
+        }
+        (Err(why), _) => Err(Unread::Uninspectable(why, content.into_unread())),
     }
 }
 

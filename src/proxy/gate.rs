@@ -1,35 +1,54 @@
 //! The consent of a request: taken from its headers, or from its address where
-//! a browser cannot set headers, and held against the route's purpose.
+//! a browser cannot set headers, and held against the route's purpose and
+//! against what stands in the ledger.
 
 use super::error::ProxyError;
 use super::{Gateway, Route};
-use crate::config::WithoutConsent;
-use crate::consent::{self, Decision};
+use crate::clock;
+use crate::config::{Basis, Purpose, WithoutConsent};
+use crate::consent::token::Claims;
+use crate::consent::{self, Answer, Decision, Standing, is_objected_by_signal};
+use crate::ledger::{Act, Channel, Registered, What, word};
+use crate::store::Row;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Uri, header};
 use percent_encoding::percent_decode_str;
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// The headers that may stand in the query instead.
 const IN_QUERY: [&str; 4] = ["privet-consent", "privet-consent-token", "privet-subject", "privet-conversation"];
 
 const CONSENT: HeaderName = HeaderName::from_static("privet-consent");
+const TOKEN: HeaderName = HeaderName::from_static("privet-consent-token");
 const GPC: HeaderName = HeaderName::from_static("sec-gpc");
 
 /// What the request says of consent.
+#[derive(Clone, Default)]
 pub(super) struct Presented {
-    header: Option<String>,
-    gpc: bool,
+    /// `Privet-Consent` as it came.
+    pub(super) header: Option<String>,
+    /// `Privet-Consent-Token`, where it holds.
+    pub(super) token: Option<Arc<Claims>>,
+    pub(super) gpc: bool,
 }
 
 impl Presented {
     /// Takes the consent out of the request; parameters of Privet's own in the
     /// query become headers, and do not travel on.
-    pub(super) fn take(head: &mut Parts) -> Result<Self, ProxyError> {
+    pub(super) async fn take(head: &mut Parts, gateway: &Gateway) -> Result<Self, ProxyError> {
         // A name may be percent-encoded, and an upstream would read it all the same.
         if head.uri.query().is_some_and(|query| query.contains("privet-") || query.contains('%')) {
             move_query_to_headers(head)?;
         }
+        Ok(Self::of_headers(head, gateway).await)
+    }
+
+    /// What the headers alone say.
+    pub(super) async fn of_headers(head: &Parts, gateway: &Gateway) -> Self {
         let mut header: Option<String> = None;
         for value in head.headers.get_all(CONSENT) {
             // What is no text does not parse, and so counts as absent.
@@ -38,24 +57,180 @@ impl Presented {
         }
         // One line that objects is enough.
         let gpc = head.headers.get_all(GPC).iter().any(|value| value.as_bytes() == b"1");
-        Ok(Self { header, gpc })
+        let mut tokens = head.headers.get_all(TOKEN).iter();
+        let token = match (tokens.next().and_then(|token| token.to_str().ok()), tokens.next()) {
+            (Some(token), None) => gateway.tokens.verify(token.trim()).await,
+            _ => None,
+        };
+        Self { header, token, gpc }
+    }
+
+    /// Decides by what is presented and by what stands of the purpose.
+    fn decide(&self, standing: &Standing, purpose: &Purpose, gateway: &Gateway) -> Decision {
+        let header = self.header.as_deref().and_then(consent::read_header);
+        let (header, token) = (header.as_ref(), self.token.as_ref().map(|token| &token.said));
+        let presented = consent::Presented { header, token, gpc: self.gpc, now: clock::unix_seconds() };
+        consent::decide(&presented, standing, purpose, &gateway.config.consent)
+    }
+
+    /// Equal for what is equal, on one route.
+    fn hash(&self, route: &Route, gateway: &Gateway) -> u64 {
+        let mut hasher = gateway.presented.build_hasher();
+        let token = self.token.as_ref().map(|token| (&token.said.at, token.expires, &token.id));
+        (&self.header, token, self.gpc, &route.purpose.name, &route.upstream.recipient).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// What it says, as it is kept; none where it says nothing of a purpose.
+    fn statement(&self, route: &Route, gateway: &Gateway) -> Option<(What, Option<u64>)> {
+        let header = self.header.as_deref().and_then(consent::read_header);
+        let token = self.token.as_ref().map(|token| &token.said);
+        let mut purposes = BTreeMap::new();
+        for purpose in &gateway.config.purposes {
+            let answers =
+                [token, header.as_ref()].map(|said| said.map_or(Answer::Silent, |said| said.answer(&purpose.name)));
+            if answers.contains(&Answer::Refused) {
+                purposes.insert(purpose.name.clone(), false);
+            } else if answers.contains(&Answer::Given) {
+                purposes.insert(purpose.name.clone(), true);
+            }
+        }
+        let signal = consent::Presented { gpc: self.gpc, ..consent::Presented::default() };
+        let gpc = is_objected_by_signal(&signal, &route.purpose);
+        if gpc {
+            purposes.insert(route.purpose.name.clone(), false);
+        }
+        if purposes.is_empty() {
+            return None;
+        }
+        let said = token.or(header.as_ref());
+        let policy = said.and_then(|said| said.policy.as_deref()).map(word);
+        let channel = if token.is_some() { Channel::Token } else { Channel::Header };
+        let what = What {
+            purposes,
+            policy: policy.or_else(|| gateway.config.consent.policy.clone()),
+            method: said.and_then(|said| said.method.as_deref()).map(word),
+            scope: Some(route.purpose.name.clone()),
+            recipient: Some(route.upstream.recipient.clone()),
+            signed: token.is_some(),
+            gpc,
+            ..What::new(Act::Request, channel)
+        };
+        Some((what, said.and_then(|said| said.at)))
     }
 }
 
-/// Whether the route's purpose may be served in full (true), or with
-/// everything removed beyond recovery (false). Else the request is refused.
-pub(super) fn decide(presented: &Presented, route: &Route, gateway: &Gateway) -> Result<bool, ProxyError> {
-    let presented = consent::Presented { consent: presented.header.as_deref(), gpc: presented.gpc };
-    match consent::decide(&presented, &route.purpose, &gateway.config.consent) {
-        Decision::Given => Ok(true),
-        Decision::Missing(refusal) => {
-            route.denied.inc();
-            match route.without_consent {
-                WithoutConsent::Anonymize => Ok(false),
-                WithoutConsent::Block => Err(ProxyError::consent(refusal)),
+/// What was decided of a request, and by whose record.
+pub(super) struct Judged {
+    pub(super) decision: Decision,
+    /// None where nobody is named.
+    record: Option<Record>,
+}
+
+struct Record {
+    row: Row,
+    registered: Registered,
+    /// The hash of what is presented, where it is to be kept.
+    news: Option<u64>,
+}
+
+impl Judged {
+    /// Nothing is asked for.
+    pub(super) fn free() -> Self {
+        Self { decision: Decision::Given, record: None }
+    }
+
+    /// Whether the purpose may be served in full (true), or with everything
+    /// removed beyond recovery (false). Else the request is refused.
+    pub(super) async fn allow(
+        &self,
+        presented: &Presented,
+        route: &Route,
+        gateway: &Gateway,
+    ) -> Result<bool, ProxyError> {
+        let may_be_used = self.may_be_used(route, gateway)?;
+        let Decision::Missing(refusal) = &self.decision else { return Ok(may_be_used) };
+        route.denied.inc();
+        match route.without_consent {
+            WithoutConsent::Anonymize => Ok(false),
+            WithoutConsent::Block => {
+                // That somebody refuses is kept too. Whether it can be makes no
+                // difference to the answer.
+                if let Err(error) = self.note(presented, route, gateway).await {
+                    tracing::warn!(problem = error.problem.kind.name(), "A refusal of consent cannot be kept.");
+                }
+                Err(ProxyError::consent(refusal.clone()))
             }
         }
     }
+
+    /// Whether the person has asked that their data is kept and not used.
+    pub(super) fn is_restricted(&self, gateway: &Gateway) -> bool {
+        self.record.as_ref().is_some_and(|record| gateway.rights.restrictions().covers(record.row))
+    }
+
+    /// Whether the person's data may be used; what a restriction forbids is
+    /// refused, or anonymized where the route does so without consent.
+    pub(super) fn may_be_used(&self, route: &Route, gateway: &Gateway) -> Result<bool, ProxyError> {
+        match route.without_consent {
+            _ if !self.is_restricted(gateway) => Ok(true),
+            WithoutConsent::Anonymize => Ok(false),
+            WithoutConsent::Block => Err(ProxyError::restricted()),
+        }
+    }
+
+    /// Keeps what the request says, unless it is known. It is durable when this returns.
+    pub(super) async fn note(&self, presented: &Presented, route: &Route, gateway: &Gateway) -> Result<(), ProxyError> {
+        let Some(Record { row, news: Some(hash), .. }) = &self.record else { return Ok(()) };
+        let Some((what, at)) = presented.statement(route, gateway) else { return Ok(()) };
+        Ok(gateway.ledger.note(*row, *hash, what, at).await?)
+    }
+
+    /// What the consent of a further purpose is by now, of the same record.
+    pub(super) async fn also(
+        &self,
+        presented: &Presented,
+        purpose: &Purpose,
+        gateway: &Gateway,
+    ) -> Result<Decision, ProxyError> {
+        let Some(record) = &self.record else { return Ok(presented.decide(&Standing::default(), purpose, gateway)) };
+        let known = gateway.ledger.known(record.row).await?;
+        Ok(presented.decide(known.state().of(&purpose.name), purpose, gateway))
+    }
+
+    /// Whether it was held against somebody's record.
+    pub(super) fn is_of_somebody(&self) -> bool {
+        self.record.is_some()
+    }
+
+    /// What is told where the consent is withdrawn.
+    pub(super) fn into_registered(self) -> Option<Registered> {
+        self.record.map(|record| record.registered)
+    }
+}
+
+/// Holds what a request presents against its purpose, and against the record
+/// of whose it is. A withdrawal from now on cancels `ended`.
+pub(super) async fn judge(
+    presented: &Presented,
+    whose: Option<&str>,
+    route: &Route,
+    gateway: &Gateway,
+    ended: CancellationToken,
+) -> Result<Judged, ProxyError> {
+    let is_asked = matches!(route.purpose.basis, Basis::Consent | Basis::LegitimateInterest);
+    let Some(whose) = whose.filter(|_| is_asked) else {
+        let decision = presented.decide(&Standing::default(), &route.purpose, gateway);
+        return Ok(Judged { decision, record: None });
+    };
+    let row = gateway.ledger.row(&route.tenant, whose);
+    // In this order no withdrawal can come between.
+    let registered = gateway.ledger.register(row, &route.purpose_name, ended);
+    let known = gateway.ledger.known(row).await?;
+    let decision = presented.decide(known.state().of(&route.purpose.name), &route.purpose, gateway);
+    let says = presented.header.is_some() || presented.token.is_some() || presented.gpc;
+    let news = says.then(|| presented.hash(route, gateway)).filter(|hash| !known.has_recorded(*hash));
+    Ok(Judged { decision, record: Some(Record { row, registered, news }) })
 }
 
 fn move_query_to_headers(head: &mut Parts) -> Result<(), ProxyError> {
@@ -98,50 +273,41 @@ mod tests {
     use super::*;
     use http::Request;
 
-    fn taken(uri: &str, headers: &[(&str, &str)]) -> (Presented, Parts) {
+    fn taken(uri: &str, headers: &[(&str, &str)]) -> Parts {
         let mut request = Request::builder().uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let mut head = request.body(()).unwrap().into_parts().0;
-        (Presented::take(&mut head).unwrap(), head)
+        move_query_to_headers(&mut head).unwrap();
+        head
     }
 
-    #[test]
-    fn header_lines_are_one_value() {
-        let (presented, _) = taken("/", &[("privet-consent", "support"), ("privet-consent", "marketing=?0")]);
-        assert_eq!(presented.header.as_deref(), Some("support, marketing=?0"));
-        assert!(!presented.gpc);
-        assert!(taken("/", &[("sec-gpc", "1")]).0.gpc);
+    fn consent(head: &Parts) -> Vec<&str> {
+        head.headers.get_all(CONSENT).iter().map(|value| value.to_str().unwrap()).collect()
     }
 
     #[test]
     fn the_query_may_stand_in_for_headers_and_does_not_travel() {
-        let (presented, head) = taken("/v1/events?a=1&privet-consent=support%2C%20x%3D%3F0&privet-subject=u1&b=2", &[]);
-        assert_eq!(presented.header.as_deref(), Some("support, x=?0"));
+        let head = taken("/v1/events?a=1&privet-consent=support%2C%20x%3D%3F0&privet-subject=u1&b=2", &[]);
+        assert_eq!(consent(&head), ["support, x=?0"]);
         assert_eq!(head.headers["privet-subject"], "u1");
         assert_eq!(head.uri, "/v1/events?a=1&b=2");
-        assert_eq!(taken("/v1?privet-consent=support", &[]).1.uri, "/v1");
-        let (presented, head) = taken("/v1?%70rivet%2Dconsent=support&a=%20&privet%2dsubject=u1", &[]);
-        assert_eq!(presented.header.as_deref(), Some("support"));
+        assert_eq!(taken("/v1?privet-consent=support", &[]).uri, "/v1");
+        let head = taken("/v1?%70rivet%2Dconsent=support&a=%20&privet%2dsubject=u1", &[]);
+        assert_eq!(consent(&head), ["support"]);
         assert_eq!(head.uri, "/v1?a=%20");
-        assert_eq!(taken("/v1?a=%20&&b", &[]).1.uri, "/v1?a=%20&&b");
+        assert_eq!(taken("/v1?a=%20&&b", &[]).uri, "/v1?a=%20&&b");
     }
 
     #[test]
     fn a_parameter_that_is_repeated_is_as_a_header_that_is() {
         let twice = "/v1?privet-consent=support&privet-consent=support%3D%3F0&privet-subject=a&privet-subject=b";
-        let (presented, head) = taken(twice, &[]);
-        assert_eq!(presented.header.as_deref(), Some("support, support=?0"));
+        let head = taken(twice, &[]);
+        assert_eq!(consent(&head), ["support", "support=?0"]);
         assert_eq!(head.headers.get_all("privet-subject").iter().count(), 2);
-        let (presented, head) = taken(twice, &[("privet-consent", "support"), ("privet-subject", "c")]);
-        assert_eq!(presented.header.as_deref(), Some("support"));
+        let head = taken(twice, &[("privet-consent", "support"), ("privet-subject", "c")]);
+        assert_eq!(consent(&head), ["support"]);
         assert_eq!(head.headers.get_all("privet-subject").iter().collect::<Vec<_>>(), ["c"]);
-    }
-
-    #[test]
-    fn one_line_that_objects_is_enough() {
-        assert!(taken("/", &[("sec-gpc", "0"), ("sec-gpc", "1")]).0.gpc);
-        assert!(!taken("/", &[("sec-gpc", "0")]).0.gpc);
     }
 }

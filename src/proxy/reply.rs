@@ -4,6 +4,7 @@ use super::encoding::Undecodable;
 use super::request_id::RequestId;
 use super::watch::Watch;
 use crate::framing::TooLong;
+use crate::ledger::Registered;
 use crate::problem::ProblemKind;
 use crate::telemetry::{Held, Outcome, RouteMetrics};
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// Why a reply broke off.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,12 @@ pub enum ReplyError {
     /// The chatbot sent nothing for longer than `timeouts.stream_idle`.
     #[error("the upstream fell silent")]
     Silent,
+    /// The person has withdrawn the consent that the exchange stood on.
+    #[error("the consent was withdrawn")]
+    Withdrawn,
+    /// A file of Privet's own cannot be written to its end.
+    #[error("the vault failed")]
+    Vault,
     /// One event of the stream is larger than `limits.reply_body`.
     #[error("{0}")]
     TooLong(#[from] TooLong),
@@ -47,6 +55,13 @@ pub struct ReplyBody {
     source: Source,
     idle: Option<Idle>,
     settle: Option<Settle>,
+    consent: Option<Standing>,
+}
+
+/// The consent that a reply stands on.
+struct Standing {
+    registered: Registered,
+    withdrawn: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 enum Source {
@@ -57,7 +72,7 @@ enum Source {
 
 impl ReplyBody {
     pub(super) fn whole(bytes: Bytes) -> Self {
-        Self { source: Source::Whole(Full::new(bytes)), idle: None, settle: None }
+        Self { source: Source::Whole(Full::new(bytes)), idle: None, settle: None, consent: None }
     }
 
     /// A whole answer of Privet's own.
@@ -83,12 +98,19 @@ impl ReplyBody {
 
     /// The upstream's own bytes.
     pub(super) fn passing(body: Incoming, idle: Duration) -> Self {
-        Self { source: Source::Passing(body), idle: Some(Idle::new(idle)), settle: None }
+        Self { source: Source::Passing(body), idle: Some(Idle::new(idle)), settle: None, consent: None }
     }
 
     /// What watches for silence itself: what it sends says little of what it hears.
     pub(super) fn restored(stream: impl Stream<Item = Result<Bytes, ReplyError>> + Send + 'static) -> Self {
-        Self { source: Source::Restored(Box::pin(stream)), idle: None, settle: None }
+        Self { source: Source::Restored(Box::pin(stream)), idle: None, settle: None, consent: None }
+    }
+
+    /// Breaks off where the consent is withdrawn.
+    pub(super) fn until(mut self, registered: Registered) -> Self {
+        let withdrawn = Box::pin(registered.ended().clone().cancelled_owned());
+        self.consent = Some(Standing { registered, withdrawn });
+        self
     }
 
     /// From now on the exchange is settled when this body ends: now, where
@@ -117,7 +139,13 @@ impl ReplyBody {
         }
     }
 
+    fn withdrawn(&mut self) -> Poll<Option<Result<Frame<Bytes>, ReplyError>>> {
+        self.ended(Some(Outcome::RefusedConsent));
+        Poll::Ready(Some(Err(ReplyError::Withdrawn)))
+    }
+
     fn ended(&mut self, outcome: Option<Outcome>) {
+        self.consent = None;
         if let Some(mut settle) = self.settle.take() {
             if let Some(outcome) = outcome {
                 settle.outcome(outcome);
@@ -133,6 +161,9 @@ impl Body for ReplyBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ReplyError>>> {
         let this = self.get_mut();
+        if this.consent.as_ref().is_some_and(|consent| consent.registered.ended().is_cancelled()) {
+            return this.withdrawn();
+        }
         match this.poll_source(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 if this.is_end_stream() {
@@ -153,6 +184,9 @@ impl Body for ReplyBody {
             Poll::Pending if this.idle.as_mut().is_some_and(|idle| idle.is_over(cx)) => {
                 this.ended(Some(Outcome::UpstreamFailed));
                 Poll::Ready(Some(Err(ReplyError::Silent)))
+            }
+            Poll::Pending if this.consent.as_mut().is_some_and(|one| one.withdrawn.as_mut().poll(cx).is_ready()) => {
+                this.withdrawn()
             }
             Poll::Pending => Poll::Pending,
         }

@@ -5,6 +5,7 @@ use super::inspect::Findings;
 use super::{Gateway, Route};
 use crate::config::{SubjectConfig, SubjectSource};
 use crate::consent;
+use crate::consent::token::Claims;
 use crate::protocol::{Conversation, Pattern, Protocol};
 use crate::telemetry::VaultOperation;
 use crate::vault::VaultError;
@@ -45,27 +46,81 @@ impl Sources {
         Ok((Self(sources), patterns))
     }
 
+    /// The subject, as far as the head of a request can tell.
+    pub(super) fn in_head(&self, named: &Named, head: &Parts, token: Option<&Claims>) -> Option<String> {
+        match named {
+            Named::Is(id) => Some(id.clone()),
+            Named::Nobody => None,
+            Named::Unsaid => {
+                // What stands behind a place of the body may not come before it.
+                let in_head = self.0.iter().map_while(|source| match source {
+                    Source::Request(source) => Some(look_in(&head.headers, source, token)),
+                    Source::Body(_) => None,
+                });
+                in_head.flatten().find(|id| !id.is_empty())
+            }
+        }
+    }
+
+    /// Whether the body may name the subject of a consent that stands.
+    pub(super) fn look_in_body(&self) -> bool {
+        self.0.iter().any(|source| matches!(source, Source::Body(_)))
+    }
+
     /// The first place that names a subject: after `named` by Privet's own
     /// headers those of the configuration, then the conversation that the
     /// protocol carries.
     pub(super) fn choose(
         &self,
-        named: Option<String>,
+        named: Named,
         head: &Parts,
+        token: Option<&Claims>,
         protocol: &Protocol,
         findings: &Findings,
     ) -> Whose {
-        let named = named.or_else(|| {
-            let ids = self.0.iter().filter_map(|source| match source {
-                Source::Request(source) => look_in(&head.headers, source),
-                Source::Body(n) => findings.sought.get(*n).cloned().flatten(),
-            });
-            ids.into_iter().find(|id| !id.is_empty())
-        });
         match named {
-            Some(id) => Whose::Subject(id),
-            None => conversation(protocol, head.uri.path(), findings),
+            Named::Is(id) => Whose::Subject(id),
+            Named::Nobody => Whose::Own,
+            Named::Unsaid => {
+                let ids = self.0.iter().filter_map(|source| match source {
+                    Source::Request(source) => look_in(&head.headers, source, token),
+                    Source::Body(n) => findings.sought.get(*n).cloned().flatten(),
+                });
+                match ids.into_iter().find(|id| !id.is_empty()) {
+                    Some(id) => Whose::Subject(id),
+                    None => conversation(protocol, head.uri.path(), findings),
+                }
+            }
         }
+    }
+}
+
+/// What Privet's own headers say of whose a request is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Named {
+    /// This subject's.
+    Is(String),
+    /// Nothing: other places may tell.
+    Unsaid,
+    /// It may be nobody's that is named: the site has not signed who it is.
+    Nobody,
+}
+
+impl Named {
+    /// By the token where the deployment asks for one, which no header may
+    /// contradict; else as the headers are sent.
+    pub(super) fn by(headers: &HeaderMap, token: Option<&Claims>, must_be_signed: bool) -> Result<Self, ProxyError> {
+        let named = in_headers(headers)?;
+        if !must_be_signed {
+            return Ok(named.map_or(Self::Unsaid, Self::Is));
+        }
+        let Some(token) = token else { return Ok(Self::Nobody) };
+        let [(subject, _), _] = &NAMED_BY;
+        if headers.contains_key(subject) && named.is_some_and(|named| named != token.subject) {
+            let detail = "`privet-subject` names another person than the signed token; leave it out.";
+            return Err(ProxyError::bad_header(detail));
+        }
+        Ok(Self::Is(token.subject.clone()))
     }
 }
 
@@ -127,7 +182,7 @@ pub(super) fn of_protocol(protocol: &Protocol, id: &str) -> String {
 
 /// The subject by `Privet-Subject`, else the conversation by
 /// `Privet-Conversation`.
-pub(super) fn in_headers(headers: &HeaderMap) -> Result<Option<String>, ProxyError> {
+fn in_headers(headers: &HeaderMap) -> Result<Option<String>, ProxyError> {
     for (name, prefix) in NAMED_BY {
         let mut values = headers.get_all(&name).iter();
         let Some(value) = values.next() else { continue };
@@ -144,8 +199,9 @@ pub(super) fn in_headers(headers: &HeaderMap) -> Result<Option<String>, ProxyErr
     Ok(None)
 }
 
-fn look_in(headers: &HeaderMap, source: &SubjectSource) -> Option<String> {
+fn look_in(headers: &HeaderMap, source: &SubjectSource, token: Option<&Claims>) -> Option<String> {
     match source {
+        SubjectSource::Token => Some(token?.subject.clone()),
         SubjectSource::Header(name) => Some(headers.get(name)?.to_str().ok()?.to_owned()),
         SubjectSource::Cookie(name) => headers
             .get_all(header::COOKIE)
@@ -188,6 +244,24 @@ mod tests {
     }
 
     #[test]
+    fn where_consent_is_signed_the_token_names_the_subject() {
+        let said = consent::Said::default();
+        let claims = Claims { subject: "u1".to_owned(), id: None, expires: 0, said };
+        let by = |list: &[(&'static str, &'static str)], token| Named::by(&headers(list), token, true);
+        assert_eq!(by(&[], Some(&claims)).unwrap(), Named::Is("u1".to_owned()));
+        assert_eq!(by(&[("privet-subject", "u1")], Some(&claims)).unwrap(), Named::Is("u1".to_owned()));
+        assert!(by(&[("privet-subject", "u2")], Some(&claims)).is_err());
+        assert_eq!(by(&[("privet-conversation", "c1")], Some(&claims)).unwrap(), Named::Is("u1".to_owned()));
+        assert_eq!(by(&[("privet-subject", "u1")], None).unwrap(), Named::Nobody);
+        // Else a token names nobody by itself.
+        let unsigned = Named::by(&headers(&[]), Some(&claims), false).unwrap();
+        assert_eq!(unsigned, Named::Unsaid);
+        let by_token = Sources(vec![Source::Request(SubjectSource::Token)]);
+        assert_eq!(by_token.in_head(&unsigned, &head("/", &[]), Some(&claims)).as_deref(), Some("u1"));
+        assert_eq!(by_token.in_head(&unsigned, &head("/", &[]), None), None);
+    }
+
+    #[test]
     fn other_places_are_looked_at_in_order() {
         let from = vec![
             SubjectSource::Header(HeaderName::from_static("x-user")),
@@ -200,7 +274,13 @@ mod tests {
         let choose = |named: Option<&str>, body: Option<&str>, sent: &[(&str, &str)]| {
             let findings = Findings { sought: vec![body.map(str::to_owned)], ..Findings::default() };
             let json = protocols.named("json").unwrap();
-            match sources.choose(named.map(str::to_owned), &head("/", sent), json, &findings) {
+            let named = named.map_or(Named::Unsaid, |id| Named::Is(id.to_owned()));
+            let in_head = sources.in_head(&named, &head("/", sent), None);
+            let whose = sources.choose(named, &head("/", sent), None, json, &findings);
+            if let Some(id) = in_head {
+                assert_eq!(whose, Whose::Subject(id), "the head has told another one");
+            }
+            match whose {
                 Whose::Subject(id) => Some(id),
                 _ => None,
             }
@@ -220,7 +300,8 @@ mod tests {
         let choose = |protocol: &str, path: &str, body: Option<(usize, &str)>| {
             let conversation = body.map(|(nth, id)| (nth, id.to_owned()));
             let findings = Findings { conversation, ..Findings::default() };
-            sources.choose(None, &head(path, &[]), protocols.named(protocol).unwrap(), &findings)
+            let (head, protocol) = (head(path, &[]), protocols.named(protocol).unwrap());
+            sources.choose(Named::Unsaid, &head, None, protocol, &findings)
         };
         let subject = |id: &str| Whose::Subject(format!("conversation\0{id}"));
         assert_eq!(choose("rasa", "/webhooks/rest/webhook", Some((0, "u1"))), subject("rasa\0u1"));

@@ -23,6 +23,8 @@ type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// One chatbot backend.
 pub(super) struct Upstream {
+    /// Who receives the data, as records name it.
+    pub(super) recipient: String,
     scheme: Scheme,
     authority: Authority,
     /// Put before the request's path; without a slash at its end.
@@ -57,7 +59,8 @@ impl Upstream {
             .build(connector().enable_http1().wrap_connector(http));
         let base = config.url.path().trim_end_matches('/').to_owned();
         let set_headers = config.set_headers.clone();
-        Ok(Self { scheme, authority, base, set_headers, client, switching, first_byte: timeouts.first_byte })
+        let (recipient, first_byte) = (config.recipient.clone(), timeouts.first_byte);
+        Ok(Self { recipient, scheme, authority, base, set_headers, client, switching, first_byte })
     }
 
     /// Sends a request of which nothing is left to check. This is the one call

@@ -11,6 +11,7 @@ pub(super) struct Watch {
     pub(super) metrics: Arc<Metrics>,
     /// In the order of the engine's rules.
     rules: Vec<RuleMetrics>,
+    sensitive: Vec<bool>,
     restored: EntityCounters,
     /// Requests that no route covers.
     no_route: RouteMetrics,
@@ -20,9 +21,10 @@ impl Watch {
     pub(super) fn new(metrics: Arc<Metrics>, engine: &Engine) -> Result<Self, MetricsError> {
         metrics.set_rules_version(engine.version())?;
         let rules = engine.rules().map(|rule| metrics.rule(rule.entity, &rule.id)).collect::<Result<_, _>>()?;
+        let sensitive = engine.rules().map(|rule| rule.sensitive).collect();
         let restored = metrics.restored(engine.rules().map(|rule| rule.entity))?;
         let no_route = metrics.route("none")?;
-        Ok(Self { metrics, rules, restored, no_route })
+        Ok(Self { metrics, rules, sensitive, restored, no_route })
     }
 
     pub(super) fn route(&self, path: &str) -> Result<RouteMetrics, MetricsError> {
@@ -45,13 +47,22 @@ impl Watch {
         }
     }
 
-    /// Counts what rules in shadow found in requests.
-    pub(super) fn found_in_shadow(&self, scratch: &mut Scratch) {
+    /// Counts what rules in shadow found in requests. Whether something of it
+    /// is sensitive.
+    pub(super) fn found_in_shadow(&self, scratch: &mut Scratch) -> bool {
+        let mut is_sensitive = false;
         scratch.drain_shadow(|rule, count| {
             if let Some(series) = self.rules.get(rule.index()) {
                 series.request.inc_by(count);
             }
+            is_sensitive |= self.is_sensitive(rule);
         });
+        is_sensitive
+    }
+
+    /// Whether the rule finds data of special categories (GDPR Article 9).
+    pub(super) fn is_sensitive(&self, rule: RuleId) -> bool {
+        self.sensitive.get(rule.index()).copied().unwrap_or(false)
     }
 
     pub(super) fn restored(&self, entity: Entity) {

@@ -10,7 +10,7 @@ mod conversation;
 mod handshake;
 mod tunnel;
 
-pub(super) use conversation::Conversation;
+pub(super) use conversation::{Consent, Conversation};
 pub(super) use handshake::Handshake;
 
 use super::error::ProxyError;

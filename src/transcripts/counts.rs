@@ -60,14 +60,15 @@ fn table(purpose: &str, cells: &BTreeMap<(String, String), BTreeSet<String>>, k:
     let count = |day: &String, entity: &String| {
         cells.get(&(day.clone(), entity.clone())).map_or(0, |persons| persons.len() as u64)
     };
-    let full: Vec<Vec<u64>> = days.iter().map(|day| entities.iter().map(|entity| count(day, entity)).collect()).collect();
+    let full: Vec<Vec<u64>> =
+        days.iter().map(|day| entities.iter().map(|entity| count(day, entity)).collect()).collect();
     let is_hidden = hide(&full, k);
-    let counts = full.iter().zip(&is_hidden).map(|(row, hidden)| {
-        row.iter().zip(hidden).map(|(count, hidden)| (!hidden).then_some(*count)).collect()
-    });
+    let counts = full
+        .iter()
+        .zip(&is_hidden)
+        .map(|(row, hidden)| row.iter().zip(hidden).map(|(count, hidden)| (!hidden).then_some(*count)).collect());
     let of_days: Vec<u64> = full.iter().map(|row| row.iter().sum()).collect();
-    let of_entities: Vec<u64> =
-        (0..entities.len()).map(|n| full.iter().filter_map(|row| row.get(n)).sum()).collect();
+    let of_entities: Vec<u64> = (0..entities.len()).map(|n| full.iter().filter_map(|row| row.get(n)).sum()).collect();
     // One sum that is missing could be worked out from the others.
     let is_small = of_days.iter().chain(&of_entities).any(|sum| (1..k).contains(sum));
     Table {

@@ -52,7 +52,8 @@ impl Files {
     fn file(&self, day: &str) -> io::Result<File> {
         for number in 0..MAX_FILES {
             let path = self.folder.join(format!("{PREFIX}{day}-{number:04}{ENDING}"));
-            if fs::metadata(&path).is_ok_and(|file| file.len() >= self.file_bytes.saturating_sub(self.file_bytes / 16)) {
+            if fs::metadata(&path).is_ok_and(|file| file.len() >= self.file_bytes.saturating_sub(self.file_bytes / 16))
+            {
                 continue;
             }
             let mut options = OpenOptions::new();

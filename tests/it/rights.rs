@@ -45,8 +45,7 @@ impl Rig {
         let vault = format!("embedded:{}", self.vault.display());
         let mut command = privet();
         command.args(arguments).args(["--vault", &vault]).env("PRIVET_KEY", KEY);
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
     }
@@ -127,10 +126,9 @@ async fn an_erased_subject_is_nowhere_any_more() {
 
 #[tokio::test]
 async fn a_restricted_subject_is_served_by_no_route() {
-    let rig = Rig::new(
-        "[[routes]]\npath = \"/\"\n[[routes]]\npath = \"/anonymous\"\nwithout_consent = \"anonymize\"\n",
-    )
-    .await;
+    let rig =
+        Rig::new("[[routes]]\npath = \"/\"\n[[routes]]\npath = \"/anonymous\"\nwithout_consent = \"anonymize\"\n")
+            .await;
     let officer = format!("Bearer {}", operator(&rig.vault, "dana", "officer"));
     let admin = Client::new(&rig.privet.admin);
     let headers = [("authorization", officer.as_str()), ("content-type", "application/json")];

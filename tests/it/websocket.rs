@@ -8,12 +8,14 @@ use crate::support::{
 use futures_util::{SinkExt, StreamExt};
 use privet::config::Config;
 use privet::detect::Engine;
+use privet::ledger::{Act, Channel, What};
 use privet::proxy::{DataService, Gateway};
 use privet::rights::Rights;
 use privet::server::{self, Limits, Listener, Shutdown};
 use privet::telemetry::Metrics;
 use privet::vault::{Key, Options, Vault, VaultUrl};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -493,15 +495,22 @@ async fn a_withdrawal_closes_the_sockets_of_its_subject() {
     let mut bo = Socket::open(&base, "/chat?privet-consent=support&privet-subject=bo", &[]).await;
     ana.send("hello").await;
     assert_eq!(ana.text().await, "hello");
-    assert_eq!(gateway.withdrawn("default", "ana", "marketing"), 0);
-    assert_eq!(gateway.withdrawn("default", "ana", "support"), 1);
+    assert_eq!(withdraw(&gateway, "marketing").await, 0);
+    assert_eq!(withdraw(&gateway, "support").await, 1);
     let _ = ana.try_send(EMAIL).await;
     assert_eq!(ana.closed().await, Some((1008, "urn:privet:problem:consent-required".to_owned())));
     assert_eq!(upstream.closed().await, Some((1001, String::new())));
     bo.send("me too").await;
     assert_eq!(bo.text().await, "me too");
     assert_eq!(upstream.texts(), ["hello", "me too"]);
-    assert_eq!(gateway.withdrawn("default", "ana", "support"), 0);
+    assert_eq!(withdraw(&gateway, "support").await, 0);
+}
+
+/// Ana withdraws her consent to a purpose; gives how many sockets that ends.
+async fn withdraw(gateway: &Gateway, purpose: &str) -> usize {
+    let purposes = BTreeMap::from([(purpose.to_owned(), false)]);
+    let what = What { purposes, ..What::new(Act::Withdrawn, Channel::Operator) };
+    gateway.ledger().withdraw(gateway.ledger().row("default", "ana"), what).await.unwrap().ended
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ pub(in crate::proxy) struct Findings {
     pub(in crate::proxy) forgotten: bool,
     /// The first member that the protocol does not know, where that is asked.
     pub(in crate::proxy) unknown: Option<String>,
+    /// Whether a rule in shadow found data of special categories.
+    pub(in crate::proxy) sensitive: bool,
 }
 
 /// A finding and where it stands in the body.

@@ -4,14 +4,13 @@ use crate::config::Reply;
 use crate::protocol::Protocol;
 use crate::proxy::error::ProxyError;
 use crate::proxy::exchange::{self, INLINE_LIMIT, Looked, Restoring};
+use crate::proxy::gate::{self, Judged, Presented};
 use crate::proxy::inspect::Findings;
 use crate::proxy::reply::ReplyBody;
 use crate::proxy::restore::{self, Context, Messages};
 use crate::proxy::standing::Standing;
-use crate::proxy::subject::Whose;
-use crate::proxy::withdrawal::Registered;
-use crate::proxy::{Gateway, Route, lookalike};
-use crate::sensitive::Sensitive;
+use crate::proxy::subject::{Named, Whose};
+use crate::proxy::{Gateway, Route, lookalike, special};
 use crate::telemetry::{Held, Outcome, Stage};
 use crate::token::Kinds;
 use crate::vault::{Subject, SurrogateMatcher};
@@ -31,19 +30,29 @@ pub(in crate::proxy) struct Conversation {
     protocol: Arc<Protocol>,
     /// The address of the handshake, and no headers: messages have none.
     head: Parts,
+    /// What the handshake presented.
+    presented: Presented,
     /// Cancelled where the consent is withdrawn.
     pub(super) withdrawn: CancellationToken,
     state: Mutex<State>,
+}
+
+/// The consent that a handshake has.
+pub(in crate::proxy) struct Consent {
+    /// What it presents.
+    pub(in crate::proxy) presented: Presented,
+    /// What was decided.
+    pub(in crate::proxy) judged: Judged,
+    /// Cancelled where it is withdrawn.
+    pub(in crate::proxy) withdrawn: CancellationToken,
 }
 
 /// What becomes known of it.
 struct State {
     /// None: findings are removed, and there is no way back.
     subject: Option<Subject>,
-    /// Once the subject is known by its name.
-    registered: Option<Registered>,
-    /// That name.
-    name: Option<Sensitive>,
+    /// What was decided, by the record of whoever is named.
+    judged: Arc<Judged>,
     surrogates: Option<Arc<SurrogateMatcher>>,
     /// The protocol that a message told, where the address does not.
     told: Option<Arc<Protocol>>,
@@ -52,22 +61,21 @@ struct State {
 }
 
 impl Conversation {
-    /// Of the subject with this `name`, of which a withdrawal will be heard.
+    /// On the consent that the handshake has.
     pub(in crate::proxy) fn new(
         gateway: &Arc<Gateway>,
         route: &Arc<Route>,
         restoring: Restoring,
         address: &Uri,
-        name: Option<&str>,
+        consent: Consent,
     ) -> Self {
         let Restoring { protocol, subject, surrogates, .. } = restoring;
-        let state = Mutex::new(State { subject, registered: None, name: None, surrogates, told: None, replaced: 0 });
+        let Consent { presented, judged, withdrawn } = consent;
+        let state = State { subject, judged: Arc::new(judged), surrogates, told: None, replaced: 0 };
         let (mut head, ()) = Request::new(()).into_parts();
         head.uri = address.clone();
         let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
-        let conversation = Self { gateway, route, protocol, head, withdrawn: CancellationToken::new(), state };
-        conversation.register(name);
-        conversation
+        Self { gateway, route, protocol, head, presented, withdrawn, state: Mutex::new(state) }
     }
 
     /// How it ends if nothing goes wrong.
@@ -96,6 +104,7 @@ impl Conversation {
         route.coverage.add(&findings);
         exchange::judge(gateway, findings.each())?;
         let subject = self.subject(&protocol, &findings).await?;
+        let subject = if self.allows(&findings).await? { subject } else { None };
         let lookalikes = lookalike::unknown(&lookalike::tokens_in(content.text()), subject.as_ref()).await?;
         gateway.watch.metrics.unknown_tokens_sent.inc_by(lookalikes as u64);
         let standing = Standing::of_message(content.text(), content.text().len() > INLINE_LIMIT);
@@ -115,11 +124,11 @@ impl Conversation {
 
     /// What is needed to restore; none where nothing is to be.
     async fn context(&self) -> Result<Option<Context>, ProxyError> {
-        let (subject, surrogates, told) = {
+        let (subject, surrogates, told, judged) = {
             let state = self.state();
-            (state.subject.clone(), state.surrogates.clone(), state.told.clone())
+            (state.subject.clone(), state.surrogates.clone(), state.told.clone(), Arc::clone(&state.judged))
         };
-        let subject = subject.filter(|_| self.judge_restriction().is_ok_and(|may| may));
+        let subject = subject.filter(|_| !judged.is_restricted(&self.gateway));
         if self.route.reply == Reply::Pass {
             return Ok(None);
         }
@@ -157,40 +166,39 @@ impl Conversation {
     /// Whose tokens this message needs. A conversation that nobody was named
     /// for is that of the first whom a message names.
     async fn subject(&self, protocol: &Protocol, findings: &Findings) -> Result<Option<Subject>, ProxyError> {
-        let may_be_used = self.judge_restriction()?;
+        let may_be_used = Arc::clone(&self.state().judged).may_be_used(&self.route, &self.gateway)?;
         let (subject, is_named) = {
             let state = self.state();
-            (state.subject.clone(), state.registered.is_some())
+            (state.subject.clone(), state.judged.is_of_somebody())
         };
-        if subject.is_none() || is_named {
+        if subject.is_none() || is_named || self.gateway.config.consent.require_signed {
             return Ok(subject.filter(|_| may_be_used));
         }
-        let Whose::Subject(id) = self.gateway.subjects.choose(None, &self.head, protocol, findings) else {
-            return Ok(subject);
+        let token = self.presented.token.as_deref();
+        let whose = self.gateway.subjects.choose(Named::Unsaid, &self.head, token, protocol, findings);
+        let Whose::Subject(id) = whose else { return Ok(subject) };
+        let (gateway, route, withdrawn) = (&self.gateway, &self.route, self.withdrawn.clone());
+        let judged = gate::judge(&self.presented, Some(&id), route, gateway, withdrawn).await?;
+        let subject = if judged.allow(&self.presented, route, gateway).await? {
+            judged.note(&self.presented, route, gateway).await?;
+            Some(gateway.subject(route, &id).await?)
+        } else {
+            None
         };
-        let subject = self.gateway.subject(&self.route, &id).await?;
-        self.state().subject = Some(subject.clone());
-        self.register(Some(&id));
-        let may_be_used = self.judge_restriction()?;
-        Ok(Some(subject).filter(|_| may_be_used))
-    }
-
-    /// Whether the subject's data may be used now; an error where the route
-    /// goes on with nobody whose data may not.
-    fn judge_restriction(&self) -> Result<bool, ProxyError> {
-        let state = self.state();
-        self.gateway.judge_restriction(&self.route, state.name.as_ref().map(Sensitive::expose))
-    }
-
-    /// From now on a withdrawal is heard, if there is a consent to withdraw.
-    fn register(&self, name: Option<&str>) {
         let mut state = self.state();
-        if let Some(name) = name.filter(|_| state.subject.is_some()) {
-            let (tenant, purpose) = (&self.route.tenant, &self.route.purpose.name);
-            let told = self.withdrawn.clone();
-            state.name = Some(Sensitive::from(name));
-            state.registered = Some(self.gateway.withdrawals.register(tenant, name, purpose, told));
+        (state.subject, state.judged) = (subject.clone(), Arc::new(judged));
+        Ok(subject)
+    }
+
+    /// Whether a message may go on with a way back, with what it holds of
+    /// special categories.
+    async fn allows(&self, findings: &Findings) -> Result<bool, ProxyError> {
+        let (gateway, route) = (&self.gateway, &self.route);
+        if !findings.sensitive && !special::is_among(findings.each(), gateway) {
+            return Ok(true);
         }
+        let judged = Arc::clone(&self.state().judged);
+        special::allow(true, &judged, &self.presented, route, gateway).await
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

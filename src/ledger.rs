@@ -1,0 +1,360 @@
+//! The ledger of consent: every statement is kept as it was made, and what
+//! stands follows from all of them.
+//!
+//! A subject's statements have numbers without gaps, and each is written where
+//! its number is still free, so that replicas agree on their order and none is
+//! lost or changed. The same statement of requests is kept once.
+
+mod known;
+mod notice;
+mod once;
+mod open;
+mod receipt;
+mod state;
+mod statement;
+
+pub use known::Known;
+pub use notice::Notices;
+pub use open::Registered;
+pub use receipt::{receipt, rfc3339, standing};
+pub use state::{MAX_HEARD, State};
+pub use statement::{Act, Channel, Statement, What, word};
+
+use crate::clock;
+use crate::consent::AHEAD;
+use crate::store::{Event, EventKind, Row, Space};
+use crate::vault::{Expected, Owner, RecordChange, Records, Vault, VaultError};
+use known::Cache;
+use open::Open;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+/// The most statements that are kept of one subject. A withdrawal is kept beyond it.
+pub const MAX_STATEMENTS: u64 = 10_000;
+
+/// How many statements are read at a time.
+const PAGE: usize = 256;
+
+/// How often a statement is written anew because another one was first.
+const ATTEMPTS: usize = 16;
+
+/// Why a statement is not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The vault cannot be used.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// There are as many statements of the subject as may be.
+    #[error("the ledger holds as many statements of the subject as it takes")]
+    Full,
+}
+
+/// The ledger of a deployment. Clones share it.
+#[derive(Clone)]
+pub struct Ledger(Arc<Inner>);
+
+struct Inner {
+    records: Records,
+    notices: Notices,
+    known: Cache,
+    open: Open,
+}
+
+/// What an act has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// What stands now.
+    pub state: State,
+    /// The number of the statement; none where it would have changed nothing.
+    pub number: Option<u64>,
+    /// The purposes that are given now and were not.
+    pub given: Vec<String>,
+    /// The purposes that are withdrawn now and were not.
+    pub withdrawn: Vec<String>,
+    /// How many exchanges and sockets of this process it has ended.
+    pub ended: usize,
+}
+
+impl Ledger {
+    /// That of a vault. What a statement says of a notice is looked up in `notices`.
+    pub fn new(vault: &Vault, notices: Notices) -> Self {
+        let (known, open) = (Cache::default(), Open::default());
+        Self(Arc::new(Inner { records: vault.records().clone(), notices, known, open }))
+    }
+
+    /// Follows what other replicas, and other parts of this process, do to the
+    /// consent of subjects, as long as the ledger is used.
+    pub fn follow(&self, vault: &Vault) -> impl Future<Output = ()> + Send + 'static {
+        follow(Arc::downgrade(&self.0), vault.subscribe())
+    }
+
+    /// The notices that consent is given to.
+    pub fn notices(&self) -> &Notices {
+        &self.0.notices
+    }
+
+    /// The row that a subject's statements are filed under.
+    pub fn row(&self, tenant: &str, subject: &str) -> Row {
+        self.0.records.row(tenant, subject)
+    }
+
+    /// From now on a withdrawal of this subject's consent to the purpose
+    /// cancels `ended`. What stands must be read after this.
+    pub fn register(&self, row: Row, purpose: &Arc<str>, ended: CancellationToken) -> Registered {
+        self.0.open.register(row, purpose, ended)
+    }
+
+    /// Ends all that stands open of a subject, whose data may not be used any
+    /// more. Gives how many exchanges and sockets were told.
+    pub fn end(&self, row: Row) -> usize {
+        self.0.open.end(row, |_| true)
+    }
+
+    /// What stands of a subject's consent; from memory, if it was read before.
+    pub async fn known(&self, row: Row) -> Result<Arc<Known>, VaultError> {
+        let changes = match self.0.known.find(row) {
+            Ok(known) => return Ok(known),
+            Err(changes) => changes,
+        };
+        let known = Arc::new(Known::new(self.read(row).await?));
+        self.0.known.insert(row, &known, changes);
+        Ok(known)
+    }
+
+    /// Keeps what a request has said, once. `presented` is a hash of it, under
+    /// which it is known again.
+    pub async fn note(&self, row: Row, presented: u64, what: What, at: Option<u64>) -> Result<(), LedgerError> {
+        let mut what = Some(what);
+        for _ in 0..ATTEMPTS {
+            let known = self.known(row).await?;
+            let Some(said) = what.take() else { break };
+            if known.state.has_heard(&said) {
+                known.is_recorded(presented);
+                return Ok(());
+            }
+            if known.state.is_full() || known.state.count() >= MAX_STATEMENTS {
+                return Err(LedgerError::Full);
+            }
+            let statement = self.statement(said, at);
+            if self.append(row, known.state.count(), &statement, None).await? {
+                let mut state = known.state.clone();
+                state.apply(&statement);
+                let known = Arc::new(Known::new(state));
+                known.is_recorded(presented);
+                self.replace(row, &known);
+                return Ok(());
+            }
+            self.0.known.forget(row);
+            what = Some(statement.what);
+        }
+        Err(CONTENDED.into())
+    }
+
+    /// Keeps a consent that stands until it is withdrawn. Purposes with `false`
+    /// are refused, which ends what stands open on them.
+    pub async fn give(&self, row: Row, what: What, at: Option<u64>) -> Result<Changed, LedgerError> {
+        self.act(
+            row,
+            at,
+            |state| {
+                if state.count() >= MAX_STATEMENTS { Err(LedgerError::Full) } else { Ok(Some(what.clone())) }
+            },
+        )
+        .await
+    }
+
+    /// Withdraws consent to purposes, and objects to them. What is withdrawn
+    /// already is not withdrawn again.
+    pub async fn withdraw(&self, row: Row, what: What) -> Result<Changed, LedgerError> {
+        self.act(row, None, |state| {
+            let new = |(purpose, _): &(&String, &bool)| state.of(purpose).withdrawn.is_none();
+            let purposes: BTreeMap<String, bool> =
+                what.purposes.iter().filter(new).map(|(purpose, _)| (purpose.clone(), false)).collect();
+            Ok((!purposes.is_empty()).then(|| What { purposes, ..what.clone() }))
+        })
+        .await
+    }
+
+    /// All statements of a subject with their numbers.
+    pub async fn statements(&self, row: Row) -> Result<Vec<(u64, Statement)>, VaultError> {
+        let mut all = Vec::new();
+        loop {
+            let after = all.last().map(|(number, _): &(u64, Statement)| number.to_be_bytes());
+            let page = self.page(row, after.as_ref().map(<[u8; 8]>::as_slice)).await?;
+            let is_last = page.len() < PAGE;
+            all.extend(page);
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// What stands of a subject's consent, read anew.
+    async fn read(&self, row: Row) -> Result<State, VaultError> {
+        let (mut state, mut after) = (State::default(), None::<[u8; 8]>);
+        loop {
+            let page = self.page(row, after.as_ref().map(<[u8; 8]>::as_slice)).await?;
+            page.iter().for_each(|(_, statement)| state.apply(statement));
+            match page.last() {
+                Some((number, _)) if page.len() == PAGE => after = Some(number.to_be_bytes()),
+                _ => return Ok(state),
+            }
+        }
+    }
+
+    async fn page(&self, row: Row, after: Option<&[u8]>) -> Result<Vec<(u64, Statement)>, VaultError> {
+        let page = self.0.records.scan(Owner::Row(row), Space::Consent, after, PAGE).await?;
+        page.iter().map(|(key, value)| Ok((number_of(key)?, read_statement(value)?))).collect()
+    }
+
+    /// Writes a statement that may change what stands, as `decide` says by what
+    /// stands before.
+    async fn act(
+        &self,
+        row: Row,
+        at: Option<u64>,
+        decide: impl Fn(&State) -> Result<Option<What>, LedgerError>,
+    ) -> Result<Changed, LedgerError> {
+        for _ in 0..ATTEMPTS {
+            // What is changed is what stands in the store, not what is remembered of it.
+            self.0.known.forget(row);
+            let before = self.known(row).await?.state.clone();
+            let Some(what) = decide(&before)? else {
+                return Ok(Changed { state: before, number: None, given: vec![], withdrawn: vec![], ended: 0 });
+            };
+            let statement = self.statement(what, at);
+            let mut state = before.clone();
+            state.apply(&statement);
+            let named = || statement.what.purposes.keys();
+            let news = |has: fn(&State, &str) -> bool| {
+                let new = |purpose: &&String| has(&state, purpose) && !has(&before, purpose);
+                named().filter(new).cloned().collect::<Vec<String>>()
+            };
+            let given = news(|state, purpose| state.of(purpose).given.is_some());
+            let withdrawn = news(|state, purpose| state.of(purpose).withdrawn.is_some());
+            let kind = if withdrawn.is_empty() { EventKind::Changed } else { EventKind::Withdrawn };
+            if self.append(row, before.count(), &statement, Some(Event { row, kind })).await? {
+                self.replace(row, &Arc::new(Known::new(state.clone())));
+                let ended = self.0.open.end(row, |purpose| state.of(purpose).withdrawn.is_some());
+                return Ok(Changed { number: Some(before.count()), state, given, withdrawn, ended });
+            }
+        }
+        Err(CONTENDED.into())
+    }
+
+    fn statement(&self, mut what: What, at: Option<u64>) -> Statement {
+        if let Some(notice) = self.0.notices.find(what.policy.as_deref(), what.lang.as_deref()) {
+            what.notice = Some(notice.hash.clone());
+            what.lang = Some(notice.lang.clone());
+        }
+        Statement { time: clock::unix_seconds(), what, at }
+    }
+
+    /// Writes a statement under its number; false where that is taken.
+    async fn append(
+        &self,
+        row: Row,
+        number: u64,
+        statement: &Statement,
+        event: Option<Event>,
+    ) -> Result<bool, VaultError> {
+        let (Ok(value), key) = (serde_json::to_vec(statement), number.to_be_bytes()) else { return Err(UNREADABLE) };
+        // Beside the subject's own, one that the statements of all can be counted by.
+        let journal = [&statement.time.to_be_bytes()[..], &row.to_bytes(), &key].concat();
+        let tenant = Row { tenant: row.tenant, ..Row::DEPLOYMENT };
+        let change = |row, key, expected, value| {
+            let value = Some(value);
+            RecordChange { owner: Owner::Row(row), space: Space::Consent, key, expected, value }
+        };
+        let mut changes =
+            vec![change(row, &key, Expected::Absent, &value), change(tenant, &journal, Expected::Anything, &value)];
+        let text = statement.what.notice.as_deref().and_then(|hash| self.0.notices.unsaved(hash));
+        if let Some(notice) = text {
+            changes.push(change(Row::DEPLOYMENT, notice.key.as_slice(), Expected::Anything, notice.text.as_bytes()));
+        }
+        let written = self.0.records.write(&changes, event).await?;
+        if let Some(notice) = text.filter(|_| written) {
+            notice.is_saved();
+        }
+        Ok(written)
+    }
+
+    /// What was known of a subject is this now.
+    fn replace(&self, row: Row, known: &Arc<Known>) {
+        self.0.known.forget(row);
+        if let Err(changes) = self.0.known.find(row) {
+            self.0.known.insert(row, known, changes);
+        }
+    }
+}
+
+const CONTENDED: VaultError =
+    VaultError::Unavailable { cause: Cow::Borrowed("others write the same ledger all the time") };
+const UNREADABLE: VaultError = VaultError::Corrupt { what: "statement of consent" };
+
+fn number_of(key: &[u8]) -> Result<u64, VaultError> {
+    Ok(u64::from_be_bytes(key.try_into().map_err(|_| UNREADABLE)?))
+}
+
+fn read_statement(value: &[u8]) -> Result<Statement, VaultError> {
+    serde_json::from_slice(value).map_err(|_| UNREADABLE)
+}
+
+/// Statements of a whole tenant in the order of their times, from the one
+/// behind `after` on, at most `limit`: their keys, for the next page, the rows
+/// of their subjects, and what they say.
+pub async fn journal(
+    records: &Records,
+    tenant: &str,
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<(Vec<u8>, Row, Statement)>, VaultError> {
+    let page = records.scan(Owner::Tenant(tenant), Space::Consent, after, limit).await?;
+    let read = |(key, value): (Vec<u8>, Vec<u8>)| {
+        let row = key.get(8..).and_then(<[u8]>::first_chunk).map(Row::from_bytes).ok_or(UNREADABLE)?;
+        let statement = read_statement(&value)?;
+        Ok((key, row, statement))
+    };
+    page.into_iter().map(read).collect()
+}
+
+async fn follow(ledger: Weak<Inner>, mut events: broadcast::Receiver<Event>) {
+    loop {
+        let event = events.recv().await;
+        let Some(inner) = ledger.upgrade() else { return };
+        let ledger = Ledger(inner);
+        match event {
+            Ok(Event { row, kind: EventKind::Withdrawn }) => ledger.look_again(row).await,
+            Ok(Event { row, kind: EventKind::Changed }) => ledger.0.known.forget(row),
+            Ok(_) => {}
+            // What was missed may be a withdrawal of anybody's.
+            Err(RecvError::Lagged(_)) => {
+                ledger.0.known.forget_all();
+                for row in ledger.0.open.rows() {
+                    ledger.look_again(row).await;
+                }
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+impl Ledger {
+    /// Ends what stands open on what a subject has withdrawn elsewhere. Where
+    /// that cannot be read, all of the subject's ends.
+    async fn look_again(&self, row: Row) {
+        self.0.known.forget(row);
+        let known = self.known(row).await;
+        self.0.open.end(row, |purpose| match &known {
+            Ok(known) => known.state.of(purpose).withdrawn.is_some(),
+            Err(_) => true,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! What was read of the ledger, so that a request without news asks no store.
+
+use super::state::State;
+use crate::store::Row;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How many subjects are known at a time, at most.
+const ROOM: usize = 32 * 1024;
+
+/// Parts that are locked apart.
+const PARTS: usize = 16;
+
+/// How much of what a client has presented is known again by its bytes.
+const PRESENTED: usize = 16;
+
+/// The state of a subject, and what it has presented of late.
+#[derive(Debug, Default)]
+pub struct Known {
+    pub(super) state: State,
+    /// Hashes of headers and tokens that are recorded.
+    presented: Mutex<Vec<u64>>,
+}
+
+impl Known {
+    pub(super) fn new(state: State) -> Self {
+        Self { state, presented: Mutex::default() }
+    }
+
+    /// What follows from the statements.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether what has this hash is recorded.
+    pub fn has_recorded(&self, presented: u64) -> bool {
+        lock(&self.presented).contains(&presented)
+    }
+
+    pub(super) fn is_recorded(&self, presented: u64) {
+        let mut all = lock(&self.presented);
+        if all.len() >= PRESENTED {
+            all.remove(0);
+        }
+        all.push(presented);
+    }
+}
+
+/// Two generations: where the young one is full, the old one is forgotten.
+#[derive(Default)]
+pub(super) struct Cache([Mutex<Part>; PARTS]);
+
+#[derive(Default)]
+struct Part {
+    young: HashMap<Row, Arc<Known>>,
+    old: HashMap<Row, Arc<Known>>,
+    /// Counts what was forgotten because it changed, so that what was read
+    /// before is not taken for what stands after.
+    changes: u64,
+}
+
+impl Cache {
+    /// What is known, else the count of changes for [`insert`](Self::insert).
+    pub(super) fn find(&self, row: Row) -> Result<Arc<Known>, u64> {
+        let mut part = self.part(row);
+        if let Some(known) = part.young.get(&row) {
+            return Ok(Arc::clone(known));
+        }
+        let Some(known) = part.old.remove(&row) else { return Err(part.changes) };
+        part.keep(row, &known);
+        Ok(known)
+    }
+
+    /// Keeps what was read, unless something changed since `changes`.
+    pub(super) fn insert(&self, row: Row, known: &Arc<Known>, changes: u64) {
+        let mut part = self.part(row);
+        if part.changes == changes {
+            part.keep(row, known);
+        }
+    }
+
+    pub(super) fn forget(&self, row: Row) {
+        let mut part = self.part(row);
+        part.changes += 1;
+        part.young.remove(&row);
+        part.old.remove(&row);
+    }
+
+    pub(super) fn forget_all(&self) {
+        for part in &self.0 {
+            let mut part = lock(part);
+            let changes = part.changes + 1;
+            *part = Part { changes, ..Part::default() };
+        }
+    }
+
+    fn part(&self, row: Row) -> MutexGuard<'_, Part> {
+        let [.., last] = row.subject;
+        lock(self.0.get(last as usize % PARTS).unwrap_or(&self.0[0]))
+    }
+}
+
+impl Part {
+    fn keep(&mut self, row: Row, known: &Arc<Known>) {
+        if self.young.len() >= ROOM / PARTS / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(row, Arc::clone(known));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(n: usize) -> Row {
+        let mut subject = [0; 16];
+        subject[..8].copy_from_slice(&n.to_le_bytes());
+        subject[15] = n as u8;
+        Row { tenant: [0; 8], subject }
+    }
+
+    #[test]
+    fn what_changed_since_is_not_kept() {
+        let cache = Cache::default();
+        let known = Arc::new(Known::default());
+        let before = cache.find(row(1)).unwrap_err();
+        cache.forget(row(1));
+        cache.insert(row(1), &known, before);
+        let before = cache.find(row(1)).unwrap_err();
+        cache.insert(row(1), &known, before);
+        assert!(cache.find(row(1)).is_ok());
+        cache.forget_all();
+        assert!(cache.find(row(1)).is_err());
+    }
+
+    #[test]
+    fn what_is_known_is_bounded_and_what_is_used_stays() {
+        let cache = Cache::default();
+        let known = Arc::new(Known::default());
+        for n in 0..4 * ROOM {
+            if let Err(changes) = cache.find(row(n)) {
+                cache.insert(row(n), &known, changes);
+            }
+            if let Err(changes) = cache.find(row(0)) {
+                assert_eq!(n, 0, "it was forgotten");
+                cache.insert(row(0), &known, changes);
+            }
+        }
+        let kept = |part: &Mutex<Part>| {
+            let part = lock(part);
+            part.young.len() + part.old.len()
+        };
+        let kept: usize = cache.0.iter().map(kept).sum();
+        assert!((ROOM / 4..=ROOM).contains(&kept), "{kept}");
+    }
+}

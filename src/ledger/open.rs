@@ -1,0 +1,118 @@
+//! What stands open on somebody's consent: a withdrawal ends it.
+
+use crate::store::Row;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+/// Parts that are locked apart.
+const PARTS: usize = 16;
+
+/// The exchanges and sockets that stand open.
+#[derive(Clone, Default)]
+pub(super) struct Open(Arc<Parts>);
+
+#[derive(Default)]
+struct Parts {
+    parts: [Mutex<HashMap<Row, Vec<Entry>>>; PARTS],
+    count: AtomicU64,
+}
+
+struct Entry {
+    number: u64,
+    purpose: Arc<str>,
+    ended: CancellationToken,
+}
+
+/// What is told of a withdrawal; no more once this is dropped.
+pub struct Registered {
+    open: Open,
+    row: Row,
+    number: u64,
+    ended: CancellationToken,
+}
+
+impl Registered {
+    /// Cancelled where the consent is withdrawn.
+    pub fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+}
+
+impl Open {
+    /// From now on a withdrawal of this subject's consent to the purpose cancels `ended`.
+    pub(super) fn register(&self, row: Row, purpose: &Arc<str>, ended: CancellationToken) -> Registered {
+        let number = self.0.count.fetch_add(1, Ordering::Relaxed);
+        let entry = Entry { number, purpose: Arc::clone(purpose), ended: ended.clone() };
+        self.part(row).entry(row).or_default().push(entry);
+        Registered { open: self.clone(), row, number, ended }
+    }
+
+    /// Ends what stands open on purposes of which `is_over` says so. Gives how
+    /// many were told.
+    pub(super) fn end(&self, row: Row, is_over: impl Fn(&str) -> bool) -> usize {
+        let part = self.part(row);
+        let over = part.get(&row).into_iter().flatten().filter(|entry| is_over(&entry.purpose));
+        let over: Vec<CancellationToken> =
+            over.map(|entry| entry.ended.clone()).filter(|ended| !ended.is_cancelled()).collect();
+        drop(part);
+        over.iter().for_each(CancellationToken::cancel);
+        over.len()
+    }
+
+    /// The rows of which something stands open.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        self.0.parts.iter().flat_map(|part| lock(part).keys().copied().collect::<Vec<_>>()).collect()
+    }
+
+    fn part(&self, row: Row) -> MutexGuard<'_, HashMap<Row, Vec<Entry>>> {
+        let [.., last] = row.subject;
+        let parts = &self.0.parts;
+        lock(parts.get(last as usize % PARTS).unwrap_or(&parts[0]))
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let mut part = self.open.part(self.row);
+        if let Some(entries) = part.get_mut(&self.row) {
+            entries.retain(|entry| entry.number != self.number);
+            if entries.is_empty() {
+                part.remove(&self.row);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_subjects_own_are_told() {
+        let open = Open::default();
+        let row = |n: u8| Row { tenant: [1; 8], subject: [n; 16] };
+        let (p, q): (Arc<str>, Arc<str>) = ("p".into(), "q".into());
+        let mut all = vec![
+            open.register(row(1), &p, CancellationToken::new()),
+            open.register(row(1), &p, CancellationToken::new()),
+            open.register(row(2), &p, CancellationToken::new()),
+            open.register(row(17), &p, CancellationToken::new()),
+            open.register(row(1), &q, CancellationToken::new()),
+        ];
+        assert_eq!(open.end(row(1), |purpose| purpose == "p"), 2);
+        assert_eq!(open.end(row(1), |purpose| purpose == "p"), 0, "they were told");
+        let told: Vec<bool> = all.iter().map(|one| one.ended().is_cancelled()).collect();
+        assert_eq!(told, [true, true, false, false, false]);
+        all.truncate(3);
+        assert_eq!(open.end(row(17), |_| true), 0, "it has ended before");
+        assert_eq!((open.end(row(2), |_| true), open.rows().len()), (1, 2));
+        drop(all);
+        assert!(open.rows().is_empty());
+    }
+}
