@@ -40,7 +40,7 @@ pub use notice::{Notice, PurposeText};
 pub(crate) use path::normalize as plain_path;
 pub use problem::{Origin, Problem, Problems};
 pub use retention::{Keep, Retention};
-pub use rights::{TranscriptPlace, Transcripts, Webhook, WebhookEvent};
+pub use rights::{Webhook, WebhookEvent};
 pub use source::{Flag, Sources};
 
 /// Everything that the gateway can be told, checked.
@@ -103,8 +103,6 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Systems behind that are told what became of subjects.
     pub webhooks: Vec<Webhook>,
-    /// Conversations without persons; none are kept without it.
-    pub transcripts: Option<Transcripts>,
     /// The log.
     pub log: Log,
 }

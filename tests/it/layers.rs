@@ -21,7 +21,6 @@ const LAYERS: &[(&str, &[&str])] = &[
             "sensitive",
             "store",
             "telemetry",
-            "transcripts",
             "trust",
             "vault",
         ],
