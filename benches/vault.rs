@@ -1,13 +1,22 @@
 //! What the vault costs a request: `cargo bench --bench vault`.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark that fails may panic, and is no library")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a benchmark that fails may panic, and is no library"
+)]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
 use privet::entity::Entity;
+use privet::store::embedded::Embedded;
+use privet::store::{Batch, Row, Store};
+use privet::token::Token;
 use privet::vault::{Key, Options, Subject, Vault, VaultUrl};
 use std::cell::Cell;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
@@ -135,5 +144,101 @@ fn group_commit(c: &mut Criterion) {
     runtime.block_on(vault.close());
 }
 
-criterion_group!(benches, known, memory, embedded, group_commit);
+/// The same commits by the store alone: its own limit, to which the vault's
+/// durable requests are a ratio.
+fn store_limit(c: &mut Criterion) {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Embedded::open(folder.path(), 32 << 20).unwrap());
+    let next = Cell::new(0);
+    let batches = || -> Vec<Batch> {
+        next.set(next.get() + REQUESTS as u64);
+        let batch = |n| Batch {
+            row: Row { tenant: [1; 8], subject: [2; 16] },
+            subject: b"keys".as_slice().into(),
+            first_contact: true,
+            // As long as a sealed address of the other benchmarks.
+            mappings: vec![(Token::new(Entity::constant("EMAIL"), n), vec![7; 73])],
+            changes: Vec::new(),
+        };
+        (next.get()..next.get() + REQUESTS as u64).map(batch).collect()
+    };
+    let mut group = c.benchmark_group("durable commit");
+    group.measurement_time(Duration::from_secs(3)).sample_size(20).throughput(Throughput::Elements(REQUESTS as u64));
+    group.bench_function(format!("the store alone, {REQUESTS} at once"), |b| {
+        let put = |batches: Vec<Batch>| {
+            let calls = batches.into_iter().map(|batch| {
+                let store = Arc::clone(&store);
+                runtime.spawn(async move { store.put(batch).await.unwrap() })
+            });
+            runtime.block_on(join_all(calls))
+        };
+        b.iter_batched(batches, put, BatchSize::SmallInput);
+    });
+    group.finish();
+    runtime.block_on(store.close()).unwrap();
+}
+
+/// Whether cost grows with what a vault holds: 10 thousand and a million
+/// tokens, or as many as `PRIVET_BENCH_TOKENS` says.
+fn sizes(c: &mut Criterion) {
+    let asked = std::env::var("PRIVET_BENCH_TOKENS").ok().map(|n| vec![n.parse().unwrap()]);
+    for tokens in asked.unwrap_or_else(|| vec![10_000, 1_000_000]) {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        // Without a cache of values, so that the store is what is measured.
+        let vault = open(&runtime, &VaultUrl::Embedded(folder.path().to_owned()), 0);
+        let per_subject = 500;
+        let fill = |person: usize| {
+            let vault = vault.clone();
+            async move {
+                let subject = vault.subject("default", &format!("person-{person}")).await.unwrap();
+                let values = values(person * per_subject, per_subject);
+                subject.tokenize(&findings(&values)).await.unwrap()
+            }
+        };
+        let mut known = Vec::new();
+        for people in (0..tokens / per_subject).collect::<Vec<_>>().chunks(64) {
+            let filled = runtime.block_on(join_all(people.iter().map(|person| fill(*person))));
+            known.extend(people.iter().copied().zip(filled));
+            known.truncate(200);
+        }
+        let next = Cell::new(0);
+        let mut group = c.benchmark_group(format!("{tokens} tokens"));
+        group
+            .measurement_time(Duration::from_secs(5))
+            .sample_size(30)
+            .throughput(Throughput::Elements(FINDINGS as u64));
+        group.bench_function("tokenize, 20 new values", |b| {
+            let mint = |values: Vec<String>| {
+                runtime.block_on(async {
+                    let subject = vault.subject("default", &values[0]).await.unwrap();
+                    subject.tokenize(&findings(&values)).await.unwrap()
+                })
+            };
+            let fresh = || {
+                next.set(next.get() + FINDINGS);
+                values(1 << 40 | next.get(), FINDINGS)
+            };
+            b.iter_batched(fresh, mint, BatchSize::SmallInput);
+        });
+        group.bench_function("restore, 20 of 200 subjects", |b| {
+            let turn = Cell::new(0);
+            b.iter(|| {
+                turn.set((turn.get() + 1) % known.len());
+                let (person, tokens) = &known[turn.get()];
+                runtime.block_on(async {
+                    let subject = vault.subject("default", &format!("person-{person}")).await.unwrap();
+                    black_box(subject.restore(&tokens[..FINDINGS]).await.unwrap())
+                })
+            });
+        });
+        group.finish();
+        runtime.block_on(vault.close());
+        let bytes = std::fs::metadata(folder.path().join("vault.redb")).unwrap().len();
+        eprintln!("{tokens} tokens take {} MiB, {} bytes each", bytes >> 20, bytes / tokens as u64);
+    }
+}
+
+criterion_group!(benches, known, memory, embedded, group_commit, store_limit, sizes);
 criterion_main!(benches);

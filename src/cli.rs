@@ -5,6 +5,7 @@
 
 mod beside;
 pub mod check;
+mod chores;
 pub mod completions;
 pub mod config;
 pub mod demo;

@@ -50,7 +50,7 @@ pub struct Config {
     pub listen: String,
     /// Where metrics, health and the status page are served, `HOST:PORT`.
     pub admin: String,
-    /// The vault: `embedded:PATH` or `memory:`.
+    /// The vault: `embedded:PATH`, `memory:` or `postgres://…`. It may hold a password.
     pub vault: String,
     /// Where clients reach the gateway, where their requests do not tell.
     pub public_url: Option<Uri>,

@@ -14,7 +14,7 @@ mod walker;
 
 pub use error::{Fault, JsonError};
 pub use path::{Path, Step};
-pub use string::{OffsetMap, Str, escape, unescape};
+pub use string::{ESCAPE_MEMORY, OffsetMap, Str, escape, unescape};
 pub use walker::{walk, walk_within};
 
 /// Arrays and objects may stand this deep in one another, where nothing else is

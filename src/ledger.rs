@@ -12,13 +12,15 @@ mod open;
 mod receipt;
 mod state;
 mod statement;
+mod statistics;
 
 pub use known::Known;
 pub use notice::Notices;
 pub use open::Registered;
-pub use receipt::{receipt, rfc3339, standing};
+pub use receipt::{receipt, standing};
 pub use state::{MAX_HEARD, State};
 pub use statement::{Act, Channel, Statement, What, word};
+pub use statistics::{Counts, Statistics};
 
 use crate::clock;
 use crate::consent::AHEAD;

@@ -285,7 +285,8 @@ impl Gateway {
     }
 
     async fn subject(&self, route: &Route, id: &str) -> Result<Subject, ProxyError> {
-        Ok(self.watch.vault(VaultOperation::Subject, self.vault.subject(&route.tenant, id).await)?)
+        let subject = self.watch.vault(VaultOperation::Subject, self.vault.subject(&route.tenant, id).await)?;
+        Ok(subject.for_purpose(&route.purpose.name))
     }
 
     fn admit(&self) -> Result<OwnedSemaphorePermit, ProxyError> {

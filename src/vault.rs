@@ -11,9 +11,11 @@
 //! how many tokens of which entity each has, how long each value is and when
 //! it came; not who the subjects are, not the values, not who shares one.
 
+mod backup;
 mod cache;
 mod contact;
 mod envelope;
+mod erasures;
 mod error;
 mod find;
 mod hashing;
@@ -25,12 +27,14 @@ mod mix;
 mod news;
 mod records;
 mod rectify;
+mod retention;
 mod root;
 mod rotate;
 mod seal;
 mod subject;
 mod subject_keys;
 mod surrogates;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -39,15 +43,18 @@ mod verify;
 mod volatile;
 mod whole;
 
+pub use backup::{Backup, BackupError, Backups, Counts, Made, NewFile, Restored, Rotation};
 pub use error::VaultError;
 pub use find::Indexed;
 pub use hashing::Hashing;
 pub use key::{Key, KeyError, KeyId, Keyring, TokenSource, Transit, TransitError, TransitSettings};
 pub use layer::sensitive_entities;
 pub use records::{Expected, Owner, RecordChange, Records};
+pub use retention::Policy;
 pub use rotate::{NewKeys, Progress, Rotated};
 pub use subject::Subject;
 pub use surrogates::{Standing, Surrogate, SurrogateMatcher, Surrogates};
+pub use sweep::{ClockCheck, Day, Doubt, History, Holding, Reading, Swept};
 pub use url::{VaultUrl, VaultUrlError};
 pub use value::Value;
 pub use verify::{Count, Stats, Verified};
@@ -63,6 +70,7 @@ use envelope::Envelope;
 use root::Root;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -247,6 +255,12 @@ impl Vault {
     /// replicas; there within a second.
     pub fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Event> {
         self.records().subscribe()
+    }
+
+    /// From now on, erasures and withdrawals are also appended to this file, by
+    /// which a restore brings nobody back. Nothing in it names anybody.
+    pub fn keep_erasures(&self, path: &Path) -> io::Result<()> {
+        self.records().keep_erasures(path)
     }
 
     /// What hashes the values of a tenant, the same on every replica; of a

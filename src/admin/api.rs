@@ -6,6 +6,7 @@
 //! calls every operation of the document with every role.
 
 pub mod cases;
+pub mod consents;
 mod document;
 mod endpoint;
 pub mod operators;
@@ -140,6 +141,7 @@ impl From<VaultError> for Problem {
 pub fn endpoints() -> Vec<Endpoint> {
     let mut all = vec![document::endpoint()];
     all.extend(operators::endpoints());
+    all.extend(consents::endpoints());
     all.extend(subjects::endpoints());
     all.extend(vault::endpoints());
     all.extend(cases::endpoints());

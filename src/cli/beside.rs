@@ -95,6 +95,7 @@ impl Api {
         let proofs = Proofs::new(&key).map_err(|e| failed(&e))?;
         match Vault::open(&place, keys, open::options(&config)).await {
             Ok(vault) => {
+                open::keep_erasures(&config, &vault)?;
                 let metrics = Metrics::new().map_err(|e| failed(&e))?;
                 let services = Services::new(Arc::new(config), vault, proofs, metrics);
                 let services = services.await.map_err(|e| failed(&e))?;

@@ -24,7 +24,7 @@ pub(super) struct Settings {
     #[arg(long, value_name = "HOST:PORT")]
     admin: Option<String>,
 
-    /// The vault: embedded:FOLDER, or memory: [default: embedded:./privet-data]
+    /// The vault: embedded:FOLDER, postgres://USER@HOST/DATABASE, or memory: [default: embedded:./privet-data]
     #[arg(long, value_name = "URL")]
     vault: Option<String>,
 

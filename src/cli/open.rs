@@ -26,7 +26,16 @@ pub(super) async fn vault_with(config: &Config, engine: &Engine) -> Result<Vault
 async fn opened(config: &Config, options: Options) -> Result<Vault, Failure> {
     let place = place(config)?;
     let vault = Vault::open(&place, keys(config)?, options).await;
-    vault.map_err(|e| Failure::Failed(format!("{place}: {e}")))
+    let vault = vault.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
+    keep_erasures(config, &vault)?;
+    Ok(vault)
+}
+
+/// Has erasures and withdrawals appended to the file that the configuration
+/// names.
+pub(super) fn keep_erasures(config: &Config, vault: &Vault) -> Result<(), Failure> {
+    let Some(path) = &config.erasures else { return Ok(()) };
+    vault.keep_erasures(path).map_err(|e| Failure::Usage(format!("erasures: {}: {e}", path.display())))
 }
 
 /// How it is opened.

@@ -1,6 +1,8 @@
 //! `privet report`: what a running gateway has counted, told for people and
 //! for programs. It is read from the metrics of the admin listener.
 
+mod retention;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -33,6 +35,7 @@ pub struct Args {
 enum Report {
     // The texts of the reports are those of their arguments.
     Coverage(CoverageArgs),
+    Retention(retention::Args),
 }
 
 /// How much of the bodies was looked at, by route.
@@ -81,7 +84,10 @@ const NO_FILE: &str = "upstream = \"http://127.0.0.1:1\"\n";
 
 /// Reads the metrics of the gateway and prints the report.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
-    let Report::Coverage(CoverageArgs { admin, config, format }) = args.report;
+    let CoverageArgs { admin, config, format } = match args.report {
+        Report::Coverage(args) => args,
+        Report::Retention(args) => return retention::run(args),
+    };
     let admin = match admin {
         Some(url) => url,
         None => configured(config)?,

@@ -16,6 +16,7 @@ use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
 use super::beside::{self, Published, Unpublish};
+use super::chores::Chores;
 use super::flags::Settings;
 use super::rule_files::engine_of;
 use super::{Failure, demo, open, warn};
@@ -97,6 +98,7 @@ pub(super) struct Running {
     admin_tls: bool,
     tasks: [JoinHandle<Drained>; 2],
     services: Arc<Services>,
+    chores: Chores,
     /// What goes on beside requests.
     beside: JoinHandle<()>,
     _published: Option<Unpublish>,
@@ -106,6 +108,11 @@ impl Running {
     /// Where the chat traffic goes.
     pub(super) fn gateway_url(&self) -> String {
         url(self.gateway, self.gateway_tls)
+    }
+
+    /// What holds the values.
+    pub(super) fn vault(&self) -> &Vault {
+        &self.services.vault
     }
 
     /// Where the metrics are.
@@ -119,6 +126,7 @@ impl Running {
             // A listener that panicked has been logged; the other one goes on draining.
             let _ = task.await;
         }
+        drop(self.chores);
         self.beside.abort();
         self.services.close().await;
     }
@@ -160,6 +168,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     };
     let services = Services::new(Arc::new(config.clone()), vault.clone(), proofs, Arc::clone(&metrics)).await;
     let services = services.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
+    let chores = Chores::begin(&config, &vault, &metrics);
     let gateway = Gateway::new(config, engine, vault.clone(), Arc::clone(&services.rights), Arc::clone(&metrics))
         .map_err(|e| Failure::Usage(e.to_string()))?;
     // It ends by itself when nobody uses the ledger any more.
@@ -186,6 +195,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
             let admin = demo::reachable(&url(admin_address, admin_tls.is_some()));
             Some(Published { admin, certificate }.write(folder).map_err(|e| Failure::Failed(format!("{place}: {e}")))?)
         }
+        // Nobody else needs to be asked.
         _ => None,
     };
     let data = DataService(gateway);
@@ -201,6 +211,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         admin_tls: admin_tls.is_some(),
         tasks,
         services,
+        chores,
         beside,
         _published: published,
     })
@@ -217,7 +228,12 @@ async fn is_writable(vault: &Vault, metrics: &Metrics) -> bool {
 
 /// What the status page tells; it needs no login, so it names no secret.
 fn facts(config: &Config, engine: &Engine, vault: &VaultUrl) -> Facts {
-    let kind = if *vault == VaultUrl::Memory { "memory" } else { "embedded" };
+    let kind = match vault {
+        VaultUrl::Memory => "memory",
+        VaultUrl::Embedded(_) => "embedded",
+        #[cfg(feature = "postgres")]
+        VaultUrl::Postgres(_) => "postgres",
+    };
     let facts = Facts::new()
         .with("Rules", format!("{} (version {})", engine.rules().count(), engine.version()))
         .with("Vault", kind);

@@ -1,6 +1,9 @@
 //! `privet vault`: looks after the store behind the tokens.
 
+mod backup;
 mod init;
+mod purge;
+mod restore;
 mod rotate_key;
 mod stats;
 mod verify;
@@ -26,6 +29,9 @@ pub struct Args {
 enum Command {
     // The texts of the commands are those of their arguments.
     Init(init::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
+    Purge(purge::Args),
     Stats(stats::Args),
     Verify(verify::Args),
     RotateKey(rotate_key::Args),
@@ -44,6 +50,9 @@ enum Format {
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     match args.command {
         Command::Init(args) => init::run(args),
+        Command::Backup(args) => backup::run(args),
+        Command::Restore(args) => restore::run(args),
+        Command::Purge(args) => purge::run(args),
         Command::Stats(args) => stats::run(args),
         Command::Verify(args) => verify::run(args),
         Command::RotateKey(args) => rotate_key::run(args),

@@ -49,12 +49,12 @@ pub(super) fn address(text: &str) -> Result<String, Wrong> {
 
 /// The address of a vault.
 pub(super) fn vault(text: &str) -> Result<String, Wrong> {
-    let mend = "write \"embedded:FOLDER\" or \"memory:\"";
+    let mend = "write \"embedded:FOLDER\", \"postgres://USER@HOST/DATABASE\" or \"memory:\"";
     match text.split_once(':') {
         Some(("embedded", "")) => Err(wrong("the vault has no folder", mend)),
         Some(("memory", rest)) if !rest.is_empty() => Err(wrong("\"memory:\" takes nothing after the colon", mend)),
         Some(("embedded" | "memory", _)) => Ok(text.to_owned()),
-        Some(("postgres" | "postgresql", _)) => Err(wrong("a vault in PostgreSQL is not in this version", mend)),
+        Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(text.to_owned()),
         _ => Err(wrong("the vault is of no known kind", mend)),
     }
 }

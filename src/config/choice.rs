@@ -20,7 +20,7 @@ macro_rules! choice {
         $($(#[$meaning:meta])* $variant:ident = $word:literal,)+
     }) => {
         $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
             $(#[$strictest])* $first,
             $($(#[$meaning])* $variant,)+

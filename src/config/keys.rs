@@ -46,9 +46,6 @@ pub(super) enum Kind {
     Headers,
     /// A list of tables.
     Tables,
-    /// A setting of later versions: refused by name, so that nobody relies on
-    /// what is not there.
-    Later,
 }
 
 /// A table of the file, for print and for documentation.
@@ -82,10 +79,6 @@ const fn key(
     doc: &'static str,
 ) -> Key {
     Key { path, kind, default, example, doc }
-}
-
-const fn later(path: &'static str) -> Key {
-    key(path, Kind::Later, None, "", "")
 }
 
 /// The tables below the top level, in the order of print.
@@ -192,7 +185,7 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Text,
         Some(r#""embedded:./privet-data""#),
         r#""memory:""#,
-        "Where the values behind the tokens are kept: \"embedded:FOLDER\", or \"memory:\", which forgets with the process.",
+        "Where the values behind the tokens are kept: \"embedded:FOLDER\", \"memory:\", which forgets with the process, or a PostgreSQL database that many replicas share: \"postgres://USER:PASSWORD@HOST:PORT/DATABASE\", as libpq reads it. Several hosts (HOST1,HOST2) are for failover: the first that can be written is used. sslmode is verify-full unless the server is on this machine; sslrootcert names an authority of one's own. pool_max_conns=16 connections at most; connect_timeout=3 seconds for each host; statement_timeout=5000 milliseconds for each statement. A URL with a password is better kept in PRIVET_VAULT.",
     ),
     key(
         "rules",
@@ -984,7 +977,7 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
 /// The names right below a table, for suggestions; `""` is the top level.
 pub(super) fn names_below(table: &str) -> Vec<&'static str> {
     let tables = TABLES.iter().map(|table| table.path);
-    let keys = KEYS.iter().filter(|key| key.kind != Kind::Later).map(|key| key.path);
+    let keys = KEYS.iter().map(|key| key.path);
     let mut names: Vec<&str> = Vec::new();
     for path in tables.chain(keys) {
         let below =
@@ -1000,7 +993,6 @@ pub(super) fn names_below(table: &str) -> Vec<&'static str> {
 /// The tables in which a key of this name stands, as their headers.
 pub(super) fn tables_with(name: &str) -> Vec<String> {
     KEYS.iter()
-        .filter(|key| key.kind != Kind::Later)
         .filter_map(|key| match split(key.path) {
             (table, Some(last)) if last == name && !table.is_empty() => Some(header(table)),
             _ => None,

@@ -78,7 +78,7 @@ fn put(parent: &mut Value, path: &str, value: Value) {
 }
 
 fn below(table: &str) -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().filter(move |key| !matches!(key.kind, Kind::Later | Kind::Tables) && keys::split(key.path).0 == table)
+    KEYS.iter().filter(move |key| key.kind != Kind::Tables && keys::split(key.path).0 == table)
 }
 
 fn entry(out: &mut String, key: &Key, off: bool) {
@@ -150,7 +150,7 @@ fn property(key: &Key) -> Value {
         Kind::Score => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::Headers => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
-        Kind::Tables | Kind::Later => json!({}),
+        Kind::Tables => json!({}),
     };
     if let Some(members) = property.as_object_mut() {
         members.insert("description".to_owned(), json!(key.doc));

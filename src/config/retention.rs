@@ -5,6 +5,7 @@ use super::check::Wrong;
 use super::choice::Expiry;
 use super::problem::Found;
 use super::settings::Settings;
+use crate::clock::Time;
 use crate::entity::Entity;
 
 const DAY: u64 = 24 * 3600;
@@ -135,7 +136,7 @@ fn entity(text: &str) -> Result<Entity, Wrong> {
 /// The same time of day so many months earlier; on the last day of that month
 /// where it has no such day.
 fn months_before(now: u64, months: u32) -> u64 {
-    let (year, month, day) = civil(now / DAY);
+    let (year, month, day) = Time(now).date();
     let Some(index) = (year * 12 + month - 1).checked_sub(u64::from(months)) else { return 0 };
     let (year, month) = (index / 12, index % 12 + 1);
     if year < 1970 {
@@ -149,20 +150,6 @@ fn months_before(now: u64, months: u32) -> u64 {
         _ => 31,
     };
     days(year, month, day.min(last)) * DAY + now % DAY
-}
-
-/// Year, month (1 to 12) and day (from 1) of a day since 1970-01-01. Years are
-/// counted from March, so that the leap day is the last of its year.
-fn civil(days: u64) -> (u64, u64, u64) {
-    // From 0000-03-01 on.
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (era * 400 + year + u64::from(month <= 2), month, day)
 }
 
 /// The day since 1970-01-01 of a date from 1970 on.
@@ -220,7 +207,7 @@ mod tests {
     proptest! {
         #[test]
         fn dates_and_days_agree(day in 0..200_000_u64) {
-            let (year, month, of_month) = civil(day);
+            let (year, month, of_month) = Time(day * DAY).date();
             prop_assert_eq!(days(year, month, of_month), day);
             prop_assert!((1..=12).contains(&month) && (1..=31).contains(&of_month));
         }

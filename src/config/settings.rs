@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::keys::{self, Kind};
+use super::keys;
 use super::problem::{Found, Origin};
 use super::source::default_value;
 
@@ -202,7 +202,7 @@ impl Section<'_> {
     fn read<T>(&self, name: &str, take: fn(Value) -> Option<T>) -> Option<Placed<T>> {
         let written = self.settings.entries.get(&keys::join(&self.place, name)).cloned();
         let key = keys::find(&keys::join(self.pattern, name));
-        debug_assert!(key.is_some_and(|key| key.kind != Kind::Later), "{name} is not in the table of keys");
+        debug_assert!(key.is_some(), "{name} is not in the table of keys");
         let Placed { value, origin } =
             written.or_else(|| default_value(key?).map(|value| Placed { value, origin: Origin::Nowhere }))?;
         take(value).map(|value| Placed { value, origin })

@@ -50,6 +50,9 @@ pub struct OffsetMap {
     after: Vec<(usize, usize)>,
 }
 
+/// The bytes of memory that an [`OffsetMap`] takes for each escape.
+pub const ESCAPE_MEMORY: usize = size_of::<(usize, usize)>();
+
 impl OffsetMap {
     /// A map that leads every place to itself.
     pub fn new() -> Self {

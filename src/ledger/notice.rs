@@ -1,8 +1,8 @@
 //! The notices that consent is given to, each known by the hash of its text.
 
 use crate::config::Notice;
+use crate::hex;
 use aws_lc_rs::digest::{SHA256, digest};
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Stands before the hash in the key under which a text is kept.
@@ -62,11 +62,7 @@ impl Notices {
 impl Known {
     fn new(notice: &Notice) -> Self {
         let text = format!("{}\n\n{}", notice.title, notice.text);
-        let mut hash = String::with_capacity(64);
-        for byte in digest(&SHA256, text.as_bytes()).as_ref() {
-            // Writing to a string cannot fail.
-            let _ = write!(hash, "{byte:02x}");
-        }
+        let hash = hex::encode(digest(&SHA256, text.as_bytes()).as_ref());
         let key = [KEY, hash.as_bytes()].concat();
         Self { hash, lang: notice.lang.clone(), notice: notice.clone(), key, text, saved: AtomicBool::new(false) }
     }

@@ -4,7 +4,9 @@
 use super::notice::Notices;
 use super::state::State;
 use super::statement::{Act, Statement};
+use crate::clock::Time;
 use crate::config::{Basis, Config, Purpose, Upstream};
+use crate::hex;
 use crate::store::Row;
 use serde_json::{Map, Value, json};
 
@@ -16,7 +18,7 @@ pub fn receipt(config: &Config, notices: &Notices, row: Row, statements: &[(u64,
     let state = State::derive(statements.iter().map(|(_, statement)| statement));
     let policy = config.consent.policy.as_deref();
     let notice = notices.find(policy, None);
-    let principal = hexadecimal(&row.subject);
+    let principal = hex::encode(&row.subject);
     let named = config.purposes.iter();
     let purposes: Vec<Value> = named.map(|purpose| self::purpose(config, &state, purpose)).collect();
     let from = statements.len().saturating_sub(MAX_EVENTS);
@@ -45,11 +47,11 @@ pub fn standing(config: &Config, state: &State) -> Value {
         let mut members = Map::new();
         members.insert("given".to_owned(), standing.given.is_some().into());
         if let Some(given) = &standing.given {
-            members.insert("since".to_owned(), rfc3339(given.time).into());
+            members.insert("since".to_owned(), Time(given.time).to_string().into());
             members.insert("policy".to_owned(), json!(given.policy));
         }
         if let Some(withdrawn) = standing.withdrawn {
-            members.insert("withdrawn".to_owned(), rfc3339(withdrawn).into());
+            members.insert("withdrawn".to_owned(), Time(withdrawn).to_string().into());
         }
         all.insert(purpose.name.clone(), members.into());
     }
@@ -107,7 +109,7 @@ fn event(number: u64, statement: &Statement) -> Value {
     };
     let mut members = json!({
         "event_id": number,
-        "event_time": rfc3339(statement.time),
+        "event_time": Time(statement.time).to_string(),
         "event_type": if what.method.as_deref().is_some_and(crate::consent::is_act) { "explicit" } else { "stated" },
         "event_state": state,
         "channel": what.channel,
@@ -123,7 +125,7 @@ fn event(number: u64, statement: &Statement) -> Value {
         add("notice_hash", what.notice.as_ref().map(|hash| json!(format!("sha-256:{hash}"))));
         add("language", what.lang.as_ref().map(|text| json!(text)));
         add("method", what.method.as_ref().map(|text| json!(text)));
-        add("stated_time", statement.at.map(|at| json!(rfc3339(at))));
+        add("stated_time", statement.at.map(|at| json!(Time(at).to_string())));
         add("scope", what.scope.as_ref().map(|text| json!(text)));
         add("recipient", what.recipient.as_ref().map(|text| json!(text)));
         add("signed", what.signed.then_some(Value::Bool(true)));
@@ -147,44 +149,4 @@ fn recipients<'c>(config: &'c Config, purpose: &Purpose) -> Vec<&'c Upstream> {
 
 fn place(upstream: &Upstream) -> Option<&str> {
     upstream.country.as_deref().or(upstream.region.as_deref())
-}
-
-fn hexadecimal(bytes: &[u8; 16]) -> String {
-    format!("{:032x}", u128::from_be_bytes(*bytes))
-}
-
-/// A time in Unix seconds as RFC 3339 writes it, in UTC.
-pub fn rfc3339(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Howard Hinnant's days_from_civil, turned around: eras of 400 years that
-    // begin on 1 March, so that the leap day is the last of its year.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_written_as_rfc_3339_has_them() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_399, "2000-02-28T23:59:59Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (1_767_225_600, "2026-01-01T00:00:00Z"),
-            (1_709_251_199, "2024-02-29T23:59:59Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-        ] {
-            assert_eq!(rfc3339(seconds), text);
-        }
-    }
 }

@@ -4,6 +4,7 @@
 //! So they name nobody, and hold no free text: what stands in them is of the
 //! configuration, a time, or a word of a few harmless characters.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::hash::Hasher as _;
 const MAX_WORD: usize = 64;
 
 /// What was said about consent, when, how, and of which notice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Statement {
     /// When it was recorded, in Unix seconds.
     pub time: u64,
@@ -26,7 +27,7 @@ pub struct Statement {
 }
 
 /// What was said, apart from when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct What {
     /// What the statement does.
     pub act: Act,
@@ -62,7 +63,7 @@ pub struct What {
 }
 
 /// What a statement does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Act {
     /// It speaks for its own request.
@@ -74,7 +75,7 @@ pub enum Act {
 }
 
 /// How a statement came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Channel {
     /// `Privet-Consent`, or `Sec-GPC` alone.
@@ -87,6 +88,19 @@ pub enum Channel {
     Widget,
     /// An operator, for the person.
     Operator,
+}
+
+impl Channel {
+    /// The word that statements hold.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Token => "token",
+            Self::Endpoint => "endpoint",
+            Self::Widget => "widget",
+            Self::Operator => "operator",
+        }
+    }
 }
 
 impl What {

@@ -11,6 +11,9 @@ use serde::Deserialize;
 pub struct ReplyFields {
     /// Ids, names and what is signed.
     never: PatternSet,
+    /// Times of servers, which look like numbers of phones: where they are digits
+    /// and nothing else, no data of others is looked for in them.
+    times: PatternSet,
     /// Strings that hold a JSON text.
     nested: PatternSet,
     /// Texts that go on in the next event, and those below such members that
@@ -76,6 +79,10 @@ pub struct Offsets {
     pub text: Option<Pattern>,
     /// How many steps lead to the object in which both stand.
     pub depth: usize,
+    /// The number beside them that says in which of several texts they count.
+    pub part: Option<Pattern>,
+    /// How many steps lead to the elements that it counts.
+    pub part_depth: usize,
     /// What is counted.
     pub unit: Unit,
 }
@@ -88,6 +95,7 @@ struct OffsetsTable {
     within: String,
     at: Vec<String>,
     text: Option<String>,
+    part: Option<String>,
     #[serde(default)]
     unit: Unit,
 }
@@ -103,9 +111,17 @@ impl TryFrom<OffsetsTable> for Offsets {
         };
         let at = table.at.iter().map(pattern).collect::<Result<_, _>>()?;
         let text = table.text.as_ref().map(pattern).transpose()?;
-        let steps = within.split('.').filter(|step| !step.is_empty());
-        let depth = steps.map(|step| 1 + step.matches("[]").count()).sum();
-        Ok(Self { at, text, depth, unit: table.unit })
+        let part = table.part.as_ref().map(pattern).transpose()?;
+        let steps = |path: &str| -> usize {
+            path.split('.').filter(|step| !step.is_empty()).map(|step| 1 + step.matches("[]").count()).sum()
+        };
+        let depth = steps(within);
+        let elements = table.text.as_deref().and_then(|text| text.rsplit_once("[]")).map(|(before, _)| before);
+        if part.is_some() && elements.is_none() {
+            return Err("`part` counts the elements of an array in `text`".to_owned());
+        }
+        let part_depth = depth + elements.map_or(0, |before| steps(before) + 1);
+        Ok(Self { at, text, depth, part, part_depth, unit: table.unit })
     }
 }
 
@@ -158,6 +174,11 @@ impl ReplyFields {
         }
     }
 
+    /// Whether digits at `path` tell a time.
+    pub fn is_time(&self, path: &Path<'_>) -> bool {
+        self.times.matches(path)
+    }
+
     /// Whether the string at `path` holds a JSON text.
     pub fn is_nested(&self, path: &Path<'_>, kind: Option<&EventKind>) -> bool {
         self.nested.matches(path) || kind.is_some_and(|kind| kind.nested.matches(path))
@@ -201,6 +222,11 @@ impl ReplyFields {
     /// The offsets of which the number at `path` is one.
     pub fn counts(&self, path: &Path<'_>) -> Option<usize> {
         self.offsets.iter().position(|offsets| offsets.at.matches(path))
+    }
+
+    /// Whether the number at `path` says in which of several texts those beside it count.
+    pub fn is_part(&self, path: &Path<'_>) -> bool {
+        self.offsets.iter().any(|offsets| offsets.part.as_ref().is_some_and(|part| part.matches(path)))
     }
 
     /// Whether an event has to be read for its kind and keys before the rest.

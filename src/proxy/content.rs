@@ -13,6 +13,7 @@ use super::parts;
 use super::redact::Replacements;
 use crate::config::Binary;
 use crate::detect::{Scratch, markup_text};
+use crate::json;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 
@@ -89,6 +90,13 @@ impl Content {
                 }
             },
         };
+        // Where a string was escaped much, the way back takes more than the string.
+        let way_back = memchr::memchr_iter(b'\\', &text).count() * json::ESCAPE_MEMORY;
+        if way_back > text.len()
+            && let Err(refused) = budget.charge(&mut body, way_back)
+        {
+            return Err(Unread::Refused(refused));
+        }
         Ok((Self { body, text, is_encoded, charset }, format))
     }
 
@@ -220,13 +228,13 @@ fn looks_like_document(text: &str) -> bool {
 
 /// Looks through a JSON document a line. Lines may be blank.
 fn inspect_lines(text: &str, rules: &Rules<'_>, scratch: &mut Scratch) -> Result<Findings, Uninspectable> {
-    let mut all = Findings::seeking(rules.sought.len());
+    let mut lines = inspect::Series::new(rules);
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         if !line.trim_matches(['\u{feff}', ' ', '\t', '\r', '\n']).is_empty() {
-            all.append(inspect::inspect_json(line, rules, scratch)?, start);
+            lines.look(text, start..start + line.len(), rules, scratch)?;
         }
         start += line.len();
     }
-    Ok(all)
+    Ok(lines.findings)
 }

@@ -171,7 +171,7 @@ impl ProxyError {
     }
 
     pub(super) fn undecodable_reply() -> Self {
-        let detail = "The chatbot's reply cannot be decoded: its Content-Encoding is unknown or does not hold, or it grows beyond `limits.decode_ratio`.";
+        let detail = "The chatbot's reply cannot be decoded: its Content-Encoding or charset is unknown or does not hold, or it grows beyond `limits.decode_ratio`.";
         Self::new(Kind::UpstreamFailed, Outcome::UpstreamFailed, detail)
     }
 

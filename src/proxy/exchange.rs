@@ -364,7 +364,7 @@ pub(super) async fn restore(
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let (mut head, body) = response.into_parts();
     headers::clean_reply(&mut head.headers);
-    let codings = Codings::of(&head.headers);
+    let (codings, charset) = (Codings::of(&head.headers), restore::charset(&head.headers));
     let shape = match Shape::of_reply(&head.headers, protocol.socket.framing) {
         _ if !has_body(head.status) => Shape::Opaque,
         Shape::Unknown if route.redaction.as_ref().is_none_or(|redaction| redaction.passes_binary) => Shape::Opaque,
@@ -375,6 +375,9 @@ pub(super) async fn restore(
             return Err(ProxyError::undecodable_reply());
         }
         _ if codings.is_err() => Shape::Opaque,
+        Shape::Text(_) if charset.is_none() && route.redaction.as_ref().is_some_and(|by| !by.passes_binary) => {
+            return Err(ProxyError::undecodable_reply());
+        }
         Shape::Document if in_elements => Shape::Elements,
         shape => shape,
     };
@@ -398,6 +401,7 @@ pub(super) async fn restore(
         protocol,
         watch,
         redaction,
+        charset,
     });
     if let Some(context) = context.as_ref().filter(|context| in_headers && context.subject.is_some()) {
         restore::headers::restore(&mut head.headers, context).await;
@@ -415,7 +419,7 @@ pub(super) async fn restore(
     head.headers.remove(header::CONTENT_ENCODING);
     let body = Unpacked::new(body, &codings, gateway.config.limits.decode_ratio);
     let body = match context.filter(|_| in_body) {
-        Some(context) if shape != Shape::Document && !has_links => {
+        Some(context) if shape != Shape::Document && shape.streams_in(charset) && !has_links => {
             let stream = restore::stream(body, shape, limit, idle, context);
             match chain {
                 Some(chain) => ReplyBody::restored(chain.note_stream(stream)),

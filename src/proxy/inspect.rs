@@ -10,8 +10,9 @@ mod members;
 mod place;
 mod reading;
 
-pub(super) use document::inspect_json;
+pub(super) use document::{Series, check_json, inspect_json};
 pub(super) use findings::{Findings, Form, Located};
+pub(super) use joint::{Joint, Places};
 pub(super) use reading::{Manner, Reading};
 
 use super::look::{Look, any};

@@ -1,9 +1,10 @@
 //! Finds personal data in texts that may be percent-encoded: the parts of an
 //! address, the fields of a form, the values of headers. Pure.
 
-use super::inspect::{Findings, Form, Located, Manner, Reading, Rules, inspect_json};
+use super::inspect::{self, Findings, Form, Joint, Located, Manner, Reading, Rules, inspect_json};
 use super::percent::{Encoding, NotUtf8, Places};
 use crate::detect::{Detector, Finding, Input, Scratch};
+use std::ops::Range;
 
 /// How often what is encoded is decoded.
 const LAYERS: usize = 3;
@@ -157,6 +158,22 @@ impl<'l> Look<'l> {
         }
     }
 
+    /// Adds what is cut over this value of a field and the one before of its name.
+    fn join(&mut self, series: &mut FieldSeries, piece: Piece<'_>) -> Result<(), NotUtf8> {
+        let text = Encoding::FORM.decode(piece.text)?;
+        let joint = series.joint(piece.label);
+        let place = |range: Range<usize>| {
+            let mut places = Places::new(Encoding::FORM, piece.text);
+            piece.start + places.of(range.start)..piece.start + places.of(range.end)
+        };
+        joint.look(&text, place, Form::Percent, self.detector, self.scratch, &mut self.findings);
+        joint.push(&text, |start| {
+            let mut places = Places::new(Encoding::FORM, piece.text);
+            inspect::Places::Each((start..=text.len()).map(|at| piece.start + places.of(at)).collect())
+        });
+        Ok(())
+    }
+
     /// Adds what is found in `name=value` pairs between `&`: a query, or a
     /// form. A name is the label of its value; the value of a name that is
     /// `excepted` is not looked at. The pairs start at `start` of a larger text.
@@ -167,6 +184,7 @@ impl<'l> Look<'l> {
         excepted: impl Fn(&str) -> bool,
     ) -> Result<(), NotUtf8> {
         let mut start = start;
+        let mut series = FieldSeries::default();
         for pair in pairs.split('&') {
             let (name, value) = pair.split_once('=').map_or((pair, None), |(name, value)| (name, Some(value)));
             self.at(Piece { text: name, start, label: None }, Encoding::FORM, Form::Percent, any)?;
@@ -182,11 +200,32 @@ impl<'l> Look<'l> {
                 if !excepted(name_text) && !self.at_document(value, value_start)? {
                     let piece = Piece { text: value, start: value_start, label: Some(name_text) };
                     self.at(piece, Encoding::FORM, Form::Percent, any)?;
+                    self.join(&mut series, piece)?;
                 }
             }
             start += pair.len() + 1;
         }
         Ok(())
+    }
+}
+
+/// The values of fields that follow one another under one name, of which one
+/// may go on in the next: `line[0]` and `line[1]`, or `card` time and again.
+#[derive(Default)]
+pub(super) struct FieldSeries {
+    name: String,
+    joint: Joint,
+}
+
+impl FieldSeries {
+    /// The end of what came before under this name.
+    pub(super) fn joint(&mut self, name: Option<&str>) -> &mut Joint {
+        let name = name.unwrap_or_default();
+        let bare = |name: &str| name.replace(|c: char| c.is_ascii_digit() || matches!(c, '[' | ']'), "");
+        if self.name != bare(name) {
+            *self = Self { name: bare(name), joint: Joint::default() };
+        }
+        &mut self.joint
     }
 }
 
@@ -232,6 +271,21 @@ mod tests {
         let (marked, values) = found(&engine, "a=%2540+bo%40example.org+x%2540&b=ana%2540example.com");
         assert_eq!(marked, "a=%2540+«bo%40example.org»+x%2540&b=«ana%2540example.com»");
         assert_eq!(values, ["bo@example.org", "ana@example.com"]);
+    }
+
+    #[test]
+    fn values_cut_over_fields_of_one_name_are_found() {
+        let engine = Engine::builtin().unwrap();
+        for (query, values) in [
+            ("text=mail+«ana.no»&text=«vak%40example.com»", &["ana.novak@example.com", ""][..]),
+            ("t[0]=mail+«ana.no»&t[1]=«vak%40example.com»+now", &["ana.novak@example.com", ""]),
+            ("c1=«4111»&c2=«1111»&c3=«1111»&c4=«1111»", &["4111111111111111", "", "", ""]),
+            ("a=ana.no&b=«vak%40example.com»", &["vak@example.com"]),
+        ] {
+            let plain = query.replace(['«', '»'], "");
+            let values: Vec<_> = values.iter().map(|&value| value.to_owned()).collect();
+            assert_eq!(found(&engine, &plain), (query.to_owned(), values));
+        }
     }
 
     #[test]

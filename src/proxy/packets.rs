@@ -18,40 +18,48 @@ const OLDER: Uninspectable = Uninspectable(
 
 /// Looks through the packets of a message or of the body of a poll.
 pub(super) fn inspect(text: &str, rules: &Rules<'_>, scratch: &mut Scratch) -> Result<Findings, Uninspectable> {
-    let mut all = Findings::seeking(rules.sought.len());
+    let mut all = inspect::Series::new(rules);
     for packet in packets(text).map_err(|OlderProtocol| OLDER)? {
-        let mut look = |at: Range<usize>, is_document: bool| {
-            let part = text.get(at.clone()).unwrap_or_default();
-            // The name of an event, and what else is a single value, is no member.
-            let strict = rules.strict && part.starts_with(['{', '[']);
-            let rules = Rules { strict, ..*rules };
-            let found = match is_document.then(|| inspect::inspect_json(part, &rules, scratch)) {
-                None | Some(Err(inspect::NOT_JSON)) => inspect::inspect_text(part, rules.detector, scratch),
-                Some(looked) => looked,
-            };
-            let found = found?;
+        let part = |at: &Range<usize>| text.get(at.clone()).unwrap_or_default();
+        let look_at_text = |at: &Range<usize>, all: &mut inspect::Series, scratch: &mut Scratch| {
+            let found = inspect::inspect_text(part(at), rules.detector, scratch)?;
             let has_some = !found.list.is_empty();
-            all.append(found, at.start);
+            all.findings.append(found, at.start);
             Ok(has_some)
         };
         if packet.prefix.len() > PLAIN_PREFIX && !matches!(packet.payload, Payload::Text(_)) {
-            look(packet.prefix.clone(), false)?;
+            look_at_text(&packet.prefix, &mut all, scratch)?;
         }
         match packet.payload {
-            Payload::Documents(list) => list.into_iter().try_for_each(|at| look(at, true).map(drop))?,
+            Payload::Documents(list) => {
+                for (nth, at) in list.iter().enumerate() {
+                    // The name of an event, and what else is a single value, is no member.
+                    let strict = rules.strict && part(at).starts_with(['{', '[']);
+                    let rules = Rules { strict, ..*rules };
+                    match inspect::check_json(part(at), &rules) {
+                        // Nobody goes on in a text from the name of its event.
+                        Ok(()) if nth == 0 && part(at).starts_with('"') => {
+                            all.findings.append(inspect::inspect_json(part(at), &rules, scratch)?, at.start);
+                        }
+                        Ok(()) => all.look(text, at.clone(), &rules, scratch)?,
+                        Err(inspect::NOT_JSON) => drop(look_at_text(at, &mut all, scratch)?),
+                        Err(why) => return Err(why),
+                    }
+                }
+            }
             // Digits that begin a text look like a prefix, behind up to two types.
             Payload::Text(at) => {
                 for types in 0..=packet.prefix.len().min(2) {
-                    if look(packet.prefix.start + types..at.end, false)? {
+                    if look_at_text(&(packet.prefix.start + types..at.end), &mut all, scratch)? {
                         break;
                     }
                 }
             }
-            Payload::Binary(at) if rules.binary == Binary::Pass => all.uninspected += at.len(),
+            Payload::Binary(at) if rules.binary == Binary::Pass => all.findings.uninspected += at.len(),
             Payload::Binary(_) => return Err(Uninspectable("The body holds a binary attachment in base64.")),
         }
     }
-    Ok(all)
+    Ok(all.findings)
 }
 
 /// Restores the packets of a message or of the answer to a poll.
@@ -82,6 +90,37 @@ mod tests {
     use super::*;
     use crate::detect::{Detector, Engine};
     use crate::protocol::Protocols;
+
+    fn places(protocol: &str, text: &str) -> Vec<(Range<usize>, inspect::Form)> {
+        let (engine, protocols) = (Engine::builtin().unwrap(), Protocols::builtin().unwrap());
+        let rules = Rules {
+            detector: Detector::from(&engine),
+            fields: &protocols.named(protocol).unwrap().request,
+            identity: crate::config::Identity::Scan,
+            binary: Binary::Refuse,
+            files: Binary::Refuse,
+            strict: false,
+            sought: &[],
+            depth: 128,
+        };
+        let found = inspect(text, &rules, &mut Scratch::default()).unwrap();
+        found.list.iter().map(|found| (found.at.clone(), found.form)).collect()
+    }
+
+    #[test]
+    fn values_cut_over_arguments_and_packets_are_found() {
+        for text in [
+            "42[\"m\",\"mail ana.no\",\"vak@example.com\"]",
+            "42[\"m\",{\"message\":\"mail ana.no\"}]\u{1e}42[\"m\",{\"message\":\"vak@example.com\"}]",
+        ] {
+            let (first, rest) = (text.find("ana.no").unwrap(), text.find("vak@").unwrap());
+            let want = [(first..first + 6, inspect::Form::Text), (rest..rest + 15, inspect::Form::Rest)];
+            assert_eq!(places("rasa-socketio", text), want, "{text}");
+        }
+        // Nobody goes on from the name of an event.
+        let places = places("rasa-socketio", "42[\"user_no\",\"vak@example.com\"]");
+        assert_eq!(places, [(14..29, inspect::Form::Text)]);
+    }
 
     #[test]
     fn a_text_that_begins_like_a_prefix_is_looked_at_as_a_whole() {

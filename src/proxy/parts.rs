@@ -7,7 +7,7 @@ use super::content;
 use super::format::{Format, Kind};
 use super::guess::{self, Guess};
 use super::inspect::{self, Findings, Form, Rules, Uninspectable};
-use super::look::{Look, Piece, any};
+use super::look::{FieldSeries, Look, Piece, any};
 use super::parameters::{self, Parameter};
 use super::percent::{Encoding, NotUtf8};
 use crate::config::Binary;
@@ -27,7 +27,8 @@ pub(super) fn inspect(
     rules: &Rules<'_>,
     scratch: &mut Scratch,
 ) -> Result<Findings, Uninspectable> {
-    let mut parts = Parts { rules, scratch, found: Findings::seeking(rules.sought.len()) };
+    let mut parts =
+        Parts { rules, scratch, found: Findings::seeking(rules.sought.len()), series: FieldSeries::default() };
     parts.look_at_body(body, 0, boundary, DEPTH)?;
     Ok(parts.found)
 }
@@ -36,6 +37,7 @@ struct Parts<'p> {
     rules: &'p Rules<'p>,
     scratch: &'p mut Scratch,
     found: Findings,
+    series: FieldSeries,
 }
 
 /// What the header of a part says of it.
@@ -100,6 +102,10 @@ impl Parts<'_> {
                 self.refuse("A text part of the body is encoded; send it as it is.", content.len())
             }
             Err(_) if about.is_encoded => self.file(content.len()),
+            // What is called a picture may be a text, but not where no picture is taken.
+            Err(_) if about.is_file && is_media(about.content_type) && self.rules.files == Binary::Refuse => {
+                self.file(content.len())
+            }
             // Programs give this type, or one of their own, to files that they do not know.
             Err(_) if looks_like_text(content) => self.look_at_content(content, start, &unsaid(content), name),
             Err(_) => self.look_at_unknown(content),
@@ -132,12 +138,17 @@ impl Parts<'_> {
             return Ok(());
         }
         let looked = match (format, str::from_utf8(content)) {
-            (Format::Text, Ok(text)) if looks_like_text(content) => {
+            (Format::Text, Ok(text)) if looks_like_text(content) && !content::declares_entities(text) => {
                 if let Some(looked) = content::inspect_document(text, self.rules, self.scratch) {
                     return self.take(looked, start, content.len());
                 }
                 // The name of its field says what a text is.
-                Ok(inspect::inspect_value(text, name, self.rules.detector, self.scratch))
+                self.found.append(inspect::inspect_value(text, name, self.rules.detector, self.scratch), start);
+                let joint = self.series.joint(name);
+                let place = |range: std::ops::Range<usize>| start + range.start..start + range.end;
+                joint.look(text, place, Form::Text, self.rules.detector, self.scratch, &mut self.found);
+                joint.push(text, |from| inspect::Places::Plain(start + from));
+                return Ok(());
             }
             _ => content::inspect(content, format, self.rules, self.scratch),
         };
@@ -261,6 +272,11 @@ pub(super) fn looks_like_text(content: &[u8]) -> bool {
     memchr::memchr(0, content).is_none() && str::from_utf8(content).is_ok()
 }
 
+fn is_media(content_type: Option<&str>) -> bool {
+    let content_type = lowercase(content_type.unwrap_or_default());
+    ["image/", "audio/", "video/"].iter().any(|kind| content_type.starts_with(kind))
+}
+
 fn told(malformed: Malformed) -> &'static str {
     match malformed {
         Malformed::Boundary => "The boundary of the multipart body is none (RFC 2046, 5.1.1).",
@@ -345,9 +361,6 @@ mod tests {
             (&format!("{FILE}application/octet-stream"), "{\"a\":1}\n{\"to\":\"«ana.lopez\\u0040example.com»\"}\n"),
             (&format!("{FILE}text/plain"), "{\"a\":1}\n{\"to\":\"«ana.lopez\\u0040example.com»\"}\n"),
             (&format!("{FILE}text/plain"), " {\"to\":\"«ana.lopez\\u0040example.com»\"}"),
-            (&format!("{FILE}image/png"), "to «ana.lopez@example.com»"),
-            (&format!("{FILE}image/svg"), "<svg to='«ana.lopez@example.com»'/>"),
-            (&format!("{FILE}video/mp4"), "{\"to\":\"«ana.lopez\\u0040example.com»\"}"),
             (&format!("{FILE}application/x-toml"), "to = \"«ana.lopez@example.com»\""),
             (FIELD, " {\"to\":\"«ana.lopez\\u0040example.com»\"}"),
             (FIELD, "{to «ana.lopez@example.com»"),
@@ -364,6 +377,30 @@ mod tests {
         }
         let around = "«ana.lopez@example.com»\r\n--b\r\n\r\n1\r\n--b--\r\n«bo@example.org»";
         assert_eq!(marked(&around.replace(['«', '»'], "")), around);
+    }
+
+    #[test]
+    fn values_cut_over_parts_of_one_name_are_found() {
+        let [first, second] = ["mail «ana.no»", "«vak@example.com» now"];
+        let want = body(&[(FIELD, first), (FIELD, second)]);
+        assert_eq!(marked(&want.replace(['«', '»'], "")), want);
+        let other = "Content-Disposition: form-data; name=\"other\"";
+        let want = body(&[(FIELD, "mail ana.no"), (other, second)]);
+        assert_eq!(marked(&want.replace(['«', '»'], "")), want);
+    }
+
+    #[test]
+    fn a_text_is_looked_at_whatever_its_type_says() {
+        for content_type in ["image/png", "image/svg", "audio/wav", "video/mp4", "application/pdf"] {
+            let want = body(&[(&format!("{FILE}{content_type}"), "to «ana.lopez@example.com»")]);
+            let found = looked(want.replace(['«', '»'], "").as_bytes(), Binary::Refuse, Binary::Pass).unwrap();
+            assert_eq!(found.list.len(), 1, "{content_type}");
+        }
+        let entities = "<!DOCTYPE s [<!ENTITY at '@'>]><svg>ana&at;example.com</svg>";
+        for content_type in ["image/svg+xml", "text/xml", "image/svg", "application/octet-stream"] {
+            let body = body(&[(&format!("{FILE}{content_type}"), entities)]);
+            assert!(looked(body.as_bytes(), Binary::Refuse, Binary::Pass).is_err(), "{content_type}");
+        }
     }
 
     #[test]

@@ -4,8 +4,10 @@
 mod channel;
 mod document;
 mod edits;
+mod escape;
 mod events;
 mod finder;
+mod foreign;
 mod framing;
 pub(super) mod headers;
 mod messages;
@@ -17,9 +19,11 @@ mod sniff;
 mod walk;
 
 use super::body::lowercase;
+use super::charset::Charset;
 use super::error::ProxyError;
 use super::exchange::INLINE_LIMIT;
 use super::packets;
+use super::parameters;
 use super::reply::ReplyError;
 use super::watch::Watch;
 use crate::framing::{Elements, Lines, Sse, TooLong};
@@ -29,6 +33,7 @@ use crate::token::{Kinds, Token};
 use crate::vault::{Subject, SurrogateMatcher, Value};
 use bytes::{Bytes, BytesMut};
 pub(super) use document::restore as whole_document;
+use escape::Escape;
 use events::EventRestorer;
 use framing::Framing;
 use futures_util::Stream;
@@ -36,7 +41,6 @@ use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Frame};
 pub(super) use messages::Messages;
-use pieces::Escape;
 use plain::PlainRestorer;
 pub(super) use screen::Redaction;
 use std::error::Error;
@@ -48,9 +52,27 @@ use std::time::{Duration, Instant};
 use tokio::task::yield_now;
 use tokio::time::{timeout, timeout_at};
 
-/// After so long a silence what was said last is taken for all that is said for
+/// A silence in which it shows that what was said last is all that is said for
 /// now: a chatbot may send its messages over one stream that never ends.
-pub(super) const BREATH: Duration = Duration::from_secs(2);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Pause {
+    /// A text that came in pieces may well go on.
+    Breath,
+    /// It likely does not.
+    Silence,
+}
+
+impl Pause {
+    /// So long after the last text.
+    pub(super) fn after(self) -> Duration {
+        Duration::from_secs(if self == Self::Breath { 2 } else { 6 })
+    }
+
+    /// The one that comes next in the same silence.
+    pub(super) fn next(self) -> Option<Self> {
+        (self == Self::Breath).then_some(Self::Silence)
+    }
+}
 
 /// What is seen and heard, and not read.
 const MEDIA: [&str; 4] = ["image/", "audio/", "video/", "font/"];
@@ -72,6 +94,8 @@ pub(super) struct Context {
     pub(super) watch: Arc<Watch>,
     /// By what data of others is found; none where it passes.
     pub(super) redaction: Option<Arc<Redaction>>,
+    /// That of the reply; none where nobody knows it.
+    pub(super) charset: Option<Charset>,
 }
 
 impl Context {
@@ -83,6 +107,12 @@ impl Context {
     /// Whether data of others is looked for also in what is no valid text.
     fn screens_binary(&self) -> bool {
         self.redaction.as_ref().is_some_and(|redaction| !redaction.passes_binary)
+    }
+
+    /// So many bytes has the shortest string in which anything can be found.
+    fn shortest(&self) -> usize {
+        let of_tokens = if self.surrogates.is_none() && self.redaction.is_none() { self.kinds.shortest() } else { 1 };
+        of_tokens.max(1)
     }
 
     /// Whether there is nothing that could come back.
@@ -122,6 +152,12 @@ impl Shape {
         }
     }
 
+    /// Whether it can be told apart piece by piece in this charset. Texts can in
+    /// each, and an event stream has but one (HTML Standard, section 9.2.4).
+    pub(super) fn streams_in(self, charset: Option<Charset>) -> bool {
+        matches!(self, Self::Text(_) | Self::EventStream) || matches!(charset, None | Some(Charset::Utf8))
+    }
+
     pub(super) fn of_reply(headers: &HeaderMap, framing: Option<MessageFraming>) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let Some(content_type) = text(header::CONTENT_TYPE) else { return Self::Unsaid };
@@ -142,9 +178,10 @@ impl Shape {
             | "text/json-lines" => Self::JsonLines,
             "application/json" | "application/x-json" | "text/json" | "text/x-json" => Self::Document,
             "application/x-www-form-urlencoded" => Self::Text(Escape::Form),
-            "text/html" | "text/xml" | "application/xml" => Self::Text(Escape::Html),
+            "text/html" => Self::Text(Escape::Html),
+            "text/xml" | "application/xml" => Self::Text(Escape::Xml),
             other if other.ends_with("+json") => Self::Document,
-            other if other.ends_with("+xml") => Self::Text(Escape::Html),
+            other if other.ends_with("+xml") => Self::Text(Escape::Xml),
             // The answer to a poll is short, and made of documents.
             "text/plain" if framing.is_some() => Self::Document,
             other if other.starts_with("text/") => Self::Text(Escape::None),
@@ -152,6 +189,14 @@ impl Shape {
             _ => Self::Unknown,
         }
     }
+}
+
+/// The charset that the headers of a reply name; none where nobody knows it.
+pub(super) fn charset(headers: &HeaderMap) -> Option<Charset> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let parameters = parameters::parse(content_type).map(|(_, parameters)| parameters).unwrap_or_default();
+    let named = parameters.iter().find(|parameter| parameter.is("charset"));
+    named.map_or(Some(Charset::Utf8), |parameter| Charset::named(&parameter.value()))
 }
 
 /// Reads a whole reply of at most `limit` bytes.
@@ -183,20 +228,38 @@ pub(super) async fn whole_reply(body: Bytes, shape: Shape, context: Context) -> 
 /// such, or what else it is by its headers.
 pub(super) async fn whole(body: Bytes, shape: Shape, context: &Context) -> Bytes {
     let started = Instant::now();
-    let restored = match (context.protocol.socket.framing, shape) {
+    let restored = match (context.protocol.socket.framing, in_utf8(&body, shape, context.charset)) {
         (Some(MessageFraming::SocketIo), _) => packets::restore(body, context).await,
-        (None, Shape::Document) => document::restore(body, context).await,
-        (None, shape) => {
-            let (mut restorer, mut out) = (Restorer::new(shape, usize::MAX, context), BytesMut::new());
-            // No part of it is longer than itself, and it has a limit.
-            if restorer.push(body, usize::MAX, context, &mut out).await.is_ok() {
-                restorer.finish(context, &mut out).await;
-            }
-            out.freeze()
+        (None, None) => parsed(body, shape, context).await,
+        (None, Some((charset, text))) => {
+            let restored = parsed(text.into(), shape, context).await;
+            let encoded = str::from_utf8(&restored).ok().and_then(|text| foreign::encode(charset, text, Escape::Json));
+            encoded.map_or(body, Bytes::from)
         }
     };
     context.watch.took(Stage::Restore, started.elapsed());
     restored
+}
+
+/// The text of a body of JSON in another charset than UTF-8, and that charset.
+fn in_utf8(body: &[u8], shape: Shape, charset: Option<Charset>) -> Option<(Charset, String)> {
+    if matches!(shape, Shape::Text(_) | Shape::EventStream) {
+        return None;
+    }
+    let charset = charset?.of_json(body).filter(|charset| *charset != Charset::Utf8)?;
+    Some((charset, charset.decode(body)?))
+}
+
+async fn parsed(body: Bytes, shape: Shape, context: &Context) -> Bytes {
+    if shape == Shape::Document {
+        return document::restore(body, context).await;
+    }
+    let (mut restorer, mut out) = (Restorer::new(shape, usize::MAX, context), BytesMut::new());
+    // No part of it is longer than itself, and it has a limit.
+    if restorer.push(body, usize::MAX, context, &mut out).await.is_ok() {
+        restorer.finish(context, &mut out).await;
+    }
+    out.freeze()
 }
 
 /// Reads the body to its end. The error is none where no next piece came within
@@ -240,7 +303,7 @@ where
 {
     let restorer = Restorer::new(shape, limit, &context);
     let (out, took) = (BytesMut::new(), Duration::ZERO);
-    let clock = Clock { idle, input: Instant::now(), text: Instant::now(), heard: 0, paused: false };
+    let clock = Clock { idle, input: Instant::now(), text: Instant::now(), heard: 0, pause: Some(Pause::Breath) };
     let state = Streaming { body, restorer, limit, clock, context, out, ended: false, error: None, took };
     futures_util::stream::unfold(state, |mut state| async { state.next().await.map(|item| (item, state)) })
 }
@@ -309,11 +372,21 @@ impl Restorer {
     }
 
     /// It may be long until something follows: what is likely whole is not held.
-    async fn pause(&mut self, context: &Context, out: &mut BytesMut) {
+    async fn pause(&mut self, pause: Pause, context: &Context, out: &mut BytesMut) {
         match self {
-            Self::Events(events) => events.pause(context, out).await,
-            Self::Plain(plain) => plain.pause(context, out).await,
+            Self::Events(events) => events.pause(pause, context, out).await,
+            Self::Plain(plain) => plain.pause(pause, context, out).await,
             Self::Document(_) | Self::Unsaid(_) => {}
+        }
+    }
+
+    /// What follows will never come. What was said before is the client's, but
+    /// for what may be half of somebody else's value, or half of a document.
+    async fn break_off(&mut self, context: &Context, out: &mut BytesMut) {
+        match self {
+            Self::Document(_) | Self::Unsaid(_) if context.redaction.is_some() => {}
+            _ if context.redaction.is_some() => self.pause(Pause::Breath, context, out).await,
+            _ => self.finish(context, out).await,
         }
     }
 
@@ -350,8 +423,8 @@ struct Clock {
     /// Text, of which so much has come.
     text: Instant,
     heard: u64,
-    /// Whether what was likely whole has been let go since.
-    paused: bool,
+    /// What is to come of the silence since.
+    pause: Option<Pause>,
 }
 
 impl<B> Drop for Streaming<B> {
@@ -370,14 +443,16 @@ where
         self.clock.input = Instant::now();
         while !self.ended {
             let silent = self.clock.input.checked_add(self.clock.idle).unwrap_or(self.clock.input + FOREVER);
-            let breath = Some(self.clock.text + BREATH).filter(|_| !self.clock.paused && self.restorer.is_waiting());
-            let until = breath.map_or(silent, |breath| breath.min(silent));
+            let pause = self.clock.pause.filter(|_| self.restorer.is_waiting());
+            let until = pause.map_or(silent, |pause| silent.min(self.clock.text + pause.after()));
             let mut taken = match timeout_at(until.into(), self.body.frame()).await {
                 Ok(frame) => self.take(frame).await,
                 Err(_) if until == silent => Err(ReplyError::Silent),
                 Err(_) => {
-                    self.clock.paused = true;
-                    self.restorer.pause(&self.context, &mut self.out).await;
+                    if let Some(pause) = pause {
+                        self.clock.pause = pause.next();
+                        self.restorer.pause(pause, &self.context, &mut self.out).await;
+                    }
                     Ok(())
                 }
             };
@@ -388,9 +463,9 @@ where
             }
             if let Err(error) = taken {
                 self.ended = true;
-                // What was said before is the client's.
-                if !matches!(error, ReplyError::TooLong(_)) {
-                    self.restorer.finish(&self.context, &mut self.out).await;
+                // Half of a document that is too large helps nobody.
+                if !matches!((&error, &self.restorer), (ReplyError::TooLong(_), Restorer::Document(_))) {
+                    self.restorer.break_off(&self.context, &mut self.out).await;
                 }
                 self.error = Some(error);
             }
@@ -434,7 +509,7 @@ where
             self.restorer.push(chunk, self.limit, &self.context, &mut self.out).await?;
             let heard = self.restorer.heard();
             if heard != self.clock.heard {
-                self.clock = Clock { text: started, heard, paused: false, ..self.clock };
+                self.clock = Clock { text: started, heard, pause: Some(Pause::Breath), ..self.clock };
             }
         } else {
             self.ended = true;

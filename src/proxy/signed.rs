@@ -4,7 +4,7 @@
 use crate::clock;
 use crate::config::{ConsentConfig, Jwks, Timeouts};
 use crate::consent::token::{self, Claims, Expected, Keys, Refused};
-use crate::trust::client_config;
+use crate::trust;
 use aws_lc_rs::hmac;
 use bytes::Bytes;
 use http::{Request, Uri};
@@ -214,7 +214,7 @@ fn client(url: &Uri, timeouts: &Timeouts) -> Result<Client<HttpsConnector<HttpCo
     http.set_connect_timeout(Some(timeouts.connect));
     http.enforce_http(false);
     let is_https = url.scheme_str() == Some("https");
-    let tls = client_config(is_https, None).map_err(|why| format!("consent.jwks: {why}"))?;
+    let tls = trust::client_config(is_https, None).map_err(|why| format!("consent.jwks: {why}"))?;
     let connector = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
     let builder = Client::builder(TokioExecutor::new());
     Ok(builder.build(connector.enable_all_versions().wrap_connector(http)))

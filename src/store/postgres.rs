@@ -10,7 +10,7 @@ mod schema;
 mod snapshot;
 mod statements;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tls;
 mod url;
 
@@ -87,7 +87,7 @@ impl Postgres {
             let (of_mappings, _) = parameters.split_at(6);
             self.pool.query(sql::PUT, of_mappings, Again::Harmless).await?
         } else {
-            self.pool.query(&sql::PUT_WITH_RECORDS, &parameters, Again::Never).await?
+            self.pool.query(&sql::PUT_WITH_RECORDS, &parameters, columns.again()).await?
         };
 
         let (mut standing, mut taken, mut is_new, mut misfits) = (None, Vec::new(), false, false);
@@ -126,8 +126,7 @@ impl Postgres {
             (&lane, Type::BYTEA),
             (&told, Type::BYTEA),
         ];
-        // What expects nothing comes to the same the second time.
-        let again = if columns.expects.iter().all(|expect| *expect == 0) { Again::Harmless } else { Again::Never };
+        let again = columns.again();
         let misfits = if event.is_some() {
             let misfits = self.pool.query(&sql::WRITE_AND_TELL, &parameters, again).await?;
             self.news.notify();

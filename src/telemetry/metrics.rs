@@ -16,6 +16,7 @@ use prometheus::{
 };
 
 use super::labels::{Direction, Inspected, Login, Outcome, Stage, VaultOperation};
+use crate::config::Expiry;
 use crate::entity::Entity;
 use crate::problem::ProblemKind;
 
@@ -38,6 +39,8 @@ pub struct Metrics {
     pub unknown_tokens: IntCounter,
     /// The same in requests.
     pub unknown_tokens_sent: IntCounter,
+    /// Whether the clock jumped, so that retention waits.
+    pub clock_doubted: IntGauge,
     cases_due: Vec<IntGauge>,
     /// Panics, for [`catch_panics`](super::catch_panics).
     pub panics: IntCounter,
@@ -50,6 +53,9 @@ pub struct Metrics {
     rules: IntGaugeVec,
     stages: [Histogram; Stage::ALL.len()],
     vault: Vec<[IntCounter; 2]>,
+    last_backup: IntGauge,
+    backups: [IntCounter; 2],
+    forgotten: IntCounterVec,
     rejected: Vec<IntCounter>,
     logins: Vec<IntCounter>,
 }
@@ -87,6 +93,19 @@ impl Metrics {
             })
             .collect::<Result<_, prometheus::Error>>()?;
 
+        let backups =
+            counters(&r, "privet_backups_total", "Scheduled backups that were made and tested.", &["result"])?;
+        let backups =
+            [backups.get_metric_with_label_values(&["ok"])?, backups.get_metric_with_label_values(&["error"])?];
+
+        let forgotten = counters(
+            &r,
+            "privet_retention_forgotten_total",
+            "Values that were kept long enough and forgotten.",
+            &["action"],
+        )?;
+        all(&forgotten, Expiry::WORDS)?;
+
         let unknown = counters(
             &r,
             "privet_unknown_tokens_total",
@@ -114,6 +133,18 @@ impl Metrics {
             )?,
             unknown_tokens: unknown.get_metric_with_label_values(&[Direction::Reply.as_str()])?,
             unknown_tokens_sent: unknown.get_metric_with_label_values(&[Direction::Request.as_str()])?,
+            clock_doubted: gauge(
+                &r,
+                "privet_retention_clock_doubted",
+                "Whether the clock jumped, so that retention waits for a person.",
+            )?,
+            last_backup: gauge(
+                &r,
+                "privet_backup_last_success_timestamp_seconds",
+                "When the last backup was made that passed its test; 0 for none.",
+            )?,
+            backups,
+            forgotten,
             panics: counter(&r, "privet_panics_total", "Panics; each is a fault of Privet.")?,
             requests: counters(&r, "privet_requests_total", "Requests by how they ended.", &["route", "outcome"])?,
             findings: counters(
@@ -142,6 +173,29 @@ impl Metrics {
             rejected,
             logins,
         }))
+    }
+
+    /// A backup was made at this time (Unix seconds), and passed its test.
+    pub fn backup_made(&self, at: u64) {
+        self.last_backup.set(i64::try_from(at).unwrap_or(i64::MAX));
+        self.backups[0].inc();
+    }
+
+    /// The last good backup that was there at the start.
+    pub fn backup_found(&self, at: u64) {
+        self.last_backup.set(i64::try_from(at).unwrap_or(i64::MAX));
+    }
+
+    /// No backup could be made, or it did not pass its test.
+    pub fn backup_failed(&self) {
+        self.backups[1].inc();
+    }
+
+    /// Values were forgotten.
+    pub fn forgotten(&self, action: Expiry, values: u64) {
+        if let Ok(series) = self.forgotten.get_metric_with_label_values(&[action.as_str()]) {
+            series.inc_by(values);
+        }
     }
 
     /// How many cases of persons have time, are due soon, and are overdue.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::seed;
 use super::starts::Starts;
+use super::{CODE_LEN, seed};
 use crate::entity::Entity;
 
 /// The entities whose tokens may stand in a text. Where it is empty nothing is
@@ -53,6 +53,12 @@ impl Kinds {
     /// Whether no token can stand in the text.
     pub fn is_empty(&self) -> bool {
         self.kinds.is_empty()
+    }
+
+    /// So many bytes has the shortest text that a token can stand in, without
+    /// its brackets; 0 where there is none.
+    pub fn shortest(&self) -> usize {
+        self.kinds.iter().map(|kind| kind.name().len() + 1 + CODE_LEN).min().unwrap_or(0)
     }
 
     /// Whether tokens of `entity` are looked for.

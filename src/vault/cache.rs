@@ -123,9 +123,9 @@ impl<S> Cache<S> {
         self.make_room(home(place));
     }
 
-    /// Takes a value out.
-    pub(super) fn forget_value(&self, row: Row, token: &Token) {
-        if let Some((_, slot)) = self.map.remove(&Place { row, token: Some(*token) }) {
+    /// Takes one value out. Its place in the ring is taken back by the hand.
+    pub(super) fn remove_value(&self, row: Row, token: Token) {
+        if let Some((_, slot)) = self.map.remove(&Place { row, token: Some(token) }) {
             self.bytes.fetch_sub(slot.cost + overhead::<S>(), Ordering::Relaxed);
         }
     }
@@ -312,7 +312,7 @@ mod tests {
         for i in 0..100 {
             cache.insert_value(row(i as u8 % 4), token(i), value("ana"));
         }
-        cache.forget_value(row(3), &token(3));
+        cache.remove_value(row(3), token(3));
         assert!(cache.value(row(3), &token(3)).is_none());
         cache.forget(|of| *of == row(1) || *of == row(2));
         assert!(cache.value(row(1), &token(1)).is_none());

@@ -7,9 +7,10 @@
 //! two who ask at once.
 
 use super::error::VaultError;
+use super::retention::PurposeId;
 use super::seal::{NONCE, fill_random};
 use super::subject::State;
-use super::subject_keys::SubjectKeys;
+use super::subject_keys::{Origin, SubjectKeys, is_anonymized};
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
@@ -33,6 +34,7 @@ const MAX_ADOPTIONS: usize = 8;
 pub(super) async fn tokenize(
     vault: &Shared,
     state: &State,
+    purpose: Option<PurposeId>,
     values: &[(Entity, &str)],
 ) -> Result<Vec<Token>, VaultError> {
     let mut minting = Minting::start(vault, state, state.keys_to_write(vault).await?, values)?;
@@ -51,7 +53,7 @@ pub(super) async fn tokenize(
             minting = Minting::start(vault, state, Arc::clone(keys), values)?;
             continue;
         }
-        match vault.store.put(minting.batch()?).await? {
+        match vault.store.put(minting.batch(purpose)?).await? {
             Outcome::Stored => {
                 minting.tell().await?;
                 minting.settle();
@@ -172,16 +174,20 @@ impl<'a> Minting<'a> {
     /// Settles a value whose token has a record: the same value, or the next
     /// token.
     fn compare(&mut self, open: &Open, token: Token, record: &[u8]) -> Result<(), VaultError> {
+        if is_anonymized(record) {
+            // Nobody knows what it stood for, and it never stands for a value again.
+            return self.advance(open);
+        }
         let value = self.keys.open_value(self.state.row, &token, record)?;
         let same = value.expose() == self.value(open);
-        self.state.remember(self.vault, token, Arc::new(value), self.doubts);
+        self.state.remember(self.vault, &self.keys, token, Arc::new(value), self.doubts);
         if same { Ok(()) } else { self.advance(open) }
     }
 
     /// Seals what is to be written. Where two values meet at one token, the
     /// later one waits for the next batch: it moves on to another token only
     /// once this one is known to be another value's for good.
-    fn batch(&mut self) -> Result<Batch, VaultError> {
+    fn batch(&mut self, purpose: Option<PurposeId>) -> Result<Batch, VaultError> {
         let mut firsts: HashMap<Token, usize> = HashMap::with_capacity(self.open.len());
         let mut minted = Vec::with_capacity(self.open.len());
         for open in &mut self.open {
@@ -198,7 +204,7 @@ impl<'a> Minting<'a> {
         let mut nonces = vec![0; NONCE * minted.len()];
         fill_random(&mut nonces)?;
         let (nonces, _) = nonces.as_chunks::<NONCE>();
-        let created = clock::unix_seconds();
+        let origin = Origin { created: clock::unix_seconds(), purpose };
         let mut changes = Vec::new();
         for (token, index) in &minted {
             let value = self.values.get(*index).map_or("", |(_, value)| *value);
@@ -206,7 +212,7 @@ impl<'a> Minting<'a> {
         }
         let mappings = minted.into_iter().zip(nonces).map(|((token, index), nonce)| {
             let value = self.values.get(index).map_or("", |(_, value)| *value);
-            let sealed = self.keys.seal(self.state.row, &token, token.entity(), value, created, *nonce);
+            let sealed = self.keys.seal(self.state.row, &token, token.entity(), value, origin, *nonce);
             sealed.map(|record| (token, record))
         });
         Ok(Batch {
@@ -238,7 +244,7 @@ impl<'a> Minting<'a> {
         self.open = waiting;
         for open in stored {
             let value = Arc::new(Sensitive::from(self.value(&open)));
-            self.state.remember(self.vault, self.token(&open), value, self.doubts);
+            self.state.remember(self.vault, &self.keys, self.token(&open), value, self.doubts);
         }
     }
 

@@ -16,14 +16,7 @@ pub(super) async fn follow(vault: Weak<Shared>) {
         let news = store.news().await;
         let Some(shared) = vault.upgrade() else { return };
         match news {
-            Ok(news) => {
-                let is_rotated = news.missed || news.events.iter().any(|event| event.kind == EventKind::Rotated);
-                shared.hear(news);
-                if is_rotated && let Err(error) = shared.envelope.refresh().await {
-                    // What is sealed with the new key cannot be read here.
-                    tracing::error!(%error, "The vault's key was changed, and the new one is not at hand.");
-                }
-            }
+            Ok(news) => shared.hear(news).await,
             // Until it can be asked again nothing that is remembered is believed.
             Err(error) => tracing::warn!(%error, "The vault cannot tell what other replicas changed."),
         }
@@ -39,11 +32,18 @@ impl Shared {
         self.records.announce(event);
     }
 
-    fn hear(&self, News { mut events, missed }: News) {
+    async fn hear(&self, News { mut events, missed }: News) {
         if missed {
             events = vec![Event { row: Row::DEPLOYMENT, kind: EventKind::Missed }];
         }
         self.forget(&events);
+        let is_of_the_vault = |event: &Event| matches!(event.kind, EventKind::Rotated | EventKind::Missed);
+        if events.iter().any(is_of_the_vault)
+            && let Err(error) = self.envelope.refresh().await
+        {
+            // Whoever meets a record under another key tries it again.
+            tracing::warn!(%error, "The vault's own record cannot be read anew.");
+        }
         for event in events {
             self.records.announce(event);
         }
@@ -63,8 +63,10 @@ impl Shared {
                     self.changes.fetch_add(1, Ordering::SeqCst);
                     if let Some(state) = self.cache.subject(event.row) {
                         state.doubt();
-                        if event.kind == EventKind::Erased {
-                            state.forget_keys(&self.envelope.root());
+                        // Its keys are destroyed here too. Without new ones the old
+                        // ones stay in doubt, and are read again.
+                        if event.kind == EventKind::Erased && state.keys().are_stored() {
+                            let _ = state.begin_anew(self);
                         }
                     }
                     rows.insert(event.row);

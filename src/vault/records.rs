@@ -4,18 +4,24 @@
 //! They are sealed by keys of the vault, one for each tenant and space, and
 //! bound to their place, so that none can pass for another.
 
+use super::erasures::{Erasure, ErasureFile, What};
 use super::error::VaultError;
 use super::root::{row, tenant_row};
 use super::seal::{SealingKey, random};
+use crate::clock;
 use crate::store::{Change, Event, EventKind, Expect, Row, Space, Store};
 use aws_lc_rs::hmac;
 use std::fmt;
-use std::sync::Arc;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::broadcast;
 use zeroize::Zeroizing;
 
 const KEY_LABEL: &[u8] = b"privet records\0";
 const LABEL: &[u8] = b"privet record\0";
+/// Under this key of its space the time of an erasure stands.
+const ERASED: &[u8] = b"erased";
 const RECORD: VaultError = VaultError::Corrupt { what: "record beside the values" };
 
 /// How many events a slow subscriber may lag behind.
@@ -74,11 +80,12 @@ struct Inner {
     store: Arc<dyn Store>,
     index: hmac::Key,
     events: broadcast::Sender<Event>,
+    erasures: OnceLock<ErasureFile>,
 }
 
 impl Records {
     pub(super) fn new(store: Arc<dyn Store>, index: hmac::Key) -> Self {
-        Self(Arc::new(Inner { store, index, events: broadcast::channel(EVENTS).0 }))
+        Self(Arc::new(Inner { store, index, events: broadcast::channel(EVENTS).0, erasures: OnceLock::new() }))
     }
 
     /// A record's contents.
@@ -125,11 +132,50 @@ impl Records {
             let value = value.map(|value| self.seal(row, *space, key, value)).transpose()?;
             sealed.push(Change { row, space: *space, key: key.to_vec(), expect, value });
         }
+        if let Some(Event { row, kind: EventKind::Withdrawn }) = event {
+            self.append(Erasure { at: clock::unix_seconds(), what: What::Withdrawn, row }).await?;
+        }
         let written = self.0.store.write(sealed, event).await?;
         if written && let Some(event) = event {
             self.announce(event);
         }
         Ok(written)
+    }
+
+    /// When a subject was erased last, in Unix seconds, if it ever was.
+    pub(super) async fn erased(&self, row: Row) -> Result<Option<u64>, VaultError> {
+        let at = self.get(Owner::Row(row), Space::Erasure, ERASED).await?;
+        at.map(|at| at.try_into().map(u64::from_be_bytes).map_err(|_| RECORD)).transpose()
+    }
+
+    /// Takes note, in the vault, that a subject was erased.
+    pub(super) async fn note_erased(&self, row: Row, at: u64) -> Result<(), VaultError> {
+        let at = at.to_be_bytes();
+        let (owner, space, expected) = (Owner::Row(row), Space::Erasure, Expected::Anything);
+        let change = RecordChange { owner, space, key: ERASED, expected, value: Some(&at) };
+        self.write(&[change], None).await.map(drop)
+    }
+
+    /// Takes note that a subject is erased, in the vault and in the file of
+    /// erasures, so that no backup brings it back. To be called before it is.
+    pub(super) async fn erasing(&self, row: Row) -> Result<(), VaultError> {
+        let at = clock::unix_seconds();
+        self.append(Erasure { at, what: What::Erased, row }).await?;
+        self.note_erased(row, at).await
+    }
+
+    /// From now on, erasures and withdrawals are also appended to this file.
+    pub(super) fn keep_erasures(&self, path: &Path) -> io::Result<()> {
+        // The first file stays.
+        let _ = self.0.erasures.set(ErasureFile::open(path, self.0.index.clone())?);
+        Ok(())
+    }
+
+    async fn append(&self, erasure: Erasure) -> Result<(), VaultError> {
+        match self.0.erasures.get() {
+            Some(file) => file.append(erasure).await,
+            None => Ok(()),
+        }
     }
 
     /// The row of a subject.

@@ -7,6 +7,7 @@
 //! this one, a token of its own once it is minted.
 
 use super::seal::random;
+use super::subject_keys::{Head, Origin, is_anonymized};
 use super::{Kind, Vault, VaultError, clock, surrogates};
 use crate::entity::Entity;
 use crate::store::{Event, EventKind};
@@ -32,11 +33,14 @@ impl Vault {
             let Some(old) = shared.store.mappings(state.row, &[*token]).await?.into_iter().next().flatten() else {
                 return Ok(false);
             };
+            if is_anonymized(&old) {
+                return Ok(false);
+            }
             let before = keys.open_value(state.row, token, &old)?;
-            let created = keys.created(&old).unwrap_or_else(clock::unix_seconds);
+            let origin = Head::of(&old).map_or_else(|| Origin::from(clock::unix_seconds()), Head::origin);
             let entity = surrogates::parts(before.expose()).filter(|_| token.entity() == Entity::SURROGATE);
             let entity = entity.map_or(token.entity(), |(_, entity, _)| entity);
-            let new = keys.seal(state.row, token, entity, value, created, *random()?)?;
+            let new = keys.seal(state.row, token, entity, value, origin, *random()?)?;
             if !shared.store.swap_mapping(state.row, *token, old, new).await? {
                 continue;
             }

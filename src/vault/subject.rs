@@ -2,8 +2,9 @@
 
 use super::error::VaultError;
 use super::mint;
+use super::retention::{PurposeId, purpose_id};
 use super::root::Root;
-use super::subject_keys::SubjectKeys;
+use super::subject_keys::{SubjectKeys, is_anonymized};
 use super::surrogates::{self, Standing, Surrogates};
 use super::value::Value;
 use super::volatile::Volatile;
@@ -24,13 +25,23 @@ pub struct Subject(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Kept { vault: Arc<Shared>, state: Arc<State> },
+    Kept { vault: Arc<Shared>, state: Arc<State>, purpose: Option<PurposeId> },
     Volatile(Arc<Volatile>),
 }
 
 impl Subject {
     pub(super) fn kept(vault: Arc<Shared>, state: Arc<State>) -> Self {
-        Self(Kind::Kept { vault, state })
+        Self(Kind::Kept { vault, state, purpose: None })
+    }
+
+    /// The same, for a purpose: values that are new are kept as long as the
+    /// retention of that purpose says.
+    #[must_use]
+    pub fn for_purpose(mut self, name: &str) -> Self {
+        if let Kind::Kept { purpose, .. } = &mut self.0 {
+            *purpose = Some(purpose_id(name));
+        }
+        self
     }
 
     pub(super) fn volatile(subject: Arc<Volatile>) -> Self {
@@ -45,7 +56,7 @@ impl Subject {
     /// and has cached nothing that is not durable.
     pub async fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
         match &self.0 {
-            Kind::Kept { vault, state } => mint::tokenize(vault, state, values).await,
+            Kind::Kept { vault, state, purpose } => mint::tokenize(vault, state, *purpose, values).await,
             Kind::Volatile(subject) => subject.tokenize(values),
         }
     }
@@ -53,7 +64,7 @@ impl Subject {
     /// The value of a token where it is at hand; no I/O.
     pub fn cached(&self, token: &Token) -> Option<Value> {
         match &self.0 {
-            Kind::Kept { vault, state } => vault.remembered(state, token).map(Value::from),
+            Kind::Kept { vault, state, .. } => vault.remembered(state, token).map(Value::from),
             Kind::Volatile(subject) => subject.value(token),
         }
     }
@@ -62,7 +73,7 @@ impl Subject {
     /// this subject's.
     pub async fn restore(&self, tokens: &[Token]) -> Result<Vec<Option<Value>>, VaultError> {
         let mut values: Vec<_> = tokens.iter().map(|token| self.cached(token)).collect();
-        if let Kind::Kept { vault, state } = &self.0
+        if let Kind::Kept { vault, state, .. } = &self.0
             && values.contains(&None)
         {
             let absent = tokens.iter().zip(&values).filter(|(_, value)| value.is_none());
@@ -83,7 +94,7 @@ impl Subject {
     /// The entities of which this subject has tokens.
     pub async fn kinds(&self) -> Result<Arc<Kinds>, VaultError> {
         match &self.0 {
-            Kind::Kept { vault, state } => {
+            Kind::Kept { vault, state, .. } => {
                 let doubts = state.doubts();
                 // Of a subject that is not stored another replica may know more.
                 let keys = if vault.store.is_shared() { state.current_keys(vault).await? } else { state.keys() };
@@ -125,7 +136,7 @@ impl Subject {
         standing: &Standing<'_>,
     ) -> Result<Vec<Option<String>>, VaultError> {
         match &self.0 {
-            Kind::Kept { vault, state } => surrogates::mint(vault, state, values, standing).await,
+            Kind::Kept { vault, state, purpose } => surrogates::mint(vault, state, *purpose, values, standing).await,
             Kind::Volatile(subject) => Ok(subject.mint_surrogates(values, standing).await),
         }
     }
@@ -133,7 +144,7 @@ impl Subject {
     /// All surrogates of this subject.
     pub async fn surrogates(&self) -> Result<Surrogates, VaultError> {
         match &self.0 {
-            Kind::Kept { vault, state } => {
+            Kind::Kept { vault, state, .. } => {
                 // Of a subject that is not stored there is nothing to read,
                 // unless another replica has met it since.
                 if state.keys().are_stored() || vault.store.is_shared() {
@@ -171,13 +182,13 @@ pub(super) struct State {
     keys: RwLock<Arc<SubjectKeys>>,
     kinds: Mutex<KnownKinds>,
     surrogates: Mutex<surrogates::Known>,
-    /// Held while the subject's keys are stored for the first time, and while
-    /// it is erased.
-    contact: tokio::sync::Mutex<()>,
     /// How often others changed the records of the subject.
     doubts: AtomicU64,
     /// After how many doubts the keys were read.
     settled: AtomicU64,
+    /// Held while the subject's keys are stored for the first time, and while
+    /// it is erased.
+    contact: tokio::sync::Mutex<()>,
 }
 
 /// As long as this is held, the keys of a subject are stored by nobody else in
@@ -205,9 +216,9 @@ impl State {
             keys: RwLock::new(Arc::new(keys)),
             kinds: Mutex::default(),
             surrogates: Mutex::default(),
-            contact: tokio::sync::Mutex::default(),
             doubts: AtomicU64::new(0),
             settled: AtomicU64::new(0),
+            contact: tokio::sync::Mutex::default(),
         }
     }
 
@@ -228,15 +239,6 @@ impl State {
         self.doubts.fetch_add(1, Ordering::SeqCst);
         *self.kinds() = KnownKinds::default();
         *self.surrogates() = surrogates::Known::default();
-    }
-
-    /// Destroys the keys of a subject that was erased, in this process too.
-    pub(super) fn forget_keys(&self, root: &Root) {
-        let keys = self.keys();
-        if keys.are_stored() {
-            // Without new ones the old ones stay in doubt, and are read again.
-            let _ = self.replace(root, &keys, None);
-        }
     }
 
     /// The keys for a write, which itself says whether they are the subject's;
@@ -306,31 +308,25 @@ impl State {
             Some(record) => vault.envelope.root_for(record).await?,
             None => vault.envelope.root(),
         };
-        let keys = self.replace(&root, refused, standing)?;
-        if refused.are_stored() && !keys.are_those_of(refused) {
-            // The subject was erased, by another replica perhaps.
-            self.doubt();
-            vault.cache.forget(|row| *row == self.row);
+        let (keys, is_other) = {
+            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            let before = Arc::clone(&keys);
+            match standing {
+                Some(record) if *record == **keys.record() => keys.mark_stored(),
+                Some(record) => {
+                    let subject = self.subject.expose();
+                    *keys = Arc::new(SubjectKeys::open(&root, self.row, &self.tenant, subject, record)?);
+                }
+                None if Arc::ptr_eq(&keys, refused) => *keys = Arc::new(self.new_keys(&root)?),
+                // Somebody else has replaced them already.
+                None => {}
+            }
+            (Arc::clone(&keys), !keys.are_those_of(&before))
+        };
+        if is_other {
+            self.forget(vault);
         }
         Ok(keys)
-    }
-
-    fn replace(
-        &self,
-        root: &Root,
-        refused: &Arc<SubjectKeys>,
-        standing: Option<Vec<u8>>,
-    ) -> Result<Arc<SubjectKeys>, VaultError> {
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let subject = self.subject.expose();
-        match standing {
-            Some(record) if *record == **keys.record() => keys.mark_stored(),
-            Some(record) => *keys = Arc::new(SubjectKeys::open(root, self.row, &self.tenant, subject, record)?),
-            None if Arc::ptr_eq(&keys, refused) => *keys = Arc::new(self.new_keys(root)?),
-            // Somebody else has replaced them already.
-            None => {}
-        }
-        Ok(Arc::clone(&keys))
     }
 
     /// Takes over what stands in the store; says whether that are other keys.
@@ -340,6 +336,23 @@ impl State {
             None => Ok(false),
             Some(record) => Ok(!self.adopt(vault, &keys, Some(record)).await?.are_those_of(&keys)),
         }
+    }
+
+    /// Begins anew after the subject was erased: with other keys, and with
+    /// nothing of before.
+    pub(super) fn begin_anew(&self, vault: &Shared) -> Result<(), VaultError> {
+        let new = Arc::new(self.new_keys(&vault.envelope.root())?);
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = new;
+        self.forget(vault);
+        Ok(())
+    }
+
+    /// Forgets what is known under keys that are not the subject's any more.
+    /// Who still reads under them finds that out [afterwards](Self::remember).
+    fn forget(&self, vault: &Shared) {
+        *self.kinds() = KnownKinds::default();
+        *self.surrogates() = surrogates::Known::default();
+        vault.cache.forget(|row| *row == self.row);
     }
 
     fn new_keys(&self, root: &Root) -> Result<SubjectKeys, VaultError> {
@@ -352,25 +365,32 @@ impl State {
         let keys = self.current_keys(vault).await?;
         let records = vault.store.mappings(self.row, tokens).await?;
         let values = tokens.iter().zip(records).map(|(token, record)| {
-            let Some(record) = record else { return Ok(None) };
+            // Of a value that is gone the token is left as it is.
+            let Some(record) = record.filter(|record| !is_anonymized(record)) else { return Ok(None) };
             let value = Arc::new(keys.open_value(self.row, token, &record)?);
-            self.remember(vault, *token, Arc::clone(&value), doubts);
+            self.remember(vault, &keys, *token, Arc::clone(&value), doubts);
             Ok(Some(value))
         });
         values.collect()
     }
 
-    /// Caches a value that was read from the store. Perhaps the call that
-    /// minted it was dropped before it could take note of the entity.
-    /// It is not where others changed records since `doubts` were counted.
-    pub(super) fn remember(&self, vault: &Shared, token: Token, value: Arc<Sensitive>, doubts: u64) {
-        if self.doubts() != doubts {
-            return;
-        }
+    /// Caches a value that is in the store under these keys. Perhaps the call
+    /// that minted it was dropped before it could take note of the entity. It
+    /// is not where others changed records since `doubts` were counted.
+    pub(super) fn remember(
+        &self,
+        vault: &Shared,
+        keys: &SubjectKeys,
+        token: Token,
+        value: Arc<Sensitive>,
+        doubts: u64,
+    ) {
         self.note(std::iter::once(token.entity()));
         vault.cache.insert_value(self.row, token, value);
-        if self.doubts() != doubts {
-            vault.cache.forget_value(self.row, &token);
+        // Who changes something first replaces the keys or raises doubts, then
+        // clears the cache: what is not found there yet is taken out here.
+        if self.doubts() != doubts || !self.keys().are_those_of(keys) {
+            vault.cache.remove_value(self.row, token);
         }
     }
 

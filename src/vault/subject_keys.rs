@@ -5,9 +5,11 @@
 //! Destroying the subject's record destroys all of them. Then nothing sealed
 //! opens any more, and no token can be linked to a value again.
 
+mod head;
 mod record;
 
-pub(super) use record::keys_named;
+pub(super) use head::{Head, Origin, is_anonymized};
+pub(super) use record::{created, keys_named};
 
 use super::error::VaultError;
 use super::root::{Ids, Root};
@@ -17,6 +19,7 @@ use crate::sensitive::Sensitive;
 use crate::store::Row;
 use crate::token::Token;
 use aws_lc_rs::hmac;
+use head::Layered;
 use record::Opened;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,13 +28,6 @@ use zeroize::Zeroize;
 const MAPPING_LABEL: &[u8] = b"privet mapping\0";
 const SUBJECT: VaultError = VaultError::Corrupt { what: "record of a subject" };
 const MAPPING: VaultError = VaultError::Corrupt { what: "record of a token" };
-
-/// The first byte of a token's record: of which layer its value is.
-const VALUE: u8 = 1;
-const SENSITIVE_VALUE: u8 = 2;
-
-/// version (1) | created (8)
-const MAPPING_HEAD: usize = 9;
 
 /// The unwrapped keys of one subject.
 pub(super) struct SubjectKeys {
@@ -93,19 +89,16 @@ impl SubjectKeys {
         if keys_named(record) == Some(root.current.ids) {
             return Ok(None);
         }
-        let opened = Opened::of(root, row, record)?;
-        let sensitive = match &opened.sensitive {
-            Some(sensitive) => sensitive.clone(),
-            None => {
-                // Sensitive values keep the tokens that they have.
-                let mut sensitive = random::<64>()?;
-                if let (Some(to), Some(from)) = (sensitive.last_chunk_mut::<32>(), opened.values.last_chunk::<32>()) {
-                    to.copy_from_slice(from);
-                }
-                sensitive
-            }
-        };
-        record::seal(root, row, opened.created, &opened.values, &sensitive, &opened.identity).map(Some)
+        Opened::of(root, row, record)?.seal(root, row).map(Some)
+    }
+
+    /// The keys of a subject of one vault, in another vault, or wrapped by
+    /// other keys of the same: their row and record there.
+    pub(super) fn moved(from: &Root, row: Row, record: &[u8], to: &Root) -> Result<(Row, Vec<u8>), VaultError> {
+        let opened = Opened::of(from, row, record)?;
+        let (tenant, subject) = opened.named().ok_or(SUBJECT)?;
+        let row = to.row(&tenant, subject.expose());
+        Ok((row, opened.seal(to, row)?))
     }
 
     fn new(
@@ -149,19 +142,26 @@ impl SubjectKeys {
     /// The subject's token for a value. `counter` is 0 but where that token
     /// stands for another value of the subject.
     pub(super) fn token(&self, entity: Entity, value: &str, counter: u32, mask: u64) -> Token {
-        let layer = self.layer(entity).map_or(&self.values, |(layer, _)| layer);
+        let layer = self.layer(entity).unwrap_or(&self.values);
         Token::new(entity, token_bits(&layer.token, entity, value, counter) & mask)
     }
 
     /// What the choice of a surrogate for a text starts from.
     pub(super) fn seed(&self, entity: Entity, text: &str) -> u64 {
-        self.layer(entity).map_or(&self.values, |(layer, _)| layer).seed(entity, text)
+        self.layer(entity).unwrap_or(&self.values).seed(entity, text)
     }
 
     /// The layer of an entity's values, where it is another than that of most.
-    fn layer(&self, entity: Entity) -> Option<(&Layer, u8)> {
-        let sensitive = self.sensitive.as_ref().filter(|_| self.entities.contains(&entity))?;
-        Some((sensitive, SENSITIVE_VALUE))
+    fn layer(&self, entity: Entity) -> Option<&Layer> {
+        self.sensitive.as_ref().filter(|_| self.entities.contains(&entity))
+    }
+
+    /// The layer that a record says it is of.
+    fn layer_of(&self, head: Head) -> Option<&Layer> {
+        match head.layer {
+            Layered::Plain => Some(&self.values),
+            Layered::Sensitive => self.sensitive.as_ref(),
+        }
     }
 
     /// Seals a value of an entity for the row of its token.
@@ -171,34 +171,52 @@ impl SubjectKeys {
         token: &Token,
         entity: Entity,
         value: &str,
-        created: u64,
+        origin: impl Into<Origin>,
         nonce: [u8; NONCE],
     ) -> Result<Vec<u8>, VaultError> {
-        let (layer, version) = self.layer(entity).unwrap_or((&self.values, VALUE));
-        let mut record = Vec::with_capacity(MAPPING_HEAD + NONCE + value.len() + TAG);
-        record.push(version);
-        record.extend_from_slice(&created.to_be_bytes());
+        let Origin { created, purpose } = origin.into();
+        let (layer, layered) = match self.layer(entity) {
+            Some(sensitive) => (sensitive, Layered::Sensitive),
+            None => (&self.values, Layered::Plain),
+        };
+        let mut record = Head { layer: layered, created, purpose, is_anonymized: false }.to_bytes();
+        record.reserve(NONCE + value.len() + TAG);
         let aad = MappingAad::new(row, token, &record);
         layer.data.seal(nonce, aad.bytes(), value.as_bytes(), &mut record)?;
         Ok(record)
     }
 
-    /// Since when the value of a token's record is kept (Unix seconds).
-    pub(super) fn created(&self, record: &[u8]) -> Option<u64> {
-        let [_, created @ ..] = record.first_chunk::<MAPPING_HEAD>()?;
-        Some(u64::from_be_bytes(*created))
+    /// The record of a token with the same value, sealed by these keys for this
+    /// row instead of by those of `old` for theirs.
+    pub(super) fn reseal(
+        &self,
+        row: Row,
+        old: &Self,
+        old_row: Row,
+        token: &Token,
+        record: &[u8],
+    ) -> Result<Vec<u8>, VaultError> {
+        let (head, rest) = Head::split(record).ok_or(MAPPING)?;
+        if head.is_anonymized {
+            return Ok(record.to_vec());
+        }
+        let value = old.open_value(old_row, token, record)?;
+        let bytes = record.get(..record.len() - rest.len()).ok_or(MAPPING)?;
+        let mut sealed = bytes.to_vec();
+        let aad = MappingAad::new(row, token, bytes);
+        let layer = self.layer_of(head).ok_or(MAPPING)?;
+        layer.data.seal(*random()?, aad.bytes(), value.expose().as_bytes(), &mut sealed)?;
+        Ok(sealed)
     }
 
-    /// The value of a token's record; an error where the record is not the
+    /// The value of a token's record, unless [it is gone](Head::is_anonymized);
+    /// an error where the record is not the
     /// one that was written for just this subject and token.
     pub(super) fn open_value(&self, row: Row, token: &Token, record: &[u8]) -> Result<Sensitive, VaultError> {
-        let (head, sealed) = record.split_first_chunk::<MAPPING_HEAD>().ok_or(MAPPING)?;
-        let layer = match *head {
-            [VALUE, ..] => &self.values,
-            [SENSITIVE_VALUE, ..] => self.sensitive.as_ref().ok_or(MAPPING)?,
-            _ => return Err(MAPPING),
-        };
-        let aad = MappingAad::new(row, token, head);
+        let (head, sealed) = Head::split(record).ok_or(MAPPING)?;
+        let bytes = record.get(..record.len() - sealed.len()).ok_or(MAPPING)?;
+        let layer = self.layer_of(head).ok_or(MAPPING)?;
+        let aad = MappingAad::new(row, token, bytes);
         let mut plain = layer.data.open(aad.bytes(), sealed).ok_or(MAPPING)?;
         match String::from_utf8(std::mem::take(&mut *plain)) {
             Ok(value) => Ok(Sensitive::new(value)),

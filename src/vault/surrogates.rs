@@ -3,9 +3,10 @@
 
 use super::error::VaultError;
 use super::mint::NO_ROOM;
+use super::retention::PurposeId;
 use super::seal::random;
 use super::subject::State;
-use super::subject_keys::SubjectKeys;
+use super::subject_keys::{Origin, SubjectKeys};
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
@@ -318,6 +319,7 @@ impl Known {
 pub(super) async fn mint(
     vault: &Shared,
     state: &State,
+    purpose: Option<PurposeId>,
     values: &[(Entity, &str)],
     standing: &Standing<'_>,
 ) -> Result<Vec<Option<String>>, VaultError> {
@@ -344,12 +346,12 @@ pub(super) async fn mint(
         if contact.as_ref().is_some_and(|(_, now)| now.are_stored() || !Arc::ptr_eq(now, &keys)) {
             continue;
         }
-        let created = clock::unix_seconds();
+        let origin = Origin { created: clock::unix_seconds(), purpose };
         let mut mappings = Vec::with_capacity(new.len());
         for one in &new {
             let token = token(one);
             let content = content(&one.text, one.entity, &one.value);
-            let sealed = keys.seal(state.row, &token, one.entity, content.expose(), created, *random()?)?;
+            let sealed = keys.seal(state.row, &token, one.entity, content.expose(), origin, *random()?)?;
             mappings.push((token, sealed));
         }
         let batch = Batch {
@@ -359,10 +361,10 @@ pub(super) async fn mint(
             mappings,
             changes: Vec::new(),
         };
-        let is_known_elsewhere = vault.store.is_shared() && keys.are_stored();
+        let is_first = !keys.are_stored();
         match vault.store.put(batch).await? {
             Outcome::Stored => {
-                if is_known_elsewhere {
+                if vault.store.is_shared() && !is_first {
                     // In a reply through another replica they would not be looked for.
                     let event = Event { row: state.row, kind: EventKind::Changed };
                     vault.store.write(Vec::new(), Some(event)).await?;
@@ -374,7 +376,7 @@ pub(super) async fn mint(
                         // The subject was erased meanwhile.
                         continue;
                     }
-                    if known.loaded_for.is_none() {
+                    if is_first && known.loaded_for.is_none() {
                         // These are the first of the subject, so there is nothing to load.
                         known.loaded_for = Some(Arc::clone(keys.record()));
                     }
@@ -423,11 +425,12 @@ pub(super) async fn load(vault: &Shared, state: &State) -> Result<Arc<SubjectKey
     }
     {
         let mut known = state.surrogates();
-        if known.loaded_for.as_ref() == Some(keys.record()) {
+        let is_current = state.keys().are_those_of(&keys);
+        if is_current && known.loaded_for.as_ref() == Some(keys.record()) {
             for (text, Surrogate { entity, value }) in loaded.all {
                 known.insert(text, entity, value.expose());
             }
-        } else if state.keys().are_those_of(&keys) {
+        } else if is_current {
             *known = loaded;
             let is_whole = keys.are_stored() && state.doubts() == doubts;
             known.loaded_for = is_whole.then(|| Arc::clone(keys.record()));

@@ -4,7 +4,10 @@ mod crash;
 mod faults;
 mod files;
 mod formats;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod replicas;
+mod retention;
 mod spy;
 mod surrogates;
 

@@ -1,5 +1,6 @@
 //! A subject as a whole: everything that is kept of it, and its erasure.
 
+use super::subject_keys::Head;
 use super::{Kind, Subject, Vault, VaultError};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
@@ -11,7 +12,8 @@ use crate::token::Token;
 pub struct Kept {
     /// What stands for it.
     pub token: Token,
-    /// The value; of a surrogate its text, entity and value.
+    /// The value, empty where it is gone; of a surrogate its text, entity and
+    /// value.
     pub value: Sensitive,
     /// Since when it is kept (Unix seconds).
     pub created: u64,
@@ -52,8 +54,12 @@ impl Vault {
         let page = shared.store.page(state.row, after, limit).await?;
         page.into_iter()
             .map(|(token, record)| {
-                let value = keys.open_value(state.row, &token, &record)?;
-                Ok(Kept { token, value, created: keys.created(&record).unwrap_or_default() })
+                let head = Head::of(&record);
+                let value = match head {
+                    Some(Head { is_anonymized: true, .. }) => Sensitive::from(""),
+                    _ => keys.open_value(state.row, &token, &record)?,
+                };
+                Ok(Kept { token, value, created: head.map_or(0, |head| head.created) })
             })
             .collect()
     }
@@ -63,6 +69,8 @@ impl Vault {
     /// again has new keys, and so other tokens.
     pub async fn erase(&self, tenant: &str, subject: &str) -> Result<Erased, VaultError> {
         let row = self.row(tenant, subject);
+        // First of all, so that no backup brings it back, however this ends.
+        self.records().erasing(row).await?;
         let shared = match &self.0 {
             Kind::Stored(shared) => shared,
             Kind::Memory(memory) => {

@@ -264,13 +264,13 @@
       const on = all ?? input.checked;
       return [input.name, input.dataset.objects ? !(all === undefined ? on : !all) : on && !input.disabled];
     }));
-    const act = (run) => async (event) => {
+    const act = (run, tells = false) => async (event) => {
       event.preventDefault();
       form.toggleAttribute("data-busy", true);
       try {
         const told = await run();
         const effects = (told.effects || []).map((effect) => effect.says);
-        if (effects.length && told.withdrawn?.length) {
+        if (tells && effects.length) {
           status.textContent = `${text.saved} ${text.changes} ${[...new Set(effects)].join(" ")}`;
           form.toggleAttribute("data-busy", false);
           form.querySelectorAll("input").forEach((input) => (input.checked = input.dataset.objects ? answer()?.purposes[input.name] === false : answer()?.purposes[input.name] === true));
@@ -291,7 +291,7 @@
         press("save", () => give(read())),
         press("accept", () => give(read(true)))),
       make("p", { class: "more" },
-        said && make("button", { type: "button", class: "link", "data-action": "withdraw", click: act(() => withdraw()) }, text.withdraw),
+        said && make("button", { type: "button", class: "link", "data-action": "withdraw", click: act(() => withdraw(), true) }, text.withdraw),
         make("a", { href: new URL("me", own) }, text.data),
         make("a", { href: new URL("me#delete", own) }, text.erase),
         notice.notice_url && make("a", { href: new URL(notice.notice_url, base) }, text.more)),

@@ -25,7 +25,7 @@ type Known = BTreeMap<usize, HashMap<String, String>>;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_token_that_was_forwarded_is_restored_after_a_crash() {
     let rounds =
-        std::env::var("PRIVET_CRASH_ROUNDS").map_or(5, |n| n.parse().expect("PRIVET_CRASH_ROUNDS is a number"));
+        std::env::var("PRIVET_CRASH_ROUNDS").map_or(20, |n| n.parse().expect("PRIVET_CRASH_ROUNDS is a number"));
     let seed = std::env::var("PRIVET_CRASH_SEED").map_or_else(|_| Random::seed_of_now(), |n| n.parse().unwrap());
     println!("to have this run again: PRIVET_CRASH_SEED={seed} PRIVET_CRASH_ROUNDS={rounds}");
     let mut random = Random::new(seed);

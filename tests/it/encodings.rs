@@ -117,6 +117,16 @@ async fn decoded_bodies_are_charged_to_the_budget_of_all() {
     }
 }
 
+#[tokio::test]
+async fn what_the_search_needs_for_escapes_is_charged_too() {
+    let toml = "[limits]\nrequest_body = \"1 MiB\"\nbodies_in_flight = \"2 MiB\"\n";
+    let dialogue = Dialogue::new(toml).await;
+    let ask = |escape: &str, length: usize| format!("{{\"text\":\"{}\"}}", escape.repeat(length / escape.len()));
+    dialogue.ask("/", ask("\\n", 1_000_000)).await.problem(503, "overloaded");
+    assert_eq!(dialogue.ask("/", ask("\\n", 100_000)).await.status, 200);
+    assert_eq!(dialogue.ask("/", ask("a line of so many words\\n", 1_000_000)).await.status, 200);
+}
+
 /// Bodies that are not what their coding says: name, `Content-Encoding`, body.
 fn odd_bodies() -> Vec<(String, &'static str, Vec<u8>)> {
     let text = format!("[\"{EMAIL}\"]").repeat(30);

@@ -97,6 +97,13 @@ fn odd_bodies() -> Vec<Odd> {
         let headers = if name.ends_with("a type") { &[] } else { JSON };
         add(name, path, headers, body, "token numbers");
     }
+    for (content_type, body) in [
+        (&[("content-type", "application/xml")][..], &b"<!DOCTYPE m [<!ENTITY x \"ana\">]><m>&x;@example.com</m>"[..]),
+        (&[("content-type", "image/svg+xml")], b"<?xml version='1.0'?>\n<!DOCTYPE m [\n<!ENTITY % x '@'>]><svg/>"),
+        (&[], b" <!DOCTYPE m [<!ENTITY x \"@\">]><m>ana&x;example.com</m>"),
+    ] {
+        add("XML with entities of its own", CHAT, content_type, body, "<!ENTITY");
+    }
     let file = b"{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"file\",\"file\":{\"filename\":\"a.txt\",\
         \"file_data\":\"data:text/plain;base64,Sm9z6Q==\"}}]}]}";
     add("a text file in base64 that is latin1", CHAT, JSON, file, "text file");

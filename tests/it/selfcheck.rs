@@ -47,6 +47,14 @@ fn nothing_leaks_and_all_comes_back_in_every_protocol() {
     let all = ["CREDIT_CARD", "EMAIL", "IBAN", "IP", "PERSON", "PHONE"];
     assert_eq!(states(&report, "/", "openai-chat/chat", "messages[].content"), all.map(|entity| (entity, "ok")));
     assert!(report["checks"].as_u64().unwrap() > 10_000, "{}", report["checks"]);
+    // What the chatbot says of others, in each way of treating replies.
+    for route in ["/", "/ (restore+redact)", "/ (pass)"] {
+        let states = states(&report, route, "openai-chat/chat", "event choices[].delta.content");
+        assert_eq!(states, all.map(|entity| (entity, "ok")), "{route}");
+    }
+    for way in ["event (broken off)", "event place in choices[].delta.content", "(encoded)"] {
+        assert!(states(&report, "/", "openai-chat/chat", way).contains(&("EMAIL", "ok")), "{way}");
+    }
 }
 
 #[test]
@@ -138,14 +146,15 @@ fn blind(side: &str, field: &str) -> String {
 
 #[test]
 fn a_field_that_is_passed_over_is_seen() {
-    for (side, field, problem, wanted) in [
-        ("request", "messages[].content", "leak", "messages[].content"),
-        ("reply", "choices[].delta.content", "wrong restore", "event choices[].delta.content"),
+    for (side, field, reply, problem, wanted) in [
+        ("request", "messages[].content", "restore", "leak", "messages[].content"),
+        ("reply", "choices[].delta.content", "restore", "wrong restore", "event choices[].delta.content"),
+        ("reply", "choices[].delta.content", "restore+redact", "leak", "event choices[].delta.content"),
     ] {
         let folder = scratch_folder();
         std::fs::write(folder.path().join("blind.toml"), blind(side, field)).unwrap();
         let toml = format!("upstream = \"http://127.0.0.1:1\"\nprotocols = {:?}\n", folder.path());
-        let toml = format!("{toml}[[routes]]\npath = \"/\"\nprotocol = \"openai-chat\"\n");
+        let toml = format!("{toml}[[routes]]\npath = \"/\"\nprotocol = \"openai-chat\"\nreply = \"{reply}\"\n");
         let (code, report) = selfcheck(Some(&toml));
         assert_eq!((code, &report["holds"]), (Some(1), &false.into()), "{side}");
         let problems = report["problems"].as_array().unwrap();

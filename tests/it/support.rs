@@ -2,18 +2,26 @@
 //! the real `privet` binary in front of it, and a client.
 
 mod client;
+#[cfg(feature = "postgres")]
+mod cluster;
 mod dialogue;
 mod encoding;
 mod privet;
+#[cfg(feature = "postgres")]
+mod relay;
 mod socket;
 mod tls;
 mod upstream;
 mod wire;
 
 pub use client::{CONSENT, Client, Reply};
+#[cfg(feature = "postgres")]
+pub use cluster::{Bouncer, Cluster, Durability, own};
 pub use dialogue::Dialogue;
 pub use encoding::{CODINGS, encode, encode_pieces, sent_as};
 pub use privet::{KEY, Privet, Setup, privet, scratch_folder, without_settings};
+#[cfg(feature = "postgres")]
+pub use relay::Relay;
 pub use socket::{CONSENT_QUERY, Socket, SocketUpstream, close, fragment_of};
 pub use tls::Identity;
 pub use upstream::{Answer, Recorded, Upstream};

@@ -474,7 +474,13 @@ async fn nothing_that_is_said_is_logged() {
 
 /// A gateway in this process, of which more can be asked than of a running one.
 async fn within(upstream: &SocketUpstream) -> (std::sync::Arc<Gateway>, String, Shutdown) {
-    let config = Config::parse(&format!("vault = \"memory:\"\nupstream = \"{}\"\n", upstream.url())).unwrap().config;
+    within_by(upstream, "").await
+}
+
+/// The same with this much more configuration.
+async fn within_by(upstream: &SocketUpstream, toml: &str) -> (std::sync::Arc<Gateway>, String, Shutdown) {
+    let toml = format!("vault = \"memory:\"\nupstream = \"{}\"\n{toml}", upstream.url());
+    let config = Config::parse(&toml).unwrap().config;
     let key = Key::from_base64(KEY).unwrap();
     let vault = Vault::open(&VaultUrl::Memory, key, Options::default()).await.unwrap();
     let engine = std::sync::Arc::new(Engine::builtin().unwrap());
@@ -511,6 +517,52 @@ async fn withdraw(gateway: &Gateway, purpose: &str) -> usize {
     let purposes = BTreeMap::from([(purpose.to_owned(), false)]);
     let what = What { purposes, ..What::new(Act::Withdrawn, Channel::Operator) };
     gateway.ledger().withdraw(gateway.ledger().row("default", "ana"), what).await.unwrap().ended
+}
+
+/// A chatbot that says half of what may be a token, and then nothing more.
+async fn half_said() -> SocketUpstream {
+    SocketUpstream::start(|message| {
+        let token = tokens(message.to_text().unwrap()).remove(0);
+        let delta = |text: &str| {
+            let delta = json!({"type": "text_delta", "text": text});
+            Message::text(json!({"type": "content_block_delta", "index": 0, "delta": delta}).to_string())
+        };
+        vec![delta(&format!("{token} or [")), delta(&token[1..9])]
+    })
+    .await
+}
+
+const HALF: &str = "[[routes]]\npath = \"/\"\nprotocol = \"anthropic\"\n";
+
+#[tokio::test]
+async fn a_drain_gives_the_client_what_is_in_hand() {
+    let upstream = half_said().await;
+    let mut privet = Setup::at(&upstream.url()).toml(HALF).start();
+    let mut socket = Socket::open(&privet.gateway, &path(), &[]).await;
+    socket.send(json!({"messages": [{"role": "user", "content": EMAIL}]}).to_string()).await;
+    let token = tokens(&wait_for_text(&upstream).await).remove(0);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    privet.terminate();
+    let text = async |socket: &mut Socket| -> String {
+        let event: Value = serde_json::from_str(&socket.text().await).unwrap();
+        event["delta"]["text"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(text(&mut socket).await, format!("{EMAIL} or ["));
+    assert_eq!(text(&mut socket).await, token[1..9]);
+    assert_eq!(socket.closed().await, Some((1001, String::new())));
+    assert!(privet.wait(Duration::from_secs(10)).success());
+}
+
+#[tokio::test]
+async fn a_withdrawal_gives_out_nothing_more() {
+    let upstream = half_said().await;
+    let (gateway, base, _shutdown) = within_by(&upstream, HALF).await;
+    let mut socket = Socket::open(&base, "/chat?privet-consent=support&privet-subject=ana", &[]).await;
+    socket.send(json!({"messages": [{"role": "user", "content": EMAIL}]}).to_string()).await;
+    wait_for_text(&upstream).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(gateway.withdrawn("default", "ana", "support"), 1);
+    assert!(matches!(socket.next_of_any_kind().await, Message::Close(Some(close)) if u16::from(close.code) == 1008));
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! `/vault`: what the store behind the tokens holds, and its keys.
 
+mod upkeep;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -21,12 +23,14 @@ use crate::vault::{Key, NewKeys, Owner, Progress, Rotated, Vault, VaultError};
 const LINES: usize = 16;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![
+    let mut all = vec![
         Endpoint::get("/vault/stats", Role::Viewer, "Counts what the vault holds.", stats),
         Endpoint::post("/vault/verify", Role::Officer, "Shows that all records open, or those of a subject.", verify),
         Endpoint::post("/vault/rotate-key", Role::Admin, "Changes the vault's key, and tells how far it is.", rotate)
             .streams(&["application/jsonl"]),
-    ]
+    ];
+    all.extend(upkeep::endpoints());
+    all
 }
 
 /// What a vault holds.

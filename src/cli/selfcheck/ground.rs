@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::plant::{Kind, Planted};
+use super::plant::{Kind, Planted, nasty};
 use super::rig::{Answer, Call, Rig};
 use super::sample::Sample;
 use super::template::Escape;
@@ -20,6 +20,8 @@ const PRIMED: usize = 4;
 /// A route under test.
 pub(super) struct Ground<'c> {
     pub(super) route: &'c Route,
+    /// How replies are treated, where it is not as the route says.
+    pub(super) mode: &'static str,
     /// The samples that go there, each with what is put before its path.
     pub(super) samples: Vec<(&'c Sample, String)>,
     /// What the upstream's address puts before each path.
@@ -30,24 +32,33 @@ pub(super) struct Ground<'c> {
     pub(super) operators: BTreeMap<Kind, Option<Operator>>,
     /// Values that come back, each with what stands for it.
     pub(super) known: BTreeMap<Kind, Vec<(Planted, String)>>,
+    /// Values that are hard to write, with their tokens.
+    pub(super) nasty: Vec<(Planted, String)>,
 }
 
 /// All routes of `config`, with the samples that each of them is to be tried with.
-pub(super) fn of<'c>(config: &'c Config, engine: &Engine, samples: &'c [Sample]) -> Vec<Ground<'c>> {
-    config.routes.iter().map(|route| Ground::new(config, engine, route, samples)).collect()
+pub(super) fn of<'c>(
+    config: &'c Config,
+    engine: &Engine,
+    samples: &'c [Sample],
+    mode: &'static str,
+) -> Vec<Ground<'c>> {
+    config.routes.iter().map(|route| Ground::new(config, engine, route, samples, mode)).collect()
 }
 
 impl<'c> Ground<'c> {
-    fn new(config: &'c Config, engine: &Engine, route: &'c Route, samples: &'c [Sample]) -> Self {
+    fn new(config: &'c Config, engine: &Engine, route: &'c Route, samples: &'c [Sample], mode: &'static str) -> Self {
         let purpose = config.purpose(&route.purpose).filter(|purpose| purpose.basis == Basis::Consent);
         let upstream = config.upstream(route.upstream.as_deref());
         Self {
             route,
+            mode,
             samples: placed(config, route, samples),
             prefix: upstream.map(|upstream| upstream.path_prefix().to_owned()).unwrap_or_default(),
             purpose: purpose.map(|purpose| purpose.name.clone()),
             operators: Kind::ALL.iter().map(|kind| (*kind, operator(*kind, engine, route))).collect(),
             known: BTreeMap::new(),
+            nasty: Vec::new(),
         }
     }
 
@@ -79,6 +90,12 @@ impl<'c> Ground<'c> {
             let text = Escape::Percent.read(pair.strip_prefix("v=").unwrap_or_default());
             let stand = planted.stand_in(&text).ok_or("a query arrived changed")?.to_owned();
             self.known.entry(kind).or_default().push((planted, stand));
+        }
+        if self.operators.get(&Kind::Email) == Some(&Some(Operator::Token)) {
+            let nasty = nasty();
+            let values: Vec<&str> = nasty.iter().map(|planted| planted.value.as_str()).collect();
+            let tokens = rig.tokens(&self.route.tenant, SUBJECT, Kind::Email.entity(), &values).await?;
+            self.nasty = nasty.into_iter().zip(tokens).collect();
         }
         Ok(())
     }

@@ -107,6 +107,19 @@ impl Kind {
     }
 }
 
+/// Values that every format has to escape, or that a careless one would cut.
+pub(super) fn nasty() -> Vec<Planted> {
+    let values = [
+        "O\"Neil \\ \\\\ 'x'".to_owned(),
+        "a\nb\r\nc\td\re".to_owned(),
+        "<b>R&amp;D</b>]]>".to_owned(),
+        "\u{1f468}\u{200d}\u{1f469} \u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{202e}x \u{1}".to_owned(),
+        "\u{e9}".repeat(200),
+        "%41 + {\"a\": [1]}".to_owned(),
+    ];
+    values.map(|value| Planted { before: "So ", value, after: " it is." }).into()
+}
+
 /// An IBAN (ISO 13616) with its check digits.
 fn iban(number: usize) -> String {
     let account = format!("370400440532{number:06}");

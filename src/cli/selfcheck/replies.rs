@@ -1,15 +1,20 @@
 //! The way back: the upstream repeats tokens in every field of every reply,
 //! cut and bent, and what the client got is laid against what it should get.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
-use super::Trial;
 use super::plant::{Kind, Planted};
 use super::report::{Fault, Field, Side};
-use super::rig::Answer;
+use super::requests::leaks;
+use super::rig::{Answer, Course, Exchange};
 use super::sample::{Framing, ReplySample};
 use super::template::{Escape, Hole, Template, Want};
+use super::{Effort, Trial};
 use crate::config::Reply;
+use crate::detect::Operator;
 
 /// How a model may bend a token that still has to be restored.
 const BENT: [fn(&str) -> String; 5] = [
@@ -23,32 +28,67 @@ const BENT: [fn(&str) -> String; 5] = [
 /// How many cuts of a stream the quick form tries.
 const QUICK_CUTS: usize = 12;
 
+/// Whose values the reply holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The caller's.
+    Own,
+    /// The caller's, such as are hard to write.
+    Nasty,
+    /// Somebody else's, which the upstream brings up.
+    Others,
+}
+
 /// One way of saying the reply.
-struct Saying<'s> {
-    kind: Kind,
+#[derive(Clone, Copy)]
+pub(super) struct Saying<'s> {
+    pub(super) kind: Kind,
+    pub(super) whose: Whose,
     /// How the token is written.
-    bend: &'s dyn Fn(&str) -> String,
+    pub(super) bend: &'s dyn Fn(&str) -> String,
     /// Where texts that go on are cut; none is at every character.
-    cut: Option<usize>,
+    pub(super) cut: Option<usize>,
     /// Where the bytes are cut; none is at every byte, the end is nowhere.
-    transport: Option<usize>,
+    pub(super) transport: Option<usize>,
     /// Who asks.
-    subject: Option<&'s str>,
+    pub(super) subject: Option<&'s str>,
+}
+
+impl Saying<'_> {
+    /// The caller's own values, and nothing cut.
+    pub(super) fn plain(kind: Kind) -> Self {
+        let nowhere = Some(usize::MAX);
+        Self { kind, whose: Whose::Own, bend: &str::to_owned, cut: nowhere, transport: nowhere, subject: None }
+    }
 }
 
 /// A reply as it is sent, and what should become of it.
-struct Said<'r> {
-    frames: Vec<Frame<'r>>,
-    bytes: Vec<u8>,
+pub(super) struct Said<'r> {
+    pub(super) frames: Vec<Frame<'r>>,
+    pub(super) bytes: Vec<u8>,
 }
 
 /// One frame, and what stands in its holes.
-struct Frame<'r> {
+#[derive(Clone)]
+pub(super) struct Frame<'r> {
     /// Which of the sample's frames.
     of: usize,
     template: &'r Template,
     sent: Vec<String>,
     wanted: Vec<String>,
+    /// The values that stand in what is wanted.
+    values: Vec<String>,
+}
+
+/// What is said in a hole.
+#[derive(Default)]
+struct Spoken {
+    sent: String,
+    /// What the client should find there.
+    wanted: String,
+    value: String,
+    /// The end of the value in both, in characters and in bytes.
+    ends: [(usize, usize); 2],
 }
 
 impl Trial<'_> {
@@ -59,19 +99,33 @@ impl Trial<'_> {
                 if self.ground.known.get(&kind).is_some_and(|known| !known.is_empty()) {
                     self.reply(reply, kind).await;
                 }
+                self.others(reply, kind).await;
             }
+            self.ways(reply).await;
+        }
+    }
+
+    /// What the upstream says of others.
+    async fn others(&mut self, reply: &ReplySample, kind: Kind) {
+        let others = Saying { whose: Whose::Others, ..Saying::plain(kind) };
+        self.say(reply, &others, 0).await;
+        if self.ground.route.reply == Reply::RestoreRedact {
+            let length = self.said(reply, &others).bytes.len();
+            self.say(reply, &Saying { cut: None, ..others }, length as u64).await;
         }
     }
 
     async fn reply(&mut self, reply: &ReplySample, kind: Kind) {
-        let straight = |token: &str| token.to_owned();
-        let nowhere = usize::MAX;
-        let plain = Saying { kind, bend: &straight, cut: Some(nowhere), transport: Some(nowhere), subject: None };
+        let plain = Saying::plain(kind);
         let length = self.said(reply, &plain).bytes.len();
-        let thorough = self.full || kind == Kind::ALL[0];
+        let full = self.effort == Effort::Full;
+        let thorough = full || kind == Kind::ALL[0];
 
         self.say(reply, &plain, 0).await;
         self.say(reply, &Saying { cut: None, ..plain }, length as u64).await;
+        if self.effort == Effort::Little {
+            return;
+        }
         self.say(reply, &Saying { transport: None, ..plain }, length as u64).await;
         if reply.is_streamed() {
             let longest = 80;
@@ -81,7 +135,7 @@ impl Trial<'_> {
         }
         // Where the bytes are cut has nothing to do with the kind of value.
         if kind == Kind::ALL[0] && reply.framing != Framing::Document {
-            for at in steps(length, if self.full { length } else { QUICK_CUTS }) {
+            for at in steps(length, if full { length } else { QUICK_CUTS }) {
                 self.say(reply, &Saying { transport: Some(at), ..plain }, 1).await;
             }
         }
@@ -96,7 +150,7 @@ impl Trial<'_> {
     }
 
     /// Has the upstream say it so, and looks at what the client gets.
-    async fn say(&mut self, reply: &ReplySample, saying: &Saying<'_>, cuts: u64) {
+    pub(super) async fn say(&mut self, reply: &ReplySample, saying: &Saying<'_>, cuts: u64) {
         let said = self.said(reply, saying);
         let pieces = match saying.transport {
             Some(at) if at < said.bytes.len() => {
@@ -106,15 +160,27 @@ impl Trial<'_> {
             Some(_) => vec![Bytes::copy_from_slice(&said.bytes)],
             None => said.bytes.chunks(1).map(Bytes::copy_from_slice).collect(),
         };
-        let answer = Answer { status: reply.status, content_type: reply.content_type.clone(), pieces };
-        let got = match self.rig.exchange(&self.asking(saying.subject), usize::MAX, answer).await {
-            Ok(exchange) if exchange.status == reply.status => exchange.body,
-            Ok(exchange) => return self.broke_off(reply, saying, &format!("the client got {}", exchange.status)),
-            Err(why) => return self.broke_off(reply, saying, &why),
-        };
-        let compared = match std::str::from_utf8(&got) {
-            Ok(text) => self.lay(reply, saying, &said, text, cuts),
-            Err(_) => Err("the client got what is no text".to_owned()),
+        let exchange = self.rig.exchange(&self.asking(saying.subject), usize::MAX, reply.answer(pieces)).await;
+        self.compare_reply(reply, saying, &said, exchange, cuts);
+    }
+
+    /// Compares a reply that came to its end with what it should be.
+    pub(super) fn compare_reply(
+        &mut self,
+        reply: &ReplySample,
+        saying: &Saying<'_>,
+        said: &Said<'_>,
+        exchange: Result<Exchange, String>,
+        cuts: u64,
+    ) {
+        let compared = match exchange {
+            Ok(exchange) if exchange.status != reply.status => Err(format!("the client got {}", exchange.status)),
+            Ok(Exchange { broke_off: true, .. }) => Err("it broke off".to_owned()),
+            Ok(exchange) => match std::str::from_utf8(&exchange.body) {
+                Ok(text) => self.lay(reply, saying, said, text, cuts),
+                Err(_) => Err("the client got what is no text".to_owned()),
+            },
+            Err(why) => Err(why),
         };
         if let Err(why) = compared {
             self.broke_off(reply, saying, &why);
@@ -122,7 +188,7 @@ impl Trial<'_> {
     }
 
     /// Lays what the client got against what it should get.
-    fn lay(
+    pub(super) fn lay(
         &mut self,
         reply: &ReplySample,
         saying: &Saying<'_>,
@@ -141,7 +207,7 @@ impl Trial<'_> {
             return Err(format!("{} frames became {}", said.frames.len(), got.len()));
         }
         // What a text that goes on came to, by frame of the sample and hole.
-        let mut texts: Vec<Vec<(String, String)>> =
+        let mut texts: Vec<Vec<(String, String, String)>> =
             reply.frames.iter().map(|frame| vec![Default::default(); frame.holes.len()]).collect();
         for (frame, got) in said.frames.iter().zip(got) {
             let contents = frame.template.fit(got, reply.escape).map_err(|changed| {
@@ -149,18 +215,48 @@ impl Trial<'_> {
                 format!("other bytes near {}", hole.map_or("a frame without text", |hole| &hole.field))
             })?;
             let Some(texts) = texts.get_mut(frame.of) else { continue };
-            for ((text, got), wanted) in texts.iter_mut().zip(&contents).zip(&frame.wanted) {
+            for (((text, got), wanted), value) in texts.iter_mut().zip(&contents).zip(&frame.wanted).zip(&frame.values)
+            {
                 text.0.push_str(got);
                 text.1.push_str(wanted);
+                value.clone_into(&mut text.2);
             }
         }
         for (frame, texts) in reply.frames.iter().zip(&texts) {
-            for (hole, (got, wanted)) in frame.holes.iter().zip(texts) {
-                if matches!(hole.want, Want::Count | Want::Media | Want::Offset) {
+            for (at, (hole, (got, wanted, value))) in frame.holes.iter().zip(texts).enumerate() {
+                let is_unknown = match hole.want {
+                    Want::Count | Want::Media => true,
+                    Want::Offset => self.redacts() || wanted.is_empty(),
+                    // A name alone may be taken for one or not.
+                    Want::Value | Want::Who | Want::Name => {
+                        self.redacts() && saying.whose == Whose::Others && saying.kind == Kind::Person
+                    }
+                    _ => false,
+                };
+                if is_unknown {
                     continue;
                 }
-                let row = self.reply_row(reply, &hole.field);
-                let fault = (got != wanted).then(|| (Fault::Restore, format!("{got:?} instead of {wanted:?}{saying}")));
+                let row = match hole.want {
+                    Want::Offset => self.reply_row(reply, &format!("place in {}", hole.field)),
+                    _ => self.reply_row(reply, &hole.field),
+                };
+                let got: Cow<'_, str> = match frame.quotes(at) {
+                    // A string of a JSON text: within a string, or within a text.
+                    (_, true) => Escape::Json.read(got),
+                    (true, _) if reply.escape == Escape::None => Escape::Json.read(got),
+                    _ => got.as_str().into(),
+                };
+                let is_shown = hole.want == Want::Growing && self.redacts() && wanted.starts_with(&*got);
+                let fault = if is_shown && (saying.whose != Whose::Others || !leaks(&got, value)) {
+                    None
+                } else if self.hides(hole.want, saying) {
+                    let out = shows(&got, wanted, value, self.operator(saying.kind));
+                    out.then(|| (Fault::Leak, format!("{got:?} tells of somebody else{saying}")))
+                } else {
+                    let is_dropped = hole.want == Want::Offset && got == "null";
+                    let wrong = !is_dropped && got != *wanted;
+                    wrong.then(|| (Fault::Restore, format!("{got:?} instead of {wanted:?}{saying}")))
+                };
                 self.report.check(&row, Some(saying.kind), fault);
                 self.report.cut(&row, cuts);
             }
@@ -169,21 +265,25 @@ impl Trial<'_> {
     }
 
     /// The reply with its holes filled.
-    fn said<'r>(&self, reply: &'r ReplySample, saying: &Saying<'_>) -> Said<'r> {
-        let none = Vec::new();
-        let known = self.ground.known.get(&saying.kind).unwrap_or(&none);
+    pub(super) fn said<'r>(&self, reply: &'r ReplySample, saying: &Saying<'_>) -> Said<'r> {
+        let straight = self.values(saying, Whose::Own);
+        let wanted = self.values(saying, saying.whose);
         let mut texts = 0;
         // For each hole of each frame, what is said and what should be heard.
-        let spoken: Vec<Vec<(String, String)>> = (reply.frames.iter())
+        let mut spoken: Vec<Vec<Spoken>> = (reply.frames.iter())
             .map(|frame| {
-                let one = |hole: &Hole| {
+                let one = |(at, hole): (usize, &Hole)| {
                     texts += 1;
+                    // What stands in no quotes is not escaped, and cannot hold everything.
+                    let bare = reply.escape == Escape::Json && !frame.quotes(at).0 && saying.whose == Whose::Nasty;
+                    let known = if bare { &straight } else { &wanted };
                     let known = known.get(texts % known.len().max(1));
                     known.map(|(planted, stand)| self.speak(hole, planted, stand, saying)).unwrap_or_default()
                 };
-                frame.holes.iter().map(one).collect()
+                frame.holes.iter().enumerate().map(one).collect()
             })
             .collect();
+        place_offsets(reply, &mut spoken);
         let mut frames: Vec<Frame<'r>> = Vec::new();
         let mut at = 0;
         while at < reply.frames.len() {
@@ -206,52 +306,81 @@ impl Trial<'_> {
                     frames.push(Frame {
                         of,
                         template,
-                        sent: all().map(|(hole, (sent, _))| part(hole, sent)).collect(),
+                        sent: all().map(|(hole, spoken)| part(hole, &spoken.sent)).collect(),
                         // The whole text is wanted, wherever its pieces are.
                         wanted: all()
-                            .map(|(hole, (_, wanted))| match hole.want {
+                            .map(|(hole, spoken)| match hole.want {
                                 Want::Piece | Want::JsonPiece if piece > 0 => String::new(),
                                 Want::Count => number.to_string(),
-                                _ => wanted.clone(),
+                                _ => spoken.wanted.clone(),
                             })
                             .collect(),
+                        values: spoken.iter().map(|spoken| spoken.value.clone()).collect(),
                     });
                 }
             }
             at = group.end;
         }
-        let (before, between, after) = reply.framing.marks();
-        let written = |frame: &Frame<'_>| {
-            frame.template.fill(reply.escape, |at, _| frame.sent.get(at).cloned().unwrap_or_default())
-        };
-        let text = frames.iter().map(written).collect::<Vec<_>>().join(between);
-        Said { frames, bytes: format!("{before}{text}{after}").into_bytes() }
+        let bytes = written(reply, &frames);
+        Said { frames, bytes }
+    }
+
+    /// The values that are said, each with what the upstream says for it.
+    fn values(&self, saying: &Saying<'_>, whose: Whose) -> Cow<'_, [(Planted, String)]> {
+        match whose {
+            Whose::Own => self.ground.known.get(&saying.kind).map(Vec::as_slice).unwrap_or_default().into(),
+            Whose::Nasty => self.ground.nasty.as_slice().into(),
+            // Some that nobody has sent.
+            Whose::Others => {
+                let planted = (10..18).map(|back| saying.kind.sentence(Kind::VALUES - back));
+                planted.map(|planted| (planted.clone(), planted.value)).collect()
+            }
+        }
     }
 
     /// What stands in a hole, and what the client should find there.
-    fn speak(&self, hole: &Hole, planted: &Planted, stand: &str, saying: &Saying<'_>) -> (String, String) {
+    fn speak(&self, hole: &Hole, planted: &Planted, stand: &str, saying: &Saying<'_>) -> Spoken {
         let bent = (saying.bend)(stand);
         let restored = saying.subject.is_none() && self.ground.route.reply != Reply::Pass;
-        let said = planted.around(&bent);
-        let heard = if restored { planted.text() } else { said.clone() };
+        let back = if restored { &planted.value } else { &bent };
+        let (said, heard) = (planted.around(&bent), planted.around(back));
         let in_json = |text: &str| format!("{{\"note\": \"{}\"}}", Escape::Json.write(text));
-        match hole.want {
-            Want::Text | Want::Piece | Want::First | Want::Rest => (said, heard),
+        let end = |text: &str| {
+            let text = text.strip_suffix(planted.after).unwrap_or(text);
+            (text.chars().count(), text.len())
+        };
+        let ends = [end(&said), end(&heard)];
+        let (sent, wanted) = match hole.want {
+            Want::Text | Want::Growing | Want::Piece | Want::First | Want::Rest => (said, heard),
             Want::JsonPiece => (in_json(&said), in_json(&heard)),
-            Want::Value | Want::Who | Want::Name => (bent, if restored { planted.value.clone() } else { said }),
+            Want::Value | Want::Who | Want::Name => (bent.clone(), back.clone()),
             Want::Never => (stand.to_owned(), stand.to_owned()),
             Want::Media => ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAf".to_owned(), String::new()),
-            Want::Number | Want::Offset => ("42".to_owned(), "42".to_owned()),
+            Want::Number => ("42".to_owned(), "42".to_owned()),
+            Want::Offset => ("42".to_owned(), String::new()),
             Want::Count => Default::default(),
-        }
+        };
+        Spoken { sent, wanted, value: planted.value.clone(), ends }
+    }
+
+    /// Whether data of others is looked for, so that texts have other lengths
+    /// and are known only as far as they are decided.
+    fn redacts(&self) -> bool {
+        self.ground.route.reply == Reply::RestoreRedact
+    }
+
+    /// Whether what is said there of others may not be told.
+    fn hides(&self, want: Want, saying: &Saying<'_>) -> bool {
+        let is_looked_at = !matches!(want, Want::Never | Want::Number | Want::Offset);
+        saying.whose == Whose::Others && self.redacts() && self.operator(saying.kind).is_some() && is_looked_at
     }
 
     /// Whether tokens stand for values of this kind, rather than surrogates.
     fn says_tokens(&self, kind: Kind) -> bool {
-        self.operator(kind) == Some(crate::detect::Operator::Token)
+        self.operator(kind) == Some(Operator::Token)
     }
 
-    fn reply_row(&self, reply: &ReplySample, name: &str) -> Field {
+    pub(super) fn reply_row(&self, reply: &ReplySample, name: &str) -> Field {
         let shape = match reply.framing {
             Framing::Document if reply.status >= 400 => "error ",
             Framing::Document => "",
@@ -263,15 +392,21 @@ impl Trial<'_> {
         self.field(Side::Reply, &format!("{shape}{name}"))
     }
 
-    fn broke_off(&mut self, reply: &ReplySample, saying: &Saying<'_>, why: &str) {
+    pub(super) fn broke_off(&mut self, reply: &ReplySample, saying: &Saying<'_>, why: &str) {
         let row = self.reply_row(reply, "(all)");
         self.report.check(&row, Some(saying.kind), Some((Fault::Changed, format!("{why}{saying}"))));
     }
 }
 
 impl ReplySample {
-    fn is_streamed(&self) -> bool {
+    pub(super) fn is_streamed(&self) -> bool {
         self.frames.iter().any(Template::goes_on)
+    }
+
+    /// What the upstream answers, in these pieces.
+    pub(super) fn answer(&self, pieces: Vec<Bytes>) -> Answer {
+        let (status, content_type) = (self.status, self.content_type.clone());
+        Answer { status, content_type, coding: None, pieces, course: Course::Whole }
     }
 }
 
@@ -297,16 +432,66 @@ impl std::fmt::Display for Saying<'_> {
         if self.subject.is_some() {
             write!(f, ", for somebody else")?;
         }
+        match self.whose {
+            Whose::Own => {}
+            Whose::Nasty => write!(f, ", with a value that is hard to write")?,
+            Whose::Others => write!(f, ", with values of others")?,
+        }
         Ok(())
     }
 }
 
+/// The bytes of these frames.
+pub(super) fn written(reply: &ReplySample, frames: &[Frame<'_>]) -> Vec<u8> {
+    let (before, between, after) = reply.framing.marks();
+    let fill =
+        |frame: &Frame<'_>| frame.template.fill(reply.escape, |at, _| frame.sent.get(at).cloned().unwrap_or_default());
+    let text = frames.iter().map(fill).collect::<Vec<_>>().join(between);
+    format!("{before}{text}{after}").into_bytes()
+}
+
+/// An offset that is called by the text in which it counts, `FIELD` or
+/// `bytes FIELD`, is that of the end of its value.
+fn place_offsets(reply: &ReplySample, spoken: &mut [Vec<Spoken>]) {
+    let mut ends = BTreeMap::new();
+    for (frame, spoken) in reply.frames.iter().zip(&*spoken) {
+        for (hole, spoken) in frame.holes.iter().zip(spoken).filter(|(hole, _)| hole.want != Want::Offset) {
+            ends.entry(hole.field.as_str()).or_insert(spoken.ends);
+        }
+    }
+    for (frame, spoken) in reply.frames.iter().zip(spoken) {
+        for (hole, spoken) in frame.holes.iter().zip(spoken).filter(|(hole, _)| hole.want == Want::Offset) {
+            let (field, in_bytes) = match hole.field.strip_prefix("bytes ") {
+                Some(field) => (field, true),
+                None => (hole.field.as_str(), false),
+            };
+            let place = |(characters, bytes): (usize, usize)| if in_bytes { bytes } else { characters }.to_string();
+            if let Some([sent, wanted]) = ends.get(field) {
+                (spoken.sent, spoken.wanted) = (place(*sent), place(*wanted));
+            }
+        }
+    }
+}
+
+/// Whether what the client got, where it should not get `value`, tells of it.
+fn shows(got: &str, wanted: &str, value: &str, operator: Option<Operator>) -> bool {
+    let around = wanted.split_once(value);
+    let stand = around.and_then(|(before, after)| got.strip_prefix(before)?.strip_suffix(after));
+    let Some(stand) = stand else { return true };
+    // A mask may show the end of a value.
+    let parts = |size: usize| {
+        let (head, tail) = (value.get(..size), value.len().checked_sub(size).and_then(|at| value.get(at..)));
+        head.is_some_and(|head| stand.contains(head)) || tail.is_some_and(|tail| stand.contains(tail))
+    };
+    leaks(stand, value) || (operator != Some(Operator::Mask) && parts(5))
+}
+
 /// The longest number of pieces that one of the texts is cut into.
-fn most_pieces(spoken: &[Vec<(String, String)>], cut: Option<usize>) -> usize {
+fn most_pieces(spoken: &[Vec<Spoken>], cut: Option<usize>) -> usize {
     match cut {
         Some(usize::MAX) => 1,
         Some(_) => 2,
-        None => spoken.iter().flatten().map(|(sent, _)| sent.chars().count()).max().unwrap_or(1),
+        None => spoken.iter().flatten().map(|spoken| spoken.sent.chars().count()).max().unwrap_or(1),
     }
 }
 

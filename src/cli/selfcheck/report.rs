@@ -16,6 +16,9 @@ const TOLD: usize = 50;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Field {
     pub(super) route: String,
+    /// Of the ways of treating replies the one that is tried besides; empty for
+    /// that of the route.
+    pub(super) mode: &'static str,
     /// Protocol and sample.
     pub(super) sample: String,
     pub(super) side: Side,
@@ -50,7 +53,7 @@ pub(super) struct Report {
     checks: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Row {
     cells: BTreeMap<Kind, Cell>,
     /// Checks of the field that are about no kind of value.
@@ -66,7 +69,24 @@ struct Cell {
     kept: bool,
 }
 
+impl Row {
+    /// Both together.
+    fn join(&mut self, other: &Self) {
+        for (kind, cell) in &other.cells {
+            self.cells.entry(*kind).or_default().join(*cell);
+        }
+        self.other.join(other.other);
+        self.cuts += other.cuts;
+    }
+}
+
 impl Cell {
+    fn join(&mut self, other: Self) {
+        self.checks += other.checks;
+        self.worst = self.worst.into_iter().chain(other.worst).min();
+        self.kept &= other.kept;
+    }
+
     fn word(self) -> &'static str {
         match self.worst {
             Some(Fault::Leak) => "LEAK",
@@ -145,7 +165,11 @@ impl Report {
 
     /// The table, then what did not hold, then a summary.
     pub(super) fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
-        let several = self.order.iter().any(|field| self.order.first().is_some_and(|first| first.route != field.route));
+        let table_rows = self.table_rows();
+        let several = table_rows.iter().any(|(field, _)| {
+            let is_first = table_rows.first().is_some_and(|(first, _)| called(first) == called(field));
+            !is_first
+        });
         let mut head = vec![("sample", Align::Left), ("side", Align::Left), ("field", Align::Left)];
         if several {
             head.insert(0, ("route", Align::Left));
@@ -153,11 +177,10 @@ impl Report {
         head.extend(Kind::ALL.iter().map(|kind| (kind.entity(), Align::Left)));
         head.extend([("rest", Align::Left), ("cuts", Align::Right)]);
         let mut table = Table::new(&head);
-        for field in &self.order {
-            let Some(row) = self.rows.get(field) else { continue };
+        for (field, row) in &table_rows {
             let mut cells = vec![field.sample.clone(), field.side.as_str().to_owned(), field.name.clone()];
             if several {
-                cells.insert(0, field.route.clone());
+                cells.insert(0, called(field));
             }
             let of = |kind: &Kind| row.cells.get(kind).copied().unwrap_or_default().word().to_owned();
             cells.extend(Kind::ALL.iter().map(of));
@@ -167,7 +190,8 @@ impl Report {
         table.write(out)?;
         writeln!(out)?;
         for ((fault, field), (why, times)) in self.problems.iter().take(TOLD) {
-            let Field { route, sample, side, name } = field;
+            let Field { sample, side, name, .. } = field;
+            let route = called(field);
             let times = if *times > 1 { format!(" ({times} times)") } else { String::new() };
             writeln!(out, "{}: route {route}, {sample}, {} {name}: {why}{times}", fault.as_str(), side.as_str())?;
         }
@@ -185,9 +209,23 @@ impl Report {
         )
     }
 
+    /// The rows of the table: of what is tried besides one for each sample.
+    fn table_rows(&self) -> Vec<(Field, Row)> {
+        let mut rows: Vec<(Field, Row)> = Vec::new();
+        for (field, row) in self.order.iter().filter_map(|field| Some((field, self.rows.get(field)?))) {
+            let name = if field.mode.is_empty() { field.name.clone() } else { "(all)".to_owned() };
+            let field = Field { name, ..field.clone() };
+            match rows.last_mut().filter(|(last, _)| *last == field) {
+                Some((_, last)) => last.join(row),
+                None => rows.push((field, row.clone())),
+            }
+        }
+        rows
+    }
+
     /// The same as one JSON document.
     pub(super) fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
-        let place = |field: &Field| json!({"route": field.route, "sample": field.sample, "side": field.side.as_str(), "field": field.name});
+        let place = |field: &Field| json!({"route": called(field), "sample": field.sample, "side": field.side.as_str(), "field": field.name});
         let cell = |cell: &Cell| json!({"state": cell.word(), "checks": cell.checks});
         let rows = self.order.iter().filter_map(|field| {
             let row = self.rows.get(field)?;
@@ -217,4 +255,9 @@ impl Report {
         serde_json::to_writer_pretty(&mut *out, &report)?;
         writeln!(out)
     }
+}
+
+/// The route as it is called in the report.
+fn called(field: &Field) -> String {
+    if field.mode.is_empty() { field.route.clone() } else { format!("{} ({})", field.route, field.mode) }
 }

@@ -48,6 +48,7 @@ impl<'a> Trial<'a> {
             self.planted(kind).await;
         }
         self.untouched().await;
+        self.encoded_request().await;
         self.without_consent().await;
     }
 
@@ -276,6 +277,11 @@ impl<'a> Trial<'a> {
         call
     }
 
+    /// The request with values of this kind in all fields.
+    pub(super) fn planted_call(&self, kind: Kind) -> Call {
+        self.assemble(&self.parts(Some(kind)))
+    }
+
     pub(super) fn operator(&self, kind: Kind) -> Option<Operator> {
         self.ground.operators.get(&kind).copied().flatten()
     }
@@ -341,7 +347,7 @@ impl Place<'_> {
 impl Filling {
     fn new(want: Want, kind: Option<Kind>, number: usize) -> Self {
         let planted = kind.and_then(|kind| match want {
-            Want::Text => Some(kind.sentence(number)),
+            Want::Text | Want::Growing => Some(kind.sentence(number)),
             Want::First => Some(kind.sentence(number).halves().0),
             Want::Rest => Some(kind.sentence(number).halves().1),
             Want::Value | Want::Who => kind.alone(number),
@@ -379,7 +385,7 @@ fn everything(call: &Call) -> String {
 }
 
 /// Whether the value stands there, in one of the spellings in which it may have been sent.
-fn leaks(all: &str, value: &str) -> bool {
+pub(super) fn leaks(all: &str, value: &str) -> bool {
     let encoded = utf8_percent_encode(value, NON_ALPHANUMERIC).to_string();
     all.contains(value) || all.contains(&encoded) || all.contains(&value.replace(' ', "+"))
 }

@@ -3,6 +3,7 @@
 //! what it received is told after.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::stream::{self, Stream};
 use http::StatusCode;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
@@ -19,16 +20,24 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::socket;
 use crate::cli::serve::{self, Running};
 use crate::cli::{Failure, innermost};
 use crate::config::Config;
+use crate::entity::Entity;
 use crate::server::Shutdown;
 
 /// How long an exchange may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the upstream lives behind its last piece, where it dies.
+const LAST_BREATH: Duration = Duration::from_millis(20);
+
+/// How long the upstream waits for the client to have heard the beginning.
+const BEGINNING: Duration = Duration::from_secs(5);
 
 /// A message in the pieces in which it is written.
 type Pieces = StreamBody<stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, Infallible>>>>;
@@ -51,7 +60,20 @@ pub(super) struct Call {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) content_type: String,
+    /// The `Content-Encoding`, if it has one.
+    pub(super) coding: Option<&'static str>,
     pub(super) pieces: Vec<Bytes>,
+    pub(super) course: Course,
+}
+
+/// How an answer comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Course {
+    Whole,
+    /// Behind the first piece the upstream waits until the client has heard of it.
+    Waits,
+    /// Behind the last piece the upstream dies.
+    Dies,
 }
 
 /// One exchange, seen from both ends.
@@ -61,6 +83,10 @@ pub(super) struct Exchange {
     pub(super) received: Option<Call>,
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
+    /// Whether the reply broke off, rather than ended.
+    pub(super) broke_off: bool,
+    /// Whether the client heard nothing of the first piece before the next was sent.
+    pub(super) late: bool,
 }
 
 /// The gateway between its client and its upstream.
@@ -80,6 +106,9 @@ pub(super) struct Script {
     received: Option<Call>,
     /// How many messages a WebSocket brings before they are answered.
     pub(super) messages: usize,
+    /// The client has heard something.
+    heard: Arc<Notify>,
+    late: bool,
 }
 
 impl Script {
@@ -116,11 +145,27 @@ impl Rig {
         self.upstream.abort();
     }
 
+    /// The tokens of values of this subject.
+    pub(super) async fn tokens(
+        &self,
+        tenant: &str,
+        subject: &str,
+        entity: &str,
+        values: &[&str],
+    ) -> Result<Vec<String>, String> {
+        let entity: Entity = entity.parse().map_err(|_| "no entity")?;
+        let subject = self.running.vault().subject(tenant, subject).await.map_err(|error| error.to_string())?;
+        let values: Vec<(Entity, &str)> = values.iter().map(|value| (entity, *value)).collect();
+        let tokens = subject.tokenize(&values).await.map_err(|error| error.to_string())?;
+        Ok(tokens.iter().map(ToString::to_string).collect())
+    }
+
     /// Sends `call` in these pieces and waits for the end of the reply. An
-    /// exchange that breaks off is an error.
+    /// exchange without a reply is an error.
     pub(super) async fn exchange(&self, call: &Call, piece: usize, answer: Answer) -> Result<Exchange, String> {
         let messages = if call.is_socket { socket::lines(&call.body).len() } else { 0 };
-        lock(&self.script, |script| *script = Script { answer: Some(answer), received: None, messages });
+        lock(&self.script, |script| *script = Script { answer: Some(answer), messages, ..Script::default() });
+        let heard = lock(&self.script, |script| Arc::clone(&script.heard));
         let mut request =
             http::Request::builder().method(call.method.as_str()).uri(self.gateway.clone() + &call.target);
         for (name, value) in &call.headers {
@@ -132,22 +177,31 @@ impl Rig {
         }
         let pieces: Vec<Bytes> = body.chunks(piece.max(1)).map(Bytes::copy_from_slice).collect();
         if pieces.len() == 1 {
-            request = request.header("content-length", call.body.len());
+            request = request.header("content-length", body.len());
         }
         let request = request.body(in_pieces(pieces)).map_err(|error| format!("no request: {error}"))?;
         let exchanged = async {
             let response = self.client.request(request).await.map_err(|error| cause(&error))?;
             if call.is_socket && response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                return socket::client(hyper::upgrade::on(response), &call.body, piece).await;
+                let (status, body) = socket::client(hyper::upgrade::on(response), &call.body, piece).await?;
+                return Ok((status, body, false));
             }
-            let (head, body) = response.into_parts();
-            let body = body.collect().await.map_err(|error| cause(&error))?.to_bytes();
-            Ok::<_, String>((head.status.as_u16(), body.to_vec()))
+            let (head, mut body) = response.into_parts();
+            let (mut read, mut broke_off) = (Vec::new(), false);
+            while let Some(frame) = body.frame().await {
+                match frame.map(Frame::into_data) {
+                    Ok(data) => read.extend_from_slice(&data.unwrap_or_default()),
+                    Err(_) => broke_off = true,
+                }
+                heard.notify_one();
+            }
+            Ok::<_, String>((head.status.as_u16(), read, broke_off))
         };
-        let (status, body) = tokio::time::timeout(PATIENCE, exchanged)
+        let (status, body, broke_off) = tokio::time::timeout(PATIENCE, exchanged)
             .await
             .map_err(|_| format!("no reply within {} s", PATIENCE.as_secs()))??;
-        Ok(Exchange { received: lock(&self.script, |script| script.received.take()), status, body })
+        let (received, late) = lock(&self.script, |script| (script.received.take(), script.late));
+        Ok(Exchange { received, status, body, broke_off, late })
     }
 }
 
@@ -166,7 +220,8 @@ impl Call {
 impl Answer {
     /// A short document.
     pub(super) fn empty() -> Self {
-        Self { status: 200, content_type: "application/json".to_owned(), pieces: vec![Bytes::from_static(b"{}")] }
+        let pieces = vec![Bytes::from_static(b"{}")];
+        Self { status: 200, content_type: "application/json".to_owned(), coding: None, pieces, course: Course::Whole }
     }
 }
 
@@ -217,8 +272,38 @@ async fn answer(State(script): State<Arc<Mutex<Script>>>, request: Request) -> R
     if let Ok(value) = answer.content_type.parse() {
         response.headers_mut().insert(http::header::CONTENT_TYPE, value);
     }
-    *response.body_mut() = Body::new(in_pieces(answer.pieces));
+    if let Some(coding) = answer.coding {
+        response.headers_mut().insert(http::header::CONTENT_ENCODING, http::HeaderValue::from_static(coding));
+    }
+    *response.body_mut() = Body::new(StreamBody::new(coming(answer.pieces, answer.course, script)));
     response
+}
+
+/// The pieces as they come.
+fn coming(
+    pieces: Vec<Bytes>,
+    course: Course,
+    script: Arc<Mutex<Script>>,
+) -> impl Stream<Item = io::Result<Frame<Bytes>>> + Send + 'static {
+    let pieces = pieces.into_iter().map(Some).chain((course == Course::Dies).then_some(None)).enumerate();
+    stream::unfold((pieces, script), move |(mut pieces, script)| async move {
+        let (at, piece) = pieces.next()?;
+        if at == 1 && course == Course::Waits {
+            let heard = lock(&script, |script| Arc::clone(&script.heard));
+            if tokio::time::timeout(BEGINNING, heard.notified()).await.is_err() {
+                lock(&script, |script| script.late = true);
+            }
+        }
+        let frame = match piece {
+            Some(piece) => Ok(Frame::data(piece)),
+            None => {
+                // What was not written yet would die with it.
+                tokio::time::sleep(LAST_BREATH).await;
+                Err(io::ErrorKind::ConnectionAborted.into())
+            }
+        };
+        Some((frame, (pieces, script)))
+    })
 }
 
 fn in_pieces(pieces: Vec<Bytes>) -> Pieces {

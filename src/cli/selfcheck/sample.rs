@@ -254,6 +254,7 @@ fn content(body: &RawValue, content_type: &str) -> Result<(Escape, Template), St
     let escape = match content_type {
         _ if is_lines => Escape::Json,
         "application/x-www-form-urlencoded" => Escape::Percent,
+        "application/xml" | "text/html" => Escape::Markup,
         _ => Escape::None,
     };
     Ok((escape, Template::parse(&text, |_| "body".to_owned())?))

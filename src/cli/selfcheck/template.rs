@@ -12,6 +12,8 @@ use crate::json::{self, Path, Step, Str, Visitor};
 pub(super) enum Want {
     /// A sentence with a value.
     Text,
+    /// A sentence that comes again, longer, and of which the end may be missing.
+    Growing,
     /// A sentence that breaks off in the middle of its value.
     First,
     /// The rest of that sentence.
@@ -50,6 +52,8 @@ pub(super) struct Hole {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Escape {
     None,
+    /// HTML and XML.
+    Markup,
     Json,
     Percent,
 }
@@ -79,6 +83,7 @@ impl Template {
             let (word, label) = inside.split_once(':').unwrap_or((inside, ""));
             let want = match word {
                 "text" => Want::Text,
+                "growing" => Want::Growing,
                 "first" => Want::First,
                 "rest" => Want::Rest,
                 "value" => Want::Value,
@@ -151,6 +156,15 @@ impl Template {
         out
     }
 
+    /// Whether quotes stand around a hole, and whether they are those of a JSON
+    /// text within the string.
+    pub(super) fn quotes(&self, at: usize) -> (bool, bool) {
+        let before = self.literals.get(at).map(String::as_str).unwrap_or_default();
+        let after = self.literals.get(at + 1).map(String::as_str).unwrap_or_default();
+        let quoted = before.ends_with('"') && after.starts_with(['"', '\\']);
+        (quoted, quoted && before.ends_with("\\\""))
+    }
+
     /// What stands in the holes of `received`, escapes undone.
     pub(super) fn fit(&self, received: &str, escape: Escape) -> Result<Vec<String>, Changed> {
         let mut literals = self.literals.iter();
@@ -174,7 +188,7 @@ impl Template {
 impl Escape {
     pub(super) fn write(self, text: &str) -> Cow<'_, str> {
         match self {
-            Self::None => text.into(),
+            Self::None | Self::Markup => text.into(),
             Self::Percent => utf8_percent_encode(text, NON_ALPHANUMERIC).into(),
             Self::Json => {
                 let mut out = Vec::new();
@@ -189,6 +203,11 @@ impl Escape {
     pub(super) fn read(self, raw: &str) -> Cow<'_, str> {
         match self {
             Self::None => raw.into(),
+            Self::Markup => {
+                let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&#13;", "\r")];
+                let text = entities.into_iter().fold(raw.to_owned(), |text, (name, c)| text.replace(name, c));
+                text.replace("&amp;", "&").into()
+            }
             Self::Percent => percent_decode_str(raw).decode_utf8().unwrap_or(raw.into()),
             Self::Json => serde_json::from_str::<String>(&format!("\"{raw}\"")).map_or(raw.into(), Cow::Owned),
         }

@@ -65,13 +65,7 @@ pub(super) fn text(key: &'static Key, text: &str, origin: &Origin) -> Result<Val
                 .collect(),
         )),
         Kind::Texts | Kind::Headers | Kind::Tables => fragment(key, text, origin),
-        Kind::Later => Err(not_yet(key)),
     }
-}
-
-/// The answer to a setting of later versions.
-pub(super) fn not_yet(key: &Key) -> Wrong {
-    Wrong { message: format!("`{}` is not in this version", key.path), mend: "take it out".to_owned() }
 }
 
 fn word(key: &Key, text: &str) -> Result<Value, Wrong> {
@@ -134,7 +128,6 @@ fn wrong_type(key: &Key, got: &str) -> Wrong {
         Kind::Texts => "a list of texts",
         Kind::Headers => "a table of header names and texts",
         Kind::Tables => "a list of tables",
-        Kind::Later => return not_yet(key),
     };
     let mend = match key.kind {
         Kind::Tables => format!("write [[{}]] and its keys below", key.path),

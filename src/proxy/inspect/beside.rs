@@ -10,8 +10,13 @@ const MEDIA_TYPE: [&str; 5] = ["media_type", "mimeType", "mime_type", "contentTy
 
 /// The objects and arrays on the way to the value at hand, in one document.
 pub(super) struct Beside<'a> {
-    document: &'a str,
-    /// Where they start, the outermost first.
+    /// The document, and what else stands in one text with it.
+    text: &'a str,
+    /// Where in the text the document starts.
+    base: usize,
+    /// Whether the document is one of several, as the elements of an array.
+    is_in_series: bool,
+    /// Where they start in the text, the outermost first.
     starts: Vec<usize>,
     /// What was judged of the objects on the way: start, condition, whether it
     /// holds. So each is looked through once a condition.
@@ -21,14 +26,29 @@ pub(super) struct Beside<'a> {
 }
 
 impl<'a> Beside<'a> {
+    /// Of a document that stands alone.
     pub(super) fn new(document: &'a str) -> Self {
-        Self { document, starts: Vec::new(), judged: Vec::new(), last: Vec::new() }
+        Self::after(Vec::new(), false, document, 0)
+    }
+
+    /// Of a document that starts at `base` of a text, where others may stand in
+    /// front of it, with the way to the last text of the conversation in them.
+    pub(super) fn after(last: Vec<usize>, is_in_series: bool, text: &'a str, base: usize) -> Self {
+        Self { text, base, is_in_series, starts: Vec::new(), judged: Vec::new(), last }
+    }
+
+    pub(super) fn into_last(self) -> Vec<usize> {
+        self.last
+    }
+
+    pub(super) fn is_in_series(&self) -> bool {
+        self.is_in_series
     }
 
     /// An object or array begins that so many steps lead to.
     pub(super) fn begin(&mut self, depth: usize, start: usize) {
         self.starts.truncate(depth);
-        self.starts.push(start);
+        self.starts.push(self.base + start);
     }
 
     /// The object ends that starts last.
@@ -52,7 +72,10 @@ impl<'a> Beside<'a> {
         let now = self.starts.get(..depth).unwrap_or_default();
         let common = now.iter().zip(&self.last).take_while(|(now, last)| now == last).count();
         let (shared, own) = now.split_at_checked(common).unwrap_or_default();
-        let is_in_array = shared.last().is_some_and(|start| self.starts_with(*start, b'['));
+        let is_in_array = match shared.last() {
+            Some(start) => self.starts_with(*start, b'['),
+            None => self.is_in_series,
+        };
         is_in_array && self.role(own) == self.role(self.last.get(common..).unwrap_or_default())
     }
 
@@ -62,13 +85,13 @@ impl<'a> Beside<'a> {
         objects.into_iter().find_map(|start| {
             let mut role = Role(None);
             // As in `holds`, the walk ends behind the object.
-            let _ = json::walk_within(usize::MAX, self.document.get(*start..).unwrap_or_default(), &mut role);
+            let _ = json::walk_within(usize::MAX, self.text.get(*start..).unwrap_or_default(), &mut role);
             role.0
         })
     }
 
     fn starts_with(&self, start: usize, byte: u8) -> bool {
-        self.document.as_bytes().get(start) == Some(&byte)
+        self.text.as_bytes().get(start) == Some(&byte)
     }
 
     /// Whether the condition holds of the object on the way that it asks of.
@@ -81,7 +104,7 @@ impl<'a> Beside<'a> {
         }
         let mut seek = Seek { condition, seen: false, differs: false };
         // The walk ends behind the object with an error: there the text goes on.
-        let _ = json::walk_within(usize::MAX, self.document.get(start..).unwrap_or_default(), &mut seek);
+        let _ = json::walk_within(usize::MAX, self.text.get(start..).unwrap_or_default(), &mut seek);
         let holds = seek.seen && !seek.differs;
         self.judged.push((start, condition, holds));
         holds
@@ -93,7 +116,7 @@ impl<'a> Beside<'a> {
         let Some(&start) = depth.checked_sub(1).and_then(|depth| self.starts.get(depth)) else { return false };
         let mut seek = SeekType::default();
         // As above.
-        let _ = json::walk_within(usize::MAX, self.document.get(start..).unwrap_or_default(), &mut seek);
+        let _ = json::walk_within(usize::MAX, self.text.get(start..).unwrap_or_default(), &mut seek);
         seek.is_text
     }
 }
@@ -114,13 +137,17 @@ impl<'a> Visitor<'a> for SeekType {
     }
 }
 
-/// Reads the role that the outermost object names.
+/// How protocols call whoever says a text.
+const SPEAKER: [&str; 5] = ["role", "from", "sender", "author", "speaker"];
+
+/// Reads the role that the outermost object names, or else who speaks.
 struct Role(Option<String>);
 
 impl<'a> Visitor<'a> for Role {
     fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
         if let [Step::Key(key)] = path.steps()
-            && key.is("role")
+            && SPEAKER.iter().any(|name| key.is(name))
+            && (self.0.is_none() || key.is("role"))
         {
             self.0 = Some(value.decode().into_owned());
         }

@@ -10,13 +10,17 @@ use super::{NOT_JSON, Rules, TOO_DEEP, Uninspectable, members};
 use crate::config::{Binary, Identity};
 use crate::detect::{Input, Scratch};
 use crate::entity::Entity;
-use crate::json::{self, Fault, OffsetMap, Path, Str, Visitor};
+use crate::json::{self, Fault, OffsetMap, Path, Step, Str, Visitor};
 use crate::protocol::{Conversation, RequestField};
 use crate::proxy::content::declares_entities;
 use crate::proxy::look::any;
+use std::ops::Range;
 
 /// The entity of an identity field that is replaced as a whole.
 const IDENTITY: Entity = Entity::constant("IDENTITY");
+
+/// The name of a member that is longer may be a key or a token.
+const LONGEST_NAME: usize = 24;
 
 /// A number with fewer digits is neither a card nor a phone.
 const SHORTEST_NUMBER: usize = 7;
@@ -38,34 +42,86 @@ pub(in crate::proxy) fn inspect_json(
     rules: &Rules<'_>,
     scratch: &mut Scratch,
 ) -> Result<Findings, Uninspectable> {
-    // Some clients begin with a byte order mark, which JSON does not know.
-    let document = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let root = Place { start: text.len() - document.len(), map: None, outer: None };
-    let findings = Findings::seeking(rules.sought.len());
-    let mut inspector = Inspector {
-        rules,
-        scratch,
-        place: &root,
-        level: 0,
-        quotes: 0,
-        findings,
-        refused: None,
-        beside: Beside::new(document),
-        joint: Joint::default(),
-        is_empty_so_far: false,
-    };
-    if let Err(error) = json::walk_within(rules.depth, document, &mut inspector) {
-        return Err(if error.fault == Fault::TooDeep { TOO_DEEP } else { NOT_JSON });
+    let mut series = Series { is_many: false, ..Series::new(rules) };
+    series.look(text, 0..text.len(), rules, scratch)?;
+    Ok(series.findings)
+}
+
+/// JSON documents of one body, one after another: a value may be cut over two
+/// of them, as over the messages of an array.
+pub(in crate::proxy) struct Series {
+    pub(in crate::proxy) findings: Findings,
+    joint: Joint,
+    /// The way to the last text of the conversation.
+    last: Vec<usize>,
+    is_many: bool,
+}
+
+impl Series {
+    pub(in crate::proxy) fn new(rules: &Rules<'_>) -> Self {
+        let findings = Findings::seeking(rules.sought.len());
+        Self { findings, joint: Joint::default(), last: Vec::new(), is_many: true }
     }
-    match inspector.refused {
-        Some(why) => Err(why),
-        None => Ok(inspector.findings),
+
+    /// Looks through the document that stands in this range of the body. An
+    /// error leaves nothing behind that is of use.
+    pub(in crate::proxy) fn look(
+        &mut self,
+        body: &str,
+        range: Range<usize>,
+        rules: &Rules<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Uninspectable> {
+        let text = body.get(range.clone()).unwrap_or_default();
+        // Some clients begin with a byte order mark, which JSON does not know.
+        let document = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let root = Place { start: range.end - document.len(), map: None, outer: None };
+        let mut inspector = Inspector {
+            rules,
+            scratch,
+            place: &root,
+            level: 0,
+            quotes: 0,
+            findings: std::mem::take(&mut self.findings),
+            refused: None,
+            beside: Beside::after(std::mem::take(&mut self.last), self.is_many, body, root.start),
+            joint: std::mem::take(&mut self.joint),
+            is_empty_so_far: false,
+        };
+        walk(document, rules, &mut inspector)?;
+        let Inspector { findings, joint, beside, refused, .. } = inspector;
+        (self.findings, self.joint, self.last) = (findings, joint, beside.into_last());
+        refused.map_or(Ok(()), Err)
     }
+}
+
+/// Whether a text is a JSON document that may be looked through.
+pub(in crate::proxy) fn check_json(text: &str, rules: &Rules<'_>) -> Result<(), Uninspectable> {
+    walk(text.strip_prefix('\u{feff}').unwrap_or(text), rules, &mut Nothing)
+}
+
+struct Nothing;
+
+impl Visitor<'_> for Nothing {}
+
+fn walk<'a>(document: &'a str, rules: &Rules<'_>, visitor: &mut impl Visitor<'a>) -> Result<(), Uninspectable> {
+    json::walk_within(rules.depth, document, visitor)
+        .map_err(|error| if error.fault == Fault::TooDeep { TOO_DEEP } else { NOT_JSON })
 }
 
 /// The name of the member that a value stands in.
 fn label<'a>(path: &Path<'a>) -> Option<&'a str> {
     path.last_key().map(|key| key.raw)
+}
+
+/// Whether a string of a document of which no protocol speaks may go on in the
+/// next: one of a list, or the text of a message.
+fn is_in_series(path: &Path<'_>) -> bool {
+    match path.steps().last() {
+        Some(Step::Index(_)) => true,
+        Some(Step::Key(key)) => ["text", "content", "message"].iter().any(|name| key.is(name)),
+        None => false,
+    }
 }
 
 /// The integer that a number with an exponent is; none where it is another
@@ -166,11 +222,13 @@ impl Inspector<'_> {
         self.findings.scanned += text.len();
         let mut gone = 0;
         if manner.joined {
-            gone = self.joint.look(text, place, self.rules.detector, self.scratch, &mut self.findings);
+            let place = |range| place.range(range);
+            let (detector, findings) = (self.rules.detector, &mut self.findings);
+            gone = self.joint.look(text, place, Form::Text, detector, self.scratch, findings);
         }
         self.scan(text, text, manner, place, gone);
         if manner.joined {
-            self.joint.push(text, place);
+            self.joint.push(text, |start| place.from(start, text.len()));
         }
     }
 
@@ -209,10 +267,8 @@ impl Inspector<'_> {
 
     /// The walk goes on within a text that is a JSON document.
     fn look_into(&mut self, text: &str, place: &Place<'_>, quotes: usize) -> bool {
-        struct Nothing;
-        impl Visitor<'_> for Nothing {}
         // Only what is valid to its end is looked at as JSON.
-        if self.level == MOST_LEVELS || json::walk_within(self.rules.depth, text, &mut Nothing).is_err() {
+        if self.level == MOST_LEVELS || walk(text, self.rules, &mut Nothing).is_err() {
             return false;
         }
         let mut inner = Inspector {
@@ -227,7 +283,7 @@ impl Inspector<'_> {
             joint: Joint::default(),
             is_empty_so_far: false,
         };
-        let walked = json::walk_within(self.rules.depth, text, &mut inner);
+        let walked = walk(text, self.rules, &mut inner);
         self.findings = inner.findings;
         self.refused = self.refused.or(inner.refused);
         walked.is_ok()
@@ -383,21 +439,32 @@ impl<'a> Visitor<'a> for Inspector<'_> {
             !raw.starts_with(|c: char| c.is_ascii_uppercase())
                 && raw.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
         };
-        if !is_name(key.raw) {
+        if !is_name(key.raw) || key.raw.len() > LONGEST_NAME {
             self.look(key, Manner::text(None));
+        } else if let Some(person) = members::person(key.raw, self.rules.detector, self.scratch) {
+            let at = self.place.range(key.start..key.start + key.raw.len());
+            self.findings.add(at, &person, key.raw, Form::Text);
         }
     }
 
     fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
         self.is_empty_so_far = false;
         if self.level > 0 {
-            return self.look(value, Manner::text(label(path)));
+            let joined = is_in_series(path);
+            if joined {
+                self.go_on(path, value);
+            }
+            return self.look(value, Manner { joined, ..Manner::text(label(path)) });
         }
         self.seek(path, value);
         self.check_known(path);
         let fields = self.rules.fields;
         let form = || if fields.is_bare(path) { Form::Bare } else { Form::Text };
-        let text = Manner::text(label(path));
+        let joined = fields.is_joined(path) || (path.depth() == 0 && self.beside.is_in_series());
+        let text = Manner { joined, ..Manner::text(label(path)) };
+        if joined {
+            self.go_on(path, value);
+        }
         match self.classify(path) {
             RequestField::Verbatim => self.findings.skipped += value.raw.len(),
             RequestField::Never if is_id(&value) => self.findings.skipped += value.raw.len(),
@@ -413,11 +480,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
             },
             RequestField::Intent => self.look(value, Manner { intent: true, ..text }),
             RequestField::Never | RequestField::Opaque | RequestField::Text => {
-                let joined = fields.is_joined(path);
-                if joined {
-                    self.go_on(path, value);
-                }
-                self.look(value, Manner { form: form(), joined, ..text });
+                self.look(value, Manner { form: form(), ..text });
             }
         }
     }

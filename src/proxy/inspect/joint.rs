@@ -6,7 +6,6 @@
 //! something. What is found on one side of a border is none of this.
 
 use super::findings::{Findings, Form};
-use super::place::Place;
 use crate::detect::{Detector, Finding, Input, Scratch};
 use std::ops::Range;
 
@@ -21,7 +20,7 @@ const LONGEST_TOP: usize = 4;
 
 /// The end of the texts so far.
 #[derive(Default)]
-pub(super) struct Joint {
+pub(in crate::proxy) struct Joint {
     text: String,
     /// The parts of `text`, in order.
     parts: Vec<Part>,
@@ -35,20 +34,23 @@ struct Part {
     places: Places,
 }
 
-enum Places {
+/// Where the bytes of a text are in the body.
+pub(in crate::proxy) enum Places {
     /// Byte after byte from here.
     Plain(usize),
+    /// Each byte, and the end.
     Each(Vec<usize>),
 }
 
 impl Joint {
-    /// Looks at the border in front of `text`, which stands at `place`. What
-    /// is found there is put in the place of what was found in its parts.
-    /// Tells how much of the text belongs to it.
-    pub(super) fn look(
+    /// Looks at the border in front of `text`, of which `place` says where its
+    /// ranges stand. What is found there is put in the place of what was found
+    /// in its parts, in this form. Tells how much of the text belongs to it.
+    pub(in crate::proxy) fn look(
         &self,
         text: &str,
-        place: &Place<'_>,
+        place: impl FnOnce(Range<usize>) -> Range<usize>,
+        form: Form,
         detector: Detector<'_>,
         scratch: &mut Scratch,
         findings: &mut Findings,
@@ -73,8 +75,8 @@ impl Joint {
         }
         let mut ranges: Vec<Range<usize>> = self.parts_of(found.start..border).collect();
         let gone = found.end - border;
-        ranges.push(place.range(0..gone));
-        if findings.span(&ranges, &found, value, Form::Text) { gone } else { 0 }
+        ranges.push(place(0..gone));
+        if findings.span(&ranges, &found, value, form) { gone } else { 0 }
     }
 
     /// Whether what crosses the border is one value, and not a complete one
@@ -116,23 +118,36 @@ impl Joint {
         raw.len() <= SIDE || is_cut(&self.text, raw)
     }
 
-    /// Goes on: `text` at `place` is the last one now.
-    pub(super) fn push(&mut self, text: &str, place: &Place<'_>) {
+    /// Goes on: `text` is the last one now, of which `places` gives those from
+    /// a byte on.
+    pub(in crate::proxy) fn push(&mut self, text: &str, places: impl FnOnce(usize) -> Places) {
         if text.is_empty() {
             return;
         }
         let start = tail_start(text);
         let tail = text.get(start..).unwrap_or_default();
-        let places = match (place.map, place.outer.and_then(|outer| outer.map)) {
-            (None, None) => Places::Plain(place.in_body(start)),
-            _ => Places::Each((start..=text.len()).map(|at| place.in_body(at)).collect()),
-        };
-        if start > 0 || self.text.len() + tail.len() > LONGEST_SIDE {
+        let places = places(start);
+        if start > 0 {
             self.text.clear();
             self.parts.clear();
         }
         self.parts.push(Part { from: self.text.len(), places });
         self.text.push_str(tail);
+        self.forget(tail_start(&self.text));
+    }
+
+    /// Forgets so many bytes from the front, which lie too far back.
+    fn forget(&mut self, length: usize) {
+        if length == 0 {
+            return;
+        }
+        self.text.drain(..length);
+        let gone = self.parts.partition_point(|part| part.from <= length).saturating_sub(1);
+        self.parts.drain(..gone);
+        for part in &mut self.parts {
+            part.places.skip(length.saturating_sub(part.from));
+            part.from = part.from.saturating_sub(length);
+        }
     }
 
     /// What a range of the text is in the body, part by part.
@@ -142,6 +157,16 @@ impl Joint {
             let (from, to) = (range.start.max(part.from), range.end.min(end));
             (from < to).then(|| part.place(from)..part.place(to))
         })
+    }
+}
+
+impl Places {
+    /// Without the first so many bytes.
+    fn skip(&mut self, length: usize) {
+        match self {
+            Self::Plain(start) => *start += length,
+            Self::Each(places) => drop(places.drain(..length.min(places.len()))),
+        }
     }
 }
 
@@ -298,6 +323,26 @@ mod tests {
         ] {
             assert!(is_cut(tail, head), "{tail:?} {head:?}");
         }
+    }
+
+    #[test]
+    fn of_many_short_texts_the_last_are_kept() {
+        let mut joint = Joint::default();
+        for nth in 0..100 {
+            let each = |start: usize| Places::Each((start..=8).map(|at| 1000 * nth + 2 * at).collect());
+            if nth % 2 == 0 {
+                joint.push("ab 12 é", each)
+            } else {
+                joint.push("ab 12 é", |at| Places::Plain(1000 * nth + at))
+            }
+            assert!(joint.text.len() <= LONGEST_SIDE && joint.parts.len() <= SIDE, "{}", joint.text);
+        }
+        let (end, all) = (joint.text.len(), joint.parts_of(0..joint.text.len()).collect::<Vec<_>>());
+        assert!(end >= SIDE && all.len() >= 8);
+        assert_eq!(all[all.len() - 2..], [98_000..98_016, 99_000..99_008]);
+        assert_eq!(joint.parts_of(end - 10..end - 8).collect::<Vec<_>>(), [98_012..98_016]);
+        let first = all.first().unwrap();
+        assert!(first.start % 1000 > 0 || joint.parts[0].from == 0);
     }
 
     #[test]

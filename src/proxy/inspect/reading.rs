@@ -23,7 +23,8 @@ pub(in crate::proxy) struct Manner<'m> {
 }
 
 /// The other spelling of a text, with the way back.
-pub(in crate::proxy) struct Reading {
+pub(in crate::proxy) struct Reading<'t> {
+    source: &'t str,
     text: String,
     /// Where it differs, in order.
     edits: Vec<Edit>,
@@ -61,15 +62,25 @@ struct Found<'r> {
 /// What members and parameters are called that hold the name of a file.
 const FILE_NAMES: [&str; 6] = ["filename", "file_name", "fileName", "originalName", "original_name", "displayName"];
 
-impl Reading {
+/// And what they are called that may hold one.
+const TITLES: [&str; 4] = ["name", "title", "file", "document_title"];
+
+/// Whether a text ends as the name of a file does: `.pdf`.
+fn has_ending(text: &str) -> bool {
+    let ending = text.rsplit_once('.').map_or("", |(_, ending)| ending);
+    (2..=5).contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+impl<'t> Reading<'t> {
     /// All that there are of a text behind this label.
-    pub(in crate::proxy) fn all(text: &str, label: Option<&str>) -> impl Iterator<Item = Self> {
-        let is_file_name = label.is_some_and(|label| FILE_NAMES.contains(&label));
+    pub(in crate::proxy) fn all(text: &'t str, label: Option<&str>) -> impl Iterator<Item = Self> {
+        let is_file_name =
+            label.is_some_and(|label| FILE_NAMES.contains(&label) || (TITLES.contains(&label) && has_ending(text)));
         [Self::of(text), if is_file_name { Self::of_file_name(text) } else { None }].into_iter().flatten()
     }
 
     /// Of a text of any kind; none where it reads as it stands.
-    fn of(text: &str) -> Option<Self> {
+    fn of(text: &'t str) -> Option<Self> {
         let bytes = text.as_bytes();
         if memchr::memchr3(b'<', b'&', b'\\', bytes).is_none() && !word::may_stand_in(text) {
             return None;
@@ -108,11 +119,12 @@ impl Reading {
 
     /// Of the name of a file, in which words have no blanks between them and
     /// an ending stands behind the last; none where it reads as it stands.
-    fn of_file_name(text: &str) -> Option<Self> {
+    fn of_file_name(text: &'t str) -> Option<Self> {
         let mut reading = Writer::new(text);
         let stem = text.rsplit_once('.').map_or(text, |(stem, _)| stem);
-        for (at, _) in stem.match_indices('_') {
-            reading.replace(at..at + 1, " ", Kind::Spelled);
+        for (at, mark) in stem.match_indices(['_', '\\']) {
+            let (meant, kind) = if mark == "_" { (" ", Kind::Spelled) } else { ("", Kind::Inline) };
+            reading.replace(at..at + 1, meant, kind);
         }
         if stem.len() < text.len() {
             reading.replace(stem.len()..stem.len() + 1, " ", Kind::Inline);
@@ -171,7 +183,13 @@ impl Reading {
         parts.push(from..self.in_text(end, false));
         parts.retain(|part| part.start < part.end);
         let is_loose = touched.iter().any(|edit| edit.kind == Kind::Between);
-        let value = self.text.get(start..end).filter(|_| !parts.is_empty())?;
+        // A value in one piece is that as it stands, escapes and all.
+        let value = match &*parts {
+            [] => None,
+            [part] => self.source.get(part.clone()),
+            _ => self.text.get(start..end),
+        };
+        let value = value?;
         Some(Found { finding, parts, value, is_loose })
     }
 
@@ -188,28 +206,27 @@ impl Reading {
 
 /// Writes a reading from front to back.
 struct Writer<'t> {
-    text: &'t str,
     /// All before is written.
     taken: usize,
-    reading: Reading,
+    reading: Reading<'t>,
 }
 
 impl<'t> Writer<'t> {
     fn new(text: &'t str) -> Self {
-        Self { text, taken: 0, reading: Reading { text: String::new(), edits: Vec::new() } }
+        Self { taken: 0, reading: Reading { source: text, text: String::new(), edits: Vec::new() } }
     }
 
     fn replace(&mut self, from: Range<usize>, meant: &str, kind: Kind) {
-        let Reading { text, edits } = &mut self.reading;
-        text.push_str(self.text.get(self.taken..from.start).unwrap_or_default());
+        let Reading { source, text, edits } = &mut self.reading;
+        text.push_str(source.get(self.taken..from.start).unwrap_or_default());
         let at = text.len()..text.len() + meant.len();
         text.push_str(meant);
         self.taken = from.end;
         edits.push(Edit { at, from, kind });
     }
 
-    fn finish(mut self) -> Option<Reading> {
-        self.reading.text.push_str(self.text.get(self.taken..).unwrap_or_default());
+    fn finish(mut self) -> Option<Reading<'t>> {
+        self.reading.text.push_str(self.reading.source.get(self.taken..).unwrap_or_default());
         (!self.reading.edits.is_empty()).then_some(self.reading)
     }
 }

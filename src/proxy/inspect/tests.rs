@@ -249,6 +249,38 @@ fn a_value_cut_over_texts_is_found_and_stands_in_the_first() {
 }
 
 #[test]
+fn values_cut_over_the_texts_of_any_protocol_are_found() {
+    let whole = "vak@example.com";
+    for (name, body) in [
+        ("json", r#"[{"text":"mail ana.no"},{"text":"vak@example.com"}]"#),
+        ("json", r#"{"messages":[{"from":"u","text":"mail ana.no"},{"from":"u","text":"vak@example.com"}]}"#),
+        ("json", r#"{"items":[{"id":1,"message":"mail ana.no"},{"id":2,"message":"vak@example.com"}]}"#),
+        ("json", r#"{"a":{"lines":["mail ana.no","vak@example.com"]}}"#),
+        ("text", r#"[{"text":"mail ana.no"},{"text":"vak@example.com"}]"#),
+        ("rasa", r#"[{"sender":"a","message":"mail ana.no"},{"sender":"a","message":"vak@example.com"}]"#),
+        ("openai-completions", r#"{"model":"m","input":["mail ana.no","vak@example.com"]}"#),
+        ("gemini", r#"{"contents":{"parts":[{"text":"mail ana.no"},{"text":"vak@example.com"}]}}"#),
+        ("mcp", r#"{"method":"tools/call","params":{"arguments":{"a":["mail ana.no","vak@example.com"]}}}"#),
+        ("dialogflow-es", r#"{"queryParams":{"payload":{"h":[{"text":"mail ana.no"},{"text":"vak@example.com"}]}}}"#),
+        (
+            "bot-framework",
+            r#"{"attachments":[{"content":{"body":[{"text":"mail ana.no"},{"text":"vak@example.com"}]}}]}"#,
+        ),
+        // In documents within strings too.
+        ("json", r#"{"x":"[{\"text\":\"mail ana.no\"},{\"text\":\"vak@example.com\"}]"}"#),
+        (
+            "openai-chat",
+            r#"{"messages":[{"function_call":{"arguments":"{\"a\":[\"mail ana.no\",\"vak@example.com\"]}"}}]}"#,
+        ),
+    ] {
+        check(name, body, &body.replace("ana.no", "[EMAIL]").replace(whole, ""));
+    }
+    // Of two who speak none goes on from the other.
+    let body = r#"{"messages":[{"from":"bot","text":"I am ana.no"},{"from":"u","text":"vak@example.com"}]}"#;
+    check("json", body, &body.replace(whole, "[EMAIL]"));
+}
+
+#[test]
 fn what_stands_on_one_side_of_a_border_is_not_joined() {
     for (texts, wanted) in [
         (&["my mail is ana@example.com", "please answer"][..], &["my mail is [EMAIL]", "please answer"][..]),
@@ -359,6 +391,19 @@ fn numbers_of_the_protocol_stay_numbers() {
         let body = format!("{{\"n\":{number}}}");
         check("json", &body, &body);
     }
+}
+
+#[test]
+fn names_of_members_may_be_those_of_people() {
+    for (body, want) in [
+        (r#"{"people":{"anna_schmidt":{"age":4}}}"#, r#"{"people":{"[PERSON]":{"age":4}}}"#),
+        (r#"{"anna schmidt":1}"#, r#"{"[PERSON]":1}"#),
+        (r#"{"ghp_abcdefghijklmnopqrstuvwxyzABCDEFGHIJ":1}"#, r#"{"[SECRET]":1}"#),
+    ] {
+        check("json", body, want);
+    }
+    let plain = r#"{"max_tokens":1,"valid_keys":2,"first_name_prefix":3,"mark_read":4,"additional_properties":5,"user_id":6,"will_call":7}"#;
+    check("json", plain, plain);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::finder::Finder;
 use super::offsets::Shifts;
 use super::pieces::JsonStart;
 use crate::json::{Path, Step};
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Paths of streamed texts are short; what is deeper shares the last place.
 const DEPTH: usize = 12;
@@ -60,32 +60,66 @@ impl Place {
 
     /// The same place, with each element of an array called by the number it
     /// gives itself (`"index": 1`) instead of its position. `indexes` holds the
-    /// hash of an element's place and its number.
-    pub(super) fn renumbered(mut self, indexes: &[(u64, u64)]) -> Self {
+    /// number by the hash of an element's place.
+    pub(super) fn renumbered(mut self, indexes: &HashMap<u64, u64>) -> Self {
         if indexes.is_empty() {
             return self;
         }
         let as_written = self;
         for (at, prefix) in as_written.prefixes().enumerate() {
-            // What an element says of itself comes behind what its array says.
-            let number = indexes.iter().rev().find(|(element, _)| *element == prefix);
-            if let (Some((_, number)), Some(own)) = (number, self.steps.get_mut(at)) {
+            if let (Some(number), Some(own)) = (indexes.get(&prefix), self.steps.get_mut(at)) {
                 *own = mix(0, element(*number));
             }
         }
         self
     }
 
-    /// Whether the first so many steps are the same.
-    pub(super) fn shares(&self, other: &Self, depth: usize) -> bool {
-        let depth = depth.min(DEPTH);
-        self.length.min(other.length) >= depth && self.steps.iter().zip(&other.steps).take(depth).all(|(a, b)| a == b)
+    /// The last of the first so many steps, if it leads to an element of an array.
+    pub(super) fn step(&self, depth: usize) -> Option<u64> {
+        let at = depth.checked_sub(1).filter(|at| *at < self.length.min(DEPTH - 1))?;
+        self.steps.get(at).copied()
     }
 
-    fn lies_below(&self, ancestor: &Self) -> bool {
-        // Everything belongs to the event as a whole, a text that is all of it too.
-        (self.length > ancestor.length || ancestor.length == 0)
-            && self.steps.iter().zip(&ancestor.steps).take(ancestor.length).all(|(a, b)| a == b)
+    /// The step that leads to this element of an array.
+    pub(super) fn step_to(number: u64) -> u64 {
+        mix(0, element(number))
+    }
+
+    /// One number for the first so many steps; none where there are fewer.
+    pub(super) fn prefix(&self, depth: usize) -> Option<u64> {
+        match depth.min(DEPTH) {
+            0 => Some(0),
+            depth => self.prefixes().nth(depth - 1),
+        }
+    }
+}
+
+/// Objects of an event that get no more text.
+#[derive(Default)]
+pub(super) struct Ended {
+    /// The event as a whole.
+    all: bool,
+    objects: HashSet<u64>,
+}
+
+impl Ended {
+    pub(super) fn of(places: impl Iterator<Item = Place>) -> Self {
+        let mut ended = Self::default();
+        for place in places {
+            ended.all |= place.length == 0;
+            ended.objects.insert(place.hash());
+        }
+        ended
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// Whether what stands there lies below one of them. Everything belongs to
+    /// the event as a whole, a text that is all of it too.
+    fn covers(&self, place: &Place) -> bool {
+        self.all || place.prefixes().take(place.length.saturating_sub(1)).any(|prefix| self.objects.contains(&prefix))
     }
 }
 
@@ -140,54 +174,80 @@ pub(super) struct Channel {
 /// one. Real replies have a few.
 const MANY: usize = 256;
 
+/// There are no more than these: each of the others is taken for whole.
+const MOST: usize = 4096;
+
 /// All texts of one reply.
 #[derive(Default)]
-pub(super) struct Channels(Vec<Channel>);
+pub(super) struct Channels {
+    list: Vec<Channel>,
+    by_hash: HashMap<u64, usize>,
+    /// The last that was asked to make place.
+    asked: usize,
+}
 
 impl Channels {
-    /// The text at this place; a new one if it is the first time.
-    pub(super) fn at(&mut self, place: Place, keys: Keys, context: &Context) -> &mut Channel {
+    /// The text at this place; a new one if it is the first time. None where
+    /// there are too many.
+    pub(super) fn at(&mut self, place: Place, keys: Keys, context: &Context) -> Option<&mut Channel> {
         let hash = keys.0.iter().fold(place.hash(), |hash, key| mix(hash, *key));
-        let known = self.0.iter().position(|channel| channel.hash == hash);
-        let at = known.unwrap_or_else(|| {
-            let (finder, start, shifts) = (Finder::new(context), JsonStart::default(), Shifts::default());
-            let new = Channel { place, keys, hash, finder, start, open: VecDeque::new(), shifts, counted: None };
-            let idle =
-                if self.0.len() < MANY { None } else { self.0.iter().position(|channel| channel.open.is_empty()) };
-            if let Some(at) = idle {
-                self.0[at] = new;
-                return at;
+        let at = match self.by_hash.get(&hash) {
+            Some(at) => *at,
+            None => self.place_for_new(Channel::new(place, keys, hash, context))?,
+        };
+        self.list.get_mut(at)
+    }
+
+    fn place_for_new(&mut self, new: Channel) -> Option<usize> {
+        let hash = new.hash;
+        let at = self.list.len();
+        if at >= MANY {
+            self.asked = (self.asked + 1) % at;
+            let asked = self.list.get_mut(self.asked)?;
+            if asked.open.is_empty() {
+                self.by_hash.remove(&asked.hash);
+                *asked = new;
+                self.by_hash.insert(hash, self.asked);
+                return Some(self.asked);
             }
-            self.0.push(new);
-            self.0.len() - 1
-        });
-        &mut self.0[at]
+        }
+        if at >= MOST {
+            return None;
+        }
+        self.list.push(new);
+        self.by_hash.insert(hash, at);
+        Some(at)
     }
 
     /// The text with this hash.
     pub(super) fn by_hash(&mut self, hash: u64) -> Option<&mut Channel> {
-        self.0.iter_mut().find(|channel| channel.hash == hash)
+        self.by_hash.get(&hash).and_then(|at| self.list.get_mut(*at))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Channel> {
-        self.0.iter()
+        self.list.iter()
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Channel> {
-        self.0.iter_mut()
+        self.list.iter_mut()
     }
 }
 
 impl Channel {
-    /// Whether this text belongs to one of these objects of an event with
-    /// these keys.
-    pub(super) fn ends_with(&self, ended: &[Place], keys: &Keys) -> bool {
-        ended.iter().any(|object| self.place.lies_below(object)) && keys.cover(&self.keys)
+    fn new(place: Place, keys: Keys, hash: u64, context: &Context) -> Self {
+        let (finder, start, shifts) = (Finder::new(context), JsonStart::default(), Shifts::default());
+        Self { place, keys, hash, finder, start, open: VecDeque::new(), shifts, counted: None }
     }
 
-    /// Whether the text stands in the same object of so many steps.
-    pub(super) fn stands_beside(&self, place: &Place, keys: &Keys, depth: usize) -> bool {
-        self.place.shares(place, depth) && keys.cover(&self.keys)
+    /// Whether this text belongs to one of these objects of an event with
+    /// these keys.
+    pub(super) fn ends_with(&self, ended: &Ended, keys: &Keys) -> bool {
+        keys.cover(&self.keys) && ended.covers(&self.place)
+    }
+
+    /// Whether the text stands in the object of so many steps that starts so.
+    pub(super) fn stands_in(&self, prefix: u64, depth: usize, keys: &Keys) -> bool {
+        self.place.prefix(depth) == Some(prefix) && keys.cover(&self.keys)
     }
 }
 
@@ -215,14 +275,17 @@ mod tests {
         let alone = places(r#"{"c":[{"t":""}]}"#)[0];
         assert_ne!(second.hash(), alone.hash());
         let element = Place { length: 2, ..alone };
-        assert_eq!(alone.renumbered(&[(element.hash(), 1)]).hash(), second.hash());
-        assert_eq!(alone.renumbered(&[(second.hash(), 1)]).hash(), alone.hash());
+        assert_eq!(alone.renumbered(&HashMap::from([(element.hash(), 1)])).hash(), second.hash());
+        assert_eq!(alone.renumbered(&HashMap::from([(second.hash(), 1)])).hash(), alone.hash());
+        assert_eq!(second.step(2), Some(Place::step_to(1)));
     }
 
     #[test]
     fn a_text_lies_below_its_objects_alone() {
         let [a, b] = places(r#"{"c":[{"d":{"t":""}},{"d":{"t":""}}]}"#)[..] else { panic!("two strings") };
         let first = Place { length: 2, ..a };
-        assert!(a.lies_below(&first) && !b.lies_below(&first) && !first.lies_below(&first));
+        let ended = Ended::of([first].into_iter());
+        assert!(ended.covers(&a) && !ended.covers(&b) && !ended.covers(&first));
+        assert!(Ended::of([Place::default()].into_iter()).covers(&Place::default()));
     }
 }

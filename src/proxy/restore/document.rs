@@ -2,12 +2,13 @@
 
 use super::Context;
 use super::channel::{Channels, Place};
-use super::edits::{Edit, Edits};
+use super::edits::{Edit, Edits, Splicer};
+use super::escape::Escape;
 use super::events::EventRestorer;
 use super::finder::Finder;
 use super::framing::Framing;
 use super::offsets;
-use super::pieces::{Escape, JsonStart, Pieces};
+use super::pieces::{JsonStart, Pieces};
 use super::plain;
 use super::screen;
 use super::walk::{Found, Text};
@@ -16,6 +17,9 @@ use crate::json::{self, OffsetMap};
 use bytes::{Bytes, BytesMut};
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// So many texts are looked through before what was found in them is written.
+const AT_ONCE: usize = 1024;
 
 /// Restores the document; what is no JSON is restored as text.
 pub(in crate::proxy) async fn restore(body: Bytes, context: &Context) -> Bytes {
@@ -27,21 +31,34 @@ pub(in crate::proxy) async fn restore(body: Bytes, context: &Context) -> Bytes {
     };
     let document = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut found = Found::default();
-    if found.read_document(document, &context.protocol.reply).is_err() {
+    if found.read_document(document, &context.protocol.reply, context.shortest()).is_err() {
         return restore_lines(&body, document, context).await;
     }
-    let (mut edits, mut pieces) = (Edits::default(), Pieces::default());
-    for text in found.texts.iter().filter(|text| !found.is_sealed(text)) {
-        edits.texts.extend(look(text, found.place(text), document, &found, &mut pieces, context));
+    let (mut edits, mut pieces, mut splicer) = (Edits::default(), Pieces::default(), Splicer::default());
+    let mut changed = false;
+    // What is found takes much more memory than what is written, so it is
+    // written before there is much of it.
+    for texts in found.texts.chunks(AT_ONCE) {
+        let mut some = Edits::default();
+        for text in texts.iter().filter(|text| !found.is_sealed(text)) {
+            some.texts.extend(look(text, found.place(text), document, &found, &mut pieces, context));
+        }
+        some.look_up(context).await;
+        changed |= some.are_changes();
+        some.texts.iter().for_each(|edit| splicer.text(edit, document, context));
+        edits.texts.extend(some.texts.into_iter().filter(|edit| edit.counted.is_some()));
     }
-    edits.others.extend(found.digits.iter().filter_map(|digits| screen::number(digits, document, context)));
-    edits.look_up(context).await;
-    edits.numbers = found.numbers;
-    offsets::shift(&mut edits, &mut Channels::default(), false, context);
-    if edits.is_empty() {
+    found.digits.iter().filter_map(|digits| screen::number(digits, document, context)).for_each(|(at, other)| {
+        splicer.other(at, &other);
+    });
+    (edits.numbers, edits.parts) = (std::mem::take(&mut found.numbers), std::mem::take(&mut found.parts));
+    offsets::shift(&mut edits, &mut Channels::default(), changed, context);
+    edits.others.drain(..).for_each(|(at, other)| splicer.other(at, &other));
+    if splicer.is_empty() {
         return body;
     }
-    let restored = edits.splice(document, context);
+    drop(found);
+    let restored = splicer.finish(document);
     if document.len() == text.len() { restored.into() } else { [BYTE_ORDER_MARK.as_bytes(), &restored].concat().into() }
 }
 
@@ -49,7 +66,7 @@ pub(in crate::proxy) async fn restore(body: Bytes, context: &Context) -> Bytes {
 /// is a text.
 async fn restore_lines(body: &Bytes, document: &str, context: &Context) -> Bytes {
     let first = document.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    if Found::default().read_document(first, &context.protocol.reply).is_err() {
+    if Found::default().read_document(first, &context.protocol.reply, usize::MAX).is_err() {
         return plain::restore(document.as_bytes(), Escape::None, context).await;
     }
     let mut events = EventRestorer::new(Framing::Lines(Lines::new(usize::MAX)));
@@ -82,7 +99,7 @@ pub(super) fn look(
     } else {
         finder.finish(&mut |piece| pieces.add(&piece, context));
     }
-    if pieces.is_text(whole.len()) && text.counted.is_none() {
+    if pieces.is_text(whole.len()) && text.counted().is_none() {
         return None;
     }
     let escape = JsonStart::of(whole).within(text.escape);

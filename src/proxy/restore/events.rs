@@ -5,17 +5,18 @@
 //! end. So every event comes out again, in order, with its own part of the
 //! text: what stands in place of something that began in it stands in it too.
 
-use super::Context;
-use super::channel::{Channel, Channels, Place};
+use super::channel::{Channel, Channels, Ended, Place};
 use super::document::{look, undo};
 use super::edits::{Edit, Edits};
+use super::escape::Escape;
 use super::finder;
 use super::framing::Framing;
 use super::offsets;
-use super::pieces::{Escape, JsonStart, Pieces};
+use super::pieces::{JsonStart, Pieces};
 use super::plain;
 use super::screen;
 use super::walk::{Found, Number, Text};
+use super::{Context, Pause};
 use crate::framing::{Event, Spans, TooLong};
 use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
@@ -99,9 +100,9 @@ impl EventRestorer {
     }
 
     /// It may be long until something follows: what is likely whole is not held.
-    pub(super) async fn pause(&mut self, context: &Context, out: &mut BytesMut) {
+    pub(super) async fn pause(&mut self, pause: Pause, context: &Context, out: &mut BytesMut) {
         for Channel { finder, open, .. } in self.channels.iter_mut() {
-            finder.pause(&mut |piece| self.hand.decide(open, &piece, context));
+            finder.pause(pause, &mut |piece| self.hand.decide(open, &piece, context));
         }
         self.send(context, out).await;
     }
@@ -135,7 +136,7 @@ impl EventRestorer {
                 waiting.edits.others.push(other);
             }
         }
-        let ended: Vec<Place> = found.ends.iter().map(|place| place.renumbered(&found.indexes)).collect();
+        let ended = Ended::of(found.ends.iter().map(|place| place.renumbered(&found.indexes)));
         if !ended.is_empty() {
             self.end(|channel| channel.ends_with(&ended, &found.keys), context);
         }
@@ -143,6 +144,7 @@ impl EventRestorer {
             waiting.edits.padding.append(&mut found.padding);
             let number = |number: Number| Number { place: number.place.renumbered(&found.indexes), ..number };
             waiting.edits.numbers.extend(found.numbers.drain(..).map(number));
+            waiting.edits.parts.append(&mut found.parts);
             waiting.edits.keys = found.keys;
         }
         self.found = found;
@@ -154,11 +156,12 @@ impl EventRestorer {
         let place = found.place(text).renumbered(&found.indexes);
         if found.is_sealed(text) {
             // What was held is not changed by what nobody may touch.
-            if text.is_piece {
-                let hash = self.channels.at(place, found.keys, context).hash;
+            if text.is_piece
+                && let Some(hash) = self.channels.at(place, found.keys, context).map(|channel| channel.hash)
+            {
                 self.end(|channel| channel.hash == hash, context);
             }
-        } else if text.is_piece {
+        } else if text.is_piece && self.channels.at(place, found.keys, context).is_some() {
             self.take_piece(text, place, data, found, context);
         } else if let Some(edit) = look(text, place, data, found, &mut self.pieces, context) {
             self.hand.add(edit, 0);
@@ -170,10 +173,10 @@ impl EventRestorer {
         let raw = data.get(text.at.clone()).unwrap_or_default();
         let (decoded, map) = undo(raw, text.escaped);
         let whole = decoded.as_deref().unwrap_or(raw);
-        let hash = self.channels.at(place, found.keys, context).hash;
         self.heard += u64::from(!whole.is_empty());
-        let channel = self.channels.at(place, found.keys, context);
-        channel.counted = text.counted;
+        let Some(channel) = self.channels.at(place, found.keys, context) else { return };
+        let hash = channel.hash;
+        channel.counted = text.counted();
         channel.start.push(whole);
         let start = match text.escape {
             // What is no JSON to a strict reader may be all the same.
@@ -192,7 +195,7 @@ impl EventRestorer {
         let pieces = &mut self.pieces;
         pieces.clear();
         channel.finder.push(whole, &mut |piece| pieces.add(&piece, context));
-        if !pieces.is_text(whole.len()) || (text.counted.is_some() && !whole.is_empty()) {
+        if !pieces.is_text(whole.len()) || (text.counted().is_some() && !whole.is_empty()) {
             let left = whole.len() - pieces.len();
             let open = self.hand.add(edit(std::mem::take(pieces)), left);
             channel.open.extend(open);

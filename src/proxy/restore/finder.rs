@@ -2,8 +2,8 @@
 //! between them surrogates, and in what is left data of others, where the
 //! route wants that replaced too.
 
-use super::Context;
 use super::screen::{Other, Screen};
+use super::{Context, Pause};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 use crate::token::{self, Token};
@@ -38,6 +38,8 @@ impl<'p> Piece<'p> {
 pub(super) struct Finder {
     tokens: Restorer,
     rest: Rest,
+    /// In so many pieces came what is held.
+    pieces: u32,
 }
 
 /// What looks at the text between the tokens.
@@ -59,11 +61,13 @@ impl Finder {
     /// Of the caller's own alone.
     pub(super) fn of_own(context: &Context) -> Self {
         let surrogates = context.surrogates.as_ref().map(|matcher| surrogate::Restorer::new(Arc::clone(matcher)));
-        Self { tokens: Restorer::new(Arc::clone(&context.kinds)), rest: Rest { surrogates, screen: None } }
+        let rest = Rest { surrogates, screen: None };
+        Self { tokens: Restorer::new(Arc::clone(&context.kinds)), rest, pieces: 0 }
     }
 
     /// Takes the next text of the channel and gives out what is decided.
     pub(super) fn push(&mut self, text: &str, out: &mut impl FnMut(Piece<'_>)) {
+        self.pieces = self.pieces.saturating_add(u32::from(!text.is_empty()));
         let rest = &mut self.rest;
         self.tokens.push(text, &mut |piece| rest.look(&piece, out));
     }
@@ -74,11 +78,13 @@ impl Finder {
         let rest = &mut self.rest;
         self.tokens.finish(&mut |piece| rest.look(&piece, out));
         rest.finish(out);
+        self.pieces = 0;
     }
 
     /// Says that it may be long until something follows: of what is held, what
-    /// is likely all that is said for now is given out.
-    pub(super) fn pause(&mut self, out: &mut impl FnMut(Piece<'_>)) {
+    /// is likely all that is said for now is given out. A text that came in one
+    /// piece is likely a message, and one in many what a model is still at.
+    pub(super) fn pause(&mut self, pause: Pause, out: &mut impl FnMut(Piece<'_>)) {
         self.settle_word(out);
         let (next, rest) = (self.tokens.held().chars().next(), &mut self.rest);
         let screen = &mut rest.screen;
@@ -86,7 +92,10 @@ impl Finder {
             surrogates.finish(next, &mut |piece| screened(screen, found(&piece), out));
         }
         if let Some(screen) = screen {
-            screen.pause(out);
+            screen.pause(if self.pieces > 1 { pause } else { Pause::Silence }, out);
+            if screen.is_empty() {
+                self.pieces = 0;
+            }
         }
     }
 

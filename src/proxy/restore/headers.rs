@@ -2,21 +2,19 @@
 //! with what was said.
 
 use super::Context;
+use super::escape::percent_encoded;
 use super::finder::{Finder, Piece};
 use crate::entity::Entity;
 use crate::proxy::percent::{Encoding, Places};
 use crate::token::Token;
 use crate::vault::Value;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// How often what is encoded is decoded: an address may stand in an address.
 const LAYERS: usize = 3;
-
-/// All but what RFC 3986 calls unreserved.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What the value of a cookie may not hold (RFC 6265, 4.1.1), and the sign of
 /// the encoding itself.
@@ -141,13 +139,12 @@ async fn look_up(all: &mut [Found], context: &Context) {
 
 /// The value as it stands in this header; none where it cannot stand there.
 fn written(name: &HeaderName, value: &str, layers: usize) -> Option<String> {
-    let encode = |text: String| utf8_percent_encode(&text, RESERVED).to_string();
     let is_address = [header::LOCATION, header::CONTENT_LOCATION, header::LINK, header::REFRESH].contains(name);
     match layers {
-        0 if is_address => Some(encode(value.to_owned())),
+        0 if is_address => Some(percent_encoded(value, 1)),
         0 if *name == header::SET_COOKIE => Some(utf8_percent_encode(value, NO_COOKIE).to_string()),
         // Nobody says how others would be escaped.
         0 => (!value.contains(|c: char| c.is_control() || matches!(c, '"' | '\\'))).then(|| value.to_owned()),
-        layers => Some((0..layers).fold(value.to_owned(), |text, _| encode(text))),
+        layers => Some(percent_encoded(value, layers)),
     }
 }

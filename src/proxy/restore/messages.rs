@@ -1,9 +1,9 @@
 //! The messages of a socket: each is one event, or one text, and texts go on
 //! from message to message as they do from event to event.
 
-use super::Context;
 use super::events::EventRestorer;
 use super::framing::Framing;
+use super::{Context, Pause};
 use crate::framing::Event;
 use bytes::{Bytes, BytesMut};
 
@@ -36,10 +36,16 @@ impl Messages {
         self.each(&out)
     }
 
+    /// What is left when what follows will never come, but for what may be half
+    /// of somebody else's value.
+    pub(in crate::proxy) async fn break_off(&mut self) -> Vec<String> {
+        if self.context.redaction.is_some() { self.pause(Pause::Breath).await } else { self.finish().await }
+    }
+
     /// What likely is whole, as it may be long until something follows.
-    pub(in crate::proxy) async fn pause(&mut self) -> Vec<String> {
+    pub(in crate::proxy) async fn pause(&mut self, pause: Pause) -> Vec<String> {
         let mut out = BytesMut::new();
-        self.events.pause(&self.context, &mut out).await;
+        self.events.pause(pause, &self.context, &mut out).await;
         self.each(&out)
     }
 

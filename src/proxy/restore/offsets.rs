@@ -2,11 +2,12 @@
 //! become longer or shorter: they move with it.
 
 use super::Context;
-use super::channel::{Channel, Channels};
-use super::edits::{Edit, Edits};
+use super::channel::{Channel, Channels, Place};
+use super::edits::Edits;
 use super::walk::Number;
 use crate::protocol::Offsets;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// Moves the offsets of a document or event with the texts that they count in,
 /// those of the document or of the stream so far. One of which the text is not
@@ -22,39 +23,84 @@ pub(super) fn shift(edits: &mut Edits, channels: &mut Channels, changed_before: 
             channel.shifts.add(edit.pieces.lengths(|text| offsets.unit.count(text)));
         }
     }
+    if edits.numbers.is_empty() {
+        return;
+    }
     let changed = changed_before || edits.are_changes();
-    for number in std::mem::take(&mut edits.numbers) {
+    let (numbers, mut others) = (std::mem::take(&mut edits.numbers), Vec::new());
+    let mut texts = Texts::of(edits, all);
+    for number in numbers {
         let Some(offsets) = all.get(number.offsets) else { continue };
         let moved = number.value.filter(|_| offsets.text.is_some());
-        let moved = moved.and_then(|place| moved_place(&number, place, offsets, edits, channels));
+        let moved = moved.and_then(|place| texts.moved(&number, place, offsets, channels));
         let is_foreign = offsets.text.is_none() && !context.is_idle();
         match moved {
             Some(moved) if Some(moved) == number.value => {}
-            Some(moved) => edits.others.push((number.at, Cow::Owned(moved.to_string()))),
-            None if changed || is_foreign => edits.others.push((number.at, Cow::Borrowed("null"))),
+            Some(moved) => others.push((number.at, Cow::Owned(moved.to_string()))),
+            None if changed || is_foreign => others.push((number.at, Cow::Borrowed("null"))),
             None => {}
         }
     }
+    edits.others.append(&mut others);
 }
 
-/// Where a place is now; none where it is not known in which text it is.
-fn moved_place(number: &Number, place: usize, offsets: &Offsets, edits: &Edits, channels: &Channels) -> Option<usize> {
-    let here = |edit: &&Edit| {
-        let is_text = edit.channel.is_none() && edit.counted == Some(number.offsets);
-        is_text && edit.place.shares(&number.place, offsets.depth)
-    };
-    let mut texts = edits.texts.iter().filter(here);
-    if let Some(edit) = texts.next() {
-        let mut shifts = Shifts::default();
-        shifts.add(edit.pieces.lengths(|text| offsets.unit.count(text)));
-        return texts.next().is_none().then(|| shifts.moved(place)).flatten();
+/// The whole texts of a document or event in which places count.
+struct Texts<'e> {
+    edits: &'e Edits,
+    all: &'e [Offsets],
+    /// In the object of a place (by its hash), and of several texts in it the
+    /// one that a number tells: the text, and whether it is not the only one.
+    places: HashMap<(usize, u64, Option<u64>), (usize, bool)>,
+    /// In which of several texts the places of an object count.
+    parts: HashMap<u64, u64>,
+    /// How places have moved in those that were asked for.
+    shifts: HashMap<usize, Shifts>,
+}
+
+impl<'e> Texts<'e> {
+    fn of(edits: &'e Edits, all: &'e [Offsets]) -> Self {
+        let mut places = HashMap::new();
+        for (at, edit) in edits.texts.iter().enumerate().filter(|(_, edit)| edit.channel.is_none()) {
+            let Some((nth, offsets)) = edit.counted.and_then(|nth| Some((nth, all.get(nth)?))) else { continue };
+            let Some(object) = edit.place.prefix(offsets.depth) else { continue };
+            let part = offsets.part.as_ref().and_then(|_| edit.place.step(offsets.part_depth));
+            for part in [None, part].into_iter().take(1 + usize::from(part.is_some())) {
+                places.entry((nth, object, part)).and_modify(|(_, several)| *several = true).or_insert((at, false));
+            }
+        }
+        let parts = edits.parts.iter().copied().collect();
+        Self { edits, all, places, parts, shifts: HashMap::new() }
     }
-    let beside = |channel: &&Channel| {
-        channel.counted == Some(number.offsets) && channel.stands_beside(&number.place, &edits.keys, offsets.depth)
-    };
-    let mut texts = channels.iter().filter(beside);
-    let shifts = &texts.next()?.shifts;
-    if texts.next().is_none() { shifts.moved(place) } else { None }
+
+    /// Where a place is now; none where it is not known in which text it is.
+    fn moved(&mut self, number: &Number, place: usize, offsets: &Offsets, channels: &Channels) -> Option<usize> {
+        let object = number.place.prefix(offsets.depth)?;
+        let part = self.parts.get(&number.object).copied();
+        let key = (number.offsets, object, part.map(Place::step_to));
+        if let Some((at, several)) = self.places.get(&key).copied() {
+            return if several { None } else { self.shifts_of(at)?.moved(place) };
+        }
+        // Of a stream nobody says how its parts are counted.
+        if part.is_some_and(|part| part > 0) {
+            return None;
+        }
+        let beside = |channel: &&Channel| {
+            channel.counted == Some(number.offsets) && channel.stands_in(object, offsets.depth, &self.edits.keys)
+        };
+        let mut texts = channels.iter().filter(beside);
+        let shifts = &texts.next()?.shifts;
+        if texts.next().is_none() { shifts.moved(place) } else { None }
+    }
+
+    fn shifts_of(&mut self, at: usize) -> Option<&Shifts> {
+        let edit = self.edits.texts.get(at)?;
+        let unit = self.all.get(edit.counted?)?.unit;
+        Some(self.shifts.entry(at).or_insert_with(|| {
+            let mut shifts = Shifts::default();
+            shifts.add(edit.pieces.lengths(|text| unit.count(text)));
+            shifts
+        }))
+    }
 }
 
 /// After so many changes the first are forgotten, and what lies there with them.

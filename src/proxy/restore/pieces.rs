@@ -1,6 +1,7 @@
 //! A text cut at its tokens, the values looked up, and everything written
 //! back as its place demands.
 
+use super::escape::Escape;
 use super::{Context, finder};
 use crate::detect::RuleId;
 use crate::entity::Entity;
@@ -8,26 +9,9 @@ use crate::json::{self, OffsetMap};
 use crate::sensitive::Sensitive;
 use crate::token::Token;
 use crate::vault::Value;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// What a value needs where it is put back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::proxy) enum Escape {
-    /// Plain text.
-    None,
-    /// HTML or XML text.
-    Html,
-    /// Inside a JSON string.
-    Json,
-    /// Inside a JSON string within a JSON string.
-    NestedJson,
-    /// Inside a string of a text that is JSON itself.
-    JsonText,
-    /// The value of a form (WHATWG URL Standard, section 5).
-    Form,
-}
 
 /// Tells, while a text comes, whether it is a JSON text that nobody announced:
 /// the answer of a model that was asked for JSON. It starts with brackets, and
@@ -90,7 +74,7 @@ struct Piece {
 }
 
 /// What is written in place of a piece.
-enum Stand {
+pub(super) enum Stand {
     /// The caller's own.
     Value(Entity, Value),
     /// For data of somebody else.
@@ -174,41 +158,68 @@ impl Pieces {
     /// copied from its source, where there is one, so that its escapes stay as
     /// they were.
     pub(super) fn write(&self, escape: Escape, source: Option<Source<'_>>, context: &Context, out: &mut Vec<u8>) {
-        for piece in &self.list {
-            match &piece.stand {
-                Some(Stand::Value(entity, value)) => {
-                    write_value(value.expose(), escape, out);
-                    context.watch.restored(*entity);
+        for Part { raw, start, stand } in self.parts() {
+            match (stand, source) {
+                (Some(stand), _) => {
+                    stand.write(raw, escape, out);
+                    stand.count(context);
                 }
-                Some(Stand::Text { rule, text, quoted }) => {
-                    // In place of a number there has to be a string.
-                    let quotes: &[u8] = if escape == Escape::NestedJson && !quoted { b"\\\"" } else { b"" };
-                    out.extend_from_slice(quotes);
-                    write_value(text.expose(), escape, out);
-                    out.extend_from_slice(quotes);
-                    context.watch.found_in_reply(*rule);
-                }
-                None => {
-                    let text = self.text.get(piece.raw.clone()).unwrap_or_default();
-                    match source {
-                        Some(source) => source.write(text, piece.raw.start, escape, out),
-                        None => write_raw(text, escape, out),
-                    }
-                }
+                (None, Some(source)) => source.write(raw, start, escape, out),
+                (None, None) => write_raw(raw, escape, out),
             }
         }
     }
 
+    /// The pieces, one after another.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        self.list.iter().map(|piece| {
+            let raw = self.text.get(piece.raw.clone()).unwrap_or_default();
+            Part { raw, start: piece.raw.start, stand: piece.stand.as_ref() }
+        })
+    }
+
     /// The length of each part of the text as it came, and as it is written.
     pub(super) fn lengths(&self, unit: impl Fn(&str) -> usize) -> impl Iterator<Item = (usize, usize)> {
-        self.list.iter().map(move |piece| {
-            let raw = unit(self.text.get(piece.raw.clone()).unwrap_or_default());
-            match &piece.stand {
-                Some(Stand::Value(_, value)) => (raw, unit(value.expose())),
-                Some(Stand::Text { text, .. }) => (raw, unit(text.expose())),
-                None => (raw, raw),
-            }
+        self.parts().map(move |Part { raw, stand, .. }| {
+            let length = unit(raw);
+            (length, stand.map_or(length, |stand| unit(&stand.text(raw, Escape::None))))
         })
+    }
+}
+
+/// A piece of a text, and what is written in place of it.
+pub(super) struct Part<'p> {
+    pub(super) raw: &'p str,
+    /// Where it starts in the text of all pieces.
+    start: usize,
+    pub(super) stand: Option<&'p Stand>,
+}
+
+impl Stand {
+    /// What is written in place of a piece that stands as `raw`, where nothing
+    /// else would have to be escaped.
+    fn text(&self, raw: &str, escape: Escape) -> Cow<'_, str> {
+        match self {
+            Self::Value(_, value) => escape.placed(value.expose(), raw),
+            Self::Text { text, .. } => text.expose().into(),
+        }
+    }
+
+    pub(super) fn write(&self, raw: &str, escape: Escape, out: &mut Vec<u8>) {
+        // In place of a number there has to be a string.
+        let is_number = escape == Escape::NestedJson && matches!(self, Self::Text { quoted: false, .. });
+        let quotes: &[u8] = if is_number { b"\\\"" } else { b"" };
+        out.extend_from_slice(quotes);
+        escape.write(&self.text(raw, escape), out);
+        out.extend_from_slice(quotes);
+    }
+
+    /// It was written.
+    pub(super) fn count(&self, context: &Context) {
+        match self {
+            Self::Value(entity, _) => context.watch.restored(*entity),
+            Self::Text { rule, .. } => context.watch.found_in_reply(*rule),
+        }
     }
 }
 
@@ -239,34 +250,8 @@ impl Source<'_> {
 /// Text of the upstream's own, which had no escapes.
 fn write_raw(text: &str, escape: Escape, out: &mut Vec<u8>) {
     match escape {
-        Escape::None | Escape::Html | Escape::JsonText | Escape::Form => out.extend_from_slice(text.as_bytes()),
         Escape::Json | Escape::NestedJson => json::escape(text, out),
-    }
-}
-
-fn write_value(value: &str, escape: Escape, out: &mut Vec<u8>) {
-    match escape {
-        Escape::None => out.extend_from_slice(value.as_bytes()),
-        Escape::Json | Escape::JsonText => json::escape(value, out),
-        Escape::NestedJson => {
-            let mut inner = Vec::with_capacity(value.len());
-            json::escape(value, &mut inner);
-            // Escaping keeps UTF-8 whole.
-            json::escape(std::str::from_utf8(&inner).unwrap_or_default(), out);
-        }
-        Escape::Form => out.extend(utf8_percent_encode(value, NON_ALPHANUMERIC).flat_map(str::bytes)),
-        Escape::Html => {
-            for c in value.bytes() {
-                match c {
-                    b'&' => out.extend_from_slice(b"&amp;"),
-                    b'<' => out.extend_from_slice(b"&lt;"),
-                    b'>' => out.extend_from_slice(b"&gt;"),
-                    b'"' => out.extend_from_slice(b"&quot;"),
-                    b'\'' => out.extend_from_slice(b"&#39;"),
-                    _ => out.push(c),
-                }
-            }
-        }
+        _ => out.extend_from_slice(text.as_bytes()),
     }
 }
 

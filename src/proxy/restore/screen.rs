@@ -6,8 +6,8 @@
 //! found whole. When that is depends on the text so far alone, so the result is
 //! the same however the text is cut.
 
-use super::Context;
 use super::finder::Piece;
+use super::{Context, Pause};
 use crate::detect::{Detector, Engine, Input, Operator, Plan, RuleId, Scratch};
 use crate::entity::Entity;
 use crate::json;
@@ -168,15 +168,21 @@ impl Screen {
         *self = Self::new(Arc::clone(&self.redaction));
     }
 
+    /// Whether nothing is held.
+    pub(super) fn is_empty(&self) -> bool {
+        self.window.len() == self.decided
+    }
+
     /// Says that it may be long until something follows, and gives out what is
     /// held, but for what may be the first half of a value. What follows may go
     /// on with the last word, or be another text.
-    pub(super) fn pause(&mut self, out: &mut impl FnMut(Piece<'_>)) {
-        if self.window.len() == self.decided {
+    pub(super) fn pause(&mut self, pause: Pause, out: &mut impl FnMut(Piece<'_>)) {
+        if self.is_empty() {
             return;
         }
         let found = self.scan();
-        let end = self.end_of_whole(&found);
+        let whole = self.end_of_whole(&found);
+        let end = if pause == Pause::Breath { whole.min(self.end_of_certain(&found)) } else { whole };
         self.give_out(end, &found, out);
         self.forget();
         if self.decided == self.window.len() {
@@ -185,12 +191,33 @@ impl Screen {
         self.due = (self.decided + LOOK_AHEAD + STRIDE).max(self.window.len() + STRIDE);
     }
 
-    /// Up to where the held text is no first half of a value.
+    /// The held text behind all that is the caller's own.
+    fn unsettled(&self) -> &str {
+        let settled = self.own.back().map_or(0, |(at, _)| at.end);
+        self.window.get(self.decided.max(settled)..).unwrap_or_default()
+    }
+
+    /// Up to where nothing in the held text could be the start of a value: what
+    /// is left are the last words as far as they are no plain ones, and the
+    /// last word of all as long as nothing parts it from what follows.
+    fn end_of_certain(&self, found: &[(Range<usize>, Other)]) -> usize {
+        let is_plain = |word: &str| {
+            word.ends_with(ends_word)
+                && word.chars().all(|c| !c.is_numeric() && (c.is_lowercase() || !c.is_alphabetic()) && c != '@')
+        };
+        let uncertain = self.unsettled().split_inclusive(ends_word).rev().take_while(|word| !is_plain(word));
+        let end = self.window.len() - uncertain.map(str::len).sum::<usize>();
+        // What was found may be the start of something else.
+        found.iter().map(|(at, _)| at.clone()).find(|at| at.end > end).map_or(end, |at| end.min(at.start))
+    }
+
+    /// Up to where the held text is hardly the first half of a value.
     fn end_of_whole(&self, found: &[(Range<usize>, Other)]) -> usize {
         let len = self.window.len();
         // What was found is replaced whole, and so is what goes on behind it.
-        let settled = found.last().map_or(0, |(at, _)| at.end).max(self.own.back().map_or(0, |(at, _)| at.end));
-        let open = self.window.get(self.decided.max(settled)..).unwrap_or_default();
+        let settled = found.last().map_or(0, |(at, _)| at.end);
+        let open = self.unsettled();
+        let open = open.get(settled.saturating_sub(len - open.len()).min(open.len())..).unwrap_or_default();
         let last = open.rsplit(ends_word).next().unwrap_or_default();
         // Behind its full stop a word is whole.
         let mut from = if may_go_on(last) { len - last.len() } else { len };

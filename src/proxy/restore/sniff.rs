@@ -1,7 +1,7 @@
 //! What a reply is that does not say so: told by how it starts.
 
 use super::Shape;
-use super::pieces::Escape;
+use super::escape::Escape;
 
 /// How the lines of an event stream start.
 const FIELDS: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];

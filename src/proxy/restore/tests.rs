@@ -1,6 +1,8 @@
 //! Replies of every protocol, in this process: cut at every byte, with their
 //! texts cut at every character.
 
+mod charsets;
+mod hostile;
 mod offsets;
 mod others;
 mod streams;
@@ -53,7 +55,7 @@ impl Desk {
     async fn context(&self, protocol: Arc<Protocol>) -> Context {
         let kinds = self.subject.kinds().await.unwrap();
         let (subject, watch) = (Some(self.subject.clone()), Arc::clone(&self.watch));
-        Context { subject, kinds, surrogates: None, protocol, watch, redaction: None }
+        Context { subject, kinds, surrogates: None, protocol, watch, redaction: None, charset: Some(Charset::Utf8) }
     }
 
     /// One in which data of others is found too.
@@ -141,6 +143,9 @@ fn the_headers_say_how_to_restore() {
     assert_eq!(of(Some("text/json-lines")), Shape::JsonLines);
     assert_eq!(of(Some("application/x-json")), Shape::Document);
     assert_eq!(of(Some("text/html")), Shape::Text(Escape::Html));
+    for xml in ["text/xml", "application/xml", "image/svg+xml; charset=utf-8"] {
+        assert_eq!(of(Some(xml)), Shape::Text(Escape::Xml));
+    }
     assert_eq!(of(Some("text/markdown")), Shape::Text(Escape::None));
     assert_eq!(of(Some("image/png")), Shape::Opaque);
     assert_eq!(of(Some("application/octet-stream")), Shape::Unknown);

@@ -1,9 +1,11 @@
 //! What one document or event of a reply holds, found in a walk over it.
 
 use super::channel::{Keys, Place};
-use super::pieces::Escape;
+use super::escape::Escape;
 use crate::json::{self, JsonError, Path, Str, Visitor};
 use crate::protocol::{EventKind, ReplyField, ReplyFields};
+use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::ops::Range;
 
 /// A number with fewer digits is neither a card nor a phone.
@@ -18,19 +20,21 @@ pub(super) struct Found {
     places: Vec<Place>,
     /// Which text of many an event carries on.
     pub(super) keys: Keys,
-    /// Elements of arrays (the hash of their place), and the number each gives itself.
-    pub(super) indexes: Vec<(u64, u64)>,
+    /// The number that an element of an array gives itself, by the hash of its place.
+    pub(super) indexes: HashMap<u64, u64>,
     /// Objects that get no more text.
     pub(super) ends: Vec<Place>,
     /// Strings of padding.
     pub(super) padding: Vec<Range<usize>>,
     /// Places in texts.
     pub(super) numbers: Vec<Number>,
+    /// Objects (the hash of their place), and in which of several texts the places in them count.
+    pub(super) parts: Vec<(u64, u64)>,
     /// Numbers that may be those of a phone or a card.
     pub(super) digits: Vec<Range<usize>>,
     /// Signed objects, and those whose texts come again.
-    sealed: Vec<Range<usize>>,
-    growing: Vec<Range<usize>>,
+    sealed: Objects,
+    growing: Objects,
     /// Of a walk, to be used again.
     objects: Vec<Open>,
 }
@@ -38,7 +42,7 @@ pub(super) struct Found {
 /// A string that may be changed.
 pub(super) struct Text {
     /// Which of the places is its own; none where it does not matter.
-    place: Option<u32>,
+    place: Option<NonZeroU32>,
     /// Its inside, quotes excluded.
     pub(super) at: Range<usize>,
     pub(super) escaped: bool,
@@ -48,7 +52,14 @@ pub(super) struct Text {
     /// Whether it comes again, longer, where its object says so.
     may_grow: bool,
     /// The offsets that count in it.
-    pub(super) counted: Option<usize>,
+    counted: Option<u16>,
+}
+
+impl Text {
+    /// The offsets that count in it.
+    pub(super) fn counted(&self) -> Option<usize> {
+        self.counted.map(usize::from)
+    }
 }
 
 /// A number that tells a place in a text.
@@ -58,12 +69,15 @@ pub(super) struct Number {
     pub(super) value: Option<usize>,
     /// Which of the offsets of the protocol it is one of.
     pub(super) offsets: usize,
+    /// The hash of the place of its object, as it was written.
+    pub(super) object: u64,
 }
 
 impl Found {
-    /// Walks over a document that is whole.
-    pub(super) fn read_document(&mut self, data: &str, fields: &ReplyFields) -> Result<(), JsonError> {
-        self.read(data, fields, None, false)
+    /// Walks over a document that is whole. Strings of fewer bytes than
+    /// `shortest` hold nothing.
+    pub(super) fn read_document(&mut self, data: &str, fields: &ReplyFields, shortest: usize) -> Result<(), JsonError> {
+        self.read(data, fields, None, false, shortest)
     }
 
     /// Walks over an event, of which texts may go on in the next one.
@@ -74,7 +88,7 @@ impl Found {
             json::walk(data, &mut head)?;
             (kind, keys) = (head.kind, head.keys);
         }
-        self.read(data, fields, kind, in_pieces)?;
+        self.read(data, fields, kind, in_pieces, 1)?;
         self.keys = keys;
         if kind.is_some_and(|kind| kind.end) {
             self.ends.push(Place::default());
@@ -88,17 +102,19 @@ impl Found {
         fields: &ReplyFields,
         kind: Option<&EventKind>,
         in_pieces: bool,
+        shortest: usize,
     ) -> Result<(), JsonError> {
         self.clear();
         let objects = std::mem::take(&mut self.objects);
-        let mut walk = Walk { fields, kind, in_pieces, found: self, objects };
+        let mut walk = Walk { fields, kind, in_pieces, shortest, found: self, objects };
         let read = json::walk(data, &mut walk);
         self.objects = walk.objects;
         read
     }
 
     fn clear(&mut self) {
-        let Self { texts, places, keys, indexes, ends, padding, numbers, digits, sealed, growing, objects } = self;
+        let Self { texts, places, keys, indexes, ends, padding, numbers, parts, digits, sealed, growing, objects } =
+            self;
         texts.clear();
         places.clear();
         *keys = Keys::default();
@@ -106,9 +122,10 @@ impl Found {
         ends.clear();
         padding.clear();
         numbers.clear();
+        parts.clear();
         digits.clear();
-        sealed.clear();
-        growing.clear();
+        sealed.0.clear();
+        growing.0.clear();
         objects.clear();
     }
 
@@ -128,18 +145,35 @@ impl Found {
 
     /// Where the text stands, if it goes on or offsets count in it.
     pub(super) fn place(&self, text: &Text) -> Place {
-        let own = text.place.and_then(|at| self.places.get(usize::try_from(at).ok()?));
+        let own = text.place.and_then(|nth| self.places.get(usize::try_from(nth.get()).ok()?.checked_sub(1)?));
         own.copied().unwrap_or_default()
     }
 
     /// Whether the text stands in a signed object.
     pub(super) fn is_sealed(&self, text: &Text) -> bool {
-        self.sealed.iter().any(|object| object.contains(&text.at.start))
+        self.sealed.hold(text.at.start)
     }
 
     /// Whether the text comes again, longer.
     pub(super) fn is_growing(&self, text: &Text) -> bool {
-        text.may_grow && self.growing.iter().any(|object| object.contains(&text.at.start))
+        text.may_grow && self.growing.hold(text.at.start)
+    }
+}
+
+/// Objects in order, none of them in another.
+#[derive(Default)]
+struct Objects(Vec<Range<usize>>);
+
+impl Objects {
+    /// Adds one that ends behind all others.
+    fn add(&mut self, object: Range<usize>) {
+        while self.0.pop_if(|inner| inner.start >= object.start).is_some() {}
+        self.0.push(object);
+    }
+
+    fn hold(&self, at: usize) -> bool {
+        let before = self.0.partition_point(|object| object.start <= at);
+        before.checked_sub(1).and_then(|last| self.0.get(last)).is_some_and(|object| object.contains(&at))
     }
 }
 
@@ -183,6 +217,7 @@ struct Walk<'w> {
     fields: &'w ReplyFields,
     kind: Option<&'w EventKind>,
     in_pieces: bool,
+    shortest: usize,
     found: &'w mut Found,
     objects: Vec<Open>,
 }
@@ -197,7 +232,8 @@ impl Walk<'_> {
 
     fn index(&mut self, path: &Path<'_>, number: u64) {
         if self.in_pieces && self.fields.is_index(path) {
-            self.found.indexes.push((Place::of_parent(path).hash(), number));
+            // What an element says of itself comes behind what its array says.
+            self.found.indexes.insert(Place::of_parent(path).hash(), number);
         }
     }
 
@@ -211,7 +247,7 @@ impl Walk<'_> {
 impl<'a> Visitor<'a> for Walk<'_> {
     fn key(&mut self, _path: &Path<'a>, key: Str<'a>) {
         // Most names are identifiers.
-        if !key.raw.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+        if key.raw.len() >= self.shortest && !key.raw.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
             let at = key.start..key.start + key.raw.len();
             let text = Text {
                 place: None,
@@ -236,19 +272,21 @@ impl<'a> Visitor<'a> for Walk<'_> {
         {
             object.growing = true;
         }
+        let is_number = !value.raw.is_empty() && value.raw.bytes().all(|byte| byte.is_ascii_digit());
         let is_piece = match fields.classify(path, self.kind) {
             ReplyField::Never => return,
+            _ if is_number && fields.is_time(path) => return,
             ReplyField::Padding => return self.found.padding.push(at),
             ReplyField::Piece => self.in_pieces,
             ReplyField::Whole => false,
         };
         let escape = if fields.is_nested(path, self.kind) { Escape::NestedJson } else { Escape::Json };
-        let counted = fields.counted(path);
+        let counted = fields.counted(path).and_then(|nth| u16::try_from(nth).ok());
         let mut place = None;
         if is_piece || counted.is_some() {
-            place = u32::try_from(self.found.places.len()).ok();
             self.found.places.push(Place::of(path));
-        } else if value.raw.is_empty() {
+            place = u32::try_from(self.found.places.len()).ok().and_then(NonZeroU32::new);
+        } else if value.raw.is_empty() || (value.raw.len() < self.shortest && !fields.may_grow(path)) {
             // A document may hold very many of them.
             return;
         }
@@ -260,9 +298,14 @@ impl<'a> Visitor<'a> for Walk<'_> {
         self.mark(path);
         self.index(path, raw.parse().unwrap_or(u64::MAX));
         if let Some(offsets) = self.fields.counts(path) {
-            let (place, at) = (Place::of(path), start..start + raw.len());
-            self.found.numbers.push(Number { place, at, value: raw.parse().ok(), offsets });
-        } else if raw.len() >= SHORTEST_NUMBER && self.fields.classify(path, self.kind) != ReplyField::Never {
+            let (place, at, object) = (Place::of(path), start..start + raw.len(), Place::of_parent(path).hash());
+            self.found.numbers.push(Number { place, at, value: raw.parse().ok(), offsets, object });
+        } else if self.fields.is_part(path) {
+            self.found.parts.push((Place::of_parent(path).hash(), raw.parse().unwrap_or(u64::MAX)));
+        } else if raw.len() >= SHORTEST_NUMBER
+            && self.fields.classify(path, self.kind) != ReplyField::Never
+            && !self.fields.is_time(path)
+        {
             self.found.digits.push(start..start + raw.len());
         }
     }
@@ -279,17 +322,17 @@ impl<'a> Visitor<'a> for Walk<'_> {
         self.end(path);
         self.objects.push(Open { start, ..Open::default() });
         if self.in_pieces && self.fields.is_loose(path) {
-            self.found.indexes.push((Place::of(path).hash(), 0));
+            self.found.indexes.insert(Place::of(path).hash(), 0);
         }
     }
 
     fn end_object(&mut self, _path: &Path<'a>, end: usize) {
         let Some(object) = self.objects.pop() else { return };
         if object.sealed {
-            self.found.sealed.push(object.start..end);
+            self.found.sealed.add(object.start..end);
         }
         if object.growing {
-            self.found.growing.push(object.start..end);
+            self.found.growing.add(object.start..end);
         }
     }
 }
@@ -300,13 +343,26 @@ mod tests {
     use crate::protocol::Protocols;
 
     #[test]
+    fn objects_are_known_by_what_they_hold() {
+        let mut objects = Objects::default();
+        for object in [2..4, 5..9, 1..10, 20..22] {
+            objects.add(object);
+        }
+        assert_eq!(objects.0, [1..10, 20..22]);
+        let held: Vec<usize> = (0..25).filter(|at| objects.hold(*at)).collect();
+        assert_eq!(held, (1..10).chain(20..22).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn the_strings_of_a_document_take_little() {
         let protocols = Protocols::builtin().unwrap();
         let fields = &protocols.named("openai-chat").unwrap().reply;
         let mut found = Found::default();
-        found.read_document(r#"["", "", "ab"]"#, fields).unwrap();
+        found.read_document(r#"["", "", "ab"]"#, fields, 1).unwrap();
         assert_eq!((found.texts.len(), found.places.len()), (1, 0));
-        assert!(size_of::<Text>() <= 56, "{}", size_of::<Text>());
+        found.read_document(r#"["ab", "abc", {"AB": 1, "ABC": 1}]"#, fields, 3).unwrap();
+        assert_eq!(found.texts.len(), 2);
+        assert!(size_of::<Text>() <= 32, "{}", size_of::<Text>());
         let event = r#"{"choices": [{"delta": {"content": ""}}]}"#;
         found.read_event(event, fields, true).unwrap();
         assert_eq!((found.texts.len(), found.places.len()), (1, 1));

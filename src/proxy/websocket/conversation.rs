@@ -2,12 +2,13 @@
 
 use crate::config::Reply;
 use crate::protocol::Protocol;
+use crate::proxy::charset::Charset;
 use crate::proxy::error::ProxyError;
 use crate::proxy::exchange::{self, INLINE_LIMIT, Looked, Restoring};
 use crate::proxy::gate::{self, Judged, Presented};
 use crate::proxy::inspect::Findings;
 use crate::proxy::reply::ReplyBody;
-use crate::proxy::restore::{self, Context, Messages};
+use crate::proxy::restore::{self, Context, Messages, Pause};
 use crate::proxy::standing::Standing;
 use crate::proxy::subject::{Named, Whose};
 use crate::proxy::{Gateway, Route, lookalike, special};
@@ -142,7 +143,8 @@ impl Conversation {
             return Ok(None);
         }
         let (protocol, watch) = (told.unwrap_or_else(|| Arc::clone(&self.protocol)), Arc::clone(&self.gateway.watch));
-        Ok(Some(Context { subject, kinds, surrogates, protocol, watch, redaction }))
+        let charset = Some(Charset::Utf8);
+        Ok(Some(Context { subject, kinds, surrogates, protocol, watch, redaction, charset }))
     }
 
     /// Puts the values back into the headers of the chatbot's handshake.
@@ -240,9 +242,9 @@ impl<'c> Replies<'c> {
     }
 
     /// What likely is whole, where nothing follows for a while.
-    pub(super) async fn pause(&mut self) -> Vec<Bytes> {
+    pub(super) async fn pause(&mut self, pause: Pause) -> Vec<Bytes> {
         let Some(going_on) = &mut self.going_on else { return Vec::new() };
-        let messages = as_bytes(going_on.messages.pause().await);
+        let messages = as_bytes(going_on.messages.pause(pause).await);
         // A socket that sleeps needs no memory of it.
         self.going_on.take_if(|going_on| going_on.messages.is_over());
         messages
@@ -252,6 +254,14 @@ impl<'c> Replies<'c> {
     pub(super) async fn finish(&mut self) -> Vec<Bytes> {
         match self.going_on.take() {
             Some(mut going_on) => as_bytes(going_on.messages.finish().await),
+            None => Vec::new(),
+        }
+    }
+
+    /// What was held back of texts that break off.
+    pub(super) async fn break_off(&mut self) -> Vec<Bytes> {
+        match self.going_on.take() {
+            Some(mut going_on) => as_bytes(going_on.messages.break_off().await),
             None => Vec::new(),
         }
     }

@@ -6,7 +6,7 @@ use super::close::{self, Ending};
 use super::conversation::{Conversation, Replies};
 use crate::proxy::error::ProxyError;
 use crate::proxy::reply::Settle;
-use crate::proxy::restore::BREATH;
+use crate::proxy::restore::Pause;
 use crate::server::Shutdown;
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -19,11 +19,12 @@ use std::sync::{Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWrite;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::sync::CancellationToken;
 
 /// How long a side may take to answer that it closes.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -49,14 +50,20 @@ impl Tunnel {
         let timeouts = &conversation.gateway.config.timeouts;
         let client = Side::new(client, Role::Server, limit, timeouts.write).await;
         let upstream = Side::new(upstream, Role::Client, limit, timeouts.write).await;
+        let silent = CancellationToken::new();
+        let over = Over { shutdown: &shutdown, silent: &silent };
         let ending = tokio::select! {
             biased;
+            // Whose consent is gone gets nothing more, not even what is in hand.
             () = conversation.withdrawn.cancelled() => Ending::withdrawn(),
             ending = requests(&client, &upstream, &conversation, limit) => ending,
-            ending = replies(&upstream, &client, &conversation) => ending,
+            ending = replies(&upstream, &client, &conversation, &over) => ending,
             () = client.silent(timeouts.socket_idle) => Ending::client_silent(),
-            () = upstream.silent(timeouts.socket_idle) => Ending::upstream_silent(),
-            () = shutdown.triggered() => Ending::draining(),
+            () = async {
+                upstream.silent(timeouts.socket_idle).await;
+                silent.cancel();
+                sleep(FAREWELL).await;
+            } => Ending::upstream_silent(),
         };
         settle.replaced(conversation.replaced());
         if let Some(outcome) = ending.outcome {
@@ -112,36 +119,65 @@ async fn requests(client: &Side, upstream: &Side, conversation: &Conversation, l
     }
 }
 
+/// What ends the replies though neither side has closed.
+struct Over<'t> {
+    shutdown: &'t Shutdown,
+    /// The chatbot gives no sign of life.
+    silent: &'t CancellationToken,
+}
+
+impl Over<'_> {
+    async fn ending(&self) -> Ending {
+        tokio::select! {
+            () = self.shutdown.triggered() => Ending::draining(),
+            () = self.silent.cancelled() => Ending::upstream_silent(),
+        }
+    }
+}
+
 /// From the chatbot to the client, each message with its values back in place.
-async fn replies(upstream: &Side, client: &Side, conversation: &Conversation) -> Ending {
+/// What is in hand when it ends is the client's.
+async fn replies(upstream: &Side, client: &Side, conversation: &Conversation, over: &Over<'_>) -> Ending {
     let mut replies = Replies::new(conversation);
-    // Until then what was said may go on. Pings say nothing.
-    let mut breath: Option<Instant> = None;
+    // When text was last heard, and what is to come of the silence since. Pings say nothing.
+    let mut quiet: Option<(Instant, Pause)> = None;
     loop {
-        let next = match breath {
-            Some(end) => timeout_at(end, upstream.next()).await,
-            None => Ok(upstream.next().await),
-        };
-        let message = match next {
-            Ok(Ok(message)) => message,
-            Ok(Err(error)) => {
-                // Whether the client takes it makes no difference any more.
-                let _ = pass(replies.finish().await, true, client).await;
-                return Ending::upstream_failed(&error);
+        let paused = async {
+            match quiet {
+                Some((heard, pause)) => {
+                    sleep_until(heard + pause.after()).await;
+                    pause
+                }
+                None => std::future::pending().await,
             }
-            Err(_) => {
-                breath = None;
-                match pass(replies.pause().await, true, client).await {
+        };
+        let next = tokio::select! {
+            biased;
+            ending = over.ending() => {
+                // Whether the client takes it makes no difference any more.
+                let _ = pass(replies.break_off().await, true, client).await;
+                return ending;
+            }
+            next = upstream.next() => next,
+            pause = paused => {
+                quiet = quiet.and_then(|(heard, _)| Some((heard, pause.next()?)));
+                match pass(replies.pause(pause).await, true, client).await {
                     Ok(()) => continue,
                     Err(ending) => return ending,
                 }
+            }
+        };
+        let message = match next {
+            Ok(message) => message,
+            Err(error) => {
+                let _ = pass(replies.break_off().await, true, client).await;
+                return Ending::upstream_failed(&error);
             }
         };
         let (bytes, is_text) = match message {
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
             Message::Close(frame) => {
                 let held = replies.finish().await;
-                // Whether the client takes it makes no difference any more.
                 let _ = pass(held, true, client).await;
                 let reason = frame.as_ref().map(|frame| Bytes::from(frame.reason.clone()));
                 let reason = Replies::new(conversation).reveal(reason.unwrap_or_default()).await;
@@ -154,7 +190,7 @@ async fn replies(upstream: &Side, client: &Side, conversation: &Conversation) ->
         let before = replies.heard();
         let revealed = replies.reveal(bytes).await;
         if replies.heard() != before {
-            breath = Some(Instant::now() + BREATH);
+            quiet = Some((Instant::now(), Pause::Breath));
         }
         let passed = match revealed {
             Ok(revealed) => pass(revealed, is_text, client).await,

@@ -1,3 +1,5 @@
+mod faults;
+
 use super::file::database;
 use super::*;
 use crate::store::suite;

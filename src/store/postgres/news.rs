@@ -107,9 +107,9 @@ impl Reader {
         };
         let newest = newest(&listening.query(NEWEST, &[(&NOBODY.0, Type::BYTEA)]).await?)?;
         let Some(seen) = &mut state.seen else {
-            // What came before was never remembered.
+            // Something may have been read before this began.
             state.seen = Some(newest);
-            return Ok(News::default());
+            return Ok(News { events: Vec::new(), missed: true });
         };
         let mut news = News::default();
         for (number, (seen, newest)) in seen.iter_mut().zip(newest).enumerate() {

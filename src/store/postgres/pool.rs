@@ -13,7 +13,7 @@ use deadpool::Runtime;
 use deadpool::managed::{self, Manager, Metrics, Object, PoolError, RecycleError, RecycleResult, Timeouts};
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_postgres::error::SqlState;
@@ -92,7 +92,7 @@ impl Pool {
         let mut last = StoreError::unavailable("PostgreSQL is busy");
         for _ in 0..ATTEMPTS {
             let session = self.session().await?;
-            match self.within(transact(&session.client, statements)).await {
+            match self.within(session.transact(statements)).await {
                 Ok(rows) => return Ok(rows),
                 Err(failure) => {
                     let goes_on = failure.may_be_tried_again(Again::Never);
@@ -225,26 +225,6 @@ pub(super) enum DefineError {
     Store(StoreError),
 }
 
-async fn transact(
-    client: &Client,
-    statements: &[(&str, &[Parameter<'_>])],
-) -> Result<Vec<Vec<Row>>, tokio_postgres::Error> {
-    client.batch_execute("begin isolation level read committed").await?;
-    let mut all = Vec::with_capacity(statements.len());
-    for (sql, parameters) in statements {
-        match client.query_typed(sql, parameters).await {
-            Ok(rows) => all.push(rows),
-            Err(error) => {
-                // The connection goes back to the pool without a transaction, or not at all.
-                client.batch_execute("rollback").await?;
-                return Err(error);
-            }
-        }
-    }
-    client.batch_execute("commit").await?;
-    Ok(all)
-}
-
 /// Another transaction was first: a row that did not exist does, or an order
 /// of transactions cannot be had.
 fn is_lost_race(code: &SqlState) -> bool {
@@ -301,6 +281,30 @@ pub(super) struct Connector {
 /// A connection that somebody uses, and the task that moves its bytes.
 pub(super) struct Session {
     client: Client,
+    /// Whether a transaction may be open. A caller who stops waiting leaves it
+    /// so, and then nobody else may write in it.
+    is_in_transaction: AtomicBool,
+}
+
+impl Session {
+    async fn transact(&self, statements: &[(&str, &[Parameter<'_>])]) -> Result<Vec<Vec<Row>>, tokio_postgres::Error> {
+        self.is_in_transaction.store(true, Ordering::SeqCst);
+        let done = self.carry_out(statements).await;
+        let end = if done.is_ok() { "commit" } else { "rollback" };
+        // Where the end fails, the transaction stays open as far as is known.
+        let ended = self.client.batch_execute(end).await;
+        self.is_in_transaction.store(ended.is_err(), Ordering::SeqCst);
+        done.and_then(|rows| ended.map(|()| rows))
+    }
+
+    async fn carry_out(&self, statements: &[(&str, &[Parameter<'_>])]) -> Result<Vec<Vec<Row>>, tokio_postgres::Error> {
+        self.client.batch_execute("begin isolation level read committed").await?;
+        let mut all = Vec::with_capacity(statements.len());
+        for (sql, parameters) in statements {
+            all.push(self.client.query_typed(sql, parameters).await?);
+        }
+        Ok(all)
+    }
 }
 
 impl Connector {
@@ -374,10 +378,13 @@ impl Manager for Connector {
         tokio::spawn(async move {
             let _ = connection.await;
         });
-        Ok(Session { client })
+        Ok(Session { client, is_in_transaction: AtomicBool::new(false) })
     }
 
     async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<StoreError> {
-        if session.client.is_closed() { Err(RecycleError::message("it is closed")) } else { Ok(()) }
+        if session.client.is_closed() || *session.is_in_transaction.get_mut() {
+            return Err(RecycleError::message("it cannot be used again"));
+        }
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@
 //! after it began fails by the primary key and is sent again; so two who race
 //! come one after the other.
 
+use super::pool::Again;
 use super::schema::NOBODY;
 use crate::entity::Entity;
 use crate::store::{Change, Event, EventKind, Expect, Row};
@@ -382,6 +383,11 @@ impl<'a> Columns<'a> {
         let mut columns = Self::default();
         columns.push(NOBODY, OWN_SPACE, key, expect, old, Some(value));
         columns
+    }
+
+    /// What expects nothing comes to the same the second time.
+    pub(super) fn again(&self) -> Again {
+        if self.expects.iter().all(|expect| *expect == 0) { Again::Harmless } else { Again::Never }
     }
 
     fn push(

@@ -43,6 +43,12 @@ pub(in crate::vault) fn keys_named(record: &[u8]) -> Option<Ids> {
     (*version == VERSION).then(|| rest.first_chunk().map(Ids::from_bytes))?
 }
 
+/// When the keys of a record were made, in Unix seconds.
+pub(in crate::vault) fn created(record: &[u8]) -> Option<u64> {
+    let len = if *record.first()? == FIRST_VERSION { FIRST_HEAD } else { HEAD };
+    record.get(..len)?.last_chunk().map(|seconds| u64::from_be_bytes(*seconds))
+}
+
 pub(super) fn seal(
     root: &Root,
     row: Row,
@@ -91,6 +97,23 @@ impl Opened {
         let created = u64::from_be_bytes(*head.last_chunk().ok_or(SUBJECT)?);
         let identity = data_key(&values)?.open(&identity_aad(row), named).ok_or(SUBJECT)?;
         Ok(Self { created, values, sensitive, identity })
+    }
+
+    /// The same keys in a record of the newest version, wrapped by the key that
+    /// is in use.
+    pub(super) fn seal(&self, root: &Root, row: Row) -> Result<Vec<u8>, VaultError> {
+        let sensitive = match &self.sensitive {
+            Some(sensitive) => sensitive.clone(),
+            None => {
+                // Sensitive values keep the tokens that they have.
+                let mut sensitive = random::<64>()?;
+                if let (Some(to), Some(from)) = (sensitive.last_chunk_mut::<32>(), self.values.last_chunk::<32>()) {
+                    to.copy_from_slice(from);
+                }
+                sensitive
+            }
+        };
+        seal(root, row, self.created, &self.values, &sensitive, &self.identity)
     }
 
     /// The tenant and the subject whose keys they are.

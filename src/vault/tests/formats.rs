@@ -101,3 +101,40 @@ async fn a_newer_format_is_refused_untouched() {
     let error = open(folder.path()).await.unwrap_err();
     assert_eq!(error, VaultError::NewerFormat { found: 3, known: 2 });
 }
+
+/// The file of the format of this build. `PRIVET_MAKE_VAULT=1` replaces the one
+/// that is kept, which is to be done before a format changes.
+#[tokio::test]
+async fn the_file_of_this_format_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = open(folder.path()).await.unwrap();
+    let mut list = format!("# Made with the key {KEY} (published here, and so no secret).\n");
+    list += "# tenant, subject, token or surrogate, value; separated by tabs.\n";
+    for (tenant, name) in
+        [("default", "ana"), ("default", "ben@example.com"), ("shop", "ana"), ("shop", "Zoë"), ("", "4711")]
+    {
+        let subject = vault.subject(tenant, name).await.unwrap().for_purpose("support");
+        let mut values = vec![
+            (entity("EMAIL"), format!("{}@example.com", name.len())),
+            (entity("EMAIL"), format!("{}@example.org", name.len())),
+            (entity("PERSON"), "Jana Müller".to_owned()),
+            (entity("PHONE"), "+1 415 555 0100".to_owned()),
+            (entity("CREDIT_CARD"), "4111 1111 1111 1111".to_owned()),
+        ];
+        values.extend((0..20).map(|i| (entity("IP"), format!("198.51.100.{i}"))));
+        let findings: Vec<_> = values.iter().map(|(entity, value)| (*entity, value.as_str())).collect();
+        for (token, (entity, value)) in subject.tokenize(&findings).await.unwrap().iter().zip(&findings) {
+            list += &format!("{tenant}\t{name}\t[{entity}_{}]\t{value}\n", token.code());
+        }
+        let standing: &Standing<'_> = &|_| Box::pin(async { vec![false; 64] });
+        let person = [(entity("PERSON"), "Julia Hofmann")];
+        let made = subject.mint_surrogates(&person, standing).await.unwrap().remove(0).unwrap();
+        list += &format!("{tenant}\t{name}\t{made}\tJulia Hofmann\n");
+    }
+    vault.close().await;
+    assert_eq!(list.lines().count(), 2 + 5 * 26);
+    if std::env::var_os("PRIVET_MAKE_VAULT").is_some() {
+        std::fs::copy(folder.path().join("vault.redb"), data("v2.redb")).unwrap();
+        std::fs::write(data("v2.tsv"), list).unwrap();
+    }
+}

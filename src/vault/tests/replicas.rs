@@ -148,3 +148,32 @@ async fn probes_are_shared() {
     }
     assert_eq!(spy.probes.load(Ordering::Relaxed), 2);
 }
+
+#[tokio::test]
+async fn new_values_in_a_shared_store_cost_one_question() {
+    let spy = Arc::new(Spy::default());
+    spy.shared.store(true, Ordering::Relaxed);
+    let vault = replica(&spy, &Key::generate(), Options::default(), 35).await;
+    let subject = vault.subject("default", "ana").await.unwrap();
+    let calls = spy.calls();
+    subject.tokenize(&emails(&["a@b.c", "d@e.f"])).await.unwrap();
+    assert_eq!(spy.calls(), calls + 1);
+    let tokens = subject.tokenize(&emails(&["g@h.i", "a@b.c", "j@k.l"])).await.unwrap();
+    assert_eq!(spy.calls(), calls + 2);
+    assert_restores(&subject, &tokens, &emails(&["g@h.i", "a@b.c", "j@k.l"])).await;
+    assert_eq!(spy.calls(), calls + 2, "what is known costs none");
+}
+
+#[tokio::test]
+async fn values_that_collide_in_a_shared_store_get_their_own_tokens() {
+    let (spy, names) = (Arc::new(Spy::default()), (0..40).map(|n| format!("{n}@b.c")).collect::<Vec<_>>());
+    spy.shared.store(true, Ordering::Relaxed);
+    let values: Vec<_> = names.iter().map(|name| (entity("EMAIL"), name.as_str())).collect();
+    let key = Key::generate();
+    let subject = replica(&spy, &key, SMALL, 6).await.subject("default", "ana").await.unwrap();
+    let tokens = subject.tokenize(&values).await.unwrap();
+    assert_eq!(tokens.iter().collect::<HashSet<_>>().len(), 40, "no two share a token");
+    let again = replica(&spy, &key, SMALL, 6).await.subject("default", "ana").await.unwrap();
+    assert_eq!(again.tokenize(&values).await.unwrap(), tokens);
+    assert_restores(&again, &tokens, &values).await;
+}

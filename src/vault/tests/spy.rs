@@ -19,6 +19,8 @@ pub(super) struct Spy {
     /// Every put takes a permit before it writes, and one before it answers.
     pub(super) gate: Semaphore,
     pub(super) broken: AtomicBool,
+    /// Whether other processes share it.
+    pub(super) shared: AtomicBool,
     /// Changes what `mappings` answers.
     pub(super) bend: Mutex<Option<Bend>>,
 }
@@ -32,6 +34,7 @@ impl Default for Spy {
             probes: AtomicUsize::new(0),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             broken: AtomicBool::new(false),
+            shared: AtomicBool::new(false),
             bend: Mutex::new(None),
         }
     }
@@ -148,6 +151,10 @@ impl Store for Arc<Spy> {
 
     fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot>> {
         self.memory.snapshot()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
     }
 
     fn probe(&self) -> Answer<'_, ()> {

@@ -84,10 +84,9 @@ impl Cluster {
         let mut copy = as_user("pg_basebackup");
         copy.args(["-h", "127.0.0.1", "-p", &port, "-U", USER, "--no-sync", "-c", "fast", "-R", "-D"]);
         succeed(copy.arg(&standby.data));
-        let follow = format!("host=127.0.0.1 port={port} user={USER} application_name=standby");
-        standby.configure(self.durability, &[&format!("primary_conninfo = '{follow}'")]);
+        standby.configure(self.durability, &[]);
         standby.start();
-        self.primary.run("alter system set synchronous_standby_names = 'standby'");
+        self.primary.run("alter system set synchronous_standby_names = '*'");
         self.primary.run("select pg_reload_conf()");
         wait("the standby to follow", || {
             self.primary.ask("select count(*) from pg_stat_replication where sync_state = 'sync'") == "1"

@@ -47,6 +47,12 @@ impl Setup {
         self
     }
 
+    /// With the vault of this URL.
+    pub fn vault_at(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.vault);
+        self
+    }
+
     /// More configuration; tables must come last.
     pub fn toml(mut self, toml: &str) -> Self {
         self.toml.push_str(toml);

@@ -24,6 +24,9 @@ async fn citations_move_with_the_text() {
     let part_back = &reply["output"][0]["content"][1];
     let moved = &part_back["annotations"][0];
     assert_eq!(part(part_back["text"].as_str().unwrap(), &moved["start_index"], &moved["end_index"]), "see here");
+    let document = json!({"data": [{"type": "message", "content": [part_of]}]}).to_string();
+    let reply: Value = serde_json::from_slice(&document::restore(document.into(), &context).await).unwrap();
+    assert_eq!(reply["data"][0]["content"][0], *part_back);
     // In a stream: in what was said so far, and in what is said again.
     let delta = |text: &str| json!({"type": "response.output_text.delta", "item_id": "m", "output_index": 0, "content_index": 0, "delta": text});
     let (head, tail) = text.split_at(9);
@@ -71,6 +74,21 @@ async fn bytes_are_counted_where_bytes_are_meant() {
     let moved = segment(candidate(json!([{"text": text}]))).await;
     let place = |name: &str| usize::try_from(moved[name].as_u64().unwrap()).unwrap();
     assert_eq!(&format!("éé {EMAIL} see here")[place("startIndex")..place("endIndex")], "see");
+    // Of several texts a number says in which it counts.
+    let support =
+        |part: u64, from: usize| json!({"segment": {"partIndex": part, "startIndex": from, "endIndex": from + 3}});
+    let parts = json!([{"text": "hm", "thought": true}, {"text": text}, {"text": format!("{} see", desk.email)}]);
+    let supports = [support(0, 1), support(1, from), support(2, desk.email.len() + 1)];
+    let document =
+        json!({"candidates": [{"content": {"parts": parts}, "groundingMetadata": {"groundingSupports": supports}}]});
+    let reply: Value = serde_json::from_slice(&document::restore(document.to_string().into(), &context).await).unwrap();
+    let grounding = &reply["candidates"][0]["groundingMetadata"]["groundingSupports"];
+    assert_eq!(grounding[0]["segment"], support(0, 1)["segment"]);
+    for (nth, part) in [(1, 1), (2, 2)] {
+        let text = reply["candidates"][0]["content"]["parts"][part]["text"].as_str().unwrap();
+        let place = |name: &str| usize::try_from(grounding[nth]["segment"][name].as_u64().unwrap()).unwrap();
+        assert_eq!(&text[place("startIndex")..place("endIndex")], "see");
+    }
     // In which of two texts it counts is not known; where nothing changed it does not matter.
     let unknown = segment(candidate(json!([{"text": text}, {"text": "more"}]))).await;
     assert_eq!((&unknown["startIndex"], &unknown["endIndex"]), (&Value::Null, &Value::Null));
@@ -88,6 +106,15 @@ async fn places_in_a_text_that_is_not_there_are_dropped() {
     let cited = &back(desk.context(protocol("anthropic")).await).await["content"][0]["citations"][0];
     assert_eq!((&cited["start_char_index"], &cited["end_char_index"]), (&Value::Null, &Value::Null));
     assert_eq!((&cited["document_index"], &cited["cited_text"]), (&json!(0), &json!(EMAIL)));
+    for place in ["content_block", "message/content", "result/message/content"] {
+        let mut nested = json!([{"type": "text", "text": "x", "citations": [citation]}]);
+        for step in place.rsplit('/') {
+            nested = json!({ step: if step == "content_block" { nested[0].clone() } else { nested } });
+        }
+        let context = desk.context(protocol("anthropic")).await;
+        let reply = document::restore(nested.to_string().into(), &context).await;
+        assert!(String::from_utf8(reply.to_vec()).unwrap().contains("\"start_char_index\":null"), "{place}");
+    }
     // Of a caller without tokens the model saw the document as it was.
     let context = Context { kinds: Arc::default(), ..desk.context(protocol("anthropic")).await };
     assert_eq!(back(context).await["content"][0]["citations"][0]["start_char_index"], 4);

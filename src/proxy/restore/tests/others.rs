@@ -144,6 +144,16 @@ async fn times_and_counts_are_no_phones() {
 }
 
 #[tokio::test]
+async fn in_a_time_the_callers_own_comes_back() {
+    let desk = Desk::new().await;
+    let (card, digits) = ("4111 1111 1111 1111", 4_111_111_111_111_111_u64);
+    let document = json!({"time": desk.email, "a": {"timestamp": digits, "created_at": digits.to_string(), "ts": card}, "n": digits});
+    let want = json!({"time": EMAIL, "a": {"timestamp": digits, "created_at": digits.to_string(), "ts": "[CREDIT_CARD]"}, "n": "[CREDIT_CARD]"});
+    let context = desk.redacting(protocol("json")).await;
+    assert_eq!(document::restore(document.to_string().into(), &context).await, want.to_string());
+}
+
+#[tokio::test]
 async fn texts_that_take_turns_give_out_no_halves() {
     let desk = Desk::new().await;
     let context = desk.redacting(protocol("openai-chat")).await;
@@ -168,7 +178,7 @@ async fn with_pauses(pieces: &[&str], context: &Context) -> (String, String) {
     let mut out = BytesMut::new();
     for piece in pieces {
         restorer.push(Bytes::copy_from_slice(piece.as_bytes()), 1 << 20, context, &mut out).await.unwrap();
-        restorer.pause(context, &mut out).await;
+        restorer.pause(Pause::Silence, context, &mut out).await;
     }
     let at_once = String::from_utf8(out.to_vec()).unwrap();
     restorer.finish(context, &mut out).await;
@@ -199,6 +209,48 @@ async fn a_pause_gives_out_no_half_of_a_value() {
 }
 
 #[tokio::test]
+async fn a_text_in_pieces_gives_out_no_start_of_a_value_at_the_first_breath() {
+    let desk = Desk::new().await;
+    let context = desk.redacting(protocol("json")).await;
+    for (text, certain, said) in [
+        ("so write to boris@example.org.", "so write to ", "so write to [EMAIL]."),
+        ("they call +49 30 901820 ok", "they call ", "they call [PHONE] ok"),
+        ("it is 4111 1111 1111 1111", "it is ", "it is [CREDIT_CARD]"),
+        ("please ask Boris Becker", "please ask ", "please ask [PERSON]"),
+        ("all is well. ", "all is well. ", "all is well. "),
+        ("all is well", "all is ", "all is well"),
+        ("说你好吧", "", "说你好吧"),
+    ] {
+        // Whatever has come of it by then.
+        for end in text.char_indices().map(|(at, _)| at).skip(2).chain([text.len()]) {
+            let mut restorer = Restorer::new(Shape::Text(Escape::None), 1 << 20, &context);
+            let mut out = BytesMut::new();
+            let first = text.ceil_char_boundary(1);
+            for piece in [&text[..first], &text[first..end]].map(|piece| Bytes::copy_from_slice(piece.as_bytes())) {
+                restorer.push(piece, 1 << 20, &context, &mut out).await.unwrap();
+            }
+            restorer.pause(Pause::Breath, &context, &mut out).await;
+            let at_once = String::from_utf8(out.to_vec()).unwrap();
+            assert!(certain.starts_with(&at_once) || said.starts_with(&at_once), "{text:?} up to {end}: {at_once:?}");
+            assert!(at_once.len() <= certain.len() || end == text.len() || at_once.contains('['), "{at_once:?}");
+            restorer.push(text[end..].to_owned().into(), 1 << 20, &context, &mut out).await.unwrap();
+            restorer.finish(&context, &mut out).await;
+            assert_eq!(out, said, "up to {end}");
+        }
+    }
+    // The second time all goes that is hardly a part of anything.
+    let mut restorer = Restorer::new(Shape::Text(Escape::None), 1 << 20, &context);
+    let mut out = BytesMut::new();
+    for piece in ["see you at ", "5"] {
+        restorer.push(piece.into(), 1 << 20, &context, &mut out).await.unwrap();
+    }
+    restorer.pause(Pause::Breath, &context, &mut out).await;
+    assert_eq!(out, "see you at ");
+    restorer.pause(Pause::Silence, &context, &mut out).await;
+    assert_eq!(out, "see you at 5");
+}
+
+#[tokio::test]
 async fn a_message_that_comes_alone_is_looked_at_alone() {
     let desk = Desk::new().await;
     let mut messages = Messages::new(desk.redacting(protocol("json")).await);
@@ -212,7 +264,7 @@ async fn a_message_that_comes_alone_is_looked_at_alone() {
     let mut out = BytesMut::new();
     restorer.push("data: {\"text\":\"Ask boris@example.org\"}\n\n".into(), 1 << 20, &context, &mut out).await.unwrap();
     assert_eq!(out, "");
-    restorer.pause(&context, &mut out).await;
+    restorer.pause(Pause::Silence, &context, &mut out).await;
     assert_eq!(out, "data: {\"text\":\"Ask [EMAIL]\"}\n\n");
 }
 

@@ -1,6 +1,7 @@
 //! Streams of every protocol.
 
 use super::*;
+use proptest::prelude::*;
 use serde_json::json;
 
 /// How a protocol streams a text and the JSON of a tool call.
@@ -213,6 +214,44 @@ async fn the_network_may_cut_any_stream_anywhere() {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+
+    /// Any text with tokens, whole, bent and cut off, in any pieces, and the
+    /// stream in any chunks: always the same bytes, and no event more or less.
+    #[test]
+    fn no_chunks_change_a_stream(
+        words in prop::collection::vec(prop::sample::select(vec![
+            "@@", "~~", "[EMAIL", "\\[@@", "%5B", "&#91;", "[", "]", "é", "\u{1f600}", "\n", "{\"a\":\"", "\\", "PERSON_", "so", "boris@example.org", "<![CDATA[",
+        ]), 0..14),
+        cuts in prop::collection::vec(0..400_usize, 0..8),
+        chunks in prop::collection::vec(any::<prop::sample::Index>(), 0..9),
+        way in 0..WAYS.len(),
+        redacts: bool,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (desk, way) = (Desk::new().await, &WAYS[way]);
+            let protocol = protocol(way.protocol);
+            let context = if redacts { desk.redacting(protocol).await } else { desk.context(protocol).await };
+            let text = words.concat().replace("@@", &desk.email).replace("~~", &desk.nasty);
+            let text = pieces(&text, &cuts);
+            let events = (way.say)(&text, &text);
+            let stream = written(way.shape, &events);
+            let want = whole(way.shape, &stream, &context).await;
+            let mut cuts: Vec<usize> = chunks.iter().map(|cut| cut.index(stream.len() + 1)).chain([0, stream.len()]).collect();
+            cuts.sort_unstable();
+            let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &stream.as_bytes()[pair[0]..pair[1]]).collect();
+            assert_eq!(restored(way.shape, &chunks, &context).await, want);
+            assert_eq!(read(way.shape, &want).len(), events.len());
+            // Not a text that the caller's own stands in is lost or said twice.
+            let said = |events: &[Value]| heard(events, way.text).matches(EMAIL).count();
+            let tokens = text.concat().matches(&desk.email).count();
+            assert!(said(&read(way.shape, &want)) <= tokens);
+        });
+    }
+}
+
 #[tokio::test]
 async fn what_is_said_again_agrees_with_its_pieces() {
     let desk = Desk::new().await;
@@ -376,7 +415,7 @@ async fn a_message_that_ends_with_a_word_is_not_waited_for() {
     let said = "data: {\"text\":\"Please tell me your email\"}\n\n";
     restorer.push(said.into(), 1 << 20, &context, &mut out).await.unwrap();
     assert_eq!(out, "");
-    restorer.pause(&context, &mut out).await;
+    restorer.pause(Pause::Silence, &context, &mut out).await;
     assert_eq!(out, said);
     // What really looks like a token is.
     let half = desk.email.split_at(7);
@@ -384,7 +423,7 @@ async fn a_message_that_ends_with_a_word_is_not_waited_for() {
         let event = written(Shape::EventStream, &[json!({"text": part})]);
         out.clear();
         restorer.push(event.into(), 1 << 20, &context, &mut out).await.unwrap();
-        restorer.pause(&context, &mut out).await;
+        restorer.pause(Pause::Silence, &context, &mut out).await;
         assert_eq!(out.is_empty(), n == 0);
     }
     assert!(std::str::from_utf8(&out).unwrap().contains(EMAIL));
@@ -419,6 +458,24 @@ async fn what_goes_back_to_the_bot_stays_as_it_came() {
     assert_eq!(back[0]["buttons"][0]["payload"], reply[0]["buttons"][0]["payload"]);
     // It is the sender, as the client called it.
     assert_eq!(back[0]["recipient_id"], EMAIL);
+}
+
+#[tokio::test]
+async fn who_somebody_is_comes_back() {
+    let desk = Desk::new().await;
+    let token = &desk.email;
+    let said =
+        |name: &str| json!({"id": "a1", "from": {"id": name, "name": name}, "recipient": {"id": name}, "text": "ok"});
+    for (name, said) in [
+        ("rasa-socketio", |name: &str| json!({"recipient_id": name, "session_id": "s1", "text": "ok"})),
+        ("bot-framework", said),
+        ("bot-framework", |name: &str| json!({"activities": [{"from": {"id": name}, "recipient": {"id": name}}]})),
+    ] as [(&str, fn(&str) -> Value); 3]
+    {
+        let context = desk.context(protocol(name)).await;
+        let reply = document::restore(said(token).to_string().into(), &context).await;
+        assert_eq!(reply, said(EMAIL).to_string(), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,396 @@
+//! Restoring a backup: into the vault it is of, into an empty one, or into one
+//! that has its own subjects.
+//!
+//! What stands in the vault stays: a restore adds what is missing. Who was
+//! erased since, in this vault or by the file of erasures, is not brought back,
+//! and of who withdrew consent since the statements of consent are not.
+
+use super::BackupError;
+use super::archive::{Counts, Entry, Head, Reader};
+use crate::store::{Batch, Change, Expect, Outcome, Row, Space, Store};
+use crate::token::Token;
+use crate::vault::erasures::{self, What};
+use crate::vault::error::VaultError;
+use crate::vault::root::Root;
+use crate::vault::subject_keys::{SubjectKeys, created, keys_named};
+use crate::vault::{Keyring, Kind, Options, Shared, Vault, VaultUrl};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// How many batches are on their way to the store at once, so that they share
+/// its commits.
+const AT_ONCE: usize = 256;
+
+/// How many tokens are written together.
+const BATCH: usize = 256;
+
+/// What a restore did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+pub struct Restored {
+    /// When the backup was made, in Unix seconds.
+    pub created: u64,
+    /// What was added to the vault.
+    pub added: Counts,
+    /// What stood there already.
+    pub present: Counts,
+    /// Subjects that were left out, since they were erased after the backup.
+    pub erased: u64,
+    /// Subjects without their statements of consent, since they withdrew after
+    /// the backup.
+    pub withdrawn: u64,
+    /// Records that were left out, since they are of another vault.
+    pub foreign: u64,
+}
+
+impl Vault {
+    /// Opens the vault at `at` and restores a backup into it. An empty vault
+    /// becomes the one that the backup is of.
+    pub async fn restore_at(
+        at: &VaultUrl,
+        keys: impl Into<Keyring>,
+        options: Options,
+        backup: &Path,
+        erasures: Option<&Path>,
+    ) -> Result<(Self, Restored), BackupError> {
+        let keys = keys.into();
+        let (head, _) = check(backup, &keys).await?;
+        let mut vault = Self::open(at, keys.clone(), options.clone()).await?;
+        if let Kind::Stored(shared) = &vault.0
+            && is_empty(&*shared.store).await?
+            && let Some(own) = shared.store.meta().await?
+            && own != head.meta
+        {
+            shared.store.put_meta(Some(own), head.meta).await?;
+            vault.close().await;
+            vault = Self::open(at, keys.clone(), options).await?;
+        }
+        let restored = vault.restore(backup, erasures).await?;
+        Ok((vault, restored))
+    }
+
+    /// Adds what a backup holds and the vault does not. Nothing is changed
+    /// unless the whole of both files is as it was written.
+    pub async fn restore(&self, backup: &Path, erasures: Option<&Path>) -> Result<Restored, BackupError> {
+        let Kind::Stored(shared) = &self.0 else {
+            return Err(VaultError::unavailable("nothing can be restored into a vault in memory").into());
+        };
+        let keys = shared.envelope.given();
+        let (head, _) = check(backup, &keys).await?;
+        let source = open_root(&keys, &head).await?;
+        let mut gone = HashMap::new();
+        if let Some(path) = erasures {
+            for index in [&source.index, &shared.index] {
+                let read = erasures::read(File::open(path)?, index)?;
+                for erasure in read.map_err(|line| BackupError::Erasures { line })? {
+                    let latest = gone.entry((erasure.row, erasure.what == What::Erased)).or_insert(0);
+                    *latest = erasure.at.max(*latest);
+                }
+            }
+        }
+        let mut reader = reader(backup, &source)?;
+        let mut restore = Restore {
+            vault: shared,
+            is_same: source.row("", "") == shared.records.row("", ""),
+            into_empty: is_empty(&*shared.store).await?,
+            root: shared.envelope.refresh().await?,
+            source: Arc::new(source),
+            gone,
+            withdrawn: HashSet::new(),
+            current: None,
+            flights: FuturesUnordered::new(),
+            done: Restored { created: head.created, ..Restored::default() },
+        };
+        restore.replay().await?;
+        loop {
+            let (returned, entries) = blocking(move || {
+                let entries = reader.next();
+                Ok((reader, entries))
+            })
+            .await?;
+            reader = returned;
+            let Some(entries) = entries? else { break };
+            for entry in entries {
+                restore.add(entry).await?;
+            }
+        }
+        restore.end().await
+    }
+}
+
+/// A restore on its way.
+struct Restore<'v> {
+    vault: &'v Shared,
+    root: Arc<Root>,
+    source: Arc<Root>,
+    /// Whether the rows of the backup are those of the vault.
+    is_same: bool,
+    into_empty: bool,
+    /// The last erasure (true) or withdrawal of a row.
+    gone: HashMap<(Row, bool), u64>,
+    withdrawn: HashSet<Row>,
+    current: Option<Current>,
+    flights: FuturesUnordered<Flight<'v>>,
+    done: Restored,
+}
+
+/// A write on its way, and what it comes to: what was added, what was present.
+type Flight<'v> = Pin<Box<dyn Future<Output = Result<(Counts, Counts), VaultError>> + Send + 'v>>;
+
+/// The subject whose tokens are being read.
+struct Current {
+    /// In the backup.
+    row: Row,
+    record: Vec<u8>,
+    /// In the vault; none where the subject is not to come back.
+    to: Option<Place>,
+    tokens: Vec<(Token, Vec<u8>)>,
+}
+
+/// Where a subject of the backup belongs.
+#[derive(Clone)]
+struct Place {
+    row: Row,
+    record: Arc<[u8]>,
+}
+
+impl<'v> Restore<'v> {
+    /// Does what was asked for after the backup was made, in the vault itself.
+    async fn replay(&mut self) -> Result<(), BackupError> {
+        if !self.is_same {
+            return Ok(());
+        }
+        for ((row, erased), at) in &self.gone {
+            if !erased || *at < self.done.created {
+                continue;
+            }
+            let standing = self.vault.store.subject(*row).await?;
+            if standing.is_some_and(|record| created(&record).is_none_or(|created| created <= *at)) {
+                self.vault.store.erase(*row).await?;
+            }
+            self.vault.records.note_erased(*row, *at).await?;
+        }
+        Ok(())
+    }
+
+    async fn add(&mut self, entry: Entry) -> Result<(), BackupError> {
+        match entry {
+            Entry::Record { row, space, key, value } => self.add_record(row, space, key, value).await,
+            Entry::Subject { row, record } => {
+                self.land().await?;
+                let to = self.place(row, &record).await?;
+                self.done.erased += u64::from(to.is_none());
+                self.current = Some(Current { row, record, to, tokens: Vec::new() });
+                Ok(())
+            }
+            Entry::Mapping { row, token, record } => {
+                let current = self.current.as_mut().filter(|current| current.row == row);
+                // Tokens without keys stand for nothing.
+                let Some(current) = current.filter(|current| current.to.is_some()) else { return Ok(()) };
+                current.tokens.push((token, record));
+                if current.tokens.len() >= BATCH { self.send().await } else { Ok(()) }
+            }
+        }
+    }
+
+    async fn end(mut self) -> Result<Restored, BackupError> {
+        self.land().await?;
+        while let Some(landed) = self.flights.next().await {
+            self.done.count(landed?);
+        }
+        self.done.withdrawn = self.withdrawn.len() as u64;
+        Ok(self.done)
+    }
+
+    /// Where a subject belongs; nowhere, if it was erased since.
+    async fn place(&mut self, row: Row, record: &[u8]) -> Result<Option<Place>, BackupError> {
+        if self.is_gone(row, true) {
+            return Ok(None);
+        }
+        let place = if self.is_same && keys_named(record) == Some(self.root.current.ids) {
+            Place { row, record: record.into() }
+        } else {
+            let (row, record) = SubjectKeys::moved(&self.source, row, record, &self.root)?;
+            Place { row, record: record.into() }
+        };
+        let erased = match self.into_empty {
+            true => None,
+            false => self.vault.records.erased(place.row).await?,
+        };
+        let is_gone = erased.is_some_and(|at| at >= self.done.created) || self.is_gone(place.row, true);
+        Ok((!is_gone).then_some(place))
+    }
+
+    fn is_gone(&self, row: Row, erased: bool) -> bool {
+        self.gone.get(&(row, erased)).is_some_and(|at| *at >= self.done.created)
+    }
+
+    async fn add_record(&mut self, row: Row, space: Space, key: Vec<u8>, value: Vec<u8>) -> Result<(), BackupError> {
+        // The log of another vault, or an earlier one of this, does not go on
+        // with its own; and who was an operator once need not be one now.
+        let is_own = matches!(space, Space::Audit | Space::Checkpoint | Space::Operator | Space::Once);
+        if !self.is_same || is_own && !self.into_empty {
+            self.done.foreign += 1;
+            return Ok(());
+        }
+        if space == Space::Consent && self.is_gone(row, false) {
+            self.withdrawn.insert(row);
+            return Ok(());
+        }
+        if !space.is_kept() && self.is_gone(row, true) {
+            return Ok(());
+        }
+        let store = &self.vault.store;
+        let change = Change { row, space, key, expect: Expect::Absent, value: Some(value) };
+        let one = Counts { records: 1, ..Counts::default() };
+        self.depart(Box::pin(async move {
+            let added = store.write(vec![change], None).await?;
+            Ok(if added { (one, Counts::default()) } else { (Counts::default(), one) })
+        }))
+        .await
+    }
+
+    /// The current subject is complete.
+    async fn land(&mut self) -> Result<(), BackupError> {
+        if self.current.as_ref().is_some_and(|current| current.to.is_some()) {
+            self.send().await?;
+        }
+        self.current = None;
+        Ok(())
+    }
+
+    /// Sends what was read of the current subject on its way.
+    async fn send(&mut self) -> Result<(), BackupError> {
+        let Some(current) = &mut self.current else { return Ok(()) };
+        let Some(to) = current.to.clone() else { return Ok(()) };
+        let from = Place { row: current.row, record: current.record.as_slice().into() };
+        let tokens = std::mem::take(&mut current.tokens);
+        let source = Arc::clone(&self.source);
+        let root = Arc::clone(&self.root);
+        self.depart(Box::pin(put(self.vault, source, root, from, to, tokens))).await
+    }
+
+    async fn depart(&mut self, flight: Flight<'v>) -> Result<(), BackupError> {
+        self.flights.push(flight);
+        if self.flights.len() >= AT_ONCE
+            && let Some(landed) = self.flights.next().await
+        {
+            self.done.count(landed?);
+        }
+        Ok(())
+    }
+}
+
+impl Restored {
+    fn count(&mut self, (added, present): (Counts, Counts)) {
+        for (sum, part) in [(&mut self.added, added), (&mut self.present, present)] {
+            sum.subjects += part.subjects;
+            sum.tokens += part.tokens;
+            sum.records += part.records;
+        }
+    }
+}
+
+/// Adds tokens of a subject. Where the vault has other keys for the subject, or
+/// files it elsewhere, the values are sealed anew for these.
+async fn put(
+    vault: &Shared,
+    source: Arc<Root>,
+    root: Arc<Root>,
+    from: Place,
+    mut to: Place,
+    read: Vec<(Token, Vec<u8>)>,
+) -> Result<(Counts, Counts), VaultError> {
+    let (mut added, mut present) = (Counts::default(), Counts::default());
+    let (row, mut is_new) = (to.row, vault.store.subject(to.row).await?.is_none());
+    let mut keys = None;
+    if row != from.row {
+        keys = Some(open_both(&root, &source, &from, &to)?);
+    }
+    let reseal = |keys: &Option<(SubjectKeys, SubjectKeys)>, read: &[(Token, Vec<u8>)]| {
+        let Some((old, new)) = keys else { return Ok(read.to_vec()) };
+        let sealed = read.iter().map(|(token, record)| Ok((*token, new.reseal(row, old, from.row, token, record)?)));
+        sealed.collect::<Result<Vec<_>, VaultError>>()
+    };
+    let mut left = read;
+    loop {
+        let mappings = reseal(&keys, &left)?;
+        let count = mappings.len() as u64;
+        let batch = Batch { row, subject: Arc::clone(&to.record), first_contact: true, mappings, changes: Vec::new() };
+        match vault.store.put(batch).await? {
+            Outcome::Stored => {
+                added.tokens += count;
+                added.subjects += u64::from(is_new);
+                return Ok((added, present));
+            }
+            Outcome::Taken(taken) => {
+                let taken: HashSet<Token> = taken.into_iter().map(|(token, _)| token).collect();
+                left.retain(|(token, _)| !taken.contains(token));
+                present.tokens += taken.len() as u64;
+            }
+            Outcome::Superseded(Some(standing)) => {
+                is_new = false;
+                to.record = standing.into();
+                keys = Some(open_both(&root, &source, &from, &to)?);
+            }
+            Outcome::Superseded(None) | Outcome::Conflict => {
+                return Err(VaultError::unavailable("its records keep changing"));
+            }
+        }
+        if left.is_empty() && !is_new {
+            return Ok((added, present));
+        }
+    }
+}
+
+/// The keys that values of a subject are under in the backup, and those that
+/// they are to be under in the vault.
+fn open_both(root: &Root, source: &Root, from: &Place, to: &Place) -> Result<(SubjectKeys, SubjectKeys), VaultError> {
+    let (old, ..) = SubjectKeys::open_named(source, from.row, from.record.to_vec())?;
+    let (new, ..) = SubjectKeys::open_named(root, to.row, to.record.to_vec())?;
+    Ok((old, new))
+}
+
+/// Reads the whole backup; an error where anything of it is not as it was
+/// written.
+pub(super) async fn check(path: &Path, keys: &Keyring) -> Result<(Head, Counts), BackupError> {
+    let mut file = BufReader::new(File::open(path)?);
+    let head = Head::read(&mut file)?;
+    let root = open_root(keys, &head).await?;
+    let mut reader = Reader::new(file, &head, &root.index)?;
+    blocking(move || {
+        while reader.next()?.is_some() {}
+        Ok((head, reader.counts()))
+    })
+    .await
+}
+
+async fn open_root(keys: &Keyring, head: &Head) -> Result<Root, BackupError> {
+    Root::open(keys, &head.meta, &Arc::default()).await.map_err(|error| match error {
+        VaultError::WrongKey { vault, given } => BackupError::WrongKey { backup: vault, given },
+        VaultError::Corrupt { .. } => BackupError::Damaged { at: 0 },
+        error => error.into(),
+    })
+}
+
+fn reader(path: &Path, source: &Root) -> Result<Reader<BufReader<File>>, BackupError> {
+    let mut file = BufReader::new(File::open(path)?);
+    let head = Head::read(&mut file)?;
+    Ok(Reader::new(file, &head, &source.index)?)
+}
+
+async fn blocking<T: Send + 'static>(
+    task: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
+) -> Result<T, BackupError> {
+    tokio::task::spawn_blocking(task).await.map_err(|_| BackupError::File(std::io::ErrorKind::Other))?
+}
+
+async fn is_empty(store: &dyn Store) -> Result<bool, VaultError> {
+    let snapshot = store.snapshot().await?;
+    Ok(snapshot.subjects(None, 1).await?.is_empty() && snapshot.records(None, 1).await?.is_empty())
+}

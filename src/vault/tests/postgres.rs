@@ -1,0 +1,199 @@
+//! Replicas over one PostgreSQL database.
+
+use super::*;
+use crate::store::EventKind;
+use crate::store::postgres::tests::CLUSTER;
+use crate::store::postgres::tests::cluster::{Bouncer, Cluster, Durability};
+
+use tokio::sync::broadcast::Receiver;
+
+/// Within this time everybody knows what one of them changed.
+const SOON: Duration = Duration::from_secs(1);
+
+async fn open(url: &str, key: &Key) -> Vault {
+    let vault = Vault::open(&url.parse().unwrap(), key.clone(), Options::default()).await.unwrap();
+    // It believes nothing before it has heard what there is.
+    becomes(Duration::from_secs(10), async || vault.is_current()).await;
+    vault
+}
+
+/// Waits until something holds; says how long that took.
+async fn becomes(limit: Duration, holds: impl AsyncFn() -> bool) -> Duration {
+    let started = Instant::now();
+    while !holds().await {
+        assert!(started.elapsed() < limit, "not after {limit:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    started.elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_replicas_mint_one_token_for_a_value_at_one_moment() {
+    let (url, key) = (CLUSTER.database(), Key::generate());
+    let replicas = [open(&url, &key).await, open(&url, &key).await];
+    for round in 0..40 {
+        // Every fourth is a first contact.
+        let person = format!("person {}", round / 4);
+        let minting = replicas.clone().map(|vault| {
+            let person = person.clone();
+            tokio::spawn(async move {
+                let subject = vault.subject("default", &person).await.unwrap();
+                let values = [format!("{round}@example.com"), "shared@example.com".to_owned()];
+                let values = values.iter().map(|value| (entity("EMAIL"), value.as_str())).collect::<Vec<_>>();
+                subject.tokenize(&values).await.unwrap()
+            })
+        });
+        let [one, other] = minting;
+        let (one, other) = (one.await.unwrap(), other.await.unwrap());
+        assert_eq!(one, other);
+        let value = format!("{round}@example.com");
+        for vault in &replicas {
+            let subject = vault.subject("default", &person).await.unwrap();
+            assert_restores(&subject, &one, &emails(&[&value, "shared@example.com"])).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_that_start_at_once_make_one_vault() {
+    let (url, key) = (CLUSTER.database(), Key::generate());
+    let starting: Vec<_> = (0..8)
+        .map(|_| {
+            let (url, key) = (url.clone(), key.clone());
+            tokio::spawn(async move { Vault::open(&url.parse().unwrap(), key, Options::default()).await.unwrap() })
+        })
+        .collect();
+    let mut tokens = HashSet::new();
+    for vault in starting {
+        let subject = vault.await.unwrap().subject("default", "ana").await.unwrap();
+        tokens.insert(subject.tokenize(&emails(&["ana@example.com"])).await.unwrap());
+    }
+    assert_eq!(tokens.len(), 1);
+    let other = Vault::open(&url.parse().unwrap(), Key::generate(), Options::default()).await.unwrap_err();
+    assert!(matches!(other, VaultError::WrongKey { .. }), "{other}");
+}
+
+/// One replica changes records that another remembers, which hears of it.
+async fn changes_are_heard_of(url: &str, before_each: impl Fn()) {
+    let key = Key::generate();
+    let (here, there) = (open(url, &key).await, open(url, &key).await);
+    let mut told = there.subscribe();
+    let values = emails(&["a@example.com", "b@example.com"]);
+    let subject = here.subject("default", "ana").await.unwrap();
+    let remembering = there.subject("default", "ana").await.unwrap();
+    let row = here.row("default", "ana");
+    let store = Arc::clone(&here.shared().store);
+    for kind in [EventKind::Rectified, EventKind::Removed, EventKind::Erased] {
+        let tokens = subject.tokenize(&values).await.unwrap();
+        becomes(SOON, async || remembering.restore(&tokens).await.is_ok_and(|found| !found.contains(&None))).await;
+        let remembered = |token| remembering.cached(token).is_some();
+        becomes(SOON, async || tokens.iter().all(remembered)).await;
+        before_each();
+        match kind {
+            EventKind::Rectified => {
+                let old = store.mappings(row, &tokens).await.unwrap().remove(0).unwrap();
+                let new =
+                    subject.state().keys().seal(row, &tokens[0], entity("EMAIL"), "c@example.com", 1, [1; 12]).unwrap();
+                assert!(store.swap_mapping(row, tokens[0], old, new).await.unwrap());
+            }
+            EventKind::Removed => assert_eq!(store.remove(row, vec![tokens[0]]).await.unwrap(), 1),
+            _ => assert_eq!(store.erase(row).await.unwrap(), 2),
+        }
+        here.shared().heed(Event { row, kind });
+        let took =
+            becomes(SOON, async || !remembering.cached(&tokens[0]).is_some_and(|v| v.expose() == "a@example.com"))
+                .await;
+        println!("{kind:?} was heard of after {took:?}");
+        hears(&mut told, Event { row, kind }).await;
+        let found = becomes_known(&remembering, &tokens[0]).await;
+        assert_eq!(found.as_deref(), (kind == EventKind::Rectified).then_some("c@example.com"));
+        assert_eq!(subject.cached(&tokens[0]), None, "here it is forgotten as well");
+        if kind == EventKind::Rectified {
+            // What it was is what the value's token stands for no more.
+            store.remove(row, tokens.clone()).await.unwrap();
+            here.shared().heed(Event { row, kind: EventKind::Removed });
+            becomes(SOON, async || tokens.iter().all(|token| remembering.cached(token).is_none())).await;
+        }
+    }
+    // Of an erased person nothing is left under the handle that is held.
+    let tokens = remembering.tokenize(&values).await.unwrap();
+    assert_restores(&subject, &tokens, &values).await;
+
+    let mut again = there.subscribe();
+    let withdrawn = Event { row, kind: EventKind::Withdrawn };
+    assert!(here.records().write(&[], Some(withdrawn)).await.unwrap());
+    let record = store.meta().await.unwrap().unwrap();
+    store.put_meta(Some(record.clone()), record).await.unwrap();
+    hears(&mut told, withdrawn).await;
+    hears(&mut again, Event { row: Row::DEPLOYMENT, kind: EventKind::Rotated }).await;
+}
+
+/// Waits for an event among others.
+async fn hears(told: &mut Receiver<Event>, event: Event) {
+    let heard = async { while told.recv().await.unwrap() != event {} };
+    tokio::time::timeout(SOON, heard).await.unwrap_or_else(|_| panic!("{event:?} was not heard of"));
+}
+
+async fn becomes_known(subject: &Subject, token: &Token) -> Option<String> {
+    let found = subject.restore(&[*token]).await.unwrap().remove(0);
+    found.map(|value| value.expose().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_is_heard_of_within_a_second() {
+    changes_are_heard_of(&CLUSTER.database(), || ()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_is_heard_of_where_the_connection_that_listens_is_killed() {
+    let url = CLUSTER.database();
+    let (_, database) = url.rsplit_once('/').unwrap();
+    let killed = AtomicU64::new(0);
+    changes_are_heard_of(&url, || {
+        let kill = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+                    where datname = current_database() and pid <> pg_backend_pid() and query ~ 'from privet_(lanes|events)'";
+        killed.fetch_add(CLUSTER.primary.ask_in(database, kill).parse().unwrap(), Ordering::Relaxed);
+    })
+    .await;
+    assert!(killed.into_inner() >= 4, "nobody was cut off");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_is_heard_of_behind_a_pooler_that_tells_nothing() {
+    let cluster = Cluster::start(Durability::None, &[]);
+    let (url, bouncer) = (cluster.database(), Bouncer::start(&cluster));
+    let (_, database) = url.rsplit_once('/').unwrap();
+    changes_are_heard_of(&bouncer.url(database), || ()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_looks_for_what_another_minted_first() {
+    let (url, key) = (CLUSTER.database(), Key::generate());
+    let (here, there) = (open(&url, &key).await, open(&url, &key).await);
+    let [one, other] = [&here, &there].map(|vault| async { vault.subject("default", "ana").await.unwrap() });
+    let (one, other) = (one.await, other.await);
+    assert!(other.kinds().await.unwrap().is_empty());
+    one.tokenize(&emails(&["a@example.com"])).await.unwrap();
+    assert!(other.kinds().await.unwrap().contains(entity("EMAIL")), "at once, at the first contact");
+    one.tokenize(&[(entity("PHONE"), "+1 555 0100")]).await.unwrap();
+    becomes(SOON, async || other.kinds().await.unwrap().contains(entity("PHONE"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_asked_is_not_believed() {
+    let cluster = Cluster::start(Durability::None, &[]);
+    let vault = open(&format!("{}?statement_timeout=300", cluster.database()), &Key::generate()).await;
+    let subject = vault.subject("default", "ana").await.unwrap();
+    let values = emails(&["ana@example.com"]);
+    let tokens = subject.tokenize(&values).await.unwrap();
+    assert!(subject.cached(&tokens[0]).is_some());
+    cluster.primary.stop();
+    becomes(SOON + Duration::from_millis(100), async || subject.cached(&tokens[0]).is_none()).await;
+    assert!(matches!(subject.tokenize(&values).await, Err(VaultError::Unavailable { .. })), "known values too");
+    assert!(matches!(subject.restore(&tokens).await, Err(VaultError::Unavailable { .. })));
+    cluster.primary.start();
+    becomes(Duration::from_secs(5), async || vault.is_current()).await;
+    assert_eq!(subject.tokenize(&values).await.unwrap(), tokens);
+    assert_restores(&subject, &tokens, &values).await;
+    assert!(subject.cached(&tokens[0]).is_some());
+}
