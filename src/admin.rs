@@ -30,6 +30,7 @@ pub mod login;
 pub mod operators;
 mod page;
 mod readiness;
+pub mod reports;
 pub mod role;
 
 pub use page::Facts;

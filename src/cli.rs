@@ -3,6 +3,7 @@
 //! done, 1 that the thing checked does not hold, 2 a wrong usage or
 //! configuration.
 
+pub mod audit;
 mod beside;
 pub mod check;
 mod chores;
@@ -60,6 +61,7 @@ enum Command {
     Vault(vault::Args),
     Subject(subject::Args),
     Operator(operator::Args),
+    Audit(audit::Args),
     Report(report::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -128,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::Rules(args) => rules::run(&args).map_err(Failure::from),
         Command::Selfcheck(args) => selfcheck::run(args),
         Command::Vault(args) => vault::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Subject(args) => subject::run(args),
         Command::Operator(args) => operator::run(args),
         Command::Report(args) => report::run(args),

@@ -101,6 +101,10 @@ pub struct Config {
     pub limits: Limits,
     /// How long to wait for whom.
     pub timeouts: Timeouts,
+    /// The access log.
+    pub audit: AuditConfig,
+    /// What raises an alarm.
+    pub alerts: AlertsConfig,
     /// Systems behind that are told what became of subjects.
     pub webhooks: Vec<Webhook>,
     /// The log.
@@ -403,6 +407,35 @@ pub struct Timeouts {
     pub write: Duration,
     /// For running requests to end at shutdown.
     pub drain: Duration,
+}
+
+/// The access log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditConfig {
+    /// Where its lines are sent too.
+    pub syslog: Option<Syslog>,
+}
+
+/// A server that takes syslog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Syslog {
+    /// Over UDP rather than TCP.
+    pub udp: bool,
+    /// `HOST:PORT`.
+    pub address: String,
+}
+
+/// What raises an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlertsConfig {
+    /// Values that one operator may be shown within an hour.
+    pub shown_per_hour: u64,
+    /// Tokens of others that may be tried within ten minutes.
+    pub unknown_tokens: u64,
+    /// Log-ins that may be refused within ten minutes.
+    pub failed_logins: u64,
+    /// From which hour on, and before which, data may be given out (UTC).
+    pub office_hours: Option<(u8, u8)>,
 }
 
 /// The log on standard error.

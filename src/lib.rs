@@ -8,13 +8,16 @@ pub mod framing;
 pub mod hex;
 pub mod json;
 pub mod problem;
+pub mod report;
 pub mod surrogate;
 pub mod token;
 
 // Layer 1: state and policy.
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod consent;
+pub mod incident;
 pub mod ledger;
 pub mod protocol;
 pub mod rights;

@@ -44,6 +44,7 @@ mod websocket;
 
 pub use reply::{ReplyBody, ReplyError};
 
+use crate::audit;
 use crate::config::{self, Binary, Config, Identity, Problem, Purpose, Reply, WithoutConsent};
 use crate::detect::{Detector, Engine, Operator, Plan, Wishes};
 use crate::ledger::{Ledger, Notices};
@@ -80,6 +81,8 @@ pub struct Gateway {
     engine: Arc<Engine>,
     protocols: Protocols,
     vault: Vault,
+    /// Opens the lines of the access log.
+    audit: audit::Recorder,
     /// Whether some route gives surrogates, so that a subject may have any.
     gives_surrogates: bool,
     watch: Arc<Watch>,
@@ -125,6 +128,8 @@ struct Route {
     means: redact::Means,
     /// By what data of others is found in replies; none where it passes.
     redaction: Option<Arc<restore::Redaction>>,
+    /// What the access log says of every exchange of it.
+    place: Arc<audit::Place>,
     /// Parts of heads in which nothing is found under this plan.
     clean: clean::Clean,
 }
@@ -142,6 +147,7 @@ impl Gateway {
         vault: Vault,
         rights: Arc<Rights>,
         metrics: Arc<Metrics>,
+        audit: audit::Recorder,
     ) -> Result<Arc<Self>, SetupError> {
         let problem = |why: String| SetupError(why);
         let protocols = protocols(&config)?;
@@ -194,6 +200,7 @@ impl Gateway {
                 plan,
                 means: means(),
                 redaction,
+                place: Arc::new(place_of(route, &config)),
                 clean: clean::Clean::new().map_err(no_random)?,
                 metrics: Arc::new(watch.route(&route.path).map_err(|e| SetupError(e.to_string()))?),
             }));
@@ -210,6 +217,7 @@ impl Gateway {
             engine,
             protocols,
             vault,
+            audit,
             gives_surrogates,
             watch,
             places: Arc::new(Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS))),
@@ -303,6 +311,22 @@ impl Gateway {
         let found = self.config.route(path);
         let at = found.and_then(|found| self.config.routes.iter().position(|route| std::ptr::eq(route, found)));
         at.and_then(|at| self.routes.get(at)).ok_or_else(|| ProxyError::not_found("No route covers this path."))
+    }
+}
+
+/// What the access log says of the exchanges of a route.
+fn place_of(route: &config::Route, config: &Config) -> audit::Place {
+    let upstream = config.upstream(route.upstream.as_deref());
+    let recipient = upstream.map(|upstream| match upstream.name.as_str() {
+        // What has no name of its own is known by its host.
+        "default" => upstream.url.host().unwrap_or_default().to_owned(),
+        name => name.to_owned(),
+    });
+    audit::Place {
+        tenant: route.tenant.clone(),
+        route: route.path.clone(),
+        purpose: route.purpose.clone(),
+        recipient: recipient.unwrap_or_default(),
     }
 }
 

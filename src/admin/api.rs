@@ -5,12 +5,15 @@
 //! path, query, body and answer stand in the document by themselves; a test
 //! calls every operation of the document with every role.
 
+mod audit;
 pub mod cases;
 pub mod consents;
 mod document;
 mod endpoint;
+mod incidents;
 pub mod operators;
 mod page;
+mod reports;
 pub mod subjects;
 pub mod vault;
 
@@ -27,7 +30,9 @@ use axum::routing::{MethodFilter, MethodRouter};
 
 use super::login::{self, Logins, Proofs};
 use super::role::Role;
+use crate::audit::{Action, Audit, KEPT_IN_MEMORY, Look, Options};
 use crate::config::Config;
+use crate::incident::Register;
 use crate::problem::{self, Problem, ProblemKind};
 use crate::rights::{Rights, RightsError};
 use crate::telemetry::Metrics;
@@ -48,12 +53,29 @@ pub struct Services {
     pub config: Arc<Config>,
     /// The vault.
     pub vault: Vault,
+    /// The access log.
+    pub audit: Audit,
+    /// The register of incidents.
+    pub incidents: Register,
     /// The rights of persons.
     pub rights: Arc<Rights>,
     /// All metrics.
     pub metrics: Arc<Metrics>,
     /// Who may come in.
     pub logins: Logins,
+}
+
+impl<P, Q, B> Call<P, Q, B> {
+    /// What the access log says of this call, to be completed.
+    pub fn look(&self, action: Action) -> Look {
+        Look { actor: self.who.to_string(), action, request_id: self.request_id.clone(), ..Look::default() }
+    }
+
+    /// Records a look, durably: nothing is to be shown before.
+    pub async fn record(&self, look: Look) -> Result<(), Problem> {
+        self.services.audit.record(look).await?;
+        Ok(())
+    }
 }
 
 impl Services {
@@ -67,11 +89,15 @@ impl Services {
         let rights = Rights::new(vault.clone(), &config)?;
         rights.restrictions().load().await?;
         let logins = Logins::new(&vault, Some(proofs), Arc::clone(&metrics));
-        Ok(Arc::new(Self { config, vault, rights, metrics, logins }))
+        let keep = (config.vault == "memory:").then_some(KEPT_IN_MEMORY);
+        let audit = Audit::open(&vault, Options { keep, ..Options::default() }).await?;
+        let incidents = Register::new(&vault);
+        Ok(Arc::new(Self { config, vault, rights, audit, incidents, metrics, logins }))
     }
 
     /// Finishes what is to be written and closes the vault.
     pub async fn close(&self) {
+        self.audit.close().await;
         self.vault.clone().close().await;
     }
 }
@@ -142,6 +168,9 @@ pub fn endpoints() -> Vec<Endpoint> {
     let mut all = vec![document::endpoint()];
     all.extend(operators::endpoints());
     all.extend(consents::endpoints());
+    all.extend(audit::endpoints());
+    all.extend(incidents::endpoints());
+    all.extend(reports::endpoints());
     all.extend(subjects::endpoints());
     all.extend(vault::endpoints());
     all.extend(cases::endpoints());

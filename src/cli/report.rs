@@ -1,5 +1,7 @@
-//! `privet report`: what a running gateway has counted, told for people and
-//! for programs. It is read from the metrics of the admin listener.
+//! `privet report`: what a running gateway has counted, which is read from the
+//! metrics of its admin listener, and the reports of the company.
+
+mod company;
 
 mod retention;
 
@@ -24,7 +26,7 @@ use super::{Failure, demo, flags, innermost, serve};
 use crate::config::{Config, Sources};
 use crate::telemetry::Inspected;
 
-/// Tell what a running gateway has counted.
+/// Tell what a gateway has counted, and what a company has to report.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -36,6 +38,13 @@ enum Report {
     // The texts of the reports are those of their arguments.
     Coverage(CoverageArgs),
     Retention(retention::Args),
+    /// The record of processing activities (GDPR Article 30)
+    Ropa(company::Args),
+    /// What flows where
+    DataMap(company::Args),
+    /// What an impact assessment starts from (GDPR Article 35)
+    Dpia(company::Args),
+    Breach(company::BreachArgs),
 }
 
 /// How much of the bodies was looked at, by route.
@@ -84,10 +93,17 @@ const NO_FILE: &str = "upstream = \"http://127.0.0.1:1\"\n";
 
 /// Reads the metrics of the gateway and prints the report.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
-    let CoverageArgs { admin, config, format } = match args.report {
-        Report::Coverage(args) => args,
-        Report::Retention(args) => return retention::run(args),
-    };
+    match args.report {
+        Report::Coverage(args) => coverage(args),
+        Report::Retention(args) => retention::run(args),
+        Report::Ropa(args) => company::run("ropa", args),
+        Report::DataMap(args) => company::run("data-map", args),
+        Report::Dpia(args) => company::run("dpia", args),
+        Report::Breach(args) => company::breach(args),
+    }
+}
+
+fn coverage(CoverageArgs { admin, config, format }: CoverageArgs) -> Result<ExitCode, Failure> {
     let admin = match admin {
         Some(url) => url,
         None => configured(config)?,

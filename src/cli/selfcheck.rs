@@ -9,6 +9,7 @@ mod replies;
 mod report;
 mod requests;
 mod rig;
+mod said;
 mod sample;
 mod socket;
 mod template;

@@ -25,6 +25,7 @@ use crate::admin::login::Proofs;
 use crate::admin::{self, AdminState, Facts, Pages, Readiness};
 use crate::config::{self, Config};
 use crate::detect::Engine;
+use crate::incident::Alerts;
 use crate::proxy::{DataService, Gateway};
 use crate::sensitive::Sensitive;
 use crate::server::tls::server_config;
@@ -99,6 +100,7 @@ pub(super) struct Running {
     tasks: [JoinHandle<Drained>; 2],
     services: Arc<Services>,
     chores: Chores,
+    _alerts: Alerts,
     /// What goes on beside requests.
     beside: JoinHandle<()>,
     _published: Option<Unpublish>,
@@ -169,8 +171,12 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     let services = Services::new(Arc::new(config.clone()), vault.clone(), proofs, Arc::clone(&metrics)).await;
     let services = services.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
     let chores = Chores::begin(&config, &vault, &metrics);
-    let gateway = Gateway::new(config, engine, vault.clone(), Arc::clone(&services.rights), Arc::clone(&metrics))
-        .map_err(|e| Failure::Usage(e.to_string()))?;
+    let alerts =
+        Alerts::start(services.config.alerts, services.audit.clone(), services.incidents.clone(), Arc::clone(&metrics));
+    let recorder = services.audit.recorder();
+    let gateway =
+        Gateway::new(config, engine, vault.clone(), Arc::clone(&services.rights), Arc::clone(&metrics), recorder)
+            .map_err(|e| Failure::Usage(e.to_string()))?;
     // It ends by itself when nobody uses the ledger any more.
     tokio::spawn(gateway.ledger().follow(&vault));
     let beside = tokio::spawn({
@@ -212,6 +218,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         tasks,
         services,
         chores,
+        _alerts: alerts,
         beside,
         _published: published,
     })

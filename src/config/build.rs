@@ -13,8 +13,8 @@ use super::rights;
 use super::settings::{Placed, Section, Settings};
 use super::source::Sources;
 use super::{
-    Backup, Config, ConsentConfig, Cors, Detection, Headers, Limits, Loaded, Log, Purpose, Role, Route, SubjectConfig,
-    Sweep, Timeouts, Tls, Transfer, Upstream, notice,
+    AlertsConfig, AuditConfig, Backup, Config, ConsentConfig, Cors, Detection, Headers, Limits, Loaded, Log,
+    Purpose, Role, Route, SubjectConfig, Sweep, Timeouts, Tls, Transfer, Upstream, notice,
 };
 use crate::consent::token::Expected;
 use crate::sensitive::Sensitive;
@@ -63,6 +63,8 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
         keys: keys(&top, &settings.section("transit"), sources, found_in),
         limits: limits(&settings.section("limits")),
         timeouts: timeouts(&settings.section("timeouts")),
+        audit: AuditConfig { syslog: checked(settings.section("audit").text("syslog"), check::syslog, found_in) },
+        alerts: alerts(&settings.section("alerts"), found_in),
         log: log(&settings.section("log")),
     };
     together(&config, settings, found_in);
@@ -343,6 +345,15 @@ fn limits(section: &Section<'_>) -> Limits {
         connections: section.size("connections"),
         in_flight: section.size("in_flight"),
         h2_streams: u32::try_from(section.number("h2_streams")).unwrap_or(u32::MAX),
+    }
+}
+
+fn alerts(section: &Section<'_>, found: &mut Found) -> AlertsConfig {
+    AlertsConfig {
+        shown_per_hour: section.number("shown_per_hour"),
+        unknown_tokens: section.number("unknown_tokens"),
+        failed_logins: section.number("failed_logins"),
+        office_hours: checked(section.text("office_hours"), check::hours, found),
     }
 }
 

@@ -8,7 +8,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::{HeaderPattern, Jwks, SubjectSource};
+use super::{HeaderPattern, Jwks, SubjectSource, Syslog};
 use crate::consent::RESERVED_MEMBERS;
 use crate::consent::token::Keys;
 use crate::entity::Entity;
@@ -57,6 +57,23 @@ pub(super) fn vault(text: &str) -> Result<String, Wrong> {
         Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(text.to_owned()),
         _ => Err(wrong("the vault is of no known kind", mend)),
     }
+}
+
+/// A server that takes syslog.
+pub(super) fn syslog(text: &str) -> Result<Syslog, Wrong> {
+    let wrong = || wrong("the address is none of a syslog server", "write \"tcp://HOST:PORT\" or \"udp://HOST:PORT\"");
+    let (scheme, address) = text.split_once("://").ok_or_else(wrong)?;
+    let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+    let is_address = !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0);
+    let udp = scheme == "udp";
+    if is_address && (udp || scheme == "tcp") { Ok(Syslog { udp, address: address.to_owned() }) } else { Err(wrong()) }
+}
+
+/// Two hours of the day.
+pub(super) fn hours(text: &str) -> Result<(u8, u8), Wrong> {
+    let hour = |text: &str| text.trim().parse::<u8>().ok().filter(|hour| *hour <= 24);
+    let read = text.split_once('-').and_then(|(from, to)| Some((hour(from)?, hour(to)?)));
+    read.ok_or_else(|| wrong("these are no hours", "write the first hour and the one after the last, such as \"8-18\""))
 }
 
 /// The address of an upstream.

@@ -157,6 +157,16 @@ pub(super) static TABLES: &[Table] = &[
         optional: false,
     },
     Table {
+        path: "audit",
+        doc: "The access log. It is kept in the vault; `privet audit export` gives it out.",
+        optional: false,
+    },
+    Table {
+        path: "alerts",
+        doc: "What raises an alarm: a warning of the log, `privet_alerts_total`, and an incident of the register, each rule once an hour at most.",
+        optional: false,
+    },
+    Table {
         path: "webhooks",
         doc: "Systems behind that are told what became of a subject. The messages hold no values; they are signed, and sent again until they are taken, for a week.",
         optional: true,
@@ -942,6 +952,35 @@ pub(super) static KEYS: &[Key] = &[
         None,
         r#""/etc/privet/ca.pem""#,
         "A PEM file with certificate authorities to trust beside the system's.",
+    ),
+    key(
+        "audit.syslog",
+        Kind::Text,
+        None,
+        r#""tcp://siem.example:601""#,
+        "Where each line of the access log is sent too, as syslog (RFC 5424): tcp://HOST:PORT with octet counting (RFC 6587), or udp://HOST:PORT. What cannot be sent over TCP is sent later; over UDP nobody knows what arrives.",
+    ),
+    key(
+        "alerts.shown_per_hour",
+        COUNT,
+        Some("500"),
+        "1000",
+        "How many values one operator may be shown or give out within an hour.",
+    ),
+    key(
+        "alerts.unknown_tokens",
+        COUNT,
+        Some("200"),
+        "1000",
+        "How many tokens that are not the subject's may be tried within ten minutes.",
+    ),
+    key("alerts.failed_logins", COUNT, Some("20"), "50", "How many log-ins may be refused within ten minutes."),
+    key(
+        "alerts.office_hours",
+        Kind::Text,
+        None,
+        r#""8-18""#,
+        "The hours (UTC, the last one excluded) in which operators may give data out. By default all.",
     ),
     key(
         "log.format",

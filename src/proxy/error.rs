@@ -1,6 +1,7 @@
 //! Why an exchange ended before its reply, and what the client is told.
 
 use super::reply::ReplyBody;
+use crate::audit::Refused;
 use crate::config::{ConsentConfig, Purpose};
 use crate::consent::{Refusal, RefusalKind};
 use crate::entity::Entity;
@@ -209,6 +210,17 @@ impl ProxyError {
             response.headers_mut().insert(name, value);
         }
         response
+    }
+}
+
+impl From<Refused> for ProxyError {
+    /// What cannot be recorded is not done.
+    fn from(refused: Refused) -> Self {
+        let (kind, outcome) = match refused {
+            Refused::Full => (Kind::Overloaded, Outcome::RefusedOverload),
+            Refused::Down => (Kind::VaultUnavailable, Outcome::VaultFailed),
+        };
+        Self::new(kind, outcome, "The access log takes no more lines now, so nothing was forwarded; try again.")
     }
 }
 

@@ -15,6 +15,7 @@ use super::subject::{Named, Whose};
 use super::unpacked::Unpacked;
 use super::websocket::{self, Conversation, Handshake};
 use super::{Gateway, Route, cors, head, headers, links, lookalike, special};
+use crate::audit;
 use crate::config::{Binary, Reply};
 use crate::detect::{Operator, Scratch};
 use crate::protocol::Protocol;
@@ -150,6 +151,10 @@ async fn forward(
         Some(id) if !preflight => Some(gateway.subject(route, id).await?),
         _ => Some(gateway.vault.passing_subject()),
     };
+    // What cannot be recorded is not done. Where nobody is named for a request
+    // there is nobody to name.
+    let named = subject.clone().filter(|_| chosen.is_some() && !preflight);
+    let line = Arc::new(gateway.audit.begin(&route.place, settle.id(), named)?);
     let lookalikes = lookalike::unknown(&lookalike::tokens_in(content.text()), subject.as_ref()).await?;
     gateway.watch.metrics.unknown_tokens_sent.inc_by(lookalikes as u64);
     let standing = Standing::new(content.text(), &head, content.text().len() > INLINE_LIMIT);
@@ -164,6 +169,7 @@ async fn forward(
     let counts = replacements.counts;
     gateway.watch.ends(Stage::Vault, &mut clock);
     settle.replaced(counts.sum());
+    counts.each().for_each(|(entity, count)| line.tokenized(entity, count));
 
     // 9. Forward. A WebSocket goes on from here by itself.
     let in_elements = protocol.reply.comes_in_elements(head.uri.path());
@@ -175,7 +181,7 @@ async fn forward(
         let (vault, watch, tenant) = (gateway.vault.clone(), Arc::clone(&gateway.watch), route.tenant.clone());
         Chain { vault, watch, protocol: Arc::clone(&protocol), tenant, subject: subject.clone() }
     });
-    let restoring = Restoring { protocol, subject, surrogates, in_elements, door, chain };
+    let restoring = Restoring { protocol, subject, surrogates, in_elements, door, chain, line };
     if let Some(handshake) = handshake {
         let consent = websocket::Consent { presented, judged, withdrawn };
         let conversation = Conversation::new(gateway, route, restoring, &handshake.address, consent);
@@ -350,6 +356,8 @@ pub(super) struct Restoring {
     pub(super) surrogates: Option<Arc<SurrogateMatcher>>,
     /// Whether a JSON reply is an array that comes element by element.
     pub(super) in_elements: bool,
+    /// The line of the access log that is in the making.
+    pub(super) line: Arc<audit::Exchange>,
     /// Where the client came in, for addresses that are to lead through there.
     pub(super) door: Option<String>,
     /// By what the next request of a conversation is known that the upstream keeps.
@@ -359,7 +367,7 @@ pub(super) struct Restoring {
 pub(super) async fn restore(
     gateway: &Gateway,
     route: &Route,
-    Restoring { protocol, subject, surrogates, in_elements, door, chain }: Restoring,
+    Restoring { protocol, subject, surrogates, in_elements, door, chain, line }: Restoring,
     response: Response<Incoming>,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let (mut head, body) = response.into_parts();
@@ -400,6 +408,7 @@ pub(super) async fn restore(
         surrogates,
         protocol,
         watch,
+        line: Some(line),
         redaction,
         charset,
     });

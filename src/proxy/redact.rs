@@ -31,6 +31,11 @@ impl Counts {
         self.0.iter().map(|(_, count)| count).sum()
     }
 
+    /// Entities and how often each was replaced.
+    pub(super) fn each(&self) -> impl Iterator<Item = (Entity, u32)> {
+        self.0.iter().copied()
+    }
+
     /// The `Privet-Redacted` header: a dictionary (RFC 9651) of entity to count.
     pub(super) fn to_header(&self) -> String {
         let mut header = String::with_capacity(self.0.len() * 16);

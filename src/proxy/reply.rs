@@ -268,6 +268,11 @@ impl Settle {
         }
     }
 
+    /// The name of the request.
+    pub(super) fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
     /// Hands over what is owed to what goes on when the reply has ended.
     pub(super) fn hand_over(&mut self) -> Self {
         let mut heir = Self::new(self.id, Arc::clone(&self.watch));

@@ -26,6 +26,8 @@ use super::packets;
 use super::parameters;
 use super::reply::ReplyError;
 use super::watch::Watch;
+use crate::audit;
+use crate::entity::Entity;
 use crate::framing::{Elements, Lines, Sse, TooLong};
 use crate::protocol::{MessageFraming, Protocol};
 use crate::telemetry::Stage;
@@ -94,11 +96,21 @@ pub(super) struct Context {
     pub(super) watch: Arc<Watch>,
     /// By what data of others is found; none where it passes.
     pub(super) redaction: Option<Arc<Redaction>>,
+    /// The line of the access log, which tells what came back.
+    pub(super) line: Option<Arc<audit::Exchange>>,
     /// That of the reply; none where nobody knows it.
     pub(super) charset: Option<Charset>,
 }
 
 impl Context {
+    /// Counts a value that was put back.
+    fn restored(&self, entity: Entity) {
+        self.watch.restored(entity);
+        if let Some(line) = &self.line {
+            line.restored(entity);
+        }
+    }
+
     /// The value of a token where it is at hand.
     fn cached(&self, token: &Token) -> Option<Value> {
         self.subject.as_ref().and_then(|subject| subject.cached(token))

@@ -18,6 +18,7 @@ use prometheus::{
 use super::labels::{Direction, Inspected, Login, Outcome, Stage, VaultOperation};
 use crate::config::Expiry;
 use crate::entity::Entity;
+use crate::incident::Rule;
 use crate::problem::ProblemKind;
 
 /// The metrics cannot be declared, which is a fault of this file.
@@ -58,6 +59,7 @@ pub struct Metrics {
     forgotten: IntCounterVec,
     rejected: Vec<IntCounter>,
     logins: Vec<IntCounter>,
+    alerts: Vec<IntCounter>,
 }
 
 impl Metrics {
@@ -119,6 +121,8 @@ impl Metrics {
         let logins = counters(&r, "privet_logins_total", "Log-ins to the admin API by how they ended.", &["result"])?;
         let logins = all(&logins, &Login::ALL.map(Login::as_str))?;
 
+        let alerts = counters(&r, "privet_alerts_total", "Alarms by the rule that raised them.", &["rule"])?;
+        let alerts = all(&alerts, &Rule::ALL.map(Rule::as_str))?;
         let cases = gauges(&r, "privet_cases_due", "Open cases of persons by how soon they are due.", &["state"])?;
         let cases_due = all(&cases, &["open", "soon", "overdue"])?;
 
@@ -172,6 +176,7 @@ impl Metrics {
             vault,
             rejected,
             logins,
+            alerts,
         }))
     }
 
@@ -271,6 +276,27 @@ impl Metrics {
         if let Some([ok, error]) = self.vault.get(operation as usize) {
             if done { ok.inc() } else { error.inc() }
         }
+    }
+
+    /// Counts an alarm of a rule.
+    pub fn alert(&self, rule: Rule) {
+        if let Some(count) = self.alerts.get(rule as usize) {
+            count.inc();
+        }
+    }
+
+    /// Tokens so far that were not the subject's.
+    pub fn unknown_tokens_seen(&self) -> u64 {
+        self.unknown_tokens.get() + self.unknown_tokens_sent.get()
+    }
+
+    /// Log-ins so far that were refused.
+    pub fn logins_refused(&self) -> u64 {
+        [Login::Refused, Login::Limited]
+            .iter()
+            .filter_map(|login| self.logins.get(*login as usize))
+            .map(IntCounter::get)
+            .sum()
     }
 
     /// Counts a log-in to the admin API.
@@ -434,6 +460,7 @@ mod tests {
             "privet_body_bytes_in_flight",
             "privet_uninspected_bytes_total",
             "privet_panics_total",
+            "privet_alerts_total{rule=\"chain-broken\"}",
             "privet_logins_total{result=\"refused\"}",
         ] {
             assert_eq!(line(&text, series), Some("0"), "{series}");

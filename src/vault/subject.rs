@@ -61,6 +61,15 @@ impl Subject {
         }
     }
 
+    /// The name of the subject in the access log, the same on every replica
+    /// until its keys are destroyed: then nobody can tell whose it was.
+    pub fn alias(&self) -> String {
+        match &self.0 {
+            Kind::Kept { state, .. } => state.keys().alias(),
+            Kind::Volatile(subject) => subject.alias(),
+        }
+    }
+
     /// The value of a token where it is at hand; no I/O.
     pub fn cached(&self, token: &Token) -> Option<Value> {
         match &self.0 {

@@ -15,6 +15,7 @@ use super::error::VaultError;
 use super::root::{Ids, Root};
 use super::seal::{NONCE, SealingKey, TAG, random};
 use crate::entity::Entity;
+use crate::hex;
 use crate::sensitive::Sensitive;
 use crate::store::Row;
 use crate::token::Token;
@@ -144,6 +145,16 @@ impl SubjectKeys {
     pub(super) fn token(&self, entity: Entity, value: &str, counter: u32, mask: u64) -> Token {
         let layer = self.layer(entity).unwrap_or(&self.values);
         Token::new(entity, token_bits(&layer.token, entity, value, counter) & mask)
+    }
+
+    /// The name of the subject in the access log. It ends with the keys: who
+    /// has lost them cannot tell whose it was.
+    pub(super) fn alias(&self) -> String {
+        let mut mac = hmac::Context::with_key(&self.values.token);
+        // No entity starts so, and so no token or surrogate is made of the same.
+        mac.update(b"@alias");
+        let tag = mac.sign();
+        hex::encode(tag.as_ref().get(..16).unwrap_or_default())
     }
 
     /// What the choice of a surrogate for a text starts from.

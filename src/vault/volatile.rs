@@ -198,6 +198,11 @@ impl Volatile {
         Err(NO_ROOM)
     }
 
+    /// The name of the subject in the access log.
+    pub(super) fn alias(&self) -> String {
+        format!("{:016x}{:016x}", self.key.name(0), self.key.name(1))
+    }
+
     pub(super) fn value(&self, token: &Token) -> Option<Value> {
         self.known().value(token)
     }
@@ -438,6 +443,14 @@ impl VolatileKey {
         hasher.write(entity.as_bytes());
         hasher.write(&[0]);
         hasher.write(text.as_bytes());
+        hasher.finish()
+    }
+
+    /// A part of the name of the subject. No kind has so high a number, so no
+    /// token is made of the same.
+    fn name(&self, part: u64) -> u64 {
+        let mut hasher = self.hasher();
+        hasher.write_u64(u64::MAX - part);
         hasher.finish()
     }
 

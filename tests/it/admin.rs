@@ -1,8 +1,8 @@
 //! The admin API over real sockets, and commands that reach a vault beside the
 //! gateway that holds it.
 
-use crate::support::{Client, Identity, KEY, Privet, Setup, privet, scratch_folder};
-use serde_json::Value;
+use crate::support::{CONSENT, Client, Identity, KEY, Privet, Setup, Upstream, chat, privet, scratch_folder};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Output;
 
@@ -69,7 +69,7 @@ async fn a_command_with_another_key_is_refused_beside_the_gateway() {
     let vault = folder.path().join("vault");
     let privet = gateway(&vault, "");
     let url = format!("embedded:{}", vault.display());
-    let other = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let other = "aBx81nQv0Zk4rW2mJt9eY7sLhUcG5oDpXfI3TqVyNgE=";
     let mut command = crate::support::privet();
     let done = command.args(["operator", "list", "--vault", &url]).env("PRIVET_KEY", other).output().unwrap();
     assert_eq!(done.status.code(), Some(1));
@@ -92,4 +92,64 @@ async fn a_command_trusts_just_the_certificate_of_the_gateway() {
     published["certificate"] = "00".repeat(32).into();
     std::fs::write(&file, published.to_string()).unwrap();
     assert_eq!(command(&vault, &["operator", "list"]).status.code(), Some(1), "another certificate");
+}
+
+#[tokio::test]
+async fn an_exchange_and_an_operator_leave_their_lines() {
+    let folder = scratch_folder();
+    let vault = folder.path().join("vault");
+    let upstream = Upstream::echo().await;
+    let mut privet = Setup::new(&upstream).vault(&vault).start();
+    let client = Client::new(&privet.gateway);
+    let said = chat("Write to ana.diaz@example.com please").to_string();
+    let headers = [("content-type", "application/json"), CONSENT, ("privet-subject", "customer-7")];
+    let reply = client.send("POST", "/v1/chat/completions", &headers, said).await;
+    assert_eq!(reply.status, 200);
+    let id = reply.header("privet-request-id").unwrap().to_owned();
+    let file = folder.path().join("log.jsonl");
+    let text = output(&vault, &["audit", "export"]);
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let exchange = lines.iter().find(|line| line["action"] == "exchange").unwrap();
+    assert_eq!((&exchange["request_id"], &exchange["actor"]), (&json!(id), &json!("gateway")));
+    assert_eq!((&exchange["purpose"], &exchange["recipient"]), (&json!("support"), &json!("127.0.0.1")));
+    assert_eq!(exchange["entities"], json!({"EMAIL": 1}));
+    assert_eq!(exchange["restored"], json!({"EMAIL": 1}));
+    assert!(lines.iter().any(|line| line["action"] == "audit" && line["actor"] == "key-holder"), "{text}");
+    assert!(!text.contains("ana") && !text.contains("customer-7"), "{text}");
+
+    std::fs::write(&file, &text).unwrap();
+    let file = file.to_str().unwrap();
+    let verify = |file: &str| privet_command(&["audit", "verify", file]);
+    assert_eq!(verify(file).status.code(), Some(0));
+    std::fs::write(file, text.replacen("support", "Support", 1)).unwrap();
+    let refused = verify(file);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("it was changed"), "{refused:?}");
+    assert_eq!(verify("/nonexistent").status.code(), Some(2));
+
+    assert!(output(&vault, &["audit", "verify"]).starts_with("whole: lines 1 to "));
+    privet.terminate();
+    privet.wait(std::time::Duration::from_secs(20));
+    assert!(output(&vault, &["audit", "verify"]).starts_with("whole: lines 1 to "), "after its end");
+}
+
+#[tokio::test]
+async fn without_consent_the_line_names_no_subject() {
+    let folder = scratch_folder();
+    let vault = folder.path().join("vault");
+    let upstream = Upstream::echo().await;
+    let toml = "[[routes]]\npath = \"/\"\nwithout_consent = \"anonymize\"\n";
+    let privet = Setup::new(&upstream).vault(&vault).toml(toml).start();
+    let headers = [("content-type", "application/json"), ("privet-subject", "customer-7")];
+    let said = chat("Write to ana.diaz@example.com please").to_string();
+    let reply = Client::new(&privet.gateway).send("POST", "/v1/chat/completions", &headers, said).await;
+    assert_eq!(reply.status, 200);
+    let text = output(&vault, &["audit", "export"]);
+    let line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!((&line["action"], &line["entities"]), (&json!("exchange"), &json!({"EMAIL": 1})));
+    assert!(line["subject"].is_null() && line["restored"].is_null(), "{line}");
+}
+
+fn privet_command(arguments: &[&str]) -> Output {
+    privet().args(arguments).output().unwrap()
 }

@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 
 /// The table of ARCHITECTURE.md, lowest layer first.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("pure", &["detect", "entity", "framing", "hex", "json", "problem", "surrogate", "token"]),
+    ("pure", &["detect", "entity", "framing", "hex", "json", "problem", "report", "surrogate", "token"]),
     (
         "state",
         &[
+            "audit",
             "clock",
             "config",
             "consent",
             "ledger",
+            "incident",
             "protocol",
             "rights",
             "sensitive",

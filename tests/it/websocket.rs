@@ -6,6 +6,7 @@ use crate::support::{
     scratch_folder, tokens,
 };
 use futures_util::{SinkExt, StreamExt};
+use privet::audit::Recorder;
 use privet::config::Config;
 use privet::detect::Engine;
 use privet::ledger::{Act, Channel, What};
@@ -485,7 +486,7 @@ async fn within_by(upstream: &SocketUpstream, toml: &str) -> (std::sync::Arc<Gat
     let vault = Vault::open(&VaultUrl::Memory, key, Options::default()).await.unwrap();
     let engine = std::sync::Arc::new(Engine::builtin().unwrap());
     let rights = Rights::new(vault.clone(), &config).unwrap();
-    let gateway = Gateway::new(config, engine, vault, rights, Metrics::new().unwrap()).unwrap();
+    let gateway = Gateway::new(config, engine, vault, rights, Metrics::new().unwrap(), Recorder::none()).unwrap();
     let listener = Listener::bind("127.0.0.1:0", None).await.unwrap();
     let base = format!("http://{}", listener.local_addr());
     let (service, shutdown) = (DataService(std::sync::Arc::clone(&gateway)), Shutdown::new());
@@ -561,7 +562,7 @@ async fn a_withdrawal_gives_out_nothing_more() {
     socket.send(json!({"messages": [{"role": "user", "content": EMAIL}]}).to_string()).await;
     wait_for_text(&upstream).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(gateway.withdrawn("default", "ana", "support"), 1);
+    assert_eq!(withdraw(&gateway, "support").await, 1);
     assert!(matches!(socket.next_of_any_kind().await, Message::Close(Some(close)) if u16::from(close.code) == 1008));
 }
 

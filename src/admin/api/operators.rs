@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Call, Created, Done, Endpoint, Json, Nothing, Page, Paging};
 use crate::admin::operators::{AddError, Name, Operator};
 use crate::admin::role::Role;
+use crate::audit::{Action, Look};
 use crate::clock::Time;
 use crate::problem::{Problem, ProblemKind};
 
@@ -60,6 +61,8 @@ async fn list(call: Call<Nothing, Paging>) -> Result<Json<Page<Operator>>, Probl
 }
 
 async fn add(call: Call<Nothing, Nothing, NewOperator>) -> Result<Created<WithKey>, Problem> {
+    let reason = format!("add {} as {}", call.body.name, call.body.role);
+    call.record(Look { reason, ..call.look(Action::Operator) }).await?;
     let NewOperator { name, role, expires } = call.body;
     match call.services.logins.operators.add(name, role, expires).await {
         Ok((operator, key)) => Ok(Created(WithKey { operator, key: key.expose().to_owned() })),
@@ -70,6 +73,7 @@ async fn add(call: Call<Nothing, Nothing, NewOperator>) -> Result<Created<WithKe
 }
 
 async fn remove(call: Call<ByName>) -> Result<Done, Problem> {
+    call.record(Look { reason: format!("remove {}", call.path.name), ..call.look(Action::Operator) }).await?;
     if call.services.logins.operators.remove(call.path.name.as_str()).await? {
         Ok(Done)
     } else {

@@ -5,9 +5,9 @@ use bytes::Bytes;
 
 use super::coding;
 use super::plant::Kind;
-use super::replies::{Said, Saying, Whose, written};
 use super::report::{Fault, Side};
 use super::rig::{Answer, Course, Exchange};
+use super::said::{Said, Saying, Whose, written};
 use super::sample::{Framing, ReplySample};
 use super::{Effort, Trial};
 use crate::config::Reply;

@@ -59,7 +59,7 @@ pub(in crate::proxy) async fn restore(headers: &mut HeaderMap, context: &Context
             spliced.extend_from_slice(value.as_bytes().get(copied..found.at.start).unwrap_or_default());
             spliced.extend_from_slice(written.as_bytes());
             copied = found.at.end;
-            context.watch.restored(found.entity);
+            context.restored(found.entity);
         }
         if copied > 0 {
             spliced.extend_from_slice(value.as_bytes().get(copied..).unwrap_or_default());

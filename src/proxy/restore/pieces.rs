@@ -217,7 +217,7 @@ impl Stand {
     /// It was written.
     pub(super) fn count(&self, context: &Context) {
         match self {
-            Self::Value(entity, _) => context.watch.restored(*entity),
+            Self::Value(entity, _) => context.restored(*entity),
             Self::Text { rule, .. } => context.watch.found_in_reply(*rule),
         }
     }

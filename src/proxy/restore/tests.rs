@@ -55,7 +55,8 @@ impl Desk {
     async fn context(&self, protocol: Arc<Protocol>) -> Context {
         let kinds = self.subject.kinds().await.unwrap();
         let (subject, watch) = (Some(self.subject.clone()), Arc::clone(&self.watch));
-        Context { subject, kinds, surrogates: None, protocol, watch, redaction: None, charset: Some(Charset::Utf8) }
+        let charset = Some(Charset::Utf8);
+        Context { subject, kinds, surrogates: None, protocol, watch, redaction: None, line: None, charset }
     }
 
     /// One in which data of others is found too.

@@ -1,5 +1,6 @@
 //! What is known of the two who talk, and what becomes of their messages.
 
+use crate::audit;
 use crate::config::Reply;
 use crate::protocol::Protocol;
 use crate::proxy::charset::Charset;
@@ -36,6 +37,8 @@ pub(in crate::proxy) struct Conversation {
     /// Cancelled where the consent is withdrawn.
     pub(super) withdrawn: CancellationToken,
     state: Mutex<State>,
+    /// The line of the access log, which is written when the socket ends.
+    line: Arc<audit::Exchange>,
 }
 
 /// The consent that a handshake has.
@@ -70,13 +73,13 @@ impl Conversation {
         address: &Uri,
         consent: Consent,
     ) -> Self {
-        let Restoring { protocol, subject, surrogates, .. } = restoring;
+        let Restoring { protocol, subject, surrogates, line, .. } = restoring;
         let Consent { presented, judged, withdrawn } = consent;
-        let state = State { subject, judged: Arc::new(judged), surrogates, told: None, replaced: 0 };
+        let state = Mutex::new(State { subject, judged: Arc::new(judged), surrogates, told: None, replaced: 0 });
         let (mut head, ()) = Request::new(()).into_parts();
         head.uri = address.clone();
         let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
-        Self { gateway, route, protocol, head, presented, withdrawn, state: Mutex::new(state) }
+        Self { gateway, route, protocol, head, presented, withdrawn, state, line }
     }
 
     /// How it ends if nothing goes wrong.
@@ -120,6 +123,7 @@ impl Conversation {
             state.told = Some(protocol);
         }
         state.replaced += replacements.counts.sum();
+        replacements.counts.each().for_each(|(entity, count)| self.line.tokenized(entity, count));
         Ok(message.bytes)
     }
 
@@ -143,8 +147,8 @@ impl Conversation {
             return Ok(None);
         }
         let (protocol, watch) = (told.unwrap_or_else(|| Arc::clone(&self.protocol)), Arc::clone(&self.gateway.watch));
-        let charset = Some(Charset::Utf8);
-        Ok(Some(Context { subject, kinds, surrogates, protocol, watch, redaction, charset }))
+        let (line, charset) = (Some(Arc::clone(&self.line)), Some(Charset::Utf8));
+        Ok(Some(Context { subject, kinds, surrogates, protocol, watch, redaction, line, charset }))
     }
 
     /// Puts the values back into the headers of the chatbot's handshake.
@@ -160,7 +164,8 @@ impl Conversation {
         let restoring = {
             let (state, protocol) = (self.state(), Arc::clone(&self.protocol));
             let (subject, surrogates) = (state.subject.clone(), state.surrogates.clone());
-            Restoring { protocol, subject, surrogates, in_elements: false, door: None, chain: None }
+            let line = Arc::clone(&self.line);
+            Restoring { protocol, subject, surrogates, in_elements: false, door: None, chain: None, line }
         };
         exchange::restore(&self.gateway, &self.route, restoring, reply).await
     }
@@ -187,6 +192,9 @@ impl Conversation {
         } else {
             None
         };
+        if let Some(subject) = &subject {
+            self.line.is_of(subject);
+        }
         let mut state = self.state();
         (state.subject, state.judged) = (subject.clone(), Arc::new(judged));
         Ok(subject)

@@ -64,8 +64,10 @@ impl StorageBackend for Frail {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         self.plan.reads.fetch_add(1, Ordering::SeqCst);
-        self.plan.next().map_or(Ok(()), |_| Err(io::ErrorKind::Other.into()))?;
-        self.file.read(offset, out)
+        match self.plan.next() {
+            Some(_) => Err(io::ErrorKind::Other.into()),
+            None => self.file.read(offset, out),
+        }
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

@@ -1,0 +1,86 @@
+//! `/reports`: what the company shows its authority.
+
+use axum::body::Body;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Call, Endpoint, Nothing, Streamed};
+use crate::admin::reports::{self, Breach};
+use crate::admin::role::Role;
+use crate::audit::{Action, Look};
+use crate::clock::Time;
+use crate::problem::Problem;
+use crate::report::{Format, Report};
+
+/// The types of every report.
+pub(super) const TYPES: &[&str] = &["text/markdown", "text/html", "application/json"];
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::get("/reports/ropa", Role::Officer, "The record of processing (GDPR Article 30).", ropa)
+            .streams(TYPES),
+        Endpoint::get("/reports/data-map", Role::Officer, "What flows where.", data_map).streams(TYPES),
+        Endpoint::get("/reports/dpia", Role::Officer, "Inputs for an impact assessment (Article 35).", dpia)
+            .streams(TYPES),
+        Endpoint::get("/reports/breach", Role::Officer, "What a notification of a breach needs (Article 33).", breach)
+            .streams(TYPES),
+    ]
+}
+
+/// How a report is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Written {
+    #[serde(default)]
+    format: Format,
+}
+
+/// What a breach is about.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    #[serde(default)]
+    format: Format,
+    /// From when on.
+    #[serde(default)]
+    from: Option<Time>,
+    /// Until when.
+    #[serde(default)]
+    to: Option<Time>,
+    /// Data that this recipient was sent, alone.
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    upstream: Option<String>,
+    /// The key of the vault that is known to others.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    key_id: Option<String>,
+}
+
+/// A report as an answer.
+pub(super) fn answer(report: &Report, format: Format) -> Streamed {
+    Streamed { content_type: format.media_type(), file_name: None, body: Body::from(report.write(format)) }
+}
+
+async fn ropa(call: Call<Nothing, Written>) -> Result<Streamed, Problem> {
+    Ok(answer(&reports::ropa(&call.services.config, Time::now()), call.query.format))
+}
+
+async fn data_map(call: Call<Nothing, Written>) -> Result<Streamed, Problem> {
+    Ok(answer(&reports::data_map(&call.services.config, Time::now()), call.query.format))
+}
+
+async fn dpia(call: Call<Nothing, Written>) -> Result<Streamed, Problem> {
+    Ok(answer(&reports::dpia(&call.services.config, Time::now()), call.query.format))
+}
+
+async fn breach(call: Call<Nothing, About>) -> Result<Streamed, Problem> {
+    call.record(Look { reason: "breach".to_owned(), ..call.look(Action::Report) }).await?;
+    let services = &call.services;
+    let About { format, from, to, upstream, key_id } = &call.query;
+    let at_work = services.vault.key_id().to_string();
+    let key = key_id.clone().map(|key| (key.clone(), key == at_work));
+    let about = Breach { from: *from, to: *to, upstream: upstream.clone(), key };
+    let report = reports::breach(&services.audit, &services.incidents, &about, Time::now()).await?;
+    Ok(answer(&report, *format))
+}

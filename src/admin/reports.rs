@@ -1,0 +1,33 @@
+//! What the reports of the company say, from the running configuration and
+//! from the access log.
+
+mod breach;
+mod records;
+
+pub use breach::{Breach, breach};
+pub use records::{data_map, dpia, ropa};
+
+use crate::config::{Config, Keep, Route, Upstream};
+
+/// The upstream of a route.
+fn upstream_of<'c>(config: &'c Config, route: &Route) -> Option<&'c Upstream> {
+    config.upstream(route.upstream.as_deref())
+}
+
+/// As the access log names it.
+fn recipient(upstream: &Upstream) -> String {
+    match upstream.name.as_str() {
+        "default" => upstream.url.host().unwrap_or_default().to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// In words of the law.
+fn kept_for(keep: Keep) -> String {
+    match keep {
+        Keep::Seconds(seconds) if seconds % 86_400 == 0 => format!("{} days", seconds / 86_400),
+        Keep::Seconds(seconds) => format!("{seconds} seconds"),
+        Keep::Months(months) => format!("{months} months"),
+        Keep::UntilErased => "until erased".to_owned(),
+    }
+}

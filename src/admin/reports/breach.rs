@@ -1,0 +1,174 @@
+//! What a notification of a breach needs (GDPR Articles 33 and 34): what data
+//! of how many persons passed in a time, by whom it was seen, and who got it.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::audit::{Action, Audit, Line};
+use crate::clock::Time;
+use crate::incident::{Incident, Register};
+use crate::report::{Report, Section};
+use crate::vault::VaultError;
+
+const PAGE: usize = 1000;
+
+/// What a breach report is about.
+#[derive(Debug, Clone, Default)]
+pub struct Breach {
+    /// From when on; none: from the beginning.
+    pub from: Option<Time>,
+    /// Until when; none: until now.
+    pub to: Option<Time>,
+    /// Data that this recipient was sent, alone.
+    pub upstream: Option<String>,
+    /// The key that is known to others, and whether it is the one at work.
+    pub key: Option<(String, bool)>,
+}
+
+/// What is added up over the lines.
+#[derive(Default)]
+struct Sums {
+    subjects: HashSet<String>,
+    /// Findings by entity.
+    sent: BTreeMap<String, u64>,
+    by_recipient: BTreeMap<String, u64>,
+    /// Looks by actor and action.
+    looks: BTreeMap<(String, &'static str), u64>,
+    exchanges: u64,
+}
+
+impl Sums {
+    fn add(&mut self, line: Line) {
+        let count: u64 = line.entities.values().sum();
+        if line.action == Action::Exchange {
+            self.exchanges += 1;
+            for (entity, count) in line.entities {
+                *self.sent.entry(entity).or_default() += count;
+            }
+            *self.by_recipient.entry(line.recipient).or_default() += count;
+        } else {
+            *self.looks.entry((line.actor, line.action.as_str())).or_default() += count.max(1);
+        }
+        if !line.subject.is_empty() {
+            self.subjects.insert(line.subject);
+        }
+    }
+}
+
+/// Reads the access log and the register.
+pub async fn breach(audit: &Audit, register: &Register, about: &Breach, made: Time) -> Result<Report, VaultError> {
+    let is_within = |at: Time| about.from.is_none_or(|from| at >= from) && about.to.is_none_or(|to| at < to);
+    let mut sums = Sums::default();
+    let mut after = 0;
+    loop {
+        let page = audit.page(after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = last.seq;
+        let fits = |line: &Line| about.upstream.as_ref().is_none_or(|one| line.recipient == *one);
+        let of_record = |line: &Line| line.action != Action::Checkpoint && is_within(line.at) && fits(line);
+        page.into_iter().filter(of_record).for_each(|line| sums.add(line));
+    }
+    let mut incidents: Vec<Incident> = Vec::new();
+    loop {
+        let page = register.list(incidents.last().map(|last| last.id.as_str()), PAGE).await?;
+        if page.is_empty() {
+            break;
+        }
+        incidents.extend(page);
+    }
+    incidents.retain(|incident| is_within(incident.opened));
+    Ok(written(about, sums, &incidents, made))
+}
+
+fn written(about: &Breach, sums: Sums, incidents: &[Incident], made: Time) -> Report {
+    let time = |at: Option<Time>, or: &str| at.map_or_else(|| or.to_owned(), |at| at.to_string());
+    let count: u64 = sums.sent.values().sum();
+    let mut nature = Section::new("Nature of the breach (Article 33(3)(a))").table(
+        ["what", "value"],
+        [
+            ["From".into(), time(about.from, "the beginning of the access log")],
+            ["To".into(), time(about.to, "now")],
+            ["Recipient".into(), about.upstream.clone().unwrap_or_else(|| "all".to_owned())],
+            ["Persons concerned, at most".into(), sums.subjects.len().to_string()],
+            ["Exchanges concerned".into(), sums.exchanges.to_string()],
+            ["Records (values that were replaced)".into(), count.to_string()],
+        ],
+    );
+    if let Some((key, is_at_work)) = &about.key {
+        nature = nature.says(if *is_at_work {
+            format!("The key {key} is at work: whoever has it and the store can read all values that are kept.")
+        } else {
+            format!("The key {key} is not at work: it opens nothing but copies of the vault from its time.")
+        });
+    }
+    let looks = sums.looks.into_iter().map(|((actor, action), count)| [actor, action.to_owned(), count.to_string()]);
+    let cases = incidents.iter().map(|incident| {
+        let state = serde_json::to_value(incident.state).ok();
+        let state = state.and_then(|state| state.as_str().map(str::to_owned)).unwrap_or_default();
+        [incident.id.clone(), incident.opened.to_string(), incident.due.to_string(), state, incident.summary.clone()]
+    });
+    let measures = incidents.iter().flat_map(|incident| {
+        let done = incident.history.iter();
+        done.map(|entry| [incident.id.clone(), entry.at.to_string(), entry.by.clone(), entry.text.clone()])
+    });
+    Report::new("Personal data breach (GDPR Articles 33 and 34)", made)
+        .with(nature)
+        .with(
+            Section::new("Categories of data")
+                .table(["entity", "values"], sums.sent.into_iter().map(|(entity, count)| [entity, count.to_string()])),
+        )
+        .with(Section::new("Recipients").says("They were sent tokens; the values stayed in the vault.").table(
+            ["recipient", "values replaced"],
+            sums.by_recipient.into_iter().map(|(who, count)| [who, count.to_string()]),
+        ))
+        .with(Section::new("Who looked").table(["who", "what", "how many values"], looks))
+        .with(Section::new("Incidents").table(["id", "known since", "authority by", "state", "summary"], cases))
+        .with(Section::new("Measures (Article 33(3)(d))").table(["incident", "when", "by", "what"], measures))
+        .with(
+            Section::new("To be completed by the company")
+                .says("Contact of the data protection officer (Article 33(3)(b)).")
+                .says("Likely consequences (Article 33(3)(c)).")
+                .says("Whether the risk to persons is high, so that they must be told (Article 34)."),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::audit::{Look, Options, Place};
+    use crate::entity::Entity;
+    use crate::report::Format;
+    use crate::vault::{Key, Vault, VaultUrl};
+
+    #[tokio::test]
+    async fn it_counts_persons_and_values_of_a_recipient() {
+        let vault = Vault::open(&VaultUrl::Memory, Key::generate(), crate::vault::Options::default()).await.unwrap();
+        let (audit, register) = (Audit::open(&vault, Options::default()).await.unwrap(), Register::new(&vault));
+        for (subject, recipient, count) in [("ana", "eu", 2), ("ana", "eu", 1), ("eve", "eu", 4), ("bob", "us", 8)] {
+            let place = Place { recipient: recipient.into(), ..Place::default() };
+            let subject = vault.subject("default", subject).await.unwrap();
+            let line = audit.recorder().begin(&Arc::new(place), "r", Some(subject)).unwrap();
+            line.tokenized(Entity::constant("EMAIL"), count);
+        }
+        audit.record(Look { actor: "operator:anna".into(), action: Action::Show, ..Look::default() }).await.unwrap();
+        register.open("operator:anna", "A laptop is lost.", None).await.unwrap();
+        let about = Breach { upstream: Some("eu".into()), key: Some(("k1".into(), false)), ..Breach::default() };
+        let text = breach(&audit, &register, &about, Time(0)).await.unwrap().write(Format::Markdown);
+        for says in [
+            "at most | 2 |",
+            "| EMAIL | 7 |",
+            "| eu | 7 |",
+            "A laptop is lost.",
+            "is not at work",
+            "Exchanges concerned | 3 |",
+        ] {
+            assert!(text.contains(says), "{says}: {text}");
+        }
+        let all = breach(&audit, &register, &Breach::default(), Time(0)).await.unwrap().write(Format::Markdown);
+        assert!(all.contains("at most | 3 |") && all.contains("| operator:anna | show | 1 |"), "{all}");
+        let past = Breach { to: Some(Time(1)), ..Breach::default() };
+        let none = breach(&audit, &register, &past, Time(0)).await.unwrap().write(Format::Markdown);
+        assert!(none.contains("at most | 0 |") && !none.contains("laptop"), "{none}");
+    }
+}
