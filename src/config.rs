@@ -40,7 +40,7 @@ pub use notice::{Notice, PurposeText};
 pub(crate) use path::normalize as plain_path;
 pub use problem::{Origin, Problem, Problems};
 pub use retention::{Keep, Retention};
-pub use rights::{TranscriptPlace, Transcripts, Webhook, WebhookEvent};
+pub use rights::{Webhook, WebhookEvent};
 pub use source::{Flag, Sources};
 
 /// Everything that the gateway can be told, checked.
@@ -107,8 +107,6 @@ pub struct Config {
     pub alerts: AlertsConfig,
     /// Systems behind that are told what became of subjects.
     pub webhooks: Vec<Webhook>,
-    /// Conversations without persons; none are kept without it.
-    pub transcripts: Option<Transcripts>,
     /// The log.
     pub log: Log,
 }
@@ -223,6 +221,11 @@ pub enum Jwks {
 }
 
 impl ConsentConfig {
+    /// Whether tokens that the site signs can be verified.
+    pub fn accepts_tokens(&self) -> bool {
+        self.hs256_secret.is_some() || self.jwks.is_some()
+    }
+
     /// Whether consent to this version of the notice still holds.
     pub fn accepts(&self, version: &str) -> bool {
         self.policy.is_none() || self.accept_policies.iter().any(|accepted| accepted == version)

@@ -110,6 +110,12 @@ impl Ledger {
         self.0.open.register(row, purpose, ended)
     }
 
+    /// Ends all that stands open of a subject, whose data may not be used any
+    /// more. Gives how many exchanges and sockets were told.
+    pub fn end(&self, row: Row) -> usize {
+        self.0.open.end(row, |_| true)
+    }
+
     /// What stands of a subject's consent; from memory, if it was read before.
     pub async fn known(&self, row: Row) -> Result<Arc<Known>, VaultError> {
         let changes = match self.0.known.find(row) {

@@ -24,7 +24,6 @@ pub mod rights;
 pub mod sensitive;
 pub mod store;
 pub mod telemetry;
-pub mod transcripts;
 pub mod trust;
 pub mod vault;
 

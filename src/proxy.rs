@@ -93,6 +93,7 @@ pub struct Gateway {
     stream_idle: Duration,
     reply_limit: usize,
     ids: RequestIds,
+    rights: Arc<Rights>,
     /// What persons have agreed to.
     ledger: Ledger,
     tokens: signed::Tokens,
@@ -100,7 +101,6 @@ pub struct Gateway {
     presented: RandomState,
     /// The purpose that sensitive data needs too.
     special: Option<Purpose>,
-    rights: Arc<Rights>,
 }
 
 /// How requests under one path are treated.
@@ -227,11 +227,11 @@ impl Gateway {
             stream_idle: timeouts.stream_idle,
             reply_limit: limits.reply_body,
             ids: RequestIds::new().map_err(no_random)?,
+            rights,
             ledger,
             tokens: signed::Tokens::new(&config.consent, timeouts).map_err(problem)?,
             presented: RandomState::new(),
             special,
-            rights,
             config,
         }))
     }
@@ -290,18 +290,6 @@ impl Gateway {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         response.map(|body| body.settles(settle))
-    }
-
-    /// Whether a subject's request may be served in full: what a restriction
-    /// forbids is refused, or anonymized where the route does so without consent.
-    fn judge_restriction(&self, route: &Route, id: Option<&str>) -> Result<bool, ProxyError> {
-        match id {
-            Some(id) if self.rights.restrictions().holds(&route.tenant, id) => match route.without_consent {
-                WithoutConsent::Anonymize => Ok(false),
-                WithoutConsent::Block => Err(ProxyError::restricted()),
-            },
-            _ => Ok(true),
-        }
     }
 
     async fn subject(&self, route: &Route, id: &str) -> Result<Subject, ProxyError> {

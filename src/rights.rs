@@ -21,16 +21,18 @@ mod tests;
 pub use answer::Export;
 pub use confirmation::Signer;
 pub use export::Format;
+use identity::Desk;
 pub use identity::{CODE_LIFETIME, SESSION_LIFETIME, Session};
 pub use register::{Due, Register};
 pub use restriction::Restrictions;
 
 use crate::clock::Time;
 use crate::config::{Config, WebhookEvent};
+use crate::entity::Entity;
 use crate::sensitive::Sensitive;
-use crate::store::EventKind;
+use crate::store::{Event, EventKind, Row};
 use crate::token::Token;
-use crate::vault::{Vault, VaultError};
+use crate::vault::{Kept, Vault, VaultError};
 use case::{Case, CaseError, Kind, Proof, State, Step, Urgency, Verification};
 use outbox::{Outbox, Told};
 use serde_json::{Value, json};
@@ -137,6 +139,7 @@ pub struct Rights {
     outbox: Outbox,
     signer: OnceCell<Signer>,
     facts: Facts,
+    desk: Desk,
 }
 
 impl Rights {
@@ -155,6 +158,7 @@ impl Rights {
             restrictions: Restrictions::new(records),
             register,
             signer: OnceCell::new(),
+            desk: Desk::new(),
             facts,
             vault,
         }))
@@ -173,6 +177,34 @@ impl Rights {
     /// The subjects with this address or number: at most 64 ids.
     pub async fn find(&self, tenant: &str, text: &str) -> Result<Vec<Sensitive>, RightsError> {
         Ok(self.vault.find(tenant, text).await?)
+    }
+
+    /// The values of a subject from the one behind `after` on, at most `limit`,
+    /// as documents, and the mark behind which the next page begins.
+    pub async fn values(
+        &self,
+        tenant: &str,
+        subject: &str,
+        after: Option<Token>,
+        limit: usize,
+    ) -> Result<(Vec<Value>, Option<String>), RightsError> {
+        let page = self.vault.values(tenant, subject, after, limit).await?;
+        let next = page.last().filter(|_| page.len() == limit);
+        let next = next.map(|last| format!("{}.{:x}", last.token.entity(), last.token.bits()));
+        let line = |kept: &Kept| {
+            let (token, entity, value) = kept.parts();
+            let created = (kept.created > 0).then_some(Time(kept.created));
+            json!({"token": token, "entity": entity.as_str(), "value": value, "created": created})
+        };
+        Ok((page.iter().map(line).collect(), next))
+    }
+
+    /// The token of a mark that [`values`](Self::values) gave.
+    pub fn read_mark(&self, mark: &str) -> Option<Token> {
+        let (entity, bits) = mark.split_once('.')?;
+        let surrogate = Entity::SURROGATE;
+        let entity = if entity == surrogate.as_str() { surrogate } else { entity.parse().ok()? };
+        u64::from_str_radix(bits, 16).ok().filter(|bits| bits >> 35 == 0).map(|bits| Token::new(entity, bits))
     }
 
     /// How many values are kept of a subject, by entity.
@@ -346,13 +378,20 @@ impl Rights {
 impl Rights {
     /// What goes on beside requests, for as long as the gateway runs: messages
     /// are sent, due dates watched (`due` gets the number of open cases by
-    /// their urgency), and restrictions taken over that other replicas make.
-    pub async fn run(&self, due: impl Fn([u64; 3])) {
+    /// their urgency), and restrictions taken over that other replicas make
+    /// (`restricted` gets the row of each, for what stands open to end).
+    pub async fn run(&self, due: impl Fn([u64; 3]), restricted: impl Fn(Row)) {
         let mut events = self.vault.subscribe();
         let watch_restrictions = async {
             loop {
                 let refreshed = match events.recv().await {
-                    Ok(event) if event.kind == EventKind::Changed => self.restrictions.refresh(event.row).await,
+                    Ok(Event { row, kind: EventKind::Changed }) => {
+                        let refreshed = self.restrictions.refresh(row).await;
+                        if self.restrictions.covers(row) {
+                            restricted(row);
+                        }
+                        refreshed
+                    }
                     Ok(_) => Ok(()),
                     Err(RecvError::Lagged(_)) => self.restrictions.load().await,
                     Err(RecvError::Closed) => return std::future::pending().await,
@@ -378,7 +417,7 @@ impl Rights {
                 tokio::time::sleep(DUE_EVERY).await;
             }
         };
-        tokio::join!(self.outbox.run(), watch_restrictions, watch_due);
+        tokio::join!(self.outbox.run(), watch_restrictions, watch_due, self.send_codes_asked_for());
     }
 
     /// Sends the messages that wait, each once.

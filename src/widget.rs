@@ -4,6 +4,7 @@
 
 mod assets;
 mod consent;
+pub mod me;
 mod notice;
 
 use crate::config::Config;

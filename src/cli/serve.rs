@@ -187,16 +187,16 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         tokio::spawn(services.audit.clone().forward(syslog));
     }
     let recorder = services.audit.recorder();
-    let rights = Arc::clone(&services.rights);
-    let beside = tokio::spawn({
-        let metrics = Arc::clone(&metrics);
-        async move { rights.run(|counts| metrics.set_cases_due(counts)).await }
-    });
     let gateway =
         Gateway::new(config, engine, vault.clone(), Arc::clone(&services.rights), Arc::clone(&metrics), recorder)
             .map_err(|e| Failure::Usage(e.to_string()))?;
     // It ends by itself when nobody uses the ledger any more.
     tokio::spawn(gateway.ledger().follow(&vault));
+    let beside = tokio::spawn({
+        let (rights, metrics) = (Arc::clone(&services.rights), Arc::clone(&metrics));
+        let ledger = gateway.ledger().clone();
+        async move { rights.run(|counts| metrics.set_cases_due(counts), |row| _ = ledger.end(row)).await }
+    });
     let data_listener = Listener::bind(&listen, tls.clone()).await.map_err(failed)?;
     let admin_listener = Listener::bind(&admin, admin_tls.clone()).await.map_err(failed)?;
 

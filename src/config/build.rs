@@ -42,7 +42,6 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
         rules: checked(top.text("rules"), check::folder, found_in),
         protocols: checked(top.text("protocols"), check::folder, found_in),
         upstreams,
-        transcripts: rights::transcripts(&settings.section("transcripts"), &purposes, found_in),
         webhooks: rights::webhooks(settings, sources, found_in),
         purposes,
         notices: notice::read(settings, consent.policy.as_deref(), found_in),

@@ -171,11 +171,6 @@ pub(super) static TABLES: &[Table] = &[
         doc: "Systems behind that are told what became of a subject. The messages hold no values; they are signed, and sent again until they are taken, for a week.",
         optional: true,
     },
-    Table {
-        path: "transcripts",
-        doc: "Conversations without persons, for analysis: what is found is replaced by the name of its kind, beyond recovery.",
-        optional: true,
-    },
     Table { path: "log", doc: "The log on standard error. It never holds personal data.", optional: false },
 ];
 
@@ -957,35 +952,6 @@ pub(super) static KEYS: &[Key] = &[
         None,
         r#""/etc/privet/ca.pem""#,
         "A PEM file with certificate authorities to trust beside the system's.",
-    ),
-    key(
-        "transcripts.to",
-        Kind::Text,
-        None,
-        r#""file:./transcripts""#,
-        "Where they are kept: \"file:FOLDER\", in files of JSON lines, or \"vault\", in the vault's store. Required.",
-    ),
-    key(
-        "transcripts.purpose",
-        Kind::Text,
-        None,
-        r#""analytics""#,
-        "The purpose that they are kept for: without consent to it nothing is kept. Required.",
-    ),
-    key("transcripts.days", Kind::Count { min: 1, max: 36_500 }, Some("90"), "30", "For how many days they are kept."),
-    key(
-        "transcripts.max_bytes",
-        Kind::Size { min: 256, max: 1 << 24 },
-        Some(r#""64 KiB""#),
-        r#""16 KiB""#,
-        "How much of a request, and of a reply, is kept.",
-    ),
-    key(
-        "transcripts.file_bytes",
-        Kind::Size { min: 4_096, max: 1 << 40 },
-        Some(r#""64 MiB""#),
-        r#""8 MiB""#,
-        "How long a file grows before the next one begins. Each day begins one too.",
     ),
     key(
         "audit.syslog",

@@ -1,12 +1,10 @@
-//! What the rights of persons need: systems behind that are told, what people
-//! are found by, and transcripts that name nobody.
+//! What the rights of persons need: systems behind that are told, and what
+//! people are found by.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use hyper::Uri;
 
-use super::Purpose;
 use super::build::{checked, judge};
 use super::check::{self, Wrong};
 use super::problem::Found;
@@ -69,30 +67,6 @@ impl WebhookEvent {
     }
 }
 
-/// Conversations without persons, kept for a purpose and a time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transcripts {
-    /// Where they are kept.
-    pub to: TranscriptPlace,
-    /// The purpose that needs consent.
-    pub purpose: String,
-    /// How long they are kept.
-    pub retention: Duration,
-    /// How many bytes of a request, and of a reply, one holds at most.
-    pub max_bytes: usize,
-    /// How many bytes a file has before the next begins.
-    pub file_bytes: u64,
-}
-
-/// Where transcripts are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TranscriptPlace {
-    /// In files of JSON lines in a folder.
-    Folder(PathBuf),
-    /// In the vault's store.
-    Vault,
-}
-
 pub(super) fn webhooks(settings: &Settings, sources: &Sources, found: &mut Found) -> Vec<Webhook> {
     let each = settings.list("webhooks", "webhooks[]");
     each.filter_map(|section| webhook(&section, sources, found)).collect()
@@ -151,37 +125,6 @@ pub(super) fn index(text: &str) -> Result<Entity, Wrong> {
         _ => Err(Wrong {
             message: "subjects are found by addresses and numbers alone".to_owned(),
             mend: "write [\"EMAIL\", \"PHONE\"], one of them, or []".to_owned(),
-        }),
-    }
-}
-
-pub(super) fn transcripts(section: &Section<'_>, purposes: &[Purpose], found: &mut Found) -> Option<Transcripts> {
-    if !section.is_written() {
-        return None;
-    }
-    let to = checked(section.required("to", found), place, found);
-    let purpose = section.required("purpose", found)?;
-    if !purposes.iter().any(|known| known.name == purpose.value) {
-        let names: Vec<_> = purposes.iter().map(|known| format!("\"{}\"", known.name)).collect();
-        let mend = format!("write one of {}, or list it under [[purposes]]", names.join(", "));
-        found.error(&purpose.origin, format!("there is no purpose `{}`", purpose.value), mend);
-    }
-    Some(Transcripts {
-        to: to?,
-        purpose: purpose.value,
-        retention: Duration::from_hours(24 * section.number("days")),
-        max_bytes: section.size("max_bytes"),
-        file_bytes: section.number("file_bytes"),
-    })
-}
-
-fn place(text: &str) -> Result<TranscriptPlace, Wrong> {
-    match text.strip_prefix("file:") {
-        Some(folder) if !folder.is_empty() => Ok(TranscriptPlace::Folder(PathBuf::from(folder))),
-        None if text == "vault" => Ok(TranscriptPlace::Vault),
-        _ => Err(Wrong {
-            message: "this is no place for transcripts".to_owned(),
-            mend: "write \"file:FOLDER\" or \"vault\"".to_owned(),
         }),
     }
 }

@@ -126,10 +126,6 @@ async fn forward(
     if !reversible {
         route.denied.inc();
     }
-    match (gateway.judge_restriction(route, chosen.as_deref()), handshake.take()) {
-        (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, &refusal, settle)),
-        (unrestricted, taken) => (reversible, handshake) = (reversible && unrestricted?, taken),
-    }
     let door = if protocol.socket.has_urls() { links::door(&head, gateway) } else { None };
     headers::clean_request(&mut head.headers, &gateway.headers);
     if !findings.list.is_empty() {
@@ -190,7 +186,7 @@ async fn forward(
     });
     let restoring = Restoring { protocol, subject, surrogates, in_elements, door, chain, line };
     if let Some(handshake) = handshake {
-        let consent = websocket::Consent { presented, judged, whose: chosen, withdrawn };
+        let consent = websocket::Consent { presented, judged, withdrawn };
         let conversation = Conversation::new(gateway, route, restoring, &handshake.address, consent);
         return websocket::open(handshake, head, conversation, &counts, settle).await;
     }

@@ -123,7 +123,9 @@ impl Presented {
 /// What was decided of a request, and by whose record.
 pub(super) struct Judged {
     pub(super) decision: Decision,
-    /// None where nobody is named.
+    /// Whoever is named.
+    row: Option<Row>,
+    /// None where nobody is named, or no consent is asked for.
     record: Option<Record>,
 }
 
@@ -137,7 +139,7 @@ struct Record {
 impl Judged {
     /// Nothing is asked for.
     pub(super) fn free() -> Self {
-        Self { decision: Decision::Given, record: None }
+        Self { decision: Decision::Given, row: None, record: None }
     }
 
     /// Whether the purpose may be served in full (true), or with everything
@@ -148,7 +150,8 @@ impl Judged {
         route: &Route,
         gateway: &Gateway,
     ) -> Result<bool, ProxyError> {
-        let Decision::Missing(refusal) = &self.decision else { return Ok(true) };
+        let may_be_used = self.may_be_used(route, gateway)?;
+        let Decision::Missing(refusal) = &self.decision else { return Ok(may_be_used) };
         match route.without_consent {
             WithoutConsent::Anonymize => Ok(false),
             WithoutConsent::Block => {
@@ -160,6 +163,26 @@ impl Judged {
                 route.denied.inc();
                 Err(ProxyError::consent(refusal.clone()))
             }
+        }
+    }
+
+    /// Whether somebody is named.
+    pub(super) fn is_of_somebody(&self) -> bool {
+        self.row.is_some()
+    }
+
+    /// Whether the person has asked that their data is kept and not used.
+    pub(super) fn is_restricted(&self, gateway: &Gateway) -> bool {
+        self.row.is_some_and(|row| gateway.rights.restrictions().covers(row))
+    }
+
+    /// Whether the person's data may be used; what a restriction forbids is
+    /// refused, or anonymized where the route does so without consent.
+    pub(super) fn may_be_used(&self, route: &Route, gateway: &Gateway) -> Result<bool, ProxyError> {
+        match route.without_consent {
+            _ if !self.is_restricted(gateway) => Ok(true),
+            WithoutConsent::Anonymize => Ok(false),
+            WithoutConsent::Block => Err(ProxyError::restricted()),
         }
     }
 
@@ -198,18 +221,18 @@ pub(super) async fn judge(
     ended: CancellationToken,
 ) -> Result<Judged, ProxyError> {
     let is_asked = matches!(route.purpose.basis, Basis::Consent | Basis::LegitimateInterest);
-    let Some(whose) = whose.filter(|_| is_asked) else {
+    let row = whose.map(|whose| gateway.ledger.row(&route.tenant, whose));
+    let Some(asked) = row.filter(|_| is_asked) else {
         let decision = presented.decide(&Standing::default(), &route.purpose, gateway);
-        return Ok(Judged { decision, record: None });
+        return Ok(Judged { decision, row, record: None });
     };
-    let row = gateway.ledger.row(&route.tenant, whose);
     // In this order no withdrawal can come between.
-    let registered = gateway.ledger.register(row, &route.purpose_name, ended);
-    let known = gateway.ledger.known(row).await?;
+    let registered = gateway.ledger.register(asked, &route.purpose_name, ended);
+    let known = gateway.ledger.known(asked).await?;
     let decision = presented.decide(known.state().of(&route.purpose.name), &route.purpose, gateway);
     let says = presented.header.is_some() || presented.token.is_some() || presented.gpc;
     let news = says.then(|| presented.hash(route, gateway)).filter(|hash| !known.has_recorded(*hash));
-    Ok(Judged { decision, record: Some(Record { row, registered, news }) })
+    Ok(Judged { decision, row, record: Some(Record { row: asked, registered, news }) })
 }
 
 fn move_query_to_headers(head: &mut Parts) -> Result<(), ProxyError> {

@@ -4,12 +4,13 @@
 use super::Gateway;
 use super::error::ProxyError;
 use super::gate::Presented;
-use super::reply::ReplyBody;
+use super::reply::{ReplyBody, ReplyError};
 use super::subject::Named;
 use crate::config::plain_path;
 use crate::problem::{Problem, ProblemKind};
-use crate::widget::{self, Asked, Refused};
+use crate::widget::{self, Asked, Refused, me};
 use bytes::Bytes;
+use futures_util::stream;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -52,8 +53,14 @@ pub(super) async fn answer(
         gpc: presented.gpc,
         body,
     };
-    match widget::answer(config, &gateway.ledger, &asked).await {
-        Ok(answer) => Ok(answer.map(ReplyBody::whole)),
+    let answered = if me::is_below(asked.path) {
+        let answered = me::answer(config, &gateway.ledger, &gateway.rights, &asked).await;
+        answered.map(|answer| answer.map(body_of))
+    } else {
+        widget::answer(config, &gateway.ledger, &asked).await.map(|answer| answer.map(ReplyBody::whole))
+    };
+    match answered {
+        Ok(answer) => Ok(answer),
         Err(Refused::Problem(problem)) => Err((*problem).into()),
         Err(Refused::Method(allowed)) => {
             let problem = Problem::new(ProblemKind::MethodNotAllowed, "");
@@ -61,6 +68,19 @@ pub(super) async fn answer(
             Err(ProxyError::from(problem).with_header(header::ALLOW, allowed))
         }
         Err(Refused::Ledger(error)) => Err(error.into()),
+    }
+}
+
+fn body_of(body: me::Body) -> ReplyBody {
+    match body {
+        me::Body::Whole(bytes) => ReplyBody::whole(bytes),
+        me::Body::Export(export) => ReplyBody::restored(stream::unfold(Some(export), |export| async move {
+            let mut export = export?;
+            match export.next().await {
+                Ok(piece) => piece.map(|piece| (Ok(piece), Some(export))),
+                Err(_) => Some((Err(ReplyError::Vault), None)),
+            }
+        })),
     }
 }
 

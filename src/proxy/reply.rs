@@ -36,6 +36,9 @@ pub enum ReplyError {
     /// The person has withdrawn the consent that the exchange stood on.
     #[error("the consent was withdrawn")]
     Withdrawn,
+    /// A file of Privet's own cannot be written to its end.
+    #[error("the vault failed")]
+    Vault,
     /// One event of the stream is larger than `limits.reply_body`.
     #[error("{0}")]
     TooLong(#[from] TooLong),

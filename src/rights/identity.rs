@@ -19,6 +19,7 @@ use crate::store::Space;
 use crate::vault::{Expected, Owner, RecordChange};
 use aws_lc_rs::{constant_time, digest};
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, mpsc};
 
 /// Seconds that a code holds.
 pub const CODE_LIFETIME: u64 = 600;
@@ -34,6 +35,57 @@ const CODE_DIGITS: usize = 8;
 const ATTEMPTS: usize = 16;
 /// How many old records one look removes at most.
 const SWEEP: usize = 500;
+
+/// How many people may wait for a code to be sent.
+const WAITING: usize = 64;
+/// How many codes may be asked for, and tried, in a minute by all together.
+const ASKED: u32 = 60;
+const TRIED: u32 = 300;
+
+/// Where codes are asked for. What is asked is looked up and sent beside the
+/// answer, so that the time of the answer tells nothing.
+pub(super) struct Desk {
+    ask: mpsc::Sender<Asked>,
+    asked: Mutex<mpsc::Receiver<Asked>>,
+    asks: Allowance,
+    tries: Allowance,
+}
+
+struct Asked {
+    tenant: String,
+    who: Sensitive,
+    question: String,
+}
+
+impl Desk {
+    pub(super) fn new() -> Self {
+        let (ask, asked) = mpsc::channel(WAITING);
+        let (asks, tries) = (Allowance::new(ASKED), Allowance::new(TRIED));
+        Self { ask, asked: Mutex::new(asked), asks, tries }
+    }
+}
+
+/// So many in a minute.
+struct Allowance {
+    most: u32,
+    /// The minute, and how many there were in it.
+    used: std::sync::Mutex<(u64, u32)>,
+}
+
+impl Allowance {
+    fn new(most: u32) -> Self {
+        Self { most, used: std::sync::Mutex::default() }
+    }
+
+    fn take(&self, now: u64) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if used.0 != now / 60 {
+            *used = (now / 60, 0);
+        }
+        used.1 = used.1.saturating_add(1);
+        used.1 <= self.most
+    }
+}
 
 /// Somebody who has shown who they are.
 #[derive(Debug, Clone)]
@@ -75,6 +127,28 @@ impl Rights {
     pub fn question(&self) -> Result<String, RightsError> {
         let until = clock::unix_seconds() + CODE_LIFETIME;
         Ok(hex::encode(&[&until.to_be_bytes(), &random::<24>()?[..]].concat()))
+    }
+
+    /// Asks for a code to be sent; false where too many do. Nothing is looked up
+    /// here.
+    pub fn ask_for_code(&self, tenant: &str, who: &str, question: &str) -> bool {
+        let asked = Asked { tenant: tenant.to_owned(), who: Sensitive::from(who), question: question.to_owned() };
+        self.desk.asks.take(clock::unix_seconds()) && self.desk.ask.try_send(asked).is_ok()
+    }
+
+    /// Whether one more code may be tried in this minute.
+    pub fn may_try_code(&self) -> bool {
+        self.desk.tries.take(clock::unix_seconds())
+    }
+
+    /// Sends the codes that are asked for, for ever.
+    pub(super) async fn send_codes_asked_for(&self) {
+        let mut desk = self.desk.asked.lock().await;
+        while let Some(Asked { tenant, who, question }) = desk.recv().await {
+            if let Err(error) = self.send_codes(&tenant, who.expose(), &question).await {
+                tracing::warn!(%error, "A code cannot be sent.");
+            }
+        }
     }
 
     /// Sends a code to each subject that `who` means: an id, or an address or
@@ -261,4 +335,21 @@ fn hash(question: &str, code: &str) -> String {
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, RightsError> {
     serde_json::to_vec(value).map_err(|_| RightsError::Damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allowance_is_for_a_minute() {
+        let allowance = Allowance::new(2);
+        assert_eq!([60, 61, 119, 120, 121, 122].map(|now| allowance.take(now)), [true, true, false, true, true, false]);
+    }
+
+    #[test]
+    fn a_code_is_read_as_people_write_it() {
+        assert_eq!(plain_code(" o1il-abcd "), "0111ABCD");
+        assert_eq!(plain_code("0123456789"), "012345678", "what is too long stays too long");
+    }
 }

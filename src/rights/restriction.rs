@@ -30,7 +30,12 @@ impl Restrictions {
 
     /// Whether a subject's data is restricted. No I/O.
     pub fn holds(&self, tenant: &str, subject: &str) -> bool {
-        self.0.any.load(Ordering::Acquire) && self.has(self.0.records.row(tenant, subject))
+        self.0.any.load(Ordering::Acquire) && self.covers(self.0.records.row(tenant, subject))
+    }
+
+    /// The same of a subject by its row.
+    pub fn covers(&self, row: Row) -> bool {
+        self.0.any.load(Ordering::Acquire) && self.0.rows.read().unwrap_or_else(PoisonError::into_inner).contains(&row)
     }
 
     /// Reads them all.
@@ -69,10 +74,6 @@ impl Restrictions {
         self.0.records.write(&[change], Some(Event { row, kind: EventKind::Changed })).await?;
         self.note(row, is_restricted);
         Ok(())
-    }
-
-    fn has(&self, row: Row) -> bool {
-        self.0.rows.read().unwrap_or_else(PoisonError::into_inner).contains(&row)
     }
 
     fn note(&self, row: Row, is_restricted: bool) {

@@ -165,7 +165,7 @@ async fn a_restriction_reaches_other_replicas() {
         let other = Rights::new(rig.vault.clone(), &config).unwrap();
         let run = tokio::spawn({
             let other = Arc::clone(&other);
-            async move { other.run(|_| {}).await }
+            async move { other.run(|_| {}, |_| {}).await }
         });
         tokio::time::sleep(Duration::from_millis(50)).await;
         rig.rights.restrict("shop", "ana", true, &by()).await.unwrap();

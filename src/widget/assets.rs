@@ -14,13 +14,15 @@ pub(super) struct Asset {
     text: &'static str,
 }
 
-const ASSETS: [Asset; 2] = [
+const ASSETS: [Asset; 4] = [
     Asset {
         path: "/.privet/consent.js",
         content_type: "text/javascript; charset=utf-8",
         text: include_str!("consent.js"),
     },
     Asset { path: "/.privet/consent.css", content_type: "text/css; charset=utf-8", text: include_str!("consent.css") },
+    Asset { path: "/.privet/me/me.js", content_type: "text/javascript; charset=utf-8", text: include_str!("me/me.js") },
+    Asset { path: "/.privet/me/me.css", content_type: "text/css; charset=utf-8", text: include_str!("me/me.css") },
 ];
 
 /// The file at a path.

@@ -23,7 +23,6 @@ const LAYERS: &[(&str, &[&str])] = &[
             "sensitive",
             "store",
             "telemetry",
-            "transcripts",
             "trust",
             "vault",
         ],

@@ -236,3 +236,108 @@ async fn systems_behind_are_told_until_they_listen() {
     assert_eq!(shown["notices"][0]["delivered"], true, "{shown}");
     assert_eq!(shown["notices"][0]["system"], receiver.url(), "its path is a secret");
 }
+
+/// A person at the page of their own.
+struct Person<'a> {
+    client: &'a Client,
+    session: String,
+}
+
+impl Person<'_> {
+    async fn ask(&self, method: &str, path: &str, body: Value) -> Reply {
+        let bearer = format!("Bearer {}", self.session);
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        self.client.send(method, &format!("/.privet/me{path}"), &headers, body).await
+    }
+}
+
+#[tokio::test]
+async fn a_person_serves_themselves_after_a_code() {
+    let receiver = Upstream::start(|_| Answer::json(&json!({}))).await;
+    let toml = format!(
+        "[[webhooks]]\nurl = \"{}/code\"\nevents = [\"code.issued\"]\nsecret = \"a secret of the site\"\n",
+        receiver.url()
+    );
+    let rig = Rig::new(&toml).await;
+    rig.say("u1", &format!("I am at {EMAIL}")).await;
+    rig.say("u2", "I am at ben.other@example.net").await;
+    let page = rig.client.get("/.privet/me").await;
+    assert!(page.text().contains("<h1") && page.header("content-security-policy").unwrap().contains("'none'"));
+    for asset in ["/.privet/me/me.js", "/.privet/me/me.css"] {
+        assert_eq!(rig.client.get(asset).await.status, 200);
+    }
+    let json_type = [("content-type", "application/json")];
+    let code = async |who: &str| {
+        rig.client.send("POST", "/.privet/me/code", &json_type, json!({"who": who}).to_string()).await
+    };
+    let (known, unknown) = (code(EMAIL).await, code("nobody@example.org").await);
+    assert_eq!((known.status, unknown.status), (http::StatusCode::ACCEPTED, http::StatusCode::ACCEPTED));
+    assert_eq!(known.body.len(), unknown.body.len(), "nobody can tell who is known");
+    for _ in 0..200 {
+        if !receiver.recorded().is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let message = receiver.only();
+    assert!(!message.text().contains("ana.silva"), "the site knows the address by itself");
+    let issued = message.json();
+    assert_eq!((&issued["event"], &issued["subject"]), (&json!("code.issued"), &json!("u1")));
+    let question = known.json()["question"].as_str().unwrap().to_owned();
+    let open = async |code: &str| {
+        let body = json!({"question": question, "code": code}).to_string();
+        rig.client.send("POST", "/.privet/me/session", &json_type, body).await
+    };
+    open("AAAAAAAA").await.problem(401, "unauthorized");
+    let session = open(issued["code"].as_str().unwrap()).await.json()["session"].as_str().unwrap().to_owned();
+    let person = Person { client: &rig.client, session };
+
+    let data = person.ask("GET", "/data", Value::Null).await.json();
+    assert_eq!(values(&data), [EMAIL]);
+    let token = token_of(&data, EMAIL).to_owned();
+    let file = person.ask("GET", "/export?format=json", Value::Null).await;
+    assert!(file.header("content-disposition").unwrap().contains("my-data.json"));
+    assert_eq!(values(&file.json()), [EMAIL]);
+    let table = person.ask("GET", "/export?format=csv", Value::Null).await;
+    assert!(table.text().contains(EMAIL) && !table.text().contains("ben.other"));
+
+    let corrected = json!({"token": token, "value": "ana.sousa@example.org"});
+    assert_eq!(person.ask("POST", "/rectify", corrected).await.status, 200);
+    assert_eq!(rig.say("u1", &token).await.says(), "ana.sousa@example.org");
+    assert_eq!(person.ask("POST", "/restrict", json!({"restricted": true})).await.status, 200);
+    rig.say("u1", "Hello").await.problem(403, "restricted");
+    assert_eq!(person.ask("POST", "/restrict", json!({"restricted": false})).await.status, 200);
+    assert_eq!(rig.say("u1", "Hello").await.status, 200);
+    assert_eq!(person.ask("POST", "/object", json!({"purposes": ["support"]})).await.status, 200);
+    let data = person.ask("GET", "/data", Value::Null).await.json();
+    assert_eq!(data["purposes"][0]["withdrawn"], true, "{data}");
+
+    let erased = person.ask("POST", "/erase", json!({})).await.json();
+    assert_eq!((&erased["kind"], &erased["proof"]["counts"]["values"]), (&json!("erasure"), &json!(1)));
+    person.ask("GET", "/data", Value::Null).await.problem(401, "unauthorized");
+    assert!(values(&rig.export("u1")).is_empty());
+    assert_eq!(values(&rig.export("u2")), ["ben.other@example.net"]);
+}
+
+#[tokio::test]
+async fn the_page_of_a_person_opens_for_nobody_else() {
+    let rig = Rig::new("").await;
+    rig.say("u1", &format!("I am at {EMAIL}")).await;
+    for path in ["/data", "/export"] {
+        for session in ["", "x", &"0".repeat(64), &"f".repeat(64)] {
+            let person = Person { client: &rig.client, session: session.to_owned() };
+            person.ask("GET", path, Value::Null).await.problem(401, "unauthorized");
+        }
+    }
+    let headers = [("privet-subject", "u1"), ("content-type", "application/json")];
+    let reply = rig.client.send("POST", "/.privet/me/erase", &headers, "{}").await;
+    reply.problem(401, "unauthorized");
+    let form = [("content-type", "text/plain")];
+    let reply = rig.client.send("POST", "/.privet/me/session", &form, "{\"question\":\"\",\"code\":\"\"}").await;
+    reply.problem(415, "unsupported-body");
+    let reply = rig.client.send("POST", "/.privet/me/code", &headers[1..], "{\"who\":\"u1\"}").await;
+    reply.problem(404, "not-found");
+    assert_eq!(rig.client.send("PUT", "/.privet/me", &[], "").await.status, 405);
+    assert_eq!(values(&rig.export("u1")), [EMAIL]);
+}

@@ -13,7 +13,6 @@ use crate::proxy::restore::{self, Context, Messages, Pause};
 use crate::proxy::standing::Standing;
 use crate::proxy::subject::{Named, Whose};
 use crate::proxy::{Gateway, Route, lookalike, special};
-use crate::sensitive::Sensitive;
 use crate::telemetry::{Held, Outcome, Stage};
 use crate::token::Kinds;
 use crate::vault::{Subject, SurrogateMatcher};
@@ -46,8 +45,6 @@ pub(in crate::proxy) struct Conversation {
 pub(in crate::proxy) struct Consent {
     /// What it presents.
     pub(in crate::proxy) presented: Presented,
-    /// Whose it is, by name.
-    pub(in crate::proxy) whose: Option<String>,
     /// What was decided.
     pub(in crate::proxy) judged: Judged,
     /// Cancelled where it is withdrawn.
@@ -60,8 +57,6 @@ struct State {
     subject: Option<Subject>,
     /// What was decided, by the record of whoever is named.
     judged: Arc<Judged>,
-    /// The name of the subject, once it is known.
-    name: Option<Sensitive>,
     surrogates: Option<Arc<SurrogateMatcher>>,
     /// The protocol that a message told, where the address does not.
     told: Option<Arc<Protocol>>,
@@ -79,9 +74,8 @@ impl Conversation {
         consent: Consent,
     ) -> Self {
         let Restoring { protocol, subject, surrogates, line, .. } = restoring;
-        let Consent { presented, judged, whose, withdrawn } = consent;
-        let (judged, name) = (Arc::new(judged), whose.as_deref().map(Sensitive::from));
-        let state = Mutex::new(State { subject, judged, name, surrogates, told: None, replaced: 0 });
+        let Consent { presented, judged, withdrawn } = consent;
+        let state = Mutex::new(State { subject, judged: Arc::new(judged), surrogates, told: None, replaced: 0 });
         let (mut head, ()) = Request::new(()).into_parts();
         head.uri = address.clone();
         let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
@@ -135,11 +129,11 @@ impl Conversation {
 
     /// What is needed to restore; none where nothing is to be.
     async fn context(&self) -> Result<Option<Context>, ProxyError> {
-        let (subject, surrogates, told) = {
+        let (subject, surrogates, told, judged) = {
             let state = self.state();
-            (state.subject.clone(), state.surrogates.clone(), state.told.clone())
+            (state.subject.clone(), state.surrogates.clone(), state.told.clone(), Arc::clone(&state.judged))
         };
-        let subject = subject.filter(|_| self.judge_restriction().is_ok_and(|may| may));
+        let subject = subject.filter(|_| !judged.is_restricted(&self.gateway));
         if self.route.reply == Reply::Pass {
             return Ok(None);
         }
@@ -179,10 +173,10 @@ impl Conversation {
     /// Whose tokens this message needs. A conversation that nobody was named
     /// for is that of the first whom a message names.
     async fn subject(&self, protocol: &Protocol, findings: &Findings) -> Result<Option<Subject>, ProxyError> {
-        let may_be_used = self.judge_restriction()?;
+        let may_be_used = Arc::clone(&self.state().judged).may_be_used(&self.route, &self.gateway)?;
         let (subject, is_named) = {
             let state = self.state();
-            (state.subject.clone(), state.name.is_some())
+            (state.subject.clone(), state.judged.is_of_somebody())
         };
         if subject.is_none() || is_named || self.gateway.config.consent.require_signed {
             return Ok(subject.filter(|_| may_be_used));
@@ -202,20 +196,9 @@ impl Conversation {
         if let Some(subject) = &subject {
             self.line.is_of(subject);
         }
-        {
-            let mut state = self.state();
-            (state.subject, state.judged) = (subject.clone(), Arc::new(judged));
-            state.name = Some(Sensitive::new(id));
-        }
-        let may_be_used = self.judge_restriction()?;
-        Ok(subject.filter(|_| may_be_used))
-    }
-
-    /// Whether the subject's data may be used now; an error where the route
-    /// goes on with nobody whose data may not.
-    fn judge_restriction(&self) -> Result<bool, ProxyError> {
-        let state = self.state();
-        self.gateway.judge_restriction(&self.route, state.name.as_ref().map(Sensitive::expose))
+        let mut state = self.state();
+        (state.subject, state.judged) = (subject.clone(), Arc::new(judged));
+        Ok(subject)
     }
 
     /// Whether a message may go on with a way back, with what it holds of

@@ -1,0 +1,338 @@
+//! `/.privet/me`: what a person finds out and asks for by themselves.
+//!
+//! Who asks is shown by a token that the site has signed for the account, or by
+//! a code that the site sends to the address on file; then there is a session
+//! of a quarter of an hour, whose word the page holds in memory alone, so no
+//! other page can act in the person's name. An answer never tells whether
+//! somebody exists.
+
+use super::{Asked, Refused, assets, json, refused};
+use crate::clock::Time;
+use crate::config::{Basis, Config};
+use crate::ledger::{Act, Channel, Ledger, What};
+use crate::problem::{Problem, ProblemKind};
+use crate::rights::case::{Case, Verification};
+use crate::rights::{By, Export, Format, Rights, RightsError, Session};
+use crate::token::Token;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The page.
+pub const ME: &str = "/.privet/me";
+
+/// How many values one answer holds.
+const PAGE: usize = 200;
+
+/// What the page may load: itself.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+
+/// The body of an answer.
+pub enum Body {
+    /// All of it.
+    Whole(Bytes),
+    /// A file that is written while it is sent.
+    Export(Box<Export>),
+}
+
+/// Whether a path is of this page.
+pub fn is_below(path: &str) -> bool {
+    path.strip_prefix(ME).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Answers a request to the page or to what it calls.
+pub async fn answer(
+    config: &Config,
+    ledger: &Ledger,
+    rights: &Arc<Rights>,
+    asked: &Asked<'_>,
+) -> Result<Response<Body>, Refused> {
+    let me = Me { config, ledger, rights, asked };
+    let operation = asked.path.strip_prefix(ME).unwrap_or_default();
+    let whole = match (operation, asked.method) {
+        ("", &Method::GET | &Method::HEAD) => Ok(page()),
+        ("/ways", &Method::GET) => Ok(json(&me.ways())),
+        ("/code", &Method::POST) => me.code(),
+        ("/session", &Method::POST) => me.open().await,
+        ("/session", &Method::DELETE) => me.close().await,
+        ("/data", &Method::GET) => me.data().await,
+        ("/export", &Method::GET) => return me.export().await,
+        ("/rectify", &Method::POST) => me.rectify().await,
+        ("/erase", &Method::POST) => me.erase().await,
+        ("/restrict", &Method::POST) => me.restrict().await,
+        ("/object", &Method::POST) => me.object().await,
+        ("", _) => Err(Refused::Method("GET, HEAD")),
+        ("/ways" | "/data" | "/export", _) => Err(Refused::Method("GET")),
+        ("/session", _) => Err(Refused::Method("POST, DELETE")),
+        ("/code" | "/rectify" | "/erase" | "/restrict" | "/object", _) => Err(Refused::Method("POST")),
+        (_, &Method::GET | &Method::HEAD) => match assets::find(asked.path) {
+            Some(asset) => Ok(asset.answer(asked.headers)),
+            None => Err(refused(ProblemKind::NotFound, "Privet has nothing at this path.")),
+        },
+        _ => Err(refused(ProblemKind::NotFound, "Privet has nothing at this path.")),
+    };
+    whole.map(|response| response.map(Body::Whole))
+}
+
+struct Me<'a> {
+    config: &'a Config,
+    ledger: &'a Ledger,
+    rights: &'a Arc<Rights>,
+    asked: &'a Asked<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sought {
+    who: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shown {
+    question: String,
+    code: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Correction {
+    token: String,
+    value: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Restriction {
+    restricted: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Objection {
+    purposes: Vec<String>,
+}
+
+impl Me<'_> {
+    /// How one can show who one is.
+    fn ways(&self) -> Value {
+        json!({"account": self.config.consent.accepts_tokens(), "code": self.rights.sends_codes()})
+    }
+
+    /// A question for a code. Whoever asks gets the same answer in the same
+    /// time: what is sent is found out afterwards.
+    fn code(&self) -> Result<Response<Bytes>, Refused> {
+        let Sought { who } = self.body()?;
+        if who.is_empty() || who.len() > 512 {
+            return Err(refused(ProblemKind::BadRequest, "Say who you are by 1 to 512 bytes."));
+        }
+        if !self.rights.sends_codes() {
+            return Err(refused(ProblemKind::NotFound, "This deployment sends no codes."));
+        }
+        let question = self.rights.question().map_err(|error| problem(&error))?;
+        if !self.rights.ask_for_code(&self.config.tenant, &who, &question) {
+            return Err(refused(ProblemKind::RateLimited, "Too many codes are asked for; try again in a minute."));
+        }
+        Ok(with_status(json(&json!({"question": question})), StatusCode::ACCEPTED))
+    }
+
+    async fn open(&self) -> Result<Response<Bytes>, Refused> {
+        let opened = match self.asked.token {
+            Some(token) => {
+                let opened = self.rights.open_session(&self.config.tenant, &token.subject, Verification::AccountToken);
+                Some(opened.await.map_err(|error| problem(&error))?)
+            }
+            None => {
+                let Shown { question, code } = self.body()?;
+                if !self.rights.may_try_code() {
+                    return Err(refused(ProblemKind::RateLimited, "Too many codes are tried; try again in a minute."));
+                }
+                self.rights.answer(&question, &code).await.map_err(|error| problem(&error))?
+            }
+        };
+        let Some((word, session)) = opened else {
+            return Err(refused(ProblemKind::Unauthorized, "The code is wrong, was used, or has run out."));
+        };
+        Ok(json(&json!({"session": word.expose(), "until": Time(session.until)})))
+    }
+
+    async fn close(&self) -> Result<Response<Bytes>, Refused> {
+        if let Some(word) = self.word() {
+            self.rights.close_session(word).await.map_err(|error| problem(&error))?;
+        }
+        Ok(with_status(Response::new(Bytes::new()), StatusCode::NO_CONTENT))
+    }
+
+    /// What is kept, page by page.
+    async fn data(&self) -> Result<Response<Bytes>, Refused> {
+        let session = self.session().await?;
+        let after = super::parameters(self.asked.query, "after").next();
+        let after = after.and_then(|mark| self.rights.read_mark(&mark));
+        let (tenant, subject) = (&session.tenant, session.subject.expose());
+        let (values, next) = self.rights.values(tenant, subject, after, PAGE).await.map_err(|error| problem(&error))?;
+        let cases = self.rights.register().of_subject(tenant, subject).await.map_err(|error| problem(&error))?;
+        let row = self.ledger.row(tenant, subject);
+        let known = self.ledger.known(row).await?;
+        let purposes: Vec<Value> = (self.config.purposes.iter())
+            .map(|purpose| {
+                let standing = known.state().of(&purpose.name);
+                json!({
+                    "name": purpose.name,
+                    "basis": purpose.basis.as_str(),
+                    "given": standing.given.is_some(),
+                    "withdrawn": standing.withdrawn.is_some(),
+                    "may_object": matches!(purpose.basis, Basis::Consent | Basis::LegitimateInterest),
+                })
+            })
+            .collect();
+        let recipients: Vec<Value> = (self.config.upstreams.iter())
+            .map(|upstream| json!({"name": upstream.name, "region": upstream.region}))
+            .collect();
+        Ok(json(&json!({
+            "until": Time(session.until),
+            "restricted": self.rights.restrictions().holds(tenant, subject),
+            "values": values,
+            "next": next,
+            "purposes": purposes,
+            "recipients": recipients,
+            "cases": cases.iter().map(shown).collect::<Vec<_>>(),
+        })))
+    }
+
+    async fn export(&self) -> Result<Response<Body>, Refused> {
+        let session = self.session().await?;
+        let format = super::parameters(self.asked.query, "format").next();
+        let format: Format = (format.as_deref().unwrap_or("json").parse())
+            .map_err(|_| refused(ProblemKind::BadRequest, "The format is `json` or `csv`."))?;
+        let by = By::person(session.verification);
+        let export = self.rights.export(&session.tenant, session.subject.expose(), format, by).await;
+        let export = export.map_err(|error| problem(&error))?;
+        let mut response = Response::new(Body::Export(Box::new(export)));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Ok(name) = HeaderValue::try_from(format!("attachment; filename=\"my-data.{}\"", format.extension())) {
+            headers.insert(header::CONTENT_DISPOSITION, name);
+        }
+        Ok(response)
+    }
+
+    async fn rectify(&self) -> Result<Response<Bytes>, Refused> {
+        let session = self.session().await?;
+        let Correction { token, value } = self.body()?;
+        let token = Token::parse(&token).ok_or_else(|| refused(ProblemKind::BadRequest, "This is no token."))?;
+        let by = By::person(session.verification);
+        let done = self.rights.rectify(&session.tenant, session.subject.expose(), &token, &value, &by).await;
+        done.map(|case| json(&shown(&case))).map_err(|error| problem(&error))
+    }
+
+    async fn erase(&self) -> Result<Response<Bytes>, Refused> {
+        let session = self.session().await?;
+        let by = By::person(session.verification);
+        let done = self.rights.erase(&session.tenant, session.subject.expose(), &by).await;
+        let case = done.map_err(|error| problem(&error))?;
+        if let Some(word) = self.word() {
+            self.rights.close_session(word).await.map_err(|error| problem(&error))?;
+        }
+        Ok(json(&shown(&case)))
+    }
+
+    async fn restrict(&self) -> Result<Response<Bytes>, Refused> {
+        let session = self.session().await?;
+        let Restriction { restricted } = self.body()?;
+        let by = By::person(session.verification);
+        let done = self.rights.restrict(&session.tenant, session.subject.expose(), restricted, &by).await;
+        done.map(|case| json(&shown(&case))).map_err(|error| problem(&error))
+    }
+
+    /// Objects to purposes, or withdraws consent to them: in the ledger it is
+    /// one, and it holds at once.
+    async fn object(&self) -> Result<Response<Bytes>, Refused> {
+        let session = self.session().await?;
+        let Objection { purposes } = self.body()?;
+        let known = |name: &String| self.config.purpose(name).is_some();
+        if purposes.is_empty() || !purposes.iter().all(known) {
+            return Err(refused(ProblemKind::BadRequest, "Name purposes of this deployment."));
+        }
+        let (tenant, subject) = (&session.tenant, session.subject.expose());
+        let withdrawn = purposes.iter().map(|name| (name.clone(), false)).collect();
+        let what =
+            What { purposes: withdrawn, method: Some("me".to_owned()), ..What::new(Act::Withdrawn, Channel::Endpoint) };
+        self.ledger.withdraw(self.ledger.row(tenant, subject), what).await?;
+        let by = By::person(session.verification);
+        let done = self.rights.objected(tenant, subject, &purposes, &by).await;
+        done.map(|case| json(&shown(&case))).map_err(|error| problem(&error))
+    }
+
+    async fn session(&self) -> Result<Session, Refused> {
+        let missing =
+            || refused(ProblemKind::Unauthorized, "There is no session, or it has run out: show who you are.");
+        let word = self.word().ok_or_else(missing)?;
+        self.rights.session(word).await.map_err(|error| problem(&error))?.ok_or_else(missing)
+    }
+
+    fn word(&self) -> Option<&str> {
+        self.asked.headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+    }
+
+    /// The body. It must say that it is JSON: no form of another page can.
+    fn body<T: DeserializeOwned>(&self) -> Result<T, Refused> {
+        let kind = self.asked.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
+            return Err(refused(ProblemKind::UnsupportedBody, "The body must be of type application/json."));
+        }
+        let wrong = |_| refused(ProblemKind::BadRequest, "The body has not the form that is asked for.");
+        serde_json::from_slice(&self.asked.body).map_err(wrong)
+    }
+}
+
+/// A case as its person sees it.
+fn shown(case: &Case) -> Value {
+    json!({
+        "id": case.id,
+        "kind": case.kind,
+        "state": case.state,
+        "received": case.received,
+        "due": case.due,
+        "proof": case.proof,
+    })
+}
+
+fn page() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from_static(include_bytes!("me/page.html")));
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn with_status(mut response: Response<Bytes>, status: StatusCode) -> Response<Bytes> {
+    *response.status_mut() = status;
+    response
+}
+
+fn problem(error: &RightsError) -> Refused {
+    let (kind, detail) = match error {
+        RightsError::Vault(_) => (ProblemKind::VaultUnavailable, "The vault cannot be used now."),
+        RightsError::NoToken => (ProblemKind::NotFound, "There is no such token."),
+        RightsError::Value => (ProblemKind::BadRequest, "A value has 1 to 4096 bytes."),
+        RightsError::Case(_) | RightsError::NoCase | RightsError::OtherCase | RightsError::Busy => {
+            (ProblemKind::Conflict, "The request cannot be served as things stand.")
+        }
+        RightsError::Restricted => (ProblemKind::Restricted, "The data is restricted."),
+        _ => (ProblemKind::InternalError, "The request cannot be served."),
+    };
+    Refused::Problem(Box::new(Problem::new(kind, detail)))
+}
