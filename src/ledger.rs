@@ -116,10 +116,12 @@ impl Ledger {
         self.0.open.end(row, |_| true)
     }
 
-    /// What stands of a subject's consent; from memory, if it was read before.
+    /// What stands of a subject's consent; from memory, if it was read before
+    /// and nobody can have changed it unheard.
     pub async fn known(&self, row: Row) -> Result<Arc<Known>, VaultError> {
         let changes = match self.0.known.find(row) {
-            Ok(known) => return Ok(known),
+            Ok(known) if self.0.records.is_current() => return Ok(known),
+            Ok(_) => return Ok(Arc::new(Known::new(self.read(row).await?))),
             Err(changes) => changes,
         };
         let known = Arc::new(Known::new(self.read(row).await?));

@@ -336,6 +336,14 @@ pub trait Store: Send + Sync {
     /// written meanwhile does not show in it.
     fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot>>;
 
+    /// Looks for damage that the records do not show by themselves, as one that
+    /// is missing cannot: whether all that was counted is there, and is found
+    /// by its key. [`StoreError::Corrupt`] where not. It reads everything; a
+    /// server looks after its own files.
+    fn check(&self) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Whether other processes share it. Then every question is a round trip,
     /// [`news`](Self::news) is to be followed, and what is remembered is
     /// believed as long as it [is current](Self::is_current).

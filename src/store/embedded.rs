@@ -287,6 +287,14 @@ impl Store for Embedded {
         Box::pin(async { Ok(Box::new(View(self.file.hold()?)) as Box<dyn Snapshot>) })
     }
 
+    fn check(&self) -> Answer<'_, ()> {
+        Box::pin(async {
+            let held = self.file.hold()?;
+            let checked = tokio::task::spawn_blocking(move || held.read(view::check)).await;
+            checked.map_err(|_| StoreError::Corrupt { what: "file" })?
+        })
+    }
+
     fn probe(&self) -> Answer<'_, ()> {
         Box::pin(async { self.ask(Work::Probe).await.map(drop) })
     }

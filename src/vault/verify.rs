@@ -76,13 +76,21 @@ pub struct Stats {
 impl Vault {
     /// Opens every record of the deployment, of a tenant, or of one subject.
     /// What is kept as proof beside the values is not asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Corrupt`] where the store of a deployment has lost
+    /// records, or does not find them any more.
     pub async fn verify(&self, whose: Owner<'_>) -> Result<Verified, VaultError> {
         let Kind::Stored(shared) = &self.0 else { return Ok(Verified::default()) };
         let wanted = match whose {
             Owner::Subject { tenant, subject } => return shared.verify_one(shared.records.row(tenant, subject)).await,
             Owner::Row(row) => return shared.verify_one(row).await,
             Owner::Tenant(tenant) => Some(super::root::tenant_row(&shared.index, tenant).tenant),
-            Owner::Deployment => None,
+            Owner::Deployment => {
+                shared.store.check().await?;
+                None
+            }
         };
         let mut found = Verified::default();
         let mut after = None;

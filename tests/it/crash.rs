@@ -13,8 +13,11 @@ use std::time::{Duration, Instant};
 const SUBJECTS: usize = 40;
 const CLIENTS: usize = 8;
 
-/// How long a gateway may need until it is ready again.
+/// How long a gateway may need until it is ready again, in most rounds: what
+/// else the machine is busy with may hold one of them up.
 const READY_AGAIN: Duration = Duration::from_secs(2);
+/// After this it has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the clients set out to send, by number: whose it is, and the new value.
 type Sent = Arc<Mutex<Vec<(usize, String)>>>;
@@ -31,6 +34,7 @@ async fn every_token_that_was_forwarded_is_restored_after_a_crash() {
     let mut random = Random::new(seed);
     let folder = scratch_folder();
     let (sent, mut known, mut cut_off, mut forwarded) = (Sent::default(), Known::new(), 0, 0);
+    let mut starts = Vec::new();
     for round in 0..rounds {
         let (upstream, failed) = chat_until_the_crash(folder.path(), &sent, round, &mut random).await;
         let received = upstream.recorded();
@@ -38,8 +42,13 @@ async fn every_token_that_was_forwarded_is_restored_after_a_crash() {
         cut_off += usize::from(failed > 0);
         forwarded += received.len();
         learn(&mut known, &received, &sent);
-        hold_to_account(folder.path(), &known).await;
+        starts.push(hold_to_account(folder.path(), &known).await);
     }
+    starts.sort();
+    let (usual, longest) = (starts[starts.len() / 2], starts[starts.len() - 1]);
+    let held: usize = known.values().map(HashMap::len).sum();
+    println!("{held} tokens, none lost; ready again after {usual:?} usually, {longest:?} at most");
+    assert!(usual < READY_AGAIN, "ready again only after {usual:?}");
     assert!(cut_off * 2 > rounds, "the crash hit requests in flight in {cut_off} of {rounds} rounds only");
     assert!(forwarded > rounds * CLIENTS, "too few requests came through to show anything: {forwarded}");
 }
@@ -109,16 +118,17 @@ fn learn(known: &mut Known, received: &[Recorded], sent: &Sent) {
 }
 
 /// Starts the gateway again on what the crash left, and asks for every token.
-async fn hold_to_account(folder: &Path, known: &Known) {
+/// Gives how long the start took.
+async fn hold_to_account(folder: &Path, known: &Known) -> Duration {
     let upstream = Upstream::echo().await;
     let started = Instant::now();
     let privet = Setup::new(&upstream).vault(folder).start();
     let admin = Client::new(&privet.admin);
     while admin.get("/readyz").await.status != 200 {
-        assert!(started.elapsed() < READY_AGAIN, "not ready after {READY_AGAIN:?}");
+        assert!(started.elapsed() < PATIENCE, "not ready after {PATIENCE:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert!(started.elapsed() < READY_AGAIN, "ready only after {:?}", started.elapsed());
+    let start = started.elapsed();
 
     let client = Client::new(&privet.gateway);
     for (subject, tokens) in known {
@@ -132,6 +142,7 @@ async fn hold_to_account(folder: &Path, known: &Known) {
         let other = client.chat(&chat(&quoted), &[("privet-subject", &name(*subject + 1))]).await;
         assert_eq!(other.says(), quoted, "tokens of subject {subject} are told to another");
     }
+    start
 }
 
 fn name(subject: usize) -> String {

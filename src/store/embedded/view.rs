@@ -6,7 +6,7 @@ use super::file::Held;
 use super::{MAPPINGS, MappingKey, RECORDS, SUBJECTS, record_key, token};
 use crate::store::{Answer, RecordPlace, Row, Snapshot, Space, StoreError};
 use crate::token::Token;
-use redb::TableDefinition;
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -35,6 +35,30 @@ impl View {
         })?;
         page.into_iter().map(|entry| entry.ok_or(StoreError::Corrupt { what: "file" })).collect()
     }
+}
+
+/// Whether each table is in order, has as many records as it counts, and finds
+/// each of them. redb does not check its pages as it reads them, and one that
+/// was changed by others may lead past a record.
+pub(super) fn check(transaction: &ReadTransaction) -> Result<(), redb::Error> {
+    for table in [SUBJECTS, MAPPINGS, RECORDS] {
+        let table = transaction.open_table(table)?;
+        let (mut count, mut last) = (0, None);
+        for entry in table.iter()? {
+            let (key, record) = entry?;
+            let is_in_order = last.is_none_or(|last: Vec<u8>| *last < *key.value());
+            let is_found = table.get(key.value())?.is_some_and(|found| found.value() == record.value());
+            if !is_in_order || !is_found {
+                return Err(redb::Error::Corrupted(String::new()));
+            }
+            last = Some(key.value().to_vec());
+            count += 1;
+        }
+        if count != table.len()? {
+            return Err(redb::Error::Corrupted(String::new()));
+        }
+    }
+    Ok(())
 }
 
 impl Snapshot for View {

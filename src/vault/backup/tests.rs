@@ -319,6 +319,21 @@ fn all_files(folder: &Path, out: &mut Vec<u8>) -> usize {
     count
 }
 
+/// Whether a text can be read in bytes: as it is, in hex, or in Base64 within a
+/// longer one, which looks one of three ways.
+fn shows(bytes: &[u8], text: &str) -> bool {
+    use base64::Engine;
+    let finds = |needle: &str| memchr::memmem::find(bytes, needle.as_bytes()).is_some();
+    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let in_base64 = |shift| {
+        let padded = [&[b' '; 2][..shift], text.as_bytes()].concat();
+        let encoded = base64::prelude::BASE64_STANDARD_NO_PAD.encode(padded);
+        // A short name leaves so little that it is found anywhere.
+        encoded.len() >= 20 && finds(&encoded[4..encoded.len() - 4])
+    };
+    finds(text) || finds(&hex) || finds(&hex.to_uppercase()) || (0..3).any(in_base64)
+}
+
 #[tokio::test]
 async fn no_file_shows_a_value_before_or_after_an_erasure() {
     use base64::Engine;
@@ -328,29 +343,47 @@ async fn no_file_shows_a_value_before_or_after_an_erasure() {
     let rotation = Rotation { dir: setting.path("backups"), every: Duration::from_hours(1), keep: 3 };
     Backups::new(setting.vault.clone(), rotation).make().await.unwrap();
     setting.back_up().await;
+    // As a crash would leave them, and what is replaced later.
+    let mut files = Vec::new();
+    let before = all_files(setting.folder.path(), &mut files);
+    assert!(before >= 3, "the vault and two backups: {before}");
     for n in 0..10 {
         erase(&setting.vault, &format!("person-{n}")).await;
     }
+    all_files(setting.folder.path(), &mut files);
     setting.back_up().await;
-    setting.restore("other", Some(&erasures)).await.unwrap().0.close().await;
+    let other = setting.restore("other", Some(&erasures)).await.unwrap().0;
+    // The values are in there, for who has the key.
+    for (name, tokens) in &setting.tokens {
+        let restored = other.subject("default", name).await.unwrap().restore(tokens).await.unwrap();
+        let is_erased = name["person-".len()..].parse::<usize>().unwrap() < 10;
+        for (restored, value) in restored.iter().zip(values(name, 30)) {
+            assert_eq!(restored.as_ref().map(|value| value.expose()), (!is_erased).then_some(&*value));
+        }
+    }
+    other.close().await;
     setting.vault.clone().close().await;
-    let mut files = Vec::new();
     let count = all_files(setting.folder.path(), &mut files);
     // Two vaults, two backups, the erasures.
     assert_eq!(count, 5);
-    let finds = |needle: &str| memchr::memmem::find(&files, needle.as_bytes()).is_some();
-    assert!(finds("EMAIL") && finds("erased") && finds("privet backup"), "the search looks at the right places");
+    assert!(
+        ["EMAIL", "erased", "privet backup"].iter().all(|text| shows(&files, text)),
+        "it looks at the right places"
+    );
     for n in 0..20 {
         let name = format!("person-{n}");
         for text in values(&name, 30).into_iter().chain([name]) {
-            let hex = crate::hex::encode(text.as_bytes());
-            assert!(!finds(&text) && !finds(&hex) && !finds(&hex.to_uppercase()), "{text}");
-            for shift in 0..3 {
-                let padded = [&[b' '; 2][..shift], text.as_bytes()].concat();
-                let encoded = base64::prelude::BASE64_STANDARD_NO_PAD.encode(padded);
-                // A short name leaves so little that it is found anywhere.
-                assert!(encoded.len() < 20 || !finds(&encoded[4..encoded.len() - 4]), "{text}");
-            }
+            assert!(!shows(&files, &text), "{text}");
         }
+    }
+    // Any one of them would have been found.
+    let value = values("person-7", 1).remove(0);
+    let in_base64 = base64::prelude::BASE64_STANDARD.encode(format!("x{value}"));
+    let hex: String = value.bytes().map(|byte| format!("{byte:02X}")).collect();
+    for planted in [value.clone(), hex, in_base64] {
+        std::fs::write(setting.path("planted"), planted).unwrap();
+        let mut files = Vec::new();
+        all_files(setting.folder.path(), &mut files);
+        assert!(shows(&files, &value));
     }
 }

@@ -144,7 +144,8 @@ async fn replicas_mint_and_restore_while_the_key_is_changed() {
     for task in traffic {
         all.extend(task.await.unwrap());
     }
-    assert!(all.len() > 400, "{}", all.len());
+    // 200 of before, and each of the four tasks mints at 50 times or more.
+    assert!(all.len() >= 400, "{}", all.len());
     replicas[0].rotate(to(&new), &mut ignore).await.unwrap();
     let cold = opened(&spy, new.into()).await.unwrap();
     assert_kept(&cold, &all).await;

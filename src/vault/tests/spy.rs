@@ -62,7 +62,7 @@ impl Spy {
         left.map(|_| ()).map_err(|_| StoreError::Unavailable { cause: "cut off".into() })
     }
 
-    fn check(&self) -> Result<(), StoreError> {
+    fn is_up(&self) -> Result<(), StoreError> {
         if self.broken.load(Ordering::Relaxed) {
             Err(StoreError::Unavailable { cause: "broken".into() })
         } else {
@@ -91,7 +91,7 @@ impl Store for Arc<Spy> {
     fn mappings<'a>(&'a self, row: Row, tokens: &'a [Token]) -> Answer<'a, Vec<Option<Vec<u8>>>> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
-            self.check()?;
+            self.is_up()?;
             let mut records = self.memory.mappings(row, tokens).await?;
             if let Some(bend) = &*self.bend.lock().unwrap() {
                 bend(row, tokens, &mut records);
@@ -113,7 +113,7 @@ impl Store for Arc<Spy> {
     fn put(&self, batch: Batch) -> Answer<'_, Outcome> {
         Box::pin(async move {
             self.puts.fetch_add(1, Ordering::Relaxed);
-            self.check()?;
+            self.is_up()?;
             self.gate.acquire().await.unwrap().forget();
             let outcome = self.memory.put(batch).await;
             self.gate.acquire().await.unwrap().forget();
@@ -179,7 +179,7 @@ impl Store for Arc<Spy> {
 
     fn probe(&self) -> Answer<'_, ()> {
         self.probes.fetch_add(1, Ordering::Relaxed);
-        Box::pin(async { self.check() })
+        Box::pin(async { self.is_up() })
     }
 
     fn close(&self) -> Answer<'_, ()> {

@@ -25,6 +25,7 @@ struct Frail {
 #[derive(Debug, Default)]
 struct Plan {
     calls: AtomicUsize,
+    reads: AtomicUsize,
     fail: Mutex<Option<(usize, Fault)>>,
     failed: AtomicUsize,
 }
@@ -62,6 +63,7 @@ impl StorageBackend for Frail {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.plan.reads.fetch_add(1, Ordering::SeqCst);
         match self.plan.next() {
             Some(_) => Err(io::ErrorKind::Other.into()),
             None => self.file.read(offset, out),
@@ -172,6 +174,31 @@ async fn a_call_may_fail_while_the_file_is_opened() {
         assert_stored(&frail(path.clone(), &plan).unwrap(), &stored).await;
     }
     assert!(refused > 3, "{refused} openings failed");
+}
+
+#[tokio::test]
+async fn opening_after_a_crash_takes_as_much_at_every_size() {
+    let mut reads = Vec::new();
+    for size in [2_000_u64, 40_000] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let plan = Arc::new(Plan::default());
+        let store = frail(path.clone(), &plan).unwrap();
+        for n in 0..size / 500 {
+            let mappings = (0..500).map(|m| batch(n * 500 + m + 1).mappings.remove(0)).collect();
+            store.put(Batch { mappings, ..batch(1) }).await.unwrap();
+        }
+        let image = std::fs::read(&path).unwrap();
+        store.close().await.unwrap();
+        std::fs::write(&path, &image).unwrap();
+        plan.reads.store(0, Ordering::SeqCst);
+        let store = frail(path.clone(), &plan).unwrap();
+        reads.push((image.len(), plan.reads.load(Ordering::SeqCst)));
+        assert_stored(&store, &[1, size / 2, size]).await;
+    }
+    let [(small, few), (large, many)] = *reads else { panic!("two sizes") };
+    assert!(large > 8 * small, "the second file is larger: {reads:?}");
+    assert!(many < 2 * few + 20, "bytes and reads: {reads:?}");
 }
 
 #[tokio::test]
