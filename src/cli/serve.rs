@@ -215,7 +215,9 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
             Some(Published { admin, certificate }.write(folder).map_err(|e| Failure::Failed(format!("{place}: {e}")))?)
         }
         // Nobody else needs to be asked.
-        _ => None,
+        VaultUrl::Memory => None,
+        #[cfg(feature = "postgres")]
+        VaultUrl::Postgres(_) => None,
     };
     let data = DataService(gateway);
     let tasks = [
