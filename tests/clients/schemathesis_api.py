@@ -69,6 +69,8 @@ run = subprocess.run(
     ],
     capture_output=True,
     text=True,
+    # It leaves a folder where it runs.
+    cwd=folder,
     timeout=280,
     check=False,
 )
