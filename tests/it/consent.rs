@@ -241,42 +241,45 @@ async fn without_consent_a_route_may_anonymize() {
     assert_eq!(tokens(&upstream.last().said()), [token]);
 }
 
-/// All that the vault of a folder holds but for the access log, as soon as that
-/// has so many lines: it is written behind the replies.
-async fn contents(folder: &Path, lines: usize) -> BTreeMap<(&'static str, Vec<u8>), Vec<u8>> {
+/// All that a vault holds but for the access log: rows by their tables and keys.
+type Rows = BTreeMap<(&'static str, Vec<u8>), Vec<u8>>;
+
+/// What the vault of a folder holds as soon as its access log has so many
+/// lines: they are written behind the replies.
+async fn contents(folder: &Path, lines: usize) -> Rows {
     let started = Instant::now();
     loop {
-        // Of a file that changes while it is copied nothing may be readable.
-        if let Some((of_log, rest)) = read_copy(folder)
-            && of_log == lines
-        {
-            return rest;
+        // A file that changes while it is copied may not be readable.
+        match read_copy(folder) {
+            Ok((found, rows)) if found == lines => return rows,
+            read => {
+                let read = read.map(|(found, rows)| (found, rows.len()));
+                assert!(started.elapsed() < Duration::from_secs(10), "not {lines} lines: {read:?}");
+            }
         }
-        assert!(started.elapsed() < Duration::from_secs(10), "the access log never has {lines} lines");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// The lines of the access log that a copy of the vault's file holds, and everything else in it.
-fn read_copy(folder: &Path) -> Option<(usize, BTreeMap<(&'static str, Vec<u8>), Vec<u8>>)> {
+/// How many lines of the access log a copy of the vault's file holds, and the rest of it.
+fn read_copy(folder: &Path) -> Result<(usize, Rows), redb::Error> {
     let copy = scratch_folder();
     let file = copy.path().join("vault.redb");
-    std::fs::copy(folder.join("vault.redb"), &file).unwrap();
-    let reading = Database::open(&file).ok()?.begin_read().ok()?;
-    let (mut lines, mut rest) = (0, BTreeMap::new());
+    std::fs::copy(folder.join("vault.redb"), &file)?;
+    let reading = Database::open(&file)?.begin_read()?;
+    let (mut lines, mut rows) = (0, Rows::new());
     for name in ["subjects", "mappings", "records"] {
-        let table = reading.open_table(TableDefinition::<&[u8], &[u8]>::new(name)).ok()?;
-        for row in table.iter().ok()? {
-            let (key, value) = row.ok()?;
+        for row in reading.open_table(TableDefinition::<&[u8], &[u8]>::new(name))?.iter()? {
+            let (key, value) = row?;
             let space = key.value().get(Row::LEN).filter(|_| name == "records");
             match space.and_then(|number| Space::from_number(*number)) {
                 Some(Space::Audit) => lines += 1,
                 Some(Space::Checkpoint) => {}
-                _ => drop(rest.insert((name, key.value().to_vec()), value.value().to_vec())),
+                _ => drop(rows.insert((name, key.value().to_vec()), value.value().to_vec())),
             }
         }
     }
-    Some((lines, rest))
+    Ok((lines, rows))
 }
 
 #[tokio::test]
