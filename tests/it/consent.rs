@@ -266,7 +266,8 @@ fn read_copy(folder: &Path) -> Result<(usize, Rows), redb::Error> {
     let copy = scratch_folder();
     let file = copy.path().join("vault.redb");
     std::fs::copy(folder.join("vault.redb"), &file)?;
-    let reading = Database::open(&file)?.begin_read()?;
+    let database = Database::open(&file)?;
+    let reading = database.begin_read()?;
     let (mut lines, mut rows) = (0, Rows::new());
     for name in ["subjects", "mappings", "records"] {
         for row in reading.open_table(TableDefinition::<&[u8], &[u8]>::new(name))?.iter()? {
