@@ -77,7 +77,7 @@ pub struct Changed {
     pub given: Vec<String>,
     /// The purposes that are withdrawn now and were not.
     pub withdrawn: Vec<String>,
-    /// How many exchanges and sockets of this process it has ended.
+    /// How many exchanges and sockets of this process, open before it, it has ended.
     pub ended: usize,
 }
 
@@ -243,9 +243,13 @@ impl Ledger {
             let given = news(|state, purpose| state.of(purpose).given.is_some());
             let withdrawn = news(|state, purpose| state.of(purpose).withdrawn.is_some());
             let kind = if withdrawn.is_empty() { EventKind::Changed } else { EventKind::Withdrawn };
+            let is_over = |purpose: &str| state.of(purpose).withdrawn.is_some();
+            // Whoever follows the events may be the first to end it.
+            let standing = self.0.open.standing(row, is_over);
             if self.append(row, before.count(), &statement, Some(Event { row, kind })).await? {
                 self.replace(row, &Arc::new(Known::new(state.clone())));
-                let ended = self.0.open.end(row, |purpose| state.of(purpose).withdrawn.is_some());
+                self.0.open.end(row, is_over);
+                let ended = standing.iter().filter(|one| one.is_cancelled()).count();
                 return Ok(Changed { number: Some(before.count()), state, given, withdrawn, ended });
             }
         }

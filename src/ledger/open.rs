@@ -52,13 +52,16 @@ impl Open {
     /// Ends what stands open on purposes of which `is_over` says so. Gives how
     /// many were told.
     pub(super) fn end(&self, row: Row, is_over: impl Fn(&str) -> bool) -> usize {
-        let part = self.part(row);
-        let over = part.get(&row).into_iter().flatten().filter(|entry| is_over(&entry.purpose));
-        let over: Vec<CancellationToken> =
-            over.map(|entry| entry.ended.clone()).filter(|ended| !ended.is_cancelled()).collect();
-        drop(part);
+        let over = self.standing(row, is_over);
         over.iter().for_each(CancellationToken::cancel);
         over.len()
+    }
+
+    /// What cancels that which stands open on such purposes and was not told yet.
+    pub(super) fn standing(&self, row: Row, is_over: impl Fn(&str) -> bool) -> Vec<CancellationToken> {
+        let part = self.part(row);
+        let over = part.get(&row).into_iter().flatten().filter(|entry| is_over(&entry.purpose));
+        over.map(|entry| entry.ended.clone()).filter(|ended| !ended.is_cancelled()).collect()
     }
 
     /// The rows of which something stands open.

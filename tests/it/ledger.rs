@@ -7,7 +7,7 @@ use crate::support::{
 };
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
@@ -252,12 +252,15 @@ async fn a_receipt_tells_what_was_agreed_to_when_how_and_with_whom() {
 #[tokio::test]
 async fn a_withdrawal_cuts_a_running_stream_within_a_second() {
     for (content_type, on_disk) in [("text/event-stream", false), ("application/octet-stream", true)] {
-        let gate = Arc::new(Semaphore::new(0));
-        let held = Arc::clone(&gate);
+        // Each stream has a gate of its own, which one piece may pass.
+        let gates = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&gates);
         let upstream = Upstream::start(move |_| {
             let event =
                 bytes::Bytes::from_static(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi \"}}]}\n\n");
-            Answer::new(content_type, vec![event; 100]).gate(&held)
+            let gate = Arc::new(Semaphore::new(1));
+            all.lock().unwrap().push(Arc::clone(&gate));
+            Answer::new(content_type, vec![event; 100]).gate(&gate)
         })
         .await;
         let folder = scratch_folder();
@@ -267,7 +270,6 @@ async fn a_withdrawal_cuts_a_running_stream_within_a_second() {
         let bo = ("privet-subject", "bo");
         let mut streams = Vec::new();
         for who in [ANA, bo] {
-            gate.add_permits(1);
             let body = chat_stream("hi").to_string();
             let mut stream = client.open("POST", CHAT, &[JSON, CONSENT, who], body).await.into_body();
             stream.frame().await.unwrap().unwrap();
@@ -279,7 +281,7 @@ async fn a_withdrawal_cuts_a_running_stream_within_a_second() {
         let ended = tokio::time::timeout(Duration::from_secs(1), streams[0].frame()).await.expect("it goes on");
         assert!(ended.is_none_or(|frame| frame.is_err()) && started.elapsed() < Duration::from_secs(1));
         privet.metric_becomes("privet_requests_total{outcome=\"refused_consent\",route=\"/\"}", 1).await;
-        gate.add_permits(10);
+        gates.lock().unwrap()[1].add_permits(10);
         streams[1].frame().await.unwrap().expect("another person's stream goes on");
         drop(streams);
         privet.metric_becomes("privet_in_flight_requests", 0).await;

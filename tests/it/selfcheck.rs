@@ -108,10 +108,17 @@ strict = true
     for entity in ["EMAIL", "PHONE", "IBAN"] {
         assert_eq!(state("/chat", "openai-chat/chat", "messages[].content", entity), ok, "{entity}");
     }
-    // Blocked requests are checked as a whole, and values that are masked do not come back.
+    // Blocked requests are checked as a whole, and of values that do not come
+    // back what the chatbot says of others.
     assert_eq!(state("/chat", "openai-chat/chat", "(all)", "IP"), ok);
-    assert_eq!(state("/chat", "openai-chat/chat", "choices[].message.content", "PHONE"), None);
-    assert_eq!(state("/chat", "openai-chat/chat", "choices[].message.content", "EMAIL"), ok);
+    let of_others = |entity: &str| {
+        let field = "choices[].message.content";
+        let is = |row: &&Value| row["route"] == "/chat" && row["sample"] == "openai-chat/chat" && row["field"] == field;
+        let row = report["rows"].as_array().unwrap().iter().find(is).unwrap();
+        assert_eq!(row["entities"][entity]["state"], "ok", "{entity}");
+        row["entities"][entity]["checks"] == 1
+    };
+    assert_eq!(["PHONE", "IP", "EMAIL", "IBAN"].map(of_others), [true, true, false, false]);
     assert_eq!(state("/sales", "json/bot", "message", "EMAIL"), Some("kept".to_owned()));
     assert_eq!(state("/sales", "json/bot", "answer", "IBAN"), ok, "`pass` leaves tokens, which is right");
     assert_eq!(state("/stats", "json/bot", "message", "PERSON"), ok);

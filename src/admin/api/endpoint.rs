@@ -371,6 +371,10 @@ where
         if !is_json(&head) {
             return Err(Problem::new(ProblemKind::UnsupportedBody, "The body must be of type application/json."));
         }
+        // An array would be read as members in their order.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(bad("The body must be a JSON object; /api/v1/openapi.json tells its form."));
+        }
         let reader = &mut serde_json::Deserializer::from_slice(&body);
         let read = B::deserialize(&mut *reader).and_then(|read| reader.end().map(|()| read));
         read.map_err(|error| {

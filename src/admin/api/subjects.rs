@@ -121,7 +121,11 @@ pub struct Restriction {
 
 async fn find(call: Call<Nothing, Which, Sought>) -> Result<Json<Found>, Problem> {
     let tenant = tenant(&call.services.config, call.query.tenant);
-    let found = call.services.rights.find(&tenant, &call.body.contact).await?;
+    let contact = &call.body.contact;
+    if contact.is_empty() || contact.chars().count() > 512 {
+        return Err(Problem::new(ProblemKind::BadRequest, "A contact has 1 to 512 characters."));
+    }
+    let found = call.services.rights.find(&tenant, contact).await?;
     Ok(Json(Found { subjects: found.iter().map(|subject| subject.expose().to_owned()).collect() }))
 }
 
