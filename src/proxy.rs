@@ -277,7 +277,7 @@ impl Gateway {
             Err(ProxyError::origin_refused())
         } else if own::is_own(request.uri().path()) {
             settle.outcome(Outcome::Answered);
-            own::answer(&self, request).await
+            own::answer(&self, request, settle.id()).await
         } else {
             exchange::exchange(&self, request, &mut settle).await
         };

@@ -174,6 +174,11 @@ impl Rights {
         &self.restrictions
     }
 
+    /// The name of a subject in the access log.
+    pub async fn alias(&self, tenant: &str, subject: &str) -> Result<String, RightsError> {
+        Ok(self.vault.subject(tenant, subject).await?.alias())
+    }
+
     /// The subjects with this address or number: at most 64 ids.
     pub async fn find(&self, tenant: &str, text: &str) -> Result<Vec<Sensitive>, RightsError> {
         Ok(self.vault.find(tenant, text).await?)
