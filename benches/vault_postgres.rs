@@ -1,4 +1,4 @@
-//! Durable requests over PostgreSQL against what the server itself commits:
+//! Durable requests over `PostgreSQL` against what the server itself commits:
 //! `cargo bench --bench vault_postgres`. It starts a server of its own, with
 //! its usual durability. `PRIVET_BENCH_SECONDS` is the length of a measurement.
 

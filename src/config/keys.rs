@@ -943,7 +943,7 @@ pub(super) static KEYS: &[Key] = &[
         "webhooks[].secret",
         Kind::Text,
         None,
-        r#""env:PRIVET_CRM_SECRET""#,
+        r#""env:CRM_WEBHOOK_SECRET""#,
         "Signs the messages: `Privet-Signature: t=SECONDS,v1=HEX`, the HMAC-SHA-256 of \"SECONDS.BODY\". At least 16 bytes; \"env:NAME\" is read from that environment variable. Required.",
     ),
     key(

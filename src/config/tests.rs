@@ -217,7 +217,11 @@ fn every_key_works_in_the_file_and_as_a_variable() {
             "old_key_files" => format!("[{secret:?}]"),
             _ => key.example.to_owned(),
         };
-        let kept: Vec<_> = base.lines().filter(|line| !line.starts_with(&format!("{name} = "))).collect();
+        let mut kept: Vec<_> = base.lines().collect();
+        // The last is of this table, if any is.
+        if let Some(at) = kept.iter().rposition(|line| line.starts_with(&format!("{name} = "))) {
+            kept.remove(at);
+        }
         let without = kept.join("\n") + "\n";
         let line = format!("{name} = {value}\n");
         // Top-level keys come first, all others at the end of the file.

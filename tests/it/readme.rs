@@ -41,7 +41,7 @@ fn the_readmes_configurations_are_right() {
         let file = folder.path().join("privet.toml");
         // A value `env:NAME` is read from the environment.
         let secrets = block.split("\"env:").skip(1).filter_map(|rest| rest.split('"').next());
-        let secrets: Vec<(&str, &str)> = secrets.map(|name| (name, "a-secret")).collect();
+        let secrets: Vec<(&str, &str)> = secrets.map(|name| (name, "a-secret-of-some-length")).collect();
         fs::write(&file, &block).unwrap();
         let out = Command::new(env!("CARGO_BIN_EXE_privet"))
             .args(["check", "--config"])

@@ -1,4 +1,4 @@
-//! A PostgreSQL server of the test's own: made by `initdb` in a scratch
+//! A `PostgreSQL` server of the test's own: made by `initdb` in a scratch
 //! folder, on a free port of this machine, gone with the test.
 
 use std::io::Read;
@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a server may take to start.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Who a server runs as, and connects as. PostgreSQL does not run as root.
+/// Who a server runs as, and connects as. `PostgreSQL` does not run as root.
 const USER: &str = "postgres";
 
 /// Waits for the end of the test, however it comes, then ends the servers
@@ -261,7 +261,7 @@ fn wait(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// A program of PostgreSQL or beside it, run as the user that a server may
+/// A program of `PostgreSQL` or beside it, run as the user that a server may
 /// run as.
 fn as_user(name: &str) -> Command {
     if !is_root() {
