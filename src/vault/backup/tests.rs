@@ -312,7 +312,7 @@ async fn a_backup_is_for_its_owner_and_shows_nothing() {
 async fn backups_are_tested_and_rotate() {
     let setting = Setting::new().await;
     let dir = setting.path("backups");
-    let rotation = Rotation { dir: dir.clone(), every: Duration::from_secs(3600), keep: 3 };
+    let rotation = Rotation { dir: dir.clone(), every: Duration::from_hours(1), keep: 3 };
     let backups = Backups::new(setting.vault.clone(), rotation);
     let names = || {
         let mut names: Vec<_> =
@@ -356,7 +356,7 @@ async fn no_file_shows_a_value_before_or_after_an_erasure() {
     let setting = Setting::new().await;
     let erasures = setting.path("erasures.jsonl");
     setting.vault.keep_erasures(&erasures).unwrap();
-    let rotation = Rotation { dir: setting.path("backups"), every: Duration::from_secs(3600), keep: 3 };
+    let rotation = Rotation { dir: setting.path("backups"), every: Duration::from_hours(1), keep: 3 };
     Backups::new(setting.vault.clone(), rotation).make().await.unwrap();
     setting.back_up().await;
     for n in 0..10 {
@@ -374,7 +374,7 @@ async fn no_file_shows_a_value_before_or_after_an_erasure() {
     for n in 0..20 {
         let name = format!("person-{n}");
         for text in values(&name, 30).into_iter().chain([name]) {
-            let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+            let hex = crate::hex::encode(text.as_bytes());
             assert!(!finds(&text) && !finds(&hex) && !finds(&hex.to_uppercase()), "{text}");
             for shift in 0..3 {
                 let padded = [&[b' '; 2][..shift], text.as_bytes()].concat();
