@@ -103,13 +103,7 @@ impl Audit {
     /// Writes a look and waits until it is durable: nothing is to be shown before.
     /// Gives the number of its line.
     pub async fn record(&self, look: Look) -> Result<u64, VaultError> {
-        let closed = || VaultError::unavailable("the access log is closed");
-        let (done, written) = oneshot::channel();
-        if self.0.is_down.load(Ordering::Relaxed) {
-            return Err(VaultError::unavailable("the access log cannot be written"));
-        }
-        self.0.queue.send(Entry::Look(Box::new(look), done)).await.map_err(|_| closed())?;
-        written.await.map_err(|_| closed())
+        record(&self.0.queue, &self.0.is_down, look).await
     }
 
     /// Checks the whole chain.
@@ -187,6 +181,24 @@ impl Recorder {
         let said = Said { place: Arc::clone(place), request_id: request_id.into(), subject, ..Said::default() };
         Ok(Exchange { permit, said: Mutex::new(said) })
     }
+
+    /// Writes a look and waits until it is durable: nothing is to be shown before.
+    pub async fn record(&self, look: Look) -> Result<(), VaultError> {
+        match &self.queue {
+            Some(queue) => record(queue, &self.is_down, look).await.map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+async fn record(queue: &mpsc::Sender<Entry>, is_down: &AtomicBool, look: Look) -> Result<u64, VaultError> {
+    let closed = || VaultError::unavailable("the access log is closed");
+    let (done, written) = oneshot::channel();
+    if is_down.load(Ordering::Relaxed) {
+        return Err(VaultError::unavailable("the access log cannot be written"));
+    }
+    queue.send(Entry::Look(Box::new(look), done)).await.map_err(|_| closed())?;
+    written.await.map_err(|_| closed())
 }
 
 impl fmt::Debug for Recorder {

@@ -50,8 +50,9 @@ pub struct Config {
     pub listen: String,
     /// Where metrics, health and the status page are served, `HOST:PORT`.
     pub admin: String,
-    /// The vault: `embedded:PATH`, `memory:` or `postgres://…`. It may hold a password.
-    pub vault: String,
+    /// The vault: `embedded:PATH`, `memory:` or `postgres://…`. It may hold a
+    /// password, so `Debug` does not show it.
+    pub vault: Sensitive,
     /// Where clients reach the gateway, where their requests do not tell.
     pub public_url: Option<Uri>,
     /// A folder of rule files beside the built-in rules.

@@ -119,6 +119,11 @@ impl Ledger {
     /// What stands of a subject's consent; from memory, if it was read before
     /// and nobody can have changed it unheard.
     pub async fn known(&self, row: Row) -> Result<Arc<Known>, VaultError> {
+        if !self.0.records.is_current() {
+            // What others withdraw is not heard now, so nothing that is
+            // remembered is believed.
+            return Ok(Arc::new(Known::new(self.read(row).await?)));
+        }
         let changes = match self.0.known.find(row) {
             Ok(known) if self.0.records.is_current() => return Ok(known),
             Ok(_) => return Ok(Arc::new(Known::new(self.read(row).await?))),
@@ -340,14 +345,14 @@ async fn follow(ledger: Weak<Inner>, mut events: broadcast::Receiver<Event>) {
         match event {
             Ok(Event { row, kind: EventKind::Withdrawn }) => ledger.look_again(row).await,
             Ok(Event { row, kind: EventKind::Changed }) => ledger.0.known.forget(row),
-            Ok(_) => {}
             // What was missed may be a withdrawal of anybody's.
-            Err(RecvError::Lagged(_)) => {
+            Ok(Event { kind: EventKind::Missed, .. }) | Err(RecvError::Lagged(_)) => {
                 ledger.0.known.forget_all();
                 for row in ledger.0.open.rows() {
                     ledger.look_again(row).await;
                 }
             }
+            Ok(_) => {}
             Err(RecvError::Closed) => return,
         }
     }

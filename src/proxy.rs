@@ -223,7 +223,7 @@ impl Gateway {
             places: Arc::new(Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS))),
             bodies: body::Budget::new(limits, timeouts),
             headers: headers::Policy::new(&config.headers),
-            cors: cors::Cors::new(&config.cors.origins),
+            cors: cors::Cors::new(&config.cors.origins, config.public_url.as_ref()),
             stream_idle: timeouts.stream_idle,
             reply_limit: limits.reply_body,
             ids: RequestIds::new().map_err(no_random)?,
@@ -277,7 +277,7 @@ impl Gateway {
             Err(ProxyError::origin_refused())
         } else if own::is_own(request.uri().path()) {
             settle.outcome(Outcome::Answered);
-            own::answer(&self, request).await
+            own::answer(&self, request, settle.id()).await
         } else {
             exchange::exchange(&self, request, &mut settle).await
         };

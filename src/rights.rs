@@ -174,6 +174,11 @@ impl Rights {
         &self.restrictions
     }
 
+    /// The name of a subject in the access log.
+    pub async fn alias(&self, tenant: &str, subject: &str) -> Result<String, RightsError> {
+        Ok(self.vault.subject(tenant, subject).await?.alias())
+    }
+
     /// The subjects with this address or number: at most 64 ids.
     pub async fn find(&self, tenant: &str, text: &str) -> Result<Vec<Sensitive>, RightsError> {
         Ok(self.vault.find(tenant, text).await?)
@@ -375,9 +380,10 @@ impl Rights {
 impl Rights {
     /// What goes on beside requests, for as long as the gateway runs: messages
     /// are sent, due dates watched (`due` gets the number of open cases by
-    /// their urgency), and restrictions taken over that other replicas make
-    /// (`restricted` gets the row of each, for what stands open to end).
-    pub async fn run(&self, due: impl Fn([u64; 3]), restricted: impl Fn(Row)) {
+    /// their urgency), and restrictions taken over that other replicas make.
+    /// `ended` gets the row of each who is restricted or erased, for what
+    /// stands open to end: a running reply holds values of its own.
+    pub async fn run(&self, due: impl Fn([u64; 3]), ended: impl Fn(Row)) {
         let mut events = self.vault.subscribe();
         let watch_restrictions = async {
             loop {
@@ -385,12 +391,20 @@ impl Rights {
                     Ok(Event { row, kind: EventKind::Changed }) => {
                         let refreshed = self.restrictions.refresh(row).await;
                         if self.restrictions.covers(row) {
-                            restricted(row);
+                            ended(row);
                         }
                         refreshed
                     }
+                    Ok(Event { row, kind: EventKind::Erased }) => {
+                        ended(row);
+                        Ok(())
+                    }
+                    Ok(Event { kind: EventKind::Missed, .. }) | Err(RecvError::Lagged(_)) => {
+                        let loaded = self.restrictions.load().await;
+                        self.restrictions.rows().into_iter().for_each(&ended);
+                        loaded
+                    }
                     Ok(_) => Ok(()),
-                    Err(RecvError::Lagged(_)) => self.restrictions.load().await,
                     Err(RecvError::Closed) => return std::future::pending().await,
                 };
                 if let Err(error) = refreshed {

@@ -38,6 +38,8 @@ pub struct Asked<'a> {
     pub token: Option<&'a Claims>,
     /// Whether `Sec-GPC: 1` is sent.
     pub gpc: bool,
+    /// The id of the request, for the access log.
+    pub request_id: &'a str,
     /// The body.
     pub body: Bytes,
 }

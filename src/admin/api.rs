@@ -95,7 +95,7 @@ impl Services {
         let rights = Rights::new(vault.clone(), &config)?;
         rights.restrictions().load().await?;
         let logins = Logins::new(&vault, Some(proofs), Arc::clone(&metrics));
-        let keep = (config.vault == "memory:").then_some(KEPT_IN_MEMORY);
+        let keep = (config.vault.expose() == "memory:").then_some(KEPT_IN_MEMORY);
         let audit = Audit::open(&vault, Options { keep, ..Options::default() }).await?;
         let incidents = Register::new(&vault);
         Ok(Arc::new(Self { config, vault, audit, incidents, rights, metrics, logins }))

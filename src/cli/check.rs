@@ -95,7 +95,7 @@ fn beyond(config: &Config) -> Vec<String> {
         Ok(engine) => errors.extend(Gateway::unknown_names(config, &engine).iter().map(ToString::to_string)),
         Err(rules) => errors.extend(rules),
     }
-    if let Err(error) = config.vault.parse::<VaultUrl>() {
+    if let Err(error) = config.vault.expose().parse::<VaultUrl>() {
         errors.push(format!("vault: {error}"));
     }
     if let Err(error) = Gateway::check(config) {

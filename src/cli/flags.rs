@@ -84,7 +84,7 @@ mod tests {
         };
         let sources = Sources { environment: Vec::new(), ..settings.into_sources() };
         let config = Config::load(&sources).unwrap().config;
-        assert_eq!((config.listen.as_str(), config.admin.as_str(), config.vault.as_str()), ("l:1", "a:1", "memory:"));
+        assert_eq!((config.listen.as_str(), config.admin.as_str(), config.vault.expose()), ("l:1", "a:1", "memory:"));
         assert_eq!((config.rules.as_deref(), config.upstreams[0].url.host()), (Some(folder.path()), Some("u")));
     }
 

@@ -90,5 +90,5 @@ fn read(key: &Sensitive, name: &str) -> Result<Key, Failure> {
 
 /// Where the vault is.
 pub(super) fn place(config: &Config) -> Result<VaultUrl, Failure> {
-    config.vault.parse().map_err(|e| Failure::Usage(format!("vault: {e}")))
+    config.vault.expose().parse().map_err(|e| Failure::Usage(format!("vault: {e}")))
 }

@@ -37,7 +37,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
     let config = Config {
         listen: address(&top, "listen", found_in),
         admin: address(&top, "admin", found_in),
-        vault: checked(top.text("vault"), check::vault, found_in).unwrap_or_default(),
+        vault: Sensitive::new(checked(top.text("vault"), check::vault, found_in).unwrap_or_default()),
         public_url: checked(top.text("public_url"), check::public_url, found_in),
         rules: checked(top.text("rules"), check::folder, found_in),
         protocols: checked(top.text("protocols"), check::folder, found_in),

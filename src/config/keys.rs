@@ -833,7 +833,7 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Texts,
         Some("[]"),
         r#"["https://shop.example"]"#,
-        "Origins whose pages may use the gateway. Where there are any, Privet answers preflights and refuses requests of other origins; else it leaves both to the upstream.",
+        "Origins whose pages may use the gateway. Where there are any, Privet answers preflights and refuses requests of other origins; else it leaves both to the upstream. Pages of `public_url` itself are always among them.",
     ),
     key(
         "tls.certificate",

@@ -14,6 +14,13 @@ fn load(toml: &str) -> Config {
     Config::parse(toml).unwrap_or_else(|problems| panic!("{toml}\n{problems}")).config
 }
 
+#[test]
+fn a_configuration_shows_no_password() {
+    let config = load(&format!("{UPSTREAM}vault = \"postgres://privet:geheim@db.example/privet\"\n"));
+    assert!(config.vault.expose().contains("geheim"));
+    assert!(!format!("{config:?}").contains("geheim"));
+}
+
 /// The problems of a file after its upstream, one a line.
 fn problems(toml: &str) -> String {
     match Config::parse(&format!("{toml}\n")) {
@@ -32,7 +39,7 @@ fn an_upstream_is_all_it_takes() {
     let config = load("upstream = \"https://chatbot.example\"");
     assert_eq!(config.listen, "127.0.0.1:8080");
     assert_eq!(config.admin, "127.0.0.1:9464");
-    assert_eq!(config.vault, "embedded:./privet-data");
+    assert_eq!(config.vault.expose(), "embedded:./privet-data");
     assert_eq!(config.upstream(None).unwrap().url, "https://chatbot.example");
     assert_eq!(config.upstream(None).unwrap().path_prefix(), "");
     assert_eq!(config.tenant, "default");

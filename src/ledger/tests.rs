@@ -134,6 +134,23 @@ async fn a_withdrawal_elsewhere_is_heard() {
 }
 
 #[tokio::test]
+async fn a_withdrawal_that_was_missed_is_found() {
+    let vault = memory().await;
+    let (here, elsewhere) = (ledger(&vault), ledger(&vault));
+    let row = here.row("t", "u1");
+    elsewhere.give(row, what(Act::Given, &[("support", true)]), None).await.unwrap();
+    let support: Arc<str> = "support".into();
+    let open = here.register(row, &support, CancellationToken::new());
+    assert!(here.known(row).await.unwrap().state().of("support").withdrawn.is_none());
+    elsewhere.withdraw(row, what(Act::Withdrawn, &[("support", false)])).await.unwrap();
+    let _following = tokio::spawn(here.follow(&vault));
+    let missed = Event { row: Row::DEPLOYMENT, kind: EventKind::Missed };
+    vault.records().write(&[], Some(missed)).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), open.ended().cancelled()).await.expect("it was not told");
+    assert!(here.known(row).await.unwrap().state().of("support").withdrawn.is_some());
+}
+
+#[tokio::test]
 async fn the_text_of_a_notice_is_kept_by_its_hash() {
     let vault = memory().await;
     let notice = crate::config::Notice {

@@ -2,7 +2,7 @@
 //! the company's site calls the gateway on another origin.
 
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Uri};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const EXPOSED: HeaderValue = HeaderValue::from_static("Privet-Redacted, Privet-Request-Id");
@@ -13,11 +13,19 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 /// What is answered to pages of other origins.
 pub(super) struct Cors {
     origins: Vec<HeaderValue>,
+    /// That of the gateway itself: browsers send it with requests of its own
+    /// pages, such as the one of a person.
+    own: Option<HeaderValue>,
 }
 
 impl Cors {
-    pub(super) fn new(origins: &[String]) -> Self {
-        Self { origins: origins.iter().filter_map(|origin| origin.parse().ok()).collect() }
+    pub(super) fn new(origins: &[String], public_url: Option<&Uri>) -> Self {
+        let origins = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+        let own = public_url.and_then(|url| {
+            let origin = format!("{}://{}", url.scheme_str()?, url.authority()?.as_str().to_ascii_lowercase());
+            origin.parse().ok()
+        });
+        Self { origins, own }
     }
 
     /// The headers of the answer to a preflight, besides those of every answer;
@@ -39,7 +47,7 @@ impl Cors {
     /// browser asks before a simple request or the handshake of a WebSocket, so
     /// that keeping the answer from the page would come too late.
     pub(super) fn refuses(&self, headers: &HeaderMap) -> bool {
-        let is_listed = |origin| self.origins.contains(origin);
+        let is_listed = |origin| self.origins.contains(origin) || self.own.as_ref() == Some(origin);
         !self.origins.is_empty() && !headers.get_all(header::ORIGIN).iter().all(is_listed)
     }
 
@@ -89,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_listed_origin_is_allowed_and_no_other() {
-        let cors = Cors::new(&["https://shop.example".to_owned()]);
+        let cors = Cors::new(&["https://shop.example".to_owned()], None);
         let answer = cors.preflight(&Method::OPTIONS, &preflight_from("https://shop.example")).unwrap();
         assert!(answer[header::ACCESS_CONTROL_ALLOW_HEADERS].to_str().unwrap().contains("Privet-Consent"));
         let other = cors.preflight(&Method::OPTIONS, &preflight_from("https://evil.example")).unwrap();
@@ -106,7 +114,7 @@ mod tests {
             }
             headers
         };
-        let cors = Cors::new(&["https://shop.example".to_owned()]);
+        let cors = Cors::new(&["https://shop.example".to_owned()], None);
         for (origins, refused) in [
             (&[][..], false),
             (&["https://shop.example"], false),
@@ -117,12 +125,23 @@ mod tests {
         ] {
             assert_eq!(cors.refuses(&headers(origins)), refused, "{origins:?}");
         }
-        assert!(!Cors::new(&[]).refuses(&headers(&["https://evil.example"])));
+        assert!(!Cors::new(&[], None).refuses(&headers(&["https://evil.example"])));
+    }
+
+    #[test]
+    fn the_own_page_of_the_gateway_may_use_it() {
+        let own = "https://Chat.shop.example/chat".parse().unwrap();
+        let cors = Cors::new(&["https://shop.example".to_owned()], Some(&own));
+        for (origin, refused) in [("https://chat.shop.example", false), ("http://chat.shop.example", true)] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            assert_eq!(cors.refuses(&headers), refused, "{origin}");
+        }
     }
 
     #[test]
     fn what_the_upstream_allows_does_not_count() {
-        let cors = Cors::new(&["https://shop.example".to_owned()]);
+        let cors = Cors::new(&["https://shop.example".to_owned()], None);
         for (origin, allowed) in
             [("https://shop.example", Some("https://shop.example")), ("https://evil.example", None)]
         {
@@ -138,7 +157,7 @@ mod tests {
 
     #[test]
     fn without_origins_the_upstream_answers() {
-        let cors = Cors::new(&[]);
+        let cors = Cors::new(&[], None);
         assert!(cors.preflight(&Method::OPTIONS, &preflight_from("https://shop.example")).is_none());
         let mut answer = HeaderMap::new();
         cors.allow(Some(&HeaderValue::from_static("https://shop.example")), &mut answer);

@@ -33,6 +33,7 @@ pub(super) fn is_own(path: &str) -> bool {
 pub(super) async fn answer(
     gateway: &Arc<Gateway>,
     request: Request<Incoming>,
+    request_id: &str,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let (head, body) = request.into_parts();
     let body = read(body, gateway).await?;
@@ -51,10 +52,11 @@ pub(super) async fn answer(
         header: presented.header.as_deref(),
         token,
         gpc: presented.gpc,
+        request_id,
         body,
     };
     let answered = if me::is_below(asked.path) {
-        let answered = me::answer(config, &gateway.ledger, &gateway.rights, &asked).await;
+        let answered = me::answer(config, &gateway.ledger, &gateway.rights, &gateway.audit, &asked).await;
         answered.map(|answer| answer.map(body_of))
     } else {
         widget::answer(config, &gateway.ledger, &asked).await.map(|answer| answer.map(ReplyBody::whole))

@@ -9,7 +9,8 @@ use serde_json::Value;
 pub enum Format {
     /// One JSON document (RFC 8259).
     Json,
-    /// A table with a header line (RFC 4180).
+    /// A table with a header line (RFC 4180). What a spreadsheet would take for
+    /// a formula has an apostrophe in front.
     Csv,
 }
 
@@ -185,6 +186,13 @@ fn row(out: &mut String, fields: [&str; 7]) {
         if n > 0 {
             out.push(',');
         }
+        let guarded;
+        let field = if is_formula(field) {
+            guarded = format!("'{field}");
+            &guarded
+        } else {
+            field
+        };
         if field.contains(['"', ',', '\r', '\n']) || field.starts_with(' ') || field.ends_with(' ') {
             out.push('"');
             out.push_str(&field.replace('"', "\"\""));
@@ -194,6 +202,20 @@ fn row(out: &mut String, fields: [&str; 7]) {
         }
     }
     out.push_str("\r\n");
+}
+
+/// Whether a spreadsheet would run it: whoever chats chooses what stands in a
+/// value, and somebody else opens the file. Numbers stay as they are. Where an
+/// apostrophe is in front already it needs another one, so that each can be
+/// taken away again.
+fn is_formula(field: &str) -> bool {
+    let bare = field.trim_start_matches('\'');
+    let is_number = |text: &str| text.chars().all(|c| c.is_ascii_digit() || " ()+-./".contains(c));
+    match bare.chars().next() {
+        Some('=' | '@' | '\t' | '\r' | '\u{ff1d}' | '\u{ff20}') => true,
+        Some('+' | '-' | '\u{ff0b}' | '\u{ff0d}') => !is_number(bare),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -263,6 +285,22 @@ mod tests {
         assert_eq!(empty["values"], json!([]));
     }
 
+    #[test]
+    fn a_table_runs_nothing() {
+        for (value, stands) in [
+            ("=HYPERLINK(\"http://a\")", "\"'=HYPERLINK(\"\"http://a\"\")\""),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("-2+cmd|' /C x'!A0", "'-2+cmd|' /C x'!A0"),
+            ("'=1", "''=1"),
+            ("+49 (0)30 123-45", "+49 (0)30 123-45"),
+            ("o'=1", "o'=1"),
+            ("'t", "'t"),
+        ] {
+            let table = file(Format::Csv, &[value]);
+            assert!(table.contains(&format!(",EMAIL,{stands},")), "{table}");
+        }
+    }
+
     proptest! {
         #[test]
         fn every_value_comes_back_from_either_form(values in prop::collection::vec(".{0,20}|[\"\r\n, é=+-]{0,8}", 0..6)) {
@@ -272,7 +310,8 @@ mod tests {
             prop_assert_eq!(&read, &values);
             let table = rows(&file(Format::Csv, &values));
             prop_assert!(table.iter().all(|row| row.len() == 7));
-            let read: Vec<_> = table.iter().filter(|row| row[0] == "value").map(|row| row[3].as_str()).collect();
+            let plain = |field: &'_ str| field.strip_prefix('\'').filter(|rest| is_formula(rest)).unwrap_or(field).to_owned();
+            let read: Vec<_> = table.iter().filter(|row| row[0] == "value").map(|row| plain(&row[3])).collect();
             prop_assert_eq!(&read, &values);
         }
     }

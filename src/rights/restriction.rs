@@ -52,6 +52,11 @@ impl Restrictions {
         Ok(())
     }
 
+    /// All of them.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        self.0.rows.read().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
     /// Reads again whether one subject is restricted.
     pub(super) async fn refresh(&self, row: Row) -> Result<(), RightsError> {
         let found = self.0.records.get(Owner::Deployment, Space::Restriction, &row.to_bytes()).await?;

@@ -328,3 +328,18 @@ async fn rights_hold_while_the_subject_chats() {
         assert!(rig.rights.find("shop", "v3@example.org").await.unwrap().is_empty());
     }
 }
+
+#[tokio::test]
+async fn what_stands_open_of_an_erased_subject_ends() {
+    for rig in rigs().await {
+        rig.mint("ana", EMAIL, "ana@example.org").await;
+        let (ended, mut rows) = tokio::sync::mpsc::unbounded_channel();
+        let rights = Arc::clone(&rig.rights);
+        let running = tokio::spawn(async move { rights.run(|_| {}, |row| ended.send(row).unwrap()).await });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        rig.rights.erase("shop", "ana", &by()).await.unwrap();
+        let row = tokio::time::timeout(Duration::from_secs(10), rows.recv()).await.unwrap();
+        assert_eq!(row, Some(rig.vault.row("shop", "ana")));
+        running.abort();
+    }
+}

@@ -88,6 +88,12 @@ impl Records {
         Self(Arc::new(Inner { store, index, events: broadcast::channel(EVENTS).0, erasures: OnceLock::new() }))
     }
 
+    /// Whether all is known that other processes changed a second ago, so that
+    /// what is remembered of records may be believed.
+    pub fn is_current(&self) -> bool {
+        self.0.store.is_current()
+    }
+
     /// A record's contents.
     pub async fn get(&self, owner: Owner<'_>, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
         let row = self.row_of(owner);

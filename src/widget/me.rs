@@ -7,6 +7,7 @@
 //! somebody exists.
 
 use super::{Asked, Refused, assets, json, refused};
+use crate::audit::{Action, Look, Recorder};
 use crate::clock::Time;
 use crate::config::{Basis, Config};
 use crate::ledger::{Act, Channel, Ledger, What};
@@ -49,9 +50,10 @@ pub async fn answer(
     config: &Config,
     ledger: &Ledger,
     rights: &Arc<Rights>,
+    audit: &Recorder,
     asked: &Asked<'_>,
 ) -> Result<Response<Body>, Refused> {
-    let me = Me { config, ledger, rights, asked };
+    let me = Me { config, ledger, rights, audit, asked };
     let operation = asked.path.strip_prefix(ME).unwrap_or_default();
     let whole = match (operation, asked.method) {
         ("", &Method::GET | &Method::HEAD) => Ok(page()),
@@ -82,6 +84,7 @@ struct Me<'a> {
     config: &'a Config,
     ledger: &'a Ledger,
     rights: &'a Arc<Rights>,
+    audit: &'a Recorder,
     asked: &'a Asked<'a>,
 }
 
@@ -166,7 +169,7 @@ impl Me<'_> {
 
     /// What is kept, page by page.
     async fn data(&self) -> Result<Response<Bytes>, Refused> {
-        let session = self.session().await?;
+        let session = self.session_for(Action::Show).await?;
         let after = super::parameters(self.asked.query, "after").next();
         let after = after.and_then(|mark| self.rights.read_mark(&mark));
         let (tenant, subject) = (&session.tenant, session.subject.expose());
@@ -201,7 +204,7 @@ impl Me<'_> {
     }
 
     async fn export(&self) -> Result<Response<Body>, Refused> {
-        let session = self.session().await?;
+        let session = self.session_for(Action::Export).await?;
         let format = super::parameters(self.asked.query, "format").next();
         let format: Format = (format.as_deref().unwrap_or("json").parse())
             .map_err(|_| refused(ProblemKind::BadRequest, "The format is `json` or `csv`."))?;
@@ -220,7 +223,7 @@ impl Me<'_> {
     }
 
     async fn rectify(&self) -> Result<Response<Bytes>, Refused> {
-        let session = self.session().await?;
+        let session = self.session_for(Action::Rectify).await?;
         let Correction { token, value } = self.body()?;
         let token = Token::parse(&token).ok_or_else(|| refused(ProblemKind::BadRequest, "This is no token."))?;
         let by = By::person(session.verification);
@@ -229,7 +232,7 @@ impl Me<'_> {
     }
 
     async fn erase(&self) -> Result<Response<Bytes>, Refused> {
-        let session = self.session().await?;
+        let session = self.session_for(Action::Erase).await?;
         let by = By::person(session.verification);
         let done = self.rights.erase(&session.tenant, session.subject.expose(), &by).await;
         let case = done.map_err(|error| problem(&error))?;
@@ -240,7 +243,7 @@ impl Me<'_> {
     }
 
     async fn restrict(&self) -> Result<Response<Bytes>, Refused> {
-        let session = self.session().await?;
+        let session = self.session_for(Action::Restrict).await?;
         let Restriction { restricted } = self.body()?;
         let by = By::person(session.verification);
         let done = self.rights.restrict(&session.tenant, session.subject.expose(), restricted, &by).await;
@@ -250,7 +253,7 @@ impl Me<'_> {
     /// Objects to purposes, or withdraws consent to them: in the ledger it is
     /// one, and it holds at once.
     async fn object(&self) -> Result<Response<Bytes>, Refused> {
-        let session = self.session().await?;
+        let session = self.session_for(Action::Object).await?;
         let Objection { purposes } = self.body()?;
         let known = |name: &String| self.config.purpose(name).is_some();
         if purposes.is_empty() || !purposes.iter().all(known) {
@@ -264,6 +267,23 @@ impl Me<'_> {
         let by = By::person(session.verification);
         let done = self.rights.objected(tenant, subject, &purposes, &by).await;
         done.map(|case| json(&shown(&case))).map_err(|error| problem(&error))
+    }
+
+    /// The session for this, which the access log tells before it is done.
+    async fn session_for(&self, action: Action) -> Result<Session, Refused> {
+        let session = self.session().await?;
+        let alias = self.rights.alias(&session.tenant, session.subject.expose());
+        let look = Look {
+            actor: "subject".to_owned(),
+            action,
+            tenant: session.tenant.clone(),
+            subject: alias.await.map_err(|error| problem(&error))?,
+            reason: ME.to_owned(),
+            request_id: self.asked.request_id.to_owned(),
+            ..Look::default()
+        };
+        self.audit.record(look).await.map_err(|error| problem(&error.into()))?;
+        Ok(session)
     }
 
     async fn session(&self) -> Result<Session, Refused> {

@@ -318,6 +318,16 @@ async fn a_person_serves_themselves_after_a_code() {
     person.ask("GET", "/data", Value::Null).await.problem(401, "unauthorized");
     assert!(values(&rig.export("u1")).is_empty());
     assert_eq!(values(&rig.export("u2")), ["ben.other@example.net"]);
+
+    // Each look is in the access log, before it was answered.
+    let log = output(&rig.vault, &["audit", "export"]);
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let own: Vec<Value> = lines.filter(|line| line["actor"] == "subject").collect();
+    let actions: Vec<&str> = own.iter().map(|line| line["action"].as_str().unwrap()).collect();
+    let all = ["show", "export", "export", "rectify", "restrict", "restrict", "object", "show", "erase"];
+    assert_eq!(actions, all);
+    assert!(own.iter().all(|line| line["subject"] == own[0]["subject"] && line["request_id"].is_string()), "{own:?}");
+    assert!(!log.contains("ana.") && !log.contains("\"u1\""), "no values, and no ids");
 }
 
 #[tokio::test]

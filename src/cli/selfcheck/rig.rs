@@ -28,6 +28,7 @@ use crate::cli::serve::{self, Running};
 use crate::cli::{Failure, innermost};
 use crate::config::Config;
 use crate::entity::Entity;
+use crate::sensitive::Sensitive;
 use crate::server::Shutdown;
 
 /// How long an exchange may take.
@@ -235,7 +236,7 @@ fn on_loopback(mut config: Config, upstream: &str) -> Result<Config, Failure> {
     for listener in [&mut config.listen, &mut config.admin] {
         "127.0.0.1:0".clone_into(listener);
     }
-    "memory:".clone_into(&mut config.vault);
+    config.vault = Sensitive::from("memory:");
     config.key = Some(serve::new_key()?);
     config.tls = None;
     Ok(config)

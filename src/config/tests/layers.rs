@@ -21,7 +21,7 @@ fn later_layers_win() {
         ],
     };
     let config = Config::load(&sources).unwrap().config;
-    assert_eq!((config.listen.as_str(), config.admin.as_str(), config.vault.as_str()), ("c:1", "b:2", "memory:"));
+    assert_eq!((config.listen.as_str(), config.admin.as_str(), config.vault.expose()), ("c:1", "b:2", "memory:"));
     assert_eq!(config.upstreams[0].url, "http://flag");
 }
 

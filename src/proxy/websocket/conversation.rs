@@ -134,6 +134,8 @@ impl Conversation {
             (state.subject.clone(), state.surrogates.clone(), state.told.clone(), Arc::clone(&state.judged))
         };
         let subject = subject.filter(|_| !judged.is_restricted(&self.gateway));
+        // They hold values of their own.
+        let surrogates = surrogates.filter(|_| subject.is_some());
         if self.route.reply == Reply::Pass {
             return Ok(None);
         }

@@ -173,9 +173,10 @@ impl Tokens {
 }
 
 /// What is still to be sent would be sent twice, and how far the change of a
-/// key has come is not true of another vault.
+/// key has come is not true of another vault. Codes and sessions last minutes:
+/// they would only keep the ids of people who were erased since.
 fn is_backed_up(space: Space) -> bool {
-    !matches!(space, Space::Outbox | Space::Rotation)
+    !matches!(space, Space::Outbox | Space::Rotation | Space::Code | Space::Session)
 }
 
 /// A file under a name of its own. What is not finished is removed.

@@ -102,6 +102,8 @@ impl Vault {
             source: Arc::new(source),
             gone,
             withdrawn: HashSet::new(),
+            unlinked: HashSet::new(),
+            last_erased: None,
             current: None,
             flights: FuturesUnordered::new(),
             done: Restored { created: head.created, ..Restored::default() },
@@ -134,6 +136,11 @@ struct Restore<'v> {
     /// The last erasure (true) or withdrawal of a row.
     gone: HashMap<(Row, bool), u64>,
     withdrawn: HashSet<Row>,
+    /// Links that lead to subjects who are not to come back.
+    unlinked: HashSet<Row>,
+    /// The row that was looked up last, and when the vault erased it: records
+    /// of one subject follow each other.
+    last_erased: Option<(Row, Option<u64>)>,
     current: Option<Current>,
     flights: FuturesUnordered<Flight<'v>>,
     done: Restored,
@@ -209,7 +216,7 @@ impl<'v> Restore<'v> {
 
     /// Where a subject belongs; nowhere, if it was erased since.
     async fn place(&mut self, row: Row, record: &[u8]) -> Result<Option<Place>, BackupError> {
-        if self.is_gone(row, true) {
+        if self.was_erased(row).await? {
             return Ok(None);
         }
         let place = if self.is_same && keys_named(record) == Some(self.root.current.ids) {
@@ -218,9 +225,21 @@ impl<'v> Restore<'v> {
             let (row, record) = SubjectKeys::moved(&self.source, row, record, &self.root)?;
             Place { row, record: record.into() }
         };
-        let erased = if self.into_empty { None } else { self.vault.records.erased(place.row).await? };
-        let is_gone = erased.is_some_and(|at| at >= self.done.created) || self.is_gone(place.row, true);
-        Ok((!is_gone).then_some(place))
+        Ok((!self.was_erased(place.row).await?).then_some(place))
+    }
+
+    /// Whether a subject was erased after the backup was made, by the file of
+    /// erasures or by what the vault itself knows.
+    async fn was_erased(&mut self, row: Row) -> Result<bool, BackupError> {
+        if self.into_empty || self.is_gone(row, true) {
+            return Ok(self.is_gone(row, true));
+        }
+        let erased = match self.last_erased {
+            Some((of, erased)) if of == row => erased,
+            _ => self.vault.records.erased(row).await?,
+        };
+        self.last_erased = Some((row, erased));
+        Ok(erased.is_some_and(|at| at >= self.done.created))
     }
 
     fn is_gone(&self, row: Row, erased: bool) -> bool {
@@ -239,7 +258,11 @@ impl<'v> Restore<'v> {
             self.withdrawn.insert(row);
             return Ok(());
         }
-        if !space.is_kept() && self.is_gone(row, true) {
+        if !space.is_kept() && self.was_erased(subject_of(row, space, &key)).await? {
+            self.unlinked.extend(link_of(row, space, &key));
+            return Ok(());
+        }
+        if space == Space::Link && self.unlinked.contains(&row) {
             return Ok(());
         }
         let store = &self.vault.store;
@@ -281,6 +304,25 @@ impl<'v> Restore<'v> {
         }
         Ok(())
     }
+}
+
+/// Whose record it is: what subjects are found by stands at the tenant, the
+/// list of links by age at the deployment.
+fn subject_of(row: Row, space: Space, key: &[u8]) -> Row {
+    let subject = match space {
+        Space::Index if row.subject == Row::DEPLOYMENT.subject => {
+            key.last_chunk().map(|subject| Row { subject: *subject, ..row })
+        }
+        Space::Link | Space::Restriction if row == Row::DEPLOYMENT => key.last_chunk().map(Row::from_bytes),
+        _ => None,
+    };
+    subject.unwrap_or(row)
+}
+
+/// The link of a line of the list by age, which comes before the links.
+fn link_of(row: Row, space: Space, key: &[u8]) -> Option<Row> {
+    let rows = key.get(8..).filter(|_| space == Space::Link && row == Row::DEPLOYMENT);
+    rows.and_then(<[u8]>::first_chunk).map(Row::from_bytes)
 }
 
 impl Restored {

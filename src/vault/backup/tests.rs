@@ -1,7 +1,8 @@
 use super::*;
 use crate::entity::Entity;
+use crate::store::{Row, Space};
 use crate::token::Token;
-use crate::vault::{Key, Kind, Options, Shared, Vault, VaultUrl};
+use crate::vault::{Key, Kind, Options, Owner, Shared, Vault, VaultUrl};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -184,6 +185,36 @@ async fn who_was_erased_since_stays_so() {
     // Without the file nobody could know.
     let (vault, done) = setting.restore("fourth", None).await.unwrap();
     assert_eq!((done.erased, restored(&vault, "person-7", &setting.tokens[7].1).await), (0, 30));
+}
+
+/// Whether there is a way to a subject: by an address, or by a reply.
+async fn ways_to(vault: &Vault, name: &str) -> (usize, bool, usize) {
+    let address = values(name, 1).remove(0);
+    let found = vault.find("default", &address).await.unwrap().len();
+    let linked = vault.linked("default", &format!("reply to {name}")).await.unwrap().is_some();
+    let row = vault.row("default", name);
+    let at_tenant = Owner::Row(Row { subject: Row::DEPLOYMENT.subject, ..row });
+    let entries = vault.records().scan(at_tenant, Space::Index, None, 10_000).await.unwrap();
+    (found, linked, entries.iter().filter(|(key, _)| key.ends_with(&row.subject)).count())
+}
+
+#[tokio::test]
+async fn no_way_leads_to_who_was_erased_since() {
+    let setting = Setting::new().await;
+    let erasures = setting.path("erasures.jsonl");
+    setting.vault.keep_erasures(&erasures).unwrap();
+    for name in ["person-7", "person-8"] {
+        setting.vault.link("default", &format!("reply to {name}"), name).await.unwrap();
+    }
+    setting.back_up().await;
+    assert_eq!(ways_to(&setting.vault, "person-7").await, (1, true, 30));
+    setting.vault.erase("default", "person-7").await.unwrap();
+    setting.vault.restore(&setting.path("backup"), None).await.unwrap();
+    let (other, _) = setting.restore("other", Some(&erasures)).await.unwrap();
+    for vault in [&setting.vault, &other] {
+        assert_eq!(ways_to(vault, "person-7").await, (0, false, 0));
+        assert_eq!(ways_to(vault, "person-8").await, (1, true, 30));
+    }
 }
 
 #[tokio::test]
