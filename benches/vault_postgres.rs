@@ -50,13 +50,13 @@ fn main() {
 
 /// How many rows a second this many connections insert, each in a commit.
 async fn commits(url: &str, connections: usize, length: Duration) -> f64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     let ends = Instant::now() + length;
     let (first, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     let table = "create table if not exists bench (tenant bytea, subject bytea, token bytea, record bytea, \
                  primary key (tenant, subject, token))";
     first.batch_execute(table).await.unwrap();
-    static NEXT: AtomicU64 = AtomicU64::new(0);
     let workers: Vec<_> = (0..connections)
         .map(|_| {
             let url = url.to_owned();

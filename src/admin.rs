@@ -54,7 +54,7 @@ impl AdminState {
 
 /// The router of the admin listener. Its errors are problem documents.
 pub fn router(state: AdminState) -> Router {
-    let api = api::router(Arc::clone(&state.services));
+    let api = api::router(&state.services);
     Router::new()
         .route("/", get(index))
         .route("/style.css", get(style))

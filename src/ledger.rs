@@ -202,7 +202,9 @@ impl Ledger {
         let (mut state, mut after) = (State::default(), None::<[u8; 8]>);
         loop {
             let page = self.page(row, after.as_ref().map(<[u8; 8]>::as_slice)).await?;
-            page.iter().for_each(|(_, statement)| state.apply(statement));
+            for (_, statement) in &page {
+                state.apply(statement);
+            }
             match page.last() {
                 Some((number, _)) if page.len() == PAGE => after = Some(number.to_be_bytes()),
                 _ => return Ok(state),

@@ -88,8 +88,8 @@ impl Format {
 
 impl Report {
     /// A report without sections.
-    pub fn new(title: impl Into<String>, made: impl ToString) -> Self {
-        Self { title: title.into(), made: made.to_string(), sections: Vec::new() }
+    pub fn new(title: impl Into<String>, made: impl Into<String>) -> Self {
+        Self { title: title.into(), made: made.into(), sections: Vec::new() }
     }
 
     /// Adds a section.
@@ -124,7 +124,9 @@ impl Report {
                 format!("| {} |\n", cells.iter().map(|cell| plain(cell)).collect::<Vec<_>>().join(" | "))
             };
             let _ = write!(out, "\n{}|{}\n", row(columns), " --- |".repeat(columns.len()));
-            rows.iter().for_each(|cells| out.push_str(&row(cells)));
+            for cells in rows {
+                out.push_str(&row(cells));
+            }
             if rows.is_empty() {
                 out.push_str("\nThere is nothing to list.\n");
             }
@@ -150,8 +152,11 @@ impl Report {
                 continue;
             }
             let row = |cells: &[String], tag: &str| {
-                let cells: String = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect();
-                format!("<tr>{cells}</tr>\n")
+                let mut out = String::from("<tr>");
+                for cell in cells {
+                    let _ = write!(out, "<{tag}>{}</{tag}>", escape(cell));
+                }
+                out + "</tr>\n"
             };
             let body: String = rows.iter().map(|cells| row(cells, "td")).collect();
             let _ = write!(

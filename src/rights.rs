@@ -329,18 +329,15 @@ impl Rights {
     /// The case in which something is done: the one that is named, or a new
     /// one of the first of `kinds`. Then it is verified.
     async fn begin(&self, tenant: &str, subject: &str, kinds: &[Kind], by: &By) -> Result<Case, RightsError> {
-        let case = match &by.case {
-            Some(id) => {
-                let case = self.register.case(tenant, id).await?;
-                if !kinds.contains(&case.kind) || !self.register.is_of(&case, subject) {
-                    return Err(RightsError::OtherCase);
-                }
-                case
+        let case = if let Some(id) = &by.case {
+            let case = self.register.case(tenant, id).await?;
+            if !kinds.contains(&case.kind) || !self.register.is_of(&case, subject) {
+                return Err(RightsError::OtherCase);
             }
-            None => {
-                let kind = kinds.first().copied().unwrap_or(Kind::Access);
-                self.register.open(tenant, subject, kind, &by.name).await?
-            }
+            case
+        } else {
+            let kind = kinds.first().copied().unwrap_or(Kind::Access);
+            self.register.open(tenant, subject, kind, &by.name).await?
         };
         match case.state {
             State::Received if by.case.is_none() => {

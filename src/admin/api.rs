@@ -1,5 +1,5 @@
 //! The admin API under `/api/v1`: one table of endpoints, from which both the
-//! router and the OpenAPI document are made.
+//! router and the `OpenAPI` document are made.
 //!
 //! An endpoint is added by a line in `endpoints` of its noun's file. Its role,
 //! path, query, body and answer stand in the document by themselves; a test
@@ -98,7 +98,7 @@ impl Services {
         let keep = (config.vault == "memory:").then_some(KEPT_IN_MEMORY);
         let audit = Audit::open(&vault, Options { keep, ..Options::default() }).await?;
         let incidents = Register::new(&vault);
-        Ok(Arc::new(Self { config, vault, rights, audit, incidents, metrics, logins }))
+        Ok(Arc::new(Self { config, vault, audit, incidents, rights, metrics, logins }))
     }
 
     /// Finishes what is to be written and closes the vault.
@@ -184,17 +184,17 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 /// The router of the API. It stands on the whole path, `/api/v1` included.
-pub fn router(services: Arc<Services>) -> Router {
+pub fn router(services: &Arc<Services>) -> Router {
     let mut paths: BTreeMap<&'static str, MethodRouter> = BTreeMap::new();
     for endpoint in endpoints() {
         let Ok(filter) = MethodFilter::try_from(endpoint.method.clone()) else { continue };
-        let (path, endpoint, services) = (endpoint.path, Arc::new(endpoint), Arc::clone(&services));
+        let (path, endpoint, services) = (endpoint.path, Arc::new(endpoint), Arc::clone(services));
         let handler = move |request: Request| answer(Arc::clone(&services), Arc::clone(&endpoint), request);
         let other = paths.remove(path).unwrap_or_default();
         paths.insert(path, other.on(filter, handler));
     }
     let known = |kind, detail| {
-        let services = Arc::clone(&services);
+        let services = Arc::clone(services);
         move |request: Request| {
             let services = Arc::clone(&services);
             async move { nothing(&services, request, &Problem::new(kind, detail)).await }

@@ -172,7 +172,8 @@ impl Operators {
         let Some(name) = self.0.get(Owner::Deployment, Space::Operator, &by_hash(&hash)).await? else {
             return Ok(None);
         };
-        let Some((mut stored, old)) = self.named(&String::from_utf8_lossy(&name)).await? else { return Ok(None) };
+        let Ok(name) = std::str::from_utf8(&name) else { return Ok(None) };
+        let Some((mut stored, old)) = self.named(name).await? else { return Ok(None) };
         let now = Time(clock::unix_seconds());
         if stored.hash != URL_SAFE_NO_PAD.encode(hash) || stored.operator.expires.is_some_and(|end| end <= now) {
             return Ok(None);

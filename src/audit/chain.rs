@@ -22,6 +22,9 @@ const HEAD: &[u8] = b"head";
 const BASE: &[u8] = b"base";
 const DAMAGED: VaultError = VaultError::Corrupt { what: "head of the access log" };
 
+/// Lines as they are stored, by their numbers.
+type Written = Vec<([u8; 8], Vec<u8>)>;
+
 /// The end of the chain, or what stands before its first line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Link {
@@ -79,7 +82,7 @@ impl Chain {
     }
 
     /// The lines with their places, and the head behind them.
-    fn linked(&self, old: &Link, lines: &[Line]) -> (Link, Vec<([u8; 8], Vec<u8>)>) {
+    fn linked(&self, old: &Link, lines: &[Line]) -> (Link, Written) {
         let mut head = old.clone();
         let mut written = Vec::with_capacity(lines.len() + 1);
         let mut add = |head: &mut Link, mut line: Line| {
@@ -153,7 +156,7 @@ impl Chain {
     }
 
     /// The same as they are stored.
-    pub(super) async fn raw(&self, after: u64, limit: usize) -> Result<Vec<([u8; 8], Vec<u8>)>, VaultError> {
+    pub(super) async fn raw(&self, after: u64, limit: usize) -> Result<Written, VaultError> {
         let after = after.to_be_bytes();
         let found = self.0.records.scan(Owner::Deployment, Space::Audit, Some(&after), limit).await?;
         Ok(found.into_iter().map(|(key, text)| (key.try_into().unwrap_or_default(), text)).collect())

@@ -170,12 +170,11 @@ fn take(line: &[u8], verifier: &mut Option<Verifier>) -> Result<(), Broken> {
     let at = verifier.as_ref().map_or(1, |verifier| verifier.end().0 + 1);
     let changed = Broken { at, fault: Fault::Changed };
     let text = line.strip_suffix(b"\n").ok_or(changed)?;
-    let verifier = match verifier {
-        Some(verifier) => verifier,
-        None => {
-            let first = Line::read(text).map_err(|_| changed)?;
-            verifier.insert(Verifier::unsigned(first.seq.saturating_sub(1), first.prev))
-        }
+    let verifier = if let Some(verifier) = verifier {
+        verifier
+    } else {
+        let first = Line::read(text).map_err(|_| changed)?;
+        verifier.insert(Verifier::unsigned(first.seq.saturating_sub(1), first.prev))
     };
     verifier.next(text)
 }

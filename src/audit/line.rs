@@ -12,7 +12,7 @@ use crate::hex;
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident => $word:literal,)*) => {
         /// What was done.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum Action {
             $($(#[$doc])* #[serde(rename = $word)] $variant,)*
         }
@@ -35,6 +35,7 @@ actions! {
     /// Subjects, or one of them, were looked for or listed.
     Find => "find",
     /// Values of a subject were shown.
+    #[default]
     Show => "show",
     /// All of a subject was given out.
     Export => "export",
@@ -99,12 +100,6 @@ pub struct Look {
     pub entities: BTreeMap<String, u64>,
     /// The id of the request.
     pub request_id: String,
-}
-
-impl Default for Action {
-    fn default() -> Self {
-        Self::Show
-    }
 }
 
 /// A line of the access log. Absent members say nothing.

@@ -5,6 +5,7 @@
 //! is lost while the server is away; what was sent and not yet marked when a
 //! process or a connection ends is sent again: each line has its number.
 
+use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ const BATCH: usize = 256;
 const EVERY: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Facility 13, log audit; severity 6, informational (RFC 5424 section 6.2.1).
 const PRIORITY: u8 = 13 * 8 + 6;
@@ -104,7 +105,10 @@ async fn connect(to: &Syslog) -> Result<Link, Failed> {
 async fn send(link: &mut Link, lines: &[Line]) -> io::Result<()> {
     match link {
         Link::Tcp(stream) => {
-            let framed: String = lines.iter().map(message).map(|m| format!("{} {m}", m.len())).collect();
+            let mut framed = String::new();
+            for message in lines.iter().map(message) {
+                let _ = write!(framed, "{} {message}", message.len());
+            }
             stream.write_all(framed.as_bytes()).await?;
             // What the server has closed is told by reading alone.
             let mut none = [0; 1];

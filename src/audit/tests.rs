@@ -92,7 +92,7 @@ async fn every_edit_of_an_export_is_found() {
         if edited == whole {
             continue;
         }
-        assert!(check(&edited).is_err(), "{}", String::from_utf8_lossy(&edited));
+        assert!(check(&edited).is_err(), "{}", edited.escape_ascii());
         found += 1;
     }
     // An export that begins later is whole too, and one of another key is told.

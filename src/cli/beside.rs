@@ -52,7 +52,7 @@ pub(super) struct Which {
 const NO_FILE: &str = "upstream = \"http://127.0.0.1:1\"\n";
 
 /// How long a gateway may take to begin its answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long systems behind have to take what a command has to tell them.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -79,7 +79,7 @@ enum Kind {
     /// In this process.
     Here { router: Router, services: Arc<Services> },
     /// In that of a running gateway.
-    There { url: String, proofs: Proofs, client: Client<HttpsConnector<HttpConnector>, Full<Bytes>> },
+    There { url: String, proofs: Box<Proofs>, client: Box<Client<HttpsConnector<HttpConnector>, Full<Bytes>>> },
 }
 
 impl Api {
@@ -99,7 +99,7 @@ impl Api {
                 let metrics = Metrics::new().map_err(|e| failed(&e))?;
                 let services = Services::new(Arc::new(config), vault, proofs, metrics);
                 let services = services.await.map_err(|e| failed(&e))?;
-                Ok(Self(Kind::Here { router: api::router(Arc::clone(&services)), services }))
+                Ok(Self(Kind::Here { router: api::router(&services), services }))
             }
             Err(VaultError::InUse) => {
                 let held = |error| Failure::Failed(format!("{place} is held by another process: {error}"));
@@ -107,8 +107,8 @@ impl Api {
                 let Published { admin, certificate } = Published::read(folder).map_err(held)?;
                 let tls = pinned::client(certificate).map_err(|e| failed(&e))?;
                 let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
-                let client = Client::builder(TokioExecutor::new()).build(connector.build());
-                Ok(Self(Kind::There { url: admin, proofs, client }))
+                let client = Box::new(Client::builder(TokioExecutor::new()).build(connector.build()));
+                Ok(Self(Kind::There { url: admin, proofs: Box::new(proofs), client }))
             }
             Err(error) => Err(failed(&error)),
         }

@@ -11,7 +11,7 @@ use crate::telemetry::Metrics;
 use crate::vault::{Backups, ClockCheck, Made, Policy, Reading, Rotation, Vault, VaultError};
 
 /// The first sweep comes no later than this after the start.
-const FIRST: Duration = Duration::from_secs(60);
+const FIRST: Duration = Duration::from_mins(1);
 
 /// So many requests in flight are a load, under which a sweep waits.
 const LOAD: i64 = 32;

@@ -25,6 +25,7 @@ pub(super) struct Settings {
     admin: Option<String>,
 
     /// The vault: embedded:FOLDER, postgres://USER@HOST/DATABASE, or memory: [default: embedded:./privet-data]
+    #[expect(clippy::doc_markdown, reason = "the help shows it as it stands")]
     #[arg(long, value_name = "URL")]
     vault: Option<String>,
 

@@ -104,7 +104,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let report = serve::runtime()?.block_on(async {
         let mut report = Report::default();
         for (config, mode, effort) in configs {
-            check(config, mode, effort, &mut report).await?;
+            Box::pin(check(config, mode, effort, &mut report)).await?;
         }
         Ok::<_, Failure>(report)
     })?;

@@ -129,8 +129,8 @@ mod tests {
                     .filter(|one| one.what.act != Act::Request && one.what.purposes.contains_key(name)).collect();
                 let gives = |one: &&Statement| one.what.act == Act::Given && one.what.purposes[name];
                 let standing = state.of(name);
-                prop_assert_eq!(standing.given.is_some(), acts.last().is_some_and(|last| gives(last)));
-                let since = acts.iter().rposition(|one| gives(one)).map_or(0, |at| at + 1);
+                prop_assert_eq!(standing.given.is_some(), acts.last().is_some_and(&gives));
+                let since = acts.iter().rposition(gives).map_or(0, |at| at + 1);
                 prop_assert_eq!(standing.withdrawn, acts[since..].iter().map(|one| one.time).max());
                 prop_assert!(standing.given.is_none() || standing.withdrawn.is_none());
             }

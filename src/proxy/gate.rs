@@ -15,7 +15,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Uri, header};
 use percent_encoding::percent_decode_str;
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -75,10 +75,9 @@ impl Presented {
 
     /// Equal for what is equal, on one route.
     fn hash(&self, route: &Route, gateway: &Gateway) -> u64 {
-        let mut hasher = gateway.presented.build_hasher();
         let token = self.token.as_ref().map(|token| (&token.said.at, token.expires, &token.id));
-        (&self.header, token, self.gpc, &route.purpose.name, &route.upstream.recipient).hash(&mut hasher);
-        hasher.finish()
+        let presented = (&self.header, token, self.gpc, &route.purpose.name, &route.upstream.recipient);
+        gateway.presented.hash_one(presented)
     }
 
     /// What it says, as it is kept; none where it says nothing of a purpose.

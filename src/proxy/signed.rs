@@ -53,7 +53,7 @@ pub(super) struct Tokens {
 
 enum Source {
     File(PathBuf),
-    Url(Uri, Client<HttpsConnector<HttpConnector>, Empty<Bytes>>),
+    Url(Uri, Box<Client<HttpsConnector<HttpConnector>, Empty<Bytes>>>),
 }
 
 #[derive(Default)]
@@ -78,7 +78,7 @@ impl Tokens {
         let source = match &config.jwks {
             None => None,
             Some(Jwks::File(file)) => Some(Source::File(file.clone())),
-            Some(Jwks::Url(url)) => Some(Source::Url(url.clone(), client(url, timeouts)?)),
+            Some(Jwks::Url(url)) => Some(Source::Url(url.clone(), Box::new(client(url, timeouts)?))),
         };
         let mut state = State::default();
         if let Some(Source::File(file)) = &source {

@@ -5,6 +5,7 @@
 use super::case::Case;
 use super::{RightsError, random};
 use crate::clock::Time;
+use crate::hex;
 use crate::store::Space;
 use crate::vault::{Expected, Owner, RecordChange, Records};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
@@ -79,7 +80,7 @@ impl Signer {
 
     fn id(&self) -> String {
         let public = self.0.public_key().as_ref();
-        public.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(public.get(..8).unwrap_or(public))
     }
 }
 

@@ -207,7 +207,7 @@ async fn a_case_is_worked_on_step_by_step() {
         let case = rig.rights.confirm("shop", &id, "dana").await.unwrap();
         assert_eq!(whats(&case), ["received", "verified", "extended", "located", "done", "confirmed"]);
         assert!(register.due(None, 10).await.unwrap().is_empty());
-        assert_eq!(register.page("shop", None, 10).await.unwrap(), [case.clone()]);
+        assert_eq!(register.page("shop", None, 10).await.unwrap(), std::slice::from_ref(&case));
         assert!(register.page("bank", None, 10).await.unwrap().is_empty());
         assert_eq!(register.of_subject("shop", "ana").await.unwrap(), [case]);
         assert!(matches!(register.case("bank", &id).await, Err(RightsError::NoCase)));
@@ -222,7 +222,7 @@ async fn steps_that_come_at_once_are_all_taken_and_none_twice() {
         let verified = futures_util::future::join_all((0..8).map(|_| {
             rig.rights.register().take("shop", &case.id, &[Step::Verify(Verification::DocumentSeen)], "dana")
         }));
-        let taken = verified.await.into_iter().filter(Result::is_ok).count();
+        let taken = verified.await.into_iter().flatten().count();
         assert_eq!(taken, 1);
     }
 }

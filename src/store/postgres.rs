@@ -16,7 +16,7 @@ mod url;
 
 pub use url::{PostgresUrl, PostgresUrlError};
 
-use super::{Answer, Batch, Change, Event, EventKind, News, Outcome, Row, Snapshot, Space, Store, StoreError};
+use super::{Answer, Batch, Change, Event, EventKind, Expect, News, Outcome, Row, Snapshot, Space, Store, StoreError};
 use crate::entity::Entity;
 use crate::token::Token;
 use news::Reader;
@@ -38,7 +38,7 @@ const ATTEMPTS: usize = 16;
 
 const STATEMENT: StoreError = StoreError::Corrupt { what: "answer of PostgreSQL" };
 
-/// Records in a PostgreSQL database, or one that speaks its protocol.
+/// Records in a `PostgreSQL` database, or one that speaks its protocol.
 pub struct Postgres {
     pool: Arc<Pool>,
     news: Reader,
@@ -165,7 +165,8 @@ impl Store for Postgres {
     fn put_meta(&self, expected: Option<Vec<u8>>, record: Vec<u8>) -> Answer<'_, Vec<u8>> {
         Box::pin(async move {
             let event = expected.is_some().then_some(Event { row: Row::DEPLOYMENT, kind: EventKind::Rotated });
-            self.write_columns(&Columns::own(OWN_RECORD, Some(expected.as_deref()), &record), event).await?;
+            let expected = expected.map_or(Expect::Absent, Expect::Is);
+            self.write_columns(&Columns::own(OWN_RECORD, &expected, &record), event).await?;
             self.own_record().await?.ok_or(STATEMENT)
         })
     }
@@ -373,7 +374,7 @@ impl Store for Postgres {
     }
 
     fn probe(&self) -> Answer<'_, ()> {
-        Box::pin(async { self.write_columns(&Columns::own(PROBE, None, &[]), None).await.map(|_| ()) })
+        Box::pin(async { self.write_columns(&Columns::own(PROBE, &Expect::Anything, &[]), None).await.map(|_| ()) })
     }
 
     fn close(&self) -> Answer<'_, ()> {

@@ -6,6 +6,7 @@
 //! key; it ends with a MAC (HMAC-SHA-256, 64 bits), so that a changed one shows.
 
 use super::error::VaultError;
+use crate::hex;
 use crate::store::Row;
 use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
@@ -116,7 +117,7 @@ pub(super) fn read(file: impl Read, key: &hmac::Key) -> io::Result<Result<Vec<Er
 }
 
 fn line(key: &hmac::Key, erasure: &Erasure) -> io::Result<String> {
-    let row = erasure.row.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let row = hex::encode(erasure.row.to_bytes().as_slice());
     let line = Line { at: erasure.at, what: erasure.what, row, vault: vault(key), mac: mac(key, erasure) };
     Ok(serde_json::to_string(&line)? + "\n")
 }

@@ -2,6 +2,7 @@
 //! remembered of them is forgotten.
 
 use super::Shared;
+use super::subject::State;
 use crate::store::{Event, EventKind, News, Row};
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -55,7 +56,7 @@ impl Shared {
             match event.kind {
                 EventKind::Missed => {
                     self.changes.fetch_add(1, Ordering::SeqCst);
-                    self.cache.each_subject(|state| state.doubt());
+                    self.cache.each_subject(State::doubt);
                     self.cache.forget(|_| true);
                 }
                 EventKind::Erased | EventKind::Rekeyed | EventKind::Rectified | EventKind::Removed => {

@@ -110,7 +110,7 @@ impl Person<'_> {
             }
         }
         if purposes.is_empty() {
-            return Err(self.nothing(config, said, stale));
+            return Err(Self::nothing(config, said, stale));
         }
         let at = said.at.filter(|at| *at <= clock::unix_seconds() + AHEAD);
         Ok((self.what(Act::Given, purposes, Some(said), config), at))
@@ -125,7 +125,7 @@ impl Person<'_> {
             && withdrawn.is_some_and(|withdrawn| !said.is_after(withdrawn, clock::unix_seconds()))
     }
 
-    fn nothing(&self, config: &Config, said: &Said<'_>, stale: Vec<String>) -> Refused {
+    fn nothing(config: &Config, said: &Said<'_>, stale: Vec<String>) -> Refused {
         if !stale.is_empty() {
             let detail = "The consent was given under another version of the notice: show the current one.";
             let problem = Problem::new(ProblemKind::ConsentStale, detail);

@@ -141,18 +141,15 @@ impl Me<'_> {
     }
 
     async fn open(&self) -> Result<Response<Bytes>, Refused> {
-        let opened = match self.asked.token {
-            Some(token) => {
-                let opened = self.rights.open_session(&self.config.tenant, &token.subject, Verification::AccountToken);
-                Some(opened.await.map_err(|error| problem(&error))?)
+        let opened = if let Some(token) = self.asked.token {
+            let opened = self.rights.open_session(&self.config.tenant, &token.subject, Verification::AccountToken);
+            Some(opened.await.map_err(|error| problem(&error))?)
+        } else {
+            let Shown { question, code } = self.body()?;
+            if !self.rights.may_try_code() {
+                return Err(refused(ProblemKind::RateLimited, "Too many codes are tried; try again in a minute."));
             }
-            None => {
-                let Shown { question, code } = self.body()?;
-                if !self.rights.may_try_code() {
-                    return Err(refused(ProblemKind::RateLimited, "Too many codes are tried; try again in a minute."));
-                }
-                self.rights.answer(&question, &code).await.map_err(|error| problem(&error))?
-            }
+            self.rights.answer(&question, &code).await.map_err(|error| problem(&error))?
         };
         let Some((word, session)) = opened else {
             return Err(refused(ProblemKind::Unauthorized, "The code is wrong, was used, or has run out."));

@@ -15,7 +15,7 @@ pub fn command(vault: &Path, arguments: &[&str]) -> Output {
 /// What it wrote, where it did what it should.
 pub fn output(vault: &Path, arguments: &[&str]) -> String {
     let done = command(vault, arguments);
-    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8(done.stderr).unwrap());
     String::from_utf8(done.stdout).unwrap()
 }
 
@@ -73,7 +73,7 @@ async fn a_command_with_another_key_is_refused_beside_the_gateway() {
     let mut command = crate::support::privet();
     let done = command.args(["operator", "list", "--vault", &url]).env("PRIVET_KEY", other).output().unwrap();
     assert_eq!(done.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&done.stderr).contains("key"), "{done:?}");
+    assert!(str::from_utf8(&done.stderr).unwrap().contains("key"), "{done:?}");
     assert!(privet.metric("privet_logins_total{result=\"refused\"}").await >= 1);
 }
 
@@ -124,7 +124,7 @@ async fn an_exchange_and_an_operator_leave_their_lines() {
     std::fs::write(file, text.replacen("support", "Support", 1)).unwrap();
     let refused = verify(file);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("it was changed"), "{refused:?}");
+    assert!(str::from_utf8(&refused.stderr).unwrap().contains("it was changed"), "{refused:?}");
     assert_eq!(verify("/nonexistent").status.code(), Some(2));
 
     assert!(output(&vault, &["audit", "verify"]).starts_with("whole: lines 1 to "));

@@ -1,4 +1,4 @@
-//! Many gateways over one PostgreSQL: real servers, a real pooler, and what
+//! Many gateways over one `PostgreSQL`: real servers, a real pooler, and what
 //! can happen to them.
 
 mod failover;

@@ -3,7 +3,7 @@
 //! admin API, and systems behind are told.
 
 use crate::admin::{command, operator, output};
-use crate::support::{Answer, Client, KEY, Privet, Reply, Setup, Upstream, privet, scratch_folder};
+use crate::support::{Answer, Client, KEY, Privet, Recorded, Reply, Setup, Upstream, privet, scratch_folder};
 use privet::rights::signature;
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -219,7 +219,7 @@ async fn systems_behind_are_told_until_they_listen() {
     wait(failed + 1).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let all = receiver.recorded();
-    let bodies: Vec<Value> = all.iter().map(|message| message.json()).collect();
+    let bodies: Vec<Value> = all.iter().map(Recorded::json).collect();
     assert!(bodies.iter().all(|body| body["id"] == bodies[0]["id"]), "it is one message, and known again");
     assert_eq!((&bodies[0]["event"], &bodies[0]["subject"]), (&json!("subject.erased"), &json!("u1")));
     assert_eq!(bodies[0]["case"], case["id"]);

@@ -1,5 +1,7 @@
 //! `/cases`: requests of persons, from their receipt to their proof.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -168,7 +170,7 @@ async fn locate(call: Call<ById, OfTenant, Nothing>) -> Result<Json<Case>, Probl
     let case = rights.register().case(&tenant, &call.path.id).await?;
     let counts = match rights.register().subject_of(&case).await? {
         Some(subject) => rights.located(&tenant, subject.expose()).await?,
-        None => Default::default(),
+        None => BTreeMap::new(),
     };
     take(&call, Step::Locate(counts)).await
 }

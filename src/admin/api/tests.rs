@@ -30,7 +30,7 @@ struct Rig {
 impl Rig {
     async fn new() -> Self {
         let services = services(Metrics::new().unwrap()).await;
-        Self { router: router(Arc::clone(&services)), services }
+        Self { router: router(&services), services }
     }
 
     /// The key of a new operator with this role.

@@ -110,7 +110,7 @@ fn written(about: &Breach, sums: Sums, incidents: &[Incident], made: Time) -> Re
         let done = incident.history.iter();
         done.map(|entry| [incident.id.clone(), entry.at.to_string(), entry.by.clone(), entry.text.clone()])
     });
-    Report::new("Personal data breach (GDPR Articles 33 and 34)", made)
+    Report::new("Personal data breach (GDPR Articles 33 and 34)", made.to_string())
         .with(nature)
         .with(
             Section::new("Categories of data")

@@ -21,7 +21,7 @@ pub fn ropa(config: &Config, made: Time) -> Report {
             .collect();
         [purpose.name.clone(), purpose.basis.as_str().to_owned(), or_none(&routes.join(", ")), kinds(purpose)]
     });
-    Report::new("Record of processing activities (GDPR Article 30)", made)
+    Report::new("Record of processing activities (GDPR Article 30)", made.to_string())
         .with(Section::new("Controller").table(
             ["what", "value"],
             [
@@ -61,7 +61,7 @@ pub fn data_map(config: &Config, made: Time) -> Report {
         };
         [route.path.clone(), route.tenant.clone(), route.purpose.clone(), sent.into(), to, region, back.into()]
     });
-    Report::new("Data map", made)
+    Report::new("Data map", made.to_string())
         .with(
             Section::new("Flows")
                 .table(["route", "tenant", "purpose", "what is sent", "to", "region", "what comes back"], flows),
@@ -92,7 +92,7 @@ pub fn dpia(config: &Config, made: Time) -> Report {
         ["Data leaves the region", "each upstream names its region; the data map shows it"],
     ];
     let profiling = config.purposes.iter().any(|purpose| purpose.profiling);
-    Report::new("Inputs for an impact assessment (GDPR Article 35)", made)
+    Report::new("Inputs for an impact assessment (GDPR Article 35)", made.to_string())
         .with(
             Section::new("Is one needed?")
                 .says(format!("Purposes that profile persons: {}.", if profiling { "yes" } else { "none is configured" }))

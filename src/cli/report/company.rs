@@ -1,5 +1,6 @@
 //! The reports of the company, as the admin API makes them.
 
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -61,7 +62,7 @@ pub(in crate::cli) fn print(name: &str, query: &[(&str, Option<String>)], args: 
     let Args { format, which } = args;
     let mut path = format!("/reports/{name}?format={}", format.as_str());
     for (name, value) in query.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
-        path.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+        let _ = write!(path, "&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
     }
     let config = which.load()?;
     serve::runtime()?.block_on(async {

@@ -294,13 +294,12 @@ fn coming(
                 lock(&script, |script| script.late = true);
             }
         }
-        let frame = match piece {
-            Some(piece) => Ok(Frame::data(piece)),
-            None => {
-                // What was not written yet would die with it.
-                tokio::time::sleep(LAST_BREATH).await;
-                Err(io::ErrorKind::ConnectionAborted.into())
-            }
+        let frame = if let Some(piece) = piece {
+            Ok(Frame::data(piece))
+        } else {
+            // What was not written yet would die with it.
+            tokio::time::sleep(LAST_BREATH).await;
+            Err(io::ErrorKind::ConnectionAborted.into())
         };
         Some((frame, (pieces, script)))
     })

@@ -16,7 +16,7 @@ impl Trial<'_> {
     /// Tries a reply in these ways, with values of one kind.
     pub(super) async fn ways(&mut self, reply: &ReplySample) {
         let kind = Kind::ALL[0];
-        if !self.ground.known.get(&kind).is_some_and(|known| !known.is_empty()) {
+        if self.ground.known.get(&kind).is_none_or(Vec::is_empty) {
             return;
         }
         let plain = Saying::plain(kind);

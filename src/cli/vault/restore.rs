@@ -33,7 +33,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     let Args { file, erasures, which } = args;
     let config = which.load()?;
     serve::runtime()?.block_on(async {
-        let done = restore(config, &file, erasures.as_deref()).await?;
+        let done = Box::pin(restore(config, &file, erasures.as_deref())).await?;
         let count = |part: &str, kind: &str| done[part][kind].as_u64().unwrap_or_default();
         let mut err = std::io::stderr();
         writeln!(

@@ -235,7 +235,9 @@ impl Findings {
                 }
                 parts.for_each(|part| self.add_rest(part, &finding));
             } else {
-                bare.into_iter().for_each(|part| self.add_rest(part, &finding));
+                for part in bare {
+                    self.add_rest(part, &finding);
+                }
             }
             self.list.append(&mut here);
             self.list.get_mut(end..).unwrap_or_default().sort_by_key(|found| found.at.start);

@@ -326,14 +326,15 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::single_range_in_vec_init, reason = "one range is what is found")]
     fn of_many_short_texts_the_last_are_kept() {
         let mut joint = Joint::default();
         for nth in 0..100 {
             let each = |start: usize| Places::Each((start..=8).map(|at| 1000 * nth + 2 * at).collect());
             if nth % 2 == 0 {
-                joint.push("ab 12 é", each)
+                joint.push("ab 12 é", each);
             } else {
-                joint.push("ab 12 é", |at| Places::Plain(1000 * nth + at))
+                joint.push("ab 12 é", |at| Places::Plain(1000 * nth + at));
             }
             assert!(joint.text.len() <= LONGEST_SIDE && joint.parts.len() <= SIDE, "{}", joint.text);
         }

@@ -3,6 +3,7 @@
 use crate::json;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// All but what RFC 3986 calls unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -78,7 +79,11 @@ impl Escape {
             Self::Html | Self::Xml => Some(format!("&#{number};")),
             Self::Cdata => Some(format!("]]>&#{number};<![CDATA[")),
             Self::Json | Self::NestedJson | Self::JsonText => {
-                Some(lacking.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect())
+                let mut out = String::new();
+                for unit in lacking.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+                Some(out)
             }
         }
     }

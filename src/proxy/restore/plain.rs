@@ -160,11 +160,12 @@ impl PlainRestorer {
             let escape = self.start.within(escape);
             let mut written = Vec::new();
             stand.write(raw, escape, &mut written);
-            match encoded(&self.charset, &written, escape) {
+            match encoded(self.charset.as_ref(), &written, escape) {
                 Some(bytes) => {
                     let before = if owns_bracket { "[" } else { "" };
                     let after = if owns_bracket && raw.ends_with(']') { "]" } else { "" };
-                    let bracket = |text: &str| encoded(&self.charset, text.as_bytes(), escape).unwrap_or_default();
+                    let charset = self.charset.as_ref();
+                    let bracket = |text: &str| encoded(charset, text.as_bytes(), escape).unwrap_or_default();
                     out.extend_from_slice(&bracket(before));
                     out.extend_from_slice(&bytes);
                     out.extend_from_slice(&bracket(after));
@@ -180,16 +181,17 @@ impl PlainRestorer {
 }
 
 /// The bytes of an escaped value; none where its charset has no way to write it.
-fn encoded(charset: &Option<Bytewise>, written: &[u8], escape: Escape) -> Option<Vec<u8>> {
+fn encoded(charset: Option<&Bytewise>, written: &[u8], escape: Escape) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(written).ok()?;
     match charset {
         Some(Bytewise::Foreign(foreign)) => foreign.encode(text, escape),
         Some(Bytewise::Ascii) if !text.is_ascii() => {
             let mut out = Vec::with_capacity(text.len());
             for c in text.chars() {
-                match c.is_ascii() {
-                    true => out.push(c as u8),
-                    false => out.extend_from_slice(escape.reference(c)?.as_bytes()),
+                if c.is_ascii() {
+                    out.push(c as u8);
+                } else {
+                    out.extend_from_slice(escape.reference(c)?.as_bytes());
                 }
             }
             Some(out)

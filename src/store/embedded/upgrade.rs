@@ -17,6 +17,9 @@ const STEP: usize = 20_000;
 /// How many subjects are looked up together.
 const SUBJECTS_AT_ONCE: usize = 1_000;
 
+/// The subjects' parts of rows, and their records.
+type Subjects = Vec<([u8; 16], Vec<u8>)>;
+
 const CORRUPT: StoreError = StoreError::Corrupt { what: "file" };
 
 /// Upgrades the store in `folder`. `row_of` gives the row of a subject by the
@@ -63,7 +66,7 @@ fn own_record(old: &Database) -> Result<Option<Vec<u8>>, redb::Error> {
 }
 
 /// Some subjects behind `after`.
-fn subjects(old: &Database, after: Option<[u8; 16]>) -> Result<Vec<([u8; 16], Vec<u8>)>, redb::Error> {
+fn subjects(old: &Database, after: Option<[u8; 16]>) -> Result<Subjects, redb::Error> {
     let table = old.begin_read()?.open_table(SUBJECTS)?;
     let from = after.as_ref().map_or(Bound::Unbounded, |after| Bound::Excluded(after.as_slice()));
     let mut page = Vec::new();

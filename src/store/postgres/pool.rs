@@ -1,4 +1,4 @@
-//! Connections to PostgreSQL: a bounded pool of them, every call under a time
+//! Connections to `PostgreSQL`: a bounded pool of them, every call under a time
 //! limit, and failures told apart by whether another try can help.
 //!
 //! Statements are never prepared by name and a session keeps no state, so a

@@ -2,7 +2,7 @@
 //!
 //! Every statement may run twice and beside itself, as several replicas may
 //! start at once. There are no locks of the session or the application, no
-//! sequences, triggers or types of its own: engines that speak PostgreSQL's
+//! sequences, triggers or types of its own: engines that speak `PostgreSQL`'s
 //! protocol have the rest. Every primary key begins with tenant and subject,
 //! so that all of a subject lies together and tables can be split by tenant.
 
@@ -108,7 +108,7 @@ async fn version(pool: &Pool) -> Result<Option<i32>, StoreError> {
     Ok(rows.first().and_then(|row| row.try_get(0).ok()))
 }
 
-/// Runs what may be run at the same time elsewhere: PostgreSQL's own "if not
+/// Runs what may be run at the same time elsewhere: `PostgreSQL`'s own "if not
 /// exists" looks before it leaps.
 async fn define(pool: &Pool, sql: &str) -> Result<(), StoreError> {
     for _ in 0..ATTEMPTS {

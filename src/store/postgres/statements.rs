@@ -350,16 +350,12 @@ impl<'a> Columns<'a> {
             let place = (change.row, change.space, change.key.as_slice());
             let is_again = |other: &Change| (other.row, other.space, other.key.as_slice()) == place;
             let same = changes.iter().filter(|other| is_again(other));
-            let (first, last) = (same.clone().next(), same.clone().last());
+            let (first, last) = (same.clone().next(), same.clone().next_back());
             if !first.is_some_and(|first| std::ptr::eq(first, change)) {
                 continue;
             }
             let expect = same.map(|other| &other.expect).find(|expect| **expect != Expect::Anything);
-            let (expect, old) = match expect {
-                None | Some(Expect::Anything) => (0, None),
-                Some(Expect::Absent) => (1, None),
-                Some(Expect::Is(old)) => (2, Some(old.as_slice())),
-            };
+            let (expect, old) = expectation(expect.unwrap_or(&Expect::Anything));
             let value = last.and_then(|last| last.value.as_deref());
             columns.push(
                 (&change.row.tenant, &change.row.subject),
@@ -374,12 +370,8 @@ impl<'a> Columns<'a> {
     }
 
     /// One change of a record of the vault's own, which is in no space.
-    pub(super) fn own(key: &'a [u8], expect: Option<Option<&'a [u8]>>, value: &'a [u8]) -> Self {
-        let (expect, old) = match expect {
-            None => (0, None),
-            Some(None) => (1, None),
-            Some(old) => (2, old),
-        };
+    pub(super) fn own(key: &'a [u8], expect: &'a Expect, value: &'a [u8]) -> Self {
+        let (expect, old) = expectation(expect);
         let mut columns = Self::default();
         columns.push(NOBODY, OWN_SPACE, key, expect, old, Some(value));
         columns
@@ -406,6 +398,15 @@ impl<'a> Columns<'a> {
         self.expects.push(expect);
         self.olds.push(old);
         self.values.push(value);
+    }
+}
+
+/// How an expectation stands in the columns: its number, and the old value.
+fn expectation(expect: &Expect) -> (i16, Option<&[u8]>) {
+    match expect {
+        Expect::Anything => (0, None),
+        Expect::Absent => (1, None),
+        Expect::Is(old) => (2, Some(old.as_slice())),
     }
 }
 

@@ -182,7 +182,7 @@ async fn who_stops_waiting_for_an_erasure_harms_nobody() {
     let (_, database) = url.rsplit_once('/').unwrap();
     let store = open(&format!("{url}?pool_max_conns=1")).await.unwrap();
     for micros in (0..4000).step_by(50) {
-        let row = Row { tenant: [2; 8], subject: (micros as u128).to_be_bytes() };
+        let row = Row { tenant: [2; 8], subject: u128::from(micros).to_be_bytes() };
         let erasing = store.erase(row);
         let _ = tokio::time::timeout(std::time::Duration::from_micros(micros), erasing).await;
         let batch = Batch {

@@ -1,4 +1,4 @@
-//! Where a PostgreSQL vault is: connection URIs as libpq reads them, with the
+//! Where a `PostgreSQL` vault is: connection URIs as libpq reads them, with the
 //! parameters that matter here.
 
 use std::fmt;
@@ -38,7 +38,7 @@ pub(super) enum Verification {
     Full(Option<PathBuf>),
 }
 
-/// Why a URL names no PostgreSQL vault. No text here repeats a part of it.
+/// Why a URL names no `PostgreSQL` vault. No text here repeats a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PostgresUrlError {
     /// It is not of the form at all.
@@ -116,7 +116,7 @@ impl Parameters {
             match name {
                 "sslmode" => found.sslmode = Some(decoded()?),
                 "sslrootcert" => {
-                    found.sslrootcert = Some(decoded()?).filter(|path| path != "system").map(PathBuf::from)
+                    found.sslrootcert = Some(decoded()?).filter(|path| path != "system").map(PathBuf::from);
                 }
                 "pool_max_conns" => {
                     let number = value.parse().ok().filter(|number| (1..=1000).contains(number));

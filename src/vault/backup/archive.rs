@@ -184,7 +184,9 @@ impl<R: Read> Reader<R> {
         if let Some(plain) = self.key.open(&aad(self.number, false), &sealed) {
             self.number += 1;
             let entries = decode(&plain).ok_or_else(damaged)?;
-            entries.iter().for_each(|entry| self.counts.add(entry));
+            for entry in &entries {
+                self.counts.add(entry);
+            }
             return Ok(Some(entries));
         }
         let plain = self.key.open(&aad(self.number, true), &sealed).ok_or_else(damaged)?;

@@ -99,18 +99,17 @@ impl Backup {
                         }
                     }
                 }
-                Stage::Subjects => match self.subjects.next(&*self.snapshot).await? {
-                    Some((row, record)) => {
+                Stage::Subjects => {
+                    if let Some((row, record)) = self.subjects.next(&*self.snapshot).await? {
                         self.writer.push(&Entry::Subject { row, record }, &mut out)?;
                         while let Some((token, record)) = self.tokens.next_of(row, &*self.snapshot).await? {
                             self.writer.push(&Entry::Mapping { row, token, record }, &mut out)?;
                         }
-                    }
-                    None => {
+                    } else {
                         self.counts = Some(self.writer.end(&mut out)?);
                         self.stage = Stage::Ended;
                     }
-                },
+                }
                 Stage::Ended => return Ok(None),
             }
         }

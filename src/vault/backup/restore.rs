@@ -218,10 +218,7 @@ impl<'v> Restore<'v> {
             let (row, record) = SubjectKeys::moved(&self.source, row, record, &self.root)?;
             Place { row, record: record.into() }
         };
-        let erased = match self.into_empty {
-            true => None,
-            false => self.vault.records.erased(place.row).await?,
-        };
+        let erased = if self.into_empty { None } else { self.vault.records.erased(place.row).await? };
         let is_gone = erased.is_some_and(|at| at >= self.done.created) || self.is_gone(place.row, true);
         Ok((!is_gone).then_some(place))
     }

@@ -15,7 +15,7 @@ const SUFFIX: &str = ".backup";
 const UNTESTED: &str = ".untested";
 
 /// After a failure it is tried again no later than this.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Where backups go, how often one is made, and how many stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +112,7 @@ impl Backups {
     }
 
     /// Removes what a crash left behind, and what there is too much of.
+    #[expect(clippy::case_sensitive_file_extension_comparisons, reason = "names of other forms are not ours")]
     fn tidy(&self, rotate: bool) -> io::Result<()> {
         for entry in fs::read_dir(&self.rotation.dir)? {
             let entry = entry?;

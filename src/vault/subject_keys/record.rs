@@ -102,16 +102,15 @@ impl Opened {
     /// The same keys in a record of the newest version, wrapped by the key that
     /// is in use.
     pub(super) fn seal(&self, root: &Root, row: Row) -> Result<Vec<u8>, VaultError> {
-        let sensitive = match &self.sensitive {
-            Some(sensitive) => sensitive.clone(),
-            None => {
-                // Sensitive values keep the tokens that they have.
-                let mut sensitive = random::<64>()?;
-                if let (Some(to), Some(from)) = (sensitive.last_chunk_mut::<32>(), self.values.last_chunk::<32>()) {
-                    to.copy_from_slice(from);
-                }
-                sensitive
+        let sensitive = if let Some(sensitive) = &self.sensitive {
+            sensitive.clone()
+        } else {
+            // Sensitive values keep the tokens that they have.
+            let mut sensitive = random::<64>()?;
+            if let (Some(to), Some(from)) = (sensitive.last_chunk_mut::<32>(), self.values.last_chunk::<32>()) {
+                to.copy_from_slice(from);
             }
+            sensitive
         };
         seal(root, row, self.created, &self.values, &sensitive, &self.identity)
     }

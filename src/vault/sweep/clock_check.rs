@@ -79,13 +79,11 @@ impl ClockCheck {
             Some(gone) if gone > allowed.as_secs() => Some(Doubt::Ahead { seconds: gone - allowed.as_secs() }),
             _ => None,
         };
-        match doubt {
-            Some(doubt) => Err(doubt),
-            None => {
-                self.trusted = Some(now);
-                Ok(())
-            }
+        if let Some(doubt) = doubt {
+            return Err(doubt);
         }
+        self.trusted = Some(now);
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! A vault of every format that there was opens, and all of its tokens restore.
 
 use super::*;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// A published key: what it protects is test data.
@@ -29,18 +30,15 @@ async fn compare(vault: &Vault, format: &str) -> usize {
     for line in list.lines().filter(|line| !line.starts_with('#')) {
         let [tenant, name, text, value] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
         let subject = vault.subject(tenant, name).await.unwrap();
-        match Token::parse(text) {
-            Some(token) => {
-                let values = [(token.entity(), value)];
-                assert_restores(&subject, &[token], &values).await;
-                assert_eq!(subject.tokenize(&values).await.unwrap(), [token], "its token is the same");
-                tokens += 1;
-            }
-            None => {
-                let standing: &Standing<'_> = &|_| Box::pin(async { vec![false; 64] });
-                let made = subject.mint_surrogates(&[(entity("PERSON"), value)], standing).await.unwrap();
-                assert_eq!(made, [Some(text.to_owned())]);
-            }
+        if let Some(token) = Token::parse(text) {
+            let values = [(token.entity(), value)];
+            assert_restores(&subject, &[token], &values).await;
+            assert_eq!(subject.tokenize(&values).await.unwrap(), [token], "its token is the same");
+            tokens += 1;
+        } else {
+            let standing: &Standing<'_> = &|_| Box::pin(async { vec![false; 64] });
+            let made = subject.mint_surrogates(&[(entity("PERSON"), value)], standing).await.unwrap();
+            assert_eq!(made, [Some(text.to_owned())]);
         }
     }
     tokens
@@ -124,12 +122,12 @@ async fn the_file_of_this_format_is_made() {
         values.extend((0..20).map(|i| (entity("IP"), format!("198.51.100.{i}"))));
         let findings: Vec<_> = values.iter().map(|(entity, value)| (*entity, value.as_str())).collect();
         for (token, (entity, value)) in subject.tokenize(&findings).await.unwrap().iter().zip(&findings) {
-            list += &format!("{tenant}\t{name}\t[{entity}_{}]\t{value}\n", token.code());
+            let _ = writeln!(list, "{tenant}\t{name}\t[{entity}_{}]\t{value}", token.code());
         }
         let standing: &Standing<'_> = &|_| Box::pin(async { vec![false; 64] });
         let person = [(entity("PERSON"), "Julia Hofmann")];
         let made = subject.mint_surrogates(&person, standing).await.unwrap().remove(0).unwrap();
-        list += &format!("{tenant}\t{name}\t{made}\tJulia Hofmann\n");
+        let _ = writeln!(list, "{tenant}\t{name}\t{made}\tJulia Hofmann");
     }
     vault.close().await;
     assert_eq!(list.lines().count(), 2 + 5 * 26);

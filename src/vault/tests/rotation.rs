@@ -133,7 +133,9 @@ async fn replicas_mint_and_restore_while_the_key_is_changed() {
     for round in 0..4 {
         let key = if round % 2 == 0 { &new } else { &old };
         // What one replica has dropped another may still hold.
-        replicas.iter().for_each(|vault| vault.shared().envelope.give(|keys| keys.add(key.clone())));
+        for vault in &replicas {
+            vault.shared().envelope.give(|keys| keys.add(key.clone()));
+        }
         replicas[0].rotate(to(key), &mut ignore).await.unwrap();
         replicas[1].shared().envelope.refresh().await.unwrap();
     }

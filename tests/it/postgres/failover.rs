@@ -99,9 +99,9 @@ async fn a_restart_of_the_server_needs_none_of_the_gateway() {
     for round in 0..4 {
         met.wait(&met.answered, 40).await;
         if round % 2 == 0 {
-            cluster.primary.stop()
+            cluster.primary.stop();
         } else {
-            cluster.primary.kill()
+            cluster.primary.kill();
         }
         met.wait(&met.refused, 10).await;
         cluster.primary.start();

@@ -179,14 +179,14 @@ impl Server {
         let all: Vec<&str> = std::iter::once(postmaster.as_str()).chain(children.split_whitespace()).collect();
         // Some end by themselves first.
         let _ = Command::new("kill").arg("-KILL").args(all).stderr(Stdio::null()).status().unwrap();
-        self.wait_for_end(&postmaster);
+        Self::wait_for_end(&postmaster);
     }
 
     /// Ends it as an operator does: connections are cut, nothing is lost.
     pub fn stop(&self) {
         let postmaster = self.process();
         self.signal("-INT");
-        self.wait_for_end(&postmaster);
+        Self::wait_for_end(&postmaster);
     }
 
     /// Makes a standby the primary.
@@ -212,7 +212,7 @@ impl Server {
         file.lines().next().unwrap().trim().to_owned()
     }
 
-    fn wait_for_end(&self, process: &str) {
+    fn wait_for_end(process: &str) {
         wait("the server to end", || !Path::new("/proc").join(process).exists());
     }
 }

@@ -20,7 +20,7 @@ pub(super) enum Tag {
     Unknown,
 }
 
-/// Names of elements that stand within a line (HTML, 4.5; SVG 2, 11; MathML
+/// Names of elements that stand within a line (HTML, 4.5; SVG 2, 11; `MathML`
 /// and the phrases of other vocabularies aside).
 const INLINE: &[&str] = &[
     "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins",
@@ -210,21 +210,19 @@ impl<'t> Tags<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fmt::Write as _;
 
     /// The text with its markup in guillemets.
     fn marked(text: &str) -> String {
         let (mut tags, mut marked, mut at) = (Tags::new(text), String::new(), 0);
         while at < text.len() {
-            match tags.at(at).filter(|_| text[at..].starts_with(['<', ']'])) {
-                Some((end, _)) => {
-                    marked += &format!("«{}»", &text[at..end]);
-                    at = end;
-                }
-                None => {
-                    let c = text[at..].chars().next().unwrap();
-                    marked.push(c);
-                    at += c.len_utf8();
-                }
+            if let Some((end, _)) = tags.at(at).filter(|_| text[at..].starts_with(['<', ']'])) {
+                let _ = write!(marked, "«{}»", &text[at..end]);
+                at = end;
+            } else {
+                let c = text[at..].chars().next().unwrap();
+                marked.push(c);
+                at += c.len_utf8();
             }
         }
         marked

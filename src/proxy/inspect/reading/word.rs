@@ -50,6 +50,10 @@ fn one(text: &str, at: usize) -> Option<(usize, String)> {
     // A language may stand behind the charset (RFC 2231, 5).
     let charset = Charset::named(name.split('*').next().unwrap_or(name));
     let decoded = charset.and_then(|charset| charset.of(&bytes)?.decode(&bytes));
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the word is whole; what no charset reads is inspected as far as it is text"
+    )]
     let decoded = decoded.unwrap_or_else(|| String::from_utf8_lossy(&bytes).into_owned());
     let end = at + name.len() + written.len() + "=??B??=".len();
     Some((end, decoded))

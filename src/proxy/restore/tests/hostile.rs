@@ -17,7 +17,7 @@ async fn streamed(
         .map(|frame| frame.map(|text| Frame::data(Bytes::copy_from_slice(text.as_bytes()))))
         .collect();
     let body = StreamBody::new(futures_util::stream::iter(frames));
-    let mut stream = Box::pin(stream(body, shape, limit, Duration::from_secs(60), context));
+    let mut stream = Box::pin(stream(body, shape, limit, Duration::from_mins(1), context));
     let (mut out, mut failed) = (String::new(), false);
     while let Some(item) = stream.next().await {
         match item {
@@ -74,6 +74,9 @@ async fn takes(reply: &str, context: &Context) -> f64 {
     started.elapsed().as_secs_f64()
 }
 
+/// A reply of so many parts.
+type Reply<'a> = Box<dyn Fn(usize) -> String + 'a>;
+
 #[tokio::test]
 async fn time_is_linear_in_hostile_replies() {
     let desk = Desk::new().await;
@@ -96,7 +99,7 @@ async fn time_is_linear_in_hostile_replies() {
     let choices = |n| {
         many(n, &|at| format!("{{\"index\":{at},\"delta\":{{\"content\":\"so [EM\"}},\"finish_reason\":\"stop\"}}"))
     };
-    let replies: [(&str, Box<dyn Fn(usize) -> String>); 4] = [
+    let replies: [(&str, Reply<'_>); 4] = [
         ("gemini", Box::new(move |n| format!("{{\"candidates\":[{{\"content\":{{\"parts\":[{}]}}}}]}}", signed(n)))),
         ("gemini", Box::new(cited)),
         ("openai-responses", Box::new(annotated)),
