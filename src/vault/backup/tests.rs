@@ -355,7 +355,7 @@ fn all_files(folder: &Path, out: &mut Vec<u8>) -> usize {
 fn shows(bytes: &[u8], text: &str) -> bool {
     use base64::Engine;
     let finds = |needle: &str| memchr::memmem::find(bytes, needle.as_bytes()).is_some();
-    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = crate::hex::encode(text.as_bytes());
     let in_base64 = |shift| {
         let padded = [&[b' '; 2][..shift], text.as_bytes()].concat();
         let encoded = base64::prelude::BASE64_STANDARD_NO_PAD.encode(padded);
@@ -410,7 +410,7 @@ async fn no_file_shows_a_value_before_or_after_an_erasure() {
     // Any one of them would have been found.
     let value = values("person-7", 1).remove(0);
     let in_base64 = base64::prelude::BASE64_STANDARD.encode(format!("x{value}"));
-    let hex: String = value.bytes().map(|byte| format!("{byte:02X}")).collect();
+    let hex = crate::hex::encode(value.as_bytes()).to_uppercase();
     for planted in [value.clone(), hex, in_base64] {
         std::fs::write(setting.path("planted"), planted).unwrap();
         let mut files = Vec::new();
