@@ -129,7 +129,7 @@ async fn statistics(call: Call<Nothing, OfTime>) -> Result<Json<Statistics>, Pro
 }
 
 /// The same records that the gateway keeps, of which it hears what is changed here.
-fn ledger<P, Q>(call: &Call<P, Q>) -> Ledger {
+pub(super) fn ledger<P, Q, B>(call: &Call<P, Q, B>) -> Ledger {
     Ledger::new(&call.services.vault, Notices::new(&call.services.config.notices))
 }
 

@@ -9,8 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use super::consents;
 use super::{Call, Endpoint, Json, Nothing, Streamed, Who};
 use crate::admin::role::Role;
+use crate::ledger::{Act, Channel, What};
 use crate::problem::{Problem, ProblemKind};
 use crate::rights::case::Case;
 use crate::rights::{By, Format, RightsError};
@@ -26,6 +28,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::post("/subjects/{subject}/rectify", ONE, "Corrects the value behind a token.", rectify),
         Endpoint::post("/subjects/{subject}/erase", ONE, "Erases a subject.", erase),
         Endpoint::post("/subjects/{subject}/restriction", ONE, "Restricts a subject's data, or ends that.", restrict),
+        Endpoint::post("/subjects/{subject}/objections", ONE, "Objects to purposes for a subject, at once.", object),
     ]
 }
 
@@ -119,6 +122,15 @@ pub struct Restriction {
     restricted: bool,
 }
 
+/// What a person objects to.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Objection {
+    /// Names of purposes.
+    #[schemars(length(min = 1, max = 64))]
+    purposes: Vec<String>,
+}
+
 async fn find(call: Call<Nothing, Which, Sought>) -> Result<Json<Found>, Problem> {
     let tenant = tenant(&call.services.config, call.query.tenant);
     let contact = &call.body.contact;
@@ -182,6 +194,23 @@ async fn restrict(call: Call<BySubject, Which, Restriction>) -> Result<Json<Case
     let by = by(&call.who, call.query.case);
     let restricted = call.body.restricted;
     Ok(Json(call.services.rights.restrict(&tenant, &call.path.subject, restricted, &by).await?))
+}
+
+/// In the ledger an objection is a withdrawal: no request passes after it.
+async fn object(call: Call<BySubject, Which, Objection>) -> Result<Json<Case>, Problem> {
+    let services = &call.services;
+    let tenant = tenant(&services.config, call.query.tenant.clone());
+    let (subject, purposes) = (&call.path.subject, &call.body.purposes);
+    if purposes.is_empty() || !purposes.iter().all(|name| services.config.purpose(name).is_some()) {
+        return Err(Problem::new(ProblemKind::BadRequest, "Name purposes of this deployment."));
+    }
+    let withdrawn = purposes.iter().map(|name| (name.clone(), false)).collect();
+    let policy = services.config.consent.policy.clone();
+    let what = What { purposes: withdrawn, policy, ..What::new(Act::Withdrawn, Channel::Operator) };
+    let ledger = consents::ledger(&call);
+    ledger.withdraw(ledger.row(&tenant, subject), what).await?;
+    let by = by(&call.who, call.query.case.clone());
+    Ok(Json(services.rights.objected(&tenant, subject, purposes, &by).await?))
 }
 
 /// A token as people copy it.

@@ -218,6 +218,28 @@ async fn whatever_an_officer_does_stands_in_the_access_log_before_it_is_done() {
     assert!(lines.iter().any(|line| line.reason == "GET /incidents"), "{lines:?}");
 }
 
+#[tokio::test]
+async fn an_objection_holds_and_each_look_at_consent_names_whose_it_is() {
+    let rig = Rig::new().await;
+    let key = format!("Bearer {}", rig.key("anna", Role::Officer).await);
+    let purpose = rig.services.config.purposes[0].name.clone();
+    let path = "/api/v1/subjects/ana/objections";
+    for wrong in [r#"{"purposes": []}"#, r#"{"purposes": ["none"]}"#] {
+        assert_eq!(rig.ask("POST", path, Some(&key), Some(wrong)).await.0, 400, "{wrong}");
+    }
+    let before = rig.services.audit.last().await.unwrap();
+    let (status, case) = rig.ask("POST", path, Some(&key), Some(&json!({"purposes": [purpose]}).to_string())).await;
+    assert_eq!((status, &case["kind"], &case["state"]), (200, &json!("objection"), &json!("confirmed")), "{case}");
+    let (status, receipt) = rig.ask("GET", "/api/v1/consents/ana", Some(&key), None).await;
+    assert_eq!(status, 200);
+    assert!(receipt.to_string().contains("withdrawn"), "{receipt}");
+    let alias = rig.services.vault.subject(&rig.services.config.tenant, "ana").await.unwrap().alias();
+    let lines = rig.services.audit.page(before, 10).await.unwrap();
+    let said: Vec<_> = lines.iter().map(|line| (line.action, line.subject.as_str(), line.actor.as_str())).collect();
+    let wanted = [Action::Object, Action::Consent].map(|action| (action, alias.as_str(), "operator:anna"));
+    assert_eq!(said, wanted);
+}
+
 /// The document in the repository is the one that is served.
 /// `PRIVET_BLESS=1` writes it anew.
 #[test]

@@ -46,7 +46,8 @@ pub fn data_map(config: &Config, made: Time) -> Report {
     let flows = config.routes.iter().map(|route| {
         let upstream = upstream_of(config, route);
         let to = upstream.map(recipient).unwrap_or_default();
-        let region = upstream.and_then(|upstream| upstream.region.clone()).unwrap_or_else(|| "not said".to_owned());
+        let place = upstream.map(|one| [&one.country, &one.region].into_iter().flatten().cloned().collect::<Vec<_>>());
+        let place = place.filter(|place| !place.is_empty()).map_or_else(|| "not said".to_owned(), |all| all.join(", "));
         let sent = match (basis_of(config, &route.purpose), route.without_consent) {
             (Some(Basis::Consent), WithoutConsent::Block) => "tokens; without consent nothing",
             (Some(Basis::Consent), WithoutConsent::Anonymize) => {
@@ -59,12 +60,12 @@ pub fn data_map(config: &Config, made: Time) -> Report {
             Reply::RestoreRedact => "values put back, data of others replaced",
             Reply::Pass => "as it comes, tokens stay",
         };
-        [route.path.clone(), route.tenant.clone(), route.purpose.clone(), sent.into(), to, region, back.into()]
+        [route.path.clone(), route.tenant.clone(), route.purpose.clone(), sent.into(), to, place, back.into()]
     });
     Report::new("Data map", made.to_string())
         .with(
             Section::new("Flows")
-                .table(["route", "tenant", "purpose", "what is sent", "to", "region", "what comes back"], flows),
+                .table(["route", "tenant", "purpose", "what is sent", "to", "where", "what comes back"], flows),
         )
         .with(Section::new("Stores").table(
             ["store", "what", "protected by"],
@@ -109,11 +110,26 @@ pub fn dpia(config: &Config, made: Time) -> Report {
 }
 
 fn recipients(config: &Config) -> Section {
+    let not_said = || "not said".to_owned();
     let rows = config.upstreams.iter().map(|upstream| {
-        let region = upstream.region.clone().unwrap_or_else(|| "not said".to_owned());
-        [recipient(upstream), upstream.url.host().unwrap_or_default().to_owned(), region]
+        let whoever = match upstream.recipient.as_str() {
+            // Nobody has said more of it than its address.
+            "default" => not_said(),
+            name => name.to_owned(),
+        };
+        [
+            recipient(upstream),
+            whoever,
+            upstream.role.as_str().to_owned(),
+            upstream.url.host().unwrap_or_default().to_owned(),
+            upstream.country.clone().unwrap_or_else(not_said),
+            upstream.region.clone().unwrap_or_else(not_said),
+            upstream.transfer.as_str().to_owned(),
+        ]
     });
-    Section::new("Recipients").table(["recipient", "host", "region"], rows)
+    Section::new("Recipients")
+        .says("The access log and the record of each consent name the upstream that the data went to.")
+        .table(["upstream", "recipient", "role", "host", "country", "region", "transfer rests on"], rows)
 }
 
 fn retention(config: &Config) -> Section {
@@ -163,9 +179,15 @@ mod tests {
 name = "eu"
 url = "https://chatbot.example"
 region = "eu-central"
+country = "DE"
+recipient = "Chatbot Example GmbH"
 [[upstreams]]
 name = "stats"
 url = "https://stats.example"
+recipient = "Stats Example Inc."
+country = "US"
+role = "controller"
+transfer = "standard-clauses"
 [[purposes]]
 name = "support"
 basis = "contract"
