@@ -203,12 +203,6 @@ impl Records {
         Ok(())
     }
 
-    /// Whether what is remembered of records may be believed, as
-    /// [`Vault::is_current`](super::Vault::is_current) says.
-    pub fn is_current(&self) -> bool {
-        self.0.store.is_current()
-    }
-
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.0.events.subscribe()
     }

@@ -73,8 +73,13 @@ fn resolve(path: &str) -> Option<(&'static Key, Vec<Step>)> {
                 let lower = part.to_lowercase();
                 let (named, any) = (keys::join(&pattern, &lower), keys::join(&pattern, keys::ANY));
                 if keys::lookup(&named).is_none() && keys::lookup(&any).is_some() {
-                    // Entities have capitals, and rules no underscores as a rule.
-                    let own = if pattern.ends_with("rules") { lower.replace('_', "-") } else { part.to_owned() };
+                    // Entities have capitals; rules and purposes have not, and
+                    // rules no underscores as a rule.
+                    let own = match pattern.rsplit('.').next() {
+                        Some("rules") => lower.replace('_', "-"),
+                        Some("purposes") => lower,
+                        _ => part.to_owned(),
+                    };
                     pattern = any;
                     steps.push(Step::Name(own));
                 } else {
