@@ -218,8 +218,9 @@ fn every_key_works_in_the_file_and_as_a_variable() {
             _ => key.example.to_owned(),
         };
         let mut kept: Vec<_> = base.lines().collect();
-        // The last is of this table, if any is.
-        if let Some(at) = kept.iter().rposition(|line| line.starts_with(&format!("{name} = "))) {
+        let own = kept.iter().rposition(|line| line.starts_with('[')).unwrap_or(0);
+        if let Some(at) = kept.iter().rposition(|line| line.starts_with(&format!("{name} = "))).filter(|at| *at >= own)
+        {
             kept.remove(at);
         }
         let without = kept.join("\n") + "\n";

@@ -58,6 +58,21 @@ pub(super) fn check(transaction: &ReadTransaction) -> Result<(), redb::Error> {
             return Err(redb::Error::Corrupted(String::new()));
         }
     }
+    // A token goes with its subject: without one it is not where it was put.
+    let (subjects, mut last) = (transaction.open_table(SUBJECTS)?, None);
+    for entry in transaction.open_table(MAPPINGS)?.iter()? {
+        let (key, _) = entry?;
+        let row = key.value().first_chunk::<{ Row::LEN }>().copied();
+        let is_known = match row {
+            Some(_) if row == last => true,
+            Some(row) => subjects.get(row.as_slice())?.is_some(),
+            None => false,
+        };
+        if !is_known {
+            return Err(redb::Error::Corrupted(String::new()));
+        }
+        last = row;
+    }
     Ok(())
 }
 
