@@ -193,6 +193,9 @@ fn every_key_works_in_the_file_and_as_a_variable() {
             }
             "routes[]" => "[[upstreams]]\nname = \"a\"\nurl = \"http://a\"\n[[upstreams]]\nname = \"eu\"\nurl = \"http://eu\"\n[[routes]]\npath = \"/a\"\n".to_owned(),
             "tls" => format!("{UPSTREAM}{tls}"),
+            "webhooks[]" => format!(
+                "{UPSTREAM}[[webhooks]]\nurl = \"https://a.example/hook\"\nsecret = \"sixteen bytes or more\"\n"
+            ),
             "retention[]" => format!("{UPSTREAM}[[retention]]\nkeep = \"1d\"\n"),
             "backup" => format!("{UPSTREAM}[backup]\ndir = \"/backups\"\n"),
             "transit" => format!("{UPSTREAM}[transit]\naddress = \"https://a\"\ntoken_file = \"t\"\n"),
@@ -211,7 +214,7 @@ fn every_key_works_in_the_file_and_as_a_variable() {
         };
         let value = match key.path {
             "rules" | "protocols" => format!("{:?}", folder.path().display().to_string()),
-            "upstreams[].ca" | "tls.certificate" | "transit.ca" => format!("{other:?}"),
+            "upstreams[].ca" | "tls.certificate" | "transit.ca" | "webhooks[].ca" => format!("{other:?}"),
             "tls.key" => format!("{other_key:?}"),
             "key_file" | "notices[].file" | "sensitive_key_file" => format!("{secret:?}"),
             "old_key_files" => format!("[{secret:?}]"),
@@ -227,13 +230,13 @@ fn every_key_works_in_the_file_and_as_a_variable() {
         let line = format!("{name} = {value}\n");
         // Top-level keys come first, all others at the end of the file.
         let written = if table.is_empty() { format!("{line}{without}") } else { format!("{without}{line}") };
-        let held = [("CHATBOT_AUTHORIZATION", "Bearer secret")];
+        let held = [("CHATBOT_AUTHORIZATION", "Bearer secret"), ("CRM_WEBHOOK_SECRET", "sixteen bytes or more!")];
         let from_file = with_environment(&written, &held).unwrap_or_else(|p| panic!("{written}\n{p}"));
         let before = with_environment(&base, &held).unwrap().config;
         assert_ne!(from_file.config, before, "{} is not read", key.path);
         let variable = source::variable_name(key);
         let text = value.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&value);
-        let from_variable = with_environment(&base, &[held[0], (&variable, text)])
+        let from_variable = with_environment(&base, &[held[0], held[1], (&variable, text)])
             .unwrap_or_else(|p| panic!("{variable}={text}\n{base}\n{p}"));
         assert_eq!(from_variable.config, from_file.config, "{variable}");
         assert!(from_variable.warnings.is_empty(), "{:?}", from_variable.warnings);
