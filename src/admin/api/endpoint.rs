@@ -395,6 +395,36 @@ where
     Ok(Call { services, who, request_id, path, query, body })
 }
 
+/// A text of at most `MOST` characters, as its schema says.
+pub(super) fn at_most<'de, D: serde::Deserializer<'de>, T, const MOST: usize>(reader: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + AsText,
+{
+    let text = T::deserialize(reader)?;
+    if text.as_text().chars().count() > MOST {
+        return Err(serde::de::Error::custom("longer than it may be"));
+    }
+    Ok(text)
+}
+
+/// What may be a text.
+pub(super) trait AsText {
+    /// The text; empty where there is none.
+    fn as_text(&self) -> &str;
+}
+
+impl AsText for String {
+    fn as_text(&self) -> &str {
+        self
+    }
+}
+
+impl AsText for Option<String> {
+    fn as_text(&self) -> &str {
+        self.as_deref().unwrap_or_default()
+    }
+}
+
 fn is_json(head: &request::Parts) -> bool {
     let kind = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))

@@ -1,5 +1,6 @@
 //! Lists, page by page.
 
+use super::endpoint::at_most;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
@@ -9,7 +10,7 @@ use std::borrow::Cow;
 #[serde(deny_unknown_fields)]
 pub struct Paging {
     /// The `next` of the page before; the first page without it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most::<_, _, 256>")]
     #[schemars(length(max = 256))]
     pub after: Option<String>,
     /// How many items at most.

@@ -4,6 +4,7 @@ use axum::body::Body;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::endpoint::at_most;
 use super::{Call, Endpoint, Nothing, Streamed};
 use crate::admin::reports::{self, Breach};
 use crate::admin::role::Role;
@@ -47,11 +48,11 @@ pub struct About {
     #[serde(default)]
     to: Option<Time>,
     /// Data that this recipient was sent, alone.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most::<_, _, 256>")]
     #[schemars(length(max = 256))]
     upstream: Option<String>,
     /// The key of the vault that is known to others.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most::<_, _, 64>")]
     #[schemars(length(max = 64))]
     key_id: Option<String>,
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use super::consents;
+use super::endpoint::at_most;
 use super::{Call, Endpoint, Json, Nothing, Streamed, Who};
 use crate::admin::role::Role;
 use crate::ledger::{Act, Channel, What};
@@ -35,6 +36,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 /// Which subject.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct BySubject {
+    #[serde(deserialize_with = "at_most::<_, _, 512>")]
     #[schemars(length(min = 1, max = 512))]
     subject: String,
 }
