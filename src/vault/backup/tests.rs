@@ -389,7 +389,8 @@ async fn no_file_shows_a_value_before_or_after_an_erasure() {
         let restored = other.subject("default", name).await.unwrap().restore(tokens).await.unwrap();
         let is_erased = name["person-".len()..].parse::<usize>().unwrap() < 10;
         for (restored, value) in restored.iter().zip(values(name, 30)) {
-            assert_eq!(restored.as_ref().map(|value| value.expose()), (!is_erased).then_some(&*value));
+            let found = restored.as_ref().map(crate::vault::Value::expose);
+            assert_eq!(found, (!is_erased).then_some(&*value));
         }
     }
     other.close().await;
