@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::endpoint::at_most;
 use super::subjects::tenant;
 use super::{Call, Created, Endpoint, Json, Limit, Nothing, Page};
 use crate::admin::role::Role;
@@ -64,6 +65,7 @@ pub struct Cases {
 #[serde(deny_unknown_fields)]
 pub struct NewCase {
     /// Whose it is.
+    #[serde(deserialize_with = "at_most::<_, _, 512>")]
     #[schemars(length(min = 1, max = 512))]
     subject: String,
     kind: Kind,
@@ -81,6 +83,7 @@ pub struct Method {
 #[serde(deny_unknown_fields)]
 pub struct Reason {
     /// It names no person: the case outlives the person's data.
+    #[serde(deserialize_with = "at_most::<_, _, 500>")]
     #[schemars(length(min = 1, max = 500))]
     reason: String,
 }

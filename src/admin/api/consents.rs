@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::endpoint::at_most;
 use super::{Call, Endpoint, Json, Nothing, Page, Paging};
 use crate::admin::role::Role;
 use crate::clock::Time;
@@ -28,7 +29,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 #[serde(deny_unknown_fields)]
 pub struct OfTenant {
     /// The tenant; that of the deployment without it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most::<_, _, 128>")]
     #[schemars(length(max = 128))]
     tenant: Option<String>,
 }
@@ -37,6 +38,7 @@ pub struct OfTenant {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct BySubject {
     /// The pseudonymous id that the site gives.
+    #[serde(deserialize_with = "at_most::<_, _, 128>")]
     #[schemars(length(min = 1, max = 128))]
     subject: String,
 }
@@ -46,11 +48,11 @@ pub struct BySubject {
 #[serde(deny_unknown_fields)]
 pub struct Withdrawn {
     /// The tenant; that of the deployment without it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most::<_, _, 128>")]
     #[schemars(length(max = 128))]
     tenant: Option<String>,
     /// The purpose; all of them without it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most::<_, _, 64>")]
     #[schemars(length(max = 64))]
     purpose: Option<String>,
 }
@@ -60,7 +62,7 @@ pub struct Withdrawn {
 #[serde(deny_unknown_fields)]
 pub struct OfTime {
     /// The tenant; that of the deployment without it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most::<_, _, 128>")]
     #[schemars(length(max = 128))]
     tenant: Option<String>,
     /// From when on.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::endpoint::at_most;
 use super::{Call, Created, Endpoint, Json, Nothing, Page, Paging};
 use crate::admin::role::Role;
 use crate::incident::{Incident, State};
@@ -22,6 +23,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 #[serde(deny_unknown_fields)]
 pub struct NewIncident {
     /// What happened. It must name no person.
+    #[serde(deserialize_with = "at_most::<_, _, 4096>")]
     #[schemars(length(max = 4096))]
     summary: String,
 }
@@ -31,6 +33,7 @@ pub struct NewIncident {
 #[serde(deny_unknown_fields)]
 pub struct Note {
     /// What. It must name no person.
+    #[serde(deserialize_with = "at_most::<_, _, 4096>")]
     #[schemars(length(max = 4096))]
     text: String,
     /// The state that the incident came to by it.

@@ -83,6 +83,7 @@ pub enum WantedFormat {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sought {
+    #[serde(deserialize_with = "at_most::<_, _, 512>")]
     #[schemars(length(min = 1, max = 512))]
     contact: String,
 }
@@ -110,9 +111,11 @@ pub struct Shown {
 #[serde(deny_unknown_fields)]
 pub struct Correction {
     /// The token, with or without its brackets.
+    #[serde(deserialize_with = "at_most::<_, _, 64>")]
     #[schemars(length(min = 1, max = 64))]
     token: String,
     /// What it stands for from now on.
+    #[serde(deserialize_with = "at_most::<_, _, 4096>")]
     #[schemars(length(min = 1, max = 4096))]
     value: String,
 }
