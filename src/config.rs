@@ -164,8 +164,6 @@ pub struct Purpose {
     pub reversible: Option<Vec<Entity>>,
     /// The upstreams that may serve it; all of them without a list.
     pub upstreams: Option<Vec<String>>,
-    /// Redacted transcripts may be kept.
-    pub transcripts: bool,
 }
 
 impl Purpose {
@@ -180,7 +178,6 @@ impl Purpose {
             explicit: false,
             reversible: None,
             upstreams: None,
-            transcripts: false,
         }
     }
 

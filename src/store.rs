@@ -93,8 +93,6 @@ pub enum Space {
     Index = 7,
     /// Signed points of the access log.
     Checkpoint = 8,
-    /// Redacted transcripts.
-    Transcript = 9,
     /// Messages to other systems that are still to be sent.
     Outbox = 10,
     /// Who was erased, and when.
@@ -130,7 +128,7 @@ impl Space {
     pub fn all() -> impl Iterator<Item = Self> {
         use Space::{
             Audit, Case, Checkpoint, Code, Consent, Erasure, Incident, Index, Link, Name, Once, Operator, Outbox,
-            Restriction, Retention, Rotation, Session, Signer, Transcript,
+            Restriction, Retention, Rotation, Session, Signer,
         };
         let all = [
             Consent,
@@ -141,7 +139,6 @@ impl Space {
             Once,
             Index,
             Checkpoint,
-            Transcript,
             Outbox,
             Erasure,
             Rotation,

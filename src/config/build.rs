@@ -162,7 +162,6 @@ fn purposes(settings: &Settings, found: &mut Found) -> Vec<Purpose> {
             explicit: section.boolean("explicit"),
             reversible: section.texts("reversible").map(|_| each(&section, "reversible", check::entity, found)),
             upstreams: section.texts("upstreams").map(|_| each(&section, "upstreams", check::name, found)),
-            transcripts: section.boolean("transcripts"),
         });
     }
     all

@@ -370,13 +370,6 @@ pub(super) static KEYS: &[Key] = &[
         "The names of the upstreams that may serve it. By default all.",
     ),
     key(
-        "purposes[].transcripts",
-        Kind::Boolean,
-        Some("false"),
-        "true",
-        "Whether redacted transcripts of it may be kept.",
-    ),
-    key(
         "consent.policy",
         Kind::Text,
         None,
