@@ -23,8 +23,9 @@ from msrest.serialization import Deserializer
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 FOLDER = os.path.join(os.path.dirname(__file__), "../../rules/protocols/samples")
-# Fields that the vendor's own type does not have, and servers that speak alike do.
-OF_OTHERS = {"reasoning_content"}
+# Fields that the vendor's own type does not have: servers that speak alike do,
+# and models that search send `annotations` in the last chunk of a stream too.
+OF_OTHERS = {"reasoning_content", "annotations"}
 
 checks = Checks()
 
