@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, KEYS, Key, Kind, TABLES};
+use super::keys::{self, Key, Kind, TABLES};
 
 const HEAD: &str = "\
 # Every setting of Privet with its default.
@@ -78,7 +78,7 @@ fn put(parent: &mut Value, path: &str, value: Value) {
 }
 
 fn below(table: &str) -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().filter(move |key| key.kind != Kind::Tables && keys::split(key.path).0 == table)
+    keys::all().filter(move |key| key.kind != Kind::Tables && keys::split(key.path).0 == table)
 }
 
 fn entry(out: &mut String, key: &Key, off: bool) {

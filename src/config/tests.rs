@@ -5,7 +5,7 @@ mod layers;
 
 use std::fs;
 
-use super::keys::{KEYS, Kind};
+use super::keys::Kind;
 use super::*;
 
 const UPSTREAM: &str = "upstream = \"http://127.0.0.1:9\"\n";
@@ -127,7 +127,7 @@ fn the_printed_defaults_are_the_defaults() {
     let printed = Config::defaults();
     let config = load(&format!("{UPSTREAM}{printed}"));
     assert_eq!(config, load(UPSTREAM));
-    for key in KEYS.iter().filter(|key| key.kind != Kind::Tables) {
+    for key in keys::all().filter(|key| key.kind != Kind::Tables) {
         let name = key.path.rsplit('.').next().unwrap();
         let value = key.default.unwrap_or(key.example);
         assert!(printed.contains(&format!("{name} = {value}\n")), "{}", key.path);
@@ -139,7 +139,7 @@ fn the_printed_defaults_are_the_defaults() {
 #[test]
 fn the_schema_has_every_key() {
     let schema = Config::schema();
-    for key in KEYS {
+    for key in keys::all() {
         let mut pointer = String::new();
         for part in key.path.split('.') {
             match part {
@@ -177,7 +177,7 @@ fn every_key_works_in_the_file_and_as_a_variable() {
     let tls = format!("[tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n");
     let other = file("other.pem", &made.cert.pem());
     let other_key = file("other.key", &made.signing_key.serialize_pem());
-    for key in KEYS.iter().filter(|key| key.kind != Kind::Tables) {
+    for key in keys::all().filter(|key| key.kind != Kind::Tables) {
         let (table, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
         let base = match table {
             "upstreams[]" => "[[upstreams]]\nname = \"a\"\nurl = \"http://a\"\n".to_owned(),
@@ -245,7 +245,7 @@ fn every_key_works_in_the_file_and_as_a_variable() {
 
 #[test]
 fn every_key_refuses_a_wrong_type() {
-    for key in KEYS {
+    for key in keys::all() {
         let (table, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
         let upstream = if key.path == "upstream" { "" } else { UPSTREAM };
         let header = if table.is_empty() { String::new() } else { keys::header(table) };

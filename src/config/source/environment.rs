@@ -131,7 +131,7 @@ fn set(key: &'static Key, steps: &[Step], value: &str, origin: &Origin, settings
 }
 
 fn unknown(name: &str, found: &mut Found) {
-    let names: Vec<String> = keys::KEYS.iter().map(self::name).collect();
+    let names: Vec<String> = keys::all().map(self::name).collect();
     let names = names.iter().map(String::as_str).chain(RESERVED);
     let mend = match nearest(name, names) {
         Some(near) => format!("write {near}, or unset it"),
