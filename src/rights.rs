@@ -305,6 +305,11 @@ impl Rights {
         self.finish(&case, Step::Locate(located), Proof { counts, ..Proof::default() }, by).await
     }
 
+    /// Fails where the case that is named does not take an objection.
+    pub async fn may_object(&self, tenant: &str, subject: &str, by: &By) -> Result<(), RightsError> {
+        if by.case.is_some() { self.begin(tenant, subject, &[Kind::Objection], by).await.map(drop) } else { Ok(()) }
+    }
+
     /// Notes an objection to purposes, after `recorded` has seen to it that it
     /// holds: the ledger of consent is what every request is judged by.
     pub async fn objected(
