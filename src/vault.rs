@@ -337,6 +337,24 @@ impl Shared {
         }
         SubjectKeys::open(&root, row, tenant, subject, record)
     }
+
+    /// Sees that a record which was just stored for the first time, wrapped as
+    /// `root` says, is wrapped by a key that stays. A process that was held up
+    /// may write one so late that the rotation of another finds it no more:
+    /// then it does not know of the last second, and looks.
+    async fn see_wrapped(&self, row: Row, record: &[u8], root: &Root) -> Result<(), VaultError> {
+        if !self.store.is_shared() {
+            // In one process no other key comes into use in between.
+            return Ok(());
+        }
+        let now = if self.store.is_current() { self.envelope.root() } else { self.envelope.refresh().await? };
+        if now.epoch == root.epoch || self.store.subject(row).await?.as_deref() != Some(record) {
+            return Ok(());
+        }
+        let (_, newer) = SubjectKeys::moved(root, row, record, &now)?;
+        // Who replaced it in between could open it.
+        self.store.swap_subject(row, record.to_vec(), newer).await.map(|_| ()).map_err(VaultError::from)
+    }
 }
 
 /// Opens an embedded store, and upgrades it first where it has an old format.

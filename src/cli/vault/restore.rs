@@ -47,7 +47,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
         )?;
         let told = [
             ("erased", "subjects stay erased"),
-            ("withdrawn", "subjects withdrew consent since, which is not brought back"),
+            ("withdrawn", "withdrawals of consent were made since, and hold again"),
             ("foreign", "records belong to another vault, or to an earlier log, and were left out"),
         ];
         for (what, text) in told {
