@@ -1,10 +1,12 @@
-//! What the rights of persons need: systems behind that are told, and what
-//! people are found by.
+//! What the rights of persons need: systems behind that are told, what people
+//! are found by, and transcripts that name nobody.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use hyper::Uri;
 
+use super::Purpose;
 use super::build::{checked, judge};
 use super::check::{self, Wrong};
 use super::problem::Found;
@@ -67,6 +69,28 @@ impl WebhookEvent {
     }
 }
 
+/// Conversations without persons, kept for a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transcripts {
+    /// Where they are kept.
+    pub to: TranscriptPlace,
+    /// How long they are kept.
+    pub retention: Duration,
+    /// How many bytes of a request, and of a reply, one holds at most.
+    pub max_bytes: usize,
+    /// How many bytes a file has before the next begins.
+    pub file_bytes: u64,
+}
+
+/// Where transcripts are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TranscriptPlace {
+    /// In files of JSON lines in a folder.
+    Folder(PathBuf),
+    /// In a table of a PostgreSQL database: its URL, which may hold a password.
+    Postgres(Sensitive),
+}
+
 pub(super) fn webhooks(settings: &Settings, sources: &Sources, found: &mut Found) -> Vec<Webhook> {
     let each = settings.list("webhooks", "webhooks[]");
     each.filter_map(|section| webhook(&section, sources, found)).collect()
@@ -125,6 +149,38 @@ pub(super) fn index(text: &str) -> Result<Entity, Wrong> {
         _ => Err(Wrong {
             message: "subjects are found by addresses and numbers alone".to_owned(),
             mend: "write [\"EMAIL\", \"PHONE\"], one of them, or []".to_owned(),
+        }),
+    }
+}
+
+pub(super) fn transcripts(section: &Section<'_>, purposes: &[Purpose], found: &mut Found) -> Option<Transcripts> {
+    if !section.is_written() {
+        return None;
+    }
+    let to = section.required("to", found);
+    if let Some(to) = &to
+        && !purposes.iter().any(|purpose| purpose.transcripts)
+    {
+        let mend = "set `transcripts = true` in those of [[purposes]] of which they may be kept".to_owned();
+        found.error(&to.origin, "no purpose has transcripts".to_owned(), mend);
+    }
+    Some(Transcripts {
+        to: checked(to, place, found)?,
+        retention: Duration::from_hours(24 * section.number("days")),
+        max_bytes: section.size("max_bytes"),
+        file_bytes: section.number("file_bytes"),
+    })
+}
+
+fn place(text: &str) -> Result<TranscriptPlace, Wrong> {
+    match text.split_once(':') {
+        Some(("file", folder)) if !folder.is_empty() => Ok(TranscriptPlace::Folder(PathBuf::from(folder))),
+        Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
+            Ok(TranscriptPlace::Postgres(Sensitive::from(text)))
+        }
+        _ => Err(Wrong {
+            message: "this is no place for transcripts".to_owned(),
+            mend: "write \"file:FOLDER\" or \"postgres://USER@HOST/DATABASE\"".to_owned(),
         }),
     }
 }

@@ -260,6 +260,28 @@ pub(super) static KEYS: &[Key] = &[
         "A PEM file with certificate authorities to trust beside the system's.",
     ),
     key(
+        "transcripts.to",
+        Kind::Text,
+        None,
+        r#""file:./transcripts""#,
+        "Where they are kept: \"file:FOLDER\", in files of JSON lines, or \"postgres://USER@HOST/DATABASE\", in the table privet_transcripts of a database, which is reached as that of `vault` is. A URL with a password is better kept in PRIVET_TRANSCRIPTS__TO. Required.",
+    ),
+    key("transcripts.days", Kind::Count { min: 1, max: 36_500 }, Some("90"), "30", "For how many days they are kept."),
+    key(
+        "transcripts.max_bytes",
+        Kind::Size { min: 256, max: 1 << 20 },
+        Some(r#""64 KiB""#),
+        r#""16 KiB""#,
+        "How much of a request, and of a reply, is kept.",
+    ),
+    key(
+        "transcripts.file_bytes",
+        Kind::Size { min: 4_096, max: 1 << 40 },
+        Some(r#""64 MiB""#),
+        r#""8 MiB""#,
+        "How long a file grows before the next one begins. Each day begins one too.",
+    ),
+    key(
         "audit.syslog",
         Kind::Text,
         None,
