@@ -448,7 +448,7 @@ pub(super) fn choice<T: Choice>(section: &Section<'_>, name: &str) -> T {
 
 pub(super) fn checked<T>(
     placed: Option<Placed<String>>,
-    check: fn(&str) -> Result<T, check::Wrong>,
+    check: impl Fn(&str) -> Result<T, check::Wrong>,
     found: &mut Found,
 ) -> Option<T> {
     let Placed { value, origin } = placed?;

@@ -1,6 +1,7 @@
 //! What the rights of persons need: systems behind that are told, what people
 //! are found by, and transcripts that name nobody.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -97,7 +98,8 @@ pub(super) fn webhooks(settings: &Settings, sources: &Sources, found: &mut Found
 }
 
 fn webhook(section: &Section<'_>, sources: &Sources, found: &mut Found) -> Option<Webhook> {
-    let url = checked(section.required("url", found), webhook_url, found);
+    let is_plain_allowed = section.boolean("plain_http");
+    let url = checked(section.required("url", found), |text| webhook_url(text, is_plain_allowed), found);
     let ca = checked(section.text("ca"), check::certificates, found);
     let secret = section.required("secret", found);
     let secret = secret.and_then(|placed| {
@@ -115,13 +117,26 @@ fn webhook(section: &Section<'_>, sources: &Sources, found: &mut Found) -> Optio
     Some(Webhook { url: url?, events, secret: secret?, ca })
 }
 
-fn webhook_url(text: &str) -> Result<Uri, Wrong> {
+/// Messages tell whose data is erased, and hold codes: nobody on the way may
+/// read them.
+fn webhook_url(text: &str, is_plain_allowed: bool) -> Result<Uri, Wrong> {
     let wrong = |_| Wrong {
         message: "the address of a webhook is no http or https URL without user and fragment".to_owned(),
         mend: "write \"https://HOST/PATH\"".to_owned(),
     };
     let bare = text.split('?').next().unwrap_or_default();
-    check::url(bare).and_then(|_| text.parse().map_err(|_| check::wrong("", ""))).map_err(wrong)
+    let url: Uri = check::url(bare).and_then(|_| text.parse().map_err(|_| check::wrong("", ""))).map_err(wrong)?;
+    let is_here = url.host().is_some_and(|host| {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    });
+    if url.scheme_str() == Some("https") || is_here || is_plain_allowed {
+        return Ok(url);
+    }
+    Err(Wrong {
+        message: "a webhook over plain http leaves this machine".to_owned(),
+        mend: "write \"https://HOST/PATH\", or `plain_http = true` beside it where the network is your own".to_owned(),
+    })
 }
 
 fn webhook_secret(text: &str) -> Result<Sensitive, Wrong> {

@@ -26,7 +26,7 @@ pub struct Subject(Kind);
 #[derive(Clone)]
 enum Kind {
     Kept { vault: Arc<Shared>, state: Arc<State>, purpose: Option<PurposeId> },
-    Volatile(Arc<Volatile>),
+    Volatile(Arc<Volatile>, Option<PurposeId>),
 }
 
 impl Subject {
@@ -38,14 +38,13 @@ impl Subject {
     /// retention of that purpose says.
     #[must_use]
     pub fn for_purpose(mut self, name: &str) -> Self {
-        if let Kind::Kept { purpose, .. } = &mut self.0 {
-            *purpose = Some(purpose_id(name));
-        }
+        let (Kind::Kept { purpose, .. } | Kind::Volatile(_, purpose)) = &mut self.0;
+        *purpose = Some(purpose_id(name));
         self
     }
 
     pub(super) fn volatile(subject: Arc<Volatile>) -> Self {
-        Self(Kind::Volatile(subject))
+        Self(Kind::Volatile(subject, None))
     }
 
     /// The tokens of `values`, in their order. When this returns, every
@@ -57,7 +56,7 @@ impl Subject {
     pub async fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
         match &self.0 {
             Kind::Kept { vault, state, purpose } => mint::tokenize(vault, state, *purpose, values).await,
-            Kind::Volatile(subject) => subject.tokenize(values),
+            Kind::Volatile(subject, purpose) => subject.tokenize(*purpose, values),
         }
     }
 
@@ -66,7 +65,7 @@ impl Subject {
     pub fn alias(&self) -> String {
         match &self.0 {
             Kind::Kept { state, .. } => state.keys().alias(),
-            Kind::Volatile(subject) => subject.alias(),
+            Kind::Volatile(subject, _) => subject.alias(),
         }
     }
 
@@ -74,7 +73,7 @@ impl Subject {
     pub fn cached(&self, token: &Token) -> Option<Value> {
         match &self.0 {
             Kind::Kept { vault, state, .. } => vault.remembered(state, token).map(Value::from),
-            Kind::Volatile(subject) => subject.value(token),
+            Kind::Volatile(subject, _) => subject.value(token),
         }
     }
 
@@ -122,7 +121,7 @@ impl Subject {
                 }
                 Ok(loaded)
             }
-            Kind::Volatile(subject) => Ok(subject.kinds()),
+            Kind::Volatile(subject, _) => Ok(subject.kinds()),
         }
     }
 }
@@ -132,7 +131,7 @@ impl Subject {
     pub(super) fn kept_state(&self) -> Option<&State> {
         match &self.0 {
             Kind::Kept { state, .. } => Some(state),
-            Kind::Volatile(_) => None,
+            Kind::Volatile(..) => None,
         }
     }
 
@@ -146,7 +145,7 @@ impl Subject {
     ) -> Result<Vec<Option<String>>, VaultError> {
         match &self.0 {
             Kind::Kept { vault, state, purpose } => surrogates::mint(vault, state, *purpose, values, standing).await,
-            Kind::Volatile(subject) => Ok(subject.mint_surrogates(values, standing).await),
+            Kind::Volatile(subject, _) => Ok(subject.mint_surrogates(values, standing).await),
         }
     }
 
@@ -161,7 +160,7 @@ impl Subject {
                 }
                 Ok(state.surrogates().share())
             }
-            Kind::Volatile(subject) => Ok(subject.surrogates()),
+            Kind::Volatile(subject, _) => Ok(subject.surrogates()),
         }
     }
 }
@@ -171,7 +170,7 @@ impl Subject {
     pub(super) fn state(&self) -> &State {
         match &self.0 {
             Kind::Kept { state, .. } => state,
-            Kind::Volatile(_) => panic!("a volatile subject has no state"),
+            Kind::Volatile(..) => panic!("a volatile subject has no state"),
         }
     }
 }

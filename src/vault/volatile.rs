@@ -6,7 +6,9 @@ use super::hashing::Hashing;
 use super::mint::{MAX_COUNTER, NO_ROOM};
 use super::mix::Mix;
 use super::records::Records;
+use super::retention::PurposeId;
 use super::seal::random;
+use super::subject_keys::Origin;
 use super::surrogates::{self, Choosing, Standing, Surrogates};
 use super::value::Value;
 use crate::clock;
@@ -153,10 +155,10 @@ struct Known {
     corrected: HashMap<u32, Arc<Sensitive>>,
 }
 
-/// The values that one request brought, and when (Unix seconds).
+/// The values that one request brought, when, and for what.
 struct Text {
     values: Arc<Sensitive>,
-    created: u64,
+    origin: Origin,
 }
 
 struct Entry {
@@ -174,7 +176,11 @@ impl Volatile {
         Self { key, token_mask, known: Mutex::default(), surrogates: Mutex::default() }
     }
 
-    pub(super) fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
+    pub(super) fn tokenize(
+        &self,
+        purpose: Option<PurposeId>,
+        values: &[(Entity, &str)],
+    ) -> Result<Vec<Token>, VaultError> {
         let mut known = self.known();
         if known.entries.is_empty() {
             known.entries.reserve(values.len());
@@ -183,7 +189,7 @@ impl Volatile {
         let room = values.iter().map(|(_, value)| value.len()).sum();
         let mut fresh = Fresh { text: Zeroizing::default(), room };
         let tokens = values.iter().map(|(entity, value)| self.token(&mut known, *entity, value, &mut fresh)).collect();
-        known.keep(fresh);
+        known.keep(fresh, purpose);
         tokens
     }
 
@@ -207,23 +213,23 @@ impl Volatile {
         self.known().value(token)
     }
 
-    /// The tokens behind `after` in their order, with their values and since
-    /// when they are kept (Unix seconds).
-    pub(super) fn values(&self, after: Option<&Token>, limit: usize) -> Vec<(Token, Value, u64)> {
+    /// The tokens behind `after` in their order, with their values, and since
+    /// when and for what they are kept.
+    pub(super) fn values(&self, after: Option<&Token>, limit: usize) -> Vec<(Token, Value, Origin)> {
         let mut page: Vec<_> = {
             let known = self.known();
             let behind = |token: &Token| after.is_none_or(|after| token > after);
             let mut tokens: Vec<Token> = known.tokens().filter(behind).collect();
             tokens.sort_unstable();
             tokens.truncate(limit);
-            tokens.iter().filter_map(|token| Some((*token, known.value(token)?, known.created(token)?))).collect()
+            tokens.iter().filter_map(|token| Some((*token, known.value(token)?, known.origin(token)?))).collect()
         };
         let left = limit.saturating_sub(page.len());
         let from =
             after.filter(|after| after.entity() == Entity::SURROGATE).map_or(0, |after| after.bits() as usize + 1);
         let surrogates = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
         for (n, content) in surrogates.iter().flat_map(|known| known.contents()).enumerate().skip(from).take(left) {
-            page.push((Token::new(Entity::SURROGATE, n as u64), Value::from(Arc::new(content)), 0));
+            page.push((Token::new(Entity::SURROGATE, n as u64), Value::from(Arc::new(content)), Origin::from(0)));
         }
         page
     }
@@ -231,7 +237,21 @@ impl Volatile {
     /// Lets a token stand for `value` from now on; false where it stands for
     /// nothing.
     pub(super) fn rectify(&self, token: &Token, value: &str) -> bool {
-        self.known().rectify(token, value)
+        if token.entity() != Entity::SURROGATE {
+            return self.known().rectify(token, value);
+        }
+        let mut surrogates = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
+        surrogates.as_mut().is_some_and(|known| known.rectify(token.bits() as usize, value))
+    }
+
+    /// The token, or the mark of the surrogate, that is written so.
+    pub(super) fn token_of(&self, text: &str) -> Option<Token> {
+        if let Some(token) = Token::parse(text).filter(|token| self.known().place(token).is_some()) {
+            return Some(token);
+        }
+        let surrogates = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = surrogates.as_ref()?.place(text)?;
+        Some(Token::new(Entity::SURROGATE, place as u64))
     }
 
     /// Forgets all; how many values there were.
@@ -309,9 +329,10 @@ impl Known {
     }
 
     /// Keeps the new values of a request.
-    fn keep(&mut self, fresh: Fresh) {
+    fn keep(&mut self, fresh: Fresh, purpose: Option<PurposeId>) {
         if self.entries.last().is_some_and(|last| last.text as usize == self.texts.len()) {
-            self.texts.push(Text { values: Arc::new(fresh.into_text()), created: clock::unix_seconds() });
+            let origin = Origin { created: clock::unix_seconds(), purpose };
+            self.texts.push(Text { values: Arc::new(fresh.into_text()), origin });
         }
     }
 
@@ -324,9 +345,9 @@ impl Known {
         Some(Value::part(Arc::clone(text), range(&self.entries, at, text.expose())?))
     }
 
-    fn created(&self, token: &Token) -> Option<u64> {
+    fn origin(&self, token: &Token) -> Option<Origin> {
         let entry = self.entries.get(self.place(token)? as usize)?;
-        self.texts.get(entry.text as usize).map(|text| text.created)
+        self.texts.get(entry.text as usize).map(|text| text.origin)
     }
 
     fn rectify(&mut self, token: &Token, value: &str) -> bool {
@@ -482,9 +503,9 @@ mod tests {
             values.iter().enumerate().map(|(n, value)| (entity(n), value.as_str())).collect();
         let mut tokens = Vec::new();
         for request in all.chunks(7) {
-            tokens.extend(subject.tokenize(request).unwrap());
+            tokens.extend(subject.tokenize(None, request).unwrap());
             // Most of it is known by now.
-            let again = subject.tokenize(&all[..tokens.len()]).unwrap();
+            let again = subject.tokenize(None, &all[..tokens.len()]).unwrap();
             assert_eq!(again, tokens);
         }
         for (token, (entity, value)) in tokens.iter().zip(&all) {
@@ -499,7 +520,7 @@ mod tests {
     #[test]
     fn a_corrected_value_stands_behind_its_old_token() {
         let subject = Volatile::new(VolatileKeys::new().unwrap().next(), super::super::TOKEN_BITS);
-        let [old, other] = subject.tokenize(&[(EMAIL, "old@example.org"), (EMAIL, "b@example.org")]).unwrap()[..]
+        let [old, other] = subject.tokenize(None, &[(EMAIL, "old@example.org"), (EMAIL, "b@example.org")]).unwrap()[..]
         else {
             panic!()
         };
@@ -507,7 +528,8 @@ mod tests {
         assert!(!subject.rectify(&Token::new(PERSON, 1), "Ana"));
         assert_eq!(subject.value(&old).unwrap().expose(), "new@example.org");
         assert_eq!(subject.value(&other).unwrap().expose(), "b@example.org");
-        let [again, new] = subject.tokenize(&[(EMAIL, "old@example.org"), (EMAIL, "new@example.org")]).unwrap()[..]
+        let [again, new] =
+            subject.tokenize(None, &[(EMAIL, "old@example.org"), (EMAIL, "new@example.org")]).unwrap()[..]
         else {
             panic!()
         };
@@ -522,7 +544,7 @@ mod tests {
         let values: Vec<String> = (0..50).map(|n| format!("v{n}")).collect();
         let pairs: Vec<_> = values.iter().map(|value| (EMAIL, value.as_str())).collect();
         let held = memory.subject("t", "u1");
-        held.tokenize(&pairs).unwrap();
+        held.tokenize(None, &pairs).unwrap();
         let (mut read, mut after) = (Vec::new(), None);
         loop {
             let page = memory.known("t", "u1").unwrap().values(after.as_ref(), 7);
@@ -541,8 +563,8 @@ mod tests {
     #[test]
     fn without_room_for_a_token_the_others_stay() {
         let subject = Volatile::new(VolatileKeys::new().unwrap().next(), 0);
-        let first = subject.tokenize(&[(EMAIL, ""), (EMAIL, "")]).unwrap();
-        assert_eq!(subject.tokenize(&[(PERSON, "bo"), (EMAIL, "ana")]), Err(NO_ROOM));
+        let first = subject.tokenize(None, &[(EMAIL, ""), (EMAIL, "")]).unwrap();
+        assert_eq!(subject.tokenize(None, &[(PERSON, "bo"), (EMAIL, "ana")]), Err(NO_ROOM));
         assert_eq!(subject.value(&first[0]).unwrap().expose(), "");
         assert_eq!(subject.value(&Token::new(PERSON, 0)).unwrap().expose(), "bo");
         assert!(subject.value(&Token::new(PERSON, 1)).is_none());

@@ -237,7 +237,20 @@ pub(super) static KEYS: &[Key] = &[
         "For running requests to end at shutdown.",
     ),
     key("webhooks", Kind::Tables, None, "", ""),
-    key("webhooks[].url", Kind::Text, None, r#""https://crm.example/privet""#, "Where the messages go. Required."),
+    key(
+        "webhooks[].url",
+        Kind::Text,
+        None,
+        r#""https://crm.example/privet""#,
+        "Where the messages go: https://, or http:// on this machine. Required.",
+    ),
+    key(
+        "webhooks[].plain_http",
+        Kind::Boolean,
+        Some("false"),
+        "true",
+        "Whether `url` may be http:// on another machine, for a network of your own. The messages hold ids and codes.",
+    ),
     key(
         "webhooks[].events",
         Kind::Texts,
