@@ -219,12 +219,17 @@ pub(super) async fn judge(
     gateway: &Gateway,
     ended: CancellationToken,
 ) -> Result<Judged, ProxyError> {
-    let is_asked = matches!(route.purpose.basis, Basis::Consent | Basis::LegitimateInterest);
     let row = whose.map(|whose| gateway.ledger.row(&route.tenant, whose));
-    let Some(asked) = row.filter(|_| is_asked) else {
+    let Some(asked) = row else {
         let decision = presented.decide(&Standing::default(), &route.purpose, gateway);
         return Ok(Judged { decision, row, record: None });
     };
+    if !matches!(route.purpose.basis, Basis::Consent | Basis::LegitimateInterest) {
+        // No withdrawal ends it, but an erasure does.
+        let registered = gateway.ledger.register(asked, &gateway.no_purpose, ended);
+        let decision = presented.decide(&Standing::default(), &route.purpose, gateway);
+        return Ok(Judged { decision, row, record: Some(Record { row: asked, registered, news: None }) });
+    }
     // In this order no withdrawal can come between.
     let registered = gateway.ledger.register(asked, &route.purpose_name, ended);
     let known = gateway.ledger.known(asked).await?;

@@ -110,9 +110,10 @@ pub struct Shown {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Correction {
-    /// The token, with or without its brackets.
-    #[serde(deserialize_with = "at_most::<_, _, 64>")]
-    #[schemars(length(min = 1, max = 64))]
+    /// What stands for it in messages: the token, with or without its brackets,
+    /// or the surrogate.
+    #[serde(deserialize_with = "at_most::<_, _, 512>")]
+    #[schemars(length(min = 1, max = 512))]
     token: String,
     /// What it stands for from now on.
     #[serde(deserialize_with = "at_most::<_, _, 4096>")]
@@ -180,11 +181,9 @@ async fn export(call: Call<BySubject, Wanted>) -> Result<Streamed, Problem> {
 
 async fn rectify(call: Call<BySubject, Which, Correction>) -> Result<Json<Case>, Problem> {
     let tenant = tenant(&call.services.config, call.query.tenant);
-    let Some(token) = read_token(&call.body.token) else {
-        return Err(Problem::new(ProblemKind::BadRequest, "This is no token."));
-    };
     let by = by(&call.who, call.query.case);
-    let case = call.services.rights.rectify(&tenant, &call.path.subject, &token, &call.body.value, &by).await?;
+    let stands = read_token(&call.body.token).map_or_else(|| call.body.token.clone(), |token| token.to_string());
+    let case = call.services.rights.rectify(&tenant, &call.path.subject, &stands, &call.body.value, &by).await?;
     Ok(Json(case))
 }
 
