@@ -177,6 +177,7 @@ impl Me<'_> {
         let cases = self.rights.register().of_subject(tenant, subject).await.map_err(|error| problem(&error))?;
         let row = self.ledger.row(tenant, subject);
         let known = self.ledger.known(row).await?;
+        let restricted = self.rights.restrictions().hold_for(row).await?;
         let purposes: Vec<Value> = (self.config.purposes.iter())
             .map(|purpose| {
                 let standing = known.state().of(&purpose.name);
@@ -194,7 +195,7 @@ impl Me<'_> {
             .collect();
         Ok(json(&json!({
             "until": Time(session.until),
-            "restricted": self.rights.restrictions().holds(tenant, subject),
+            "restricted": restricted,
             "values": values,
             "next": next,
             "purposes": purposes,
