@@ -152,7 +152,8 @@ async fn show(call: Call<BySubject, Which>) -> Result<Json<Shown>, Problem> {
     let rights = &call.services.rights;
     let values = rights.located(&tenant, &subject).await?;
     let cases = rights.register().of_subject(&tenant, &subject).await?;
-    Ok(Json(Shown { values, restricted: rights.restrictions().holds(&tenant, &subject), cases, subject }))
+    let restricted = rights.restrictions().hold(&tenant, &subject).await?;
+    Ok(Json(Shown { values, restricted, cases, subject }))
 }
 
 async fn export(call: Call<BySubject, Wanted>) -> Result<Streamed, Problem> {
