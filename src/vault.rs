@@ -30,6 +30,7 @@ mod rectify;
 mod retention;
 mod root;
 mod rotate;
+mod rows;
 mod seal;
 mod subject;
 mod subject_keys;
@@ -176,7 +177,7 @@ impl Vault {
         let envelope = Envelope::open(Arc::clone(&store), keys, options.sensitive).await?;
         let index = envelope.root().index.clone();
         let shared = Arc::new(Shared {
-            records: Records::new(Arc::clone(&store), index.clone()),
+            records: Records::new(Arc::clone(&store), index.clone())?,
             envelope,
             index,
             store,
