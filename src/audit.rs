@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::entity::Entity;
-use crate::vault::{Subject, Vault, VaultError};
+use crate::vault::{Records, Subject, Vault, VaultError};
 
 pub use export::{ExportError, Exported, verify_export};
 pub use line::{Action, Line, Look};
@@ -154,6 +154,12 @@ impl Audit {
             let _ = writer.await;
         }
     }
+}
+
+/// Lines of the access log of a vault behind the one with this number, in
+/// order, for who has no more than its records.
+pub async fn lines(records: &Records, after: u64, limit: usize) -> Result<Vec<Line>, VaultError> {
+    Chain::open(records.clone(), None).await?.page(after, limit).await
 }
 
 impl fmt::Debug for Audit {

@@ -4,7 +4,7 @@
 //! They are sealed by keys of the vault, one for each tenant and space, and
 //! bound to their place, so that none can pass for another.
 
-use super::erasures::{Erasure, ErasureFile, What};
+use super::erasures::{Erasure, ErasureFile, Statement, What};
 use super::error::VaultError;
 use super::root::tenant_row;
 use super::rows::Rows;
@@ -148,7 +148,8 @@ impl Records {
             sealed.push(Change { row, space: *space, key: key.to_vec(), expect, value });
         }
         if let Some(Event { row, kind: EventKind::Withdrawn }) = event {
-            self.append(Erasure { at: clock::unix_seconds(), what: What::Withdrawn, row }).await?;
+            let statement = statement_in(&sealed, row);
+            self.append(Erasure { at: clock::unix_seconds(), what: What::Withdrawn, row, statement }).await?;
         }
         let written = self.0.store.write(sealed, event).await?;
         if written && let Some(event) = event {
@@ -175,7 +176,7 @@ impl Records {
     /// erasures, so that no backup brings it back. To be called before it is.
     pub(super) async fn erasing(&self, row: Row) -> Result<(), VaultError> {
         let at = clock::unix_seconds();
-        self.append(Erasure { at, what: What::Erased, row }).await?;
+        self.append(Erasure { at, what: What::Erased, row, statement: None }).await?;
         self.note_erased(row, at).await
     }
 
@@ -241,7 +242,7 @@ impl Records {
         Ok(sealed)
     }
 
-    fn open(&self, row: Row, space: Space, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
+    pub(super) fn open(&self, row: Row, space: Space, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
         let mut plain = self.key(row, space)?.open(&aad(row, space, key), sealed).ok_or(RECORD)?;
         Ok(std::mem::take(&mut *plain))
     }
@@ -276,6 +277,12 @@ impl fmt::Debug for Records {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Records")
     }
+}
+
+/// The statement of a subject among the records that are written with it.
+fn statement_in(changes: &[Change], row: Row) -> Option<Statement> {
+    let change = changes.iter().find(|change| change.row == row && change.space == Space::Consent)?;
+    Some(Statement { number: change.key.as_slice().try_into().ok()?, sealed: change.value.clone()? })
 }
 
 fn aad(row: Row, space: Space, key: &[u8]) -> Vec<u8> {
