@@ -183,7 +183,7 @@ impl Vault {
         let envelope = Envelope::open(Arc::clone(&store), keys, options.sensitive, options.create).await?;
         let index = envelope.root().index.clone();
         let shared = Arc::new(Shared {
-            records: Records::new(Arc::clone(&store), index.clone())?,
+            records: Records::new(Arc::clone(&store), index.clone()),
             envelope,
             index,
             store,

@@ -363,7 +363,7 @@ mod tests {
         let vault = Vault::open(&"memory:".parse().unwrap(), Key::generate(), Options::default()).await.unwrap();
         let ledger = Ledger::new(&vault, Notices::default());
         let (row, ended) = (ledger.row("t", "ana"), CancellationToken::new());
-        let registered = ledger.register(row, &"support".into(), ended.clone());
+        let registered = ledger.register(row, Some(&"support".into()), ended.clone());
         let frames = stream::iter([Ok(Bytes::from_static(b"a"))]).chain(stream::pending());
         let mut body = ReplyBody::restored(frames).until(registered);
         let tasks: [Arc<Task>; 2] = Default::default();

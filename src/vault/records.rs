@@ -91,10 +91,10 @@ struct Inner {
 }
 
 impl Records {
-    pub(super) fn new(store: Arc<dyn Store>, index: hmac::Key) -> Result<Self, VaultError> {
+    pub(super) fn new(store: Arc<dyn Store>, index: hmac::Key) -> Self {
         let (keys, events, erasures) = (Mutex::default(), broadcast::channel(EVENTS).0, OnceLock::new());
-        let rows = Rows::new(index.clone())?;
-        Ok(Self(Arc::new(Inner { store, index, rows, keys, events, erasures })))
+        let rows = Rows::new(index.clone());
+        Self(Arc::new(Inner { store, index, rows, keys, events, erasures }))
     }
 
     /// Whether all is known that other processes changed a second ago, so that
@@ -296,10 +296,7 @@ mod tests {
 
     fn records() -> (Records, Arc<Memory>) {
         let store = Arc::new(Memory::default());
-        (
-            Records::new(Arc::clone(&store) as Arc<dyn Store>, hmac::Key::new(hmac::HMAC_SHA256, &[7; 32])).unwrap(),
-            store,
-        )
+        (Records::new(Arc::clone(&store) as Arc<dyn Store>, hmac::Key::new(hmac::HMAC_SHA256, &[7; 32])), store)
     }
 
     fn change<'a>(key: &'a [u8], expected: Expected<'a>, value: Option<&'a [u8]>) -> RecordChange<'a> {

@@ -1,10 +1,8 @@
 //! The rows of subjects that were asked for of late: a row is two keyed hashes
 //! of SHA-256, which a request need not wait for again.
 
-use super::error::VaultError;
 use super::mix::Mix;
 use super::root::row;
-use super::seal::random;
 use crate::store::Row;
 use aws_lc_rs::hmac;
 use siphasher::sip128::{Hasher128, SipHasher24};
@@ -12,6 +10,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
+
+const KEY_LABEL: &[u8] = b"privet rows\0";
 
 /// How many rows are at hand, at most.
 const ROOM: usize = 16 * 1024;
@@ -36,8 +36,10 @@ struct Part {
 type Generation = HashMap<u128, Row, BuildHasherDefault<Mix>>;
 
 impl Rows {
-    pub(super) fn new(index: hmac::Key) -> Result<Self, VaultError> {
-        Ok(Self { index, key: random()?, parts: Default::default() })
+    pub(super) fn new(index: hmac::Key) -> Self {
+        let tag = hmac::sign(&index, KEY_LABEL);
+        let key = Zeroizing::new(tag.as_ref().first_chunk().copied().unwrap_or_default());
+        Self { index, key, parts: Default::default() }
     }
 
     /// The row of a subject.
@@ -67,7 +69,7 @@ mod tests {
     use super::*;
 
     fn rows() -> Rows {
-        Rows::new(hmac::Key::new(hmac::HMAC_SHA256, &[7; 32])).unwrap()
+        Rows::new(hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]))
     }
 
     #[test]

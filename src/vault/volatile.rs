@@ -51,7 +51,7 @@ impl Memory {
     pub(super) fn new(token_mask: u64, links_for: Duration) -> Result<Self, VaultError> {
         let hashing = hmac::Key::new(hmac::HMAC_SHA256, random::<32>()?.as_ref());
         Ok(Self {
-            records: Records::new(Arc::new(memory::Memory::default()), hashing.clone())?,
+            records: Records::new(Arc::new(memory::Memory::default()), hashing.clone()),
             keys: VolatileKeys::new()?,
             subjects: DashMap::new(),
             links: AtomicUsize::new(0),
