@@ -30,6 +30,7 @@ mod rectify;
 mod retention;
 mod root;
 mod rotate;
+mod rows;
 mod seal;
 mod subject;
 mod subject_keys;

@@ -4,7 +4,7 @@ use super::channel::{Keys, Place};
 use super::escape::Escape;
 use crate::json::{self, JsonError, Path, Str, Visitor};
 use crate::protocol::{EventKind, ReplyField, ReplyFields};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::ops::Range;
 
@@ -21,7 +21,7 @@ pub(super) struct Found {
     /// Which text of many an event carries on.
     pub(super) keys: Keys,
     /// The number that an element of an array gives itself, by the hash of its place.
-    pub(super) indexes: HashMap<u64, u64>,
+    pub(super) indexes: BTreeMap<u64, u64>,
     /// Objects that get no more text.
     pub(super) ends: Vec<Place>,
     /// Strings of padding.
