@@ -30,7 +30,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// How many bits of a token carry its value.
 const TOKEN_BITS: u32 = 35;
@@ -459,6 +459,8 @@ impl VolatileKeys {
 /// so their function may be another than that of stored ones.
 pub(super) struct VolatileKey(u64, u64);
 
+impl ZeroizeOnDrop for VolatileKey {}
+
 impl Drop for VolatileKey {
     fn drop(&mut self) {
         self.0.zeroize();
@@ -509,6 +511,27 @@ mod tests {
     const PERSON: Entity = Entity::constant("PERSON");
 
     #[test]
+    fn keys_and_values_are_wiped() {
+        use crate::vault::seal::wiping::{no_secret, shown_elsewhere, wiped};
+        let Volatile { key, token_mask, known, surrogates } =
+            Volatile::new(VolatileKeys::new().unwrap().next(), super::super::TOKEN_BITS);
+        wiped(&key);
+        no_secret(&token_mask);
+        shown_elsewhere::<Mutex<Option<Box<Chosen>>>>(&surrogates);
+        let Known { index, entries, texts, entities, kinds, changed } = known.into_inner().unwrap();
+        // Places, tokens and names of entities.
+        no_secret(&(index, entries, entities, kinds));
+        shown_elsewhere::<HashMap<u32, Option<Arc<Sensitive>>>>(&changed);
+        for Text { values, origin } in &texts {
+            shown_elsewhere::<Arc<Sensitive>>(values);
+            no_secret(origin);
+        }
+        let Fresh { text, room } = &Fresh { text: Zeroizing::default(), room: 0 };
+        wiped(text);
+        no_secret(room);
+    }
+
+    #[test]
     fn values_of_many_requests_come_back() {
         // So few bits that tokens collide all the time.
         let subject = Volatile::new(VolatileKeys::new().unwrap().next(), 0xff);
@@ -543,7 +566,8 @@ mod tests {
         assert!(!subject.rectify(&Token::new(PERSON, 1), "Ana"));
         assert_eq!(subject.value(&old).unwrap().expose(), "new@example.org");
         assert_eq!(subject.value(&other).unwrap().expose(), "b@example.org");
-        let [again, new] = subject.tokenize(None, &[(EMAIL, "old@example.org"), (EMAIL, "new@example.org")]).unwrap()[..]
+        let [again, new] =
+            subject.tokenize(None, &[(EMAIL, "old@example.org"), (EMAIL, "new@example.org")]).unwrap()[..]
         else {
             panic!()
         };

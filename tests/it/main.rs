@@ -47,6 +47,7 @@ mod splicing;
 mod streams;
 mod support;
 mod transit;
+mod upkeep;
 mod vault;
 mod vault_cli;
 mod websocket;
