@@ -89,6 +89,8 @@ const TOKEN_BITS: u64 = (1 << 35) - 1;
 /// How a vault uses memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
+    /// Whether a vault is made where there is none; it is.
+    pub create: bool,
     /// Bytes of values and unwrapped keys that are kept at hand; 64 MiB.
     pub cache_bytes: usize,
     /// Bytes of pages that an embedded store keeps at hand; 32 MiB.
@@ -105,6 +107,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            create: true,
             cache_bytes: 64 << 20,
             page_cache_bytes: 32 << 20,
             indexed: Indexed::default(),
@@ -155,6 +158,9 @@ impl Vault {
             VaultUrl::Memory => {
                 return Ok(Self(Kind::Memory(Arc::new(Memory::new(TOKEN_BITS, options.links_for)?))));
             }
+            VaultUrl::Embedded(folder) if !options.create && !Embedded::is_in(folder) => {
+                return Err(VaultError::Absent);
+            }
             VaultUrl::Embedded(folder) => folder.clone(),
             #[cfg(feature = "postgres")]
             VaultUrl::Postgres(url) => {
@@ -173,7 +179,7 @@ impl Vault {
     }
 
     async fn over(store: Arc<dyn Store>, keys: Keyring, options: Options, token_mask: u64) -> Result<Self, VaultError> {
-        let envelope = Envelope::open(Arc::clone(&store), keys, options.sensitive).await?;
+        let envelope = Envelope::open(Arc::clone(&store), keys, options.sensitive, options.create).await?;
         let index = envelope.root().index.clone();
         let shared = Arc::new(Shared {
             records: Records::new(Arc::clone(&store), index.clone()),

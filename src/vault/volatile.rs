@@ -230,9 +230,9 @@ impl Volatile {
         self.known().value(token)
     }
 
-    /// The tokens behind `after` in their order, with their values and since
-    /// when they are kept (Unix seconds).
-    pub(super) fn values(&self, after: Option<&Token>, limit: usize) -> Vec<(Token, Value, u64)> {
+    /// The tokens behind `after` in their order, with their values, and since
+    /// when and for what they are kept.
+    pub(super) fn values(&self, after: Option<&Token>, limit: usize) -> Vec<(Token, Value, Origin)> {
         let mut page: Vec<_> = {
             let known = self.known();
             let behind = |token: &Token| after.is_none_or(|after| token > after);
@@ -241,7 +241,7 @@ impl Volatile {
             tokens.truncate(limit);
             // The value is empty where it is gone.
             let value = |token: &Token| known.value(token).unwrap_or_else(|| Arc::new(Sensitive::from("")).into());
-            tokens.iter().filter_map(|token| Some((*token, value(token), known.created(token)?))).collect()
+            tokens.iter().filter_map(|token| Some((*token, value(token), known.origin(token)?))).collect()
         };
         let left = limit.saturating_sub(page.len());
         let from =
@@ -249,7 +249,7 @@ impl Volatile {
         let surrogates = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
         let contents = surrogates.iter().flat_map(|chosen| chosen.known.contents().zip(&chosen.origins));
         for (n, (content, origin)) in contents.enumerate().skip(from).take(left) {
-            page.push((Token::new(Entity::SURROGATE, n as u64), Value::from(Arc::new(content)), origin.created));
+            page.push((Token::new(Entity::SURROGATE, n as u64), Value::from(Arc::new(content)), *origin));
         }
         page
     }
@@ -257,7 +257,21 @@ impl Volatile {
     /// Lets a token stand for `value` from now on; false where it stands for
     /// nothing.
     pub(super) fn rectify(&self, token: &Token, value: &str) -> bool {
-        self.known().rectify(token, value)
+        if token.entity() != Entity::SURROGATE {
+            return self.known().rectify(token, value);
+        }
+        let mut surrogates = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
+        surrogates.as_mut().is_some_and(|chosen| chosen.known.rectify(token.bits() as usize, value))
+    }
+
+    /// The token, or the mark of the surrogate, that is written so.
+    pub(super) fn token_of(&self, text: &str) -> Option<Token> {
+        if let Some(token) = Token::parse(text).filter(|token| self.known().place(token).is_some()) {
+            return Some(token);
+        }
+        let surrogates = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = surrogates.as_ref()?.known.place(text)?;
+        Some(Token::new(Entity::SURROGATE, place as u64))
     }
 
     /// Forgets all; how many values there were.
@@ -357,9 +371,9 @@ impl Known {
         Some(Value::part(Arc::clone(text), range(&self.entries, at, text.expose())?))
     }
 
-    fn created(&self, token: &Token) -> Option<u64> {
+    fn origin(&self, token: &Token) -> Option<Origin> {
         let entry = self.entries.get(self.place(token)? as usize)?;
-        self.texts.get(entry.text as usize).map(|text| text.origin.created)
+        self.texts.get(entry.text as usize).map(|text| text.origin)
     }
 
     fn rectify(&mut self, token: &Token, value: &str) -> bool {
