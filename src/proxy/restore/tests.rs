@@ -5,6 +5,7 @@ mod charsets;
 mod hostile;
 mod offsets;
 mod others;
+mod samples;
 mod streams;
 
 use super::messages::Messages;
@@ -56,7 +57,8 @@ impl Desk {
         let kinds = self.subject.kinds().await.unwrap();
         let (subject, watch) = (Some(self.subject.clone()), Arc::clone(&self.watch));
         let charset = Some(Charset::Utf8);
-        Context { subject, kinds, surrogates: None, protocol, watch, redaction: None, line: None, charset }
+        let (redaction, line, declares) = (None, None, false);
+        Context { subject, kinds, surrogates: None, protocol, watch, redaction, line, charset, declares }
     }
 
     /// One in which data of others is found too.
