@@ -16,7 +16,7 @@ mod reading;
 pub(super) use document::{Series, check_json, inspect_json};
 pub(super) use encoded::look as look_encoded;
 pub(super) use fields::FieldSeries;
-pub(super) use findings::{Findings, Form, Located};
+pub(super) use findings::{Findings, Form, Located, Spot};
 pub(super) use joint::Places;
 pub(super) use reading::{Manner, Reading};
 
@@ -90,6 +90,8 @@ pub(super) struct Rules<'r> {
     pub(super) files: Binary,
     /// Whether a member that the protocol does not know is to be told.
     pub(super) strict: bool,
+    /// Whether the places of texts are wanted.
+    pub(super) texts: bool,
     /// Strings whose value is wanted besides.
     pub(super) sought: &'r [Pattern],
     /// How deep a document may nest.

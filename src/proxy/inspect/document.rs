@@ -3,7 +3,7 @@
 use super::beside::Beside;
 use super::encoded;
 use super::fields::FieldSeries;
-use super::findings::{Base64, Findings, Form};
+use super::findings::{Base64, Findings, Form, Spot};
 use super::joint::Joint;
 use super::media::{self, Media};
 use super::numbers::Numbers;
@@ -178,6 +178,8 @@ struct Manner<'m> {
     form: Form,
     /// Whether it may go on from the text before.
     joined: bool,
+    /// Whether the protocol has it for a text that somebody says.
+    is_speech: bool,
     /// The object of which it is a member, if that may go on in the next.
     object: Option<usize>,
     /// Whether it may be an intent with its entities.
@@ -186,7 +188,7 @@ struct Manner<'m> {
 
 impl<'m> Manner<'m> {
     fn text(label: Option<&'m str>) -> Self {
-        Self { label, form: Form::Text, joined: false, object: None, intent: false }
+        Self { label, form: Form::Text, joined: false, is_speech: false, object: None, intent: false }
     }
 }
 
@@ -203,6 +205,12 @@ impl Inspector<'_> {
 
     /// Undoes the escapes and looks through the text.
     fn look_at_string(&mut self, value: Str<'_>, manner: Manner<'_>) {
+        // A word by itself may as well be an id.
+        let is_prose = manner.is_speech || value.raw.contains(' ');
+        if self.rules.texts && self.level == 0 && manner.form == Form::Text && is_prose {
+            let at = self.place.range(value.start..value.start + value.raw.len());
+            self.findings.texts.push(Spot { at, escaped: value.escaped });
+        }
         let outer = Some(self.place);
         if manner.form == Form::Bare && !value.escaped && value.raw.contains('_') {
             // Such names have no spaces: "Anna_Kowalska" is two words.
@@ -519,9 +527,9 @@ impl<'a> Visitor<'a> for Inspector<'_> {
         self.check_known(path);
         let fields = self.rules.fields;
         let form = || if fields.is_bare(path) { Form::Bare } else { Form::Text };
-        let is_message = path.depth() == 0 && self.beside.is_in_series();
-        let joined = is_message || is_in_series(path, self.level) || fields.is_joined(path);
-        let text = Manner { joined, object: self.beside.object(path), ..Manner::text(label(path)) };
+        let is_speech = (path.depth() == 0 && self.beside.is_in_series()) || fields.is_joined(path);
+        let joined = is_speech || is_in_series(path, self.level);
+        let text = Manner { joined, is_speech, object: self.beside.object(path), ..Manner::text(label(path)) };
         if joined {
             self.go_on(path, value);
         }

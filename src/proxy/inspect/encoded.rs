@@ -23,8 +23,9 @@ pub(super) struct Run {
     pub(super) base64: Base64,
 }
 
-/// Those in a text, in order. Parts between stops (`header.claims.signature`)
-/// are signed: they are none, as nothing in them can be replaced.
+/// Those in a text, in order. What has a signature behind it
+/// (`header.claims.signature`, `session:time:signature`) is none, as nothing in
+/// it can be replaced.
 pub(super) fn runs(text: &str) -> impl Iterator<Item = Run> {
     let mut from = 0;
     std::iter::from_fn(move || {
@@ -109,13 +110,11 @@ fn next(bytes: &[u8], from: usize) -> Option<Range<usize>> {
 
 fn read(text: &str, at: Range<usize>) -> Option<Run> {
     let bytes = text.as_bytes();
-    let is_stop = |dot: Option<usize>, beside: Option<usize>| {
-        let byte = |at: Option<usize>| at.and_then(|at| bytes.get(at)).copied();
-        byte(dot) == Some(b'.') && byte(beside).is_some_and(is_digit)
-    };
     let is_signed = |at: &Range<usize>| {
-        let start = at.start;
-        is_stop(start.checked_sub(1), start.checked_sub(2)) || is_stop(Some(at.end), Some(at.end + 1))
+        let before = bytes.get(..at.start).unwrap_or_default();
+        let behind = bytes.get(at.end..).unwrap_or_default();
+        matches!(before, [.., beside, b'.'] if is_digit(*beside))
+            || matches!(behind, [b'.' | b':' | b'|', beside, ..] if is_digit(*beside))
     };
     // In front of it the rest of an address may stand.
     let slash = text.get(at.clone())?.rfind('/').map(|slash| at.start + slash + 1..at.end);
@@ -186,9 +185,11 @@ mod tests {
     #[test]
     fn what_is_signed_is_none() {
         let claims = URL_SAFE_NO_PAD.encode("{\"email\":\"ana@example.com\"}");
-        for token in
-            [format!("eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmF0dXJlLW9mLWFuLWV4YW1wbGU"), format!("{claims}.Zm9v.YmFy")]
-        {
+        for token in [
+            format!("eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmF0dXJlLW9mLWFuLWV4YW1wbGU"),
+            format!("{claims}.Zm9v.YmFy"),
+            format!("{claims}:1kxYzW:c2lnbmF0dXJl"),
+        ] {
             assert!(texts(&token).is_empty(), "{token}");
         }
     }

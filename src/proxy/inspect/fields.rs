@@ -16,7 +16,8 @@ const LONGEST_HALF: usize = 64;
 pub(in crate::proxy) struct FieldSeries {
     /// Which object.
     object: usize,
-    name: String,
+    /// What the last one is called, where others may be called alike.
+    name: Option<String>,
     /// Whether the last text ends in the middle of an address.
     is_open: bool,
     joint: Joint,
@@ -41,14 +42,14 @@ impl FieldSeries {
 
     fn joint_in(&mut self, object: usize, name: Option<&str>, text: &str) -> &mut Joint {
         let name = name.unwrap_or_default();
-        let is_same = self.name == series(name) && (object == 0 || counts(name));
+        // A form may have many fields of one name, an object has one.
+        let name = if object == 0 || counts(name) { Some(series(name)) } else { None };
+        let is_same = name.is_some() && self.name == name;
         let goes_on = self.object == object && (is_same || self.is_open || text.starts_with('@'));
         if !goes_on {
             self.joint = Joint::default();
         }
-        if !is_same {
-            self.name = series(name);
-        }
+        self.name = name;
         (self.object, self.is_open) = (object, text.ends_with('@'));
         &mut self.joint
     }

@@ -57,8 +57,18 @@ impl Desk {
         let kinds = self.subject.kinds().await.unwrap();
         let (subject, watch) = (Some(self.subject.clone()), Arc::clone(&self.watch));
         let charset = Some(Charset::Utf8);
-        let (redaction, line, declares) = (None, None, false);
-        Context { subject, kinds, surrogates: None, protocol, watch, redaction, line, charset, declares }
+        Context {
+            subject,
+            kinds,
+            surrogates: None,
+            protocol,
+            watch,
+            redaction: None,
+            line: None,
+            transcript: None,
+            charset,
+            declares: false,
+        }
     }
 
     /// One in which data of others is found too.
