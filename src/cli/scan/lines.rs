@@ -235,26 +235,26 @@ impl<'a> Members<'a> {
     fn pass_string(&mut self) -> Read<bool> {
         let mut escaped = false;
         self.at += 1;
-        while let Some(distance) = self.rest().and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
-            self.at += distance;
-            if self.byte() == Some(b'"') {
-                self.at += 1;
-                return Ok(escaped);
+        loop {
+            self.at = json::plain_end(self.line.as_bytes(), self.at);
+            match self.byte() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(escaped);
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.at += 2;
+                }
+                _ => return Err(self.fault()),
             }
-            escaped = true;
-            self.at += 2;
         }
-        Err((self.line.len(), ENDS_EARLY))
     }
 
     /// Where the next byte of a kind stands.
     #[inline]
     fn find(&self, is: impl Fn(&u8) -> bool) -> Option<usize> {
-        self.rest()?.iter().position(is).map(|distance| self.at + distance)
-    }
-
-    fn rest(&self) -> Option<&'a [u8]> {
-        self.line.as_bytes().get(self.at..)
+        self.line.as_bytes().get(self.at..)?.iter().position(is).map(|distance| self.at + distance)
     }
 
     fn byte(&self) -> Option<u8> {
@@ -313,6 +313,7 @@ mod tests {
             ("{\"id\":}", 6, NOT_JSON),
             ("{\"id\":01,\"text\":\"\"}", 7, NOT_JSON),
             ("{\"id\":1,\"text\":\"a\\x\"}", 17, NOT_JSON),
+            ("{\"id\":1,\"x\":\"\t\",\"text\":\"\"}", 13, NOT_JSON),
             ("{\"id\":[1},\"text\":\"\"}", 8, NOT_JSON),
         ] {
             assert_eq!(read(line).map(drop), Err((offset, problem)), "{line}");
