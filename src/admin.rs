@@ -21,11 +21,13 @@ use hyper::service::Service;
 use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 
 use self::api::Services;
+use crate::config::Config;
 use crate::problem::{Problem, ProblemKind};
 use crate::server::Peer;
 use crate::telemetry::Metrics;
 
 pub mod api;
+mod host;
 pub mod login;
 pub mod operators;
 mod page;
@@ -55,6 +57,7 @@ impl AdminState {
 /// The router of the admin listener. Its errors are problem documents.
 pub fn router(state: AdminState) -> Router {
     let api = api::router(&state.services);
+    let names = Arc::clone(&state.services.config);
     Router::new()
         .route("/", get(index))
         .route("/style.css", get(style))
@@ -65,6 +68,7 @@ pub fn router(state: AdminState) -> Router {
         .method_not_allowed_fallback(async || refusal(ProblemKind::MethodNotAllowed, "This page is only read."))
         .with_state(state)
         .merge(api)
+        .layer(middleware::from_fn_with_state(names, only_by_its_names))
         .layer(middleware::from_fn(secured))
 }
 
@@ -127,6 +131,18 @@ async fn readyz(State(state): State<AdminState>) -> Response {
 
 fn refusal(kind: ProblemKind, detail: &'static str) -> Response {
     api::refuse(&Problem::new(kind, detail))
+}
+
+/// Refuses what a browser of this machine was led into.
+async fn only_by_its_names(State(config): State<Arc<Config>>, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    if !host::is_meant(&head, &config.admin_hosts) {
+        return refusal(
+            ProblemKind::BadRequest,
+            "On this machine name the admin listener by its address, by localhost, or as `admin_hosts` lists.",
+        );
+    }
+    next.run(Request::from_parts(head, body)).await
 }
 
 /// What every answer carries: nothing is stored, framed, guessed or loaded

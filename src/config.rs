@@ -50,6 +50,8 @@ pub struct Config {
     pub listen: String,
     /// Where metrics, health and the status page are served, `HOST:PORT`.
     pub admin: String,
+    /// Names by which clients of this machine may ask the admin listener.
+    pub admin_hosts: Vec<String>,
     /// The vault: `embedded:PATH`, `memory:` or `postgres://…`. It may hold a
     /// password, so `Debug` does not show it.
     pub vault: Sensitive,

@@ -104,16 +104,17 @@ impl Ledger {
         self.0.records.row(tenant, subject)
     }
 
-    /// From now on a withdrawal of this subject's consent to the purpose
-    /// cancels `ended`. What stands must be read after this.
-    pub fn register(&self, row: Row, purpose: &Arc<str>, ended: CancellationToken) -> Registered {
+    /// From now on a withdrawal of this subject's consent to the purpose, if it
+    /// stands on one, cancels `ended`; so does the subject's erasure. What stands
+    /// must be read after this.
+    pub fn register(&self, row: Row, purpose: Option<&Arc<str>>, ended: CancellationToken) -> Registered {
         self.0.open.register(row, purpose, ended)
     }
 
     /// Ends all that stands open of a subject, whose data may not be used any
     /// more. Gives how many exchanges and sockets were told.
     pub fn end(&self, row: Row) -> usize {
-        self.0.open.end(row, |_| true)
+        self.0.open.end_all(row)
     }
 
     /// What stands of a subject's consent; from memory, if it was read before

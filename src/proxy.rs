@@ -88,7 +88,6 @@ pub struct Gateway {
     /// Keeps conversations without persons; none where none are kept.
     transcripts: Option<Transcripts>,
     /// Stands for the purpose of exchanges that no withdrawal ends.
-    no_purpose: Arc<str>,
     /// Whether some route gives surrogates, so that a subject may have any.
     gives_surrogates: bool,
     watch: Arc<Watch>,
@@ -233,7 +232,6 @@ impl Gateway {
             vault,
             audit,
             transcripts,
-            no_purpose: Arc::default(),
             gives_surrogates,
             watch,
             places: Arc::new(Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS))),

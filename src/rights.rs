@@ -48,6 +48,8 @@ use zeroize::Zeroizing;
 pub const MAX_VALUE: usize = 4_096;
 /// How often due dates are looked at.
 const DUE_EVERY: Duration = Duration::from_mins(10);
+/// How long until restrictions that could not be read are read again.
+const RETRY: Duration = Duration::from_secs(1);
 /// How many values are counted at once.
 const PAGE: usize = 256;
 /// How many open cases one look goes through at a time.
@@ -245,7 +247,10 @@ impl Rights {
         format: Format,
         by: By,
     ) -> Result<Export, RightsError> {
-        if by.verification == Verification::Operator && by.case.is_none() && self.restrictions.holds(tenant, subject) {
+        if by.verification == Verification::Operator
+            && by.case.is_none()
+            && self.restrictions.hold(tenant, subject).await?
+        {
             return Err(RightsError::Restricted);
         }
         let kinds = [Kind::Access, Kind::Portability];
@@ -312,6 +317,11 @@ impl Rights {
         let located = self.located(tenant, subject).await?;
         let counts = BTreeMap::from([(what.to_owned(), located.values().sum())]);
         self.finish(&case, Step::Locate(located), Proof { counts, ..Proof::default() }, by).await
+    }
+
+    /// Fails where the case that is named does not take an objection.
+    pub async fn may_object(&self, tenant: &str, subject: &str, by: &By) -> Result<(), RightsError> {
+        if by.case.is_some() { self.begin(tenant, subject, &[Kind::Objection], by).await.map(drop) } else { Ok(()) }
     }
 
     /// Notes an objection to purposes, after `recorded` has seen to it that it
@@ -418,6 +428,11 @@ impl Rights {
                 };
                 if let Err(error) = refreshed {
                     tracing::warn!(%error, "Restrictions cannot be read.");
+                    self.restrictions.doubt();
+                    while self.restrictions.load().await.is_err() {
+                        tokio::time::sleep(RETRY).await;
+                    }
+                    self.restrictions.rows().into_iter().for_each(&ended);
                 }
             }
         };

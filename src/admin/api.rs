@@ -20,15 +20,17 @@ pub mod vault;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::Request;
+use axum::extract::{Query, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
 
 use percent_encoding::percent_decode_str;
+use tokio::time::timeout;
 
 use super::login::{self, Logins, Proofs};
 use super::role::Role;
@@ -49,6 +51,9 @@ pub const BASE: &str = "/api/v1";
 /// Why an operator looks, such as the number of a case.
 const REASON: HeaderName = HeaderName::from_static("privet-reason");
 const LONGEST_REASON: usize = 200;
+
+/// How long a client has to send a body, of 256 KiB at most.
+const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("privet-request-id");
 
@@ -215,26 +220,26 @@ async fn answer(services: Arc<Services>, endpoint: Arc<Endpoint>, request: Reque
     let request_id = login::request_id();
     let (head, body) = request.into_parts();
     let answered = async {
-        // A command proves itself by a MAC over its body, so that is read first.
-        let body = to_bytes(body, endpoint.body_limit)
-            .await
-            .map_err(|_| Problem::new(ProblemKind::TooLarge, "The body is longer than this operation takes."))?;
-        let who = match endpoint.access {
-            Access::Anyone => Who::Anyone,
-            Access::From(least) => {
-                let who = services.logins.who(&head, &body).await?;
-                if who.role().is_none_or(|role| role < least) {
-                    let detail = format!("This operation needs the role `{least}`.");
-                    return Err(Problem::new(ProblemKind::Forbidden, detail));
-                }
-                if least >= Role::Officer && !endpoint.records_itself {
-                    let look = look(&services, &endpoint, &who, &head, &request_id).await?;
-                    services.audit.record(look).await?;
-                }
-                who
-            }
+        let read = async || {
+            let too_large = |_| Problem::new(ProblemKind::TooLarge, "The body is longer than this operation takes.");
+            timeout(BODY_PATIENCE, to_bytes(body, endpoint.body_limit))
+                .await
+                .map_err(|_| Problem::new(ProblemKind::BadRequest, "The body did not come in time."))?
+                .map_err(too_large)
         };
-        Ok((who, body))
+        let Access::From(least) = endpoint.access else { return Ok((Who::Anyone, read().await?)) };
+        let login = services.logins.who(&head).await?;
+        if login.who.role().is_none_or(|role| role < least) {
+            let detail = format!("This operation needs the role `{least}`.");
+            return Err(Problem::new(ProblemKind::Forbidden, detail));
+        }
+        let body = read().await?;
+        login.covers(&body)?;
+        if least >= Role::Officer && !endpoint.records_itself {
+            let look = look(&services, &endpoint, &login.who, &head, &request_id).await?;
+            services.audit.record(look).await?;
+        }
+        Ok((login.who, body))
     };
     let mut response = match answered.await {
         Ok((who, body)) => {
@@ -274,23 +279,25 @@ async fn look(
     Ok(Look { actor, action, tenant, subject, reason, request_id, ..Look::default() })
 }
 
+/// What queries of all operations on a subject have in common.
+#[derive(serde::Deserialize)]
+struct Named {
+    tenant: Option<String>,
+}
+
 /// Tenant and id of the subject that the path names.
 fn subject(services: &Services, endpoint: &Endpoint, head: &request::Parts) -> Option<(String, String)> {
-    let decoded = |text: &str| Some(percent_decode_str(text).decode_utf8().ok()?.into_owned());
     let nth = endpoint.path.split('/').position(|segment| segment == "{subject}")?;
-    let id = decoded(head.uri.path().strip_prefix(BASE)?.split('/').nth(nth)?)?;
-    let tenant = head.uri.query().into_iter().flat_map(|query| query.split('&'));
-    let tenant = tenant.filter_map(|pair| pair.strip_prefix("tenant=")).find_map(decoded);
-    Some((tenant.unwrap_or_else(|| services.config.tenant.clone()), id))
+    let id = percent_decode_str(head.uri.path().strip_prefix(BASE)?.split('/').nth(nth)?);
+    // Read as the operation itself reads it, so that the line names the tenant
+    // whose data it gives.
+    let Query(named) = Query::<Named>::try_from_uri(&head.uri).ok()?;
+    Some((subjects::tenant(&services.config, named.tenant), id.decode_utf8().ok()?.into_owned()))
 }
 
 /// An address that is nothing. Only who has logged in is told so.
 async fn nothing(services: &Services, request: Request, problem: &Problem) -> Response {
-    let (head, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, 64 * 1024).await else {
-        return refuse(&Problem::new(ProblemKind::TooLarge, "The body is longer than any operation takes."));
-    };
-    match services.logins.who(&head, &body).await {
+    match services.logins.who(&request.into_parts().0).await {
         Ok(_) => refuse(problem),
         Err(refusal) => refuse(&refusal),
     }

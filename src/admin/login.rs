@@ -16,7 +16,7 @@ use super::operators::{Operators, PREFIX};
 use crate::clock;
 use crate::hex;
 use crate::problem::{Problem, ProblemKind};
-use crate::telemetry::{Login, Metrics};
+use crate::telemetry::{Login as Outcome, Metrics};
 use crate::vault::Vault;
 
 pub use proof::{Proofs, SCHEME};
@@ -46,6 +46,23 @@ pub struct Logins {
 #[derive(Debug, Clone, Copy)]
 pub struct Inside;
 
+/// A login that holds.
+pub(super) struct Login {
+    pub(super) who: Who,
+    /// The SHA-256 that it binds the body to.
+    body: Option<[u8; 32]>,
+}
+
+impl Login {
+    /// Refuses another body than the one that the login was made for.
+    pub(super) fn covers(&self, body: &[u8]) -> Result<(), Problem> {
+        match self.body {
+            Some(hash) if hash != sha256(body) => Err(unauthorized("The proof is that of another body.")),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Logins {
     /// Those of a vault, and whoever gives a proof.
     pub fn new(vault: &Vault, proofs: Option<Proofs>, metrics: Arc<Metrics>) -> Self {
@@ -53,15 +70,16 @@ impl Logins {
         Self { operators, proofs, throttle: Throttle::default(), known: Mutex::default(), metrics }
     }
 
-    /// Who sent a request with this head and this body.
+    /// Who sent a request with this head. Nothing of the body is needed, so
+    /// nothing of it is read from who has no login.
     ///
     /// # Errors
     ///
     /// `unauthorized` without a login that holds, `rate-limited` after too many
     /// of them, `vault-unavailable` where the operators cannot be read.
-    pub(super) async fn who(&self, head: &request::Parts, body: &[u8]) -> Result<Who, Problem> {
+    pub(super) async fn who(&self, head: &request::Parts) -> Result<Login, Problem> {
         if head.extensions.get::<Inside>().is_some() {
-            return Ok(Who::KeyHolder);
+            return Ok(Login { who: Who::KeyHolder, body: None });
         }
         let given = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let Some((scheme, given)) = given.and_then(|given| given.split_once(' ')) else {
@@ -69,26 +87,26 @@ impl Logins {
         };
         let from = head.extensions.get::<From>().map(|from| from.0);
         let found = if scheme.eq_ignore_ascii_case("Bearer") {
-            self.operator(given.trim(), from).await?
+            self.operator(given.trim(), from).await?.map(|who| Login { who, body: None })
         } else if scheme.eq_ignore_ascii_case(SCHEME) {
             // Of a key of 256 bits nothing is learned by trying, and whoever
             // fails often must not keep a command of this machine out.
-            let holds = |proofs: &Proofs| proofs.hold(given, head, body, clock::unix_seconds());
-            self.proofs.as_ref().is_some_and(holds).then_some(Who::KeyHolder)
+            let hold = |proofs: &Proofs| proofs.hold(given, head, clock::unix_seconds());
+            self.proofs.as_ref().and_then(hold).map(|body| Login { who: Who::KeyHolder, body: Some(body) })
         } else {
             None
         };
         match found {
-            Some(who) => {
-                self.metrics.login(Login::Ok);
-                Ok(who)
+            Some(login) => {
+                self.metrics.login(Outcome::Ok);
+                Ok(login)
             }
             None if self.throttle.failed(from) => {
-                self.metrics.login(Login::Limited);
+                self.metrics.login(Outcome::Limited);
                 Err(Problem::new(ProblemKind::RateLimited, "Too many log-ins failed from this address; wait a minute."))
             }
             None => {
-                self.metrics.login(Login::Refused);
+                self.metrics.login(Outcome::Refused);
                 tracing::warn!("A log-in to the admin API was refused.");
                 Err(unauthorized("The key is not that of an operator, or it has ended."))
             }

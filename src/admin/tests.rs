@@ -32,8 +32,13 @@ impl Rig {
 
     /// Head and body of the reply.
     async fn ask(&self, method: &str, path: &str) -> (String, String) {
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        self.say(&request).await
+    }
+
+    /// The same for a request as it stands, which need not be whole.
+    async fn say(&self, request: &str) -> (String, String) {
         let mut io = TcpStream::connect(self.address).await.unwrap();
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
         io.write_all(request.as_bytes()).await.unwrap();
         let mut reply = String::new();
         io.read_to_string(&mut reply).await.unwrap();
@@ -102,4 +107,32 @@ async fn metrics_show_what_was_counted() {
     let rig = Rig::start().await;
     rig.metrics.panics.inc();
     assert!(rig.ask("GET", "/metrics").await.1.contains("\nprivet_panics_total 1\n"));
+}
+
+#[tokio::test]
+async fn a_page_of_another_name_gets_nothing() {
+    let rig = Rig::start().await;
+    for path in ["/", "/metrics", "/healthz", "/api/v1/openapi.json", "/api/v1/me"] {
+        let asked = format!("GET {path} HTTP/1.1\r\nHost: evil.example:9464\r\nConnection: close\r\n\r\n");
+        let (head, body) = rig.say(&asked).await;
+        assert!(head.starts_with("HTTP/1.1 400 ") && body.contains("admin_hosts"), "{path}: {head} {body}");
+    }
+}
+
+/// A body is asked for of nobody who may not send it: the answer comes at once,
+/// though none of what was announced was sent.
+#[tokio::test]
+async fn nothing_is_read_from_who_has_no_login() {
+    let rig = Rig::start().await;
+    let proof = format!("Privet-MAC {}.{}.{}.{}", 1, "0".repeat(32), "0".repeat(64), "0".repeat(64));
+    for login in ["", "Authorization: Bearer pvk_none\r\n", &format!("Authorization: {proof}\r\n")] {
+        for path in ["/api/v1/subjects/find", "/api/v1/none"] {
+            let asked = format!(
+                "POST {path} HTTP/1.1\r\nHost: localhost\r\n{login}Content-Type: application/json\r\nContent-Length: 200000\r\n\r\n"
+            );
+            let answered = tokio::time::timeout(std::time::Duration::from_secs(5), rig.say(&asked)).await;
+            let (head, _) = answered.unwrap_or_else(|_| panic!("{path}: the body is waited for"));
+            assert!(head.starts_with("HTTP/1.1 401 "), "{path}: {head}");
+        }
+    }
 }

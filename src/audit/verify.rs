@@ -134,7 +134,7 @@ pub(super) async fn stored(chain: &Chain) -> Result<Result<Verified, Broken>, Va
     let mut verifier = Verifier::unsigned(seq, hash);
     while verifier.end().0 < head.seq {
         let at = verifier.end().0 + 1;
-        let page = match chain.raw(verifier.end().0, PAGE).await {
+        let page = match chain.whole(verifier.end().0, PAGE).await {
             Ok(page) => page,
             // What does not open is not what was written.
             Err(VaultError::Corrupt { .. }) => return Ok(Err(Broken { at, fault: Fault::Changed })),

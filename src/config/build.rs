@@ -37,6 +37,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
     let config = Config {
         listen: address(&top, "listen", found_in),
         admin: address(&top, "admin", found_in),
+        admin_hosts: each(&top, "admin_hosts", check::host_name, found_in),
         vault: Sensitive::new(checked(top.text("vault"), check::vault, found_in).unwrap_or_default()),
         public_url: checked(top.text("public_url"), check::public_url, found_in),
         rules: checked(top.text("rules"), check::folder, found_in),

@@ -206,9 +206,14 @@ pub(super) fn secret(text: &str) -> Result<Sensitive, Wrong> {
 /// Where a JWK Set is: a URL, or a file, which is read.
 pub(super) fn jwks(text: &str) -> Result<Jwks, Wrong> {
     if text.starts_with("https://") || text.starts_with("http://") {
-        let mend = "write https://HOST/PATH, or http:// for a host of your own network";
+        let mend = "write https://HOST/PATH, or name a file; http:// is for this machine alone";
+        let is_here = |url: &Uri| url.host().is_some_and(is_this_machine);
         return match text.parse::<Uri>() {
             Ok(url) if !text.contains('#') && !url.authority().is_some_and(|a| a.as_str().contains('@')) => {
+                // Whoever can answer in the stead of the site signs for everybody.
+                if text.starts_with("http:") && !is_here(&url) {
+                    return Err(wrong("the keys would be read over a connection that anybody can change", mend));
+                }
                 Ok(Jwks::Url(url))
             }
             _ => Err(wrong("the address of the keys is no URL", mend)),
@@ -222,6 +227,18 @@ pub(super) fn jwks(text: &str) -> Result<Jwks, Wrong> {
         Ok(_) => Ok(Jwks::File(file)),
         Err(error) => Err(problem(format!("the file of the keys is of no use: {error}"))),
     }
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost") || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The name of a host, without a port.
+pub(super) fn host_name(text: &str) -> Result<String, Wrong> {
+    let is_name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    let mend = "write it without scheme and port, such as \"privet.example\"";
+    if is_name { Ok(text.to_owned()) } else { Err(wrong("this is no name of a host", mend)) }
 }
 
 /// An entity.

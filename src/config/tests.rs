@@ -399,6 +399,12 @@ fn each_problem_has_its_place_and_its_mend() {
         ),
         (format!("{u}[consent]\nrequire_signed = true"), "configuration:3:1: nothing says by what consent is signed"),
         (format!("{u}[consent]\njwks = \"/nowhere\""), "configuration:3:1: the file of the keys cannot be read"),
+        (format!("{u}[consent]\njwks = \"http://shop.example/keys\""), "over a connection that anybody can change"),
+        (
+            format!("{u}[consent]\njwks = \"http://127.0.0.1.example/keys\""),
+            "over a connection that anybody can change",
+        ),
+        (format!("{u}admin_hosts = [\"https://a\"]"), "configuration:2:16: this is no name of a host"),
         (format!("{u}[consent]\nhs256_secret = \"short\""), "the secret has less than 32 bytes; make one with"),
         (format!("{u}[[notices]]\nlang = \"english language\""), "configuration:3:1: this is no language"),
         (format!("{u}[[notices]]\nlang = \"en\"\ntitle = \"a\""), "the notice needs one of `text` and `file`"),

@@ -21,8 +21,16 @@ struct Parts {
 
 struct Entry {
     number: u64,
-    purpose: Arc<str>,
+    /// The purposes whose consent it stands on. Without any, only what ends
+    /// all of a subject ends it.
+    purposes: [Option<Arc<str>>; 2],
     ended: CancellationToken,
+}
+
+impl Entry {
+    fn stands_on(&self, is_over: impl Fn(&str) -> bool) -> bool {
+        self.purposes.iter().flatten().any(|purpose| is_over(purpose))
+    }
 }
 
 /// What is told of a withdrawal; no more once this is dropped.
@@ -38,13 +46,26 @@ impl Registered {
     pub fn ended(&self) -> &CancellationToken {
         &self.ended
     }
+
+    /// From now on it stands on the consent to this purpose too.
+    pub fn also(&self, purpose: &str) {
+        let mut part = self.open.part(self.row);
+        let entry =
+            part.get_mut(&self.row).and_then(|entries| entries.iter_mut().find(|one| one.number == self.number));
+        if let Some(entry) = entry.filter(|entry| !entry.stands_on(|known| known == purpose))
+            && let Some(free) = entry.purposes.iter_mut().find(|place| place.is_none())
+        {
+            *free = Some(purpose.into());
+        }
+    }
 }
 
 impl Open {
-    /// From now on a withdrawal of this subject's consent to the purpose cancels `ended`.
-    pub(super) fn register(&self, row: Row, purpose: &Arc<str>, ended: CancellationToken) -> Registered {
+    /// From now on a withdrawal of this subject's consent to the purpose, if it
+    /// stands on one, cancels `ended`; so does what ends all of the subject.
+    pub(super) fn register(&self, row: Row, purpose: Option<&Arc<str>>, ended: CancellationToken) -> Registered {
         let number = self.0.count.fetch_add(1, Ordering::Relaxed);
-        let entry = Entry { number, purpose: Arc::clone(purpose), ended: ended.clone() };
+        let entry = Entry { number, purposes: [purpose.cloned(), None], ended: ended.clone() };
         self.part(row).entry(row).or_default().push(entry);
         Registered { open: self.clone(), row, number, ended }
     }
@@ -57,10 +78,21 @@ impl Open {
         over.len()
     }
 
+    /// Ends all that stands open of a subject. Gives how many were told.
+    pub(super) fn end_all(&self, row: Row) -> usize {
+        let over = self.told(row, |_| true);
+        over.iter().for_each(CancellationToken::cancel);
+        over.len()
+    }
+
     /// What cancels that which stands open on such purposes and was not told yet.
     pub(super) fn standing(&self, row: Row, is_over: impl Fn(&str) -> bool) -> Vec<CancellationToken> {
+        self.told(row, |entry| entry.stands_on(&is_over))
+    }
+
+    fn told(&self, row: Row, is_meant: impl Fn(&Entry) -> bool) -> Vec<CancellationToken> {
         let part = self.part(row);
-        let over = part.get(&row).into_iter().flatten().filter(|entry| is_over(&entry.purpose));
+        let over = part.get(&row).into_iter().flatten().filter(|entry| is_meant(entry));
         over.map(|entry| entry.ended.clone()).filter(|ended| !ended.is_cancelled()).collect()
     }
 
@@ -102,11 +134,11 @@ mod tests {
         let row = |n: u8| Row { tenant: [1; 8], subject: [n; 16] };
         let (p, q): (Arc<str>, Arc<str>) = ("p".into(), "q".into());
         let mut all = vec![
-            open.register(row(1), &p, CancellationToken::new()),
-            open.register(row(1), &p, CancellationToken::new()),
-            open.register(row(2), &p, CancellationToken::new()),
-            open.register(row(17), &p, CancellationToken::new()),
-            open.register(row(1), &q, CancellationToken::new()),
+            open.register(row(1), Some(&p), CancellationToken::new()),
+            open.register(row(1), Some(&p), CancellationToken::new()),
+            open.register(row(2), Some(&p), CancellationToken::new()),
+            open.register(row(17), Some(&p), CancellationToken::new()),
+            open.register(row(1), Some(&q), CancellationToken::new()),
         ];
         assert_eq!(open.end(row(1), |purpose| purpose == "p"), 2);
         assert_eq!(open.end(row(1), |purpose| purpose == "p"), 0, "they were told");
@@ -117,5 +149,19 @@ mod tests {
         assert_eq!((open.end(row(2), |_| true), open.rows().len()), (1, 2));
         drop(all);
         assert!(open.rows().is_empty());
+    }
+
+    #[test]
+    fn what_stands_on_no_consent_ends_with_the_subject_alone() {
+        let open = Open::default();
+        let row = Row { tenant: [1; 8], subject: [1; 16] };
+        let free = open.register(row, None, CancellationToken::new());
+        assert_eq!(open.end(row, |_| true), 0, "a withdrawal is not of its affair");
+        free.also("health");
+        free.also("health");
+        assert_eq!(open.end(row, |purpose| purpose == "support"), 0);
+        assert_eq!((open.end(row, |purpose| purpose == "health"), free.ended().is_cancelled()), (1, true));
+        let other = open.register(row, None, CancellationToken::new());
+        assert_eq!((open.end_all(row), other.ended().is_cancelled()), (1, true));
     }
 }

@@ -79,7 +79,7 @@ async fn a_withdrawal_is_written_once_and_ends_what_is_open() {
     let (row, other) = (ledger.row("t", "u1"), ledger.row("t", "u2"));
     let (support, ads): (Arc<str>, Arc<str>) = ("support".into(), "ads".into());
     let open = [(row, &support), (row, &ads), (other, &support)]
-        .map(|(row, purpose)| ledger.register(row, purpose, CancellationToken::new()));
+        .map(|(row, purpose)| ledger.register(row, Some(purpose), CancellationToken::new()));
     let withdrawal = what(Act::Withdrawn, &[("support", false)]);
     let changed = ledger.withdraw(row, withdrawal.clone()).await.unwrap();
     assert_eq!((changed.withdrawn, changed.ended), (vec!["support".into()], 1));
@@ -123,7 +123,7 @@ async fn a_withdrawal_elsewhere_is_heard() {
     let row = here.row("t", "u1");
     elsewhere.give(row, what(Act::Given, &[("support", true)]), None).await.unwrap();
     let support: Arc<str> = "support".into();
-    let open = here.register(row, &support, CancellationToken::new());
+    let open = here.register(row, Some(&support), CancellationToken::new());
     here.known(row).await.unwrap();
     elsewhere.withdraw(row, what(Act::Withdrawn, &[("support", false)])).await.unwrap();
     tokio::time::timeout(Duration::from_secs(1), open.ended().cancelled()).await.expect("it was not told");
@@ -140,7 +140,7 @@ async fn a_withdrawal_that_was_missed_is_found() {
     let row = here.row("t", "u1");
     elsewhere.give(row, what(Act::Given, &[("support", true)]), None).await.unwrap();
     let support: Arc<str> = "support".into();
-    let open = here.register(row, &support, CancellationToken::new());
+    let open = here.register(row, Some(&support), CancellationToken::new());
     assert!(here.known(row).await.unwrap().state().of("support").withdrawn.is_none());
     elsewhere.withdraw(row, what(Act::Withdrawn, &[("support", false)])).await.unwrap();
     let _following = tokio::spawn(here.follow(&vault));

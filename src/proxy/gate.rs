@@ -122,15 +122,8 @@ impl Presented {
 /// What was decided of a request, and by whose record.
 pub(super) struct Judged {
     pub(super) decision: Decision,
-    /// Whoever is named.
-    row: Option<Row>,
-    /// None where nobody is named, or no consent is asked for.
-    record: Option<Record>,
-}
-
-struct Record {
-    row: Row,
-    registered: Registered,
+    /// Whoever is named; what ends their exchanges ends this one.
+    whose: Option<(Row, Registered)>,
     /// The hash of what is presented, where it is to be kept.
     news: Option<u64>,
 }
@@ -138,7 +131,7 @@ struct Record {
 impl Judged {
     /// Nothing is asked for.
     pub(super) fn free() -> Self {
-        Self { decision: Decision::Given, row: None, record: None }
+        Self { decision: Decision::Given, whose: None, news: None }
     }
 
     /// Whether the purpose may be served in full (true), or with everything
@@ -149,7 +142,7 @@ impl Judged {
         route: &Route,
         gateway: &Gateway,
     ) -> Result<bool, ProxyError> {
-        let may_be_used = self.may_be_used(route, gateway)?;
+        let may_be_used = self.may_be_used(route, gateway).await?;
         let Decision::Missing(refusal) = &self.decision else { return Ok(may_be_used) };
         match route.without_consent {
             WithoutConsent::Anonymize => Ok(false),
@@ -167,19 +160,22 @@ impl Judged {
 
     /// Whether somebody is named.
     pub(super) fn is_of_somebody(&self) -> bool {
-        self.row.is_some()
+        self.whose.is_some()
     }
 
     /// Whether the person has asked that their data is kept and not used.
-    pub(super) fn is_restricted(&self, gateway: &Gateway) -> bool {
-        self.row.is_some_and(|row| gateway.rights.restrictions().covers(row))
+    pub(super) async fn is_restricted(&self, gateway: &Gateway) -> Result<bool, ProxyError> {
+        match &self.whose {
+            Some((row, _)) => Ok(gateway.rights.restrictions().hold_for(*row).await?),
+            None => Ok(false),
+        }
     }
 
     /// Whether the person's data may be used; what a restriction forbids is
     /// refused, or anonymized where the route does so without consent.
-    pub(super) fn may_be_used(&self, route: &Route, gateway: &Gateway) -> Result<bool, ProxyError> {
+    pub(super) async fn may_be_used(&self, route: &Route, gateway: &Gateway) -> Result<bool, ProxyError> {
         match route.without_consent {
-            _ if !self.is_restricted(gateway) => Ok(true),
+            _ if !self.is_restricted(gateway).await? => Ok(true),
             WithoutConsent::Anonymize => Ok(false),
             WithoutConsent::Block => Err(ProxyError::restricted()),
         }
@@ -187,31 +183,36 @@ impl Judged {
 
     /// Keeps what the request says, unless it is known. It is durable when this returns.
     pub(super) async fn note(&self, presented: &Presented, route: &Route, gateway: &Gateway) -> Result<(), ProxyError> {
-        let Some(Record { row, news: Some(hash), .. }) = &self.record else { return Ok(()) };
+        let (Some((row, _)), Some(hash)) = (&self.whose, self.news) else { return Ok(()) };
         let Some((what, at)) = presented.statement(route, gateway) else { return Ok(()) };
-        Ok(gateway.ledger.note(*row, *hash, what, at).await?)
+        Ok(gateway.ledger.note(*row, hash, what, at).await?)
     }
 
-    /// What the consent of a further purpose is by now, of the same record.
+    /// What the consent of a further purpose is by now, of the same record. Its
+    /// withdrawal ends the exchange too.
     pub(super) async fn also(
         &self,
         presented: &Presented,
         purpose: &Purpose,
         gateway: &Gateway,
     ) -> Result<Decision, ProxyError> {
-        let Some(record) = &self.record else { return Ok(presented.decide(&Standing::default(), purpose, gateway)) };
-        let known = gateway.ledger.known(record.row).await?;
+        let Some((row, registered)) = &self.whose else {
+            return Ok(presented.decide(&Standing::default(), purpose, gateway));
+        };
+        registered.also(&purpose.name);
+        let known = gateway.ledger.known(*row).await?;
         Ok(presented.decide(known.state().of(&purpose.name), purpose, gateway))
     }
 
-    /// What is told where the consent is withdrawn.
+    /// What is told where the exchange must end.
     pub(super) fn into_registered(self) -> Option<Registered> {
-        self.record.map(|record| record.registered)
+        self.whose.map(|(_, registered)| registered)
     }
 }
 
 /// Holds what a request presents against its purpose, and against the record
-/// of whose it is. A withdrawal from now on cancels `ended`.
+/// of whose it is. From now on a withdrawal cancels `ended`, and so does, on
+/// whatever basis, an erasure or a restriction.
 pub(super) async fn judge(
     presented: &Presented,
     whose: Option<&str>,
@@ -219,24 +220,20 @@ pub(super) async fn judge(
     gateway: &Gateway,
     ended: CancellationToken,
 ) -> Result<Judged, ProxyError> {
+    let is_asked = matches!(route.purpose.basis, Basis::Consent | Basis::LegitimateInterest);
     let row = whose.map(|whose| gateway.ledger.row(&route.tenant, whose));
-    let Some(asked) = row else {
-        let decision = presented.decide(&Standing::default(), &route.purpose, gateway);
-        return Ok(Judged { decision, row, record: None });
-    };
-    if !matches!(route.purpose.basis, Basis::Consent | Basis::LegitimateInterest) {
-        // No withdrawal ends it, but an erasure does.
-        let registered = gateway.ledger.register(asked, &gateway.no_purpose, ended);
-        let decision = presented.decide(&Standing::default(), &route.purpose, gateway);
-        return Ok(Judged { decision, row, record: Some(Record { row: asked, registered, news: None }) });
-    }
+    let purpose = is_asked.then_some(&route.purpose_name);
     // In this order no withdrawal can come between.
-    let registered = gateway.ledger.register(asked, &route.purpose_name, ended);
-    let known = gateway.ledger.known(asked).await?;
+    let whose = row.map(|row| (row, gateway.ledger.register(row, purpose, ended)));
+    let Some((row, _)) = whose.as_ref().filter(|_| is_asked) else {
+        let decision = presented.decide(&Standing::default(), &route.purpose, gateway);
+        return Ok(Judged { decision, whose, news: None });
+    };
+    let known = gateway.ledger.known(*row).await?;
     let decision = presented.decide(known.state().of(&route.purpose.name), &route.purpose, gateway);
     let says = presented.header.is_some() || presented.token.is_some() || presented.gpc;
     let news = says.then(|| presented.hash(route, gateway)).filter(|hash| !known.has_recorded(*hash));
-    Ok(Judged { decision, row, record: Some(Record { row: asked, registered, news }) })
+    Ok(Judged { decision, whose, news })
 }
 
 fn move_query_to_headers(head: &mut Parts) -> Result<(), ProxyError> {

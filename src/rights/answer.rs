@@ -77,7 +77,7 @@ impl Export {
     pub async fn next(&mut self) -> Result<Option<Bytes>, RightsError> {
         loop {
             let text = match std::mem::replace(&mut self.next, Next::Nothing) {
-                Next::Head => self.head(),
+                Next::Head => self.head().await?,
                 Next::Values(after) => self.values(after).await?,
                 Next::Records(part, after) => self.records(part, after).await?,
                 Next::Audit(after, alias) => self.audit(after, alias).await?,
@@ -97,19 +97,19 @@ impl Export {
         }
     }
 
-    fn head(&mut self) -> String {
+    async fn head(&mut self) -> Result<String, RightsError> {
         let rights = Arc::clone(&self.rights);
         let head = Head {
             tenant: &self.tenant,
             subject: self.subject.expose(),
             made: Time::now().to_string(),
-            restricted: rights.restrictions.holds(&self.tenant, self.subject.expose()),
+            restricted: rights.restrictions.hold(&self.tenant, self.subject.expose()).await?,
             purposes: &rights.facts.purposes,
             recipients: &rights.facts.recipients,
         };
         let text = self.writer.head(&head) + &self.writer.part(Part::Values);
         self.next = Next::Values(None);
-        text
+        Ok(text)
     }
 
     async fn values(&mut self, after: Option<Token>) -> Result<String, RightsError> {

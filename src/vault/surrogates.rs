@@ -160,6 +160,20 @@ impl Choosing {
 }
 
 impl Known {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Forgets all but those of which `stays` says so, by their places.
+    pub(super) fn retain(&mut self, stays: impl Fn(usize) -> bool) {
+        for (place, (text, surrogate)) in mem::take(self).all.into_iter().enumerate() {
+            if stays(place) {
+                self.insert(text, surrogate.entity, surrogate.value.expose());
+            }
+        }
+    }
+
     /// All of them, as they would be stored.
     pub(super) fn contents(&self) -> impl Iterator<Item = Sensitive> {
         self.all.iter().map(|(text, surrogate)| content(text, surrogate.entity, &surrogate.value))
@@ -387,6 +401,9 @@ pub(super) async fn mint(
                     // In a reply through another replica they would not be looked for.
                     let event = Event { row: state.row, kind: EventKind::Changed };
                     vault.store.write(Vec::new(), Some(event)).await?;
+                }
+                if let Some((contact, _)) = contact {
+                    contact.end(vault, state.row, &keys).await?;
                 }
                 keys.mark_stored();
                 {

@@ -1,6 +1,8 @@
 //! Subjects whose values live in memory alone: those of one request, and all
 //! of a `memory:` vault. Nothing of them is sealed, as nothing is written.
 
+mod sweep;
+
 use super::error::VaultError;
 use super::hashing::Hashing;
 use super::mint::{MAX_COUNTER, NO_ROOM};
@@ -76,7 +78,7 @@ impl Memory {
                 *tokens.entry(token.entity()).or_default() += 1;
             }
             let known = subject.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
-            surrogates += known.iter().flat_map(|known| known.contents()).count() as u64;
+            surrogates += known.iter().flat_map(|chosen| chosen.known.contents()).count() as u64;
         }
         (subjects, tokens, surrogates)
     }
@@ -137,7 +139,14 @@ pub(super) struct Volatile {
     token_mask: u64,
     known: Mutex<Known>,
     /// None as long as there are none, as of most.
-    surrogates: Mutex<Option<Box<surrogates::Known>>>,
+    surrogates: Mutex<Option<Box<Chosen>>>,
+}
+
+/// Surrogates, and when and for what each was chosen.
+#[derive(Default)]
+struct Chosen {
+    known: surrogates::Known,
+    origins: Vec<Origin>,
 }
 
 /// What a subject's tokens stand for. The new values of a request stand in one
@@ -151,8 +160,9 @@ struct Known {
     texts: Vec<Text>,
     entities: Vec<Entity>,
     kinds: Arc<Kinds>,
-    /// What was corrected, by the place of its entry.
-    corrected: HashMap<u32, Arc<Sensitive>>,
+    /// What was changed since, by the place of its entry: the value that was
+    /// corrected, none where the token stands for nothing any more.
+    changed: HashMap<u32, Option<Arc<Sensitive>>>,
 }
 
 /// The values that one request brought, when, and for what.
@@ -169,6 +179,13 @@ struct Entry {
     /// the next one starts.
     text: u32,
     start: u32,
+}
+
+impl Entry {
+    /// The place of its entity.
+    fn kind(&self) -> usize {
+        (self.key >> TOKEN_BITS) as usize
+    }
 }
 
 impl Volatile {
@@ -222,14 +239,17 @@ impl Volatile {
             let mut tokens: Vec<Token> = known.tokens().filter(behind).collect();
             tokens.sort_unstable();
             tokens.truncate(limit);
-            tokens.iter().filter_map(|token| Some((*token, known.value(token)?, known.origin(token)?))).collect()
+            // The value is empty where it is gone.
+            let value = |token: &Token| known.value(token).unwrap_or_else(|| Arc::new(Sensitive::from("")).into());
+            tokens.iter().filter_map(|token| Some((*token, value(token), known.origin(token)?))).collect()
         };
         let left = limit.saturating_sub(page.len());
         let from =
             after.filter(|after| after.entity() == Entity::SURROGATE).map_or(0, |after| after.bits() as usize + 1);
         let surrogates = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
-        for (n, content) in surrogates.iter().flat_map(|known| known.contents()).enumerate().skip(from).take(left) {
-            page.push((Token::new(Entity::SURROGATE, n as u64), Value::from(Arc::new(content)), Origin::from(0)));
+        let contents = surrogates.iter().flat_map(|chosen| chosen.known.contents().zip(&chosen.origins));
+        for (n, (content, origin)) in contents.enumerate().skip(from).take(left) {
+            page.push((Token::new(Entity::SURROGATE, n as u64), Value::from(Arc::new(content)), *origin));
         }
         page
     }
@@ -241,7 +261,7 @@ impl Volatile {
             return self.known().rectify(token, value);
         }
         let mut surrogates = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
-        surrogates.as_mut().is_some_and(|known| known.rectify(token.bits() as usize, value))
+        surrogates.as_mut().is_some_and(|chosen| chosen.known.rectify(token.bits() as usize, value))
     }
 
     /// The token, or the mark of the surrogate, that is written so.
@@ -250,7 +270,7 @@ impl Volatile {
             return Some(token);
         }
         let surrogates = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = surrogates.as_ref()?.place(text)?;
+        let place = surrogates.as_ref()?.known.place(text)?;
         Some(Token::new(Entity::SURROGATE, place as u64))
     }
 
@@ -262,6 +282,7 @@ impl Volatile {
 
     pub(super) async fn mint_surrogates(
         &self,
+        purpose: Option<PurposeId>,
         values: &[(Entity, &str)],
         standing: &Standing<'_>,
     ) -> Vec<Option<String>> {
@@ -270,8 +291,13 @@ impl Volatile {
             let unclear = {
                 let seed = |entity: Entity, text: &str| self.key.seed(entity, text);
                 let mut known = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
-                match known.get_or_insert_default().mint(values, &seed, &choosing) {
-                    Ok(chosen) => return chosen,
+                let Chosen { known, origins } = &mut **known.get_or_insert_default();
+                match known.mint(values, &seed, &choosing) {
+                    Ok(chosen) => {
+                        let origin = Origin { created: clock::unix_seconds(), purpose };
+                        origins.resize(known.len(), origin);
+                        return chosen;
+                    }
                     Err(unclear) => unclear,
                 }
             };
@@ -281,7 +307,7 @@ impl Volatile {
 
     pub(super) fn surrogates(&self) -> Surrogates {
         let mut known = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_mut().map(|known| known.share()).unwrap_or_default()
+        known.as_mut().map(|chosen| chosen.known.share()).unwrap_or_default()
     }
 
     pub(super) fn kinds(&self) -> Arc<Kinds> {
@@ -306,13 +332,13 @@ impl Known {
     /// Whether `key` stands for `value`, as it does from now on if it stood for
     /// none. A new value is added to `fresh`.
     fn is_or_becomes(&mut self, key: u64, value: &str, fresh: &mut Fresh) -> Result<bool, VaultError> {
-        let Self { index, entries, texts, corrected, .. } = self;
+        let Self { index, entries, texts, changed, .. } = self;
         let key_at = |at: &u32| entries.get(*at as usize).map(|entry| entry.key);
         match index.entry(hash(key), |at| key_at(at) == Some(key), |at| key_at(at).map_or(0, hash)) {
             hash_table::Entry::Occupied(same) => {
                 let at = *same.get();
-                if let Some(corrected) = corrected.get(&at) {
-                    return Ok(corrected.expose() == value);
+                if let Some(changed) = changed.get(&at) {
+                    return Ok(changed.as_ref().is_some_and(|corrected| corrected.expose() == value));
                 }
                 let text = entries.get(at as usize).and_then(|entry| texts.get(entry.text as usize));
                 let text = text.map_or(fresh.text.as_str(), |text| text.values.expose());
@@ -338,8 +364,8 @@ impl Known {
 
     fn value(&self, token: &Token) -> Option<Value> {
         let at = self.place(token)?;
-        if let Some(corrected) = self.corrected.get(&at) {
-            return Some(Value::from(Arc::clone(corrected)));
+        if let Some(changed) = self.changed.get(&at) {
+            return changed.clone().map(Value::from);
         }
         let text = &self.texts.get(self.entries.get(at as usize)?.text as usize)?.values;
         Some(Value::part(Arc::clone(text), range(&self.entries, at, text.expose())?))
@@ -352,13 +378,16 @@ impl Known {
 
     fn rectify(&mut self, token: &Token, value: &str) -> bool {
         let Some(at) = self.place(token) else { return false };
-        self.corrected.insert(at, Arc::new(Sensitive::from(value)));
+        if self.changed.get(&at).is_some_and(Option::is_none) {
+            return false;
+        }
+        self.changed.insert(at, Some(Arc::new(Sensitive::from(value))));
         true
     }
 
     fn tokens(&self) -> impl Iterator<Item = Token> {
         self.entries.iter().filter_map(|entry| {
-            let entity = self.entities.get((entry.key >> TOKEN_BITS) as usize)?;
+            let entity = self.entities.get(entry.kind())?;
             Some(Token::new(*entity, entry.key & super::TOKEN_BITS))
         })
     }

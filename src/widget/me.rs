@@ -215,6 +215,7 @@ impl Me<'_> {
         let row = self.ledger.row(tenant, subject);
         let known = self.ledger.known(row).await?;
         let titles = notice::Titles::new(self.config, self.ledger.notices(), self.asked);
+        let restricted = self.rights.restrictions().hold_for(row).await?;
         let purposes: Vec<Value> = (self.config.purposes.iter())
             .map(|purpose| {
                 let standing = known.state().of(&purpose.name);
@@ -233,7 +234,7 @@ impl Me<'_> {
             .collect();
         Ok(json(&json!({
             "until": Time(session.until),
-            "restricted": self.rights.restrictions().holds(tenant, subject),
+            "restricted": restricted,
             "values": values,
             "next": next,
             "purposes": purposes,

@@ -1,6 +1,7 @@
 //! Consent that is kept: given, shown and withdrawn at `/.privet/consent`, and
 //! what follows from it for the chat.
 
+use crate::admin::output;
 use crate::support::{
     Answer, CONSENT, Client, KEY, Privet, Reply, Setup, Socket, SocketUpstream, Upstream, chat, chat_stream, privet,
     scratch_folder, tokens,
@@ -288,6 +289,32 @@ async fn a_withdrawal_cuts_a_running_stream_within_a_second() {
     }
 }
 
+/// What no consent is asked for goes on when one is withdrawn, and ends with
+/// the person's erasure and restriction.
+#[tokio::test]
+async fn an_erasure_and_a_restriction_cut_what_asks_for_no_consent() {
+    let upstream = Upstream::start(|_| {
+        let event =
+            bytes::Bytes::from_static(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi \"}}]}\n\n");
+        Answer::new("text/event-stream", vec![event; 100]).gate(&Arc::new(Semaphore::new(1)))
+    })
+    .await;
+    for ending in [&["erase", "ana", "--yes"][..], &["restrict", "ana"]] {
+        let folder = scratch_folder();
+        let privet = Setup::new(&upstream).toml(PURPOSES).vault(folder.path()).start();
+        let client = Client::new(&privet.gateway);
+        let body = chat_stream(EMAIL).to_string();
+        let mut stream = client.open("POST", "/orders", &[JSON, ANA], body).await.into_body();
+        stream.frame().await.unwrap().unwrap();
+        assert_eq!(withdraw(&client, "", &[ANA]).await["ended"], 0, "the contract goes on");
+        assert!(tokio::time::timeout(Duration::from_millis(200), stream.frame()).await.is_err(), "it was cut");
+        let arguments = [&["subject"], ending].concat();
+        output(folder.path(), &arguments);
+        let ended = tokio::time::timeout(Duration::from_secs(1), stream.frame()).await.expect("it goes on");
+        assert!(ended.is_none_or(|frame| frame.is_err()), "{ending:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_withdrawal_ends_a_request_that_waits_for_its_answer() {
     let upstream = Upstream::start(|_| Answer::says("late").pause(Duration::from_secs(20))).await;
@@ -397,6 +424,32 @@ async fn data_of_special_categories_needs_a_consent_of_its_own() {
     assert_eq!(tokens(&upstream.last().said()).len(), 1);
     give(&client, &json!({"purposes": {"health": true}, "method": "click"}), &[ANA]).await;
     assert_eq!(send("/", "support", &said).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_consent_of_special_categories_ends_what_stood_on_it() {
+    let toml = "[consent]\nspecial_categories = \"health\"\n[[purposes]]\nname = \"support\"\nbasis = \"contract\"\n\
+                [[purposes]]\nname = \"health\"\nexplicit = true\n[detection]\npacks = [\"sensitive\"]\n";
+    let upstream = Upstream::start(|_| {
+        let event =
+            bytes::Bytes::from_static(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi \"}}]}\n\n");
+        Answer::new("text/event-stream", vec![event; 100]).gate(&Arc::new(Semaphore::new(1)))
+    })
+    .await;
+    let privet = Setup::new(&upstream).toml(toml).start();
+    let client = Client::new(&privet.gateway);
+    give(&client, &json!({"purposes": {"health": true}, "method": "click"}), &[ANA]).await;
+    let mut streams = Vec::new();
+    for text in ["I am diabetic", "I am fine"] {
+        let body = chat_stream(text).to_string();
+        let mut stream = client.open("POST", CHAT, &[JSON, ANA], body).await.into_body();
+        stream.frame().await.expect("it is refused").unwrap();
+        streams.push(stream);
+    }
+    assert_eq!(withdraw(&client, "?purpose=health", &[ANA]).await["ended"], 1);
+    let ended = tokio::time::timeout(Duration::from_secs(1), streams[0].frame()).await.expect("it goes on");
+    assert!(ended.is_none_or(|frame| frame.is_err()));
+    assert!(tokio::time::timeout(Duration::from_millis(200), streams[1].frame()).await.is_err(), "it held none");
 }
 
 #[tokio::test]

@@ -7,6 +7,9 @@ mod faults;
 use crate::support::{
     Bouncer, Client, Cluster, Durability, Identity, KEY, Privet, Recorded, Setup, Upstream, chat, own, privet, tokens,
 };
+use privet::config::Config;
+use privet::ledger::{Act, Channel, Ledger, Notices, What};
+use privet::rights::{By, Rights};
 use privet::store::Store;
 use privet::store::postgres::{Postgres, PostgresUrl};
 use privet::vault::{Key, Options, Vault};
@@ -190,4 +193,41 @@ async fn hold_to_account(url: &str, known: &Known) {
             assert_eq!(upstream.last().said(), quoted, "values of {subject} have other tokens now");
         }
     }
+}
+
+/// A replica whose connection that listens is cut off, and cannot be made anew,
+/// is told of nothing; so it asks, and believes nothing that it remembers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_replica_that_is_cut_off_cannot_hear_binds_it_all_the_same() {
+    let (upstream, url) = (Upstream::echo().await, CLUSTER.database());
+    let (_, database) = url.rsplit_once('/').unwrap();
+    let vault = Vault::open(&url.parse().unwrap(), Key::from_base64(KEY).unwrap(), Options::default()).await.unwrap();
+    let config = Config::parse("upstream = \"http://bot.example\"").unwrap().config;
+    let (rights, ledger) = (Rights::new(vault.clone(), &config).unwrap(), Ledger::new(&vault, Notices::new(&[])));
+    let withdrawn =
+        What { purposes: [("support".to_owned(), false)].into(), ..What::new(Act::Withdrawn, Channel::Operator) };
+    let act = async |subject: &str| match subject {
+        "ana" => _ = rights.restrict("default", "ana", true, &By::operator("dana")).await.unwrap(),
+        _ => _ = ledger.withdraw(ledger.row("default", subject), withdrawn.clone()).await.unwrap(),
+    };
+    let privet = replica(&upstream, &url);
+    let client = Client::new(&privet.gateway);
+    // Connections for all that follows are made while they can be.
+    act("somebody").await;
+    for subject in ["ana", "bo", "cy"] {
+        assert_eq!(client.chat(&chat("write to ana@example.com"), &of(subject)).await.status, 200);
+    }
+    CLUSTER.primary.run(&format!("alter database {database} allow_connections false"));
+    let kill = format!(
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+         where datname = '{database}' and query ~ 'from privet_(lanes|events)'"
+    );
+    assert!(CLUSTER.primary.ask(&kill).parse::<usize>().unwrap() >= 1, "nobody was cut off");
+    tokio::time::sleep(SOON).await;
+    for (subject, problem) in [("ana", "restricted"), ("bo", "consent-required")] {
+        act(subject).await;
+        client.chat(&chat("hello"), &of(subject)).await.problem(403, problem);
+    }
+    assert_eq!(client.chat(&chat("hello"), &of("cy")).await.status, 200, "others are served");
+    CLUSTER.primary.run(&format!("alter database {database} allow_connections true"));
 }

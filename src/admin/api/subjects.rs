@@ -152,7 +152,8 @@ async fn show(call: Call<BySubject, Which>) -> Result<Json<Shown>, Problem> {
     let rights = &call.services.rights;
     let values = rights.located(&tenant, &subject).await?;
     let cases = rights.register().of_subject(&tenant, &subject).await?;
-    Ok(Json(Shown { values, restricted: rights.restrictions().holds(&tenant, &subject), cases, subject }))
+    let restricted = rights.restrictions().hold(&tenant, &subject).await?;
+    Ok(Json(Shown { values, restricted, cases, subject }))
 }
 
 async fn export(call: Call<BySubject, Wanted>) -> Result<Streamed, Problem> {
@@ -208,12 +209,14 @@ async fn object(call: Call<BySubject, Which, Objection>) -> Result<Json<Case>, P
     if purposes.is_empty() || !purposes.iter().all(|name| services.config.purpose(name).is_some()) {
         return Err(Problem::new(ProblemKind::BadRequest, "Name purposes of this deployment."));
     }
+    let by = by(&call.who, call.query.case.clone());
+    // A case that nothing can be done in is told before the ledger is changed.
+    services.rights.may_object(&tenant, subject, &by).await?;
     let withdrawn = purposes.iter().map(|name| (name.clone(), false)).collect();
     let policy = services.config.consent.policy.clone();
     let what = What { purposes: withdrawn, policy, ..What::new(Act::Withdrawn, Channel::Operator) };
     let ledger = consents::ledger(&call);
     ledger.withdraw(ledger.row(&tenant, subject), what).await?;
-    let by = by(&call.who, call.query.case.clone());
     Ok(Json(services.rights.objected(&tenant, subject, purposes, &by).await?))
 }
 

@@ -1,9 +1,10 @@
 //! The proof of a command beside the gateway: a MAC made with a key that
 //! derives from the deployment's own, over all that the request says.
 //!
-//! `Authorization: Privet-MAC AT.NONCE.MAC`, where AT are Unix seconds, NONCE
-//! 16 random bytes, and MAC is HMAC-SHA-256 over method, target, SHA-256 of the
-//! body, AT and NONCE, each on a line of its own; all but AT in hexadecimal.
+//! `Authorization: Privet-MAC AT.NONCE.BODY.MAC`, where AT are Unix seconds,
+//! NONCE 16 random bytes, BODY is SHA-256 of the body, and MAC is HMAC-SHA-256
+//! over method, target, BODY, AT and NONCE, each on a line of its own; all but AT
+//! in hexadecimal. So a proof is checked before anything of the body is read.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -44,27 +45,28 @@ impl Proofs {
     pub fn make(&self, method: &str, target: &str, body: &[u8], now: u64) -> Result<String, VaultError> {
         let mut nonce = [0_u8; 16];
         rand::fill(&mut nonce).map_err(|_| VaultError::unavailable("no random numbers can be had"))?;
-        let nonce = hex::encode(&nonce);
-        let mac = hmac::sign(&self.key, said(method, target, body, now, &nonce).as_bytes());
-        Ok(format!("{SCHEME} {now}.{nonce}.{}", hex::encode(mac.as_ref())))
+        let (nonce, body) = (hex::encode(&nonce), hex::encode(&sha256(body)));
+        let mac = hmac::sign(&self.key, said(method, target, &body, now, &nonce).as_bytes());
+        Ok(format!("{SCHEME} {now}.{nonce}.{body}.{}", hex::encode(mac.as_ref())))
     }
 
-    /// Whether a proof holds for a request, for the first time.
-    pub(super) fn hold(&self, proof: &str, head: &request::Parts, body: &[u8], now: u64) -> bool {
-        let mut parts = proof.trim().splitn(3, '.');
-        let (Some(at), Some(nonce), Some(mac)) = (parts.next(), parts.next(), parts.next()) else { return false };
-        let (Ok(at), Some(mac)) = (at.parse::<u64>(), hex::decode(mac)) else { return false };
+    /// The SHA-256 that the body must have of a request with this head, where
+    /// its proof holds for the first time.
+    pub(super) fn hold(&self, proof: &str, head: &request::Parts, now: u64) -> Option<[u8; 32]> {
+        let mut parts = proof.trim().splitn(4, '.');
+        let (at, nonce, body, mac) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let (at, mac) = (at.parse::<u64>().ok()?, hex::decode(mac)?);
+        let hash = hex::decode(body)?.try_into().ok()?;
         if nonce.len() != 32 || at.abs_diff(now) > WINDOW {
-            return false;
+            return None;
         }
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
         let said = said(head.method.as_str(), target, body, at, nonce);
-        if hmac::verify(&self.key, said.as_bytes(), &mac).is_err() {
-            return false;
-        }
+        hmac::verify(&self.key, said.as_bytes(), &mac).ok()?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.retain(|_, end| *end >= now);
-        seen.len() < REMEMBERED && seen.insert(nonce.to_owned(), at + WINDOW).is_none()
+        let is_first = seen.len() < REMEMBERED && seen.insert(nonce.to_owned(), at + WINDOW).is_none();
+        is_first.then_some(hash)
     }
 }
 
@@ -74,8 +76,8 @@ impl fmt::Debug for Proofs {
     }
 }
 
-fn said(method: &str, target: &str, body: &[u8], at: u64, nonce: &str) -> String {
-    format!("{method}\n{target}\n{}\n{at}\n{nonce}\n", hex::encode(&sha256(body)))
+fn said(method: &str, target: &str, body: &str, at: u64, nonce: &str) -> String {
+    format!("{method}\n{target}\n{body}\n{at}\n{nonce}\n")
 }
 
 #[cfg(test)]
@@ -97,18 +99,20 @@ mod tests {
         };
         let proof = make();
         let right = head("POST", "/api/v1/x?y=1");
-        assert!(!gateway.hold(&proof, &head("PUT", "/api/v1/x?y=1"), b"{}", 1000), "another method");
-        assert!(!gateway.hold(&proof, &head("POST", "/api/v1/x?y=2"), b"{}", 1000), "another query");
-        assert!(!gateway.hold(&proof, &right, b"{ }", 1000), "another body");
-        assert!(!gateway.hold(&proof, &right, b"{}", 1000 + WINDOW + 1), "too late");
-        assert!(!gateway.hold(&proof, &right, b"{}", 1000 - WINDOW - 1), "too early");
-        assert!(!gateway.hold(&proof.replace("1000.", "1001."), &right, b"{}", 1000), "another time");
-        assert!(!Proofs::new(&Key::generate()).unwrap().hold(&proof, &right, b"{}", 1000), "another key");
-        assert!(gateway.hold(&proof, &right, b"{}", 1000 + WINDOW));
-        assert!(!gateway.hold(&proof, &right, b"{}", 1000 + WINDOW), "for the second time");
-        assert!(gateway.hold(&make(), &right, b"{}", 1000), "a new one");
-        for odd in ["", ".", "..", "1.2.3", "1000.x.y", &"9".repeat(500)] {
-            assert!(!gateway.hold(odd, &right, b"{}", 1000), "{odd}");
+        let holds = |proof: &str, head: &request::Parts, now| gateway.hold(proof, head, now);
+        assert_eq!(holds(&proof, &head("PUT", "/api/v1/x?y=1"), 1000), None, "another method");
+        assert_eq!(holds(&proof, &head("POST", "/api/v1/x?y=2"), 1000), None, "another query");
+        let (mine, other) = (hex::encode(&sha256(b"{}")), hex::encode(&sha256(b"{ }")));
+        assert_eq!(holds(&proof.replace(&mine, &other), &right, 1000), None, "another body");
+        assert_eq!(holds(&proof, &right, 1000 + WINDOW + 1), None, "too late");
+        assert_eq!(holds(&proof, &right, 1000 - WINDOW - 1), None, "too early");
+        assert_eq!(holds(&proof.replace("1000.", "1001."), &right, 1000), None, "another time");
+        assert_eq!(Proofs::new(&Key::generate()).unwrap().hold(&proof, &right, 1000), None, "another key");
+        assert_eq!(holds(&proof, &right, 1000 + WINDOW), Some(sha256(b"{}")));
+        assert_eq!(holds(&proof, &right, 1000 + WINDOW), None, "for the second time");
+        assert!(holds(&make(), &right, 1000).is_some(), "a new one");
+        for odd in ["", ".", "..", "...", "1.2.3.4", "1000.x.y.z", &"9".repeat(500)] {
+            assert_eq!(holds(odd, &right, 1000), None, "{odd}");
         }
     }
 }

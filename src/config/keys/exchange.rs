@@ -22,6 +22,13 @@ pub(super) static KEYS: &[Key] = &[
         "Where metrics, health and the status page are served, HOST:PORT.",
     ),
     key(
+        "admin_hosts",
+        Kind::Texts,
+        Some("[]"),
+        r#"["privet.example"]"#,
+        "Host names by which clients of this machine, such as a reverse proxy, may ask the admin listener, beside its address and localhost. From elsewhere any name holds.",
+    ),
+    key(
         "vault",
         Kind::Text,
         Some(r#""embedded:./privet-data""#),
@@ -247,7 +254,7 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Text,
         None,
         r#""https://shop.example/.well-known/jwks.json""#,
-        "The public keys by which the site signs with EdDSA, ES256 or RS256: a JWK Set (RFC 7517), as a file or an https:// URL. It is read again where a token names a key that is not in it.",
+        "The public keys by which the site signs with EdDSA, ES256 or RS256: a JWK Set (RFC 7517), as a file or an https:// URL; http:// for 127.0.0.1, ::1 and localhost alone. It is read again where a token names a key that is not in it.",
     ),
     key("consent.audience", Kind::Text, None, r#""privet""#, "Whom tokens must be for, their `aud`."),
     key("consent.issuer", Kind::Text, None, r#""https://shop.example""#, "Who must have made tokens, their `iss`."),

@@ -139,7 +139,8 @@ impl Conversation {
             let state = self.state();
             (state.subject.clone(), state.surrogates.clone(), state.told.clone(), Arc::clone(&state.judged))
         };
-        let subject = subject.filter(|_| !judged.is_restricted(&self.gateway));
+        let is_restricted = judged.is_restricted(&self.gateway).await?;
+        let subject = subject.filter(|_| !is_restricted);
         // They hold values of their own.
         let surrogates = surrogates.filter(|_| subject.is_some());
         let transcript = self.transcript.clone().filter(|_| subject.is_some());
@@ -182,7 +183,8 @@ impl Conversation {
     /// Whose tokens this message needs. A conversation that nobody was named
     /// for is that of the first whom a message names.
     async fn subject(&self, protocol: &Protocol, findings: &Findings) -> Result<Option<Subject>, ProxyError> {
-        let may_be_used = Arc::clone(&self.state().judged).may_be_used(&self.route, &self.gateway)?;
+        let judged = Arc::clone(&self.state().judged);
+        let may_be_used = judged.may_be_used(&self.route, &self.gateway).await?;
         let (subject, is_named) = {
             let state = self.state();
             (state.subject.clone(), state.judged.is_of_somebody())
