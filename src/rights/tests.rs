@@ -525,6 +525,22 @@ async fn what_was_used_once_is_used_after_a_restart_too() {
     assert!(used(&rig, &questions[1]).await, "this one was not");
 }
 
+/// A write is what takes long: without it the time would tell who is known.
+#[tokio::test]
+async fn a_code_for_nobody_is_refused_as_slowly_as_a_wrong_one() {
+    use crate::store::Space;
+    use crate::vault::Owner;
+    for rig in rigs_with(WEBHOOK).await {
+        let written = async || rig.vault.records().scan(Owner::Deployment, Space::Code, None, 9).await.unwrap().len();
+        assert_eq!(written().await, 0);
+        assert!(rig.rights.answer(&rig.rights.question().unwrap(), "WRNG0000").await.unwrap().is_none());
+        assert!(rig.rights.answer(&rig.rights.question().unwrap(), "WRNG0001").await.unwrap().is_none());
+        assert_eq!(written().await, 1, "however often that is");
+        rig.rights.sweep().await.unwrap();
+        assert_eq!(written().await, 0);
+    }
+}
+
 #[tokio::test]
 async fn strangers_lock_nobody_out() {
     for rig in rigs_with(WEBHOOK).await {
