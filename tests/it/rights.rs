@@ -152,6 +152,10 @@ async fn a_restricted_subject_is_served_by_no_route() {
     assert_eq!(refused.status.code(), Some(1), "it is given to nobody but the person");
     set(false).await;
     assert_eq!(rig.say("u1", "Hello").await.status, 200);
+    output(&rig.vault, &["subject", "restrict", "u1"]);
+    rig.say("u1", "Hello").await.problem(403, "restricted");
+    output(&rig.vault, &["subject", "restrict", "u1", "--lift"]);
+    assert_eq!(rig.say("u1", "Hello").await.status, 200);
     assert_eq!(values(&rig.export("u1")), [EMAIL], "it was kept");
 }
 
