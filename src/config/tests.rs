@@ -197,6 +197,9 @@ fn every_key_works_in_the_file_and_as_a_variable() {
             "webhooks[]" => format!(
                 "{UPSTREAM}[[webhooks]]\nurl = \"https://a.example/hook\"\nsecret = \"sixteen bytes or more\"\n"
             ),
+            "transcripts" => format!(
+                "{UPSTREAM}[[purposes]]\nname = \"support\"\ntranscripts = true\n[transcripts]\nto = \"file:./t\"\n"
+            ),
             "retention[]" => format!("{UPSTREAM}[[retention]]\nkeep = \"1d\"\n"),
             "backup" => format!("{UPSTREAM}[backup]\ndir = \"/backups\"\n"),
             "transit" => format!("{UPSTREAM}[transit]\naddress = \"https://a\"\ntoken_file = \"t\"\n"),
@@ -553,4 +556,36 @@ fn names_that_nobody_has_are_pointed_out_where_values_are_kept_by_them() {
     assert_eq!(doubts.len(), 2, "{doubts:?}");
     assert!(doubts[0].starts_with("configuration:7:1: no rule finds the entity `PHONES`; write `PHONE`"), "{doubts:?}");
     assert!(doubts[1].starts_with("configuration:5:25: no rule finds the entity `EMIAL`"), "{doubts:?}");
+}
+
+#[test]
+fn a_webhook_leaves_this_machine_only_under_tls() {
+    let config = |url: &str, more: &str| {
+        let text = format!("{UPSTREAM}[[webhooks]]\nurl = \"{url}\"\nsecret = \"sixteen bytes or more\"\n{more}");
+        Config::parse(&text).map(|_| ()).map_err(|problems| problems.to_string())
+    };
+    for url in ["https://crm.example/hook", "http://127.0.0.1:9/x", "http://[::1]:9/x", "http://localhost/x"] {
+        assert_eq!(config(url, ""), Ok(()), "{url}");
+    }
+    for url in ["http://crm.example/hook", "http://192.0.2.7/x", "http://127.0.0.1.example/x"] {
+        assert!(config(url, "").unwrap_err().contains("plain http"), "{url}");
+        assert_eq!(config(url, "plain_http = true\n"), Ok(()), "{url}");
+    }
+}
+
+#[test]
+fn transcripts_are_kept_where_a_purpose_allows_it() {
+    let config = |more: &str| Config::parse(&format!("{UPSTREAM}{more}")).map_err(|problems| problems.to_string());
+    let allowed = "[[purposes]]\nname = \"support\"\ntranscripts = true\n";
+    let kept = config(&format!("{allowed}[transcripts]\nto = \"file:./t\"\n")).unwrap().config.transcripts.unwrap();
+    assert_eq!(kept.to, TranscriptPlace::Folder("./t".into()));
+    let kept = config(&format!("{allowed}[transcripts]\nto = \"postgres://u:pass@h/d\"\n")).unwrap().config;
+    assert!(matches!(kept.transcripts.clone().unwrap().to, TranscriptPlace::Postgres(_)));
+    assert!(!format!("{kept:?}").contains("pass@"), "its password is told to nobody");
+    assert!(config("[transcripts]\nto = \"file:./t\"\n").unwrap_err().contains("no purpose has transcripts"));
+    for place in ["file:", "vault", "postgres:h", "s3://x"] {
+        let wrong = config(&format!("{allowed}[transcripts]\nto = \"{place}\"\n")).unwrap_err();
+        assert!(wrong.contains("no place for transcripts"), "{wrong}");
+    }
+    assert_eq!(config(allowed).unwrap().config.transcripts, None);
 }
