@@ -317,16 +317,11 @@ impl Gateway {
 /// What the access log says of the exchanges of a route.
 fn place_of(route: &config::Route, config: &Config) -> audit::Place {
     let upstream = config.upstream(route.upstream.as_deref());
-    let recipient = upstream.map(|upstream| match upstream.name.as_str() {
-        // What has no name of its own is known by its host.
-        "default" => upstream.url.host().unwrap_or_default().to_owned(),
-        name => name.to_owned(),
-    });
     audit::Place {
         tenant: route.tenant.clone(),
         route: route.path.clone(),
         purpose: route.purpose.clone(),
-        recipient: recipient.unwrap_or_default(),
+        recipient: upstream.map(|upstream| upstream.recipient.clone()).unwrap_or_default(),
     }
 }
 

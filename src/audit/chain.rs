@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+use super::base::Base;
 use super::line::{Action, Line};
 use super::signer::{PublicKey, Signer};
 use crate::clock::Time;
@@ -25,7 +26,7 @@ const DAMAGED: VaultError = VaultError::Corrupt { what: "head of the access log"
 /// Lines as they are stored, by their numbers.
 type Written = Vec<([u8; 8], Vec<u8>)>;
 
-/// The end of the chain, or what stands before its first line.
+/// The end of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Link {
     /// The number of the line; 0 before the first.
@@ -107,7 +108,7 @@ impl Chain {
     }
 
     /// What goes as newer lines come: their keys, and the new base.
-    async fn outlived(&self, old: &Link, new: &Link) -> Result<Vec<([u8; 8], Link)>, VaultError> {
+    async fn outlived(&self, old: &Link, new: &Link) -> Result<Vec<Line>, VaultError> {
         let Some(keep) = self.0.keep else { return Ok(Vec::new()) };
         let base = self.base().await?;
         let until = new.seq.saturating_sub(keep).min(old.seq);
@@ -115,14 +116,29 @@ impl Chain {
         if gone == 0 {
             return Ok(Vec::new());
         }
-        let lines = self.page(base.seq, usize::try_from(gone).unwrap_or(usize::MAX)).await?;
-        Ok(lines
-            .into_iter()
-            .map(|line| {
-                let link = Link { seq: line.seq, hash: line.hash, ..Link::start() };
-                (link.seq.to_be_bytes(), link)
-            })
-            .collect())
+        self.page(base.seq, usize::try_from(gone).unwrap_or(usize::MAX)).await
+    }
+
+    /// Cuts off records of the front that end with this line or before it, so
+    /// many at most. Gives the new base; none where there are none, or where
+    /// another replica was faster.
+    pub(super) async fn cut(&self, old: &Base, until: u64, most: usize) -> Result<Option<Base>, VaultError> {
+        let after = old.seq.to_be_bytes();
+        let page = self.0.records.scan(Owner::Deployment, Space::Audit, Some(&after), most).await?;
+        let until = until.to_be_bytes();
+        let front: Vec<_> = page.into_iter().take_while(|(key, _)| key.as_slice() <= until.as_slice()).collect();
+        let Some((_, last)) = front.last() else { return Ok(None) };
+        let last = last.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let last: Line = serde_json::from_slice(last).map_err(|_| DAMAGED)?;
+        let new = Base::behind(&last, &self.0.signer);
+        let text = |base: &Base| serde_json::to_vec(base).map_err(|_| DAMAGED);
+        let (old_text, new_text) = (text(old)?, text(&new)?);
+        let expected = if old.seq == 0 { Expected::Absent } else { Expected::Unchanged(&old_text) };
+        let mut changes = vec![change(Space::Checkpoint, BASE, expected, Some(&new_text))];
+        changes.extend(front.iter().map(|(key, _)| change(Space::Audit, key, Expected::Anything, None)));
+        // Nobody appends meanwhile, which may cut too.
+        let _head = self.0.head.lock().await;
+        Ok(self.0.records.write(&changes, None).await?.then_some(new))
     }
 
     async fn write(
@@ -130,16 +146,18 @@ impl Chain {
         old: &Link,
         new: &Link,
         written: &[([u8; 8], Vec<u8>)],
-        removed: &[([u8; 8], Link)],
+        removed: &[Line],
     ) -> Result<bool, VaultError> {
         let text = |link: &Link| serde_json::to_vec(link).map_err(|_| DAMAGED);
         let (old_head, new_head) = (text(old)?, text(new)?);
-        let base = removed.last().map(|(_, link)| text(link)).transpose()?;
+        let base = removed.last().map(|line| serde_json::to_vec(&Base::behind(line, &self.0.signer)));
+        let base = base.transpose().map_err(|_| DAMAGED)?;
+        let keys: Vec<_> = removed.iter().map(|line| line.seq.to_be_bytes()).collect();
         let expected = if old.seq == 0 { Expected::Absent } else { Expected::Unchanged(&old_head) };
         let mut changes = Vec::with_capacity(written.len() + removed.len() + 2);
         changes.push(change(Space::Checkpoint, HEAD, expected, Some(&new_head)));
         changes.extend(written.iter().map(|(key, line)| change(Space::Audit, key, Expected::Absent, Some(line))));
-        changes.extend(removed.iter().map(|(key, _)| change(Space::Audit, key, Expected::Anything, None)));
+        changes.extend(keys.iter().map(|key| change(Space::Audit, key, Expected::Anything, None)));
         changes.extend(base.iter().map(|base| change(Space::Checkpoint, BASE, Expected::Anything, Some(base))));
         self.0.records.write(&changes, None).await
     }
@@ -164,18 +182,17 @@ impl Chain {
 
     /// The last line.
     pub(super) async fn head(&self) -> Result<Link, VaultError> {
-        self.link(HEAD).await
+        match self.0.records.get(Owner::Deployment, Space::Checkpoint, HEAD).await? {
+            Some(text) => serde_json::from_slice(&text).map_err(|_| DAMAGED),
+            None => Ok(Link::start()),
+        }
     }
 
     /// The line before the first that is kept.
-    pub(super) async fn base(&self) -> Result<Link, VaultError> {
-        self.link(BASE).await
-    }
-
-    async fn link(&self, key: &[u8]) -> Result<Link, VaultError> {
-        match self.0.records.get(Owner::Deployment, Space::Checkpoint, key).await? {
+    pub(super) async fn base(&self) -> Result<Base, VaultError> {
+        match self.0.records.get(Owner::Deployment, Space::Checkpoint, BASE).await? {
             Some(text) => serde_json::from_slice(&text).map_err(|_| DAMAGED),
-            None => Ok(Link::start()),
+            None => Ok(Base::start()),
         }
     }
 

@@ -20,6 +20,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The page.
@@ -169,11 +170,16 @@ impl Me<'_> {
 
     /// What is kept, page by page.
     async fn data(&self) -> Result<Response<Bytes>, Refused> {
-        let session = self.session_for(Action::Show).await?;
+        let session = self.session().await?;
         let after = super::parameters(self.asked.query, "after").next();
         let after = after.and_then(|mark| self.rights.read_mark(&mark));
         let (tenant, subject) = (&session.tenant, session.subject.expose());
         let (values, next) = self.rights.values(tenant, subject, after, PAGE).await.map_err(|error| problem(&error))?;
+        let mut counts = BTreeMap::new();
+        for entity in values.iter().filter_map(|value| value["entity"].as_str()) {
+            *counts.entry(entity.to_owned()).or_default() += 1;
+        }
+        self.record(&session, Action::Show, counts).await?;
         let cases = self.rights.register().of_subject(tenant, subject).await.map_err(|error| problem(&error))?;
         let row = self.ledger.row(tenant, subject);
         let known = self.ledger.known(row).await?;
@@ -191,7 +197,7 @@ impl Me<'_> {
             })
             .collect();
         let recipients: Vec<Value> = (self.config.upstreams.iter())
-            .map(|upstream| json!({"name": upstream.name, "region": upstream.region}))
+            .map(|upstream| json!({"name": upstream.recipient, "region": upstream.region}))
             .collect();
         Ok(json(&json!({
             "until": Time(session.until),
@@ -224,9 +230,10 @@ impl Me<'_> {
     }
 
     async fn rectify(&self) -> Result<Response<Bytes>, Refused> {
-        let session = self.session_for(Action::Rectify).await?;
+        let session = self.session().await?;
         let Correction { token, value } = self.body()?;
         let token = Token::parse(&token).ok_or_else(|| refused(ProblemKind::BadRequest, "This is no token."))?;
+        self.record(&session, Action::Rectify, [(token.entity().to_string(), 1)].into()).await?;
         let by = By::person(session.verification);
         let done = self.rights.rectify(&session.tenant, session.subject.expose(), &token, &value, &by).await;
         done.map(|case| json(&shown(&case))).map_err(|error| problem(&error))
@@ -273,18 +280,31 @@ impl Me<'_> {
     /// The session for this, which the access log tells before it is done.
     async fn session_for(&self, action: Action) -> Result<Session, Refused> {
         let session = self.session().await?;
+        let counts = if action.is_of_values() {
+            let located = self.rights.located(&session.tenant, session.subject.expose()).await;
+            located.map_err(|error| problem(&error))?
+        } else {
+            BTreeMap::new()
+        };
+        self.record(&session, action, counts).await?;
+        Ok(session)
+    }
+
+    async fn record(&self, session: &Session, action: Action, entities: BTreeMap<String, u64>) -> Result<(), Refused> {
         let alias = self.rights.alias(&session.tenant, session.subject.expose());
+        let actor = "subject".to_owned();
         let look = Look {
-            actor: "subject".to_owned(),
+            recipient: if action.shows() { actor.clone() } else { String::new() },
+            actor,
             action,
             tenant: session.tenant.clone(),
             subject: alias.await.map_err(|error| problem(&error))?,
             reason: ME.to_owned(),
+            entities,
             request_id: self.asked.request_id.to_owned(),
             ..Look::default()
         };
-        self.audit.record(look).await.map_err(|error| problem(&error.into()))?;
-        Ok(session)
+        self.audit.record(look).await.map_err(|error| problem(&error.into()))
     }
 
     async fn session(&self) -> Result<Session, Refused> {

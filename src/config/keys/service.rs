@@ -243,7 +243,7 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Texts,
         Some(r#"["subject.erased", "subject.rectified"]"#),
         r#"["subject.erased", "code.issued"]"#,
-        "Which messages: subject.erased, subject.rectified, subject.restricted, subject.released, subject.objected, code.issued (somebody asks for a code: send it to the address on file of the subject), case.due.",
+        "Which messages: subject.erased, subject.rectified, subject.restricted, subject.released, subject.objected, code.issued (somebody asks for a code: send it to the address on file of the subject), case.due, alarm.raised.",
     ),
     key(
         "webhooks[].secret",
@@ -258,6 +258,13 @@ pub(super) static KEYS: &[Key] = &[
         None,
         r#""/etc/privet/ca.pem""#,
         "A PEM file with certificate authorities to trust beside the system's.",
+    ),
+    key(
+        "audit.keep",
+        Kind::Text,
+        None,
+        r#""12mo""#,
+        "How long lines of the access log are kept: a number with s, min, h, d, w, mo or y. By default all of them are. What goes, goes from the front, with the sweep; what is left can still be verified, and what the syslog server has not taken stays.",
     ),
     key(
         "audit.syslog",
