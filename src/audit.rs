@@ -22,12 +22,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::{self, OwnedPermit};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::entity::Entity;
-use crate::vault::{Subject, Vault, VaultError};
+use crate::vault::{Records, Subject, Vault, VaultError};
 
 pub use export::{ExportError, Exported, verify_export};
 pub use line::{Action, Line, Look};
@@ -62,14 +62,22 @@ pub const KEPT_IN_MEMORY: u64 = 10_000;
 pub struct Audit(Arc<Inner>);
 
 struct Inner {
-    queue: mpsc::Sender<Entry>,
+    queue: Queue,
     chain: Chain,
     closing: CancellationToken,
-    /// Whether the writer has failed for long.
-    is_down: Arc<AtomicBool>,
     /// The number of the last line that is durable.
     written: watch::Receiver<u64>,
     writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What leads to the writer.
+#[derive(Clone)]
+struct Queue {
+    entries: mpsc::Sender<Entry>,
+    /// Tells the writer that somebody waits.
+    hurry: Arc<Notify>,
+    /// Whether the writer has failed for long.
+    is_down: Arc<AtomicBool>,
 }
 
 /// The access log takes no line now, so nothing may be looked at.
@@ -87,24 +95,25 @@ impl Audit {
     /// The access log of this vault, with a writer on the runtime at hand.
     pub async fn open(vault: &Vault, options: Options) -> Result<Self, VaultError> {
         let chain = Chain::open(vault.records().clone(), options.keep).await?;
-        let (sender, receiver) = mpsc::channel(options.queue.max(1));
+        let (entries, receiver) = mpsc::channel(options.queue.max(1));
+        let queue = Queue { entries, hurry: Arc::default(), is_down: Arc::default() };
         let (told, written) = watch::channel(0);
-        let is_down = Arc::new(AtomicBool::new(false));
         let closing = CancellationToken::new();
-        let told = writer::Told { is_down: Arc::clone(&is_down), written: told, closing: closing.clone() };
+        let (is_down, hurry) = (Arc::clone(&queue.is_down), Arc::clone(&queue.hurry));
+        let told = writer::Told { is_down, written: told, closing: closing.clone(), hurry };
         let writer = Mutex::new(Some(tokio::spawn(writer::run(receiver, chain.clone(), told))));
-        Ok(Self(Arc::new(Inner { queue: sender, chain, closing, is_down, written, writer })))
+        Ok(Self(Arc::new(Inner { queue, chain, closing, written, writer })))
     }
 
     /// A handle for the requests of the gateway, which is cheap to use.
     pub fn recorder(&self) -> Recorder {
-        Recorder { queue: Some(self.0.queue.clone()), is_down: Arc::clone(&self.0.is_down) }
+        Recorder { queue: Some(self.0.queue.clone()) }
     }
 
     /// Writes a look and waits until it is durable: nothing is to be shown before.
     /// Gives the number of its line.
     pub async fn record(&self, look: Look) -> Result<u64, VaultError> {
-        record(&self.0.queue, &self.0.is_down, look).await
+        self.0.queue.record(look).await
     }
 
     /// Checks the whole chain.
@@ -148,6 +157,12 @@ impl Audit {
     }
 }
 
+/// Lines of the access log of a vault behind the one with this number, in
+/// order, for who has no more than its records.
+pub async fn lines(records: &Records, after: u64, limit: usize) -> Result<Vec<Line>, VaultError> {
+    Chain::open(records.clone(), None).await?.page(after, limit).await
+}
+
 impl fmt::Debug for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Audit")
@@ -158,24 +173,23 @@ impl fmt::Debug for Audit {
 #[derive(Clone)]
 pub struct Recorder {
     /// None: nothing is recorded, as in tests of what lies behind.
-    queue: Option<mpsc::Sender<Entry>>,
-    is_down: Arc<AtomicBool>,
+    queue: Option<Queue>,
 }
 
 impl Recorder {
     /// Records nothing.
     pub fn none() -> Self {
-        Self { queue: None, is_down: Arc::default() }
+        Self { queue: None }
     }
 
     /// Takes a place in the queue for the line of an exchange. No I/O.
     pub fn begin(&self, place: &Arc<Place>, request_id: &str, subject: Option<Subject>) -> Result<Exchange, Refused> {
         let permit = match &self.queue {
             Some(queue) => {
-                if self.is_down.load(Ordering::Relaxed) {
+                if queue.is_down.load(Ordering::Relaxed) {
                     return Err(Refused::Down);
                 }
-                Some(queue.clone().try_reserve_owned().map_err(|_| Refused::Full)?)
+                Some(queue.entries.clone().try_reserve_owned().map_err(|_| Refused::Full)?)
             }
             None => None,
         };
@@ -186,20 +200,23 @@ impl Recorder {
     /// Writes a look and waits until it is durable: nothing is to be shown before.
     pub async fn record(&self, look: Look) -> Result<(), VaultError> {
         match &self.queue {
-            Some(queue) => record(queue, &self.is_down, look).await.map(drop),
+            Some(queue) => queue.record(look).await.map(drop),
             None => Ok(()),
         }
     }
 }
 
-async fn record(queue: &mpsc::Sender<Entry>, is_down: &AtomicBool, look: Look) -> Result<u64, VaultError> {
-    let closed = || VaultError::unavailable("the access log is closed");
-    let (done, written) = oneshot::channel();
-    if is_down.load(Ordering::Relaxed) {
-        return Err(VaultError::unavailable("the access log cannot be written"));
+impl Queue {
+    async fn record(&self, look: Look) -> Result<u64, VaultError> {
+        let closed = || VaultError::unavailable("the access log is closed");
+        let (done, written) = oneshot::channel();
+        if self.is_down.load(Ordering::Relaxed) {
+            return Err(VaultError::unavailable("the access log cannot be written"));
+        }
+        self.entries.send(Entry::Look(Box::new(look), done)).await.map_err(|_| closed())?;
+        self.hurry.notify_one();
+        written.await.map_err(|_| closed())
     }
-    queue.send(Entry::Look(Box::new(look), done)).await.map_err(|_| closed())?;
-    written.await.map_err(|_| closed())
 }
 
 impl fmt::Debug for Recorder {

@@ -40,7 +40,7 @@ pub use notice::{Notice, PurposeText};
 pub(crate) use path::normalize as plain_path;
 pub use problem::{Origin, Problem, Problems};
 pub use retention::{Keep, Retention};
-pub use rights::{Webhook, WebhookEvent};
+pub use rights::{TranscriptPlace, Transcripts, Webhook, WebhookEvent};
 pub use source::{Flag, Sources};
 
 /// Everything that the gateway can be told, checked.
@@ -110,6 +110,8 @@ pub struct Config {
     pub alerts: AlertsConfig,
     /// Systems behind that are told what became of subjects.
     pub webhooks: Vec<Webhook>,
+    /// Conversations without persons, kept for analysis.
+    pub transcripts: Option<Transcripts>,
     /// The log.
     pub log: Log,
 }
@@ -162,6 +164,8 @@ pub struct Purpose {
     pub profiling: bool,
     /// Consent must be explicit (GDPR Article 9(2)(a)).
     pub explicit: bool,
+    /// Redacted transcripts are kept, where any are.
+    pub transcripts: bool,
     /// The entities that may come back; all of them without a list.
     pub reversible: Option<Vec<Entity>>,
     /// The upstreams that may serve it; all of them without a list.
@@ -178,6 +182,7 @@ impl Purpose {
             sharing: false,
             profiling: false,
             explicit: false,
+            transcripts: false,
             reversible: None,
             upstreams: None,
         }

@@ -24,6 +24,7 @@ pub mod rights;
 pub mod sensitive;
 pub mod store;
 pub mod telemetry;
+pub mod transcripts;
 pub mod trust;
 pub mod vault;
 

@@ -37,6 +37,7 @@ mod signed;
 mod special;
 mod standing;
 mod subject;
+mod transcribe;
 mod unpacked;
 mod upstream;
 mod watch;
@@ -51,6 +52,7 @@ use crate::ledger::{Ledger, Notices};
 use crate::protocol::{Pattern, Protocol, Protocols};
 use crate::rights::Rights;
 use crate::telemetry::{Metrics, Outcome, RouteMetrics, VaultOperation};
+use crate::transcripts::{Redactor, Transcripts};
 use crate::vault::{Subject, Vault};
 use error::ProxyError;
 use http::{HeaderName, Request, Response, header};
@@ -83,6 +85,9 @@ pub struct Gateway {
     vault: Vault,
     /// Opens the lines of the access log.
     audit: audit::Recorder,
+    /// Keeps conversations without persons; none where none are kept.
+    transcripts: Option<Transcripts>,
+    /// Stands for the purpose of exchanges that no withdrawal ends.
     /// Whether some route gives surrogates, so that a subject may have any.
     gives_surrogates: bool,
     watch: Arc<Watch>,
@@ -130,6 +135,8 @@ struct Route {
     redaction: Option<Arc<restore::Redaction>>,
     /// What the access log says of every exchange of it.
     place: Arc<audit::Place>,
+    /// By what its transcripts are redacted; none where none are kept.
+    redactor: Option<Arc<Redactor>>,
     /// Parts of heads in which nothing is found under this plan.
     clean: clean::Clean,
 }
@@ -140,7 +147,8 @@ struct Route {
 pub struct SetupError(String);
 
 impl Gateway {
-    /// Sets up routes and upstream clients. Binds and connects nothing.
+    /// Sets up routes and upstream clients. Binds and connects nothing. Where
+    /// transcripts are kept, their writer runs on the runtime at hand.
     pub fn new(
         config: Config,
         engine: Arc<Engine>,
@@ -183,6 +191,8 @@ impl Gateway {
                 let passes_binary = route.binary == Binary::Pass;
                 Arc::new(restore::Redaction { engine, plan, means: means(), passes_binary })
             });
+            let keeps = config.transcripts.is_some() && purpose.transcripts;
+            let redactor = keeps.then(|| Arc::new(Redactor::new(&engine, &plan)));
             routes.push(Arc::new(Route {
                 purpose_name: purpose.name.as_str().into(),
                 purpose,
@@ -200,6 +210,7 @@ impl Gateway {
                 plan,
                 means: means(),
                 redaction,
+                redactor,
                 place: Arc::new(place_of(route, &config)),
                 clean: clean::Clean::new().map_err(no_random)?,
                 metrics: Arc::new(watch.route(&route.path).map_err(|e| SetupError(e.to_string()))?),
@@ -208,6 +219,8 @@ impl Gateway {
         let (subjects, sought) = subject::Sources::new(&config.subject).map_err(problem)?;
         let special = special::purpose(&config, &engine, routes.iter().map(|route| &route.plan)).map_err(problem)?;
         let ledger = Ledger::new(&vault, Notices::new(&config.notices));
+        let transcripts = config.transcripts.as_ref().map(|kept| Transcripts::open(kept, &vault, &watch.metrics));
+        let transcripts = transcripts.transpose().map_err(|error| SetupError(error.to_string()))?;
         let (limits, timeouts) = (&config.limits, &config.timeouts);
         let gives_surrogates = routes.iter().any(|route| route.plan.uses(Operator::Surrogate));
         Ok(Arc::new(Self {
@@ -218,6 +231,7 @@ impl Gateway {
             protocols,
             vault,
             audit,
+            transcripts,
             gives_surrogates,
             watch,
             places: Arc::new(Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS))),
@@ -260,6 +274,16 @@ impl Gateway {
         &self.ledger
     }
 
+    /// Where transcripts are kept. Whoever sets up a gateway closes it in the end.
+    pub fn transcripts(&self) -> Option<&Transcripts> {
+        self.transcripts.as_ref()
+    }
+
+    /// Whether transcripts of a route are kept.
+    fn transcribes(&self, route: &Route) -> bool {
+        self.transcripts.is_some() && route.redactor.is_some()
+    }
+
     /// The engine under the plan of a route.
     fn detector<'g>(&'g self, route: &'g Route) -> Detector<'g> {
         Detector { engine: &self.engine, plan: &route.plan }
@@ -273,7 +297,7 @@ impl Gateway {
         let answered = if let Some(allowed) = self.cors.preflight(request.method(), request.headers()) {
             settle.outcome(Outcome::Answered);
             Ok(ReplyBody::no_content(allowed))
-        } else if self.cors.refuses(request.headers()) {
+        } else if self.cors.refuses(request.uri(), request.headers()) {
             Err(ProxyError::origin_refused())
         } else if own::is_own(request.uri().path()) {
             settle.outcome(Outcome::Answered);

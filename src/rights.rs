@@ -129,8 +129,18 @@ impl By {
 
 /// What an export says of the deployment.
 struct Facts {
+    /// The names of the purposes.
+    names: Vec<String>,
     purposes: Value,
     recipients: Value,
+}
+
+impl Facts {
+    /// The purpose that a value came for; none where nobody knows, or where the
+    /// configuration has it no more.
+    fn purpose_of(&self, kept: &Kept) -> Option<&str> {
+        self.names.iter().map(String::as_str).find(|name| kept.is_for(name))
+    }
 }
 
 /// Serves the rights of the subjects of a vault.
@@ -152,7 +162,8 @@ impl Rights {
             config.purposes.iter().map(|purpose| json!({"name": purpose.name, "basis": purpose.basis.as_str()}));
         let recipients =
             config.upstreams.iter().map(|upstream| json!({"name": upstream.recipient, "region": upstream.region}));
-        let facts = Facts { purposes: purposes.collect(), recipients: recipients.collect() };
+        let names = config.purposes.iter().map(|purpose| purpose.name.clone()).collect();
+        let facts = Facts { names, purposes: purposes.collect(), recipients: recipients.collect() };
         let records = vault.records().clone();
         let register = Register::new(records.clone());
         Ok(Arc::new(Self {
@@ -201,7 +212,8 @@ impl Rights {
         let line = |kept: &Kept| {
             let (token, entity, value) = kept.parts();
             let created = (kept.created > 0).then_some(Time(kept.created));
-            json!({"token": token, "entity": entity.as_str(), "value": value, "created": created})
+            let purpose = self.facts.purpose_of(kept);
+            json!({"token": token, "entity": entity.as_str(), "value": value, "created": created, "purpose": purpose})
         };
         Ok((page.iter().map(line).collect(), next))
     }
@@ -246,28 +258,25 @@ impl Rights {
         Ok(Export::new(Arc::clone(self), tenant, subject, format, by, case))
     }
 
-    /// Lets a token of a subject stand for another value from now on.
+    /// Lets what stands in messages for a value of a subject, a token or a
+    /// surrogate, stand for another value from now on.
     pub async fn rectify(
         &self,
         tenant: &str,
         subject: &str,
-        token: &Token,
+        stands: &str,
         value: &str,
         by: &By,
     ) -> Result<Case, RightsError> {
         if value.is_empty() || value.len() > MAX_VALUE {
             return Err(RightsError::Value);
         }
-        let held = self.vault.subject(tenant, subject).await?;
-        if held.restore(&[*token]).await?.iter().all(Option::is_none) {
-            return Err(RightsError::NoToken);
-        }
+        let token = self.vault.token_of(tenant, subject, stands).await?.ok_or(RightsError::NoToken)?;
         let case = self.begin(tenant, subject, &[Kind::Rectification], by).await?;
-        if !self.vault.rectify(tenant, subject, token, value).await? {
+        if !self.vault.rectify(tenant, subject, &token, value).await? {
             return Err(RightsError::NoToken);
         }
-        let name = token.to_string();
-        let told = Told { token: Some(&name), ..Told::of(tenant, Some(subject), Some(&case.id)) };
+        let told = Told { token: Some(stands), ..Told::of(tenant, Some(subject), Some(&case.id)) };
         self.outbox.put(WebhookEvent::SubjectRectified, &told).await?;
         let located = BTreeMap::from([(token.entity().to_string(), 1)]);
         let counts = BTreeMap::from([("rectified".to_owned(), 1)]);
@@ -308,6 +317,11 @@ impl Rights {
         let located = self.located(tenant, subject).await?;
         let counts = BTreeMap::from([(what.to_owned(), located.values().sum())]);
         self.finish(&case, Step::Locate(located), Proof { counts, ..Proof::default() }, by).await
+    }
+
+    /// Fails where the case that is named does not take an objection.
+    pub async fn may_object(&self, tenant: &str, subject: &str, by: &By) -> Result<(), RightsError> {
+        if by.case.is_some() { self.begin(tenant, subject, &[Kind::Objection], by).await.map(drop) } else { Ok(()) }
     }
 
     /// Notes an objection to purposes, after `recorded` has seen to it that it

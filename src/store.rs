@@ -113,6 +113,8 @@ pub enum Space {
     Restriction = 43,
     /// The subject of a case, as long as it is open.
     Name = 44,
+    /// Keys that are forgotten with their day.
+    Daily = 45,
 }
 
 impl Space {
@@ -127,8 +129,8 @@ impl Space {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
         use Space::{
-            Audit, Case, Checkpoint, Code, Consent, Erasure, Incident, Index, Link, Name, Once, Operator, Outbox,
-            Restriction, Retention, Rotation, Session, Signer,
+            Audit, Case, Checkpoint, Code, Consent, Daily, Erasure, Incident, Index, Link, Name, Once, Operator,
+            Outbox, Restriction, Retention, Rotation, Session, Signer,
         };
         let all = [
             Consent,
@@ -149,6 +151,7 @@ impl Space {
             Code,
             Restriction,
             Name,
+            Daily,
         ];
         all.into_iter()
     }

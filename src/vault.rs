@@ -91,6 +91,8 @@ const TOKEN_BITS: u64 = (1 << 35) - 1;
 /// How a vault uses memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
+    /// Whether a vault is made where there is none; it is.
+    pub create: bool,
     /// Bytes of values and unwrapped keys that are kept at hand; 64 MiB.
     pub cache_bytes: usize,
     /// Bytes of pages that an embedded store keeps at hand; 32 MiB.
@@ -107,6 +109,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            create: true,
             cache_bytes: 64 << 20,
             page_cache_bytes: 32 << 20,
             indexed: Indexed::default(),
@@ -157,6 +160,9 @@ impl Vault {
             VaultUrl::Memory => {
                 return Ok(Self(Kind::Memory(Arc::new(Memory::new(TOKEN_BITS, options.links_for)?))));
             }
+            VaultUrl::Embedded(folder) if !options.create && !Embedded::is_in(folder) => {
+                return Err(VaultError::Absent);
+            }
             VaultUrl::Embedded(folder) => folder.clone(),
             #[cfg(feature = "postgres")]
             VaultUrl::Postgres(url) => {
@@ -175,7 +181,7 @@ impl Vault {
     }
 
     async fn over(store: Arc<dyn Store>, keys: Keyring, options: Options, token_mask: u64) -> Result<Self, VaultError> {
-        let envelope = Envelope::open(Arc::clone(&store), keys, options.sensitive).await?;
+        let envelope = Envelope::open(Arc::clone(&store), keys, options.sensitive, options.create).await?;
         let index = envelope.root().index.clone();
         let shared = Arc::new(Shared {
             records: Records::new(Arc::clone(&store), index.clone()),
@@ -332,6 +338,24 @@ impl Shared {
             record = newer;
         }
         SubjectKeys::open(&root, row, tenant, subject, record)
+    }
+
+    /// Sees that a record which was just stored for the first time, wrapped as
+    /// `root` says, is wrapped by a key that stays. A process that was held up
+    /// may write one so late that the rotation of another finds it no more:
+    /// then it does not know of the last second, and looks.
+    async fn see_wrapped(&self, row: Row, record: &[u8], root: &Root) -> Result<(), VaultError> {
+        if !self.store.is_shared() {
+            // In one process no other key comes into use in between.
+            return Ok(());
+        }
+        let now = if self.store.is_current() { self.envelope.root() } else { self.envelope.refresh().await? };
+        if now.epoch == root.epoch || self.store.subject(row).await?.as_deref() != Some(record) {
+            return Ok(());
+        }
+        let (_, newer) = SubjectKeys::moved(root, row, record, &now)?;
+        // Who replaced it in between could open it.
+        self.store.swap_subject(row, record.to_vec(), newer).await.map(|_| ()).map_err(VaultError::from)
     }
 }
 

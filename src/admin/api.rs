@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::Request;
+use axum::extract::{Query, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
@@ -290,14 +290,20 @@ fn reason(head: &request::Parts) -> Option<String> {
     Some(given.chars().take(LONGEST_REASON).collect())
 }
 
+/// What queries of all operations on a subject have in common.
+#[derive(serde::Deserialize)]
+struct Named {
+    tenant: Option<String>,
+}
+
 /// Tenant and id of the subject that the path names.
 fn subject(services: &Services, endpoint: &Endpoint, head: &request::Parts) -> Option<(String, String)> {
-    let decoded = |text: &str| Some(percent_decode_str(text).decode_utf8().ok()?.into_owned());
     let nth = endpoint.path.split('/').position(|segment| segment == "{subject}")?;
-    let id = decoded(head.uri.path().strip_prefix(BASE)?.split('/').nth(nth)?)?;
-    let tenant = head.uri.query().into_iter().flat_map(|query| query.split('&'));
-    let tenant = tenant.filter_map(|pair| pair.strip_prefix("tenant=")).find_map(decoded);
-    Some((tenant.unwrap_or_else(|| services.config.tenant.clone()), id))
+    let id = percent_decode_str(head.uri.path().strip_prefix(BASE)?.split('/').nth(nth)?);
+    // Read as the operation itself reads it, so that the line names the tenant
+    // whose data it gives.
+    let Query(named) = Query::<Named>::try_from_uri(&head.uri).ok()?;
+    Some((subjects::tenant(&services.config, named.tenant), id.decode_utf8().ok()?.into_owned()))
 }
 
 /// An address that is nothing. Only who has logged in is told so.

@@ -3,9 +3,11 @@
 
 mod breach;
 mod records;
+mod transcripts;
 
 pub use breach::{Breach, breach};
 pub use records::{data_map, dpia, ropa};
+pub use transcripts::transcripts;
 
 use crate::config::{Config, Keep, Route, Upstream};
 

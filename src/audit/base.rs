@@ -66,7 +66,7 @@ impl Audit {
         let look = Look {
             actor: "gateway".to_owned(),
             action: Action::Purge,
-            reason: format!("the access log was kept long enough up to line {last}"),
+            reason: format!("the access log was kept long enough up to line {last} at most"),
             entities: [("lines".to_owned(), last - base.seq)].into(),
             ..Look::default()
         };

@@ -1,6 +1,7 @@
-//! The chain in the vault: lines by number, and the head that says which is
-//! the last one. A batch is written together with the new head, where the head
-//! is still the old one; so all replicas append to one chain.
+//! The chain in the vault: records of lines, by the number of their last line,
+//! and the head that says which is the last of all. A batch is written together
+//! with the new head, where the head is still the old one; so all replicas
+//! append to one chain.
 
 use std::sync::Arc;
 
@@ -19,12 +20,26 @@ const CHECKPOINT_LINES: u64 = 1000;
 /// or so many seconds after the last one, where there are lines.
 const CHECKPOINT_SECONDS: u64 = 3600;
 
+/// Lines of one record at most. Sealing and storing costs about the same for
+/// one line as for many.
+const RECORD_LINES: usize = 128;
+
+/// Records that are read at a time.
+const PAGE: usize = 32;
+
 const HEAD: &[u8] = b"head";
 const BASE: &[u8] = b"base";
 const DAMAGED: VaultError = VaultError::Corrupt { what: "head of the access log" };
+const LINE: VaultError = VaultError::Corrupt { what: "line of the access log" };
 
-/// Lines as they are stored, by their numbers.
+/// Texts by the numbers of lines.
 type Written = Vec<([u8; 8], Vec<u8>)>;
+
+/// Records in front that go, and where the chain begins then.
+struct Front {
+    keys: Vec<Vec<u8>>,
+    base: Base,
+}
 
 /// The end of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +80,7 @@ impl Chain {
 
     /// Appends lines, and a checkpoint where one is due. All are durable when
     /// this returns, or none is. Gives the number of the first.
-    pub(super) async fn append(&self, lines: &[Line]) -> Result<u64, VaultError> {
+    pub(super) async fn append(&self, lines: &mut [Line]) -> Result<u64, VaultError> {
         let mut known = self.0.head.lock().await;
         loop {
             let old = match known.take() {
@@ -73,8 +88,8 @@ impl Chain {
                 None => self.head().await?,
             };
             let (new, written) = self.linked(&old, lines);
-            let removed = self.outlived(&old, &new).await?;
-            if self.write(&old, &new, &written, &removed).await? {
+            let outlived = self.outlived(&old, &new).await?;
+            if self.write(&old, &new, &written, outlived.as_ref()).await? {
                 *known = Some(new);
                 return Ok(old.seq + 1);
             }
@@ -82,63 +97,88 @@ impl Chain {
         }
     }
 
-    /// The lines with their places, and the head behind them.
-    fn linked(&self, old: &Link, lines: &[Line]) -> (Link, Written) {
+    /// The records of the lines, which get their places, and the head behind them.
+    fn linked(&self, old: &Link, lines: &mut [Line]) -> (Link, Written) {
         let mut head = old.clone();
-        let mut written = Vec::with_capacity(lines.len() + 1);
-        let mut add = |head: &mut Link, mut line: Line| {
-            (line.seq, line.prev) = (head.seq + 1, std::mem::take(&mut head.hash));
-            if line.action == Action::Checkpoint {
-                line.signature = self.0.signer.sign(&checkpoint(line.seq, line.at, &line.prev));
-                (head.checkpoint, head.checkpoint_at) = (line.seq, line.at.0);
-            }
-            let text = line.seal();
-            (head.seq, head.hash) = (line.seq, line.hash);
+        let mut written = Written::new();
+        for batch in lines.chunks_mut(RECORD_LINES) {
+            let mut text = Vec::with_capacity(batch.len() * 640);
+            batch.iter_mut().for_each(|line| self.link_to(&mut head, line, &mut text));
             written.push((head.seq.to_be_bytes(), text));
-        };
-        for line in lines {
-            add(&mut head, line.clone());
         }
-        let now = Time::now();
-        let is_late = now.0.saturating_sub(head.checkpoint_at) >= CHECKPOINT_SECONDS;
+        let is_late = Time::now().0.saturating_sub(head.checkpoint_at) >= CHECKPOINT_SECONDS;
         if head.seq - head.checkpoint >= CHECKPOINT_LINES || is_late {
-            add(&mut head, Line::draft("gateway".to_owned(), Action::Checkpoint));
+            let mut text = Vec::new();
+            self.link_to(&mut head, &mut Line::draft("gateway".to_owned(), Action::Checkpoint), &mut text);
+            written.push((head.seq.to_be_bytes(), text));
         }
         (head, written)
     }
 
-    /// What goes as newer lines come: their keys, and the new base.
-    async fn outlived(&self, old: &Link, new: &Link) -> Result<Vec<Line>, VaultError> {
-        let Some(keep) = self.0.keep else { return Ok(Vec::new()) };
-        let base = self.base().await?;
-        let until = new.seq.saturating_sub(keep).min(old.seq);
-        let gone = until.saturating_sub(base.seq);
-        if gone == 0 {
-            return Ok(Vec::new());
+    /// Gives a line its place behind the head, which it becomes.
+    fn link_to(&self, head: &mut Link, line: &mut Line, text: &mut Vec<u8>) {
+        (line.seq, line.prev) = (head.seq + 1, std::mem::take(&mut head.hash));
+        if line.action == Action::Checkpoint {
+            line.signature = self.0.signer.sign(&checkpoint(line.seq, line.at, &line.prev));
+            (head.checkpoint, head.checkpoint_at) = (line.seq, line.at.0);
         }
-        self.page(base.seq, usize::try_from(gone).unwrap_or(usize::MAX)).await
+        if !text.is_empty() {
+            text.push(b'\n');
+        }
+        line.seal_into(text);
+        (head.seq, head.hash) = (line.seq, line.hash.clone());
     }
 
-    /// Cuts off records of the front that end with this line or before it, so
-    /// many at most. Gives the new base; none where there are none, or where
-    /// another replica was faster.
-    pub(super) async fn cut(&self, old: &Base, until: u64, most: usize) -> Result<Option<Base>, VaultError> {
-        let after = old.seq.to_be_bytes();
-        let page = self.0.records.scan(Owner::Deployment, Space::Audit, Some(&after), most).await?;
+    /// What goes as newer lines come. Older ones are looked for now and then, not
+    /// with each line.
+    async fn outlived(&self, old: &Link, new: &Link) -> Result<Option<Front>, VaultError> {
+        let Some(keep) = self.0.keep else { return Ok(None) };
+        let stride = (keep / 8).max(1);
+        if new.seq / stride == old.seq / stride {
+            return Ok(None);
+        }
+        let until = new.seq.saturating_sub(keep).min(old.seq);
+        self.front(&self.base().await?, until, usize::MAX).await
+    }
+
+    /// The first records that end with this line or before it, so many at most.
+    async fn front(&self, base: &Base, until: u64, most: usize) -> Result<Option<Front>, VaultError> {
         let until = until.to_be_bytes();
-        let front: Vec<_> = page.into_iter().take_while(|(key, _)| key.as_slice() <= until.as_slice()).collect();
-        let Some((_, last)) = front.last() else { return Ok(None) };
-        let last = last.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-        let last: Line = serde_json::from_slice(last).map_err(|_| DAMAGED)?;
-        let new = Base::behind(&last, &self.0.signer);
-        let text = |base: &Base| serde_json::to_vec(base).map_err(|_| DAMAGED);
-        let (old_text, new_text) = (text(old)?, text(&new)?);
-        let expected = if old.seq == 0 { Expected::Absent } else { Expected::Unchanged(&old_text) };
-        let mut changes = vec![change(Space::Checkpoint, BASE, expected, Some(&new_text))];
-        changes.extend(front.iter().map(|(key, _)| change(Space::Audit, key, Expected::Anything, None)));
+        let (mut keys, mut last) = (Vec::new(), None);
+        let mut after = base.seq.to_be_bytes().to_vec();
+        loop {
+            let asked = PAGE.min(most - keys.len());
+            let page = self.0.records.scan(Owner::Deployment, Space::Audit, Some(&after), asked).await?;
+            let before = keys.len();
+            for (key, text) in page.into_iter().take_while(|(key, _)| key.as_slice() <= until.as_slice()) {
+                after.clone_from(&key);
+                keys.push(key);
+                last = Some(text);
+            }
+            if keys.len() < before + PAGE {
+                break;
+            }
+        }
+        let Some(line) = last.as_deref().and_then(|text| text.rsplit(|byte| *byte == b'\n').next()) else {
+            return Ok(None);
+        };
+        let line: Line = serde_json::from_slice(line).map_err(|_| LINE)?;
+        Ok(Some(Front { keys, base: Base::behind(&line, &self.0.signer) }))
+    }
+
+    /// Cuts off the first records that end with this line or before it, so many
+    /// at most. Gives the new base; none where there are none, or where another
+    /// replica was faster.
+    pub(super) async fn cut(&self, old: &Base, until: u64, most: usize) -> Result<Option<Base>, VaultError> {
         // Nobody appends meanwhile, which may cut too.
         let _head = self.0.head.lock().await;
-        Ok(self.0.records.write(&changes, None).await?.then_some(new))
+        let Some(Front { keys, base }) = self.front(old, until, most).await? else { return Ok(None) };
+        let text = |base: &Base| serde_json::to_vec(base).map_err(|_| DAMAGED);
+        let (old_text, new_text) = (text(old)?, text(&base)?);
+        let expected = if old.seq == 0 { Expected::Absent } else { Expected::Unchanged(&old_text) };
+        let mut changes = vec![change(Space::Checkpoint, BASE, expected, Some(&new_text))];
+        changes.extend(keys.iter().map(|key| change(Space::Audit, key, Expected::Anything, None)));
+        Ok(self.0.records.write(&changes, None).await?.then_some(base))
     }
 
     async fn write(
@@ -146,18 +186,16 @@ impl Chain {
         old: &Link,
         new: &Link,
         written: &[([u8; 8], Vec<u8>)],
-        removed: &[Line],
+        outlived: Option<&Front>,
     ) -> Result<bool, VaultError> {
         let text = |link: &Link| serde_json::to_vec(link).map_err(|_| DAMAGED);
         let (old_head, new_head) = (text(old)?, text(new)?);
-        let base = removed.last().map(|line| serde_json::to_vec(&Base::behind(line, &self.0.signer)));
-        let base = base.transpose().map_err(|_| DAMAGED)?;
-        let keys: Vec<_> = removed.iter().map(|line| line.seq.to_be_bytes()).collect();
+        let base = outlived.map(|front| serde_json::to_vec(&front.base)).transpose().map_err(|_| DAMAGED)?;
         let expected = if old.seq == 0 { Expected::Absent } else { Expected::Unchanged(&old_head) };
-        let mut changes = Vec::with_capacity(written.len() + removed.len() + 2);
-        changes.push(change(Space::Checkpoint, HEAD, expected, Some(&new_head)));
-        changes.extend(written.iter().map(|(key, line)| change(Space::Audit, key, Expected::Absent, Some(line))));
-        changes.extend(keys.iter().map(|key| change(Space::Audit, key, Expected::Anything, None)));
+        let removed = outlived.into_iter().flat_map(|front| &front.keys);
+        let mut changes = vec![change(Space::Checkpoint, HEAD, expected, Some(&new_head))];
+        changes.extend(written.iter().map(|(key, lines)| change(Space::Audit, key, Expected::Absent, Some(lines))));
+        changes.extend(removed.map(|key| change(Space::Audit, key, Expected::Anything, None)));
         changes.extend(base.iter().map(|base| change(Space::Checkpoint, BASE, Expected::Anything, Some(base))));
         self.0.records.write(&changes, None).await
     }
@@ -168,16 +206,39 @@ impl Chain {
 
     /// Lines behind the one with this number.
     pub(super) async fn page(&self, after: u64, limit: usize) -> Result<Vec<Line>, VaultError> {
-        let damaged = VaultError::Corrupt { what: "line of the access log" };
-        let read = |(_, text): ([u8; 8], Vec<u8>)| serde_json::from_slice(&text).map_err(|_| damaged.clone());
+        let read = |(_, text): ([u8; 8], Vec<u8>)| serde_json::from_slice(&text).map_err(|_| LINE);
         self.raw(after, limit).await?.into_iter().map(read).collect()
     }
 
-    /// The same as they are stored.
+    /// The same as they are stored, by their numbers.
     pub(super) async fn raw(&self, after: u64, limit: usize) -> Result<Written, VaultError> {
-        let after = after.to_be_bytes();
-        let found = self.0.records.scan(Owner::Deployment, Space::Audit, Some(&after), limit).await?;
-        Ok(found.into_iter().map(|(key, text)| (key.try_into().unwrap_or_default(), text)).collect())
+        let mut lines = self.whole(after, limit).await?;
+        lines.retain(|(seq, _)| u64::from_be_bytes(*seq) > after);
+        lines.truncate(limit);
+        Ok(lines)
+    }
+
+    /// The lines of whole records from the one in which that behind `after` is
+    /// on, at least `limit` if there are as many, with the numbers that they
+    /// have by the places of the records.
+    pub(super) async fn whole(&self, after: u64, limit: usize) -> Result<Written, VaultError> {
+        let (mut lines, mut from) = (Written::new(), after.to_be_bytes());
+        while lines.len() < limit {
+            let asked = PAGE.min(limit - lines.len());
+            let page = self.0.records.scan(Owner::Deployment, Space::Audit, Some(&from), asked).await?;
+            let is_last = page.len() < asked;
+            for (key, text) in page {
+                from = key.try_into().map_err(|_| LINE)?;
+                let texts: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+                let before = u64::from_be_bytes(from).wrapping_sub(texts.len() as u64);
+                let numbers = (1..).map(|nth| before.wrapping_add(nth).to_be_bytes());
+                lines.extend(numbers.zip(texts.into_iter().map(<[u8]>::to_vec)));
+            }
+            if is_last {
+                break;
+            }
+        }
+        Ok(lines)
     }
 
     /// The last line.

@@ -190,11 +190,24 @@ impl Line {
 
     /// Sets its hash; gives the line as it is stored.
     pub(super) fn seal(&mut self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(512);
+        self.seal_into(&mut text);
+        text
+    }
+
+    /// The same, behind what stands in `text`.
+    pub(super) fn seal_into(&mut self, text: &mut Vec<u8>) {
+        let start = text.len();
         self.hash.clear();
         // Texts and numbers cannot fail to be written.
-        let open = serde_json::to_vec(self).unwrap_or_default();
-        self.hash = hex::encode(digest::digest(&digest::SHA256, &open).as_ref());
-        serde_json::to_vec(self).unwrap_or_default()
+        let _ = serde_json::to_writer(&mut *text, self);
+        let open = text.get(start..).unwrap_or_default();
+        self.hash = hex::encode(digest::digest(&digest::SHA256, open).as_ref());
+        // It is the last member, so what was hashed need not be written again.
+        text.pop();
+        for part in [",\"hash\":\"", &self.hash, "\"}"] {
+            text.extend_from_slice(part.as_bytes());
+        }
     }
 
     /// Reads a line that is written in its one right form, with its right hash.
@@ -203,5 +216,26 @@ impl Line {
         let mut sealed = line.clone();
         // Another spelling of the same is another text.
         if sealed.seal() == text && sealed.hash == line.hash { Ok(line) } else { Err(Malformed) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_line_is_its_json_and_read_in_no_other_form() {
+        let mut line = Line { reason: "case \"7\"".into(), ..Line::draft("operator:anna".into(), Action::Show) };
+        line.entities.insert("EMAIL".into(), 2);
+        let text = line.seal();
+        assert_eq!(text, serde_json::to_vec(&line).unwrap());
+        assert_eq!((Line::read(&text).unwrap(), line.hash.len()), (line, 64));
+        let spaced = [b" ", text.as_slice()].concat();
+        assert_eq!(Line::read(&spaced), Err(Malformed), "another spelling");
+        for at in 0..text.len() {
+            let mut bent = text.clone();
+            bent[at] ^= 1;
+            assert_eq!(Line::read(&bent), Err(Malformed), "byte {at}");
+        }
     }
 }

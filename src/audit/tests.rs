@@ -117,7 +117,7 @@ async fn every_edit_of_the_store_is_found() {
     }
     assert_eq!(audit.verify().await.unwrap().unwrap().last, 9);
     let records = vault.records();
-    let lines = records.scan(Owner::Deployment, Space::Audit, None, 100).await.unwrap();
+    let lines = stored(&vault).await;
     let put = async |key: &[u8], value: Option<&[u8]>| {
         let (owner, space, expected) = (Owner::Deployment, Space::Audit, Expected::Anything);
         assert!(records.write(&[RecordChange { owner, space, key, expected, value }], None).await.unwrap());
@@ -142,6 +142,131 @@ async fn every_edit_of_the_store_is_found() {
     }
 }
 
+/// Records exchanges that come to their end one right after another.
+async fn exchanges(audit: &Audit, count: u64) {
+    let recorder = audit.recorder();
+    for n in 0..count {
+        let exchange = loop {
+            match recorder.begin(&place(), &format!("r{n}"), None) {
+                Ok(exchange) => break exchange,
+                Err(Refused::Full) => tokio::time::sleep(Duration::from_millis(1)).await,
+                Err(Refused::Down) => panic!("{n}"),
+            }
+        };
+        exchange.tokenized(EMAIL, 1);
+    }
+}
+
+async fn stored(vault: &Vault) -> Vec<(Vec<u8>, Vec<u8>)> {
+    vault.records().scan(Owner::Deployment, Space::Audit, None, 10_000).await.unwrap()
+}
+
+#[tokio::test]
+async fn lines_of_one_moment_are_few_records() {
+    let vault = vault().await;
+    let audit = open(&vault).await;
+    exchanges(&audit, 300).await;
+    assert_eq!(audit.record(look(0)).await.unwrap(), 301);
+    let records = stored(&vault).await.len();
+    assert!((3..10).contains(&records), "{records}");
+    let all = audit.page(0, 1000).await.unwrap();
+    assert!(all.iter().enumerate().all(|(nth, line)| line.seq == nth as u64 + 1) && all.len() == 302);
+    for (after, limit) in [(0, 1), (0, 128), (1, 200), (127, 2), (128, 1), (129, 300), (301, 9), (302, 9)] {
+        let (from, to) = (after as usize, all.len().min(after as usize + limit));
+        assert_eq!(audit.page(after, limit).await.unwrap(), all[from..to], "{limit} behind {after}");
+    }
+    audit.verify().await.unwrap().unwrap();
+    assert_eq!(check(&export(&audit).await).unwrap().0.last, 302);
+}
+
+#[tokio::test]
+async fn every_edit_inside_a_record_is_found() {
+    let vault = vault().await;
+    let audit = open(&vault).await;
+    for _ in 0..3 {
+        exchanges(&audit, 5).await;
+        audit.record(look(0)).await.unwrap();
+    }
+    audit.verify().await.unwrap().unwrap();
+    let put = async |key: &[u8], value: Option<&[u8]>| {
+        let (owner, space, expected) = (Owner::Deployment, Space::Audit, Expected::Anything);
+        let change = RecordChange { owner, space, key, expected, value };
+        assert!(vault.records().write(&[change], None).await.unwrap());
+    };
+    let whole = stored(&vault).await;
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    for _ in 0..300 {
+        let (key, text) = &whole[random.below(whole.len())];
+        let mut edited = random.edit(&[text.as_slice(), b"\n"].concat());
+        if edited.last() == Some(&b'\n') {
+            edited.pop();
+        }
+        if edited == *text {
+            continue;
+        }
+        put(key, Some(&edited)).await;
+        let found = audit.verify().await.unwrap();
+        assert!(found.is_err(), "{}", edited.escape_ascii());
+        put(key, Some(text)).await;
+    }
+    // Its place is checked too, and a line of it cannot be in a second one.
+    let (key, text) = &whole[2];
+    let number = u64::from_be_bytes(key.as_slice().try_into().unwrap());
+    for elsewhere in [number - 1, number + 1, u64::MAX] {
+        put(key, None).await;
+        put(&elsewhere.to_be_bytes(), Some(text)).await;
+        assert!(audit.verify().await.unwrap().is_err(), "{elsewhere}");
+        put(&elsewhere.to_be_bytes(), None).await;
+        put(key, Some(text)).await;
+        let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+        let (first, _) = lines.split_at(lines.len() / 2);
+        put(&(number - 1).to_be_bytes(), Some(&first.join(&b'\n'))).await;
+        assert!(audit.verify().await.unwrap().is_err());
+        put(&(number - 1).to_be_bytes(), None).await;
+    }
+    put(b"short", Some(text)).await;
+    assert!(audit.verify().await.unwrap().is_err(), "a key that is none");
+    put(b"short", None).await;
+    audit.verify().await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_wait_for_others_and_nobody_for_them() {
+    let audit = open(&vault().await).await;
+    let mut written = audit.written();
+    let start = tokio::time::Instant::now();
+    exchanges(&audit, 2).await;
+    written.changed().await.unwrap();
+    assert_eq!((*written.borrow_and_update(), start.elapsed()), (2, Duration::from_millis(5)));
+    exchanges(&audit, 2).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    exchanges(&audit, 1).await;
+    let start = tokio::time::Instant::now();
+    assert_eq!((audit.record(look(0)).await.unwrap(), start.elapsed()), (7, Duration::ZERO));
+    exchanges(&audit, 1).await;
+    let start = tokio::time::Instant::now();
+    audit.close().await;
+    assert_eq!((audit.last().await.unwrap(), start.elapsed()), (8, Duration::ZERO));
+}
+
+#[tokio::test]
+async fn replicas_append_batches_to_one_chain() {
+    let vault = vault().await;
+    let replicas = [open(&vault).await, open(&vault).await];
+    let [one, other] = &replicas;
+    for _ in 0..20 {
+        tokio::join!(exchanges(one, 30), exchanges(other, 7));
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    one.close().await;
+    other.close().await;
+    let lines = one.page(0, 10_000).await.unwrap();
+    let count = |action| lines.iter().filter(|line| line.action == action).count();
+    assert_eq!((count(Action::Exchange), count(Action::Checkpoint)), (20 * 37, 1));
+    let verified = other.verify().await.unwrap().unwrap();
+    assert_eq!((verified.first, verified.last), (1, 741));
+}
+
 #[tokio::test]
 async fn replicas_append_to_one_chain() {
     let vault = vault().await;
@@ -164,17 +289,7 @@ async fn replicas_append_to_one_chain() {
 #[tokio::test]
 async fn checkpoints_are_never_far_apart() {
     let audit = open(&vault().await).await;
-    let recorder = audit.recorder();
-    for n in 0..2500 {
-        let exchange = loop {
-            match recorder.begin(&place(), "r", None) {
-                Ok(exchange) => break exchange,
-                Err(Refused::Full) => tokio::time::sleep(Duration::from_millis(1)).await,
-                Err(Refused::Down) => panic!("{n}"),
-            }
-        };
-        exchange.tokenized(EMAIL, 1);
-    }
+    exchanges(&audit, 2500).await;
     audit.record(look(0)).await.unwrap();
     audit.verify().await.unwrap().unwrap();
     let lines = audit.page(0, 10_000).await.unwrap();
@@ -209,9 +324,19 @@ async fn a_vault_in_memory_keeps_the_newest() {
     }
     let verified = audit.verify().await.unwrap().unwrap();
     assert_eq!(verified.last, 101);
-    assert!((80..=82).contains(&verified.first), "{verified:?}");
-    let lines = vault.records().scan(Owner::Deployment, Space::Audit, None, 1000).await.unwrap();
-    assert!(lines.len() <= 21, "{}", lines.len());
+    // Older ones go by eighths of what is kept.
+    assert!((79..=82).contains(&verified.first), "{verified:?}");
+    assert!(stored(&vault).await.len() <= 23);
+    assert!(check(&export(&audit).await).is_ok());
+    // Batches go as a whole, once no line of them is to be kept.
+    for _ in 0..20 {
+        exchanges(&audit, 9).await;
+        audit.record(look(0)).await.unwrap();
+    }
+    let verified = audit.verify().await.unwrap().unwrap();
+    assert_eq!(verified.last, 301);
+    assert!((281 - 22..=282).contains(&verified.first), "{verified:?}");
+    assert!(stored(&vault).await.len() <= 10);
     assert!(check(&export(&audit).await).is_ok());
 }
 

@@ -152,7 +152,7 @@ async fn behind(chain: &Chain, base: &Base) -> Result<Result<Verified, Broken>, 
     let mut verifier = Verifier::unsigned(base.seq, base.hash.clone());
     while verifier.end().0 < head.seq {
         let at = verifier.end().0 + 1;
-        let page = match chain.raw(verifier.end().0, PAGE).await {
+        let page = match chain.whole(verifier.end().0, PAGE).await {
             Ok(page) => page,
             // What does not open is not what was written.
             Err(VaultError::Corrupt { .. }) => return Ok(Err(Broken { at, fault: Fault::Changed })),

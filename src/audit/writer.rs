@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +14,9 @@ use super::line::{Action, Line, Look};
 
 /// Lines of one write at most.
 const BATCH: usize = 512;
+/// How long lines that nobody waits for wait for others to be written with: a
+/// write costs about the same for one line as for many.
+const LINGER: Duration = Duration::from_millis(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// After so long without success requests are refused.
@@ -28,17 +31,26 @@ pub(super) enum Entry {
     Look(Box<Look>, oneshot::Sender<u64>),
 }
 
+impl Entry {
+    /// Whether somebody waits until it is durable.
+    fn is_awaited(&self) -> bool {
+        matches!(self, Self::Look(..))
+    }
+}
+
 /// What the writer tells, and is told.
 pub(super) struct Told {
     pub(super) is_down: Arc<AtomicBool>,
     /// The number of the last line that is durable.
     pub(super) written: watch::Sender<u64>,
     pub(super) closing: CancellationToken,
+    /// Somebody waits for a line.
+    pub(super) hurry: Arc<Notify>,
 }
 
 /// Writes until it is told to close, and then what was accepted before.
 pub(super) async fn run(mut queue: mpsc::Receiver<Entry>, chain: Chain, told: Told) {
-    let Told { is_down, written, closing } = told;
+    let Told { is_down, written, closing, hurry } = told;
     let mut entries = Vec::with_capacity(BATCH);
     loop {
         let taken = tokio::select! {
@@ -53,6 +65,18 @@ pub(super) async fn run(mut queue: mpsc::Receiver<Entry>, chain: Chain, told: To
         if taken == 0 {
             break;
         }
+        if entries.len() < BATCH && !queue.is_closed() && !entries.iter().any(Entry::is_awaited) {
+            tokio::select! {
+                () = sleep(LINGER) => {}
+                () = hurry.notified() => {}
+                () = closing.cancelled() => {}
+            }
+            while entries.len() < BATCH
+                && let Ok(entry) = queue.try_recv()
+            {
+                entries.push(entry);
+            }
+        }
         let mut lines = Vec::with_capacity(entries.len());
         let mut waiting = Vec::new();
         for entry in entries.drain(..) {
@@ -66,7 +90,7 @@ pub(super) async fn run(mut queue: mpsc::Receiver<Entry>, chain: Chain, told: To
         }
         let (failing, mut pause) = (Instant::now(), FIRST_PAUSE);
         let first = loop {
-            match chain.append(&lines).await {
+            match chain.append(&mut lines).await {
                 Ok(first) => break Some(first),
                 Err(error) => tracing::warn!(%error, lines = lines.len(), "The access log cannot be written."),
             }

@@ -110,7 +110,7 @@ impl Api {
                 let client = Box::new(Client::builder(TokioExecutor::new()).build(connector.build()));
                 Ok(Self(Kind::There { url: admin, proofs: Box::new(proofs), client }))
             }
-            Err(error) => Err(failed(&error)),
+            Err(error) => Err(open::failed(&place, &error)),
         }
     }
 

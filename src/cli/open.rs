@@ -4,7 +4,9 @@ use super::Failure;
 use crate::config::Config;
 use crate::detect::Engine;
 use crate::sensitive::Sensitive;
-use crate::vault::{Indexed, Key, Keyring, Options, TokenSource, Transit, TransitSettings, Vault, VaultUrl};
+use crate::vault::{
+    Indexed, Key, Keyring, Options, TokenSource, Transit, TransitSettings, Vault, VaultError, VaultUrl,
+};
 
 /// What is said where there is no key.
 pub(super) const NO_KEY: &str = "no key is given for the vault; set one, and keep it: without it no token can be \
@@ -12,13 +14,13 @@ pub(super) const NO_KEY: &str = "no key is given for the vault; set one, and kee
 
 /// Opens the vault, and makes it where there is none.
 pub(super) async fn vault(config: &Config) -> Result<Vault, Failure> {
-    opened(config, options(config)).await
+    opened(config, Options { create: true, ..options(config) }).await
 }
 
 /// The same for work by these rules: what they call sensitive is in the second
 /// layer.
 pub(super) async fn vault_with(config: &Config, engine: &Engine) -> Result<Vault, Failure> {
-    let mut options = options(config);
+    let mut options = Options { create: true, ..options(config) };
     options.sensitive.extend(engine.rules().filter(|rule| rule.sensitive).map(|rule| rule.entity));
     opened(config, options).await
 }
@@ -26,9 +28,15 @@ pub(super) async fn vault_with(config: &Config, engine: &Engine) -> Result<Vault
 async fn opened(config: &Config, options: Options) -> Result<Vault, Failure> {
     let place = place(config)?;
     let vault = Vault::open(&place, keys(config)?, options).await;
-    let vault = vault.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
+    let vault = vault.map_err(|e| failed(&place, &e))?;
     keep_erasures(config, &vault)?;
     Ok(vault)
+}
+
+/// That a vault cannot be opened.
+pub(super) fn failed(place: &VaultUrl, error: &VaultError) -> Failure {
+    let told = format!("{place}: {error}");
+    if *error == VaultError::Absent { Failure::Usage(told) } else { Failure::Failed(told) }
 }
 
 /// Has erasures and withdrawals appended to the file that the configuration
@@ -38,9 +46,14 @@ pub(super) fn keep_erasures(config: &Config, vault: &Vault) -> Result<(), Failur
     vault.keep_erasures(path).map_err(|e| Failure::Usage(format!("erasures: {}: {e}", path.display())))
 }
 
-/// How it is opened.
+/// How it is opened. A typing error in its place is no order for a new vault.
 pub(super) fn options(config: &Config) -> Options {
-    Options { indexed: Indexed::of(&config.subject.index), links_for: config.subject.links, ..Options::default() }
+    Options {
+        create: false,
+        indexed: Indexed::of(&config.subject.index),
+        links_for: config.subject.links,
+        ..Options::default()
+    }
 }
 
 /// All keys that the configuration gives.

@@ -48,6 +48,7 @@ enum Report {
     /// What an impact assessment starts from (GDPR Article 35)
     Dpia(company::Args),
     Breach(company::BreachArgs),
+    Transcripts(company::TranscriptsArgs),
 }
 
 /// How much of the bodies was looked at, by route.
@@ -104,6 +105,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         Report::DataMap(args) => company::run("data-map", args),
         Report::Dpia(args) => company::run("dpia", args),
         Report::Breach(args) => company::breach(args),
+        Report::Transcripts(args) => company::transcripts(args),
     }
 }
 

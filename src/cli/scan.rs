@@ -353,4 +353,35 @@ mod tests {
         let (_, out) = output(Format::Json, "ana@example.com", |_| {}).unwrap();
         assert!(out.contains("\"score\": 0.95,\n"), "{out}");
     }
+
+    #[test]
+    fn a_line_tells_what_a_document_tells() {
+        let text = "Dr. Jana Novak, 0201 5550123, 555 0123 4567 or ana.lopez@example.com";
+        let quoted = serde_json::to_string(text).unwrap();
+        for (redact, explain) in [(false, false), (true, false), (false, true), (true, true)] {
+            let of = |format, input: &str| {
+                let (_, out) = output(format, input, |args| (args.redact, args.explain) = (redact, explain)).unwrap();
+                serde_json::from_str::<serde_json::Value>(&out).unwrap()
+            };
+            let mut line = of(Format::Jsonl, &format!("{{\"id\": [1], \"text\": {quoted}}}"));
+            let mut document = of(Format::Json, text);
+            assert_eq!(line.as_object_mut().unwrap().remove("id"), Some(serde_json::json!([1])));
+            let document = document["files"][0].as_object_mut().unwrap();
+            document.remove("file");
+            assert_eq!(line.as_object(), Some(&*document));
+            assert!(document["findings"].as_array().unwrap().len() > 2, "{document:?}");
+        }
+    }
+
+    #[test]
+    fn scores_are_written_in_hundredths() {
+        for (score, written) in
+            [(0.0, "0.0"), (0.5, "0.5"), (0.949_99, "0.95"), (0.07, "0.07"), (0.996, "1.0"), (1.0, "1.0")]
+        {
+            let mut out = Vec::new();
+            report::write_score(score, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), written);
+            assert_eq!(serde_json::to_string(&report::rounded(score)).unwrap(), written);
+        }
+    }
 }

@@ -33,6 +33,7 @@ use crate::sensitive::Sensitive;
 use crate::server::tls::server_config;
 use crate::server::{self, Drained, Limits, Listener, Shutdown};
 use crate::telemetry::{self, Metrics, VaultOperation};
+use crate::transcripts::Transcripts;
 use crate::vault::{Vault, VaultUrl};
 
 /// Bodies over 256 KiB are looked through on such threads, and the vault's file is opened.
@@ -105,6 +106,7 @@ pub(super) struct Running {
     _alerts: Alerts,
     /// What goes on beside requests.
     beside: JoinHandle<()>,
+    transcripts: Option<Transcripts>,
     _published: Option<Unpublish>,
 }
 
@@ -139,6 +141,9 @@ impl Running {
         }
         drop(self.chores);
         self.beside.abort();
+        if let Some(transcripts) = self.transcripts {
+            transcripts.close().await;
+        }
         self.services.close().await;
     }
 }
@@ -219,6 +224,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         #[cfg(feature = "postgres")]
         VaultUrl::Postgres(_) => None,
     };
+    let transcripts = gateway.transcripts().cloned();
     let data = DataService(gateway);
     let tasks = [
         tokio::spawn(server::serve(data_listener, move |_| data.clone(), limits, shutdown.clone())),
@@ -235,6 +241,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         chores,
         _alerts: alerts,
         beside,
+        transcripts,
         _published: published,
     })
 }

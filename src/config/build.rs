@@ -49,6 +49,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
         protocols: checked(top.text("protocols"), check::folder, found_in),
         upstreams,
         webhooks: rights::webhooks(settings, sources, found_in),
+        transcripts: rights::transcripts(&settings.section("transcripts"), &purposes, found_in),
         purposes,
         notices: notice::read(settings, consent.policy.as_deref(), found_in),
         consent,
@@ -179,6 +180,7 @@ fn purposes(settings: &Settings, found: &mut Found) -> Vec<Purpose> {
             sharing: section.boolean("sharing"),
             profiling: section.boolean("profiling"),
             explicit: section.boolean("explicit"),
+            transcripts: section.boolean("transcripts"),
             reversible: section.texts("reversible").map(|_| each(&section, "reversible", check::entity, found)),
             upstreams: section.texts("upstreams").map(|_| each(&section, "upstreams", check::name, found)),
         });
@@ -465,7 +467,7 @@ pub(super) fn choice<T: Choice>(section: &Section<'_>, name: &str) -> T {
 
 pub(super) fn checked<T>(
     placed: Option<Placed<String>>,
-    check: fn(&str) -> Result<T, check::Wrong>,
+    check: impl Fn(&str) -> Result<T, check::Wrong>,
     found: &mut Found,
 ) -> Option<T> {
     let Placed { value, origin } = placed?;

@@ -1,10 +1,13 @@
-//! What the rights of persons need: systems behind that are told, and what
-//! people are found by.
+//! What the rights of persons need: systems behind that are told, what people
+//! are found by, and transcripts that name nobody.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use hyper::Uri;
 
+use super::Purpose;
 use super::build::{checked, judge};
 use super::check::{self, Wrong};
 use super::problem::Found;
@@ -70,13 +73,36 @@ impl WebhookEvent {
     }
 }
 
+/// Conversations without persons, kept for a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transcripts {
+    /// Where they are kept.
+    pub to: TranscriptPlace,
+    /// How long they are kept.
+    pub retention: Duration,
+    /// How many bytes of a request, and of a reply, one holds at most.
+    pub max_bytes: usize,
+    /// How many bytes a file has before the next begins.
+    pub file_bytes: u64,
+}
+
+/// Where transcripts are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TranscriptPlace {
+    /// In files of JSON lines in a folder.
+    Folder(PathBuf),
+    /// In a table of a PostgreSQL database: its URL, which may hold a password.
+    Postgres(Sensitive),
+}
+
 pub(super) fn webhooks(settings: &Settings, sources: &Sources, found: &mut Found) -> Vec<Webhook> {
     let each = settings.list("webhooks", "webhooks[]");
     each.filter_map(|section| webhook(&section, sources, found)).collect()
 }
 
 fn webhook(section: &Section<'_>, sources: &Sources, found: &mut Found) -> Option<Webhook> {
-    let url = checked(section.required("url", found), webhook_url, found);
+    let is_plain_allowed = section.boolean("plain_http");
+    let url = checked(section.required("url", found), |text| webhook_url(text, is_plain_allowed), found);
     let ca = checked(section.text("ca"), check::certificates, found);
     let secret = section.required("secret", found);
     let secret = secret.and_then(|placed| {
@@ -94,13 +120,26 @@ fn webhook(section: &Section<'_>, sources: &Sources, found: &mut Found) -> Optio
     Some(Webhook { url: url?, events, secret: secret?, ca })
 }
 
-fn webhook_url(text: &str) -> Result<Uri, Wrong> {
+/// Messages tell whose data is erased, and hold codes: nobody on the way may
+/// read them.
+fn webhook_url(text: &str, is_plain_allowed: bool) -> Result<Uri, Wrong> {
     let wrong = |_| Wrong {
         message: "the address of a webhook is no http or https URL without user and fragment".to_owned(),
         mend: "write \"https://HOST/PATH\"".to_owned(),
     };
     let bare = text.split('?').next().unwrap_or_default();
-    check::url(bare).and_then(|_| text.parse().map_err(|_| check::wrong("", ""))).map_err(wrong)
+    let url: Uri = check::url(bare).and_then(|_| text.parse().map_err(|_| check::wrong("", ""))).map_err(wrong)?;
+    let is_here = url.host().is_some_and(|host| {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    });
+    if url.scheme_str() == Some("https") || is_here || is_plain_allowed {
+        return Ok(url);
+    }
+    Err(Wrong {
+        message: "a webhook over plain http leaves this machine".to_owned(),
+        mend: "write \"https://HOST/PATH\", or `plain_http = true` beside it where the network is your own".to_owned(),
+    })
 }
 
 fn webhook_secret(text: &str) -> Result<Sensitive, Wrong> {
@@ -128,6 +167,38 @@ pub(super) fn index(text: &str) -> Result<Entity, Wrong> {
         _ => Err(Wrong {
             message: "subjects are found by addresses and numbers alone".to_owned(),
             mend: "write [\"EMAIL\", \"PHONE\"], one of them, or []".to_owned(),
+        }),
+    }
+}
+
+pub(super) fn transcripts(section: &Section<'_>, purposes: &[Purpose], found: &mut Found) -> Option<Transcripts> {
+    if !section.is_written() {
+        return None;
+    }
+    let to = section.required("to", found);
+    if let Some(to) = &to
+        && !purposes.iter().any(|purpose| purpose.transcripts)
+    {
+        let mend = "set `transcripts = true` in those of [[purposes]] of which they may be kept".to_owned();
+        found.error(&to.origin, "no purpose has transcripts".to_owned(), mend);
+    }
+    Some(Transcripts {
+        to: checked(to, place, found)?,
+        retention: Duration::from_hours(24 * section.number("days")),
+        max_bytes: section.size("max_bytes"),
+        file_bytes: section.number("file_bytes"),
+    })
+}
+
+fn place(text: &str) -> Result<TranscriptPlace, Wrong> {
+    match text.split_once(':') {
+        Some(("file", folder)) if !folder.is_empty() => Ok(TranscriptPlace::Folder(PathBuf::from(folder))),
+        Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
+            Ok(TranscriptPlace::Postgres(Sensitive::from(text)))
+        }
+        _ => Err(Wrong {
+            message: "this is no place for transcripts".to_owned(),
+            mend: "write \"file:FOLDER\" or \"postgres://USER@HOST/DATABASE\"".to_owned(),
         }),
     }
 }

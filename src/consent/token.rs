@@ -41,8 +41,14 @@ pub struct Claims {
     pub subject: String,
     /// Its own id, `jti`.
     pub id: Option<String>,
+    /// When it was made, `iat`, in Unix seconds.
+    pub issued: Option<u64>,
     /// When it expires, `exp`, in Unix seconds.
     pub expires: u64,
+    /// What it is good for beside consent, `scope` (RFC 8693 section 4.2).
+    pub scope: Option<String>,
+    /// The tenant of the person, `tenant`.
+    pub tenant: Option<String>,
     /// The consent. Its time is `at`, else `iat`.
     pub said: Said<'static>,
 }
@@ -148,9 +154,10 @@ fn claims(payload: &Map<String, Value>, expected: &Expected, now: u64) -> Result
         Some(Value::String(id)) if id.len() <= MAX_JTI => Some(id.clone()),
         Some(_) => return Err(Refused::Malformed),
     };
+    let text = |name: &str| payload.get(name).and_then(Value::as_str).map(str::to_owned);
     let mut said = Said::of_json(payload).ok_or(Refused::Malformed)?;
     said.at = said.at.or(issued);
-    Ok(Claims { subject: subject.to_owned(), id, expires, said })
+    Ok(Claims { subject: subject.to_owned(), id, issued, expires, scope: text("scope"), tenant: text("tenant"), said })
 }
 
 /// Whether the audience is the one that is expected. A token for somebody is

@@ -15,7 +15,7 @@ mod model;
 mod run;
 mod train;
 
-pub(crate) use memory::Memory;
+use memory::Memory;
 pub(crate) use model::Model;
 pub(crate) use train::Lesson;
 pub use train::{Progress, Sample, Schedule, TemplateError, TrainError, Trainer};
@@ -45,46 +45,63 @@ const BEFORE_A_NAME: f32 = 0.4;
 /// So many words of a text are looked at again.
 const MAX_MISSED: usize = 16;
 
-/// What the pass keeps of the run it is in.
+/// What the search for names keeps, in memory that the next text uses again.
 #[derive(Default)]
-pub(crate) struct Names<'a> {
+pub(crate) struct Kept {
     /// The spans that were found in the last run, in order.
-    spans: [Span; MAX_RUN],
-    count: usize,
+    spans: Vec<Span>,
+    /// Words that were taken for no name, the first ones: they are, where their
+    /// name turns up later in the text.
+    missed: Vec<Token>,
+    /// The names that are known in this conversation.
+    memory: Memory,
+}
+
+impl Kept {
+    /// Forgets the last text, but for its conversation.
+    fn start_text(&mut self) {
+        self.spans.clear();
+        self.missed.clear();
+    }
+
+    /// Forgets all names.
+    pub(crate) fn forget(&mut self) {
+        self.memory.clear();
+    }
+}
+
+/// What the pass knows of the run it is in.
+pub(crate) struct Names<'a> {
+    kept: &'a mut Kept,
     judged_from: usize,
     /// Words before this offset belong to the last run.
     judged_until: usize,
-    /// Words that were taken for no name, the first ones: they are, where their
-    /// name turns up later in the text.
-    missed: [Option<Token>; MAX_MISSED],
-    misses: usize,
-    /// The names that are known in this conversation.
-    memory: Option<&'a mut Memory>,
     /// In training: what the labels are, and where features go.
     lesson: Option<&'a mut train::Lesson>,
 }
 
 impl<'a> Names<'a> {
-    /// With a memory of names that were found.
-    pub(crate) fn remembering(memory: &'a mut Memory) -> Self {
-        Self { memory: Some(memory), ..Self::default() }
+    /// At the start of a text.
+    pub(crate) fn new(kept: &'a mut Kept) -> Self {
+        kept.start_text();
+        Self { kept, judged_from: 0, judged_until: 0, lesson: None }
+    }
+
+    /// At the start of a text to learn from.
+    pub(crate) fn taught(kept: &'a mut Kept, lesson: &'a mut train::Lesson) -> Self {
+        Self { lesson: Some(lesson), ..Self::new(kept) }
     }
 
     /// Whether a word may be one of a name that is known; false is certain.
     #[inline]
     pub(crate) fn may_remember(&self, hash: u64) -> bool {
-        self.memory.as_deref().is_some_and(|m| m.may_hold(hash))
+        self.kept.memory.may_hold(hash)
     }
 
     /// Whether an offset is one of the last run's.
     #[inline]
     pub(crate) fn is_in_run(&self, at: usize) -> bool {
         at < self.judged_until
-    }
-
-    /// For a text to learn from.
-    pub(crate) fn taught(lesson: &'a mut train::Lesson) -> Self {
-        Self { lesson: Some(lesson), ..Self::default() }
     }
 }
 
@@ -111,7 +128,7 @@ impl Pass<'_> {
             self.names.judged_from = word.start;
             self.judge(*word, classes, cue);
         }
-        let span = self.names.spans.iter().take(self.names.count).find(|s| s.start == word.start)?;
+        let span = self.names.kept.spans.iter().find(|s| s.start == word.start)?;
         let Span { start, end, score, evidence, titled } = *span;
         let finder = match titled {
             2 => Finder::PersonTitle,
@@ -130,7 +147,7 @@ impl Pass<'_> {
         if cue.is_none() && ordinary && word.shape == Shape::Lower && !self.has_family(word, classes) {
             return false;
         }
-        let remembered = self.names.memory.as_deref().is_some_and(|m| m.knows(word.hash));
+        let remembered = self.names.kept.memory.knows(word.hash);
         let known = remembered || classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME);
         let strong = cue.is_some_and(|c| c.cue >= Cue::Strong);
         let loud = word.shape == Shape::Upper;
@@ -209,7 +226,7 @@ impl Pass<'_> {
             if classes.bits() == 0 { inflection::classes(&self.engine.lexicon, self.text, &word) } else { classes };
         let run = self.run_from(word, classes, cue);
         self.names.judged_until = run.end();
-        self.names.count = 0;
+        self.names.kept.spans.clear();
         let (opinions, evidence) = self.opinions(&run);
         let around = self.surroundings(&run);
         if self.names.lesson.is_some() {
@@ -220,7 +237,9 @@ impl Pass<'_> {
         let mut emissions = [Odds::default(); MAX_RUN];
         let tokens = run.tokens();
         for (i, emission) in emissions.iter_mut().enumerate().take(tokens.len()) {
-            *emission = model.emission(&self.features(&run, &around, &opinions, i));
+            let mut weights = model.weights();
+            self.features(&run, &around, &opinions, i, |slot| weights.add(slot));
+            *emission = weights.emission();
         }
         let mut odds = [Odds::default(); MAX_RUN];
         model.marginals(emissions.get(..tokens.len()).unwrap_or_default(), &mut odds);
@@ -354,13 +373,8 @@ impl Pass<'_> {
                     evidence: evidence.get(at).copied().unwrap_or_default() | known_here,
                     titled,
                 };
-                if let Some(slot) = self.names.spans.get_mut(self.names.count) {
-                    *slot = span;
-                    self.names.count += 1;
-                }
-                if let Some(memory) = self.names.memory.as_deref_mut() {
-                    memory.learn(parts, sure);
-                }
+                self.names.kept.spans.push(span);
+                self.names.kept.memory.learn(parts, sure);
             }
             at = end;
         }
@@ -404,23 +418,21 @@ impl Pass<'_> {
     /// Keeps a word for the second look.
     fn miss(&mut self, token: &Token) {
         let alone = std::slice::from_ref(token);
-        if token.is_ordinary()
+        if self.names.kept.missed.len() == MAX_MISSED
+            || token.is_ordinary()
             || token.len() < 3
             || !self.is_free_before(token.word.start)
             || !self.is_free_behind(alone, token.word.end)
         {
             return;
         }
-        if let Some(slot) = self.names.missed.get_mut(self.names.misses) {
-            *slot = Some(*token);
-            self.names.misses += 1;
-        }
+        self.names.kept.missed.push(*token);
     }
 
     /// At the end of the text: "hi jana here … regards, Jana Novak".
     pub(crate) fn second_look(&mut self) {
-        for at in 0..self.names.misses {
-            if let Some(Some(token)) = self.names.missed.get(at).copied()
+        for at in 0..self.names.kept.missed.len() {
+            if let Some(token) = self.names.kept.missed.get(at).copied()
                 && self.is_remembered(&token)
             {
                 let Word { start, end, .. } = token.word;
@@ -430,7 +442,7 @@ impl Pass<'_> {
     }
 
     fn is_remembered(&self, token: &Token) -> bool {
-        self.names.memory.as_deref().is_some_and(|m| m.holds(token))
+        self.names.kept.memory.holds(token)
     }
 
     /// "05 Jan 2026", "Tue, 5", "Tue May 5": that Jan is a name too matters only

@@ -3,7 +3,7 @@
 use crate::detect::compile::{Scoring, Verdict};
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue, MAX_PHRASE};
-use crate::detect::name::{Lesson, Memory, Names};
+use crate::detect::name::{Kept, Lesson, Names};
 use crate::detect::normalize::{self, Reading};
 use crate::detect::words::{self, Block, Shape, Word};
 use crate::detect::{Engine, Finding, Input, Operator, Plan, RuleId, State, Treatment, pattern, resolve};
@@ -30,7 +30,7 @@ pub struct Scratch {
     pub(crate) near: Option<Vec<Candidate>>,
     label: Vec<u64>,
     /// The names that were found, in this text or in the conversation.
-    memory: Memory,
+    names: Kept,
     in_conversation: bool,
     patterns: pattern::Scratch,
     reading: Reading,
@@ -45,13 +45,13 @@ impl Scratch {
     /// The texts of the scans that follow belong together: a name that is found
     /// in one counts in the ones behind it. What was known before is forgotten.
     pub fn start_conversation(&mut self) {
-        self.memory.clear();
+        self.names.forget();
         self.in_conversation = true;
     }
 
     /// Each text stands for itself again, as in a new scratch.
     pub fn end_conversation(&mut self) {
-        self.memory.clear();
+        self.names.forget();
         self.in_conversation = false;
     }
 
@@ -184,12 +184,12 @@ fn find(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
     scratch.shadow.clear();
     scratch.label.clear();
     if !scratch.in_conversation {
-        scratch.memory.clear();
+        scratch.names.forget();
     }
     if let Some(label) = input.label.filter(|l| l.len() <= 256) {
         words::each(label, |hash| scratch.label.push(hash));
     }
-    let Scratch { candidates, patterns, label, near, memory, .. } = scratch;
+    let Scratch { candidates, patterns, label, near, names, .. } = scratch;
     let mut pass = Pass {
         engine,
         plan,
@@ -201,7 +201,7 @@ fn find(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
         recent: Recent::default(),
         cue: None,
         named_until: 0,
-        names: Names::remembering(memory),
+        names: Names::new(names),
         resume: 0,
         url_until: 0,
     };
@@ -265,7 +265,7 @@ pub(crate) fn teach(engine: &Engine, text: &str, scratch: &mut Scratch, lesson: 
         cue: None,
         named_until: 0,
         near: None,
-        names: Names::taught(lesson),
+        names: Names::taught(&mut scratch.names, lesson),
         resume: 0,
         url_until: 0,
     };

@@ -168,7 +168,15 @@ pub(super) fn inspect(
             return Err(Uninspectable(why));
         }
     }
-    let as_text = |scratch: &mut Scratch| inspect::inspect_text(text, rules.detector, scratch);
+    let as_text = |scratch: &mut Scratch| {
+        let mut looked = inspect::inspect_text(text, rules.detector, scratch);
+        if let Ok(findings) = &mut looked
+            && rules.texts
+        {
+            findings.texts.push(inspect::Spot { at: 0..text.len(), escaped: false });
+        }
+        looked
+    };
     let or_text = |looked, scratch: &mut Scratch| match looked {
         Err(inspect::NOT_JSON) => as_text(scratch),
         looked => looked,

@@ -14,12 +14,13 @@ use super::standing::Standing;
 use super::subject::{Named, Whose};
 use super::unpacked::Unpacked;
 use super::websocket::{self, Conversation, Handshake};
-use super::{Gateway, Route, cors, head, headers, links, lookalike, special};
+use super::{Gateway, Route, cors, head, headers, links, lookalike, special, transcribe};
 use crate::audit;
 use crate::config::{Binary, Reply};
 use crate::detect::{Operator, Scratch};
 use crate::protocol::Protocol;
 use crate::telemetry::{Held, Outcome, Stage, VaultOperation};
+use crate::transcripts::Draft;
 use crate::vault::{Subject, SurrogateMatcher};
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
@@ -167,6 +168,13 @@ async fn forward(
     let ((mut replacements, surrogates), ()) =
         tokio::try_join!(stand_ins(gateway, route, parts, subject.as_ref(), &standing), noting)?;
     drop(standing);
+    let may_be_kept = reversible && !preflight;
+    let transcript = may_be_kept
+        .then(|| transcribe::begin(gateway, route, subject.as_ref().zip(chosen.as_deref()), &withdrawn))
+        .flatten();
+    if let Some(transcript) = &transcript {
+        transcribe::request(content.text(), &findings, surrogates.as_ref(), transcript);
+    }
     let body = content.forward(&findings.list, &mut replacements, &mut head.headers)?;
     in_head.rewrite(&mut head, &mut replacements)?;
     let counts = replacements.counts;
@@ -184,7 +192,7 @@ async fn forward(
         let (vault, watch, tenant) = (gateway.vault.clone(), Arc::clone(&gateway.watch), route.tenant.clone());
         Chain { vault, watch, protocol: Arc::clone(&protocol), tenant, subject: subject.clone() }
     });
-    let restoring = Restoring { protocol, subject, surrogates, in_elements, line, door, chain };
+    let restoring = Restoring { protocol, subject, surrogates, in_elements, line, door, chain, transcript };
     if let Some(handshake) = handshake {
         let consent = websocket::Consent { presented, judged, withdrawn };
         let conversation = Conversation::new(gateway, route, restoring, &handshake.address, consent);
@@ -333,6 +341,7 @@ fn read_and_inspect(
             binary: route.binary,
             files: route.files,
             strict: route.strict,
+            texts: gateway.transcribes(route),
             sought: &gateway.sought,
             depth: gateway.config.limits.json_depth,
         };
@@ -361,6 +370,8 @@ pub(super) struct Restoring {
     pub(super) in_elements: bool,
     /// The line of the access log that is in the making.
     pub(super) line: Arc<audit::Exchange>,
+    /// The transcript that is in the making.
+    pub(super) transcript: Option<Arc<Draft>>,
     /// Where the client came in, for addresses that are to lead through there.
     pub(super) door: Option<String>,
     /// By what the next request of a conversation is known that the upstream keeps.
@@ -370,7 +381,7 @@ pub(super) struct Restoring {
 pub(super) async fn restore(
     gateway: &Gateway,
     route: &Route,
-    Restoring { protocol, subject, surrogates, in_elements, door, chain, line }: Restoring,
+    Restoring { protocol, subject, surrogates, in_elements, door, chain, line, transcript }: Restoring,
     response: Response<Incoming>,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let (mut head, body) = response.into_parts();
@@ -405,13 +416,15 @@ pub(super) async fn restore(
     let (idle, limit, watch) = (gateway.stream_idle, gateway.reply_limit, Arc::clone(&gateway.watch));
     let fields = Arc::clone(&protocol);
     let redaction = route.redaction.clone().filter(|_| in_body);
-    let context = (subject.is_some() || redaction.is_some()).then(|| restore::Context {
+    let transcript = transcript.filter(|_| in_body);
+    let context = (subject.is_some() || redaction.is_some() || transcript.is_some()).then(|| restore::Context {
         subject,
         kinds,
         surrogates,
         protocol,
         watch,
         line: Some(line),
+        transcript,
         redaction,
         charset,
     });

@@ -11,7 +11,7 @@ mod place;
 mod reading;
 
 pub(super) use document::{Series, check_json, inspect_json};
-pub(super) use findings::{Findings, Form, Located};
+pub(super) use findings::{Findings, Form, Located, Spot};
 pub(super) use joint::{Joint, Places};
 pub(super) use reading::{Manner, Reading};
 
@@ -84,6 +84,8 @@ pub(super) struct Rules<'r> {
     pub(super) files: Binary,
     /// Whether a member that the protocol does not know is to be told.
     pub(super) strict: bool,
+    /// Whether the places of texts are wanted.
+    pub(super) texts: bool,
     /// Strings whose value is wanted besides.
     pub(super) sought: &'r [Pattern],
     /// How deep a document may nest.

@@ -100,6 +100,7 @@ mod tests {
             binary: Binary::Refuse,
             files: Binary::Refuse,
             strict: false,
+            texts: false,
             sought: &[],
             depth: 128,
         };
@@ -132,6 +133,7 @@ mod tests {
             binary: Binary::Refuse,
             files: Binary::Refuse,
             strict: false,
+            texts: false,
             sought: &[],
             depth: 128,
         };

@@ -306,6 +306,7 @@ mod tests {
             binary,
             files,
             strict: false,
+            texts: false,
             sought: &[],
             depth: 128,
         };

@@ -32,6 +32,7 @@ use crate::framing::{Elements, Lines, Sse, TooLong};
 use crate::protocol::{MessageFraming, Protocol};
 use crate::telemetry::Stage;
 use crate::token::{Kinds, Token};
+use crate::transcripts::Draft;
 use crate::vault::{Subject, SurrogateMatcher, Value};
 use bytes::{Bytes, BytesMut};
 pub(super) use document::restore as whole_document;
@@ -98,6 +99,8 @@ pub(super) struct Context {
     pub(super) redaction: Option<Arc<Redaction>>,
     /// The line of the access log, which tells what came back.
     pub(super) line: Option<Arc<audit::Exchange>>,
+    /// The transcript that is in the making; none where none is kept.
+    pub(super) transcript: Option<Arc<Draft>>,
     /// That of the reply; none where nobody knows it.
     pub(super) charset: Option<Charset>,
 }
@@ -123,7 +126,8 @@ impl Context {
 
     /// So many bytes has the shortest string in which anything can be found.
     fn shortest(&self) -> usize {
-        let of_tokens = if self.surrogates.is_none() && self.redaction.is_none() { self.kinds.shortest() } else { 1 };
+        let tokens_alone = self.surrogates.is_none() && self.redaction.is_none() && self.transcript.is_none();
+        let of_tokens = if tokens_alone { self.kinds.shortest() } else { 1 };
         of_tokens.max(1)
     }
 

@@ -246,7 +246,8 @@ mod tests {
     #[test]
     fn where_consent_is_signed_the_token_names_the_subject() {
         let said = consent::Said::default();
-        let claims = Claims { subject: "u1".to_owned(), id: None, expires: 0, said };
+        let claims =
+            Claims { subject: "u1".to_owned(), id: None, issued: None, expires: 0, scope: None, tenant: None, said };
         let by = |list: &[(&'static str, &'static str)], token| Named::by(&headers(list), token, true);
         assert_eq!(by(&[], Some(&claims)).unwrap(), Named::Is("u1".to_owned()));
         assert_eq!(by(&[("privet-subject", "u1")], Some(&claims)).unwrap(), Named::Is("u1".to_owned()));

@@ -4,6 +4,7 @@
 use super::case::{Case, Proof, Step};
 use super::export::{Format, Head, Part, ValueLine, Writer};
 use super::{By, Rights, RightsError};
+use crate::audit::{self, Line};
 use crate::clock::Time;
 use crate::hex;
 use crate::sensitive::Sensitive;
@@ -38,6 +39,9 @@ enum Next {
     Head,
     Values(Option<Token>),
     Records(Part, Option<Vec<u8>>),
+    /// Lines of the access log behind the one with this number, of the subject
+    /// with this name there.
+    Audit(u64, String),
     End,
     Nothing,
 }
@@ -76,6 +80,7 @@ impl Export {
                 Next::Head => self.head().await?,
                 Next::Values(after) => self.values(after).await?,
                 Next::Records(part, after) => self.records(part, after).await?,
+                Next::Audit(after, alias) => self.audit(after, alias).await?,
                 Next::End => self.writer.end().to_owned(),
                 Next::Nothing => return Ok(None),
             };
@@ -114,8 +119,9 @@ impl Export {
         for kept in &page {
             let (stand, entity, value) = kept.parts();
             *self.located.entry(entity.to_string()).or_default() += 1;
-            let created = Time(kept.created).to_string();
-            let line = ValueLine { token: stand, entity: entity.as_str(), value, created, purpose: None };
+            let created = if kept.created == 0 { String::new() } else { Time(kept.created).to_string() };
+            let purpose = self.rights.facts.purpose_of(kept);
+            let line = ValueLine { token: stand, entity: entity.as_str(), value, created, purpose };
             text += &self.writer.value(&line);
         }
         self.next = Next::Values(Some(last));
@@ -125,33 +131,43 @@ impl Export {
     async fn records(&mut self, part: Part, after: Option<Vec<u8>>) -> Result<String, RightsError> {
         let owner = Owner::Subject { tenant: &self.tenant, subject: self.subject.expose() };
         let mut text = String::new();
-        let next = match part {
-            Part::Values => Next::End,
-            Part::Consent | Part::Audit => {
-                let space = if part == Part::Consent { Space::Consent } else { Space::Audit };
-                let page = self.rights.vault.records().scan(owner, space, after.as_deref(), PAGE).await?;
-                for (key, record) in &page {
-                    // What is no document is a pointer of somebody else's.
-                    let Ok(record) = serde_json::from_slice::<Value>(record) else { continue };
-                    *self.counts.entry(part.word().to_owned()).or_default() += 1;
-                    text += &self.writer.record(&hex::encode(key), &time_of(&record), &record);
-                }
-                match page.into_iter().next_back() {
-                    Some((last, _)) => Next::Records(part, Some(last)),
-                    None if part == Part::Consent => return Ok(self.begin(Part::Cases)),
-                    None => Next::End,
-                }
+        if part == Part::Cases {
+            for case in self.rights.register.of_subject(&self.tenant, self.subject.expose()).await? {
+                *self.counts.entry(part.word().to_owned()).or_default() += 1;
+                text += &self.writer.record(&case.id, &case.received.to_string(), &json!(shown(&case)));
             }
-            Part::Cases => {
-                for case in self.rights.register.of_subject(&self.tenant, self.subject.expose()).await? {
-                    *self.counts.entry(part.word().to_owned()).or_default() += 1;
-                    text += &self.writer.record(&case.id, &case.received.to_string(), &json!(shown(&case)));
-                }
-                self.next = Next::Records(Part::Audit, None);
-                return Ok(text + &self.writer.part(Part::Audit));
-            }
+            let alias = self.rights.alias(&self.tenant, self.subject.expose()).await?;
+            self.next = Next::Audit(0, alias);
+            return Ok(text + &self.writer.part(Part::Audit));
+        }
+        let page = self.rights.vault.records().scan(owner, Space::Consent, after.as_deref(), PAGE).await?;
+        for (key, record) in &page {
+            // What is no document is a pointer of somebody else's.
+            let Ok(record) = serde_json::from_slice::<Value>(record) else { continue };
+            *self.counts.entry(part.word().to_owned()).or_default() += 1;
+            text += &self.writer.record(&hex::encode(key), &time_of(&record), &record);
+        }
+        match page.into_iter().next_back() {
+            Some((last, _)) => self.next = Next::Records(part, Some(last)),
+            None => return Ok(self.begin(Part::Cases)),
+        }
+        Ok(text)
+    }
+
+    /// The subject's own lines of the access log: as long as the subject is
+    /// there its name in the log can be told.
+    async fn audit(&mut self, after: u64, alias: String) -> Result<String, RightsError> {
+        let page = audit::lines(self.rights.vault.records(), after, PAGE).await?;
+        let Some(last) = page.last().map(|line| line.seq) else {
+            self.next = Next::End;
+            return Ok(String::new());
         };
-        self.next = next;
+        let mut text = String::new();
+        for line in page.iter().filter(|line| line.subject == alias && line.tenant == self.tenant) {
+            *self.counts.entry(Part::Audit.word().to_owned()).or_default() += 1;
+            text += &self.writer.record(&line.seq.to_string(), &line.at.to_string(), &line_shown(line));
+        }
+        self.next = Next::Audit(last, alias);
         Ok(text)
     }
 
@@ -177,6 +193,21 @@ fn shown(case: &Case) -> Value {
     let mut shown = json!(case);
     if let Some(members) = shown.as_object_mut() {
         members.remove("subject");
+    }
+    shown
+}
+
+/// A line of the access log as its person sees it: without what chains it to
+/// the lines of others, and without the names of the staff.
+fn line_shown(line: &Line) -> Value {
+    let mut shown = json!(line);
+    if let Some(members) = shown.as_object_mut() {
+        for name in ["prev", "hash", "signature", "subject"] {
+            members.remove(name);
+        }
+        if !matches!(line.actor.as_str(), "gateway" | "subject") {
+            members.insert("actor".to_owned(), json!("operator"));
+        }
     }
     shown
 }

@@ -38,17 +38,12 @@ const SWEEP: usize = 500;
 
 /// How many people may wait for a code to be sent.
 const WAITING: usize = 64;
-/// How many codes may be asked for, and tried, in a minute by all together.
-const ASKED: u32 = 60;
-const TRIED: u32 = 300;
 
 /// Where codes are asked for. What is asked is looked up and sent beside the
 /// answer, so that the time of the answer tells nothing.
 pub(super) struct Desk {
     ask: mpsc::Sender<Asked>,
     asked: Mutex<mpsc::Receiver<Asked>>,
-    asks: Allowance,
-    tries: Allowance,
 }
 
 struct Asked {
@@ -60,30 +55,7 @@ struct Asked {
 impl Desk {
     pub(super) fn new() -> Self {
         let (ask, asked) = mpsc::channel(WAITING);
-        let (asks, tries) = (Allowance::new(ASKED), Allowance::new(TRIED));
-        Self { ask, asked: Mutex::new(asked), asks, tries }
-    }
-}
-
-/// So many in a minute.
-struct Allowance {
-    most: u32,
-    /// The minute, and how many there were in it.
-    used: std::sync::Mutex<(u64, u32)>,
-}
-
-impl Allowance {
-    fn new(most: u32) -> Self {
-        Self { most, used: std::sync::Mutex::default() }
-    }
-
-    fn take(&self, now: u64) -> bool {
-        let mut used = self.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if used.0 != now / 60 {
-            *used = (now / 60, 0);
-        }
-        used.1 = used.1.saturating_add(1);
-        used.1 <= self.most
+        Self { ask, asked: Mutex::new(asked) }
     }
 }
 
@@ -129,16 +101,13 @@ impl Rights {
         Ok(hex::encode(&[&until.to_be_bytes(), &random::<24>()?[..]].concat()))
     }
 
-    /// Asks for a code to be sent; false where too many do. Nothing is looked up
-    /// here.
+    /// Asks for a code to be sent; false where more ask than can be looked up.
+    /// Nothing is looked up here. There is no allowance for all together: a
+    /// stranger would use it up for everybody. What one subject is sent is
+    /// bounded, and so is what one question may be answered with.
     pub fn ask_for_code(&self, tenant: &str, who: &str, question: &str) -> bool {
         let asked = Asked { tenant: tenant.to_owned(), who: Sensitive::from(who), question: question.to_owned() };
-        self.desk.asks.take(clock::unix_seconds()) && self.desk.ask.try_send(asked).is_ok()
-    }
-
-    /// Whether one more code may be tried in this minute.
-    pub fn may_try_code(&self) -> bool {
-        self.desk.tries.take(clock::unix_seconds())
+        self.desk.ask.try_send(asked).is_ok()
     }
 
     /// Sends the codes that are asked for, for ever.
@@ -340,12 +309,6 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>, RightsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_allowance_is_for_a_minute() {
-        let allowance = Allowance::new(2);
-        assert_eq!([60, 61, 119, 120, 121, 122].map(|now| allowance.take(now)), [true, true, false, true, true, false]);
-    }
 
     #[test]
     fn a_code_is_read_as_people_write_it() {

@@ -98,7 +98,7 @@ async fn a_corrected_value_is_what_old_tokens_restore_to() {
     for rig in rigs().await {
         let token = rig.mint("ana", EMAIL, "old@example.org").await;
         let of_ben = rig.mint("ben", EMAIL, "old@example.org").await;
-        let case = rig.rights.rectify("shop", "ana", &token, "new@example.org", &by()).await.unwrap();
+        let case = rig.rights.rectify("shop", "ana", &token.to_string(), "new@example.org", &by()).await.unwrap();
         assert_eq!((case.kind, case.state), (Kind::Rectification, State::Confirmed));
         assert_eq!(rig.restored("ana", &token).await.as_deref(), Some("new@example.org"));
         assert_eq!(rig.restored("ben", &of_ben).await.as_deref(), Some("old@example.org"));
@@ -106,9 +106,9 @@ async fn a_corrected_value_is_what_old_tokens_restore_to() {
         assert_ne!(again, token);
         assert_eq!(rig.restored("ana", &token).await.as_deref(), Some("new@example.org"));
         let unknown = Token::new(PERSON, 1);
-        let refused = rig.rights.rectify("shop", "ana", &unknown, "x", &by()).await;
+        let refused = rig.rights.rectify("shop", "ana", &unknown.to_string(), "x", &by()).await;
         assert!(matches!(refused, Err(RightsError::NoToken)));
-        let empty = rig.rights.rectify("shop", "ana", &token, "", &by()).await;
+        let empty = rig.rights.rectify("shop", "ana", &token.to_string(), "", &by()).await;
         assert!(matches!(empty, Err(RightsError::Value)));
     }
 }

@@ -58,6 +58,11 @@ impl Embedded {
         Self::with_file(File::open(file::on_disk(folder, page_cache_bytes)?)?)
     }
 
+    /// Whether there is a store in this folder.
+    pub fn is_in(folder: &Path) -> bool {
+        file::is_in(folder)
+    }
+
     fn with_file(file: File) -> Result<Self, StoreError> {
         let file = Arc::new(file);
         let (queue, requests) = mpsc::channel(QUEUE);

@@ -4,6 +4,7 @@
 //! as durable as the server's commit: `synchronous_commit = on` with a
 //! synchronous standby outlives the loss of the primary.
 
+mod database;
 mod news;
 mod pool;
 mod schema;
@@ -14,6 +15,8 @@ pub(crate) mod tests;
 mod tls;
 mod url;
 
+pub use database::Database;
+pub use pool::Parameter;
 pub use url::{PostgresUrl, PostgresUrlError};
 
 use super::{Answer, Batch, Change, Event, EventKind, Expect, News, Outcome, Row, Snapshot, Space, Store, StoreError};

@@ -57,6 +57,10 @@ pub struct Metrics {
     last_backup: IntGauge,
     backups: [IntCounter; 2],
     forgotten: IntCounterVec,
+    /// Transcripts that were kept.
+    pub transcripts_kept: IntCounter,
+    /// Transcripts that were dropped.
+    pub transcripts_dropped: IntCounter,
     rejected: Vec<IntCounter>,
     logins: Vec<IntCounter>,
     alerts: Vec<IntCounter>,
@@ -123,11 +127,19 @@ impl Metrics {
 
         let alerts = counters(&r, "privet_alerts_total", "Alarms by the rule that raised them.", &["rule"])?;
         let alerts = all(&alerts, &Rule::ALL.map(Rule::as_str))?;
+        let transcripts = counters(
+            &r,
+            "privet_transcripts_total",
+            "Redacted transcripts that were kept, and that were dropped because they came too fast or could not be written.",
+            &["result"],
+        )?;
         let cases = gauges(&r, "privet_cases_due", "Open cases of persons by how soon they are due.", &["state"])?;
         let cases_due = all(&cases, &["open", "soon", "overdue"])?;
 
         Ok(Arc::new(Self {
             cases_due,
+            transcripts_kept: transcripts.get_metric_with_label_values(&["kept"])?,
+            transcripts_dropped: transcripts.get_metric_with_label_values(&["dropped"])?,
             in_flight_requests: gauge(&r, "privet_in_flight_requests", "Requests whose reply is not complete.")?,
             body_bytes_in_flight: gauge(&r, "privet_body_bytes_in_flight", "Bytes of request bodies in memory.")?,
             uninspected_bytes: counter(

@@ -12,6 +12,7 @@ mod make;
 mod restore;
 mod schedule;
 mod trial;
+mod withdrawals;
 
 pub use archive::Counts;
 pub use make::{Backup, NewFile};

@@ -26,14 +26,17 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// Reads the vault's own record, which is made where there is none.
+    /// Reads the vault's own record, which is made where there is none and one
+    /// may be.
     pub(super) async fn open(
         store: Arc<dyn Store>,
         given: Keyring,
         sensitive: BTreeSet<Entity>,
+        create: bool,
     ) -> Result<Self, VaultError> {
         let record = match store.meta().await? {
             Some(record) => record,
+            None if !create => return Err(VaultError::Absent),
             None => store.put_meta(None, Root::create(&given.fresh().await?, clock::unix_seconds())?).await?,
         };
         let sensitive = Arc::new(sensitive);

@@ -3,7 +3,8 @@
 //!
 //! One JSON object a line, in the order of time. A line names a subject by the
 //! keyed hash that the vault files it under, and so nobody, to whom has not the
-//! key; it ends with a MAC (HMAC-SHA-256, 64 bits), so that a changed one shows.
+//! key; that of a withdrawal holds the statement as well, sealed as in the vault.
+//! It ends with a MAC (HMAC-SHA-256, 64 bits), so that a changed one shows.
 
 use super::error::VaultError;
 use crate::hex;
@@ -29,12 +30,22 @@ pub(super) enum What {
 }
 
 /// One line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Erasure {
     /// Unix seconds.
     pub(super) at: u64,
     pub(super) what: What,
     pub(super) row: Row,
+    /// The record that says what was withdrawn.
+    pub(super) statement: Option<Statement>,
+}
+
+/// A record as it stands in the vault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Statement {
+    /// Its key: its number.
+    pub(super) number: [u8; 8],
+    pub(super) sealed: Vec<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -43,6 +54,8 @@ struct Line {
     at: u64,
     what: What,
     row: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    statement: Option<String>,
     vault: String,
     mac: String,
 }
@@ -106,20 +119,38 @@ pub(super) fn read(file: impl Read, key: &hmac::Key) -> io::Result<Result<Vec<Er
         if read.vault != own {
             continue;
         }
-        let Some(row) = row(&read.row) else { return Ok(Err(number)) };
-        let erasure = Erasure { at: read.at, what: read.what, row };
-        if read.mac != mac(key, &erasure) {
-            return Ok(Err(number));
+        match erasure(&read) {
+            Some(erasure) if read.mac == mac(key, &erasure) => all.push(erasure),
+            _ => return Ok(Err(number)),
         }
-        all.push(erasure);
     }
     Ok(Ok(all))
 }
 
 fn line(key: &hmac::Key, erasure: &Erasure) -> io::Result<String> {
     let row = hex::encode(erasure.row.to_bytes().as_slice());
-    let line = Line { at: erasure.at, what: erasure.what, row, vault: vault(key), mac: mac(key, erasure) };
+    let statement = erasure.statement.as_ref().map(|statement| hex::encode(&statement.bytes()));
+    let line = Line { at: erasure.at, what: erasure.what, row, statement, vault: vault(key), mac: mac(key, erasure) };
     Ok(serde_json::to_string(&line)? + "\n")
+}
+
+fn erasure(line: &Line) -> Option<Erasure> {
+    let row = Row::from_bytes(hex::decode(&line.row)?.as_slice().try_into().ok()?);
+    let statement = match &line.statement {
+        None => None,
+        Some(text) => {
+            let bytes = hex::decode(text)?;
+            let (number, sealed) = bytes.split_first_chunk()?;
+            Some(Statement { number: *number, sealed: sealed.to_vec() })
+        }
+    };
+    Some(Erasure { at: line.at, what: line.what, row, statement })
+}
+
+impl Statement {
+    fn bytes(&self) -> Vec<u8> {
+        [self.number.as_slice(), &self.sealed].concat()
+    }
 }
 
 /// Tells the lines of several vaults in one file apart.
@@ -129,23 +160,13 @@ fn vault(key: &hmac::Key) -> String {
 
 fn mac(key: &hmac::Key, erasure: &Erasure) -> String {
     let kind = [u8::from(erasure.what == What::Withdrawn)];
-    let parts = [LABEL, &erasure.at.to_be_bytes(), &kind, &erasure.row.to_bytes()];
+    let statement = erasure.statement.as_ref().map(Statement::bytes).unwrap_or_default();
+    let parts = [LABEL, &erasure.at.to_be_bytes(), &kind, &erasure.row.to_bytes(), &statement];
     short(&hmac::sign(key, &parts.concat()))
 }
 
 fn short(tag: &hmac::Tag) -> String {
     format!("{:016x}", u64::from_be_bytes(tag.as_ref().first_chunk().copied().unwrap_or_default()))
-}
-
-fn row(text: &str) -> Option<Row> {
-    let mut bytes = [0; Row::LEN];
-    if text.len() != 2 * bytes.len() {
-        return None;
-    }
-    for (i, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
-    }
-    Some(Row::from_bytes(&bytes))
 }
 
 /// How long the file is up to the end of its last whole line.
@@ -172,8 +193,10 @@ mod tests {
     }
 
     fn erasure(at: u64) -> Erasure {
-        let what = if at.is_multiple_of(2) { What::Erased } else { What::Withdrawn };
-        Erasure { at, what, row: Row { tenant: [at as u8; 8], subject: [7; 16] } }
+        let is_erased = at.is_multiple_of(2);
+        let what = if is_erased { What::Erased } else { What::Withdrawn };
+        let statement = (!is_erased).then(|| Statement { number: at.to_be_bytes(), sealed: vec![9; 40] });
+        Erasure { at, what, row: Row { tenant: [at as u8; 8], subject: [7; 16] }, statement }
     }
 
     #[tokio::test]

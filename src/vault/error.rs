@@ -15,6 +15,9 @@ pub enum VaultError {
         /// What failed, in words that hold no content.
         cause: Cow<'static, str>,
     },
+    /// There is no vault, and none was to be made.
+    #[error("there is no vault there; `privet vault init` makes one")]
+    Absent,
     /// The vault was made with another key than the one given.
     #[error("the vault was made with the key {vault}, but the key given is {given}")]
     WrongKey {
@@ -38,7 +41,8 @@ pub enum VaultError {
     /// The change from one key to another is not over, and one of them is not
     /// given.
     #[error(
-        "the vault is changing from one key to another, and needs both until that is over: the key {missing} is not          given; set PRIVET_OLD_KEYS, then run `privet vault rotate-key`"
+        "the vault is changing from one key to another, and needs both until that is over: the key {missing} is not \
+         given; set PRIVET_OLD_KEYS, then run `privet vault rotate-key`"
     )]
     Rotating {
         /// The key that is not given.

@@ -56,6 +56,9 @@ pub(super) async fn tokenize(
         match vault.store.put(minting.batch(purpose)?).await? {
             Outcome::Stored => {
                 minting.tell().await?;
+                if let Some((contact, _)) = contact {
+                    contact.end(vault, state.row, &minting.keys).await?;
+                }
                 minting.settle();
             }
             Outcome::Taken(records) => minting.yield_to(&records)?,

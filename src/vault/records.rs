@@ -4,17 +4,18 @@
 //! They are sealed by keys of the vault, one for each tenant and space, and
 //! bound to their place, so that none can pass for another.
 
-use super::erasures::{Erasure, ErasureFile, What};
+use super::erasures::{Erasure, ErasureFile, Statement, What};
 use super::error::VaultError;
 use super::root::{row, tenant_row};
 use super::seal::{SealingKey, random};
 use crate::clock;
 use crate::store::{Change, Event, EventKind, Expect, Row, Space, Store};
 use aws_lc_rs::hmac;
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::broadcast;
 use zeroize::Zeroizing;
 
@@ -26,6 +27,9 @@ const RECORD: VaultError = VaultError::Corrupt { what: "record beside the values
 
 /// How many events a slow subscriber may lag behind.
 const EVENTS: usize = 4096;
+
+/// How many sealing keys are kept at hand.
+const KEYS: usize = 256;
 
 /// Whose record it is.
 #[derive(Clone, Copy)]
@@ -79,13 +83,15 @@ pub struct Records(Arc<Inner>);
 struct Inner {
     store: Arc<dyn Store>,
     index: hmac::Key,
+    keys: Mutex<HashMap<([u8; 8], Space), Arc<SealingKey>>>,
     events: broadcast::Sender<Event>,
     erasures: OnceLock<ErasureFile>,
 }
 
 impl Records {
     pub(super) fn new(store: Arc<dyn Store>, index: hmac::Key) -> Self {
-        Self(Arc::new(Inner { store, index, events: broadcast::channel(EVENTS).0, erasures: OnceLock::new() }))
+        let (keys, events, erasures) = (Mutex::default(), broadcast::channel(EVENTS).0, OnceLock::new());
+        Self(Arc::new(Inner { store, index, keys, events, erasures }))
     }
 
     /// Whether all is known that other processes changed a second ago, so that
@@ -139,7 +145,8 @@ impl Records {
             sealed.push(Change { row, space: *space, key: key.to_vec(), expect, value });
         }
         if let Some(Event { row, kind: EventKind::Withdrawn }) = event {
-            self.append(Erasure { at: clock::unix_seconds(), what: What::Withdrawn, row }).await?;
+            let statement = statement_in(&sealed, row);
+            self.append(Erasure { at: clock::unix_seconds(), what: What::Withdrawn, row, statement }).await?;
         }
         let written = self.0.store.write(sealed, event).await?;
         if written && let Some(event) = event {
@@ -166,7 +173,7 @@ impl Records {
     /// erasures, so that no backup brings it back. To be called before it is.
     pub(super) async fn erasing(&self, row: Row) -> Result<(), VaultError> {
         let at = clock::unix_seconds();
-        self.append(Erasure { at, what: What::Erased, row }).await?;
+        self.append(Erasure { at, what: What::Erased, row, statement: None }).await?;
         self.note_erased(row, at).await
     }
 
@@ -232,12 +239,28 @@ impl Records {
         Ok(sealed)
     }
 
-    fn open(&self, row: Row, space: Space, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
+    pub(super) fn open(&self, row: Row, space: Space, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
         let mut plain = self.key(row, space)?.open(&aad(row, space, key), sealed).ok_or(RECORD)?;
         Ok(std::mem::take(&mut *plain))
     }
 
-    fn key(&self, row: Row, space: Space) -> Result<SealingKey, VaultError> {
+    /// The key of a tenant's space. It follows from the vault's own, so that
+    /// what is at hand holds as long as the vault does.
+    fn key(&self, row: Row, space: Space) -> Result<Arc<SealingKey>, VaultError> {
+        let keys = || self.0.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = keys().get(&(row.tenant, space)) {
+            return Ok(Arc::clone(key));
+        }
+        let key = Arc::new(self.derive(row, space)?);
+        let mut keys = keys();
+        if keys.len() >= KEYS {
+            keys.clear();
+        }
+        keys.insert((row.tenant, space), Arc::clone(&key));
+        Ok(key)
+    }
+
+    fn derive(&self, row: Row, space: Space) -> Result<SealingKey, VaultError> {
         let mut mac = hmac::Context::with_key(&self.0.index);
         for part in [KEY_LABEL, &row.tenant, &[space as u8]] {
             mac.update(part);
@@ -251,6 +274,12 @@ impl fmt::Debug for Records {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Records")
     }
+}
+
+/// The statement of a subject among the records that are written with it.
+fn statement_in(changes: &[Change], row: Row) -> Option<Statement> {
+    let change = changes.iter().find(|change| change.row == row && change.space == Space::Consent)?;
+    Some(Statement { number: change.key.as_slice().try_into().ok()?, sealed: change.value.clone()? })
 }
 
 fn aad(row: Row, space: Space, key: &[u8]) -> Vec<u8> {
@@ -307,6 +336,32 @@ mod tests {
             assert!(store.write(vec![moved], None).await.unwrap());
             assert_eq!(records.get(Owner::Row(row), space, &key).await, Err(RECORD));
         }
+    }
+
+    #[tokio::test]
+    async fn each_tenant_has_keys_of_its_own_and_few_are_at_hand() {
+        let (records, _) = records();
+        let tenants: Vec<String> = (0..=KEYS).map(|n| format!("tenant {n}")).collect();
+        let change = |tenant, value| RecordChange {
+            owner: Owner::Tenant(tenant),
+            value,
+            ..change(b"1", Expected::Anything, None)
+        };
+        for tenant in &tenants {
+            assert!(records.write(&[change(tenant, Some(tenant.as_bytes()))], None).await.unwrap());
+        }
+        let at_hand = records.0.keys.lock().unwrap().len();
+        assert!((1..=KEYS).contains(&at_hand), "{at_hand}");
+        for tenant in &tenants {
+            let found = records.get(Owner::Tenant(tenant), Space::Case, b"1").await.unwrap();
+            assert_eq!(found.as_deref(), Some(tenant.as_bytes()));
+        }
+        let (one, other) = (records.row("a", ""), records.row("b", ""));
+        let mut sealed = Vec::new();
+        records.key(one, Space::Case).unwrap().seal([0; 12], b"", b"x", &mut sealed).unwrap();
+        assert!(records.key(one, Space::Case).unwrap().open(b"", &sealed).is_some());
+        assert!(records.key(other, Space::Case).unwrap().open(b"", &sealed).is_none());
+        assert!(records.key(one, Space::Audit).unwrap().open(b"", &sealed).is_none());
     }
 
     #[tokio::test]

@@ -17,13 +17,14 @@ use crate::store::{Event, EventKind, Row, Space};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many subjects are wrapped anew in one step.
 const STEP: usize = 128;
 /// How often it is tried to be the one who changes the vault's own record.
 const ATTEMPTS: usize = 8;
-/// In so much time every replica knows of the new key, twice over.
+/// In so much time every replica knows of the new key, or that it does not know
+/// of the last second; half of it is to spare.
 const SETTLED: Duration = Duration::from_secs(2);
 
 const PROGRESS: &[u8] = b"progress";
@@ -87,13 +88,14 @@ impl Vault {
 impl Shared {
     async fn rotate(&self, new: NewKeys, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Rotated, VaultError> {
         let root = self.begin(new).await?;
+        let begun = Instant::now();
         let Some(from) = root.former.as_ref().map(|former| former.ids.key) else { return Err(CORRUPT) };
         let mut done = Progress::default();
         let after = self.read_progress(&root).await?;
         self.pass(&root, after, &mut done, progress).await?;
         // Subjects that others met under the old key are there by now.
         if self.store.is_shared() {
-            tokio::time::sleep(SETTLED).await;
+            tokio::time::sleep(SETTLED.saturating_sub(begun.elapsed())).await;
         } else {
             self.store.probe().await?;
         }

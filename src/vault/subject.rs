@@ -26,7 +26,7 @@ pub struct Subject(Kind);
 #[derive(Clone)]
 enum Kind {
     Kept { vault: Arc<Shared>, state: Arc<State>, purpose: Option<PurposeId> },
-    Volatile(Arc<Volatile>),
+    Volatile { known: Arc<Volatile>, purpose: Option<PurposeId> },
 }
 
 impl Subject {
@@ -38,14 +38,13 @@ impl Subject {
     /// retention of that purpose says.
     #[must_use]
     pub fn for_purpose(mut self, name: &str) -> Self {
-        if let Kind::Kept { purpose, .. } = &mut self.0 {
-            *purpose = Some(purpose_id(name));
-        }
+        let (Kind::Kept { purpose, .. } | Kind::Volatile { purpose, .. }) = &mut self.0;
+        *purpose = Some(purpose_id(name));
         self
     }
 
     pub(super) fn volatile(subject: Arc<Volatile>) -> Self {
-        Self(Kind::Volatile(subject))
+        Self(Kind::Volatile { known: subject, purpose: None })
     }
 
     /// The tokens of `values`, in their order. When this returns, every
@@ -57,7 +56,7 @@ impl Subject {
     pub async fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
         match &self.0 {
             Kind::Kept { vault, state, purpose } => mint::tokenize(vault, state, *purpose, values).await,
-            Kind::Volatile(subject) => subject.tokenize(values),
+            Kind::Volatile { known, purpose } => known.tokenize(*purpose, values),
         }
     }
 
@@ -66,7 +65,7 @@ impl Subject {
     pub fn alias(&self) -> String {
         match &self.0 {
             Kind::Kept { state, .. } => state.keys().alias(),
-            Kind::Volatile(subject) => subject.alias(),
+            Kind::Volatile { known, .. } => known.alias(),
         }
     }
 
@@ -74,7 +73,7 @@ impl Subject {
     pub fn cached(&self, token: &Token) -> Option<Value> {
         match &self.0 {
             Kind::Kept { vault, state, .. } => vault.remembered(state, token).map(Value::from),
-            Kind::Volatile(subject) => subject.value(token),
+            Kind::Volatile { known, .. } => known.value(token),
         }
     }
 
@@ -122,7 +121,7 @@ impl Subject {
                 }
                 Ok(loaded)
             }
-            Kind::Volatile(subject) => Ok(subject.kinds()),
+            Kind::Volatile { known, .. } => Ok(known.kinds()),
         }
     }
 }
@@ -132,7 +131,7 @@ impl Subject {
     pub(super) fn kept_state(&self) -> Option<&State> {
         match &self.0 {
             Kind::Kept { state, .. } => Some(state),
-            Kind::Volatile(_) => None,
+            Kind::Volatile { .. } => None,
         }
     }
 
@@ -146,7 +145,7 @@ impl Subject {
     ) -> Result<Vec<Option<String>>, VaultError> {
         match &self.0 {
             Kind::Kept { vault, state, purpose } => surrogates::mint(vault, state, *purpose, values, standing).await,
-            Kind::Volatile(subject) => Ok(subject.mint_surrogates(values, standing).await),
+            Kind::Volatile { known, purpose } => Ok(known.mint_surrogates(*purpose, values, standing).await),
         }
     }
 
@@ -161,7 +160,7 @@ impl Subject {
                 }
                 Ok(state.surrogates().share())
             }
-            Kind::Volatile(subject) => Ok(subject.surrogates()),
+            Kind::Volatile { known, .. } => Ok(known.surrogates()),
         }
     }
 }
@@ -171,7 +170,7 @@ impl Subject {
     pub(super) fn state(&self) -> &State {
         match &self.0 {
             Kind::Kept { state, .. } => state,
-            Kind::Volatile(_) => panic!("a volatile subject has no state"),
+            Kind::Volatile { .. } => panic!("a volatile subject has no state"),
         }
     }
 }
@@ -203,8 +202,19 @@ pub(super) struct State {
 /// As long as this is held, the keys of a subject are stored by nobody else in
 /// this process, and erased by nobody else.
 pub(super) struct Contact<'a> {
-    _subject: tokio::sync::MutexGuard<'a, ()>,
-    _keys: tokio::sync::RwLockReadGuard<'a, ()>,
+    root: Arc<Root>,
+    subject: tokio::sync::MutexGuard<'a, ()>,
+    keys: tokio::sync::RwLockReadGuard<'a, ()>,
+}
+
+impl Contact<'_> {
+    /// Lets others in again, once the subject's keys are stored, and sees that
+    /// they stay readable. Where that fails they do not count as stored.
+    pub(super) async fn end(self, vault: &Shared, row: Row, keys: &SubjectKeys) -> Result<(), VaultError> {
+        let root = self.root;
+        drop((self.subject, self.keys));
+        vault.see_wrapped(row, keys.record(), &root).await
+    }
 }
 
 /// The entities of a subject's tokens: at first those minted here, and all of
@@ -296,8 +306,9 @@ impl State {
     ) -> Result<(Contact<'a>, Arc<SubjectKeys>), VaultError> {
         // In this order in all places.
         let subject = self.contact.lock().await;
-        let contact = Contact { _subject: subject, _keys: vault.envelope.contact().await };
+        let keys = vault.envelope.contact().await;
         let root = vault.envelope.root();
+        let contact = Contact { root: Arc::clone(&root), subject, keys };
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         if !keys.are_stored() && keys.wrapped_by() != Some(root.current.ids) {
             *keys = Arc::new(self.new_keys(&root)?);

@@ -160,9 +160,42 @@ impl Choosing {
 }
 
 impl Known {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Forgets all but those of which `stays` says so, by their places.
+    pub(super) fn retain(&mut self, stays: impl Fn(usize) -> bool) {
+        for (place, (text, surrogate)) in mem::take(self).all.into_iter().enumerate() {
+            if stays(place) {
+                self.insert(text, surrogate.entity, surrogate.value.expose());
+            }
+        }
+    }
+
     /// All of them, as they would be stored.
     pub(super) fn contents(&self) -> impl Iterator<Item = Sensitive> {
         self.all.iter().map(|(text, surrogate)| content(text, surrogate.entity, &surrogate.value))
+    }
+
+    /// The place of a surrogate.
+    pub(super) fn place(&self, text: &str) -> Option<usize> {
+        self.all.iter().position(|(known, _)| known == text)
+    }
+
+    /// Lets a surrogate stand for another value; false where there is none.
+    pub(super) fn rectify(&mut self, place: usize, value: &str) -> bool {
+        let Some((_, surrogate)) = self.all.get_mut(place) else { return false };
+        let new = Arc::new(Sensitive::from(value));
+        let old = mem::replace(&mut surrogate.value, Arc::clone(&new));
+        let of_entity = self.by_value.entry(surrogate.entity).or_default();
+        if let Some(places) = of_entity.get_mut(old.expose()) {
+            places.retain(|known| *known != place);
+        }
+        of_entity.entry(Keyed(new)).or_default().push(place);
+        self.shared = None;
+        true
     }
 
     fn insert(&mut self, text: String, entity: Entity, value: &str) {
@@ -369,6 +402,9 @@ pub(super) async fn mint(
                     let event = Event { row: state.row, kind: EventKind::Changed };
                     vault.store.write(Vec::new(), Some(event)).await?;
                 }
+                if let Some((contact, _)) = contact {
+                    contact.end(vault, state.row, &keys).await?;
+                }
                 keys.mark_stored();
                 {
                     let mut known = state.surrogates();
@@ -441,7 +477,7 @@ pub(super) async fn load(vault: &Shared, state: &State) -> Result<Arc<SubjectKey
 }
 
 /// What is kept of a surrogate: its text, the entity, and the value.
-fn content(text: &str, entity: Entity, value: &Sensitive) -> Sensitive {
+pub(super) fn content(text: &str, entity: Entity, value: &Sensitive) -> Sensitive {
     Sensitive::new(format!("{text}\0{entity}\0{}", value.expose()))
 }
 

@@ -18,7 +18,7 @@ use crate::token::Token;
 use std::collections::BTreeMap;
 
 /// How many tokens one step looks at.
-const STEP: usize = 1_000;
+pub(super) const STEP: usize = 1_000;
 
 /// What a walk found, or did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Swept {
         self.forgotten.values().sum()
     }
 
-    fn keep(&mut self, rule: Option<usize>, created: u64) {
+    pub(super) fn keep(&mut self, rule: Option<usize>, created: u64) {
         let holding = self.kept.entry(rule).or_insert(Holding { values: 0, oldest: created });
         holding.values += 1;
         holding.oldest = holding.oldest.min(created);
@@ -58,8 +58,6 @@ impl Vault {
     /// Walks all tokens, and forgets what `policy` says at `now` (Unix
     /// seconds). Where `only_look` is set, nothing is changed. Between two
     /// steps it waits for `pause`.
-    ///
-    /// What a vault in memory holds goes with the process, and is not walked.
     pub async fn sweep<P: Future<Output = ()>>(
         &self,
         policy: &Policy,
@@ -68,7 +66,10 @@ impl Vault {
         pause: impl Fn() -> P,
     ) -> Result<Swept, VaultError> {
         let mut swept = Swept::default();
-        let Kind::Stored(shared) = &self.0 else { return Ok(swept) };
+        let shared = match &self.0 {
+            Kind::Stored(shared) => shared,
+            Kind::Memory(memory) => return Ok(memory.sweep(policy, now, only_look, pause).await),
+        };
         let mut after = None;
         loop {
             // Each step reads a snapshot of its own, so that none is held long.

@@ -22,6 +22,7 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 const SMALL: Options = Options {
+    create: true,
     cache_bytes: 0,
     page_cache_bytes: 1 << 20,
     indexed: Indexed { email: true, phone: true },

@@ -1,12 +1,16 @@
 //! Subjects whose values live in memory alone: those of one request, and all
 //! of a `memory:` vault. Nothing of them is sealed, as nothing is written.
 
+mod sweep;
+
 use super::error::VaultError;
 use super::hashing::Hashing;
 use super::mint::{MAX_COUNTER, NO_ROOM};
 use super::mix::Mix;
 use super::records::Records;
+use super::retention::PurposeId;
 use super::seal::random;
+use super::subject_keys::Origin;
 use super::surrogates::{self, Choosing, Standing, Surrogates};
 use super::value::Value;
 use crate::clock;
@@ -74,7 +78,7 @@ impl Memory {
                 *tokens.entry(token.entity()).or_default() += 1;
             }
             let known = subject.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
-            surrogates += known.iter().flat_map(|known| known.contents()).count() as u64;
+            surrogates += known.iter().flat_map(|chosen| chosen.known.contents()).count() as u64;
         }
         (subjects, tokens, surrogates)
     }
@@ -135,7 +139,14 @@ pub(super) struct Volatile {
     token_mask: u64,
     known: Mutex<Known>,
     /// None as long as there are none, as of most.
-    surrogates: Mutex<Option<Box<surrogates::Known>>>,
+    surrogates: Mutex<Option<Box<Chosen>>>,
+}
+
+/// Surrogates, and when and for what each was chosen.
+#[derive(Default)]
+struct Chosen {
+    known: surrogates::Known,
+    origins: Vec<Origin>,
 }
 
 /// What a subject's tokens stand for. The new values of a request stand in one
@@ -149,14 +160,15 @@ struct Known {
     texts: Vec<Text>,
     entities: Vec<Entity>,
     kinds: Arc<Kinds>,
-    /// What was corrected, by the place of its entry.
-    corrected: HashMap<u32, Arc<Sensitive>>,
+    /// What was changed since, by the place of its entry: the value that was
+    /// corrected, none where the token stands for nothing any more.
+    changed: HashMap<u32, Option<Arc<Sensitive>>>,
 }
 
-/// The values that one request brought, and when (Unix seconds).
+/// The values that one request brought, when, and for what.
 struct Text {
     values: Arc<Sensitive>,
-    created: u64,
+    origin: Origin,
 }
 
 struct Entry {
@@ -169,12 +181,23 @@ struct Entry {
     start: u32,
 }
 
+impl Entry {
+    /// The place of its entity.
+    fn kind(&self) -> usize {
+        (self.key >> TOKEN_BITS) as usize
+    }
+}
+
 impl Volatile {
     pub(super) fn new(key: VolatileKey, token_mask: u64) -> Self {
         Self { key, token_mask, known: Mutex::default(), surrogates: Mutex::default() }
     }
 
-    pub(super) fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
+    pub(super) fn tokenize(
+        &self,
+        purpose: Option<PurposeId>,
+        values: &[(Entity, &str)],
+    ) -> Result<Vec<Token>, VaultError> {
         let mut known = self.known();
         if known.entries.is_empty() {
             known.entries.reserve(values.len());
@@ -183,7 +206,7 @@ impl Volatile {
         let room = values.iter().map(|(_, value)| value.len()).sum();
         let mut fresh = Fresh { text: Zeroizing::default(), room };
         let tokens = values.iter().map(|(entity, value)| self.token(&mut known, *entity, value, &mut fresh)).collect();
-        known.keep(fresh);
+        known.keep(fresh, purpose);
         tokens
     }
 
@@ -207,23 +230,26 @@ impl Volatile {
         self.known().value(token)
     }
 
-    /// The tokens behind `after` in their order, with their values and since
-    /// when they are kept (Unix seconds).
-    pub(super) fn values(&self, after: Option<&Token>, limit: usize) -> Vec<(Token, Value, u64)> {
+    /// The tokens behind `after` in their order, with their values, and since
+    /// when and for what they are kept.
+    pub(super) fn values(&self, after: Option<&Token>, limit: usize) -> Vec<(Token, Value, Origin)> {
         let mut page: Vec<_> = {
             let known = self.known();
             let behind = |token: &Token| after.is_none_or(|after| token > after);
             let mut tokens: Vec<Token> = known.tokens().filter(behind).collect();
             tokens.sort_unstable();
             tokens.truncate(limit);
-            tokens.iter().filter_map(|token| Some((*token, known.value(token)?, known.created(token)?))).collect()
+            // The value is empty where it is gone.
+            let value = |token: &Token| known.value(token).unwrap_or_else(|| Arc::new(Sensitive::from("")).into());
+            tokens.iter().filter_map(|token| Some((*token, value(token), known.origin(token)?))).collect()
         };
         let left = limit.saturating_sub(page.len());
         let from =
             after.filter(|after| after.entity() == Entity::SURROGATE).map_or(0, |after| after.bits() as usize + 1);
         let surrogates = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
-        for (n, content) in surrogates.iter().flat_map(|known| known.contents()).enumerate().skip(from).take(left) {
-            page.push((Token::new(Entity::SURROGATE, n as u64), Value::from(Arc::new(content)), 0));
+        let contents = surrogates.iter().flat_map(|chosen| chosen.known.contents().zip(&chosen.origins));
+        for (n, (content, origin)) in contents.enumerate().skip(from).take(left) {
+            page.push((Token::new(Entity::SURROGATE, n as u64), Value::from(Arc::new(content)), *origin));
         }
         page
     }
@@ -231,7 +257,21 @@ impl Volatile {
     /// Lets a token stand for `value` from now on; false where it stands for
     /// nothing.
     pub(super) fn rectify(&self, token: &Token, value: &str) -> bool {
-        self.known().rectify(token, value)
+        if token.entity() != Entity::SURROGATE {
+            return self.known().rectify(token, value);
+        }
+        let mut surrogates = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
+        surrogates.as_mut().is_some_and(|chosen| chosen.known.rectify(token.bits() as usize, value))
+    }
+
+    /// The token, or the mark of the surrogate, that is written so.
+    pub(super) fn token_of(&self, text: &str) -> Option<Token> {
+        if let Some(token) = Token::parse(text).filter(|token| self.known().place(token).is_some()) {
+            return Some(token);
+        }
+        let surrogates = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = surrogates.as_ref()?.known.place(text)?;
+        Some(Token::new(Entity::SURROGATE, place as u64))
     }
 
     /// Forgets all; how many values there were.
@@ -242,6 +282,7 @@ impl Volatile {
 
     pub(super) async fn mint_surrogates(
         &self,
+        purpose: Option<PurposeId>,
         values: &[(Entity, &str)],
         standing: &Standing<'_>,
     ) -> Vec<Option<String>> {
@@ -250,8 +291,13 @@ impl Volatile {
             let unclear = {
                 let seed = |entity: Entity, text: &str| self.key.seed(entity, text);
                 let mut known = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
-                match known.get_or_insert_default().mint(values, &seed, &choosing) {
-                    Ok(chosen) => return chosen,
+                let Chosen { known, origins } = &mut **known.get_or_insert_default();
+                match known.mint(values, &seed, &choosing) {
+                    Ok(chosen) => {
+                        let origin = Origin { created: clock::unix_seconds(), purpose };
+                        origins.resize(known.len(), origin);
+                        return chosen;
+                    }
                     Err(unclear) => unclear,
                 }
             };
@@ -261,7 +307,7 @@ impl Volatile {
 
     pub(super) fn surrogates(&self) -> Surrogates {
         let mut known = self.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_mut().map(|known| known.share()).unwrap_or_default()
+        known.as_mut().map(|chosen| chosen.known.share()).unwrap_or_default()
     }
 
     pub(super) fn kinds(&self) -> Arc<Kinds> {
@@ -286,13 +332,13 @@ impl Known {
     /// Whether `key` stands for `value`, as it does from now on if it stood for
     /// none. A new value is added to `fresh`.
     fn is_or_becomes(&mut self, key: u64, value: &str, fresh: &mut Fresh) -> Result<bool, VaultError> {
-        let Self { index, entries, texts, corrected, .. } = self;
+        let Self { index, entries, texts, changed, .. } = self;
         let key_at = |at: &u32| entries.get(*at as usize).map(|entry| entry.key);
         match index.entry(hash(key), |at| key_at(at) == Some(key), |at| key_at(at).map_or(0, hash)) {
             hash_table::Entry::Occupied(same) => {
                 let at = *same.get();
-                if let Some(corrected) = corrected.get(&at) {
-                    return Ok(corrected.expose() == value);
+                if let Some(changed) = changed.get(&at) {
+                    return Ok(changed.as_ref().is_some_and(|corrected| corrected.expose() == value));
                 }
                 let text = entries.get(at as usize).and_then(|entry| texts.get(entry.text as usize));
                 let text = text.map_or(fresh.text.as_str(), |text| text.values.expose());
@@ -309,35 +355,39 @@ impl Known {
     }
 
     /// Keeps the new values of a request.
-    fn keep(&mut self, fresh: Fresh) {
+    fn keep(&mut self, fresh: Fresh, purpose: Option<PurposeId>) {
         if self.entries.last().is_some_and(|last| last.text as usize == self.texts.len()) {
-            self.texts.push(Text { values: Arc::new(fresh.into_text()), created: clock::unix_seconds() });
+            let origin = Origin { created: clock::unix_seconds(), purpose };
+            self.texts.push(Text { values: Arc::new(fresh.into_text()), origin });
         }
     }
 
     fn value(&self, token: &Token) -> Option<Value> {
         let at = self.place(token)?;
-        if let Some(corrected) = self.corrected.get(&at) {
-            return Some(Value::from(Arc::clone(corrected)));
+        if let Some(changed) = self.changed.get(&at) {
+            return changed.clone().map(Value::from);
         }
         let text = &self.texts.get(self.entries.get(at as usize)?.text as usize)?.values;
         Some(Value::part(Arc::clone(text), range(&self.entries, at, text.expose())?))
     }
 
-    fn created(&self, token: &Token) -> Option<u64> {
+    fn origin(&self, token: &Token) -> Option<Origin> {
         let entry = self.entries.get(self.place(token)? as usize)?;
-        self.texts.get(entry.text as usize).map(|text| text.created)
+        self.texts.get(entry.text as usize).map(|text| text.origin)
     }
 
     fn rectify(&mut self, token: &Token, value: &str) -> bool {
         let Some(at) = self.place(token) else { return false };
-        self.corrected.insert(at, Arc::new(Sensitive::from(value)));
+        if self.changed.get(&at).is_some_and(Option::is_none) {
+            return false;
+        }
+        self.changed.insert(at, Some(Arc::new(Sensitive::from(value))));
         true
     }
 
     fn tokens(&self) -> impl Iterator<Item = Token> {
         self.entries.iter().filter_map(|entry| {
-            let entity = self.entities.get((entry.key >> TOKEN_BITS) as usize)?;
+            let entity = self.entities.get(entry.kind())?;
             Some(Token::new(*entity, entry.key & super::TOKEN_BITS))
         })
     }
@@ -482,9 +532,9 @@ mod tests {
             values.iter().enumerate().map(|(n, value)| (entity(n), value.as_str())).collect();
         let mut tokens = Vec::new();
         for request in all.chunks(7) {
-            tokens.extend(subject.tokenize(request).unwrap());
+            tokens.extend(subject.tokenize(None, request).unwrap());
             // Most of it is known by now.
-            let again = subject.tokenize(&all[..tokens.len()]).unwrap();
+            let again = subject.tokenize(None, &all[..tokens.len()]).unwrap();
             assert_eq!(again, tokens);
         }
         for (token, (entity, value)) in tokens.iter().zip(&all) {
@@ -499,7 +549,7 @@ mod tests {
     #[test]
     fn a_corrected_value_stands_behind_its_old_token() {
         let subject = Volatile::new(VolatileKeys::new().unwrap().next(), super::super::TOKEN_BITS);
-        let [old, other] = subject.tokenize(&[(EMAIL, "old@example.org"), (EMAIL, "b@example.org")]).unwrap()[..]
+        let [old, other] = subject.tokenize(None, &[(EMAIL, "old@example.org"), (EMAIL, "b@example.org")]).unwrap()[..]
         else {
             panic!()
         };
@@ -507,7 +557,8 @@ mod tests {
         assert!(!subject.rectify(&Token::new(PERSON, 1), "Ana"));
         assert_eq!(subject.value(&old).unwrap().expose(), "new@example.org");
         assert_eq!(subject.value(&other).unwrap().expose(), "b@example.org");
-        let [again, new] = subject.tokenize(&[(EMAIL, "old@example.org"), (EMAIL, "new@example.org")]).unwrap()[..]
+        let [again, new] =
+            subject.tokenize(None, &[(EMAIL, "old@example.org"), (EMAIL, "new@example.org")]).unwrap()[..]
         else {
             panic!()
         };
@@ -522,7 +573,7 @@ mod tests {
         let values: Vec<String> = (0..50).map(|n| format!("v{n}")).collect();
         let pairs: Vec<_> = values.iter().map(|value| (EMAIL, value.as_str())).collect();
         let held = memory.subject("t", "u1");
-        held.tokenize(&pairs).unwrap();
+        held.tokenize(None, &pairs).unwrap();
         let (mut read, mut after) = (Vec::new(), None);
         loop {
             let page = memory.known("t", "u1").unwrap().values(after.as_ref(), 7);
@@ -541,8 +592,8 @@ mod tests {
     #[test]
     fn without_room_for_a_token_the_others_stay() {
         let subject = Volatile::new(VolatileKeys::new().unwrap().next(), 0);
-        let first = subject.tokenize(&[(EMAIL, ""), (EMAIL, "")]).unwrap();
-        assert_eq!(subject.tokenize(&[(PERSON, "bo"), (EMAIL, "ana")]), Err(NO_ROOM));
+        let first = subject.tokenize(None, &[(EMAIL, ""), (EMAIL, "")]).unwrap();
+        assert_eq!(subject.tokenize(None, &[(PERSON, "bo"), (EMAIL, "ana")]), Err(NO_ROOM));
         assert_eq!(subject.value(&first[0]).unwrap().expose(), "");
         assert_eq!(subject.value(&Token::new(PERSON, 0)).unwrap().expose(), "bo");
         assert!(subject.value(&Token::new(PERSON, 1)).is_none());

@@ -1,6 +1,7 @@
 //! A subject as a whole: everything that is kept of it, and its erasure.
 
-use super::subject_keys::Head;
+use super::retention::{PurposeId, purpose_id};
+use super::subject_keys::{Head, Origin};
 use super::{Kind, Subject, Vault, VaultError};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
@@ -15,8 +16,9 @@ pub struct Kept {
     /// The value, empty where it is gone; of a surrogate its text, entity and
     /// value.
     pub value: Sensitive,
-    /// Since when it is kept (Unix seconds).
+    /// Since when it is kept (Unix seconds); 0 where nobody knows.
     pub created: u64,
+    purpose: Option<PurposeId>,
 }
 
 /// What an erasure took away.
@@ -44,7 +46,10 @@ impl Vault {
                 let page = memory.known(tenant, subject).map(|known| known.values(after.as_ref(), limit));
                 let kept = page.unwrap_or_default().into_iter();
                 return Ok(kept
-                    .map(|(token, value, created)| Kept { token, value: Sensitive::from(value.expose()), created })
+                    .map(|(token, value, Origin { created, purpose })| {
+                        let value = Sensitive::from(value.expose());
+                        Kept { token, value, created, purpose }
+                    })
                     .collect());
             }
         };
@@ -59,7 +64,8 @@ impl Vault {
                     Some(Head { is_anonymized: true, .. }) => Sensitive::from(""),
                     _ => keys.open_value(state.row, &token, &record)?,
                 };
-                Ok(Kept { token, value, created: head.map_or(0, |head| head.created) })
+                let Origin { created, purpose } = head.map_or(Origin::from(0), Head::origin);
+                Ok(Kept { token, value, created, purpose })
             })
             .collect()
     }
@@ -100,6 +106,11 @@ impl Vault {
 }
 
 impl Kept {
+    /// Whether it came for the purpose of this name.
+    pub fn is_for(&self, purpose: &str) -> bool {
+        self.purpose == Some(purpose_id(purpose))
+    }
+
     /// What stands for the value in messages, its entity, and the value.
     pub fn parts(&self) -> (String, Entity, &str) {
         let surrogate =

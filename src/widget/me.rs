@@ -1,15 +1,19 @@
 //! `/.privet/me`: what a person finds out and asks for by themselves.
 //!
-//! Who asks is shown by a token that the site has signed for the account, or by
+//! Who asks is shown by a token that the site has signed for this alone, or by
 //! a code that the site sends to the address on file; then there is a session
 //! of a quarter of an hour, whose word the page holds in memory alone, so no
 //! other page can act in the person's name. An answer never tells whether
 //! somebody exists.
 
-use super::{Asked, Refused, assets, json, refused};
+mod page;
+
+use super::{Asked, Refused, assets, json, notice, refused};
 use crate::audit::{Action, Look, Recorder};
-use crate::clock::Time;
+use crate::clock::{self, Time};
 use crate::config::{Basis, Config};
+use crate::consent::token::Claims;
+use crate::entity::Entity;
 use crate::ledger::{Act, Channel, Ledger, What};
 use crate::problem::{Problem, ProblemKind};
 use crate::rights::case::{Case, Verification};
@@ -29,9 +33,10 @@ pub const ME: &str = "/.privet/me";
 /// How many values one answer holds.
 const PAGE: usize = 200;
 
-/// What the page may load: itself.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+/// What a token of the site says that is to open a session (`scope`).
+const SCOPE: &str = "privet:me";
+/// For so many seconds such a token may have been on its way.
+const FRESH: u64 = 300;
 
 /// The body of an answer.
 pub enum Body {
@@ -57,7 +62,7 @@ pub async fn answer(
     let me = Me { config, ledger, rights, audit, asked };
     let operation = asked.path.strip_prefix(ME).unwrap_or_default();
     let whole = match (operation, asked.method) {
-        ("", &Method::GET | &Method::HEAD) => Ok(page()),
+        ("", &Method::GET | &Method::HEAD) => Ok(page::answer(asked)),
         ("/ways", &Method::GET) => Ok(json(&me.ways())),
         ("/code", &Method::POST) => me.code(),
         ("/session", &Method::POST) => me.open().await,
@@ -93,13 +98,15 @@ struct Me<'a> {
 #[serde(deny_unknown_fields)]
 struct Sought {
     who: String,
+    tenant: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Shown {
-    question: String,
-    code: String,
+    tenant: Option<String>,
+    question: Option<String>,
+    code: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -130,35 +137,67 @@ impl Me<'_> {
     /// A question for a code. Whoever asks gets the same answer in the same
     /// time: what is sent is found out afterwards.
     fn code(&self) -> Result<Response<Bytes>, Refused> {
-        let Sought { who } = self.body()?;
+        let Sought { who, tenant } = self.body()?;
         if who.is_empty() || who.len() > 512 {
             return Err(refused(ProblemKind::BadRequest, "Say who you are by 1 to 512 bytes."));
         }
+        let tenant = self.tenant(tenant)?;
         if !self.rights.sends_codes() {
             return Err(refused(ProblemKind::NotFound, "This deployment sends no codes."));
         }
         let question = self.rights.question().map_err(|error| problem(&error))?;
-        if !self.rights.ask_for_code(&self.config.tenant, &who, &question) {
+        if !self.rights.ask_for_code(&tenant, &who, &question) {
             return Err(refused(ProblemKind::RateLimited, "Too many codes are asked for; try again in a minute."));
         }
         Ok(with_status(json(&json!({"question": question})), StatusCode::ACCEPTED))
     }
 
+    /// A session for who shows a token of the account, or a code.
     async fn open(&self) -> Result<Response<Bytes>, Refused> {
-        let opened = if let Some(token) = self.asked.token {
-            let opened = self.rights.open_session(&self.config.tenant, &token.subject, Verification::AccountToken);
-            Some(opened.await.map_err(|error| problem(&error))?)
-        } else {
-            let Shown { question, code } = self.body()?;
-            if !self.rights.may_try_code() {
-                return Err(refused(ProblemKind::RateLimited, "Too many codes are tried; try again in a minute."));
+        let shown: Shown = if self.asked.body.is_empty() { Shown::default() } else { self.body()? };
+        let opened = match (self.asked.token, shown) {
+            (_, Shown { question: Some(question), code: Some(code), .. }) => {
+                self.rights.answer(&question, &code).await.map_err(|error| problem(&error))?
             }
-            self.rights.answer(&question, &code).await.map_err(|error| problem(&error))?
+            (Some(token), Shown { tenant, .. }) => {
+                let tenant = self.tenant(tenant)?;
+                self.admit(token, &tenant).await?;
+                let opened = self.rights.open_session(&tenant, &token.subject, Verification::AccountToken);
+                Some(opened.await.map_err(|error| problem(&error))?)
+            }
+            (None, _) => None,
         };
         let Some((word, session)) = opened else {
             return Err(refused(ProblemKind::Unauthorized, "The code is wrong, was used, or has run out."));
         };
         Ok(json(&json!({"session": word.expose(), "until": Time(session.until)})))
+    }
+
+    /// Whether a token opens a session: one that the site has made for this,
+    /// just now, and that was not used before. A token that gives consent
+    /// travels with every message, so it is no proof of who is there.
+    async fn admit(&self, token: &Claims, tenant: &str) -> Result<(), Refused> {
+        let detail = "The token is none for this: it needs `scope` with `privet:me`, an `iat` of the last five \
+                      minutes, a `jti` that was not used before, and `tenant` where there are several.";
+        let is_for_this = token.scope.as_deref().is_some_and(|scope| scope.split(' ').any(|word| word == SCOPE));
+        let is_fresh = token.issued.is_some_and(|issued| clock::unix_seconds().saturating_sub(issued) <= FRESH);
+        let is_of_tenant = token.tenant.as_deref().unwrap_or(&self.config.tenant) == tenant;
+        match &token.id {
+            Some(id) if is_for_this && is_fresh && is_of_tenant => {
+                let is_new = self.ledger.use_once(tenant, id, token.expires).await?;
+                is_new.then_some(()).ok_or_else(|| refused(ProblemKind::Unauthorized, detail))
+            }
+            _ => Err(refused(ProblemKind::Unauthorized, detail)),
+        }
+    }
+
+    /// The tenant that is named, where some route has it, or the usual one.
+    fn tenant(&self, named: Option<String>) -> Result<String, Refused> {
+        let Some(named) = named else { return Ok(self.config.tenant.clone()) };
+        if named == self.config.tenant || self.config.routes.iter().any(|route| route.tenant == named) {
+            return Ok(named);
+        }
+        Err(refused(ProblemKind::BadRequest, "Name a tenant of this deployment."))
     }
 
     async fn close(&self) -> Result<Response<Bytes>, Refused> {
@@ -183,12 +222,14 @@ impl Me<'_> {
         let cases = self.rights.register().of_subject(tenant, subject).await.map_err(|error| problem(&error))?;
         let row = self.ledger.row(tenant, subject);
         let known = self.ledger.known(row).await?;
+        let titles = notice::Titles::new(self.config, self.ledger.notices(), self.asked);
         let restricted = self.rights.restrictions().hold_for(row).await?;
         let purposes: Vec<Value> = (self.config.purposes.iter())
             .map(|purpose| {
                 let standing = known.state().of(&purpose.name);
                 json!({
                     "name": purpose.name,
+                    "title": titles.of(&purpose.name),
                     "basis": purpose.basis.as_str(),
                     "given": standing.given.is_some(),
                     "withdrawn": standing.withdrawn.is_some(),
@@ -232,8 +273,8 @@ impl Me<'_> {
     async fn rectify(&self) -> Result<Response<Bytes>, Refused> {
         let session = self.session().await?;
         let Correction { token, value } = self.body()?;
-        let token = Token::parse(&token).ok_or_else(|| refused(ProblemKind::BadRequest, "This is no token."))?;
-        self.record(&session, Action::Rectify, [(token.entity().to_string(), 1)].into()).await?;
+        let entity = Token::parse(&token).map_or(Entity::SURROGATE, |token| token.entity());
+        self.record(&session, Action::Rectify, [(entity.to_string(), 1)].into()).await?;
         let by = By::person(session.verification);
         let done = self.rights.rectify(&session.tenant, session.subject.expose(), &token, &value, &by).await;
         done.map(|case| json(&shown(&case))).map_err(|error| problem(&error))
@@ -339,21 +380,6 @@ fn shown(case: &Case) -> Value {
         "due": case.due,
         "proof": case.proof,
     })
-}
-
-fn page() -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from_static(include_bytes!("me/page.html")));
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
 }
 
 fn with_status(mut response: Response<Bytes>, status: StatusCode) -> Response<Bytes> {

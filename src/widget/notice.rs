@@ -60,15 +60,34 @@ pub(super) fn answer(config: &Config, notices: &Notices, asked: &Asked<'_>) -> R
     response
 }
 
+/// What purposes are called in the language of whoever asks, under the current
+/// policy.
+pub(super) struct Titles<'n>(Vec<(&'n str, &'n str)>);
+
+impl<'n> Titles<'n> {
+    pub(super) fn new(config: &'n Config, notices: &'n Notices, asked: &Asked<'_>) -> Self {
+        let policy = config.consent.policy.as_deref();
+        let mut wanted = parameters(asked.query, "lang").chain(accepted(asked.headers));
+        let lang = wanted.find(|lang| notices.languages(policy).any(|known| is_served_by(lang, known)));
+        let texts = notices.find(policy, lang.as_deref()).into_iter().flat_map(|known| &known.notice.purposes);
+        Self(texts.map(|(name, text)| (name.as_str(), text.title.as_str())).collect())
+    }
+
+    pub(super) fn of(&self, name: &str) -> String {
+        let known = self.0.iter().find(|(known, _)| *known == name);
+        known.map_or_else(|| titled(name), |(_, title)| (*title).to_owned())
+    }
+}
+
 /// Whether somebody who wants `lang` is served by a notice in `known`: the
 /// same, or the language that it is a kind of (RFC 4647 section 3.4).
-fn is_served_by(lang: &str, known: &str) -> bool {
+pub(super) fn is_served_by(lang: &str, known: &str) -> bool {
     let primary = lang.split('-').next().unwrap_or_default();
     lang.eq_ignore_ascii_case(known) || primary.eq_ignore_ascii_case(known)
 }
 
 /// The languages that a browser wants, the dearest first.
-fn accepted(headers: &HeaderMap) -> Vec<String> {
+pub(super) fn accepted(headers: &HeaderMap) -> Vec<String> {
     let lines = headers.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|line| line.to_str().ok());
     let mut wanted: Vec<(u32, &str)> = lines
         .flat_map(|line| line.split(','))

@@ -23,6 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "sensitive",
             "store",
             "telemetry",
+            "transcripts",
             "trust",
             "vault",
         ],

@@ -46,6 +46,7 @@ mod socketio;
 mod splicing;
 mod streams;
 mod support;
+mod transcripts;
 mod transit;
 mod vault;
 mod vault_cli;

@@ -241,7 +241,8 @@ async fn what_a_replica_that_is_cut_off_cannot_hear_binds_it_all_the_same() {
 async fn what_one_replica_is_told_ends_streams_and_sockets_of_another() {
     let url = CLUSTER.database();
     let upstream = Upstream::start(|_| {
-        let event = bytes::Bytes::from_static(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi \"}}]}\n\n");
+        let event =
+            bytes::Bytes::from_static(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi \"}}]}\n\n");
         Answer::new("text/event-stream", vec![event; 100]).gate(&Arc::new(Semaphore::new(1)))
     })
     .await;

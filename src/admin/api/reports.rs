@@ -9,8 +9,9 @@ use super::{Call, Endpoint, Nothing, Streamed};
 use crate::admin::reports::{self, Breach};
 use crate::admin::role::Role;
 use crate::clock::Time;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemKind};
 use crate::report::{Format, Report};
+use crate::transcripts::{self, TranscriptError, counts::Counts};
 
 /// The types of every report.
 pub(super) const TYPES: &[&str] = &["text/markdown", "text/html", "application/json"];
@@ -24,6 +25,13 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .streams(TYPES),
         Endpoint::get("/reports/breach", Role::Officer, "What a notification of a breach needs (Article 33).", breach)
             .streams(TYPES),
+        Endpoint::get(
+            "/reports/transcripts",
+            Role::Officer,
+            "Counts persons in transcripts, k-anonymously.",
+            transcribed,
+        )
+        .streams(TYPES),
     ]
 }
 
@@ -57,6 +65,36 @@ pub struct About {
     key_id: Option<String>,
 }
 
+/// How many persons a count has at least.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Counted {
+    #[serde(default)]
+    format: Format,
+    /// No count below it is shown. 5 where nothing is said.
+    #[serde(default)]
+    k: K,
+}
+
+/// The least number of persons that may be counted.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(try_from = "u64")]
+pub struct K(#[schemars(range(min = 2, max = 1_000_000))] u64);
+
+impl Default for K {
+    fn default() -> Self {
+        Self(5)
+    }
+}
+
+impl TryFrom<u64> for K {
+    type Error = &'static str;
+
+    fn try_from(k: u64) -> Result<Self, Self::Error> {
+        if (2..=1_000_000).contains(&k) { Ok(Self(k)) } else { Err("from 2 to 1000000") }
+    }
+}
+
 /// A report as an answer.
 pub(super) fn answer(report: &Report, format: Format) -> Streamed {
     Streamed { content_type: format.media_type(), file_name: None, body: Body::from(report.write(format)) }
@@ -83,4 +121,19 @@ async fn breach(call: Call<Nothing, About>) -> Result<Streamed, Problem> {
     let about = Breach { from: *from, to: *to, upstream, key: key_id.clone() };
     let report = reports::breach(&services.vault, &services.audit, &services.incidents, &about, Time::now()).await?;
     Ok(answer(&report, *format))
+}
+
+async fn transcribed(call: Call<Nothing, Counted>) -> Result<Streamed, Problem> {
+    let (config, Counted { format, k: K(k) }) = (&call.services.config, call.query);
+    let counts = match &config.transcripts {
+        Some(kept) => transcripts::count(kept).await.map_err(|why| unreadable(&why))?,
+        None => Counts::default(),
+    };
+    let now = Time::now();
+    Ok(answer(&reports::transcripts(&counts.tables(k, &now.day()), k, now), format))
+}
+
+fn unreadable(why: &TranscriptError) -> Problem {
+    tracing::error!(%why, "Transcripts cannot be counted.");
+    Problem::new(ProblemKind::InternalError, "The transcripts cannot be read.")
 }

@@ -14,6 +14,7 @@ use super::endpoint::at_most;
 use super::{Call, Endpoint, Json, Nothing, Streamed, Who};
 use crate::admin::role::Role;
 use crate::audit::{Action, Look};
+use crate::entity::Entity;
 use crate::ledger::{Act, Channel, What};
 use crate::problem::{Problem, ProblemKind};
 use crate::rights::case::Case;
@@ -112,9 +113,10 @@ pub struct Shown {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Correction {
-    /// The token, with or without its brackets.
-    #[serde(deserialize_with = "at_most::<_, _, 64>")]
-    #[schemars(length(min = 1, max = 64))]
+    /// What stands for it in messages: the token, with or without its brackets,
+    /// or the surrogate.
+    #[serde(deserialize_with = "at_most::<_, _, 512>")]
+    #[schemars(length(min = 1, max = 512))]
     token: String,
     /// What it stands for from now on.
     #[serde(deserialize_with = "at_most::<_, _, 4096>")]
@@ -185,14 +187,13 @@ async fn export(call: Call<BySubject, Wanted>) -> Result<Streamed, Problem> {
 
 async fn rectify(call: Call<BySubject, Which, Correction>) -> Result<Json<Case>, Problem> {
     let tenant = tenant(&call.services.config, call.query.tenant.clone());
-    let Some(token) = read_token(&call.body.token) else {
-        return Err(Problem::new(ProblemKind::BadRequest, "This is no token."));
-    };
+    let entity = read_token(&call.body.token).map_or(Entity::SURROGATE, |token| token.entity());
     let subject = call.services.rights.alias(&tenant, &call.path.subject).await?;
-    let entities = [(token.entity().to_string(), 1)].into();
+    let entities = [(entity.to_string(), 1)].into();
     call.record(Look { tenant: tenant.clone(), subject, entities, ..call.look(Action::Rectify) }).await?;
     let by = by(&call.who, call.query.case);
-    let case = call.services.rights.rectify(&tenant, &call.path.subject, &token, &call.body.value, &by).await?;
+    let stands = read_token(&call.body.token).map_or_else(|| call.body.token.clone(), |token| token.to_string());
+    let case = call.services.rights.rectify(&tenant, &call.path.subject, &stands, &call.body.value, &by).await?;
     Ok(Json(case))
 }
 
@@ -217,12 +218,14 @@ async fn object(call: Call<BySubject, Which, Objection>) -> Result<Json<Case>, P
     if purposes.is_empty() || !purposes.iter().all(|name| services.config.purpose(name).is_some()) {
         return Err(Problem::new(ProblemKind::BadRequest, "Name purposes of this deployment."));
     }
+    let by = by(&call.who, call.query.case.clone());
+    // A case that nothing can be done in is told before the ledger is changed.
+    services.rights.may_object(&tenant, subject, &by).await?;
     let withdrawn = purposes.iter().map(|name| (name.clone(), false)).collect();
     let policy = services.config.consent.policy.clone();
     let what = What { purposes: withdrawn, policy, ..What::new(Act::Withdrawn, Channel::Operator) };
     let ledger = consents::ledger(&call);
     ledger.withdraw(ledger.row(&tenant, subject), what).await?;
-    let by = by(&call.who, call.query.case.clone());
     Ok(Json(services.rights.objected(&tenant, subject, purposes, &by).await?))
 }
 

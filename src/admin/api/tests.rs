@@ -279,6 +279,37 @@ async fn a_look_tells_in_counts_what_was_shown_and_to_whom() {
     }
 }
 
+#[tokio::test]
+async fn an_objection_in_a_case_that_is_not_verified_changes_nothing() {
+    let rig = Rig::new().await;
+    let key = format!("Bearer {}", rig.key("anna", Role::Officer).await);
+    let purpose = rig.services.config.purposes[0].name.clone();
+    let opened = json!({"subject": "ana", "kind": "objection"}).to_string();
+    let (status, case) = rig.ask("POST", "/api/v1/cases", Some(&key), Some(&opened)).await;
+    assert_eq!((status, &case["state"]), (201, &json!("received")), "{case}");
+    let path = format!("/api/v1/subjects/ana/objections?case={}", case["id"].as_str().unwrap());
+    let (status, problem) = rig.ask("POST", &path, Some(&key), Some(&json!({"purposes": [purpose]}).to_string())).await;
+    assert_eq!(status, 409, "{problem}");
+    let (_, receipt) = rig.ask("GET", "/api/v1/consents/ana", Some(&key), None).await;
+    assert!(!receipt.to_string().contains("withdrawn"), "{receipt}");
+}
+
+/// Otherwise the line could name another tenant than the one that is shown.
+#[tokio::test]
+async fn the_access_log_reads_the_tenant_as_the_operation_does() {
+    let rig = Rig::new().await;
+    let key = format!("Bearer {}", rig.key("anna", Role::Officer).await);
+    let before = rig.services.audit.last().await.unwrap();
+    for query in ["tenant=bank", "%74enant=bank", "x=1&t%65nant=ba%6Ek"] {
+        rig.ask("GET", &format!("/api/v1/subjects/ana?{query}"), Some(&key), None).await;
+    }
+    let alias = rig.services.vault.subject("bank", "ana").await.unwrap().alias();
+    let lines = rig.services.audit.page(before, 10).await.unwrap();
+    let looks = lines.iter().filter(|line| line.actor == "operator:anna");
+    let said: Vec<_> = looks.map(|line| (line.tenant.as_str(), line.subject.as_str())).collect();
+    assert_eq!(said, [("bank", alias.as_str()); 3]);
+}
+
 /// The document in the repository is the one that is served.
 /// `PRIVET_BLESS=1` writes it anew.
 #[test]

@@ -45,6 +45,18 @@ pub(super) struct BreachArgs {
     written: Args,
 }
 
+/// How many persons spoke of what, by day, and no count of a few.
+///
+/// Counts persons in the transcripts that `[transcripts]` keeps.
+#[derive(Debug, clap::Args)]
+pub(super) struct TranscriptsArgs {
+    /// No count below it is shown
+    #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..=1_000_000))]
+    k: u64,
+    #[command(flatten)]
+    written: Args,
+}
+
 /// A report that takes nothing but its form.
 pub(super) fn run(name: &str, args: Args) -> Result<ExitCode, Failure> {
     print(name, &[], args)
@@ -55,6 +67,12 @@ pub(super) fn breach(args: BreachArgs) -> Result<ExitCode, Failure> {
     let time = |time: Option<Time>| time.map(|time| time.to_string());
     let BreachArgs { from, to, upstream, key_id, written } = args;
     print("breach", &[("from", time(from)), ("to", time(to)), ("upstream", upstream), ("key_id", key_id)], written)
+}
+
+/// The counts of transcripts.
+pub(super) fn transcripts(args: TranscriptsArgs) -> Result<ExitCode, Failure> {
+    let TranscriptsArgs { k, written } = args;
+    print("transcripts", &[("k", Some(k.to_string()))], written)
 }
 
 /// Asks for a report and copies it to standard output.

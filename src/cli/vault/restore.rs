@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::beside::{Api, Which};
 use super::super::{Failure, open, serve};
 use crate::config::Config;
-use crate::vault::{BackupError, Vault, VaultError};
+use crate::vault::{BackupError, Options, Vault, VaultError};
 
 /// Add what a backup holds to the vault.
 ///
@@ -47,7 +47,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
         )?;
         let told = [
             ("erased", "subjects stay erased"),
-            ("withdrawn", "subjects withdrew consent since, which is not brought back"),
+            ("withdrawn", "withdrawals of consent were made since, and hold again"),
             ("foreign", "records belong to another vault, or to an earlier log, and were left out"),
         ];
         for (what, text) in told {
@@ -66,7 +66,7 @@ async fn restore(config: Config, file: &Path, erasures: Option<&Path>) -> Result
     // What the configuration names counts, too, where it is there.
     let configured = config.erasures.clone().filter(|path| path.exists());
     let erasures = erasures.or(configured.as_deref());
-    match Vault::restore_at(&place, keys, open::options(&config), file, erasures).await {
+    match Vault::restore_at(&place, keys, Options { create: true, ..open::options(&config) }, file, erasures).await {
         Ok((vault, done)) => {
             vault.close().await;
             serde_json::to_value(done).map_err(|_| Failure::Failed("the counts are no JSON".to_owned()))

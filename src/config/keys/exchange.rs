@@ -194,6 +194,13 @@ pub(super) static KEYS: &[Key] = &[
         "Whether consent must be explicit (GDPR Article 9(2)(a)): it counts only where `method` names an act of the person, such as click.",
     ),
     key(
+        "purposes[].transcripts",
+        Kind::Boolean,
+        Some("false"),
+        "true",
+        "Whether redacted transcripts are kept, where [transcripts] says to.",
+    ),
+    key(
         "purposes[].reversible",
         Kind::Texts,
         None,

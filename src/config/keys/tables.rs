@@ -92,5 +92,10 @@ pub(in crate::config) static TABLES: &[Table] = &[
         doc: "Systems behind that are told what became of a subject. The messages hold no values; they are signed, and sent again until they are taken, for a week.",
         optional: true,
     },
+    Table {
+        path: "transcripts",
+        doc: "Conversations without persons, for analysis: what is found is replaced by the name of its kind, beyond recovery. Only those of purposes with `transcripts = true` are kept, and only where what they rest on holds. Where more come than can be written they are dropped, and counted by `privet_transcripts_total`: nobody waits for them.",
+        optional: true,
+    },
     Table { path: "log", doc: "The log on standard error. It never holds personal data.", optional: false },
 ];

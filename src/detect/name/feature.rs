@@ -199,8 +199,17 @@ impl Pass<'_> {
         }
     }
 
-    /// The slots of the features of the run's word `i`.
-    pub(crate) fn features(&self, run: &Run, around: &Surroundings, opinions: &[Opinion; MAX_RUN], i: usize) -> Slots {
+    /// Shows the slots of the features of the run's word `i`, in the order of
+    /// their kinds. No array is between: they are summed up as they are made.
+    #[inline]
+    pub(crate) fn features(
+        &self,
+        run: &Run,
+        around: &Surroundings,
+        opinions: &[Opinion; MAX_RUN],
+        i: usize,
+        mut show: impl FnMut(u32),
+    ) {
         let tokens = run.tokens();
         let beside = |at: Option<&Token>| {
             at.map(|t| Neighbour { hash: t.word.hash, classes: t.classes.bits() & SEEN, shape: shape_of(t) })
@@ -213,7 +222,7 @@ impl Pass<'_> {
             some @ Some(_) => beside(some).unwrap_or_default(),
             None => around.behind.get(i + n - tokens.len()).copied().unwrap_or_default(),
         };
-        let Some(token) = tokens.get(i) else { return [0; FEATURES] };
+        let Some(token) = tokens.get(i) else { return };
         let (before, before2, next, next2) = (back(1), back(2), on(1), on(2));
         let word = token.word.hash;
         let classes = u64::from(token.classes.bits() & SEEN);
@@ -231,49 +240,53 @@ impl Pass<'_> {
         let (bc, nc) = (u64::from(before.classes), u64::from(next.classes));
         let next_shape = u64::from(next.shape);
         let known = classes & KNOWN;
-        let values: [u64; FEATURES] = [
-            word,
-            pack(&[shape, token.len().min(12) as u64]),
-            before.hash,
-            next.hash,
-            pack(&[before.hash, before2.hash]),
-            pack(&[next.hash, next2.hash]),
-            start & 0xff_ff_ff,
-            end & 0xff_ff_ff,
-            end & 0xff_ff,
-            end,
-            pack(&[classes, shape]),
-            pack(&[bc, classes, shape]),
-            pack(&[classes, nc, shape, next_shape]),
-            pack(&[bc, classes, nc]),
-            pack(&[cue, classes, shape]),
-            pack(&[cue, shape, right]),
-            pack(&[caps, shape, classes]),
-            pack(&[sentence, shape, classes, nc]),
-            pack(&[left, right, shape]),
-            pack(&[left, classes]),
-            pack(&[right, classes]),
-            opinion,
-            pack(&[opinion, classes, shape]),
-            pack(&[opinion, caps, sentence]),
-            pack(&[place, shape, caps]),
-            pack(&[left, place, known]),
-            pack(&[u64::from(around.own_line), cue, place]),
-            pack(&[before.hash, known, shape]),
-            pack(&[next.hash, known, shape]),
-            pack(&[before.hash, next.hash]),
-            pack(&[end & 0xff_ff_ff, shape, place]),
-            pack(&[opinion, next.hash]),
-        ];
-        // Each kind is a constant where the compiler unrolls this.
-        std::array::from_fn(|kind| slot(kind as u64, values[kind]))
+        let mut feature = |kind, value| show(slot(kind, value));
+        feature(0, word);
+        feature(1, pack(&[shape, token.len().min(12) as u64]));
+        feature(2, before.hash);
+        feature(3, next.hash);
+        feature(4, pack(&[before.hash, before2.hash]));
+        feature(5, pack(&[next.hash, next2.hash]));
+        feature(6, start & 0xff_ff_ff);
+        feature(7, end & 0xff_ff_ff);
+        feature(8, end & 0xff_ff);
+        feature(9, end);
+        feature(10, pack(&[classes, shape]));
+        feature(11, pack(&[bc, classes, shape]));
+        feature(12, pack(&[classes, nc, shape, next_shape]));
+        feature(13, pack(&[bc, classes, nc]));
+        feature(14, pack(&[cue, classes, shape]));
+        feature(15, pack(&[cue, shape, right]));
+        feature(16, pack(&[caps, shape, classes]));
+        feature(17, pack(&[sentence, shape, classes, nc]));
+        feature(18, pack(&[left, right, shape]));
+        feature(19, pack(&[left, classes]));
+        feature(20, pack(&[right, classes]));
+        feature(21, opinion);
+        feature(22, pack(&[opinion, classes, shape]));
+        feature(23, pack(&[opinion, caps, sentence]));
+        feature(24, pack(&[place, shape, caps]));
+        feature(25, pack(&[left, place, known]));
+        feature(26, pack(&[u64::from(around.own_line), cue, place]));
+        feature(27, pack(&[before.hash, known, shape]));
+        feature(28, pack(&[next.hash, known, shape]));
+        feature(29, pack(&[before.hash, next.hash]));
+        feature(30, pack(&[end & 0xff_ff_ff, shape, place]));
+        feature(31, pack(&[opinion, next.hash]));
     }
 
     /// The first and the last four bytes of a word, ASCII in small letters.
     fn ends(&self, token: &Token) -> (u64, u64) {
         let bytes = self.bytes.get(token.word.start..token.word.end).unwrap_or_default();
-        let pack = |all: u64, b: &u8| all << 8 | u64::from(b | if b.is_ascii() { 0x20 } else { 0 });
-        (bytes.iter().take(3).fold(0, pack), bytes.iter().skip(bytes.len().saturating_sub(4)).fold(0, pack))
+        // The high bit says that a byte is no ASCII, else the bit of small letters is set.
+        let small = |bytes: u32| bytes | (!bytes & 0x8080_8080) >> 2;
+        if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+            let [first, last] = [first, last].map(|bytes| u64::from(small(u32::from_be_bytes(*bytes))));
+            return (first >> 8, last);
+        }
+        let few = bytes.iter().fold(0, |all, b| all << 8 | u32::from(*b));
+        let few = u64::from(small(few) & ((1 << (8 * bytes.len())) - 1));
+        (few, few)
     }
 }
 

@@ -2,7 +2,7 @@
 //! 2001) over the labels "begins", "goes on" and "other". A table gives for the
 //! slot of a feature the weights of the first two labels; "other" weighs 0.
 
-use crate::detect::name::feature::{FEATURES, Slots, TABLE_BITS};
+use crate::detect::name::feature::{FEATURES, TABLE_BITS};
 use crate::detect::name::run::MAX_RUN;
 
 /// Labels of a word.
@@ -122,28 +122,43 @@ impl Model {
         bytes
     }
 
-    /// How much each label weighs for a word with these features, as a factor
-    /// of its odds.
+    /// The weights of a word, of which no feature has been seen yet.
     #[inline]
-    pub(crate) fn emission(&self, slots: &Slots) -> Odds {
-        let mut sums = [0_i32; 2];
-        if let Some(table) = self.table.first_chunk::<SLOTS>() {
-            for slot in slots {
-                // All slots are of the table, so nothing is checked at run time.
-                let [begins, goes_on] = table[*slot as usize % SLOTS];
-                sums[0] += i32::from(begins);
-                sums[1] += i32::from(goes_on);
-            }
-        }
-        // Beyond this there is no doubt, and no exponential runs over.
-        let factor = |sum: i32| (sum as f32 * self.step).clamp(-30.0, 30.0).exp();
-        [1.0, factor(sums[0]), factor(sums[1])]
+    pub(crate) fn weights(&self) -> Weights<'_> {
+        Weights { table: &self.table, step: self.step, begins: 0, goes_on: 0 }
     }
 
     /// The probabilities of the labels of each word, given what each word weighs
     /// by itself: the forward-backward algorithm.
     pub(crate) fn marginals(&self, emissions: &[Odds], odds: &mut [Odds; MAX_RUN]) {
         marginals(&self.factors, emissions, odds);
+    }
+}
+
+/// What the features of a word weigh together.
+pub(crate) struct Weights<'m> {
+    table: &'m [[i8; 2]],
+    step: f32,
+    begins: i32,
+    goes_on: i32,
+}
+
+impl Weights<'_> {
+    /// Adds the feature with this slot.
+    #[inline]
+    pub(crate) fn add(&mut self, slot: u32) {
+        if let Some([begins, goes_on]) = self.table.get(slot as usize) {
+            self.begins += i32::from(*begins);
+            self.goes_on += i32::from(*goes_on);
+        }
+    }
+
+    /// How much each label weighs, as a factor of its odds.
+    #[inline]
+    pub(crate) fn emission(&self) -> Odds {
+        // Beyond this there is no doubt, and no exponential runs over.
+        let factor = |sum: i32| (sum as f32 * self.step).clamp(-30.0, 30.0).exp();
+        [1.0, factor(self.begins), factor(self.goes_on)]
     }
 }
 
@@ -208,11 +223,14 @@ mod tests {
         assert!(bytes.len() < 2_000_000, "{}", bytes.len());
         let read = Model::parse(&bytes).unwrap();
         assert_eq!(read.to_bytes(), bytes);
-        let mut slots = [0; FEATURES];
-        slots[0] = 7;
+        let emission = |model: &Model| {
+            let mut weights = model.weights();
+            weights.add(7);
+            weights.emission()
+        };
         let bits = |odds: Odds| odds.map(f32::to_bits);
-        assert_eq!(bits(read.emission(&slots)), bits(model().emission(&slots)));
-        assert!(read.emission(&slots)[BEGINS] > 1.9_f32.exp() && read.emission(&slots)[GOES_ON] < 1.0);
+        assert_eq!(bits(emission(&read)), bits(emission(&model())));
+        assert!(emission(&read)[BEGINS] > 1.9_f32.exp() && emission(&read)[GOES_ON] < 1.0);
     }
 
     #[test]

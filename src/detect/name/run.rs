@@ -32,6 +32,13 @@ pub(crate) struct Token {
 }
 
 impl Token {
+    /// Fills the room of a run that has no word yet.
+    const NONE: Self = Self {
+        word: Word { start: 0, end: 0, hash: 0, shape: Shape::Lower },
+        classes: Classes::of(&[]),
+        gap: Gap::First,
+    };
+
     pub(crate) fn is_known(&self) -> bool {
         self.classes.has(Classes::GIVEN) || self.classes.has(Classes::SURNAME)
     }
@@ -66,7 +73,9 @@ pub(crate) struct Run {
 
 impl Run {
     fn new(first: Token, cue: Option<Pending>) -> Self {
-        Self { room: [first; MAX_RUN], count: 1, cue }
+        let mut run = Self { room: [Token::NONE; MAX_RUN], count: 0, cue };
+        run.push(first);
+        run
     }
 
     pub(crate) fn tokens(&self) -> &[Token] {

@@ -214,10 +214,10 @@ impl Lesson {
 impl Pass<'_> {
     /// Takes the run into the lesson, and the names that it should have found.
     pub(super) fn learn(&mut self, run: &Run, around: &Surroundings, opinions: &[Opinion; MAX_RUN]) {
-        let slots = (0..run.tokens().len()).map(|i| self.features(run, around, opinions, i)).collect();
+        let slots = self.slots(run, around, opinions);
         let unlisted = self.unlisted(run).map(|run| {
             let (opinions, _) = self.opinions(&run);
-            (0..run.tokens().len()).map(|i| self.features(&run, around, &opinions, i)).collect::<Vec<_>>()
+            self.slots(&run, around, &opinions)
         });
         let Some(lesson) = self.names.lesson.as_deref_mut() else { return };
         let mut labels: Vec<u8> = Vec::with_capacity(run.tokens().len());
@@ -228,20 +228,16 @@ impl Pass<'_> {
             labels.push(lesson.label(start, end, before));
             doubtful |= lesson.doubtful.iter().any(|d| d.start < end && start < d.end);
         }
-        let spans = &mut self.names.spans;
-        self.names.count = 0;
+        let spans = &mut self.names.kept.spans;
         for (token, label) in run.tokens().iter().zip(&labels) {
             match usize::from(*label) {
                 BEGINS => {
-                    if let Some(slot) = spans.get_mut(self.names.count) {
-                        let (start, end) = (token.word.start, token.word.end);
-                        *slot = super::Span { start, end, score: 1.0, ..Default::default() };
-                        self.names.count += 1;
-                    }
+                    let (start, end) = (token.word.start, token.word.end);
+                    spans.push(super::Span { start, end, score: 1.0, ..Default::default() });
                 }
                 GOES_ON => {
-                    if let Some(slot) = self.names.count.checked_sub(1).and_then(|i| spans.get_mut(i)) {
-                        slot.end = token.word.end;
+                    if let Some(span) = spans.last_mut() {
+                        span.end = token.word.end;
                     }
                 }
                 _ => {}
@@ -253,6 +249,17 @@ impl Pass<'_> {
             }
             lesson.lectures.push(Lecture { slots, labels });
         }
+    }
+
+    /// The slots of the features of each word.
+    fn slots(&self, run: &Run, around: &Surroundings, opinions: &[Opinion; MAX_RUN]) -> Vec<Slots> {
+        let slots = |i| {
+            let mut slots = [0; FEATURES];
+            let mut room = slots.iter_mut();
+            self.features(run, around, opinions, i, |slot| room.next().into_iter().for_each(|room| *room = slot));
+            slots
+        };
+        (0..run.tokens().len()).map(slots).collect()
     }
 
     /// Now and then the run as it would be were none of its words in a list of

@@ -1,7 +1,7 @@
 //! Looks through one JSON document and the documents in its strings.
 
 use super::beside::Beside;
-use super::findings::{Base64, Findings, Form};
+use super::findings::{Base64, Findings, Form, Spot};
 use super::joint::Joint;
 use super::media::{self, Media};
 use super::place::Place;
@@ -189,6 +189,12 @@ impl Inspector<'_> {
 
     /// Undoes the escapes and looks through the text.
     fn look_at_string(&mut self, value: Str<'_>, manner: Manner<'_>) {
+        // A word by itself may as well be an id.
+        let is_prose = manner.joined || value.raw.contains(' ');
+        if self.rules.texts && self.level == 0 && manner.form == Form::Text && is_prose {
+            let at = self.place.range(value.start..value.start + value.raw.len());
+            self.findings.texts.push(Spot { at, escaped: value.escaped });
+        }
         let outer = Some(self.place);
         if manner.form == Form::Bare && !value.escaped && value.raw.contains('_') {
             // Such names have no spaces: "Anna_Kowalska" is two words.

@@ -31,6 +31,17 @@ pub(in crate::proxy) struct Findings {
     pub(in crate::proxy) unknown: Option<String>,
     /// Whether a rule in shadow found data of special categories.
     pub(in crate::proxy) sensitive: bool,
+    /// Where texts stand, in order, if that is wanted.
+    pub(in crate::proxy) texts: Vec<Spot>,
+}
+
+/// A text that somebody may have written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::proxy) struct Spot {
+    /// Bytes of the body.
+    pub(in crate::proxy) at: Range<usize>,
+    /// Whether it has the escapes of JSON.
+    pub(in crate::proxy) escaped: bool,
 }
 
 /// A finding and where it stands in the body.
@@ -113,6 +124,8 @@ impl Findings {
             }
             self.list.push(found);
         }
+        let moved = |Spot { at, escaped }| Spot { at: start + at.start..start + at.end, escaped };
+        self.texts.extend(other.texts.into_iter().map(moved));
         self.scanned += other.scanned;
         self.skipped += other.skipped;
         self.uninspected += other.uninspected;

@@ -20,6 +20,7 @@ fn rules(name: &str) -> Rules<'static> {
         binary: Binary::Refuse,
         files: Binary::Pass,
         strict: false,
+        texts: false,
         sought: &[],
         depth: 128,
     }

@@ -90,6 +90,9 @@ pub(super) fn look(
     let raw = document.get(text.at.clone()).unwrap_or_default();
     let (decoded, map) = undo(raw, text.escaped);
     let whole = decoded.as_deref().unwrap_or(raw);
+    if let Some(transcript) = &context.transcript {
+        transcript.answered_whole(whole);
+    }
     let mut finder = Finder::new(context);
     pieces.clear();
     finder.push(whole, &mut |piece| pieces.add(&piece, context));

@@ -176,6 +176,9 @@ impl EventRestorer {
         self.heard += u64::from(!whole.is_empty());
         let Some(channel) = self.channels.at(place, found.keys, context) else { return };
         let hash = channel.hash;
+        if let Some(transcript) = &context.transcript {
+            transcript.answered(hash, whole);
+        }
         channel.counted = text.counted();
         channel.start.push(whole);
         let start = match text.escape {

@@ -129,6 +129,9 @@ impl PlainRestorer {
         self.pieces.clear();
         // A byte order mark says nothing of the text.
         self.start.push(text.trim_start_matches('\u{feff}'));
+        if let Some(transcript) = &context.transcript {
+            transcript.answered(0, text);
+        }
         let pieces = &mut self.pieces;
         self.restorer.push(text, &mut |piece| pieces.add(&piece, context));
         self.write(context, out).await;

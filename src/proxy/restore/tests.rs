@@ -56,7 +56,17 @@ impl Desk {
         let kinds = self.subject.kinds().await.unwrap();
         let (subject, watch) = (Some(self.subject.clone()), Arc::clone(&self.watch));
         let charset = Some(Charset::Utf8);
-        Context { subject, kinds, surrogates: None, protocol, watch, redaction: None, line: None, charset }
+        Context {
+            subject,
+            kinds,
+            surrogates: None,
+            protocol,
+            watch,
+            redaction: None,
+            line: None,
+            transcript: None,
+            charset,
+        }
     }
 
     /// One in which data of others is found too.

@@ -12,9 +12,10 @@ use crate::proxy::reply::ReplyBody;
 use crate::proxy::restore::{self, Context, Messages, Pause};
 use crate::proxy::standing::Standing;
 use crate::proxy::subject::{Named, Whose};
-use crate::proxy::{Gateway, Route, lookalike, special};
+use crate::proxy::{Gateway, Route, lookalike, special, transcribe};
 use crate::telemetry::{Held, Outcome, Stage};
 use crate::token::Kinds;
+use crate::transcripts::Draft;
 use crate::vault::{Subject, SurrogateMatcher};
 use bytes::Bytes;
 use http::request::Parts;
@@ -39,6 +40,8 @@ pub(in crate::proxy) struct Conversation {
     state: Mutex<State>,
     /// The line of the access log, which is written when the socket ends.
     line: Arc<audit::Exchange>,
+    /// The transcript, which is written when the socket ends.
+    transcript: Option<Arc<Draft>>,
 }
 
 /// The consent that a handshake has.
@@ -73,13 +76,13 @@ impl Conversation {
         address: &Uri,
         consent: Consent,
     ) -> Self {
-        let Restoring { protocol, subject, surrogates, line, .. } = restoring;
+        let Restoring { protocol, subject, surrogates, line, transcript, .. } = restoring;
         let Consent { presented, judged, withdrawn } = consent;
         let state = Mutex::new(State { subject, judged: Arc::new(judged), surrogates, told: None, replaced: 0 });
         let (mut head, ()) = Request::new(()).into_parts();
         head.uri = address.clone();
         let (gateway, route) = (Arc::clone(gateway), Arc::clone(route));
-        Self { gateway, route, protocol, head, presented, withdrawn, state, line }
+        Self { gateway, route, protocol, head, presented, withdrawn, state, line, transcript }
     }
 
     /// How it ends if nothing goes wrong.
@@ -115,6 +118,9 @@ impl Conversation {
         let parts = [&findings, &Findings::default()];
         let (mut replacements, surrogates) =
             exchange::stand_ins(gateway, route, parts, subject.as_ref(), &standing).await?;
+        if let Some(transcript) = self.transcript.as_ref().filter(|_| subject.is_some()) {
+            transcribe::request(content.text(), &findings, surrogates.as_ref(), transcript);
+        }
         let message = content.forward(&findings.list, &mut replacements, &mut HeaderMap::new())?;
         gateway.watch.ends(Stage::Vault, &mut clock);
         let mut state = self.state();
@@ -137,6 +143,7 @@ impl Conversation {
         let subject = subject.filter(|_| !is_restricted);
         // They hold values of their own.
         let surrogates = surrogates.filter(|_| subject.is_some());
+        let transcript = self.transcript.clone().filter(|_| subject.is_some());
         if self.route.reply == Reply::Pass {
             return Ok(None);
         }
@@ -146,12 +153,12 @@ impl Conversation {
         };
         let subject = subject.filter(|_| !kinds.is_empty() || surrogates.is_some());
         let redaction = self.route.redaction.clone();
-        if subject.is_none() && redaction.is_none() {
+        if subject.is_none() && redaction.is_none() && transcript.is_none() {
             return Ok(None);
         }
         let (protocol, watch) = (told.unwrap_or_else(|| Arc::clone(&self.protocol)), Arc::clone(&self.gateway.watch));
         let (line, charset) = (Some(Arc::clone(&self.line)), Some(Charset::Utf8));
-        Ok(Some(Context { subject, kinds, surrogates, protocol, watch, redaction, line, charset }))
+        Ok(Some(Context { subject, kinds, surrogates, protocol, watch, redaction, line, transcript, charset }))
     }
 
     /// Puts the values back into the headers of the chatbot's handshake.
@@ -167,8 +174,8 @@ impl Conversation {
         let restoring = {
             let (state, protocol) = (self.state(), Arc::clone(&self.protocol));
             let (subject, surrogates) = (state.subject.clone(), state.surrogates.clone());
-            let line = Arc::clone(&self.line);
-            Restoring { protocol, subject, surrogates, in_elements: false, door: None, chain: None, line }
+            let (line, transcript) = (Arc::clone(&self.line), self.transcript.clone());
+            Restoring { protocol, subject, surrogates, in_elements: false, door: None, chain: None, line, transcript }
         };
         exchange::restore(&self.gateway, &self.route, restoring, reply).await
     }
@@ -199,6 +206,7 @@ impl Conversation {
         };
         if let Some(subject) = &subject {
             self.line.is_of(subject);
+            self.transcript.iter().for_each(|transcript| transcript.is_of(subject, &id));
         }
         let mut state = self.state();
         (state.subject, state.judged) = (subject.clone(), Arc::new(judged));

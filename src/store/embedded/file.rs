@@ -12,6 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 pub(super) const NAME: &str = "vault.redb";
 const UNFINISHED: &str = "vault.redb.new";
 
+/// Whether there is a file in this folder, be it one that is not finished yet.
+pub(super) fn is_in(folder: &Path) -> bool {
+    [NAME, UNFINISHED].iter().any(|name| folder.join(name).exists())
+}
+
 pub(super) type Opener = Box<dyn Fn() -> Result<Database, redb::Error> + Send + Sync>;
 
 /// A database that heals: after an I/O error redb refuses all further work, so

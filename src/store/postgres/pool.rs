@@ -21,7 +21,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Connection, Row, Socket};
 
 /// A parameter of a statement with its type, so that nothing is asked first.
-pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// How often a statement is tried that lost a race or its connection.
 const ATTEMPTS: usize = 8;

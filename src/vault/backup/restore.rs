@@ -3,11 +3,12 @@
 //!
 //! What stands in the vault stays: a restore adds what is missing. Who was
 //! erased since, in this vault or by the file of erasures, is not brought back,
-//! and of who withdrew consent since the statements of consent are not.
+//! and what was withdrawn since is withdrawn again.
 
 use super::BackupError;
 use super::archive::{Counts, Entry, Head, Reader};
-use crate::store::{Batch, Change, Expect, Outcome, Row, Space, Store};
+use super::withdrawals::{self, Stored, Withdrawals};
+use crate::store::{Batch, Change, Event, EventKind, Expect, Outcome, Row, Space, Store};
 use crate::token::Token;
 use crate::vault::erasures::{self, What};
 use crate::vault::error::VaultError;
@@ -41,8 +42,8 @@ pub struct Restored {
     pub present: Counts,
     /// Subjects that were left out, since they were erased after the backup.
     pub erased: u64,
-    /// Subjects without their statements of consent, since they withdrew after
-    /// the backup.
+    /// Withdrawals of consent that were made after the backup, and were lost but
+    /// for the file of erasures. They hold again.
     pub withdrawn: u64,
     /// Records that were left out, since they are of another vault.
     pub foreign: u64,
@@ -83,25 +84,32 @@ impl Vault {
         let keys = shared.envelope.given();
         let (head, _) = check(backup, &keys).await?;
         let source = open_root(&keys, &head).await?;
-        let mut gone = HashMap::new();
-        if let Some(path) = erasures {
-            for index in [&source.index, &shared.index] {
-                let read = erasures::read(File::open(path)?, index)?;
-                for erasure in read.map_err(|line| BackupError::Erasures { line })? {
-                    let latest = gone.entry((erasure.row, erasure.what == What::Erased)).or_insert(0);
+        let is_same = source.row("", "") == shared.records.row("", "");
+        let mut erased = HashMap::new();
+        let mut withdrawals = Withdrawals::default();
+        for (index, is_own) in [(&source.index, is_same), (&shared.index, true)] {
+            let Some(path) = erasures else { break };
+            let read = erasures::read(File::open(path)?, index)?;
+            let read = read.map_err(|line| BackupError::Erasures { line })?;
+            for erasure in read.into_iter().filter(|erasure| erasure.at >= head.created) {
+                if erasure.what == What::Erased {
+                    let latest = erased.entry(erasure.row).or_insert(0);
                     *latest = erasure.at.max(*latest);
+                } else {
+                    withdrawals.take(shared, index, is_own, erasure);
                 }
             }
         }
         let mut reader = reader(backup, &source)?;
         let mut restore = Restore {
             vault: shared,
-            is_same: source.row("", "") == shared.records.row("", ""),
+            is_same,
             into_empty: is_empty(&*shared.store).await?,
             root: shared.envelope.refresh().await?,
             source: Arc::new(source),
-            gone,
-            withdrawn: HashSet::new(),
+            erased,
+            withdrawals,
+            statements: None,
             unlinked: HashSet::new(),
             last_erased: None,
             current: None,
@@ -133,9 +141,11 @@ struct Restore<'v> {
     /// Whether the rows of the backup are those of the vault.
     is_same: bool,
     into_empty: bool,
-    /// The last erasure (true) or withdrawal of a row.
-    gone: HashMap<(Row, bool), u64>,
-    withdrawn: HashSet<Row>,
+    /// When who was erased after the backup was, by the file of erasures.
+    erased: HashMap<Row, u64>,
+    withdrawals: Withdrawals,
+    /// What is read of the statements of a subject who withdrew since.
+    statements: Option<(Row, Vec<Stored>)>,
     /// Links that lead to subjects who are not to come back.
     unlinked: HashSet<Row>,
     /// The row that was looked up last, and when the vault erased it: records
@@ -172,13 +182,11 @@ impl<'v> Restore<'v> {
         if !self.is_same {
             return Ok(());
         }
-        for ((row, erased), at) in &self.gone {
-            if !erased || *at < self.done.created {
-                continue;
-            }
+        for (row, at) in &self.erased {
             let standing = self.vault.store.subject(*row).await?;
             if standing.is_some_and(|record| created(&record).is_none_or(|created| created <= *at)) {
                 self.vault.store.erase(*row).await?;
+                self.vault.heed(Event { row: *row, kind: EventKind::Erased });
             }
             self.vault.records.note_erased(*row, *at).await?;
         }
@@ -190,8 +198,14 @@ impl<'v> Restore<'v> {
             Entry::Record { row, space, key, value } => self.add_record(row, space, key, value).await,
             Entry::Subject { row, record } => {
                 self.land().await?;
+                self.settle().await?;
                 let to = self.place(row, &record).await?;
                 self.done.erased += u64::from(to.is_none());
+                if let Some(to) = &to
+                    && let Some(lost) = self.withdrawals.of_moved(row)
+                {
+                    self.done.withdrawn += withdrawals::replay(self.vault, to.row, Vec::new(), lost).await?.1;
+                }
                 self.current = Some(Current { row, record, to, tokens: Vec::new() });
                 Ok(())
             }
@@ -210,7 +224,10 @@ impl<'v> Restore<'v> {
         while let Some(landed) = self.flights.next().await {
             self.done.count(landed?);
         }
-        self.done.withdrawn = self.withdrawn.len() as u64;
+        self.settle().await?;
+        for (row, lost) in self.withdrawals.rest() {
+            self.done.withdrawn += withdrawals::replay(self.vault, row, Vec::new(), lost).await?.1;
+        }
         Ok(self.done)
     }
 
@@ -231,8 +248,8 @@ impl<'v> Restore<'v> {
     /// Whether a subject was erased after the backup was made, by the file of
     /// erasures or by what the vault itself knows.
     async fn was_erased(&mut self, row: Row) -> Result<bool, BackupError> {
-        if self.into_empty || self.is_gone(row, true) {
-            return Ok(self.is_gone(row, true));
+        if self.into_empty || self.erased.contains_key(&row) {
+            return Ok(self.erased.contains_key(&row));
         }
         let erased = match self.last_erased {
             Some((of, erased)) if of == row => erased,
@@ -242,8 +259,16 @@ impl<'v> Restore<'v> {
         Ok(erased.is_some_and(|at| at >= self.done.created))
     }
 
-    fn is_gone(&self, row: Row, erased: bool) -> bool {
-        self.gone.get(&(row, erased)).is_some_and(|at| *at >= self.done.created)
+    /// The statements of a subject who withdrew since are complete.
+    async fn settle(&mut self) -> Result<(), BackupError> {
+        let Some((row, statements)) = self.statements.take() else { return Ok(()) };
+        let lost = self.withdrawals.of(row);
+        let read = statements.len() as u64;
+        let (added, again) = withdrawals::replay(self.vault, row, statements, lost).await?;
+        self.done.added.records += added;
+        self.done.present.records += read - added;
+        self.done.withdrawn += again;
+        Ok(())
     }
 
     async fn add_record(&mut self, row: Row, space: Space, key: Vec<u8>, value: Vec<u8>) -> Result<(), BackupError> {
@@ -254,8 +279,11 @@ impl<'v> Restore<'v> {
             self.done.foreign += 1;
             return Ok(());
         }
-        if space == Space::Consent && self.is_gone(row, false) {
-            self.withdrawn.insert(row);
+        if self.statements.as_ref().is_some_and(|(of, _)| *of != row || space != Space::Consent) {
+            self.settle().await?;
+        }
+        if space == Space::Consent && self.withdrawals.are_of(row) {
+            self.statements.get_or_insert((row, Vec::new())).1.push((key, value));
             return Ok(());
         }
         if !space.is_kept() && self.was_erased(subject_of(row, space, &key)).await? {
@@ -361,8 +389,15 @@ async fn put(
         let mappings = reseal(&keys, &left)?;
         let count = mappings.len() as u64;
         let batch = Batch { row, subject: Arc::clone(&to.record), first_contact: true, mappings, changes: Vec::new() };
-        match vault.store.put(batch).await? {
+        let contact = vault.envelope.contact().await;
+        if vault.envelope.root().epoch != root.epoch {
+            return Err(VaultError::unavailable("its key is being changed; restore once more when that is over"));
+        }
+        let outcome = vault.store.put(batch).await?;
+        drop(contact);
+        match outcome {
             Outcome::Stored => {
+                vault.see_wrapped(row, &to.record, &root).await?;
                 added.tokens += count;
                 added.subjects += u64::from(is_new);
                 return Ok((added, present));

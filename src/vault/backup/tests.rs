@@ -1,3 +1,5 @@
+mod withdrawals;
+
 use super::*;
 use crate::entity::Entity;
 use crate::store::{Row, Space};

@@ -213,3 +213,35 @@ async fn an_embedded_vault_rotates_and_its_files_show_no_key() {
     assert_kept(&vault, &minted).await;
     vault.close().await;
 }
+
+/// A process writes the keys of a new subject, wrapped by a key that another
+/// process changed meanwhile: before the change is over, or long after it.
+#[tokio::test(start_paused = true)]
+async fn who_is_held_up_while_the_key_is_changed_loses_nothing() {
+    for is_written_before_the_end in [true, false] {
+        let (old, new, spy) = (Key::generate(), Key::generate(), Arc::new(Spy::default()));
+        spy.shared.store(true, Ordering::Relaxed);
+        let both = || Keyring::new(old.clone()).with_others([new.clone()]);
+        let (slow, quick) = (opened(&spy, both()).await.unwrap(), opened(&spy, both()).await.unwrap());
+        let late = slow.subject("default", "late").await.unwrap();
+        spy.allow(0);
+        let minting = tokio::spawn(async move { late.tokenize(&values()).await });
+        while spy.puts.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        if is_written_before_the_end {
+            spy.gate.add_permits(1);
+            tokio::task::yield_now().await;
+        }
+        quick.rotate(to(&new), &mut ignore).await.unwrap();
+        // It has not heard of that, and knows that it has not heard of all.
+        spy.is_behind.store(true, Ordering::Relaxed);
+        spy.gate.add_permits(1000);
+        let tokens = minting.await.unwrap().unwrap();
+        spy.is_behind.store(false, Ordering::Relaxed);
+        drop((slow, quick));
+        let cold = opened(&spy, new.into()).await.unwrap();
+        assert_kept(&cold, &vec![("late".to_owned(), tokens)]).await;
+        assert!(cold.verify(Owner::Deployment).await.unwrap().holds());
+    }
+}

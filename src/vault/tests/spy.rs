@@ -23,6 +23,8 @@ pub(super) struct Spy {
     pub(super) rotation_writes: AtomicUsize,
     /// Whether other processes share it.
     pub(super) shared: AtomicBool,
+    /// Whether it does not know what others changed a second ago.
+    pub(super) is_behind: AtomicBool,
     /// Changes what `mappings` answers.
     pub(super) bend: Mutex<Option<Bend>>,
 }
@@ -38,6 +40,7 @@ impl Default for Spy {
             broken: AtomicBool::new(false),
             rotation_writes: AtomicUsize::new(usize::MAX),
             shared: AtomicBool::new(false),
+            is_behind: AtomicBool::new(false),
             bend: Mutex::new(None),
         }
     }
@@ -175,6 +178,10 @@ impl Store for Arc<Spy> {
 
     fn is_shared(&self) -> bool {
         self.shared.load(Ordering::Relaxed)
+    }
+
+    fn is_current(&self) -> bool {
+        !self.is_behind.load(Ordering::Relaxed)
     }
 
     fn probe(&self) -> Answer<'_, ()> {

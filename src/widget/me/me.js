@@ -4,10 +4,19 @@
 (() => {
   const base = "/.privet/me";
   const by = (id) => document.getElementById(id);
+  // The texts of the page's language, which the page brings along.
+  const texts = JSON.parse(by("texts").textContent);
+  const text = (key, parts = {}) =>
+    Object.entries(parts).reduce((said, [name, part]) => said.replace(`{${name}}`, () => part), texts[key]);
+  // A word that the texts may know.
+  const word_of = (kind, name) => texts[`${kind}_${name.replaceAll("-", "_")}`] || name;
+  const day = (time) => new Date(time).toLocaleDateString(texts.lang);
+  const tenant = new URLSearchParams(location.search).get("tenant") || undefined;
   let word = null;
   let question = null;
   let next = null;
   let restricted = false;
+  let titles = new Map();
 
   const say = (text) => { by("status").textContent = text; };
   const fail = (text) => { by("error").textContent = text; };
@@ -28,7 +37,8 @@
     if (!reply.ok) {
       const problem = await reply.json().catch(() => ({}));
       if (reply.status === 401 && word) { word = null; start(); }
-      throw new Error(problem.detail || problem.title || "It did not work. Please try again.");
+      const name = (problem.type || "").split(":").pop().replaceAll("-", "_");
+      throw new Error(texts[`problem_${name}`] || texts.failed);
     }
     return reply;
   }
@@ -55,18 +65,18 @@
     const token = new URLSearchParams(location.hash.slice(1)).get("token");
     if (token) {
       history.replaceState(null, "", location.pathname);
-      const opened = await call("POST", "/session", {}, { "Privet-Consent-Token": token });
+      const opened = await call("POST", "/session", { tenant }, { "Privet-Consent-Token": token });
       word = (await opened.json()).session;
       await load();
     }
   }
 
   on(by("ask"), "submit", async () => {
-    const asked = await call("POST", "/code", { who: by("name").value });
+    const asked = await call("POST", "/code", { who: by("name").value, tenant });
     question = (await asked.json()).question;
     by("show").hidden = false;
     by("code").focus();
-    say("A code was asked for.");
+    say(text("code_asked"));
   });
 
   on(by("show"), "submit", async () => {
@@ -85,16 +95,17 @@
 
   function add(value) {
     const row = by("values").tBodies[0].insertRow();
-    cell(row, value.entity.toLowerCase().replaceAll("_", " "), "What");
-    cell(row, value.value, "Value");
-    cell(row, value.token, "The chatbot sees");
-    cell(row, value.created ? new Date(value.created).toLocaleDateString() : "", "Since");
+    cell(row, texts[`e_${value.entity}`] || value.entity.toLowerCase().replaceAll("_", " "), text("what"));
+    cell(row, value.value, text("value"));
+    cell(row, value.token, text("seen"));
+    cell(row, value.created ? day(value.created) : "", text("since"));
+    cell(row, titles.get(value.purpose) || value.purpose || "", text("purpose"));
     const last = cell(row, "");
-    if (!/^\[[A-Z_]+_[0-9A-Z]{8}\]$/.test(value.token)) return;
+    if (!value.value) return;
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = "Correct";
-    button.setAttribute("aria-label", `Correct ${value.value}`);
+    button.textContent = text("correct");
+    button.setAttribute("aria-label", `${text("correct")}: ${value.value}`);
     button.addEventListener("click", () => correct(value));
     last.append(button);
   }
@@ -108,25 +119,26 @@
       try {
         await call("POST", "/rectify", { token: value.token, value: by("value").value });
         await load();
-        say("The value was corrected.");
+        say(text("corrected"));
       } catch (error) { fail(error.message); }
     };
     dialog.showModal();
   }
 
   async function load() {
-    const data = await (await call("GET", "/data")).json();
+    const data = await (await call("GET", `/data?lang=${texts.lang}`)).json();
+    titles = new Map(data.purposes.map((one) => [one.name, one.title]));
     by("values").tBodies[0].replaceChildren();
     fill(data);
     restricted = data.restricted;
     by("restricted").hidden = !restricted;
-    by("restrict").textContent = restricted ? "Lift the restriction" : "Restrict";
+    by("restrict").textContent = text(restricted ? "lift" : "restrict");
     by("recipients").textContent = data.recipients
       .map((one) => one.region ? `${one.name} (${one.region})` : one.name).join(", ");
     by("purposes").replaceChildren(...data.purposes.map(purpose));
     by("cases").replaceChildren(...data.cases.map((one) => {
       const item = document.createElement("li");
-      item.textContent = `${new Date(one.received).toLocaleDateString()}: ${one.kind}, ${one.state}`;
+      item.textContent = `${day(one.received)}: ${word_of("kind", one.kind)}, ${word_of("state", one.state)}`;
       return item;
     }));
     show("mine");
@@ -143,17 +155,18 @@
 
   function purpose(one) {
     const item = document.createElement("li");
-    const state = one.withdrawn ? "you have said no" : one.given ? "you have said yes" : `basis: ${one.basis}`;
-    item.append(`${one.name} (${state}) `);
+    const basis = text("basis", { basis: word_of("basis", one.basis) });
+    const state = one.withdrawn ? text("said_no") : one.given ? text("said_yes") : basis;
+    item.append(`${one.title} (${state}) `);
     if (one.may_object && !one.withdrawn) {
       const button = document.createElement("button");
       button.type = "button";
-      button.textContent = one.basis === "consent" ? "Withdraw" : "Object";
-      button.setAttribute("aria-label", `${button.textContent}: ${one.name}`);
+      button.textContent = text(one.basis === "consent" ? "withdraw" : "object");
+      button.setAttribute("aria-label", `${button.textContent}: ${one.title}`);
       on(button, "click", async () => {
         await call("POST", "/object", { purposes: [one.name] });
         await load();
-        say(`Your data is not used for ${one.name} any more.`);
+        say(text("not_used", { purpose: one.title }));
       });
       item.append(button);
     }
@@ -172,14 +185,14 @@
       link.download = `my-data.${format}`;
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-      say("The file is on its way to your downloads.");
+      say(text("downloading"));
     });
   }
 
   on(by("restrict"), "click", async () => {
     await call("POST", "/restrict", { restricted: !restricted });
     await load();
-    say(restricted ? "Your data is restricted from now on." : "The restriction is lifted.");
+    say(text(restricted ? "is_restricted" : "is_lifted"));
   });
 
   by("erase").addEventListener("click", () => {
@@ -190,7 +203,7 @@
       try {
         const done = await (await call("POST", "/erase", {})).json();
         word = null;
-        by("said").textContent = `Your data was erased: ${done.proof.counts.values} values.`;
+        by("said").textContent = text("erased", { count: done.proof.counts.values });
         by("proof").value = done.proof.confirmation;
         show("over");
       } catch (error) { fail(error.message); }
@@ -202,7 +215,7 @@
     await call("DELETE", "/session");
     word = null;
     await start();
-    say("You have left.");
+    say(text("left"));
   });
 
   start().catch((error) => fail(error.message));
