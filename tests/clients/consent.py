@@ -165,7 +165,7 @@ def asks(site, name, **options):
     checks.that(f"{name}: it has the title of the notice", dialog.get_by_role("heading").inner_text() == "May a chatbot answer you?")
     checks.that(f"{name}: no switch is on", page.locator("input:checked").count() == 0 and page.get_by_role("switch").count() == 3)
     checks.that(f"{name}: the focus is in the dialog", page.evaluate("document.activeElement.shadowRoot?.activeElement?.tagName") == "H2")
-    looks = [page.locator(f"[data-action={b}]").evaluate("b => [getComputedStyle(b).backgroundColor, getComputedStyle(b).color, b.offsetHeight].join()") for b in ("accept", "decline")]
+    looks = [page.locator(f"[data-action={b}]").evaluate("b => [getComputedStyle(b).backgroundColor, getComputedStyle(b).color, b.offsetWidth, b.offsetHeight].join()") for b in ("accept", "decline")]
     checks.that(f"{name}: to decline looks like to accept", looks[0] == looks[1], str(looks))
     low = [c for c in page.locator("dialog :is(h2, .text p, .purpose .title, .purpose p, .action, .more a)").evaluate_all(f"all => all.map({CONTRAST})") if c < 4.5]
     checks.that(f"{name}: all text can be read", not low, str(low))

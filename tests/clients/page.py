@@ -35,7 +35,7 @@ def visit(browser, url, name, width, height, folder):
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("May a chatbot answer you?")
     checks.that(f"{name}: consent is asked first", not page.locator("#composer").is_visible())
-    looks = [page.locator(f"[data-action={b}]").evaluate("b => [getComputedStyle(b).backgroundColor, getComputedStyle(b).color, b.offsetHeight].join()") for b in ("accept", "decline")]
+    looks = [page.locator(f"[data-action={b}]").evaluate("b => [getComputedStyle(b).backgroundColor, getComputedStyle(b).color, b.offsetWidth, b.offsetHeight].join()") for b in ("accept", "decline")]
     checks.that(f"{name}: to decline looks like to accept", looks[0] == looks[1], str(looks))
     fits = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     checks.that(f"{name}: nothing is wider than the window", fits)
