@@ -150,12 +150,13 @@ impl Ledger {
                 return Err(LedgerError::Full);
             }
             let statement = self.statement(said, at);
+            let changes = self.0.known.changes(row);
             if self.append(row, known.state.count(), &statement, None).await? {
                 let mut state = known.state.clone();
                 state.apply(&statement);
                 let known = Arc::new(Known::new(state));
                 known.is_recorded(presented);
-                self.replace(row, &known);
+                self.0.known.replace(row, &known, changes);
                 return Ok(());
             }
             self.0.known.forget(row);
@@ -234,6 +235,7 @@ impl Ledger {
         for _ in 0..ATTEMPTS {
             // What is changed is what stands in the store, not what is remembered of it.
             self.0.known.forget(row);
+            let changes = self.0.known.changes(row);
             let before = self.known(row).await?.state.clone();
             let Some(what) = decide(&before)? else {
                 return Ok(Changed { state: before, number: None, given: vec![], withdrawn: vec![], ended: 0 });
@@ -253,7 +255,7 @@ impl Ledger {
             // Whoever follows the events may be the first to end it.
             let standing = self.0.open.standing(row, is_over);
             if self.append(row, before.count(), &statement, Some(Event { row, kind })).await? {
-                self.replace(row, &Arc::new(Known::new(state.clone())));
+                self.0.known.replace(row, &Arc::new(Known::new(state.clone())), changes);
                 self.0.open.end(row, is_over);
                 let ended = standing.iter().filter(|one| one.is_cancelled()).count();
                 return Ok(Changed { number: Some(before.count()), state, given, withdrawn, ended });
@@ -297,14 +299,6 @@ impl Ledger {
             notice.is_saved();
         }
         Ok(written)
-    }
-
-    /// What was known of a subject is this now.
-    fn replace(&self, row: Row, known: &Arc<Known>) {
-        self.0.known.forget(row);
-        if let Err(changes) = self.0.known.find(row) {
-            self.0.known.insert(row, known, changes);
-        }
     }
 }
 

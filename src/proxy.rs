@@ -87,7 +87,6 @@ pub struct Gateway {
     audit: audit::Recorder,
     /// Keeps conversations without persons; none where none are kept.
     transcripts: Option<Transcripts>,
-    /// Stands for the purpose of exchanges that no withdrawal ends.
     /// Whether some route gives surrogates, so that a subject may have any.
     gives_surrogates: bool,
     watch: Arc<Watch>,

@@ -79,11 +79,24 @@ impl Cache {
         }
     }
 
-    pub(super) fn forget(&self, row: Row) {
+    /// The count of changes, for [`replace`](Self::replace).
+    pub(super) fn changes(&self, row: Row) -> u64 {
+        self.part(row).changes
+    }
+
+    /// Keeps what was written. Where something else changed since `changes`, it
+    /// may be older than that, so nothing is known then.
+    pub(super) fn replace(&self, row: Row, known: &Arc<Known>, changes: u64) {
         let mut part = self.part(row);
-        part.changes += 1;
-        part.young.remove(&row);
-        part.old.remove(&row);
+        let is_newest = part.changes == changes;
+        part.forget(row);
+        if is_newest {
+            part.keep(row, known);
+        }
+    }
+
+    pub(super) fn forget(&self, row: Row) {
+        self.part(row).forget(row);
     }
 
     pub(super) fn forget_all(&self) {
@@ -106,6 +119,12 @@ impl Part {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(row, Arc::clone(known));
+    }
+
+    fn forget(&mut self, row: Row) {
+        self.changes += 1;
+        self.young.remove(&row);
+        self.old.remove(&row);
     }
 }
 
@@ -136,6 +155,22 @@ mod tests {
         assert!(cache.find(row(1)).is_ok());
         cache.forget_all();
         assert!(cache.find(row(1)).is_err());
+    }
+
+    /// Two write, the later one tells first: what it has written stays known,
+    /// or nothing is.
+    #[test]
+    fn what_is_written_earlier_does_not_hide_what_is_written_later() {
+        let cache = Cache::default();
+        let [given, withdrawn] = [(); 2].map(|()| Arc::new(Known::default()));
+        let [first, second] = [(); 2].map(|()| cache.changes(row(1)));
+        cache.replace(row(1), &withdrawn, second);
+        assert!(cache.find(row(1)).is_ok_and(|known| Arc::ptr_eq(&known, &withdrawn)));
+        cache.replace(row(1), &given, first);
+        let read = cache.find(row(1)).expect_err("nobody can tell which is the newer one");
+        cache.replace(row(1), &withdrawn, cache.changes(row(1)));
+        cache.insert(row(1), &given, read);
+        assert!(cache.find(row(1)).is_ok_and(|known| Arc::ptr_eq(&known, &withdrawn)));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use super::schema::NOBODY;
 use crate::entity::Entity;
 use crate::store::{Change, Event, EventKind, Expect, Row};
 use crate::token::Token;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::LazyLock;
 
 /// How many counters number the events. Events of one lane wait for each
@@ -345,26 +347,28 @@ impl<'a> Columns<'a> {
     /// Of two changes in one place the later one counts, and what either
     /// expects.
     pub(super) fn new(changes: &'a [Change]) -> Self {
-        let mut columns = Self::default();
+        // By place: the expectation that counts, and the last change.
+        let mut merged: Vec<(&Expect, &Change)> = Vec::with_capacity(changes.len());
+        let mut places = HashMap::with_capacity(changes.len());
         for change in changes {
-            let place = (change.row, change.space, change.key.as_slice());
-            let is_again = |other: &Change| (other.row, other.space, other.key.as_slice()) == place;
-            let same = changes.iter().filter(|other| is_again(other));
-            let (first, last) = (same.clone().next(), same.clone().next_back());
-            if !first.is_some_and(|first| std::ptr::eq(first, change)) {
-                continue;
+            match places.entry((change.row, change.space as i16, change.key.as_slice())) {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(merged.len());
+                    merged.push((&change.expect, change));
+                }
+                Entry::Occupied(place) => {
+                    if let Some((expect, last)) = merged.get_mut(*place.get()) {
+                        *expect = if **expect == Expect::Anything { &change.expect } else { expect };
+                        *last = change;
+                    }
+                }
             }
-            let expect = same.map(|other| &other.expect).find(|expect| **expect != Expect::Anything);
-            let (expect, old) = expectation(expect.unwrap_or(&Expect::Anything));
-            let value = last.and_then(|last| last.value.as_deref());
-            columns.push(
-                (&change.row.tenant, &change.row.subject),
-                change.space as i16,
-                &change.key,
-                expect,
-                old,
-                value,
-            );
+        }
+        let mut columns = Self::default();
+        for (expect, change) in merged {
+            let (expect, old) = expectation(expect);
+            let row = (change.row.tenant.as_slice(), change.row.subject.as_slice());
+            columns.push(row, change.space as i16, &change.key, expect, old, change.value.as_deref());
         }
         columns
     }
@@ -425,4 +429,37 @@ pub(super) fn event_of(bytes: &[u8]) -> Option<(Event, u64)> {
     let (row, origin) = rest.split_first_chunk::<{ Row::LEN }>()?;
     let kind = EventKind::from_number(*kind)?;
     Some((Event { row: Row::from_bytes(row), kind }, u64::from_be_bytes(*origin.first_chunk()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Space;
+
+    fn change(key: u32, expect: Expect, value: &[u8]) -> Change {
+        let (row, key) = (Row::DEPLOYMENT, key.to_be_bytes().to_vec());
+        Change { row, space: Space::Consent, key, expect, value: Some(value.to_vec()) }
+    }
+
+    #[test]
+    fn of_two_changes_in_one_place_the_later_value_counts_and_what_either_expects() {
+        let changes = [
+            change(1, Expect::Anything, b"a"),
+            change(2, Expect::Absent, b"b"),
+            change(1, Expect::Is(b"x".to_vec()), b"c"),
+            change(2, Expect::Anything, b"d"),
+        ];
+        let columns = Columns::new(&changes);
+        assert_eq!(columns.keys, [[0, 0, 0, 1], [0, 0, 0, 2]]);
+        assert_eq!(columns.values, [Some(b"c".as_slice()), Some(b"d")]);
+        assert_eq!((columns.expects, columns.olds), (vec![2, 1], vec![Some(b"x".as_slice()), None]));
+    }
+
+    /// As a request of 32 MiB may bring them. Were each held against all
+    /// others, this would not end within minutes.
+    #[test]
+    fn very_many_changes_are_laid_out() {
+        let changes: Vec<Change> = (0..400_000).map(|key| change(key, Expect::Absent, b"")).collect();
+        assert_eq!(Columns::new(&changes).keys.len(), changes.len());
+    }
 }
