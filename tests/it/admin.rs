@@ -39,6 +39,7 @@ async fn me(admin: &Client, key: &str) -> (u16, Value) {
 async fn an_operator_is_made_before_beside_and_after_the_gateway() {
     let folder = scratch_folder();
     let vault = folder.path().join("vault");
+    output(&vault, &["vault", "init"]);
     let before = operator(&vault, "before", "admin");
     let privet = gateway(&vault, "");
     let beside = operator(&vault, "beside", "viewer");
