@@ -424,6 +424,8 @@ pub struct Timeouts {
 /// The access log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditConfig {
+    /// How long its lines are kept; all of them where nothing is said.
+    pub keep: Option<Keep>,
     /// Where its lines are sent too.
     pub syslog: Option<Syslog>,
 }

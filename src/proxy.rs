@@ -306,7 +306,7 @@ impl Gateway {
         let answered = if let Some(allowed) = self.cors.preflight(request.method(), request.headers()) {
             settle.outcome(Outcome::Answered);
             Ok(ReplyBody::no_content(allowed))
-        } else if self.cors.refuses(request.headers()) {
+        } else if self.cors.refuses(request.uri(), request.headers()) {
             Err(ProxyError::origin_refused())
         } else if let Err(wait) = self.clients.take(client, Instant::now()) {
             Err(ProxyError::rate_limited(wait))
@@ -352,16 +352,11 @@ impl Gateway {
 /// What the access log says of the exchanges of a route.
 fn place_of(route: &config::Route, config: &Config) -> audit::Place {
     let upstream = config.upstream(route.upstream.as_deref());
-    let recipient = upstream.map(|upstream| match upstream.name.as_str() {
-        // What has no name of its own is known by its host.
-        "default" => upstream.url.host().unwrap_or_default().to_owned(),
-        name => name.to_owned(),
-    });
     audit::Place {
         tenant: route.tenant.clone(),
         route: route.path.clone(),
         purpose: route.purpose.clone(),
-        recipient: recipient.unwrap_or_default(),
+        recipient: upstream.map(|upstream| upstream.recipient.clone()).unwrap_or_default(),
     }
 }
 

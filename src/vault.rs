@@ -17,6 +17,7 @@ mod contact;
 mod envelope;
 mod erasures;
 mod error;
+mod exposed;
 mod find;
 mod hashing;
 mod key;
@@ -46,6 +47,7 @@ mod whole;
 
 pub use backup::{Backup, BackupError, Backups, Counts, Made, NewFile, Restored, Rotation};
 pub use error::VaultError;
+pub use exposed::Exposed;
 pub use find::Indexed;
 pub use hashing::Hashing;
 pub use key::{Key, KeyError, KeyId, Keyring, TokenSource, Transit, TransitError, TransitSettings};

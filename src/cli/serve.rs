@@ -185,9 +185,9 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     };
     let services = Services::new(Arc::new(config.clone()), vault.clone(), proofs, Arc::clone(&metrics)).await;
     let services = services.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
-    let chores = Chores::begin(&config, &vault, &metrics);
+    let chores = Chores::begin(&config, &vault, &services.audit, &metrics);
     let alerts =
-        Alerts::start(services.config.alerts, services.audit.clone(), services.incidents.clone(), Arc::clone(&metrics));
+        Alerts::start(services.config.alerts, &services.audit, &services.incidents, &services.rights, &metrics);
     if let Some(syslog) = services.config.audit.syslog.clone() {
         // It ends with the runtime; what is not sent then is sent by the next process.
         tokio::spawn(services.audit.clone().forward(syslog));

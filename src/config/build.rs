@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use hyper::Uri;
+
 use super::check;
 use super::choice::Choice;
 use super::detection;
@@ -20,6 +22,9 @@ use super::{
 use crate::consent::token::Expected;
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
+
+/// The name of an upstream that nothing names.
+const UNNAMED: &str = "default";
 
 /// The purpose where nothing names one.
 const SUPPORT: &str = "support";
@@ -68,7 +73,10 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
         keys: keys(&top, &settings.section("transit"), sources, found_in),
         limits: limits(&settings.section("limits")),
         timeouts: timeouts(&settings.section("timeouts")),
-        audit: AuditConfig { syslog: checked(settings.section("audit").text("syslog"), check::syslog, found_in) },
+        audit: AuditConfig {
+            keep: checked(settings.section("audit").text("keep"), retention::keep, found_in),
+            syslog: checked(settings.section("audit").text("syslog"), check::syslog, found_in),
+        },
         alerts: alerts(&settings.section("alerts"), found_in),
         log: log(&settings.section("log")),
     };
@@ -90,11 +98,11 @@ fn upstreams(settings: &Settings, sources: &Sources, found: &mut Found) -> Vec<U
             let url = checked(Some(one), check::url, found);
             url.into_iter()
                 .map(|url| Upstream {
-                    name: "default".to_owned(),
-                    url,
+                    name: UNNAMED.to_owned(),
                     region: None,
                     country: None,
-                    recipient: "default".to_owned(),
+                    recipient: recipient(UNNAMED, None, &url),
+                    url,
                     role: Role::Processor,
                     transfer: Transfer::None,
                     ca: None,
@@ -137,17 +145,27 @@ fn upstream(section: &Section<'_>, sources: &Sources, found: &mut Found) -> Opti
             Err(wrong) => found.error(&name.origin, wrong.message, wrong.mend),
         }
     }
-    let name = name?;
+    let (name, url) = (name?, url?);
+    let named = section.text("recipient").map(|placed| placed.value);
     Some(Upstream {
-        url: url?,
         region,
         country,
-        recipient: section.text("recipient").map_or_else(|| name.clone(), |placed| placed.value),
+        recipient: recipient(&name, named, &url),
+        url,
         role: choice(section, "role"),
         transfer: choice(section, "transfer"),
         ca,
         set_headers,
         name,
+    })
+}
+
+/// Who receives the data, by the one name that the access log, the ledger and
+/// all reports show. What nobody has named is known by its host.
+fn recipient(upstream: &str, named: Option<String>, url: &Uri) -> String {
+    named.unwrap_or_else(|| match upstream {
+        UNNAMED => url.host().unwrap_or_default().to_owned(),
+        name => name.to_owned(),
     })
 }
 

@@ -52,11 +52,13 @@ pub enum WebhookEvent {
     CodeIssued,
     /// A case is due within 72 hours.
     CaseDue,
+    /// An alarm was raised.
+    AlarmRaised,
 }
 
 impl WebhookEvent {
     /// Each with its name.
-    pub const ALL: [(Self, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str); 8] = [
         (Self::SubjectErased, "subject.erased"),
         (Self::SubjectRectified, "subject.rectified"),
         (Self::SubjectRestricted, "subject.restricted"),
@@ -64,6 +66,7 @@ impl WebhookEvent {
         (Self::SubjectObjected, "subject.objected"),
         (Self::CodeIssued, "code.issued"),
         (Self::CaseDue, "case.due"),
+        (Self::AlarmRaised, "alarm.raised"),
     ];
 
     /// The name, as it stands in messages and in the configuration.

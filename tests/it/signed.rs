@@ -1,6 +1,6 @@
 //! Consent that the site signs, over real sockets.
 
-use crate::support::{Answer, Client, Privet, Setup, Upstream, chat, tokens};
+use crate::support::{Answer, Client, Privet, Setup, Upstream, chat, scratch_folder, tokens};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine as _;
@@ -13,14 +13,14 @@ const EMAIL: &str = "ana.lopez@example.com";
 const CHAT: &str = "/v1/chat/completions";
 const CONSENT_PATH: &str = "/.privet/consent";
 const JSON: (&str, &str) = ("content-type", "application/json");
-const SECRET: &str = "thirty-two bytes that the site knows";
-const SIGNED: &str = "[consent]\nrequire_signed = true\nhs256_secret = \"thirty-two bytes that the site knows\"\n";
+pub const SECRET: &str = "thirty-two bytes that the site knows";
+pub const SIGNED: &str = "[consent]\nrequire_signed = true\nhs256_secret = \"thirty-two bytes that the site knows\"\n";
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn claims(changes: Value) -> Value {
+pub fn claims(changes: Value) -> Value {
     let mut all = json!({"sub": "ana", "iat": now(), "exp": now() + 600, "purposes": {"support": true}});
     let Value::Object(changes) = changes else { panic!("claims are an object") };
     all.as_object_mut().unwrap().extend(changes);
@@ -31,7 +31,7 @@ fn signed_part(header: &Value, claims: &Value) -> String {
     format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()))
 }
 
-fn hs256(secret: &str, claims: &Value) -> String {
+pub fn hs256(secret: &str, claims: &Value) -> String {
     let part = signed_part(&json!({"alg": "HS256", "typ": "JWT"}), claims);
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), part.as_bytes());
     format!("{part}.{}", URL_SAFE_NO_PAD.encode(tag))
@@ -141,6 +141,26 @@ async fn the_endpoint_asks_for_the_token_and_takes_its_id_once() {
     send("POST", Some(&earlier)).await.problem(403, "consent-required");
     assert_eq!(send("POST", Some(&named("3"))).await.status, 200);
     assert_eq!(say(&client, &[with(&who)]).await, 200);
+}
+
+#[tokio::test]
+async fn an_id_stays_used_after_a_crash() {
+    let folder = scratch_folder();
+    let vault = folder.path().join("vault");
+    let upstream = Upstream::start(|request| Answer::says(&request.said())).await;
+    let (gives, withdraws) = (json!({"jti": "1"}), json!({"jti": "2"}));
+    let [gives, withdraws] = [gives, withdraws].map(|changes| hs256(SECRET, &claims(changes)));
+    let privet = Setup::new(&upstream).toml(SIGNED).vault(&vault).start();
+    let send = async |privet: &Privet, method: &str, token: &str| {
+        Client::new(&privet.gateway).send(method, CONSENT_PATH, &[with(token)], "").await.status.as_u16()
+    };
+    assert_eq!(send(&privet, "POST", &gives).await, 200);
+    assert_eq!(send(&privet, "DELETE", &withdraws).await, 200);
+    drop(privet.kill_and_read());
+    let privet = Setup::new(&upstream).toml(SIGNED).vault(&vault).start();
+    assert_eq!(send(&privet, "POST", &gives).await, 403, "it would undo the withdrawal");
+    assert_eq!(send(&privet, "DELETE", &withdraws).await, 403);
+    assert_eq!(say(&Client::new(&privet.gateway), &[with(&gives)]).await, 403);
 }
 
 #[tokio::test]
