@@ -96,7 +96,9 @@ impl Chain {
         let mut written = Written::new();
         for batch in lines.chunks_mut(RECORD_LINES) {
             let mut text = Vec::with_capacity(batch.len() * 640);
-            batch.iter_mut().for_each(|line| self.link_to(&mut head, line, &mut text));
+            for line in batch {
+                self.link_to(&mut head, line, &mut text);
+            }
             written.push((head.seq.to_be_bytes(), text));
         }
         let is_late = Time::now().0.saturating_sub(head.checkpoint_at) >= CHECKPOINT_SECONDS;
