@@ -81,11 +81,14 @@ pub struct RecordChange<'a> {
 #[derive(Clone)]
 pub struct Records(Arc<Inner>);
 
+/// Sealing keys by tenant and space.
+type Keys = HashMap<([u8; 8], Space), Arc<SealingKey>>;
+
 struct Inner {
     store: Arc<dyn Store>,
     index: hmac::Key,
     rows: Rows,
-    keys: Mutex<HashMap<([u8; 8], Space), Arc<SealingKey>>>,
+    keys: Mutex<Keys>,
     events: broadcast::Sender<Event>,
     erasures: OnceLock<ErasureFile>,
 }
