@@ -293,6 +293,15 @@ impl Vault {
         }
     }
 
+    /// Gives the room of what was removed back to the disk. It takes long, and
+    /// requests wait: it is for commands that have a vault for themselves.
+    pub async fn compact(&self) -> Result<(), VaultError> {
+        match &self.0 {
+            Kind::Stored(shared) => Ok(shared.store.compact().await?),
+            Kind::Memory(_) => Ok(()),
+        }
+    }
+
     /// The name of the key that the vault is sealed with; that of a vault in
     /// memory, which has none, is all zeros.
     pub fn key_id(&self) -> KeyId {
