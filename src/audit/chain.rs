@@ -82,7 +82,7 @@ impl Chain {
             };
             let (new, written) = self.linked(&old, lines);
             let outlived = self.outlived(&old, &new).await?;
-            if self.write(&old, &new, &written, &outlived).await? {
+            if self.write(&old, &new, &written, outlived.as_ref()).await? {
                 *known = Some(new);
                 return Ok(old.seq + 1);
             }
@@ -157,13 +157,13 @@ impl Chain {
         old: &Link,
         new: &Link,
         written: &[([u8; 8], Vec<u8>)],
-        outlived: &Option<(Vec<Vec<u8>>, Link)>,
+        outlived: Option<&(Vec<Vec<u8>>, Link)>,
     ) -> Result<bool, VaultError> {
         let text = |link: &Link| serde_json::to_vec(link).map_err(|_| DAMAGED);
         let (old_head, new_head) = (text(old)?, text(new)?);
-        let base = outlived.as_ref().map(|(_, link)| text(link)).transpose()?;
+        let base = outlived.map(|(_, link)| text(link)).transpose()?;
         let expected = if old.seq == 0 { Expected::Absent } else { Expected::Unchanged(&old_head) };
-        let removed = outlived.iter().flat_map(|(keys, _)| keys);
+        let removed = outlived.into_iter().flat_map(|(keys, _)| keys);
         let mut changes = vec![change(Space::Checkpoint, HEAD, expected, Some(&new_head))];
         changes.extend(written.iter().map(|(key, lines)| change(Space::Audit, key, Expected::Absent, Some(lines))));
         changes.extend(removed.map(|key| change(Space::Audit, key, Expected::Anything, None)));
