@@ -93,7 +93,7 @@ pub struct Transcripts {
 pub enum TranscriptPlace {
     /// In files of JSON lines in a folder.
     Folder(PathBuf),
-    /// In a table of a PostgreSQL database: its URL, which may hold a password.
+    /// In a table of a `PostgreSQL` database: its URL, which may hold a password.
     Postgres(Sensitive),
 }
 

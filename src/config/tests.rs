@@ -537,27 +537,6 @@ fn the_longest_route_wins_by_whole_segments() {
     }
 }
 
-/// Values of a purpose, tenant or rule that is gone may still be kept, so that
-/// these are doubts, and no errors.
-#[test]
-fn names_that_nobody_has_are_pointed_out_where_values_are_kept_by_them() {
-    let toml = "upstream = \"http://a.example\"\ntenant = \"shop\"\n[[purposes]]\nname = \"support\"\n\
-                reversible = [\"PERSON\", \"EMIAL\"]\n[[retention]]\nentity = \"PHONES\"\npurpose = \"suport\"\n\
-                tenant = \"shap\"\nkeep = \"30d\"\n[[retention]]\npurpose = \"support\"\ntenant = \"shop\"\nkeep = \"1y\"\n";
-    let loaded = Config::parse(toml).unwrap();
-    let told: Vec<_> = loaded.warnings.iter().map(|warning| (warning.origin.to_string(), &*warning.message)).collect();
-    let wanted = [
-        ("configuration:8:1".to_owned(), "no route and no [[purposes]] has the purpose `suport`"),
-        ("configuration:9:1".to_owned(), "no route has the tenant `shap`"),
-    ];
-    assert_eq!(told, wanted);
-    let engine = crate::detect::Engine::builtin().unwrap();
-    let doubts: Vec<String> = doubtful_names(&loaded.config.named, &engine).iter().map(ToString::to_string).collect();
-    assert_eq!(doubts.len(), 2, "{doubts:?}");
-    assert!(doubts[0].starts_with("configuration:7:1: no rule finds the entity `PHONES`; write `PHONE`"), "{doubts:?}");
-    assert!(doubts[1].starts_with("configuration:5:25: no rule finds the entity `EMIAL`"), "{doubts:?}");
-}
-
 #[test]
 fn a_webhook_leaves_this_machine_only_under_tls() {
     let config = |url: &str, more: &str| {
@@ -588,4 +567,25 @@ fn transcripts_are_kept_where_a_purpose_allows_it() {
         assert!(wrong.contains("no place for transcripts"), "{wrong}");
     }
     assert_eq!(config(allowed).unwrap().config.transcripts, None);
+}
+
+/// Values of a purpose, tenant or rule that is gone may still be kept, so that
+/// these are doubts, and no errors.
+#[test]
+fn names_that_nobody_has_are_pointed_out_where_values_are_kept_by_them() {
+    let toml = "upstream = \"http://a.example\"\ntenant = \"shop\"\n[[purposes]]\nname = \"support\"\n\
+                reversible = [\"PERSON\", \"EMIAL\"]\n[[retention]]\nentity = \"PHONES\"\npurpose = \"suport\"\n\
+                tenant = \"shap\"\nkeep = \"30d\"\n[[retention]]\npurpose = \"support\"\ntenant = \"shop\"\nkeep = \"1y\"\n";
+    let loaded = Config::parse(toml).unwrap();
+    let told: Vec<_> = loaded.warnings.iter().map(|warning| (warning.origin.to_string(), &*warning.message)).collect();
+    let wanted = [
+        ("configuration:8:1".to_owned(), "no route and no [[purposes]] has the purpose `suport`"),
+        ("configuration:9:1".to_owned(), "no route has the tenant `shap`"),
+    ];
+    assert_eq!(told, wanted);
+    let engine = crate::detect::Engine::builtin().unwrap();
+    let doubts: Vec<String> = doubtful_names(&loaded.config.named, &engine).iter().map(ToString::to_string).collect();
+    assert_eq!(doubts.len(), 2, "{doubts:?}");
+    assert!(doubts[0].starts_with("configuration:7:1: no rule finds the entity `PHONES`; write `PHONE`"), "{doubts:?}");
+    assert!(doubts[1].starts_with("configuration:5:25: no rule finds the entity `EMIAL`"), "{doubts:?}");
 }

@@ -192,7 +192,7 @@ async fn forward(
         let (vault, watch, tenant) = (gateway.vault.clone(), Arc::clone(&gateway.watch), route.tenant.clone());
         Chain { vault, watch, protocol: Arc::clone(&protocol), tenant, subject: subject.clone() }
     });
-    let restoring = Restoring { protocol, subject, surrogates, in_elements, line, door, chain, transcript };
+    let restoring = Restoring { protocol, subject, surrogates, in_elements, line, transcript, door, chain };
     if let Some(handshake) = handshake {
         let consent = websocket::Consent { presented, judged, withdrawn };
         let conversation = Conversation::new(gateway, route, restoring, &handshake.address, consent);

@@ -58,7 +58,9 @@ fn redacted(body: &[u8], spot: &Spot, findings: &Findings) -> String {
         copy(body.get(copied..found.at.start).unwrap_or_default(), spot.escaped, &mut text);
         copied = copied.max(found.at.end);
         if found.form.is_first() {
-            text.push_str(&format!("[{}]", found.entity));
+            text.push('[');
+            text.push_str(found.entity.as_str());
+            text.push(']');
         }
     }
     copy(body.get(copied..spot.at.end).unwrap_or_default(), spot.escaped, &mut text);
@@ -66,27 +68,28 @@ fn redacted(body: &[u8], spot: &Spot, findings: &Findings) -> String {
 }
 
 fn copy(part: &[u8], escaped: bool, text: &mut String) {
-    let part = String::from_utf8_lossy(part);
+    // A text that was looked through is UTF-8, and no finding ends within a character.
+    let Ok(part) = std::str::from_utf8(part) else { return };
     if escaped {
         let mut plain = String::with_capacity(part.len());
-        json::unescape(&part, &mut plain, &mut OffsetMap::default());
+        json::unescape(part, &mut plain, &mut OffsetMap::default());
         text.push_str(&plain);
     } else {
-        text.push_str(&part);
+        text.push_str(part);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::Engine;
+    use crate::detect::{Engine, Scratch};
     use crate::proxy::inspect::inspect_value;
 
     #[test]
     fn a_text_keeps_nothing_of_what_was_found() {
         let engine = Engine::builtin().unwrap();
         let body = r#"{"a": "x", "text": "caf\u00e9: ana.silva@example.org, \"yes\""}"#;
-        let mut findings = inspect_value(body, None, (&engine).into(), &mut Default::default());
+        let mut findings = inspect_value(body, None, (&engine).into(), &mut Scratch::default());
         assert_eq!(findings.list.len(), 1);
         let at = body.find("caf").unwrap()..body.len() - 2;
         for (at, wanted) in [(at, "caf\u{e9}: [EMAIL], \"yes\""), (7..8, "x")] {
