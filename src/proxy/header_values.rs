@@ -131,7 +131,10 @@ mod tests {
             "cookie",
             "session=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ0ZXN0LXVzZXIifQ.c2lnbmF0dXJlLW9mLWFuLWV4YW1wbGU; theme=dark",
         ),
-        ("cookie", "session=eyJlbWFpbCI6ImFuYS5sb3BlekBleGFtcGxlLmNvbSJ9:1kxYzW:c2lnbmF0dXJl; other=eyJlbWFpbCI6ImFuYS5sb3BlekBleGFtcGxlLmNvbSJ9.ZJx1aQ.c2lnbmF0dXJl"),
+        (
+            "cookie",
+            "session=eyJlbWFpbCI6ImFuYS5sb3BlekBleGFtcGxlLmNvbSJ9:1kxYzW:c2lnbmF0dXJl; other=eyJlbWFpbCI6ImFuYS5sb3BlekBleGFtcGxlLmNvbSJ9.ZJx1aQ.c2lnbmF0dXJl",
+        ),
         ("x-session-token", "ghp_EXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLE"),
         (
             "user-agent",

@@ -88,8 +88,7 @@ async fn values_cut_over_lines_fields_and_arguments_are_found() {
 #[tokio::test]
 async fn texts_in_base64_are_read_wherever_they_stand() {
     use base64::Engine as _;
-    let (plain, safe) =
-        (base64::engine::general_purpose::STANDARD, base64::engine::general_purpose::URL_SAFE_NO_PAD);
+    let (plain, safe) = (base64::engine::general_purpose::STANDARD, base64::engine::general_purpose::URL_SAFE_NO_PAD);
     let said = "{\"user\":\"ana.lopez@example.com\",\"x\":\"??>>\"}";
     let dialogue = Dialogue::new("").await;
     let cookie = format!("a=1; user={}", safe.encode(said));
