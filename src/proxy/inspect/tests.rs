@@ -161,7 +161,7 @@ fn the_numbers_of_a_card_are_found_in_an_array() {
         (r#"{"pan":[4111,1111,1111,1111]}"#, r#"{"pan":["[CREDIT_CARD]",null,null,null]}"#),
         (r#"{"a":"{\"pan\":[411111,1111111111]}"}"#, r#"{"a":"{\"pan\":[\"[CREDIT_CARD]\",null]}"}"#),
         (
-            r#"[4,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]"#,
+            r"[4,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
             concat!(
                 r#"["[CREDIT_CARD]""#,
                 ",null,null,null,null,null",
