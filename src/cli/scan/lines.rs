@@ -302,7 +302,7 @@ mod tests {
             ("{\"id\":1,\"text\":null}", 15, WRONG),
             ("{\"id\":1,\"text\":\"\",\"id\":2}", 23, WRONG),
             ("{\"id\":1,\"text\":\"\"", 17, ENDS_EARLY),
-            ("{\"id\":1,\"x\":[{}", 16, ENDS_EARLY),
+            ("{\"id\":1,\"x\":[{}", 15, ENDS_EARLY),
             ("{\"id\":1,\"text\":\"\\", 17, ENDS_EARLY),
             ("{\"id\":", 6, ENDS_EARLY),
             ("tru", 3, ENDS_EARLY),
