@@ -31,6 +31,7 @@ mod rectify;
 mod retention;
 mod root;
 mod rotate;
+mod rows;
 mod seal;
 mod subject;
 mod subject_keys;
@@ -292,6 +293,15 @@ impl Vault {
                 *probed = Some((Instant::now(), found.clone()));
                 found
             }
+        }
+    }
+
+    /// Gives the room of what was removed back to the disk. It takes long, and
+    /// requests wait: it is for commands that have a vault for themselves.
+    pub async fn compact(&self) -> Result<(), VaultError> {
+        match &self.0 {
+            Kind::Stored(shared) => Ok(shared.store.compact().await?),
+            Kind::Memory(_) => Ok(()),
         }
     }
 

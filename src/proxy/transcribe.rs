@@ -1,7 +1,7 @@
 //! What a transcript is given of a request: the texts that were looked
 //! through, with the names of kinds in place of findings.
 
-use super::inspect::{Findings, Form, Spot};
+use super::inspect::{Findings, Spot};
 use super::{Gateway, Route};
 use crate::json::{self, OffsetMap};
 use crate::transcripts::Draft;
@@ -40,7 +40,7 @@ pub(super) fn request(body: &[u8], findings: &Findings, surrogates: Option<&Arc<
     for spot in findings.texts.get(first..).unwrap_or_default() {
         draft.asked(&redacted(body, spot, findings));
     }
-    for found in findings.each().filter(|found| found.form != Form::Rest) {
+    for found in findings.each().filter(|found| found.form.is_first()) {
         draft.found(found.entity, 1);
     }
     if let Some(surrogates) = surrogates {
@@ -57,7 +57,7 @@ fn redacted(body: &[u8], spot: &Spot, findings: &Findings) -> String {
     for found in here.take_while(|found| found.at.start < spot.at.end) {
         copy(body.get(copied..found.at.start).unwrap_or_default(), spot.escaped, &mut text);
         copied = copied.max(found.at.end);
-        if found.form != Form::Rest {
+        if found.form.is_first() {
             text.push_str(&format!("[{}]", found.entity));
         }
     }

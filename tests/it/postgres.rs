@@ -3,6 +3,7 @@
 
 mod failover;
 mod faults;
+mod upkeep;
 
 use crate::signed;
 use crate::support::{
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// A server for all tests that do it no harm.
-static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start(Durability::None, &[]));
+pub(crate) static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start(Durability::None, &[]));
 
 /// Within this time every replica knows what one of them changed.
 const SOON: Duration = Duration::from_secs(1);
@@ -185,8 +186,12 @@ async fn write_to(client: &Client, subject: &str, name: &str) -> Result<crate::s
 
 /// A gateway without any memory restores every token.
 async fn hold_to_account(url: &str, known: &Known) {
+    hold_to_account_with(KEY, url, known).await;
+}
+
+async fn hold_to_account_with(key: &str, url: &str, known: &Known) {
     let upstream = Upstream::echo().await;
-    let privet = replica(&upstream, url);
+    let privet = Setup::new(&upstream).vault_at(url).env("PRIVET_KEY", key).start();
     let client = Client::new(&privet.gateway);
     for (subject, tokens) in known {
         let (quoted, values): (Vec<&str>, Vec<&str>) = tokens.iter().map(|(t, v)| (t.as_str(), v.as_str())).unzip();

@@ -222,3 +222,57 @@ async fn keys_are_read_again_where_a_new_one_signs() {
     assert!(site.recorded().len() <= 6, "{}", site.recorded().len());
     assert_eq!(say(&client, &[with(&by_new)]).await, 200);
 }
+
+#[tokio::test]
+async fn a_token_that_gives_consent_opens_no_page_and_one_for_the_page_opens_it_once() {
+    let folder = crate::support::scratch_folder();
+    let (upstream, vault) = (Upstream::start(|request| Answer::says(&request.said())).await, folder.path().join("v"));
+    let start = || {
+        let privet = Setup::new(&upstream).vault(&vault).toml(SIGNED).start();
+        let client = Client::new(&privet.gateway);
+        (privet, client)
+    };
+    let open = async |client: &Client, token: &str| {
+        let reply = client.send("POST", "/.privet/me/session", &[JSON, with(token)], "{}").await;
+        (reply.status.as_u16(), reply)
+    };
+    let (privet, client) = start();
+    let consent = hs256(SECRET, &claims(json!({"jti": "c1"})));
+    assert_eq!(say(&client, &[with(&consent)]).await, 200);
+    assert_eq!(open(&client, &consent).await.0, 401, "whoever has read a message has it");
+    let page = |changes: Value| {
+        let mut all = claims(json!({"scope": "openid privet:me", "jti": "a1", "purposes": {}}));
+        all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        hs256(SECRET, &all)
+    };
+    for odd in [
+        json!({"scope": "privet:menu"}),
+        json!({"jti": null}),
+        json!({"iat": now() - 400}),
+        json!({"tenant": "another"}),
+        json!({"sub": null}),
+    ] {
+        let mut all = claims(json!({"scope": "privet:me", "jti": "o1"}));
+        let members = all.as_object_mut().unwrap();
+        for (name, value) in odd.as_object().unwrap() {
+            if value.is_null() {
+                members.remove(name)
+            } else {
+                members.insert(name.clone(), value.clone())
+            };
+        }
+        assert_eq!(open(&client, &hs256(SECRET, &all)).await.0, 401, "{odd}");
+    }
+    let good = page(json!({}));
+    let (status, reply) = open(&client, &good).await;
+    assert_eq!(status, 200, "{}", reply.text());
+    let bearer = format!("Bearer {}", reply.json()["session"].as_str().unwrap());
+    let data = client.send("GET", "/.privet/me/data", &[("authorization", &bearer)], "").await.json();
+    assert_eq!(data["values"][0]["value"], EMAIL, "{data}");
+    assert_eq!(data["values"][0]["purpose"], "support");
+    assert_eq!(open(&client, &good).await.0, 401, "it is used once");
+    drop(privet);
+    let (_privet, client) = start();
+    assert_eq!(open(&client, &good).await.0, 401, "after a restart too");
+    assert_eq!(open(&client, &page(json!({"jti": "a2"}))).await.0, 200);
+}

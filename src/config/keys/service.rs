@@ -209,6 +209,13 @@ pub(super) static KEYS: &[Key] = &[
         "The most requests in work at one time. Beyond it they are answered with 503.",
     ),
     key(
+        "limits.client_requests",
+        Kind::Count { min: 0, max: 1_000_000 },
+        Some("0"),
+        "600",
+        "The most requests of one client address (IPv6: its /64) a minute; 0 sets no limit. Beyond it: 429.",
+    ),
+    key(
         "limits.h2_streams",
         Kind::Count { min: 1, max: 1 << 16 },
         Some("100"),
