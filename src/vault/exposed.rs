@@ -92,7 +92,8 @@ mod tests {
         assert_eq!((found.subjects, &found.values), (2, &BTreeMap::from([(email, 2), (phone, 1)])));
         let mut wanted = vec![(ana.alias(), 2), (ben.alias(), 1)];
         let mut each = found.each.clone();
-        (wanted.sort(), each.sort());
+        wanted.sort();
+        each.sort();
         assert_eq!(each, wanted, "as the access log names them");
         let few = vault.exposed(&key, 1).await.unwrap();
         assert_eq!((few.subjects, few.each.len()), (2, 1));
