@@ -110,7 +110,9 @@ pub(super) async fn replay(
         }
         let event = (again > 0).then_some(Event { row, kind: EventKind::Withdrawn });
         if vault.store.write(changes, event).await? {
-            event.into_iter().for_each(|event| records.announce(event));
+            if let Some(event) = event {
+                records.announce(event);
+            }
             return Ok((added, again));
         }
     }
