@@ -35,7 +35,9 @@ impl Shared {
     /// The same of many events at once.
     pub(super) fn heed_all(&self, events: &[Event]) {
         self.forget(events);
-        events.iter().for_each(|event| self.records.announce(*event));
+        for event in events {
+            self.records.announce(*event);
+        }
     }
 
     pub(super) async fn hear(&self, News { mut events, missed }: News) {

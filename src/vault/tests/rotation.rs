@@ -352,12 +352,12 @@ async fn who_comes_second_to_a_person_under_the_new_key_takes_it_over() {
     let subjects = [slow.subject("default", "a").await.unwrap(), slow.subject("default", "b").await.unwrap()];
     quick.rotate(to(&new), &mut ignore).await.unwrap();
     let first = quick.subject("default", "a").await.unwrap().tokenize(&values()).await.unwrap();
-    let minted = tokio::time::timeout(Duration::from_secs(60), subjects[0].tokenize(&values())).await;
+    let minted = tokio::time::timeout(Duration::from_mins(1), subjects[0].tokenize(&values())).await;
     assert_eq!(minted.expect("it does not wait for itself").unwrap(), first);
 
     quick.subject("default", "b").await.unwrap().tokenize(&values()).await.unwrap();
     let standing: &Standing<'_> = &|_| Box::pin(async { vec![false; 64] });
     let person = [(entity("PERSON"), "Ana Berg")];
-    let made = tokio::time::timeout(Duration::from_secs(60), subjects[1].mint_surrogates(&person, standing)).await;
+    let made = tokio::time::timeout(Duration::from_mins(1), subjects[1].mint_surrogates(&person, standing)).await;
     assert!(made.expect("it does not wait for itself").unwrap()[0].is_some());
 }
