@@ -42,7 +42,10 @@ pub(super) async fn answer(config: &Config, ledger: &Ledger, asked: &Asked<'_>) 
     match *method {
         Method::POST => person.give(config, ledger).await,
         Method::DELETE => person.withdraw(config, ledger).await,
-        _ => Ok(json(&receipt(config, ledger.notices(), person.row, &ledger.statements(person.row).await?))),
+        _ => {
+            let (known, latest) = ledger.latest(person.row).await?;
+            Ok(json(&receipt(config, ledger.notices(), person.row, known.state(), &latest)))
+        }
     }
 }
 
@@ -219,14 +222,14 @@ impl Person<'_> {
     }
 
     async fn tell(&self, config: &Config, ledger: &Ledger, changed: &Changed) -> Result<Response<Bytes>, Refused> {
-        let statements = ledger.statements(self.row).await?;
+        let (known, latest) = ledger.latest(self.row).await?;
         Ok(json(&json!({
             "given": changed.given,
             "withdrawn": changed.withdrawn,
             "ended": changed.ended,
             "effects": effects(config, changed),
             "consent": standing(config, &changed.state),
-            "receipt": receipt(config, ledger.notices(), self.row, &statements),
+            "receipt": receipt(config, ledger.notices(), self.row, known.state(), &latest),
         })))
     }
 }
