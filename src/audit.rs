@@ -8,6 +8,7 @@
 //! swap on the head, so replicas share one chain. The queue before it is
 //! bounded: where it is full, requests are refused rather than lines dropped.
 
+mod base;
 mod chain;
 mod export;
 mod line;

@@ -21,6 +21,7 @@ mod retention;
 mod rights;
 mod settings;
 mod source;
+mod together;
 mod units;
 
 use std::path::PathBuf;
@@ -34,7 +35,7 @@ use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 
 pub use choice::{Basis, Binary, Expiry, Identity, LogFormat, LogLevel, Reply, Role, Transfer, WithoutConsent};
-pub use detection::{Detection, Mask, Place};
+pub use detection::{Detection, Mask, Place, doubtful_names};
 pub use key::{Keys, Transit};
 pub use notice::{Notice, PurposeText};
 pub(crate) use path::normalize as plain_path;
@@ -71,6 +72,8 @@ pub struct Config {
     pub notices: Vec<Notice>,
     /// The regions that data may go to; none of them means anywhere.
     pub regions: Vec<String>,
+    /// Entities that retention and purposes name, and where.
+    pub named: Vec<(Entity, Place)>,
     /// Paths and how they are treated, one with path `/` among them.
     pub routes: Vec<Route>,
     /// What is asked of findings where no route says otherwise.
@@ -249,6 +252,8 @@ pub struct Route {
     pub without_consent: WithoutConsent,
     /// `auto`, or the name of a protocol.
     pub protocol: String,
+    /// Where that is written.
+    pub protocol_at: Place,
     /// What happens to tokens in replies.
     pub reply: Reply,
     /// The name of its upstream; the first one without it.
@@ -387,6 +392,8 @@ pub struct Limits {
     pub connections: usize,
     /// The most requests in work at one time.
     pub in_flight: usize,
+    /// The most requests of one client address a minute; 0 sets no limit.
+    pub client_requests: u32,
     /// The most streams of one HTTP/2 connection.
     pub h2_streams: u32,
 }
@@ -417,6 +424,8 @@ pub struct Timeouts {
 /// The access log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditConfig {
+    /// How long its lines are kept; all of them where nothing is said.
+    pub keep: Option<Keep>,
     /// Where its lines are sent too.
     pub syslog: Option<Syslog>,
 }

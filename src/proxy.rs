@@ -8,6 +8,7 @@ mod body;
 mod chain;
 mod charset;
 mod clean;
+mod clients;
 mod content;
 mod cors;
 mod coverage;
@@ -64,9 +65,10 @@ use request_id::RequestIds;
 use std::collections::hash_map::RandomState;
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use watch::Watch;
 
@@ -101,6 +103,7 @@ pub struct Gateway {
     /// What persons have agreed to.
     ledger: Ledger,
     tokens: signed::Tokens,
+    clients: clients::Clients,
     /// Hashes what requests present, so that it is known again.
     presented: RandomState,
     /// The purpose that sensitive data needs too.
@@ -233,6 +236,7 @@ impl Gateway {
             transcripts,
             gives_surrogates,
             watch,
+            clients: clients::Clients::new(limits.client_requests),
             places: Arc::new(Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS))),
             bodies: body::Budget::new(limits, timeouts),
             headers: headers::Policy::new(&config.headers),
@@ -267,6 +271,12 @@ impl Gateway {
         unknown
     }
 
+    /// The entities that it names elsewhere and no rule finds, which may be
+    /// right where a rule is gone.
+    pub fn doubtful_names(config: &Config, engine: &Engine) -> Vec<Problem> {
+        config::doubtful_names(&config.named, engine)
+    }
+
     /// What persons have agreed to. Whoever sets up a gateway also runs
     /// [`Ledger::follow`], by which it hears of what happens elsewhere.
     pub fn ledger(&self) -> &Ledger {
@@ -289,15 +299,17 @@ impl Gateway {
     }
 
     /// Answers one request of the data listener.
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<ReplyBody> {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>, client: IpAddr) -> Response<ReplyBody> {
         let id = self.ids.next();
         let origin = request.headers().get(header::ORIGIN).cloned();
         let mut settle = Settle::new(id, Arc::clone(&self.watch));
         let answered = if let Some(allowed) = self.cors.preflight(request.method(), request.headers()) {
             settle.outcome(Outcome::Answered);
             Ok(ReplyBody::no_content(allowed))
-        } else if self.cors.refuses(request.headers()) {
+        } else if self.cors.refuses(request.uri(), request.headers()) {
             Err(ProxyError::origin_refused())
+        } else if let Err(wait) = self.clients.take(client, Instant::now()) {
+            Err(ProxyError::rate_limited(wait))
         } else if own::is_own(request.uri().path()) {
             settle.outcome(Outcome::Answered);
             own::answer(&self, request, settle.id()).await
@@ -340,16 +352,11 @@ impl Gateway {
 /// What the access log says of the exchanges of a route.
 fn place_of(route: &config::Route, config: &Config) -> audit::Place {
     let upstream = config.upstream(route.upstream.as_deref());
-    let recipient = upstream.map(|upstream| match upstream.name.as_str() {
-        // What has no name of its own is known by its host.
-        "default" => upstream.url.host().unwrap_or_default().to_owned(),
-        name => name.to_owned(),
-    });
     audit::Place {
         tenant: route.tenant.clone(),
         route: route.path.clone(),
         purpose: route.purpose.clone(),
-        recipient: recipient.unwrap_or_default(),
+        recipient: upstream.map(|upstream| upstream.recipient.clone()).unwrap_or_default(),
     }
 }
 
@@ -368,7 +375,10 @@ fn protocol_of(route: &config::Route, protocols: &Protocols) -> Result<Option<Ar
         return Ok(None);
     }
     let known: Vec<_> = protocols.names().collect();
-    let unknown = || format!("route {}: `protocol` must be `auto` or one of `{}`", route.path, known.join("`, `"));
+    let unknown = || {
+        let (place, known) = (&route.protocol_at, known.join("`, `"));
+        format!("{place}: no protocol has the name `{}`; write `auto` or one of `{known}`", route.protocol)
+    };
     protocols.named(&route.protocol).cloned().map(Some).ok_or_else(|| SetupError(unknown()))
 }
 
@@ -381,7 +391,12 @@ impl Route {
 
 /// The gateway as what answers the requests of a connection.
 #[derive(Clone)]
-pub struct DataService(pub Arc<Gateway>);
+pub struct DataService {
+    /// The gateway.
+    pub gateway: Arc<Gateway>,
+    /// Who is at the other end.
+    pub client: IpAddr,
+}
 
 impl Service<Request<Incoming>> for DataService {
     type Response = Response<ReplyBody>;
@@ -389,7 +404,7 @@ impl Service<Request<Incoming>> for DataService {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let gateway = Arc::clone(&self.0);
-        Box::pin(async move { Ok(gateway.answer(request).await) })
+        let (gateway, client) = (Arc::clone(&self.gateway), self.client);
+        Box::pin(async move { Ok(gateway.answer(request, client).await) })
     }
 }

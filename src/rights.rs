@@ -34,7 +34,7 @@ use crate::store::{Event, EventKind, Row};
 use crate::token::Token;
 use crate::vault::{Kept, Vault, VaultError};
 use case::{Case, CaseError, Kind, Proof, State, Step, Urgency, Verification};
-use outbox::{Outbox, Told};
+use outbox::{Alarmed, Outbox, Told};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -161,7 +161,7 @@ impl Rights {
         let purposes =
             config.purposes.iter().map(|purpose| json!({"name": purpose.name, "basis": purpose.basis.as_str()}));
         let recipients =
-            config.upstreams.iter().map(|upstream| json!({"name": upstream.name, "region": upstream.region}));
+            config.upstreams.iter().map(|upstream| json!({"name": upstream.recipient, "region": upstream.region}));
         let names = config.purposes.iter().map(|purpose| purpose.name.clone()).collect();
         let facts = Facts { names, purposes: purposes.collect(), recipients: recipients.collect() };
         let records = vault.records().clone();
@@ -338,6 +338,12 @@ impl Rights {
         self.outbox.put(WebhookEvent::SubjectObjected, &told).await?;
         let counts = BTreeMap::from([("purposes".to_owned(), purposes.len() as u64)]);
         self.finish(&case, Step::Locate(BTreeMap::new()), Proof { counts, ..Proof::default() }, by).await
+    }
+
+    /// Tells the systems behind that an alarm was raised.
+    pub async fn tell_alarm(&self, rule: &str, says: &str, incident: &str) -> Result<(), RightsError> {
+        let told = Told { alarm: Some(Alarmed { rule, says, incident }), ..Told::of("", None, None) };
+        self.outbox.put(WebhookEvent::AlarmRaised, &told).await.map(drop)
     }
 
     /// Tells the person that a case is done, which closes it.

@@ -38,6 +38,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn it_is_wiped() {
+        fn wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        let Sensitive(text) = &Sensitive::from("ana@example.com");
+        wiped(text);
+    }
+
+    #[test]
     fn debug_shows_the_length_alone() {
         assert_eq!(format!("{:?}", Sensitive::from("ana@example.com")), "Sensitive(15 bytes)");
     }

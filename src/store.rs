@@ -344,6 +344,12 @@ pub trait Store: Send + Sync {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    /// Gives room that is free back, where that does not happen by itself. It
+    /// takes long, and all others wait.
+    fn compact(&self) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Whether other processes share it. Then every question is a round trip,
     /// [`news`](Self::news) is to be followed, and what is remembered is
     /// believed as long as it [is current](Self::is_current).

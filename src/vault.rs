@@ -17,6 +17,7 @@ mod contact;
 mod envelope;
 mod erasures;
 mod error;
+mod exposed;
 mod find;
 mod hashing;
 mod key;
@@ -30,6 +31,7 @@ mod rectify;
 mod retention;
 mod root;
 mod rotate;
+mod rows;
 mod seal;
 mod subject;
 mod subject_keys;
@@ -45,6 +47,7 @@ mod whole;
 
 pub use backup::{Backup, BackupError, Backups, Counts, Made, NewFile, Restored, Rotation};
 pub use error::VaultError;
+pub use exposed::Exposed;
 pub use find::Indexed;
 pub use hashing::Hashing;
 pub use key::{Key, KeyError, KeyId, Keyring, TokenSource, Transit, TransitError, TransitSettings};
@@ -290,6 +293,15 @@ impl Vault {
                 *probed = Some((Instant::now(), found.clone()));
                 found
             }
+        }
+    }
+
+    /// Gives the room of what was removed back to the disk. It takes long, and
+    /// requests wait: it is for commands that have a vault for themselves.
+    pub async fn compact(&self) -> Result<(), VaultError> {
+        match &self.0 {
+            Kind::Stored(shared) => Ok(shared.store.compact().await?),
+            Kind::Memory(_) => Ok(()),
         }
     }
 

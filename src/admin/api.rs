@@ -77,9 +77,13 @@ pub struct Services {
 }
 
 impl<P, Q, B> Call<P, Q, B> {
-    /// What the access log says of this call, to be completed.
+    /// What the access log says of this call, to be completed. The reason is
+    /// the operator's own, where there is one.
     pub fn look(&self, action: Action) -> Look {
-        Look { actor: self.who.to_string(), action, request_id: self.request_id.clone(), ..Look::default() }
+        let actor = self.who.to_string();
+        let recipient = if action.shows() { actor.clone() } else { String::new() };
+        let (reason, request_id) = (self.reason.clone().unwrap_or_default(), self.request_id.clone());
+        Look { actor, action, recipient, reason, request_id, ..Look::default() }
     }
 
     /// Records a look, durably: nothing is to be shown before.
@@ -264,19 +268,26 @@ async fn look(
     who: &Who,
     head: &request::Parts,
     request_id: &str,
-) -> Result<Look, VaultError> {
-    let given = head.headers.get(REASON).and_then(|reason| reason.to_str().ok());
-    let operation = || format!("{} {}", endpoint.method, endpoint.path);
-    let reason = given.map_or_else(operation, |reason| reason.chars().take(LONGEST_REASON).collect());
-    let (tenant, subject) = match subject(services, endpoint, head) {
+) -> Result<Look, Problem> {
+    let reason = reason(head).unwrap_or_else(|| format!("{} {}", endpoint.method, endpoint.path));
+    let (actor, action, request_id) = (who.to_string(), endpoint.action(), request_id.to_owned());
+    let (tenant, subject, entities) = match subject(services, endpoint, head) {
         Some((tenant, id)) => {
             let alias = services.vault.subject(&tenant, &id).await?.alias();
-            (tenant, alias)
+            let entities =
+                if action.is_of_values() { services.rights.located(&tenant, &id).await? } else { BTreeMap::new() };
+            (tenant, alias, entities)
         }
         None => Default::default(),
     };
-    let (actor, action, request_id) = (who.to_string(), endpoint.action(), request_id.to_owned());
-    Ok(Look { actor, action, tenant, subject, reason, request_id, ..Look::default() })
+    let recipient = if action.shows() { actor.clone() } else { String::new() };
+    Ok(Look { actor, action, tenant, subject, recipient, reason, entities, request_id, ..Look::default() })
+}
+
+/// Why an operator looks, in words of its own.
+fn reason(head: &request::Parts) -> Option<String> {
+    let given = head.headers.get(REASON)?.to_str().ok()?;
+    Some(given.chars().take(LONGEST_REASON).collect())
 }
 
 /// What queries of all operations on a subject have in common.

@@ -16,14 +16,6 @@ fn upstream_of<'c>(config: &'c Config, route: &Route) -> Option<&'c Upstream> {
     config.upstream(route.upstream.as_deref())
 }
 
-/// As the access log names it.
-fn recipient(upstream: &Upstream) -> String {
-    match upstream.name.as_str() {
-        "default" => upstream.url.host().unwrap_or_default().to_owned(),
-        name => name.to_owned(),
-    }
-}
-
 /// In words of the law.
 fn kept_for(keep: Keep) -> String {
     match keep {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum Role {
     /// Sees counts and settings, and nothing of any person.
     Viewer,
-    /// Tries and changes rules.
+    /// Tunes rules, which are files: here it sees what a viewer sees.
     Tuner,
     /// Answers people and authorities: subjects, cases, consents, the access
     /// log, incidents and reports.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+use super::base::Base;
 use super::line::{Action, Line};
 use super::signer::{PublicKey, Signer};
 use crate::clock::Time;
@@ -34,7 +35,13 @@ const LINE: VaultError = VaultError::Corrupt { what: "line of the access log" };
 /// Texts by the numbers of lines.
 type Written = Vec<([u8; 8], Vec<u8>)>;
 
-/// The end of the chain, or what stands before its first line.
+/// Records in front that go, and where the chain begins then.
+struct Front {
+    keys: Vec<Vec<u8>>,
+    base: Base,
+}
+
+/// The end of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Link {
     /// The number of the line; 0 before the first.
@@ -82,7 +89,7 @@ impl Chain {
             };
             let (new, written) = self.linked(&old, lines);
             let outlived = self.outlived(&old, &new).await?;
-            if self.write(&old, &new, &written, &outlived).await? {
+            if self.write(&old, &new, &written, outlived.as_ref()).await? {
                 *known = Some(new);
                 return Ok(old.seq + 1);
             }
@@ -96,7 +103,9 @@ impl Chain {
         let mut written = Written::new();
         for batch in lines.chunks_mut(RECORD_LINES) {
             let mut text = Vec::with_capacity(batch.len() * 640);
-            batch.iter_mut().for_each(|line| self.link_to(&mut head, line, &mut text));
+            for line in batch {
+                self.link_to(&mut head, line, &mut text);
+            }
             written.push((head.seq.to_be_bytes(), text));
         }
         let is_late = Time::now().0.saturating_sub(head.checkpoint_at) >= CHECKPOINT_SECONDS;
@@ -122,19 +131,26 @@ impl Chain {
         (head.seq, head.hash) = (line.seq, line.hash.clone());
     }
 
-    /// What goes as newer lines come: the keys of records, and the new base.
-    /// Older ones are looked for now and then, not with each line.
-    async fn outlived(&self, old: &Link, new: &Link) -> Result<Option<(Vec<Vec<u8>>, Link)>, VaultError> {
+    /// What goes as newer lines come. Older ones are looked for now and then, not
+    /// with each line.
+    async fn outlived(&self, old: &Link, new: &Link) -> Result<Option<Front>, VaultError> {
         let Some(keep) = self.0.keep else { return Ok(None) };
         let stride = (keep / 8).max(1);
         if new.seq / stride == old.seq / stride {
             return Ok(None);
         }
-        let until = new.seq.saturating_sub(keep).min(old.seq).to_be_bytes();
+        let until = new.seq.saturating_sub(keep).min(old.seq);
+        self.front(&self.base().await?, until, usize::MAX).await
+    }
+
+    /// The first records that end with this line or before it, so many at most.
+    async fn front(&self, base: &Base, until: u64, most: usize) -> Result<Option<Front>, VaultError> {
+        let until = until.to_be_bytes();
         let (mut keys, mut last) = (Vec::new(), None);
-        let mut after = self.base().await?.seq.to_be_bytes().to_vec();
+        let mut after = base.seq.to_be_bytes().to_vec();
         loop {
-            let page = self.0.records.scan(Owner::Deployment, Space::Audit, Some(&after), PAGE).await?;
+            let asked = PAGE.min(most - keys.len());
+            let page = self.0.records.scan(Owner::Deployment, Space::Audit, Some(&after), asked).await?;
             let before = keys.len();
             for (key, text) in page.into_iter().take_while(|(key, _)| key.as_slice() <= until.as_slice()) {
                 after.clone_from(&key);
@@ -149,7 +165,22 @@ impl Chain {
             return Ok(None);
         };
         let line: Line = serde_json::from_slice(line).map_err(|_| LINE)?;
-        Ok(Some((keys, Link { seq: line.seq, hash: line.hash, ..Link::start() })))
+        Ok(Some(Front { keys, base: Base::behind(&line, &self.0.signer) }))
+    }
+
+    /// Cuts off the first records that end with this line or before it, so many
+    /// at most. Gives the new base; none where there are none, or where another
+    /// replica was faster.
+    pub(super) async fn cut(&self, old: &Base, until: u64, most: usize) -> Result<Option<Base>, VaultError> {
+        // Nobody appends meanwhile, which may cut too.
+        let _head = self.0.head.lock().await;
+        let Some(Front { keys, base }) = self.front(old, until, most).await? else { return Ok(None) };
+        let text = |base: &Base| serde_json::to_vec(base).map_err(|_| DAMAGED);
+        let (old_text, new_text) = (text(old)?, text(&base)?);
+        let expected = if old.seq == 0 { Expected::Absent } else { Expected::Unchanged(&old_text) };
+        let mut changes = vec![change(Space::Checkpoint, BASE, expected, Some(&new_text))];
+        changes.extend(keys.iter().map(|key| change(Space::Audit, key, Expected::Anything, None)));
+        Ok(self.0.records.write(&changes, None).await?.then_some(base))
     }
 
     async fn write(
@@ -157,13 +188,13 @@ impl Chain {
         old: &Link,
         new: &Link,
         written: &[([u8; 8], Vec<u8>)],
-        outlived: &Option<(Vec<Vec<u8>>, Link)>,
+        outlived: Option<&Front>,
     ) -> Result<bool, VaultError> {
         let text = |link: &Link| serde_json::to_vec(link).map_err(|_| DAMAGED);
         let (old_head, new_head) = (text(old)?, text(new)?);
-        let base = outlived.as_ref().map(|(_, link)| text(link)).transpose()?;
+        let base = outlived.map(|front| serde_json::to_vec(&front.base)).transpose().map_err(|_| DAMAGED)?;
         let expected = if old.seq == 0 { Expected::Absent } else { Expected::Unchanged(&old_head) };
-        let removed = outlived.iter().flat_map(|(keys, _)| keys);
+        let removed = outlived.into_iter().flat_map(|front| &front.keys);
         let mut changes = vec![change(Space::Checkpoint, HEAD, expected, Some(&new_head))];
         changes.extend(written.iter().map(|(key, lines)| change(Space::Audit, key, Expected::Absent, Some(lines))));
         changes.extend(removed.map(|key| change(Space::Audit, key, Expected::Anything, None)));
@@ -214,18 +245,17 @@ impl Chain {
 
     /// The last line.
     pub(super) async fn head(&self) -> Result<Link, VaultError> {
-        self.link(HEAD).await
+        match self.0.records.get(Owner::Deployment, Space::Checkpoint, HEAD).await? {
+            Some(text) => serde_json::from_slice(&text).map_err(|_| DAMAGED),
+            None => Ok(Link::start()),
+        }
     }
 
     /// The line before the first that is kept.
-    pub(super) async fn base(&self) -> Result<Link, VaultError> {
-        self.link(BASE).await
-    }
-
-    async fn link(&self, key: &[u8]) -> Result<Link, VaultError> {
-        match self.0.records.get(Owner::Deployment, Space::Checkpoint, key).await? {
+    pub(super) async fn base(&self) -> Result<Base, VaultError> {
+        match self.0.records.get(Owner::Deployment, Space::Checkpoint, BASE).await? {
             Some(text) => serde_json::from_slice(&text).map_err(|_| DAMAGED),
-            None => Ok(Link::start()),
+            None => Ok(Base::start()),
         }
     }
 

@@ -76,6 +76,16 @@ impl Action {
     pub fn gives_out(self) -> bool {
         matches!(self, Self::Export | Self::Backup)
     }
+
+    /// Whether somebody is shown, or given, what is personal.
+    pub fn shows(self) -> bool {
+        self.gives_out() || matches!(self, Self::Show | Self::Find)
+    }
+
+    /// Whether all values of a subject are concerned.
+    pub fn is_of_values(self) -> bool {
+        matches!(self, Self::Show | Self::Export | Self::Erase | Self::Restrict)
+    }
 }
 
 /// A look at personal data that is to be recorded. Nothing of it may be a value,

@@ -134,6 +134,11 @@ fn message(line: &Line) -> String {
     format!("<{PRIORITY}>1 {} - privet - {} - {text}", line.at, line.action.as_str())
 }
 
+/// The number of the last line that was sent.
+pub(super) async fn sent(records: &Records) -> Result<u64, VaultError> {
+    Ok(mark(records).await?.0)
+}
+
 async fn mark(records: &Records) -> Result<(u64, Option<Vec<u8>>), VaultError> {
     let mark = records.get(Owner::Deployment, Space::Checkpoint, MARK).await?;
     let seen = mark.as_deref().and_then(|mark| mark.first_chunk()).map_or(0, |mark| u64::from_be_bytes(*mark));

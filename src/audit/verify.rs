@@ -5,12 +5,16 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::chain::{self, Chain, Link};
+use super::base::Base;
+use super::chain::{self, Chain};
 use super::line::{Action, Line};
 use super::signer::PublicKey;
 use crate::vault::VaultError;
 
 const PAGE: usize = 512;
+
+/// How often a check begins anew because lines were cut off under it.
+const ATTEMPTS: usize = 16;
 
 /// A chain that is whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -109,7 +113,7 @@ impl Verifier {
     }
 
     /// Checks the checkpoints so far.
-    fn check(&mut self, key: PublicKey) -> Result<(), Broken> {
+    pub(super) fn check(&mut self, key: PublicKey) -> Result<(), Broken> {
         for (at, said, signature) in self.checkpoints.drain(..) {
             if !key.holds(&said, &signature) {
                 return Err(Broken { at, fault: Fault::Signature });
@@ -129,9 +133,23 @@ impl Verifier {
 
 /// Checks the chain of a vault up to its head.
 pub(super) async fn stored(chain: &Chain) -> Result<Result<Verified, Broken>, VaultError> {
-    let Link { seq, hash, .. } = chain.base().await?;
+    for _ in 0..ATTEMPTS {
+        let base = chain.base().await?;
+        let found = behind(chain, &base).await?;
+        // What was cut off meanwhile by those who may is not missing.
+        if found.is_ok() || chain.base().await? == base {
+            return Ok(found);
+        }
+    }
+    Err(VaultError::unavailable("the access log loses its old lines all the time"))
+}
+
+async fn behind(chain: &Chain, base: &Base) -> Result<Result<Verified, Broken>, VaultError> {
+    if !base.holds(chain.public_key()) {
+        return Ok(Err(Broken { at: base.seq + 1, fault: Fault::Signature }));
+    }
     let head = chain.head().await?;
-    let mut verifier = Verifier::unsigned(seq, hash);
+    let mut verifier = Verifier::unsigned(base.seq, base.hash.clone());
     while verifier.end().0 < head.seq {
         let at = verifier.end().0 + 1;
         let page = match chain.whole(verifier.end().0, PAGE).await {

@@ -174,6 +174,17 @@ impl Api {
         }
     }
 
+    /// Gives the room of what was removed back to the disk, where no gateway is
+    /// at work beside: its requests would wait for that.
+    pub(super) async fn compact(&self) -> Result<(), Failure> {
+        match &self.0 {
+            Kind::Here { services, .. } => {
+                services.vault.compact().await.map_err(|error| Failure::Failed(error.to_string()))
+            }
+            Kind::There { .. } => Ok(()),
+        }
+    }
+
     /// Lets go of the vault.
     pub(super) async fn close(self) {
         if let Kind::Here { services, .. } = self.0 {

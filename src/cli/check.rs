@@ -10,7 +10,6 @@ use super::{Failure, message, warn};
 use crate::config::{Config, Flag, Sources};
 use crate::detect::Engine;
 use crate::proxy::Gateway;
-use crate::vault::VaultUrl;
 
 /// Check configuration and rules without starting anything.
 ///
@@ -87,16 +86,15 @@ fn wrong_rules(dir: &Path) -> Vec<String> {
     engine.err().into_iter().flat_map(|errors| errors.0).map(|error| error.to_string()).collect()
 }
 
-/// What is wrong beyond the file itself: with the rules, the vault's address,
-/// the names of protocols.
+/// What is wrong beyond the file itself: with the rules, the names of protocols.
 fn beyond(config: &Config) -> Vec<String> {
     let mut errors = Vec::new();
     match engine_of(config) {
-        Ok(engine) => errors.extend(Gateway::unknown_names(config, &engine).iter().map(ToString::to_string)),
+        Ok(engine) => {
+            warn(&Gateway::doubtful_names(config, &engine));
+            errors.extend(Gateway::unknown_names(config, &engine).iter().map(ToString::to_string));
+        }
         Err(rules) => errors.extend(rules),
-    }
-    if let Err(error) = config.vault.expose().parse::<VaultUrl>() {
-        errors.push(format!("vault: {error}"));
     }
     if let Err(error) = Gateway::check(config) {
         errors.push(error.to_string());
@@ -139,6 +137,6 @@ mod tests {
         let errors = beyond(&Config::parse(&toml).unwrap().config);
         assert_eq!(errors.len(), 2, "{errors:?}");
         assert_eq!(errors[0], "configuration:6:21: no rule finds the entity `STAF`; write `STAFF`");
-        assert!(errors[1].starts_with("route /a: `protocol` must be"), "{errors:?}");
+        assert!(errors[1].starts_with("configuration:5:1: no protocol has the name `none-such`; write"), "{errors:?}");
     }
 }

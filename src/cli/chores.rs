@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use crate::config::Config;
+use crate::audit::Audit;
+use crate::clock::Time;
+use crate::config::{AuditConfig, Config};
 use crate::telemetry::Metrics;
 use crate::vault::{Backups, ClockCheck, Made, Policy, Reading, Rotation, Vault, VaultError};
 
@@ -26,12 +28,15 @@ pub(super) struct Chores(Vec<JoinHandle<()>>);
 
 impl Chores {
     /// Begins what the configuration asks for.
-    pub(super) fn begin(config: &Config, vault: &Vault, metrics: &Arc<Metrics>) -> Self {
+    pub(super) fn begin(config: &Config, vault: &Vault, audit: &Audit, metrics: &Arc<Metrics>) -> Self {
         let mut chores = Vec::new();
         let policy = Policy::new(vault, &config.retention);
-        if policy.forgets() {
+        let log = config.audit.clone();
+        if policy.forgets() || log.keep.is_some() {
             let sweeps = Sweeps {
                 vault: vault.clone(),
+                audit: audit.clone(),
+                log,
                 policy,
                 every: config.sweep.every,
                 check: ClockCheck::new(config.sweep.max_gap),
@@ -67,6 +72,8 @@ const MOST_LINKS: usize = 100_000;
 
 struct Sweeps {
     vault: Vault,
+    audit: Audit,
+    log: AuditConfig,
     policy: Policy,
     every: Duration,
     check: ClockCheck,
@@ -90,6 +97,15 @@ impl Sweeps {
         self.metrics.clock_doubted.set(i64::from(judged.is_err()));
         if let Err(doubt) = judged {
             tracing::error!(%doubt, "The clock is not believed.");
+            return Ok(());
+        }
+        if let Some(keep) = self.log.keep {
+            let forgotten = self.audit.forget_before(Time(keep.cutoff(now.wall)), self.log.syslog.is_some()).await;
+            if let Err(error) = forgotten {
+                tracing::error!(%error, "Old lines of the access log stay.");
+            }
+        }
+        if !self.policy.forgets() {
             return Ok(());
         }
         let pause = || pause(Arc::clone(&self.metrics));

@@ -59,7 +59,7 @@ async fn run_in(folder: &Path, args: &Args) -> Result<(), Failure> {
     let gateway = reachable(&running.gateway_url());
 
     let feed = site::Feed::new();
-    let app = chatbot::router(chatbot::Chatbot::new(feed.clone())).merge(site::router(feed, &gateway, POLICY));
+    let app = chatbot::router(chatbot::Chatbot::new(feed.clone())).merge(site::router(feed, &gateway));
     let serving = tokio::spawn(async move { axum::serve(listener, app).await });
 
     announce(&gateway, &reachable(&running.admin_url()), site)?;
@@ -99,6 +99,16 @@ name = "support"
 
 [consent]
 policy = "{POLICY}"
+
+[[notices]]
+lang = "en"
+title = "May a chatbot answer you?"
+text = """The Corner Shop answers questions with the help of a chatbot that another company runs.
+
+Names, email addresses, phone numbers, card and account numbers are replaced by tokens before they leave. Only you get them back. You can withdraw at any time, at the top of this page."""
+[notices.purposes.support]
+title = "Support"
+text = "Answering your questions in this chat. Nothing is used for advertising or for profiling."
 
 [cors]
 origins = ["http://127.0.0.1:{port}", "http://localhost:{port}"]

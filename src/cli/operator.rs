@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::beside::{Api, Which};
 use super::table::{Align, Table};
 use super::{Failure, serve};
+use crate::admin::operators::{Name, NoName};
 use crate::admin::role::Role;
 use crate::clock::Time;
 
@@ -36,6 +37,7 @@ enum What {
 #[derive(Debug, clap::Args)]
 struct AddArgs {
     /// 1 to 64 letters, digits, and . _ @ -
+    #[arg(value_parser = name)]
     name: String,
     /// What it may do: viewer, tuner, officer or admin
     #[arg(long, value_name = "ROLE")]
@@ -88,6 +90,10 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         api.close().await;
         done.map(|()| ExitCode::SUCCESS)
     })
+}
+
+fn name(text: &str) -> Result<String, NoName> {
+    Name::try_from(text.to_owned()).map(|_| text.to_owned())
 }
 
 async fn work(api: &Api, what: What) -> Result<(), Failure> {

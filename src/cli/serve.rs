@@ -31,7 +31,7 @@ use crate::incident::Alerts;
 use crate::proxy::{DataService, Gateway};
 use crate::sensitive::Sensitive;
 use crate::server::tls::server_config;
-use crate::server::{self, Drained, Limits, Listener, Shutdown};
+use crate::server::{self, Drained, Limits, Listener, Peer, Shutdown};
 use crate::telemetry::{self, Metrics, VaultOperation};
 use crate::transcripts::Transcripts;
 use crate::vault::{Vault, VaultUrl};
@@ -155,6 +155,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     let metrics = Metrics::new().map_err(failed)?;
     telemetry::catch_panics(Some(metrics.panics.clone()));
     let engine = Arc::new(engine_of(&config).map_err(|errors| Failure::Usage(errors.join("\n")))?);
+    warn(&Gateway::doubtful_names(&config, &engine));
     let tls = match &config.tls {
         Some(tls) => Some(server_config(&tls.certificate, &tls.key).map_err(|e| Failure::Usage(e.to_string()))?),
         None => None,
@@ -184,9 +185,9 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     };
     let services = Services::new(Arc::new(config.clone()), vault.clone(), proofs, Arc::clone(&metrics)).await;
     let services = services.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
-    let chores = Chores::begin(&config, &vault, &metrics);
+    let chores = Chores::begin(&config, &vault, &services.audit, &metrics);
     let alerts =
-        Alerts::start(services.config.alerts, services.audit.clone(), services.incidents.clone(), Arc::clone(&metrics));
+        Alerts::start(services.config.alerts, &services.audit, &services.incidents, &services.rights, &metrics);
     if let Some(syslog) = services.config.audit.syslog.clone() {
         // It ends with the runtime; what is not sent then is sent by the next process.
         tokio::spawn(services.audit.clone().forward(syslog));
@@ -225,9 +226,9 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         VaultUrl::Postgres(_) => None,
     };
     let transcripts = gateway.transcripts().cloned();
-    let data = DataService(gateway);
+    let serving = move |peer: Peer| DataService { gateway: Arc::clone(&gateway), client: peer.address.ip() };
     let tasks = [
-        tokio::spawn(server::serve(data_listener, move |_| data.clone(), limits, shutdown.clone())),
+        tokio::spawn(server::serve(data_listener, serving, limits, shutdown.clone())),
         tokio::spawn(server::serve(admin_listener, move |peer| Pages::new(&pages, peer), limits, shutdown)),
     ];
     tracing::info!(gateway = %gateway_address, admin = %admin_address, "Privet is serving.");

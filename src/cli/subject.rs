@@ -29,6 +29,7 @@ enum What {
     Export(ExportArgs),
     Rectify(RectifyArgs),
     Erase(EraseArgs),
+    Restrict(RestrictArgs),
     Consent(ConsentArgs),
 }
 
@@ -90,6 +91,16 @@ struct EraseArgs {
     person: Person,
 }
 
+/// Restrict a person's data: it is kept, and neither used nor given to others.
+#[derive(Debug, clap::Args)]
+struct RestrictArgs {
+    /// End the restriction
+    #[arg(long)]
+    lift: bool,
+    #[command(flatten)]
+    person: Person,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FileFormat {
     /// One JSON document
@@ -104,6 +115,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         What::Export(args) => &args.person,
         What::Rectify(args) => &args.person,
         What::Erase(args) => &args.person,
+        What::Restrict(args) => &args.person,
         What::Consent(args) => &args.person,
     };
     if let What::Erase(args) = &args.what {
@@ -149,6 +161,10 @@ async fn work(api: &Api, what: What) -> Result<(), Failure> {
         What::Erase(EraseArgs { person, .. }) => {
             let path = person.path(api, "/erase", None).await?;
             tell(&api.json(Method::POST, &path, Some(&json!({}))).await?)?;
+        }
+        What::Restrict(RestrictArgs { lift, person }) => {
+            let path = person.path(api, "/restriction", None).await?;
+            tell(&api.json(Method::POST, &path, Some(&json!({"restricted": !lift}))).await?)?;
         }
     }
     Ok(())

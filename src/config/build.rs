@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use hyper::Uri;
+
 use super::check;
 use super::choice::Choice;
 use super::detection;
@@ -12,12 +14,17 @@ use super::retention;
 use super::rights;
 use super::settings::{Placed, Section, Settings};
 use super::source::Sources;
+use super::together;
 use super::{
-    AlertsConfig, AuditConfig, Backup, Config, ConsentConfig, Cors, Detection, Headers, Limits, Loaded, Log, Purpose,
-    Role, Route, SubjectConfig, Sweep, Timeouts, Tls, Transfer, Upstream, notice,
+    AlertsConfig, AuditConfig, Backup, Config, ConsentConfig, Cors, Detection, Headers, Limits, Loaded, Log, Place,
+    Purpose, Role, Route, SubjectConfig, Sweep, Timeouts, Tls, Transfer, Upstream, notice,
 };
 use crate::consent::token::Expected;
+use crate::entity::Entity;
 use crate::sensitive::Sensitive;
+
+/// The name of an upstream that nothing names.
+const UNNAMED: &str = "default";
 
 /// The purpose where nothing names one.
 const SUPPORT: &str = "support";
@@ -57,19 +64,23 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
         cors: Cors { origins: each(&settings.section("cors"), "origins", check::origin, found_in) },
         tls: tls(&settings.section("tls"), found_in),
         retention: retention::all(settings, found_in),
+        named: entities_named(settings),
         sweep: sweep(&settings.section("sweep")),
         backup: backup(&settings.section("backup"), found_in),
-        erasures: top.text("erasures").map(|placed| PathBuf::from(placed.value)),
+        erasures: checked(top.text("erasures"), check::appendable, found_in),
         key_file: top.text("key_file").map(|placed| PathBuf::from(placed.value)),
         key: key(&top, sources, found_in),
         keys: keys(&top, &settings.section("transit"), sources, found_in),
         limits: limits(&settings.section("limits")),
         timeouts: timeouts(&settings.section("timeouts")),
-        audit: AuditConfig { syslog: checked(settings.section("audit").text("syslog"), check::syslog, found_in) },
+        audit: AuditConfig {
+            keep: checked(settings.section("audit").text("keep"), retention::keep, found_in),
+            syslog: checked(settings.section("audit").text("syslog"), check::syslog, found_in),
+        },
         alerts: alerts(&settings.section("alerts"), found_in),
         log: log(&settings.section("log")),
     };
-    together(&config, settings, found_in);
+    together::check(&config, settings, found_in);
     let warnings = found.finish()?;
     Ok(Loaded { config, warnings })
 }
@@ -87,11 +98,11 @@ fn upstreams(settings: &Settings, sources: &Sources, found: &mut Found) -> Vec<U
             let url = checked(Some(one), check::url, found);
             url.into_iter()
                 .map(|url| Upstream {
-                    name: "default".to_owned(),
-                    url,
+                    name: UNNAMED.to_owned(),
                     region: None,
                     country: None,
-                    recipient: "default".to_owned(),
+                    recipient: recipient(UNNAMED, None, &url),
+                    url,
                     role: Role::Processor,
                     transfer: Transfer::None,
                     ca: None,
@@ -134,17 +145,27 @@ fn upstream(section: &Section<'_>, sources: &Sources, found: &mut Found) -> Opti
             Err(wrong) => found.error(&name.origin, wrong.message, wrong.mend),
         }
     }
-    let name = name?;
+    let (name, url) = (name?, url?);
+    let named = section.text("recipient").map(|placed| placed.value);
     Some(Upstream {
-        url: url?,
         region,
         country,
-        recipient: section.text("recipient").map_or_else(|| name.clone(), |placed| placed.value),
+        recipient: recipient(&name, named, &url),
+        url,
         role: choice(section, "role"),
         transfer: choice(section, "transfer"),
         ca,
         set_headers,
         name,
+    })
+}
+
+/// Who receives the data, by the one name that the access log, the ledger and
+/// all reports show. What nobody has named is known by its host.
+fn recipient(upstream: &str, named: Option<String>, url: &Uri) -> String {
+    named.unwrap_or_else(|| match upstream {
+        UNNAMED => url.host().unwrap_or_default().to_owned(),
+        name => name.to_owned(),
     })
 }
 
@@ -232,6 +253,7 @@ fn route(section: &Section<'_>, purpose: &str, usual: &Usual<'_>, found: &mut Fo
         purpose: purpose.to_owned(),
         without_consent: choice(section, "without_consent"),
         protocol: text("protocol").unwrap_or_default(),
+        protocol_at: Place(section.placed("protocol")),
         reply: choice(section, "reply"),
         upstream: text("upstream"),
         identity: choice(section, "identity"),
@@ -346,6 +368,7 @@ fn limits(section: &Section<'_>) -> Limits {
         headers: section.size("headers"),
         connections: section.size("connections"),
         in_flight: section.size("in_flight"),
+        client_requests: u32::try_from(section.number("client_requests")).unwrap_or(u32::MAX),
         h2_streams: u32::try_from(section.number("h2_streams")).unwrap_or(u32::MAX),
     }
 }
@@ -389,52 +412,14 @@ fn log(section: &Section<'_>) -> Log {
     Log { format: choice(section, "format"), level: choice(section, "level") }
 }
 
-/// What only the whole can show.
-fn together(config: &Config, settings: &Settings, found: &mut Found) {
-    if config.listen == config.admin && !config.listen.is_empty() && !config.listen.ends_with(":0") {
-        let top = settings.section("");
-        let origin = [top.placed("admin"), top.placed("listen")].into_iter().max_by_key(Origin::layer);
-        let mend = "give them two ports; the admin listener must not be public";
-        found.error(&origin.unwrap_or(Origin::Nowhere), "`listen` and `admin` are one address", mend);
-    }
-    recipients(config, settings, found);
-    if config.limits.bodies_in_flight < config.limits.request_body {
-        let origin = settings.section("limits").placed("bodies_in_flight");
-        let message = "`bodies_in_flight` is less than `request_body`, so one request could never be served";
-        found.error(&origin, message, "write at least as much, better sixteen times as much");
-    }
-}
-
-/// Whether what routes forward may go where they forward it.
-fn recipients(config: &Config, settings: &Settings, found: &mut Found) {
-    let upstreams = settings.origin("upstreams").cloned().unwrap_or(Origin::Nowhere);
-    for purpose in &config.purposes {
-        for name in purpose.upstreams.iter().flatten() {
-            if config.upstream(Some(name)).is_none() {
-                let message = format!("the purpose `{}` names the upstream `{name}`, which nobody has", purpose.name);
-                found.error(&upstreams, message, "write a name that stands under [[upstreams]]");
-            }
-        }
-    }
-    for route in &config.routes {
-        let Some(upstream) = config.upstream(route.upstream.as_deref()) else { continue };
-        if !config.may_receive(upstream) {
-            let message = format!(
-                "the upstream `{}` of the route {} does not stand in one of the `regions` of [recipients]",
-                upstream.name, route.path
-            );
-            let mend = "write its `region` or `country` under [[upstreams]], or let the route use another one";
-            found.error(&upstreams, message, mend);
-        }
-        let allowed = config.purpose(&route.purpose).and_then(|purpose| purpose.upstreams.as_ref());
-        if allowed.is_some_and(|allowed| !allowed.contains(&upstream.name)) {
-            let message = format!(
-                "the purpose `{}` of the route {} may not be served by the upstream `{}`",
-                route.purpose, route.path, upstream.name
-            );
-            found.error(&upstreams, message, "let the route use another one, or add it to `upstreams` of the purpose");
-        }
-    }
+/// Entities that are named where no rule stands beside.
+fn entities_named(settings: &Settings) -> Vec<(Entity, Place)> {
+    let kept = settings.list("retention", "retention[]").filter_map(|section| section.text("entity"));
+    let reversible = settings.list("purposes", "purposes[]");
+    let reversible =
+        reversible.flat_map(|section| section.texts("reversible").map(|all| all.value).unwrap_or_default());
+    let read = |Placed { value, origin }: Placed<String>| Some((value.parse().ok()?, Place(origin)));
+    kept.chain(reversible).filter_map(read).collect()
 }
 
 fn address(section: &Section<'_>, name: &str, found: &mut Found) -> String {

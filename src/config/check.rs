@@ -13,7 +13,7 @@ use crate::consent::RESERVED_MEMBERS;
 use crate::consent::token::Keys;
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
-use crate::vault::{Key, KeyError};
+use crate::vault::{Key, KeyError, VaultUrl};
 
 pub(super) use super::problem::Wrong;
 
@@ -54,7 +54,10 @@ pub(super) fn vault(text: &str) -> Result<String, Wrong> {
         Some(("embedded", "")) => Err(wrong("the vault has no folder", mend)),
         Some(("memory", rest)) if !rest.is_empty() => Err(wrong("\"memory:\" takes nothing after the colon", mend)),
         Some(("embedded" | "memory", _)) => Ok(text.to_owned()),
-        Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(text.to_owned()),
+        Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => match text.parse::<VaultUrl>() {
+            Ok(_) => Ok(text.to_owned()),
+            Err(error) => Err(Wrong { message: error.to_string(), mend: mend.to_owned() }),
+        },
         _ => Err(wrong("the vault is of no known kind", mend)),
     }
 }
@@ -239,6 +242,16 @@ pub(super) fn host_name(text: &str) -> Result<String, Wrong> {
     let is_name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
     let mend = "write it without scheme and port, such as \"privet.example\"";
     if is_name { Ok(text.to_owned()) } else { Err(wrong("this is no name of a host", mend)) }
+}
+
+/// A file that is appended to, and made where there is none.
+pub(super) fn appendable(text: &str) -> Result<PathBuf, Wrong> {
+    let file = PathBuf::from(text);
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(wrong("the folder of the file is not there", "make it, or name a file in another one"));
+    }
+    if file.is_dir() { Err(wrong("this is a folder", "name a file in it")) } else { Ok(file) }
 }
 
 /// An entity.

@@ -24,7 +24,7 @@ pub struct Detection {
 
 /// Where something was written, which makes no difference to what it says.
 #[derive(Debug, Clone)]
-pub struct Place(Origin);
+pub struct Place(pub(super) Origin);
 
 impl PartialEq for Place {
     fn eq(&self, _: &Self) -> bool {
@@ -161,6 +161,21 @@ struct Patterns {
     entities: &'static str,
     mask: &'static str,
     rules: &'static str,
+}
+
+/// Entities that a configuration names beside its detection, and that no rule
+/// finds: typing errors, or values of rules that are gone.
+pub fn doubtful_names(named: &[(Entity, Place)], engine: &Engine) -> Vec<Problem> {
+    let known: Vec<_> = engine.rules().map(|rule| rule.entity.as_str()).collect();
+    let unknown = named.iter().filter(|(entity, _)| !known.contains(&entity.as_str()));
+    let told = unknown.map(|(entity, place)| {
+        let mend = match nearest(entity.as_str(), known.iter().copied()) {
+            Some(near) => format!("write `{near}`, if that is meant"),
+            None => "`privet rules list` names all".to_owned(),
+        };
+        Problem { origin: place.0.clone(), message: format!("no rule finds the entity `{entity}`"), mend }
+    });
+    told.collect()
 }
 
 /// Reads `[detection]`.

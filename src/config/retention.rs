@@ -118,7 +118,7 @@ pub(super) fn all(settings: &Settings, found: &mut Found) -> Vec<Retention> {
     all
 }
 
-fn keep(text: &str) -> Result<Keep, Wrong> {
+pub(super) fn keep(text: &str) -> Result<Keep, Wrong> {
     Keep::parse(text).ok_or_else(|| Wrong {
         message: "`keep` is no time that values can be kept".to_owned(),
         mend: "write a number with min, h, d, w, mo (months) or y, such as \"90d\" or \"12mo\", or \"until erased\""

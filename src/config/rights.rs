@@ -24,6 +24,8 @@ const MIN_SECRET: usize = 16;
 pub struct Webhook {
     /// Where the messages go.
     pub url: Uri,
+    /// Whether they may go beyond this machine over plain HTTP.
+    pub plain_http: bool,
     /// Which messages.
     pub events: Vec<WebhookEvent>,
     /// Signs the messages (HMAC-SHA-256).
@@ -50,11 +52,13 @@ pub enum WebhookEvent {
     CodeIssued,
     /// A case is due within 72 hours.
     CaseDue,
+    /// An alarm was raised.
+    AlarmRaised,
 }
 
 impl WebhookEvent {
     /// Each with its name.
-    pub const ALL: [(Self, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str); 8] = [
         (Self::SubjectErased, "subject.erased"),
         (Self::SubjectRectified, "subject.rectified"),
         (Self::SubjectRestricted, "subject.restricted"),
@@ -62,6 +66,7 @@ impl WebhookEvent {
         (Self::SubjectObjected, "subject.objected"),
         (Self::CodeIssued, "code.issued"),
         (Self::CaseDue, "case.due"),
+        (Self::AlarmRaised, "alarm.raised"),
     ];
 
     /// The name, as it stands in messages and in the configuration.
@@ -88,7 +93,7 @@ pub struct Transcripts {
 pub enum TranscriptPlace {
     /// In files of JSON lines in a folder.
     Folder(PathBuf),
-    /// In a table of a PostgreSQL database: its URL, which may hold a password.
+    /// In a table of a `PostgreSQL` database: its URL, which may hold a password.
     Postgres(Sensitive),
 }
 
@@ -98,8 +103,8 @@ pub(super) fn webhooks(settings: &Settings, sources: &Sources, found: &mut Found
 }
 
 fn webhook(section: &Section<'_>, sources: &Sources, found: &mut Found) -> Option<Webhook> {
-    let is_plain_allowed = section.boolean("plain_http");
-    let url = checked(section.required("url", found), |text| webhook_url(text, is_plain_allowed), found);
+    let plain_http = section.boolean("plain_http");
+    let url = checked(section.required("url", found), |text| webhook_url(text, plain_http), found);
     let ca = checked(section.text("ca"), check::certificates, found);
     let secret = section.required("secret", found);
     let secret = secret.and_then(|placed| {
@@ -114,7 +119,7 @@ fn webhook(section: &Section<'_>, sources: &Sources, found: &mut Found) -> Optio
     });
     let events = section.texts("events").map(|placed| placed.value).unwrap_or_default();
     let events = events.into_iter().filter_map(|text| checked(Some(text), webhook_event, found)).collect();
-    Some(Webhook { url: url?, events, secret: secret?, ca })
+    Some(Webhook { url: url?, plain_http, events, secret: secret?, ca })
 }
 
 /// Messages tell whose data is erased, and hold codes: nobody on the way may

@@ -61,6 +61,7 @@ fn an_upstream_is_all_it_takes() {
         headers: 100,
         connections: 10_000,
         in_flight: 2_048,
+        client_requests: 0,
         h2_streams: 100,
     };
     assert_eq!(config.limits, limits);
@@ -195,6 +196,9 @@ fn every_key_works_in_the_file_and_as_a_variable() {
             "tls" => format!("{UPSTREAM}{tls}"),
             "webhooks[]" => format!(
                 "{UPSTREAM}[[webhooks]]\nurl = \"https://a.example/hook\"\nsecret = \"sixteen bytes or more\"\n"
+            ),
+            "transcripts" => format!(
+                "{UPSTREAM}[[purposes]]\nname = \"support\"\ntranscripts = true\n[transcripts]\nto = \"file:./t\"\n"
             ),
             "retention[]" => format!("{UPSTREAM}[[retention]]\nkeep = \"1d\"\n"),
             "backup" => format!("{UPSTREAM}[backup]\ndir = \"/backups\"\n"),
@@ -405,10 +409,13 @@ fn each_problem_has_its_place_and_its_mend() {
         (format!("{u}[consent]\nhs256_secret = \"short\""), "the secret has less than 32 bytes; make one with"),
         (format!("{u}[[notices]]\nlang = \"english language\""), "configuration:3:1: this is no language"),
         (format!("{u}[[notices]]\nlang = \"en\"\ntitle = \"a\""), "the notice needs one of `text` and `file`"),
-        (format!("{u}[recipients]\nregions = [\"eu\"]"), "does not stand in one of the `regions`"),
+        (
+            format!("{u}[recipients]\nregions = [\"eu\"]"),
+            "configuration:1:1: the upstream `default` of the route / does not stand in",
+        ),
         (
             format!("{u}[[purposes]]\nname = \"support\"\nupstreams = [\"us\"]"),
-            "names the upstream `us`, which nobody has",
+            "configuration:4:1: the purpose `support` names the upstream `us`, which nobody has",
         ),
         (format!("{u}[[purposes]]\nname = \"support\"\nupstreams = []"), "may not be served by the upstream `default`"),
         (format!("{u}[[purposes]]\nname = \"support\"\nreversible = [\"email\"]"), "no name of an entity"),
@@ -445,6 +452,8 @@ fn each_problem_has_its_place_and_its_mend() {
         (format!("{u}[cors]\norigins = \"https://a\""), "takes a list of texts"),
         (format!("{u}[tls]"), "configuration:2:2: [tls] needs `certificate`"),
         (format!("{u}key_file = \"/nowhere\""), "the file of the key cannot be read"),
+        (format!("{u}erasures = \"/nowhere/e.jsonl\""), "configuration:2:1: the folder of the file is not there"),
+        (format!("{u}vault = \"postgres://db/a?no_such=1\""), "configuration:2:1:"),
         (format!("{u}a = \n"), "configuration:2:"),
         (format!("{u}listen = \"a:1\"\nlisten = \"b:1\""), "configuration:3:1: this is not TOML: duplicate key"),
     ] {
@@ -526,4 +535,57 @@ fn the_longest_route_wins_by_whole_segments() {
     ] {
         assert_eq!(config.is_ambiguous(path), expected, "{path}");
     }
+}
+
+#[test]
+fn a_webhook_leaves_this_machine_only_under_tls() {
+    let config = |url: &str, more: &str| {
+        let text = format!("{UPSTREAM}[[webhooks]]\nurl = \"{url}\"\nsecret = \"sixteen bytes or more\"\n{more}");
+        Config::parse(&text).map(|_| ()).map_err(|problems| problems.to_string())
+    };
+    for url in ["https://crm.example/hook", "http://127.0.0.1:9/x", "http://[::1]:9/x", "http://localhost/x"] {
+        assert_eq!(config(url, ""), Ok(()), "{url}");
+    }
+    for url in ["http://crm.example/hook", "http://192.0.2.7/x", "http://127.0.0.1.example/x"] {
+        assert!(config(url, "").unwrap_err().contains("plain http"), "{url}");
+        assert_eq!(config(url, "plain_http = true\n"), Ok(()), "{url}");
+    }
+}
+
+#[test]
+fn transcripts_are_kept_where_a_purpose_allows_it() {
+    let config = |more: &str| Config::parse(&format!("{UPSTREAM}{more}")).map_err(|problems| problems.to_string());
+    let allowed = "[[purposes]]\nname = \"support\"\ntranscripts = true\n";
+    let kept = config(&format!("{allowed}[transcripts]\nto = \"file:./t\"\n")).unwrap().config.transcripts.unwrap();
+    assert_eq!(kept.to, TranscriptPlace::Folder("./t".into()));
+    let kept = config(&format!("{allowed}[transcripts]\nto = \"postgres://u:pass@h/d\"\n")).unwrap().config;
+    assert!(matches!(kept.transcripts.clone().unwrap().to, TranscriptPlace::Postgres(_)));
+    assert!(!format!("{kept:?}").contains("pass@"), "its password is told to nobody");
+    assert!(config("[transcripts]\nto = \"file:./t\"\n").unwrap_err().contains("no purpose has transcripts"));
+    for place in ["file:", "vault", "postgres:h", "s3://x"] {
+        let wrong = config(&format!("{allowed}[transcripts]\nto = \"{place}\"\n")).unwrap_err();
+        assert!(wrong.contains("no place for transcripts"), "{wrong}");
+    }
+    assert_eq!(config(allowed).unwrap().config.transcripts, None);
+}
+
+/// Values of a purpose, tenant or rule that is gone may still be kept, so that
+/// these are doubts, and no errors.
+#[test]
+fn names_that_nobody_has_are_pointed_out_where_values_are_kept_by_them() {
+    let toml = "upstream = \"http://a.example\"\ntenant = \"shop\"\n[[purposes]]\nname = \"support\"\n\
+                reversible = [\"PERSON\", \"EMIAL\"]\n[[retention]]\nentity = \"PHONES\"\npurpose = \"suport\"\n\
+                tenant = \"shap\"\nkeep = \"30d\"\n[[retention]]\npurpose = \"support\"\ntenant = \"shop\"\nkeep = \"1y\"\n";
+    let loaded = Config::parse(toml).unwrap();
+    let told: Vec<_> = loaded.warnings.iter().map(|warning| (warning.origin.to_string(), &*warning.message)).collect();
+    let wanted = [
+        ("configuration:8:1".to_owned(), "no route and no [[purposes]] has the purpose `suport`"),
+        ("configuration:9:1".to_owned(), "no route has the tenant `shap`"),
+    ];
+    assert_eq!(told, wanted);
+    let engine = crate::detect::Engine::builtin().unwrap();
+    let doubts: Vec<String> = doubtful_names(&loaded.config.named, &engine).iter().map(ToString::to_string).collect();
+    assert_eq!(doubts.len(), 2, "{doubts:?}");
+    assert!(doubts[0].starts_with("configuration:7:1: no rule finds the entity `PHONES`; write `PHONE`"), "{doubts:?}");
+    assert!(doubts[1].starts_with("configuration:5:25: no rule finds the entity `EMIAL`"), "{doubts:?}");
 }

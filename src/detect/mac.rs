@@ -14,10 +14,13 @@ impl Pass<'_> {
         if self.engine.finders.get(Finder::Mac as usize).is_none_or(Vec::is_empty) {
             return None;
         }
-        let in_run = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'-' | b'.');
         let before = self.bytes.get(at.saturating_sub(MAX_MAC + 1)..at)?;
-        let mut start = at - before.iter().rev().take_while(|b| in_run(b)).count();
         let behind = self.bytes.get(at..(at + MAX_MAC + 1).min(self.bytes.len()))?;
+        if !is_beside_separator(before, behind) {
+            return None;
+        }
+        let in_run = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'-' | b'.');
+        let mut start = at - before.iter().rev().take_while(|b| in_run(b)).count();
         let mut end = at + behind.iter().take_while(|b| in_run(b)).count();
         // A word, a colon, a full stop may stand around it; in `mac:00:…` the
         // run starts in the middle of the word.
@@ -37,6 +40,15 @@ impl Pass<'_> {
         }
         self.report(Finder::Mac, start, end, 0.0, Evidence::default()).then_some(end)
     }
+}
+
+/// Whether a separator stands at an end of the group of hex digits between two
+/// texts. Most numbers have none, and need no other look.
+#[inline]
+fn is_beside_separator(before: &[u8], behind: &[u8]) -> bool {
+    let is_separator = |b: Option<&u8>| matches!(b, Some(b':' | b'-' | b'.'));
+    is_separator(behind.iter().find(|b| !b.is_ascii_hexdigit()))
+        || is_separator(before.iter().rfind(|b| !b.is_ascii_hexdigit()))
 }
 
 fn is_word(c: char) -> bool {

@@ -224,7 +224,8 @@ impl Pass<'_> {
     fn judge(&mut self, word: Word, classes: Classes, cue: Option<Pending>) {
         let classes =
             if classes.bits() == 0 { inflection::classes(&self.engine.lexicon, self.text, &word) } else { classes };
-        let run = self.run_from(word, classes, cue);
+        let mut run = Run::new(word, classes, cue);
+        self.complete(&mut run);
         self.names.judged_until = run.end();
         self.names.kept.spans.clear();
         let (opinions, evidence) = self.opinions(&run);

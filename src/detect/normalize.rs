@@ -15,6 +15,7 @@
 mod encoding;
 mod spelling;
 
+use crate::detect::words::{self, Block};
 pub use encoding::markup_text;
 use encoding::{entity, holds_json, json_escape, percent, shows_json};
 use spelling::{Plain, composed, lookalike, plain};
@@ -22,11 +23,11 @@ use spelling::{Plain, composed, lookalike, plain};
 /// Whether the plain spelling of a text differs from the text.
 #[inline]
 pub(crate) fn is_needed(text: &str) -> bool {
-    let (chunks, rest) = text.as_bytes().as_chunks::<64>();
+    let (chunks, rest) = text.as_bytes().as_chunks::<{ Block::LEN }>();
     // No branch inside: the compiler makes vector code of it.
     let marked = |bytes: &[u8]| bytes.iter().fold(false, |any, &b| any | is_marked(b));
-    chunks.iter().enumerate().any(|(i, chunk)| marked(chunk) && differs(text, i * 64, i * 64 + 64))
-        || (marked(rest) && differs(text, text.len() - rest.len(), text.len()))
+    chunks.iter().enumerate().any(|(i, chunk)| marked(chunk) && differs(text, i * Block::LEN))
+        || (marked(rest) && differs(text, text.len() - rest.len()))
 }
 
 /// A byte where something may start that has another plain spelling.
@@ -35,29 +36,38 @@ fn is_marked(byte: u8) -> bool {
     byte >= 0x80 || byte == b'&' || byte == b'%' || byte == b'\\'
 }
 
-/// Whether a character that starts in this part of the text has another spelling.
+/// Whether a character that starts in this block of the text has another spelling.
 #[cold]
-fn differs(text: &str, from: usize, to: usize) -> bool {
-    let bytes = text.as_bytes();
-    (from..to).any(|i| {
-        let Some(&byte) = bytes.get(i).filter(|b| is_marked(**b)) else { return false };
-        match byte {
-            b'&' => entity(text, i).is_some(),
-            b'%' => percent(text, i).is_some(),
-            b'\\' => shows_json(text, i),
-            // Inside a character, or the letters of most languages.
-            ..=0xC1 | 0xC3..=0xCB | 0xD5..=0xD8 | 0xDA | 0xDC..=0xDE | 0xE4..=0xE9 | 0xEB..=0xEE => false,
-            // Greek and Cyrillic are in question beside Latin only.
-            0xCE..=0xD4 => {
-                let beside = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_alphabetic);
-                beside(i.checked_sub(1)) || beside(Some(i + 2))
-            }
-            _ => text.get(i..).and_then(|rest| rest.chars().next()).is_some_and(|c| {
-                // Whether an accent has a letter in front is seen later.
-                plain(c) != Plain::Same || matches!(c, '\u{300}'..='\u{36f}')
-            }),
+fn differs(text: &str, base: usize) -> bool {
+    let mut marked = words::mask(text.as_bytes(), base, is_marked);
+    while marked != 0 {
+        if is_spelled_otherwise(text, base + marked.trailing_zeros() as usize) {
+            return true;
         }
-    })
+        marked &= marked - 1;
+    }
+    false
+}
+
+/// Whether the character at a marked byte has another spelling.
+fn is_spelled_otherwise(text: &str, i: usize) -> bool {
+    let bytes = text.as_bytes();
+    match bytes.get(i) {
+        Some(b'&') => entity(text, i).is_some(),
+        Some(b'%') => percent(text, i).is_some(),
+        Some(b'\\') => shows_json(text, i),
+        // Inside a character, or the letters of most languages.
+        Some(..=0xC1 | 0xC3..=0xCB | 0xD5..=0xD8 | 0xDA | 0xDC..=0xDE | 0xE4..=0xE9 | 0xEB..=0xEE) => false,
+        // Greek and Cyrillic are in question beside Latin only.
+        Some(0xCE..=0xD4) => {
+            let beside = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_alphabetic);
+            beside(i.checked_sub(1)) || beside(Some(i + 2))
+        }
+        _ => text.get(i..).and_then(|rest| rest.chars().next()).is_some_and(|c| {
+            // Whether an accent has a letter in front is seen later.
+            plain(c) != Plain::Same || matches!(c, '\u{300}'..='\u{36f}')
+        }),
+    }
 }
 
 /// A text in its plain spelling. It is kept to be filled again.

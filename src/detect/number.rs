@@ -46,6 +46,7 @@ const MAX_GROUPS: usize = 16;
 const MAX_DIGITS: usize = 32;
 
 /// A run of digit groups.
+#[derive(Default)]
 pub(crate) struct Number {
     digits: [u8; MAX_DIGITS],
     groups: [Group; MAX_GROUPS],
@@ -94,7 +95,8 @@ impl Pass<'_> {
             self.recent = Recent::default();
             return end;
         }
-        let number = self.collect(start);
+        let mut number = Number::default();
+        self.collect(start, &mut number);
         let groups = number.groups();
         let Some(first) = groups.first() else { return start + 1 };
         let first_end = first.end;
@@ -164,9 +166,7 @@ impl Pass<'_> {
     }
 
     /// Reads groups from `start` on until the text, or the room, ends.
-    fn collect(&self, start: usize) -> Number {
-        let mut number =
-            Number { digits: [0; MAX_DIGITS], groups: [Group::default(); MAX_GROUPS], count: 0, truncated: false };
+    fn collect(&self, start: usize, number: &mut Number) {
         let mut at = start;
         let mut used = 0;
         let mut gap = Gap::default();
@@ -188,9 +188,9 @@ impl Pass<'_> {
                 number.truncated = true;
             }
             if number.truncated {
-                return number;
+                return;
             }
-            let Some((next, between)) = self.gap(at) else { return number };
+            let Some((next, between)) = self.gap(at) else { return };
             (at, gap) = (next, between);
         }
     }

@@ -69,8 +69,9 @@ pub(crate) struct Heard {
     all: Vec<(usize, u64)>,
     /// How many words the text has.
     count: usize,
-    /// The last words, the latest first; an abbreviation is a phrase of letters.
-    words: [u64; MAX_PHRASE],
+    /// The last word, the last two as a phrase, and so on; an abbreviation is a
+    /// phrase of letters.
+    phrases: [u64; MAX_PHRASE - 1],
 }
 
 /// What the words of a text say of a rule.
@@ -86,8 +87,6 @@ pub(crate) struct Said {
 impl Heard {
     fn word(&mut self, word: u64, capitals: bool, listened: &Listened) {
         self.count += 1;
-        self.words.rotate_right(1);
-        self.words[0] = word;
         let mut hear = |hash: u64| {
             if listened.0.may_hold(hash) {
                 self.all.push((self.count, hash));
@@ -97,9 +96,12 @@ impl Heard {
         if capitals {
             hear(in_capitals(word));
         }
-        for length in 2..=MAX_PHRASE {
-            let phrase = self.words.iter().take(length).rev().copied().reduce(words::join);
-            phrase.into_iter().for_each(&mut hear);
+        // Each phrase is one that ended at the word before, and this word.
+        let mut phrase = word;
+        for slot in &mut self.phrases {
+            let before = std::mem::replace(slot, phrase);
+            phrase = words::join(before, word);
+            hear(phrase);
         }
     }
 

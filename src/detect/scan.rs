@@ -420,7 +420,7 @@ impl Pass<'_> {
     /// A character outside ASCII: a letter or something between.
     fn high(&mut self, i: usize) -> usize {
         match self.text.get(i..).and_then(|rest| rest.chars().next()) {
-            Some(c) if c.is_alphabetic() => self.word(&words::read_from(self.text, i)),
+            Some(c) if words::is_letter(c) => self.word(&words::read_from(self.text, i)),
             Some(c) => i + c.len_utf8(),
             None => i + 1,
         }

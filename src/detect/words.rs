@@ -286,7 +286,15 @@ fn read_unicode(text: &str, start: usize) -> Word {
     let (mut letters, mut capitals, mut first_is_capital) = (0, 0, false);
     let mut end = start;
     for c in text.get(start..).unwrap_or_default().chars() {
-        if is_mark(c) {
+        if c.is_ascii_alphabetic() {
+            let capital = c.is_ascii_uppercase();
+            first_is_capital |= capital && letters == 0;
+            capitals += usize::from(capital);
+            letters += 1;
+            folded.push(c as u8 | 0x20);
+        } else if c.is_ascii() {
+            break;
+        } else if is_mark(c) {
             // A combining mark belongs to the letter before it.
             if letters == 0 {
                 break;
@@ -407,12 +415,13 @@ impl Folded {
 }
 
 /// The same as `c.is_alphabetic()`, without a search in tables for the letters
-/// of Latin.
+/// of Latin and Cyrillic.
 #[inline]
 pub(crate) fn is_letter(c: char) -> bool {
     match c {
         ..'\u{80}' => c.is_ascii_alphabetic(),
         '\u{c0}'..='\u{24f}' => c != '×' && c != '÷',
+        '\u{400}'..='\u{481}' | '\u{48a}'..='\u{52f}' => true,
         _ => c.is_alphabetic(),
     }
 }
@@ -444,7 +453,6 @@ pub(crate) fn base_letter(c: char) -> Option<char> {
 fn fold(c: char, folded: &mut Folded) {
     let code = c as usize;
     let base = match c {
-        'a'..='z' | 'A'..='Z' => Some((c as u8).to_ascii_lowercase()),
         'ß' | 'ẞ' => {
             folded.push(b's');
             Some(b's')
@@ -493,6 +501,11 @@ mod tests {
         assert_eq!(hash_of("Иван"), hash_of("иван"));
         assert_ne!(hash_of("abcdefgh"), hash_of("abcdefg"));
         assert_ne!(hash_of("a"), hash_of("aa"));
+    }
+
+    #[test]
+    fn letters_are_those_of_unicode() {
+        assert!((0..=0x0010_ffff).filter_map(char::from_u32).all(|c| is_letter(c) == c.is_alphabetic()));
     }
 
     #[test]

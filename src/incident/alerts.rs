@@ -14,6 +14,7 @@ use super::Register;
 use crate::audit::{Action, Audit, Line};
 use crate::clock::Time;
 use crate::config::AlertsConfig;
+use crate::rights::{Rights, RightsError};
 use crate::telemetry::Metrics;
 use crate::vault::VaultError;
 
@@ -75,34 +76,24 @@ pub struct Alerts(JoinHandle<()>);
 
 impl Alerts {
     /// Begins to watch on the runtime at hand.
-    pub fn start(config: AlertsConfig, audit: Audit, register: Register, metrics: Arc<Metrics>) -> Self {
+    pub fn start(
+        config: AlertsConfig,
+        audit: &Audit,
+        register: &Register,
+        rights: &Arc<Rights>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
+        let (audit, register) = (audit.clone(), register.clone());
+        let (rights, metrics) = (Arc::clone(rights), Arc::clone(metrics));
         Self(tokio::spawn(async move {
-            let mut eye = Eye::new(config, metrics.unknown_tokens_seen(), metrics.logins_refused());
-            let (mut seen, mut checked) = (audit.last().await.unwrap_or_default(), 0);
+            let mut watch = Watch::begin(config, audit, Arc::clone(&metrics)).await;
             let mut ticks = interval(EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
                 let now = Time::now();
-                let mut alarms = Vec::new();
-                match audit.page(seen, 1000).await {
-                    Ok(lines) => {
-                        seen = lines.last().map_or(seen, |line| line.seq);
-                        alarms.extend(lines.iter().filter_map(|line| eye.line(line)));
-                    }
-                    Err(VaultError::Corrupt { .. }) => checked = 0,
-                    Err(error) => tracing::debug!(%error, "The access log cannot be watched now."),
-                }
-                alarms.extend(eye.counts(now, metrics.unknown_tokens_seen(), metrics.logins_refused()));
-                if now.0.saturating_sub(checked) >= CHAIN_EVERY
-                    && let Ok(found) = audit.verify().await
-                {
-                    checked = now.0;
-                    let broken = |broken| Alarm { rule: Rule::ChainBroken, says: format!("The access log: {broken}.") };
-                    alarms.extend(found.err().map(broken));
-                }
-                for alarm in alarms {
-                    raise(&alarm, now, &register, &metrics).await;
+                for alarm in watch.look(now).await {
+                    raise(&alarm, now, &register, &rights, &metrics).await;
                 }
             }
         }))
@@ -115,20 +106,63 @@ impl Drop for Alerts {
     }
 }
 
+/// What is looked at, and how far it was looked at before.
+struct Watch {
+    eye: Eye,
+    audit: Audit,
+    metrics: Arc<Metrics>,
+    /// The last line of the access log that was looked at.
+    seen: u64,
+    /// When the whole chain was checked, in Unix seconds.
+    checked: u64,
+}
+
+impl Watch {
+    async fn begin(config: AlertsConfig, audit: Audit, metrics: Arc<Metrics>) -> Self {
+        let eye = Eye::new(config, metrics.unknown_tokens_seen(), metrics.logins_refused());
+        let seen = audit.last().await.unwrap_or_default();
+        Self { eye, audit, metrics, seen, checked: 0 }
+    }
+
+    /// The alarms of what happened since the last look.
+    async fn look(&mut self, now: Time) -> Vec<Alarm> {
+        let mut alarms = Vec::new();
+        match self.audit.page(self.seen, 1000).await {
+            Ok(lines) => {
+                self.seen = lines.last().map_or(self.seen, |line| line.seq);
+                alarms.extend(lines.iter().filter_map(|line| self.eye.line(line)));
+            }
+            // The check of the chain says more.
+            Err(VaultError::Corrupt { .. }) => self.checked = 0,
+            Err(error) => tracing::debug!(%error, "The access log cannot be watched now."),
+        }
+        alarms.extend(self.eye.counts(now, self.metrics.unknown_tokens_seen(), self.metrics.logins_refused()));
+        if now.0.saturating_sub(self.checked) >= CHAIN_EVERY
+            && let Ok(found) = self.audit.verify().await
+        {
+            self.checked = now.0;
+            let broken = |broken| Alarm { rule: Rule::ChainBroken, says: format!("The access log: {broken}.") };
+            alarms.extend(found.err().map(broken));
+        }
+        alarms
+    }
+}
+
 /// Tells of an alarm, once an hour for each rule, whichever replica saw it.
-async fn raise(alarm: &Alarm, now: Time, register: &Register, metrics: &Metrics) {
+async fn raise(alarm: &Alarm, now: Time, register: &Register, rights: &Rights, metrics: &Metrics) {
     let rule = alarm.rule.as_str();
     let told = async {
-        if register.is_first(&format!("alarm {rule} {}", now.0 / HOUR)).await? {
-            register.open("gateway", &alarm.says, Some(alarm.rule)).await?;
-            return Ok(true);
+        if !register.is_first(&format!("alarm {rule} {}", now.0 / HOUR)).await? {
+            return Ok(false);
         }
-        Ok::<_, VaultError>(false)
+        let incident = register.open("gateway", &alarm.says, Some(alarm.rule)).await?;
+        rights.tell_alarm(rule, &alarm.says, &incident.id).await?;
+        Ok::<_, RightsError>(true)
     };
     match told.await {
         Ok(false) => return,
         Ok(true) => {}
-        Err(error) => tracing::error!(%error, "The register of incidents cannot be written."),
+        Err(error) => tracing::error!(%error, "The register of incidents cannot be written, or nobody be told."),
     }
     metrics.alert(alarm.rule);
     tracing::warn!(rule, says = alarm.says, "An alarm was raised.");
@@ -228,6 +262,9 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::{Look, Options};
+    use crate::store::Space;
+    use crate::vault::{Expected, Owner, RecordChange, Vault, VaultUrl};
 
     fn eye() -> Eye {
         let config =
@@ -284,6 +321,45 @@ mod tests {
         );
         assert_eq!(eye.counts(Time(NOON + 30), 106, 4), [], "told once");
         assert_eq!(eye.counts(Time(NOON + 30 + WINDOW), 110, 4), [], "slowly");
+    }
+
+    #[tokio::test]
+    async fn a_chain_that_is_broken_is_seen_and_one_that_is_whole_is_not() {
+        let key = crate::vault::Key::generate();
+        let vault = Vault::open(&VaultUrl::Memory, key, crate::vault::Options::default()).await.unwrap();
+        let audit = Audit::open(&vault, Options::default()).await.unwrap();
+        for _ in 0..9 {
+            audit.record(Look { actor: "operator:anna".into(), ..Look::default() }).await.unwrap();
+        }
+        let mut watch = Watch::begin(eye().config, audit.clone(), Metrics::new().unwrap()).await;
+        assert_eq!(watch.look(Time(NOON + CHAIN_EVERY)).await, [], "it is whole");
+        let (key, expected) = (5_u64.to_be_bytes(), Expected::Anything);
+        let gone = RecordChange { owner: Owner::Deployment, space: Space::Audit, key: &key, expected, value: None };
+        assert!(vault.records().write(&[gone], None).await.unwrap());
+        assert_eq!(watch.look(Time(NOON + CHAIN_EVERY + 60)).await, [], "it is checked once a day");
+        let alarms = watch.look(Time(NOON + 2 * CHAIN_EVERY)).await;
+        assert_eq!(alarms.iter().map(|alarm| alarm.rule).collect::<Vec<_>>(), [Rule::ChainBroken]);
+        assert!(alarms[0].says.contains("line 5"), "{alarms:?}");
+    }
+
+    #[tokio::test]
+    async fn each_rule_opens_one_incident_an_hour() {
+        let key = crate::vault::Key::generate();
+        let vault = Vault::open(&VaultUrl::Memory, key, crate::vault::Options::default()).await.unwrap();
+        let config = crate::config::Config::parse("upstream = \"http://bot.example\"").unwrap().config;
+        let (register, metrics) = (Register::new(&vault), Metrics::new().unwrap());
+        let rights = Rights::new(vault, &config).unwrap();
+        for rule in Rule::ALL {
+            let alarm = Alarm { rule, says: "It was seen.".to_owned() };
+            for at in [NOON, NOON + 60, NOON + HOUR] {
+                raise(&alarm, Time(at), &register, &rights, &metrics).await;
+            }
+        }
+        let incidents = register.list(None, 99).await.unwrap();
+        for rule in Rule::ALL {
+            assert_eq!(incidents.iter().filter(|one| one.rule == Some(rule)).count(), 2, "{rule:?}");
+        }
+        assert!(metrics.encode().unwrap().contains("privet_alerts_total{rule=\"chain-broken\"} 2\n"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use memchr::memchr2;
 
 /// The first place from `at` on that is a quote, a backslash or a control
 /// character, or the end of the text.
-pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+pub(crate) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     // Most strings are short: eight bytes at a time, without a call.
     let short_end = at + 32;
     while at < short_end {

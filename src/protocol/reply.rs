@@ -16,11 +16,13 @@ pub struct ReplyFields {
     times: PatternSet,
     /// Strings that hold a JSON text.
     nested: PatternSet,
+    /// Strings that are HTML or XML where they begin with a `<`.
+    markup: PatternSet,
     /// Texts that go on in the next event, and those below such members that
     /// do not.
     stream: PatternSet,
     whole: PatternSet,
-    /// Numbers (and `true`) by which the elements of an array say which they are.
+    /// Numbers, names (and `true`) by which the elements of an array say which they are.
     index: PatternSet,
     /// Arrays whose places say nothing: their elements carry on the same texts.
     loose: PatternSet,
@@ -182,6 +184,11 @@ impl ReplyFields {
     /// Whether the string at `path` holds a JSON text.
     pub fn is_nested(&self, path: &Path<'_>, kind: Option<&EventKind>) -> bool {
         self.nested.matches(path) || kind.is_some_and(|kind| kind.nested.matches(path))
+    }
+
+    /// Whether the string at `path` may hold HTML or XML.
+    pub fn is_markup(&self, path: &Path<'_>) -> bool {
+        self.markup.matches(path)
     }
 
     /// Whether the value at `path` tells which element of its array this is.

@@ -7,6 +7,8 @@ use http::{HeaderMap, Method, Uri};
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const EXPOSED: HeaderValue = HeaderValue::from_static("Privet-Redacted, Privet-Request-Id");
 const PRIVET_HEADERS: &str = "Privet-Consent, Privet-Consent-Token, Privet-Subject, Privet-Conversation";
+/// Where a person sees what is kept.
+const ME: &str = "/.privet/me";
 /// Two hours, the longest that browsers keep it.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 
@@ -46,9 +48,26 @@ impl Cors {
     /// Whether a request comes from a page that may not use the gateway. No
     /// browser asks before a simple request or the handshake of a WebSocket, so
     /// that keeping the answer from the page would come too late.
-    pub(super) fn refuses(&self, headers: &HeaderMap) -> bool {
-        let is_listed = |origin| self.origins.contains(origin) || self.own.as_ref() == Some(origin);
+    pub(super) fn refuses(&self, address: &Uri, headers: &HeaderMap) -> bool {
+        let is_listed = |origin: &HeaderValue| {
+            self.origins.contains(origin)
+                || self.own.as_ref() == Some(origin)
+                || self.is_of_own_page(origin, address, headers)
+        };
         !self.origins.is_empty() && !headers.get_all(header::ORIGIN).iter().all(is_listed)
+    }
+
+    /// Whether the page of a person asks the gateway that it came from. Where
+    /// nobody has said by which name that is reached, it is the one that the
+    /// client names; whatever that is, nothing opens there without a proof of
+    /// who asks.
+    fn is_of_own_page(&self, origin: &HeaderValue, address: &Uri, headers: &HeaderMap) -> bool {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = address.authority().map(http::uri::Authority::as_str).or(host);
+        let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+        self.own.is_none()
+            && address.path().starts_with(ME)
+            && origin.zip(host).is_some_and(|(origin, host)| origin.eq_ignore_ascii_case(host))
     }
 
     /// Lets the page read the answer, problems too, if its origin is allowed;
@@ -123,9 +142,9 @@ mod tests {
             (&["https://shop.example.evil.example"], true),
             (&["https://shop.example", "https://evil.example"], true),
         ] {
-            assert_eq!(cors.refuses(&headers(origins)), refused, "{origins:?}");
+            assert_eq!(cors.refuses(&Uri::from_static("/"), &headers(origins)), refused, "{origins:?}");
         }
-        assert!(!Cors::new(&[], None).refuses(&headers(&["https://evil.example"])));
+        assert!(!Cors::new(&[], None).refuses(&Uri::from_static("/"), &headers(&["https://evil.example"])));
     }
 
     #[test]
@@ -135,8 +154,24 @@ mod tests {
         for (origin, refused) in [("https://chat.shop.example", false), ("http://chat.shop.example", true)] {
             let mut headers = HeaderMap::new();
             headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
-            assert_eq!(cors.refuses(&headers), refused, "{origin}");
+            assert_eq!(cors.refuses(&Uri::from_static("/"), &headers), refused, "{origin}");
         }
+    }
+
+    #[test]
+    fn the_page_of_a_person_may_ask_where_it_came_from() {
+        let shop = ["https://shop.example".to_owned()];
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ORIGIN, HeaderValue::from_static("https://chat.example:8443"));
+        headers.insert(header::HOST, HeaderValue::from_static("Chat.example:8443"));
+        let cors = Cors::new(&shop, None);
+        for (path, refused) in [("/.privet/me/code", false), ("/.privet/consent", true), ("/v1/chat", true)] {
+            assert_eq!(cors.refuses(&Uri::from_static(path), &headers), refused, "{path}");
+        }
+        let named = "https://other.example".parse().unwrap();
+        assert!(Cors::new(&shop, Some(&named)).refuses(&Uri::from_static("/.privet/me/code"), &headers));
+        headers.insert(header::HOST, HeaderValue::from_static("other.example:8443"));
+        assert!(cors.refuses(&Uri::from_static("/.privet/me/code"), &headers));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::telemetry::Outcome;
 use crate::vault::VaultError;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// One cause of refusal. It holds nothing of the request.
 #[derive(Debug)]
@@ -120,15 +121,14 @@ impl ProxyError {
         Self::new(Kind::Restricted, Outcome::RefusedConsent, detail)
     }
 
-    pub(super) fn consent(refusal: Refusal) -> Self {
+    /// `advice` says how consent that is missing can be given.
+    pub(super) fn consent(refusal: Refusal, advice: &'static str) -> Self {
         let kind = match refusal.kind {
             RefusalKind::Required => Kind::ConsentRequired,
             RefusalKind::Stale => Kind::ConsentStale,
         };
         let detail = match refusal.kind {
-            RefusalKind::Required => {
-                "This chat needs consent to the purposes in `missing`: send it as `Privet-Consent`."
-            }
+            RefusalKind::Required => advice,
             RefusalKind::Stale => "The consent was given under another version of the notice: show the current one.",
         };
         let problem = Problem::new(kind, detail).with_consent(refusal.missing, refusal.notice);
@@ -151,6 +151,13 @@ impl ProxyError {
     pub(super) fn too_many_requests() -> Self {
         let detail = "As many requests as `limits.in_flight` allows are being served; try again.";
         Self::new(Kind::Overloaded, Outcome::RefusedOverload, detail)
+    }
+
+    /// The client has to `wait` before it may ask again.
+    pub(super) fn rate_limited(wait: Duration) -> Self {
+        let detail = "This address has sent as many requests as `limits.client_requests` allows in a minute.";
+        let seconds = HeaderValue::from(wait.as_secs() + 1);
+        Self::new(Kind::RateLimited, Outcome::RefusedOverload, detail).with_header(header::RETRY_AFTER, seconds)
     }
 
     pub(super) fn upstream_unreachable() -> Self {

@@ -140,7 +140,7 @@ async fn forward(
     gateway.watch.metrics.uninspected_bytes.inc_by(findings.uninspected as u64);
     route.coverage.add(&findings);
     let in_shadow = SCRATCH.with_borrow_mut(|scratch| gateway.watch.found_in_shadow(scratch));
-    let all_found = || findings.each().chain(&in_head.findings.list);
+    let all_found = || findings.each().chain(in_head.findings.each());
     judge(gateway, all_found())?;
     let is_sensitive = findings.sensitive || in_shadow || special::is_among(all_found(), gateway);
     match (special::allow(is_sensitive, &judged, &presented, route, gateway).await, handshake.take()) {
@@ -192,7 +192,7 @@ async fn forward(
         let (vault, watch, tenant) = (gateway.vault.clone(), Arc::clone(&gateway.watch), route.tenant.clone());
         Chain { vault, watch, protocol: Arc::clone(&protocol), tenant, subject: subject.clone() }
     });
-    let restoring = Restoring { protocol, subject, surrogates, in_elements, line, door, chain, transcript };
+    let restoring = Restoring { protocol, subject, surrogates, in_elements, line, transcript, door, chain };
     if let Some(handshake) = handshake {
         let consent = websocket::Consent { presented, judged, withdrawn };
         let conversation = Conversation::new(gateway, route, restoring, &handshake.address, consent);
@@ -387,6 +387,7 @@ pub(super) async fn restore(
     let (mut head, body) = response.into_parts();
     headers::clean_reply(&mut head.headers);
     let (codings, charset) = (Codings::of(&head.headers), restore::charset(&head.headers));
+    let declares = restore::declares(&head.headers);
     let shape = match Shape::of_reply(&head.headers, protocol.socket.framing) {
         _ if !has_body(head.status) => Shape::Opaque,
         Shape::Unknown if route.redaction.as_ref().is_none_or(|redaction| redaction.passes_binary) => Shape::Opaque,
@@ -427,6 +428,7 @@ pub(super) async fn restore(
         transcript,
         redaction,
         charset,
+        declares,
     });
     if let Some(context) = context.as_ref().filter(|context| in_headers && context.subject.is_some()) {
         restore::headers::restore(&mut head.headers, context).await;

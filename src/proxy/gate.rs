@@ -33,6 +33,8 @@ pub(super) struct Presented {
     pub(super) header: Option<String>,
     /// `Privet-Consent-Token`, where it holds.
     pub(super) token: Option<Arc<Claims>>,
+    /// Whether there is a `Privet-Consent-Token` that does not hold.
+    is_token_void: bool,
     pub(super) gpc: bool,
 }
 
@@ -57,12 +59,30 @@ impl Presented {
         }
         // One line that objects is enough.
         let gpc = head.headers.get_all(GPC).iter().any(|value| value.as_bytes() == b"1");
+        let has_token = head.headers.contains_key(TOKEN);
         let mut tokens = head.headers.get_all(TOKEN).iter();
         let token = match (tokens.next().and_then(|token| token.to_str().ok()), tokens.next()) {
             (Some(token), None) => gateway.tokens.verify(token.trim()).await,
             _ => None,
         };
-        Self { header, token, gpc }
+        let is_token_void = has_token && token.is_none();
+        Self { header, token, is_token_void, gpc }
+    }
+
+    /// What a client that is refused for want of consent is to mend.
+    pub(super) fn advice(&self, gateway: &Gateway) -> &'static str {
+        let is_unread = self.header.as_deref().is_some_and(|header| consent::read_header(header).is_none());
+        if self.is_token_void {
+            "The `Privet-Consent-Token` does not hold: its signature, issuer, audience, subject or time is not right."
+        } else if gateway.config.consent.require_signed {
+            "This chat needs consent to the purposes in `missing`: send it as `Privet-Consent-Token`."
+        } else if is_unread {
+            "`Privet-Consent` cannot be read: write names of purposes, such as `support, policy=\"1\"` (RFC 9651)."
+        } else if self.gpc {
+            "This chat needs consent to the purposes in `missing`; `Sec-GPC` objects to what sells, shares or profiles."
+        } else {
+            "This chat needs consent to the purposes in `missing`: send it as `Privet-Consent`."
+        }
     }
 
     /// Decides by what is presented and by what stands of the purpose.
@@ -153,7 +173,7 @@ impl Judged {
                     tracing::warn!(problem = error.problem.kind.name(), "A refusal of consent cannot be kept.");
                 }
                 route.denied.inc();
-                Err(ProxyError::consent(refusal.clone()))
+                Err(ProxyError::consent(refusal.clone(), presented.advice(gateway)))
             }
         }
     }

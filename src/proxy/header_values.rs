@@ -102,6 +102,8 @@ mod tests {
     /// Values with their findings in guillemets.
     const FOUND: &[(&str, &str)] = &[
         ("x-customer", "«ana.lopez@example.com»"),
+        ("x-userinfo", "«eyJlbWFpbCI6ImFuYS5sb3BlekBleGFtcGxlLmNvbSJ9»"),
+        ("cookie", "a=1; user=«eyJlbWFpbCI6ImFuYS5sb3BlekBleGFtcGxlLmNvbSJ9»; b=2"),
         ("x-customer-email", "\"«ana.lopez@example.com»\";q=1"),
         ("x-customer-email", "«ana.lopez%40example.com»"),
         ("x-customer-name", "«Anna Kowalska»"),
@@ -128,6 +130,10 @@ mod tests {
         (
             "cookie",
             "session=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ0ZXN0LXVzZXIifQ.c2lnbmF0dXJlLW9mLWFuLWV4YW1wbGU; theme=dark",
+        ),
+        (
+            "cookie",
+            "session=eyJlbWFpbCI6ImFuYS5sb3BlekBleGFtcGxlLmNvbSJ9:1kxYzW:c2lnbmF0dXJl; other=eyJlbWFpbCI6ImFuYS5sb3BlekBleGFtcGxlLmNvbSJ9.ZJx1aQ.c2lnbmF0dXJl",
         ),
         ("x-session-token", "ghp_EXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLE"),
         (

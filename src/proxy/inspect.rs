@@ -3,16 +3,21 @@
 
 mod beside;
 mod document;
+mod encoded;
+mod fields;
 mod findings;
 mod joint;
 mod media;
 mod members;
+mod numbers;
 mod place;
 mod reading;
 
 pub(super) use document::{Series, check_json, inspect_json};
+pub(super) use encoded::look as look_encoded;
+pub(super) use fields::FieldSeries;
 pub(super) use findings::{Findings, Form, Located, Spot};
-pub(super) use joint::{Joint, Places};
+pub(super) use joint::Places;
 pub(super) use reading::{Manner, Reading};
 
 use super::look::{Look, any};
@@ -59,6 +64,7 @@ pub(super) fn inspect_value(
     for reading in Reading::all(text, label) {
         reading.look(how, scratch, &mut findings, 0, |range| range);
     }
+    look_encoded(text, how, scratch, &mut findings, 0, |range| range);
     findings
 }
 

@@ -1,7 +1,7 @@
 //! Finds personal data in texts that may be percent-encoded: the parts of an
 //! address, the fields of a form, the values of headers. Pure.
 
-use super::inspect::{self, Findings, Form, Joint, Located, Manner, Reading, Rules, inspect_json};
+use super::inspect::{self, FieldSeries, Findings, Form, Located, Manner, Reading, Rules, inspect_json};
 use super::percent::{Encoding, NotUtf8, Places};
 use crate::detect::{Detector, Finding, Input, Scratch};
 use std::ops::Range;
@@ -49,13 +49,13 @@ impl<'l> Look<'l> {
         form: Form,
         wanted: impl Fn(&str, &Finding) -> bool,
     ) -> Result<(), NotUtf8> {
+        let first = self.findings.list.len();
         if encoding.is_absent(piece.text) {
             self.scan(piece, piece.text, form, &wanted, |offset| offset);
-            self.read(piece, piece.text, form, &wanted, |offset| offset);
+            self.read(piece, piece.text, first, form, &wanted, |offset| offset);
             return Ok(());
         }
         let form = if form == Form::Text { Form::Encoded } else { form };
-        let first = self.findings.list.len();
         let mut layers = vec![encoding.decode(piece.text)?];
         while let Some(text) = layers.last() {
             let outer = std::iter::once(piece.text).chain(layers.iter().map(String::as_str));
@@ -76,28 +76,34 @@ impl<'l> Look<'l> {
             let mut places: Vec<Places<'_>> =
                 outer.take(layers.len()).map(|text| Places::new(encoding, text)).collect();
             let place = move |offset| places.iter_mut().rev().fold(offset, |offset, places| places.of(offset));
-            self.read(piece, text, form, &wanted, place);
+            self.read(piece, text, first, form, &wanted, place);
         }
         Ok(())
     }
 
-    /// Adds what other readings of a layer show.
+    /// Adds what other readings of a layer show, of which the findings begin at
+    /// `first` of the list.
     fn read(
         &mut self,
         piece: Piece<'_>,
         text: &str,
+        first: usize,
         form: Form,
         wanted: &impl Fn(&str, &Finding) -> bool,
         place: impl FnMut(usize) -> usize + Clone,
     ) {
         let how = Manner { detector: self.detector, label: piece.label, form, wanted };
-        for reading in Reading::all(text, piece.label) {
+        let in_body = || {
             let mut place = place.clone();
-            reading.look(how, self.scratch, &mut self.findings, piece.start, |range| {
+            move |range: Range<usize>| {
                 let start = piece.start + place(range.start);
                 start..piece.start + place(range.end)
-            });
+            }
+        };
+        for reading in Reading::all(text, piece.label) {
+            reading.look(how, self.scratch, &mut self.findings, piece.start, in_body());
         }
+        inspect::look_encoded(text, how, self.scratch, &mut self.findings, first, in_body());
     }
 
     /// Scans one layer, of which `place` says where its bytes stand in the piece.
@@ -161,7 +167,7 @@ impl<'l> Look<'l> {
     /// Adds what is cut over this value of a field and the one before of its name.
     fn join(&mut self, series: &mut FieldSeries, piece: Piece<'_>) -> Result<(), NotUtf8> {
         let text = Encoding::FORM.decode(piece.text)?;
-        let joint = series.joint(piece.label);
+        let joint = series.joint(piece.label, &text);
         let place = |range: Range<usize>| {
             let mut places = Places::new(Encoding::FORM, piece.text);
             piece.start + places.of(range.start)..piece.start + places.of(range.end)
@@ -206,26 +212,6 @@ impl<'l> Look<'l> {
             start += pair.len() + 1;
         }
         Ok(())
-    }
-}
-
-/// The values of fields that follow one another under one name, of which one
-/// may go on in the next: `line[0]` and `line[1]`, or `card` time and again.
-#[derive(Default)]
-pub(super) struct FieldSeries {
-    name: String,
-    joint: Joint,
-}
-
-impl FieldSeries {
-    /// The end of what came before under this name.
-    pub(super) fn joint(&mut self, name: Option<&str>) -> &mut Joint {
-        let name = name.unwrap_or_default();
-        let bare = |name: &str| name.replace(|c: char| c.is_ascii_digit() || matches!(c, '[' | ']'), "");
-        if self.name != bare(name) {
-            *self = Self { name: bare(name), joint: Joint::default() };
-        }
-        &mut self.joint
     }
 }
 
@@ -281,6 +267,8 @@ mod tests {
             ("t[0]=mail+«ana.no»&t[1]=«vak%40example.com»+now", &["ana.novak@example.com", ""]),
             ("c1=«4111»&c2=«1111»&c3=«1111»&c4=«1111»", &["4111111111111111", "", "", ""]),
             ("a=ana.no&b=«vak%40example.com»", &["vak@example.com"]),
+            ("user=«ana.novak»&domain=«%40example.com»", &["ana.novak@example.com", ""]),
+            ("first=«ana.no»&second=«vak%40example.com»", &["ana.novak@example.com", ""]),
         ] {
             let plain = query.replace(['«', '»'], "");
             let values: Vec<_> = values.iter().map(|&value| value.to_owned()).collect();

@@ -6,8 +6,8 @@ use super::charset::Charset;
 use super::content;
 use super::format::{Format, Kind};
 use super::guess::{self, Guess};
-use super::inspect::{self, Findings, Form, Rules, Uninspectable};
-use super::look::{FieldSeries, Look, Piece, any};
+use super::inspect::{self, FieldSeries, Findings, Form, Rules, Uninspectable};
+use super::look::{Look, Piece, any};
 use super::parameters::{self, Parameter};
 use super::percent::{Encoding, NotUtf8};
 use crate::config::Binary;
@@ -144,7 +144,7 @@ impl Parts<'_> {
                 }
                 // The name of its field says what a text is.
                 self.found.append(inspect::inspect_value(text, name, self.rules.detector, self.scratch), start);
-                let joint = self.series.joint(name);
+                let joint = self.series.joint(name, text);
                 let place = |range: std::ops::Range<usize>| start + range.start..start + range.end;
                 joint.look(text, place, Form::Text, self.rules.detector, self.scratch, &mut self.found);
                 joint.push(text, |from| inspect::Places::Plain(start + from));

@@ -104,7 +104,7 @@ pub(super) async fn redact(
     let all: Vec<(Entity, &str, Operator)> = (parts.into_iter())
         .flat_map(|part| part.each().map(move |found| (part, found)))
         // What is left of a value that began before needs nothing in its place.
-        .filter(|(_, found)| found.form != Form::Rest)
+        .filter(|(_, found)| found.form.is_first())
         .map(|(part, found)| (found.entity, part.value(found), operator(found)))
         .collect();
     let mut stands: Vec<Option<Stand>> = match subject {
@@ -187,11 +187,13 @@ impl Replacements {
             if let Some(encoded) = &found.encoded {
                 let text = self.splice(encoded.text.as_bytes(), &encoded.list);
                 let written = encoded.base64.encode(&text);
-                if found.form == Form::Percent {
+                if matches!(found.form, Form::Percent | Form::Encoded) {
                     spliced.extend(utf8_percent_encode(&written, RESERVED).flat_map(str::bytes));
                 } else {
                     spliced.extend_from_slice(written.as_bytes());
                 }
+            } else if found.form == Form::RestNumber {
+                spliced.extend_from_slice(b"null");
             } else if found.form != Form::Rest {
                 let stand = self.stands.next().unwrap_or(Stand::Entity);
                 write_replacement(&mut spliced, found, &stand);

@@ -14,7 +14,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
@@ -62,6 +62,20 @@ pub struct ReplyBody {
 struct Standing {
     registered: Registered,
     withdrawn: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Whom a withdrawal wakes.
+    waker: Option<Waker>,
+}
+
+impl Standing {
+    /// Sees to it that a withdrawal wakes the task. Whether there was one before.
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        // Once is enough, and not with each frame.
+        if self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return false;
+        }
+        self.waker = Some(cx.waker().clone());
+        self.withdrawn.as_mut().poll(cx).is_ready()
+    }
 }
 
 enum Source {
@@ -109,7 +123,7 @@ impl ReplyBody {
     /// Breaks off where the consent is withdrawn.
     pub(super) fn until(mut self, registered: Registered) -> Self {
         let withdrawn = Box::pin(registered.ended().clone().cancelled_owned());
-        self.consent = Some(Standing { registered, withdrawn });
+        self.consent = Some(Standing { registered, withdrawn, waker: None });
         self
     }
 
@@ -185,9 +199,7 @@ impl Body for ReplyBody {
                 this.ended(Some(Outcome::UpstreamFailed));
                 Poll::Ready(Some(Err(ReplyError::Silent)))
             }
-            Poll::Pending if this.consent.as_mut().is_some_and(|one| one.withdrawn.as_mut().poll(cx).is_ready()) => {
-                this.withdrawn()
-            }
+            Poll::Pending if this.consent.as_mut().is_some_and(|consent| consent.is_over(cx)) => this.withdrawn(),
             Poll::Pending => Poll::Pending,
         }
     }
@@ -324,5 +336,46 @@ impl Drop for Settle {
         } else {
             tracing::info!(request_id, outcome, replaced, milliseconds, "The exchange is over.");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Ledger, Notices};
+    use crate::vault::{Key, Options, Vault};
+    use futures_util::{StreamExt as _, stream};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+    use tokio_util::sync::CancellationToken;
+
+    #[derive(Default)]
+    struct Task(AtomicUsize);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_withdrawal_wakes_whoever_asked_last() {
+        let vault = Vault::open(&"memory:".parse().unwrap(), Key::generate(), Options::default()).await.unwrap();
+        let ledger = Ledger::new(&vault, Notices::default());
+        let (row, ended) = (ledger.row("t", "ana"), CancellationToken::new());
+        let registered = ledger.register(row, Some(&"support".into()), ended.clone());
+        let frames = stream::iter([Ok(Bytes::from_static(b"a"))]).chain(stream::pending());
+        let mut body = ReplyBody::restored(frames).until(registered);
+        let tasks: [Arc<Task>; 2] = Default::default();
+        let poll = |body: &mut ReplyBody, task: &Arc<Task>| {
+            Pin::new(body).poll_frame(&mut Context::from_waker(&Arc::clone(task).into()))
+        };
+        assert!(matches!(poll(&mut body, &tasks[0]), Poll::Ready(Some(Ok(_)))));
+        for task in [&tasks[0], &tasks[0], &tasks[1], &tasks[1]] {
+            assert!(poll(&mut body, task).is_pending());
+        }
+        assert_eq!(ledger.end(row), 1);
+        assert_eq!(tasks[1].0.load(Ordering::Relaxed), 1);
+        assert!(matches!(poll(&mut body, &tasks[1]), Poll::Ready(Some(Err(ReplyError::Withdrawn)))));
     }
 }

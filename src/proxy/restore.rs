@@ -2,6 +2,7 @@
 //! event by event, other text as it comes. What needs no restoring passes.
 
 mod channel;
+mod declared;
 mod document;
 mod edits;
 mod escape;
@@ -103,6 +104,8 @@ pub(super) struct Context {
     pub(super) transcript: Option<Arc<Draft>>,
     /// That of the reply; none where nobody knows it.
     pub(super) charset: Option<Charset>,
+    /// Whether a text may say itself what its charset is, as the headers do not.
+    pub(super) declares: bool,
 }
 
 impl Context {
@@ -213,6 +216,12 @@ pub(super) fn charset(headers: &HeaderMap) -> Option<Charset> {
     let parameters = parameters::parse(content_type).map(|(_, parameters)| parameters).unwrap_or_default();
     let named = parameters.iter().find(|parameter| parameter.is("charset"));
     named.map_or(Some(Charset::Utf8), |parameter| Charset::named(&parameter.value()))
+}
+
+/// Whether the headers of a reply leave it to the text to say its charset.
+pub(super) fn declares(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    parameters::parse(content_type).is_none_or(|(_, parameters)| !parameters.iter().any(|one| one.is("charset")))
 }
 
 /// Reads a whole reply of at most `limit` bytes.
@@ -331,6 +340,8 @@ enum Restorer {
     Document(BytesMut),
     /// What has come, as long as it does not say what it is.
     Unsaid(BytesMut),
+    /// An event stream of which nothing has come.
+    Unbegun,
 }
 
 impl Restorer {
@@ -341,8 +352,16 @@ impl Restorer {
             Shape::Unsaid | Shape::Unknown | Shape::Opaque => return Self::Unsaid(BytesMut::new()),
             Shape::JsonLines => Framing::Lines(Lines::new(limit)),
             Shape::Elements => Framing::Elements(Elements::new(limit)),
-            Shape::EventStream => Framing::Sse(Sse::new(limit)),
+            Shape::EventStream => return Self::Unbegun,
         };
+        Self::Events(Box::new(EventRestorer::new(framing)))
+    }
+
+    /// What is called an event stream and begins so. Some servers (Rasa, for
+    /// one) call lines of JSON by that name; no line of an event stream is one.
+    fn begun(start: &[u8], limit: usize) -> Self {
+        let are_lines = start.starts_with(b"{");
+        let framing = if are_lines { Framing::Lines(Lines::new(limit)) } else { Framing::Sse(Sse::new(limit)) };
         Self::Events(Box::new(EventRestorer::new(framing)))
     }
 
@@ -360,7 +379,11 @@ impl Restorer {
             chunk = start.split().freeze();
             *self = Self::new(shape, limit, context);
         }
+        if matches!(self, Self::Unbegun) && !chunk.is_empty() {
+            *self = Self::begun(&chunk, limit);
+        }
         match self {
+            Self::Unbegun => {}
             Self::Events(events) => events.push(chunk, context, out).await?,
             Self::Plain(plain) => plain.push(&chunk, context, out).await,
             Self::Document(document) if document.len() + chunk.len() > limit => Err(TooLong { limit })?,
@@ -374,7 +397,7 @@ impl Restorer {
         match self {
             Self::Events(events) => events.heard,
             Self::Plain(plain) => plain.heard,
-            Self::Document(_) | Self::Unsaid(_) => 0,
+            Self::Document(_) | Self::Unsaid(_) | Self::Unbegun => 0,
         }
     }
 
@@ -383,7 +406,7 @@ impl Restorer {
         match self {
             Self::Events(events) => events.is_waiting(),
             Self::Plain(_) => true,
-            Self::Document(_) | Self::Unsaid(_) => false,
+            Self::Document(_) | Self::Unsaid(_) | Self::Unbegun => false,
         }
     }
 
@@ -392,7 +415,7 @@ impl Restorer {
         match self {
             Self::Events(events) => events.pause(pause, context, out).await,
             Self::Plain(plain) => plain.pause(pause, context, out).await,
-            Self::Document(_) | Self::Unsaid(_) => {}
+            Self::Document(_) | Self::Unsaid(_) | Self::Unbegun => {}
         }
     }
 
@@ -410,6 +433,7 @@ impl Restorer {
         match self {
             Self::Events(events) => events.finish(context, out).await,
             Self::Plain(plain) => plain.finish(context, out).await,
+            Self::Unbegun => {}
             Self::Document(document) | Self::Unsaid(document) => {
                 out.extend_from_slice(&document::restore(document.split().freeze(), context).await);
             }

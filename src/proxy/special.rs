@@ -44,7 +44,7 @@ pub(super) async fn allow(
     match judged.also(presented, purpose, gateway).await? {
         Decision::Given => Ok(true),
         Decision::Missing(_) if route.without_consent == WithoutConsent::Anonymize => Ok(false),
-        Decision::Missing(refusal) => Err(ProxyError::consent(refusal)),
+        Decision::Missing(refusal) => Err(ProxyError::consent(refusal, presented.advice(gateway))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a transcript is given of a request: the texts that were looked
 //! through, with the names of kinds in place of findings.
 
-use super::inspect::{Findings, Form, Spot};
+use super::inspect::{Findings, Spot};
 use super::{Gateway, Route};
 use crate::json::{self, OffsetMap};
 use crate::transcripts::Draft;
@@ -40,7 +40,7 @@ pub(super) fn request(body: &[u8], findings: &Findings, surrogates: Option<&Arc<
     for spot in findings.texts.get(first..).unwrap_or_default() {
         draft.asked(&redacted(body, spot, findings));
     }
-    for found in findings.each().filter(|found| found.form != Form::Rest) {
+    for found in findings.each().filter(|found| found.form.is_first()) {
         draft.found(found.entity, 1);
     }
     if let Some(surrogates) = surrogates {
@@ -57,8 +57,10 @@ fn redacted(body: &[u8], spot: &Spot, findings: &Findings) -> String {
     for found in here.take_while(|found| found.at.start < spot.at.end) {
         copy(body.get(copied..found.at.start).unwrap_or_default(), spot.escaped, &mut text);
         copied = copied.max(found.at.end);
-        if found.form != Form::Rest {
-            text.push_str(&format!("[{}]", found.entity));
+        if found.form.is_first() {
+            text.push('[');
+            text.push_str(found.entity.as_str());
+            text.push(']');
         }
     }
     copy(body.get(copied..spot.at.end).unwrap_or_default(), spot.escaped, &mut text);
@@ -66,27 +68,28 @@ fn redacted(body: &[u8], spot: &Spot, findings: &Findings) -> String {
 }
 
 fn copy(part: &[u8], escaped: bool, text: &mut String) {
-    let part = String::from_utf8_lossy(part);
+    // A text that was looked through is UTF-8, and no finding ends within a character.
+    let Ok(part) = std::str::from_utf8(part) else { return };
     if escaped {
         let mut plain = String::with_capacity(part.len());
-        json::unescape(&part, &mut plain, &mut OffsetMap::default());
+        json::unescape(part, &mut plain, &mut OffsetMap::default());
         text.push_str(&plain);
     } else {
-        text.push_str(&part);
+        text.push_str(part);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::Engine;
+    use crate::detect::{Engine, Scratch};
     use crate::proxy::inspect::inspect_value;
 
     #[test]
     fn a_text_keeps_nothing_of_what_was_found() {
         let engine = Engine::builtin().unwrap();
         let body = r#"{"a": "x", "text": "caf\u00e9: ana.silva@example.org, \"yes\""}"#;
-        let mut findings = inspect_value(body, None, (&engine).into(), &mut Default::default());
+        let mut findings = inspect_value(body, None, (&engine).into(), &mut Scratch::default());
         assert_eq!(findings.list.len(), 1);
         let at = body.find("caf").unwrap()..body.len() - 2;
         for (at, wanted) in [(at, "caf\u{e9}: [EMAIL], \"yes\""), (7..8, "x")] {

@@ -12,14 +12,17 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::timeout;
+use tower::{BoxError, Service};
 
 /// Below the keep-alive of common servers (60 to 75 s), so that a connection is
 /// not taken from the pool just as the other side closes it.
 const POOL_IDLE: Duration = Duration::from_secs(50);
 
-type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+type HttpClient = Client<Within<HttpsConnector<HttpConnector>>, Full<Bytes>>;
 
 /// One chatbot backend.
 pub(super) struct Upstream {
@@ -45,18 +48,18 @@ impl Upstream {
         };
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
-        http.set_connect_timeout(Some(timeouts.connect));
         http.enforce_http(false);
         let tls = trust::client_config(scheme == Scheme::HTTPS, config.ca.as_deref())
             .map_err(|why| format!("upstream {}: {why}", config.name))?;
         let connector = || hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
+        let within = |connector| Within { connector, limit: timeouts.connect };
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(POOL_IDLE)
             .pool_timer(TokioTimer::new())
-            .build(connector().enable_all_versions().wrap_connector(http.clone()));
+            .build(within(connector().enable_all_versions().wrap_connector(http.clone())));
         let switching = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(0)
-            .build(connector().enable_http1().wrap_connector(http));
+            .build(within(connector().enable_http1().wrap_connector(http)));
         let base = config.url.path().trim_end_matches('/').to_owned();
         let set_headers = config.set_headers.clone();
         let (recipient, first_byte) = (config.recipient.clone(), timeouts.first_byte);
@@ -76,11 +79,15 @@ impl Upstream {
         // a connection on which somebody has tried to (CVE-2026-2833).
         let switches = request.headers().contains_key(header::UPGRADE);
         let client = if switches { &self.switching } else { &self.client };
+        let failed = |cause: &str, error: ProxyError| {
+            tracing::warn!(upstream = %self.recipient, cause, "The upstream has failed.");
+            Err(error)
+        };
         match timeout(self.first_byte, client.request(request)).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) if error.is_connect() => Err(ProxyError::upstream_unreachable()),
-            Ok(Err(_)) => Err(ProxyError::upstream_broke_off()),
-            Err(_) => Err(ProxyError::upstream_timeout()),
+            Ok(Err(error)) if error.is_connect() => failed(&causes(&error), ProxyError::upstream_unreachable()),
+            Ok(Err(error)) => failed(&causes(&error), ProxyError::upstream_broke_off()),
+            Err(_) => failed("no answer within `timeouts.first_byte`", ProxyError::upstream_timeout()),
         }
     }
 
@@ -109,4 +116,41 @@ impl Upstream {
         let path = if self.base.is_empty() { path } else { format!("{}{path}", self.base).parse().ok()? };
         Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(path).build().ok()
     }
+}
+
+/// Connects within a time, the handshake of TLS included.
+#[derive(Clone)]
+struct Within<C> {
+    connector: C,
+    limit: Duration,
+}
+
+impl<C> Service<Uri> for Within<C>
+where
+    C: Service<Uri, Error = BoxError>,
+    C::Response: Send,
+    C::Future: Send + 'static,
+{
+    type Response = C::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<C::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.connector.poll_ready(context)
+    }
+
+    fn call(&mut self, address: Uri) -> Self::Future {
+        let connecting = timeout(self.limit, self.connector.call(address));
+        Box::pin(
+            async move { connecting.await.unwrap_or_else(|_| Err("no connection within `timeouts.connect`".into())) },
+        )
+    }
+}
+
+/// An error with its causes, outermost first. They name hosts, ports and what
+/// was expected of the protocol, and nothing of a message.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain: Vec<String> =
+        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+    chain.join(": ")
 }

@@ -58,6 +58,7 @@ struct Message {
 /// What a message tells of.
 #[derive(Debug, Serialize)]
 pub(super) struct Told<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) tenant: &'a str,
     /// The id that the site gave.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,11 +75,25 @@ pub(super) struct Told<'a> {
     /// Until when a code holds, or a case must be answered
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) until: Option<Time>,
+    /// Of an alarm.
+    #[serde(flatten)]
+    pub(super) alarm: Option<Alarmed<'a>>,
+}
+
+/// What a message tells of an alarm.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Alarmed<'a> {
+    /// The rule that raised it.
+    pub(super) rule: &'a str,
+    /// What was seen, in words that name no person.
+    pub(super) says: &'a str,
+    /// The id of the incident in the register.
+    pub(super) incident: &'a str,
 }
 
 impl<'a> Told<'a> {
     pub(super) fn of(tenant: &'a str, subject: Option<&'a str>, case: Option<&'a str>) -> Self {
-        Self { tenant, subject, case, token: None, purposes: None, code: None, until: None }
+        Self { tenant, subject, case, token: None, purposes: None, code: None, until: None, alarm: None }
     }
 }
 

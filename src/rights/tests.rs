@@ -22,7 +22,10 @@ async fn rigs_with(more: &str) -> Vec<Rig> {
     let folder = tempfile::tempdir().unwrap();
     let embedded = format!("embedded:{}", folder.path().display());
     let mut rigs = Vec::new();
-    for (url, folder) in [("memory:".to_owned(), None), (embedded, Some(folder))] {
+    let mut places = vec![("memory:".to_owned(), None), (embedded, Some(folder))];
+    #[cfg(feature = "postgres")]
+    places.push((crate::store::postgres::tests::CLUSTER.database(), None));
+    for (url, folder) in places {
         let vault = Vault::open(&url.parse().unwrap(), Key::generate(), Options::default()).await.unwrap();
         let toml = format!("upstream = \"http://bot.example\"\n{more}");
         let config = Config::parse(&toml).unwrap().config;
@@ -340,6 +343,231 @@ async fn what_stands_open_of_an_erased_subject_ends() {
         rig.rights.erase("shop", "ana", &by()).await.unwrap();
         let row = tokio::time::timeout(Duration::from_secs(10), rows.recv()).await.unwrap();
         assert_eq!(row, Some(rig.vault.row("shop", "ana")));
+        running.abort();
+    }
+}
+
+/// The payload of a confirmation that this key verifies.
+fn verified(jws: &str, key: &Value) -> Option<Value> {
+    use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+    use base64::Engine as _;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+    let (signed, signature) = jws.rsplit_once('.')?;
+    let (key, signature) = (BASE64.decode(key["x"].as_str()?).ok()?, BASE64.decode(signature).ok()?);
+    UnparsedPublicKey::new(&ED25519, key).verify(signed.as_bytes(), &signature).ok()?;
+    serde_json::from_slice(&BASE64.decode(signed.split_once('.')?.1).ok()?).ok()
+}
+
+#[tokio::test]
+async fn every_right_is_walked_from_request_to_a_proof_that_verifies() {
+    for rig in rigs().await {
+        let key = rig.rights.public_key().await.unwrap();
+        let token = rig.mint("ana", EMAIL, "ana@example.org").await.to_string();
+        rig.mint("ben", EMAIL, "ben@example.org").await;
+        let all =
+            [Kind::Access, Kind::Portability, Kind::Rectification, Kind::Objection, Kind::Restriction, Kind::Erasure];
+        for kind in all {
+            let received = rig.rights.register().open("shop", "ana", kind, "person").await.unwrap();
+            assert_eq!(received.due.0 - received.received.0, case::TIME_TO_ANSWER);
+            let by = By::operator("dana").in_case(&received.id);
+            let early = rig.rights.restrict("shop", "ana", true, &by).await;
+            assert!(early.is_err(), "nobody was verified");
+            let seen = [Step::Verify(Verification::DocumentSeen)];
+            rig.rights.register().take("shop", &received.id, &seen, "dana").await.unwrap();
+            let located = rig.rights.located("shop", "ana").await.unwrap();
+            assert_eq!(located, BTreeMap::from([("EMAIL".to_owned(), 1)]));
+            rig.rights.register().take("shop", &received.id, &[Step::Locate(located)], "dana").await.unwrap();
+            let (counted, number) = match kind {
+                Kind::Access | Kind::Portability => {
+                    let (file, _) = rig.file("ana", Format::Json, by).await;
+                    assert!(file.contains("ana@example.org") && !file.contains("ben@example.org"), "{file}");
+                    ("values", 1)
+                }
+                Kind::Rectification => {
+                    rig.rights.rectify("shop", "ana", &token, "ana@example.net", &by).await.unwrap();
+                    rig.rights.rectify("shop", "ana", &token, "ana@example.org", &By::operator("d")).await.unwrap();
+                    ("rectified", 1)
+                }
+                Kind::Objection => {
+                    rig.rights.objected("shop", "ana", &["support".to_owned()], &by).await.unwrap();
+                    ("purposes", 1)
+                }
+                Kind::Restriction => {
+                    rig.rights.restrict("shop", "ana", true, &by).await.unwrap();
+                    rig.rights.restrict("shop", "ana", false, &By::operator("d")).await.unwrap();
+                    ("restricted", 1)
+                }
+                Kind::Erasure => {
+                    rig.rights.erase("shop", "ana", &by).await.unwrap();
+                    ("values", 1)
+                }
+            };
+            let done = rig.rights.confirm("shop", &received.id, "dana").await.unwrap();
+            assert_eq!(whats(&done), ["received", "verified", "located", "done", "confirmed"], "{kind:?}");
+            let proof = done.proof.clone().unwrap();
+            assert_eq!(proof.counts[counted], number, "{kind:?}");
+            let confirmed = verified(&proof.confirmation.unwrap(), &key).expect("a signature that holds");
+            let named = [&confirmed["case"], &confirmed["kind"], &confirmed["verification"]];
+            assert_eq!(named, [&json!(received.id), &json!(kind.as_str()), &json!("document-seen")]);
+            assert_eq!(confirmed["sha256"].is_string(), matches!(kind, Kind::Access | Kind::Portability));
+            assert!(!serde_json::to_string(&done).unwrap().contains("ana@"), "a case holds no value");
+        }
+        assert_eq!(rig.values("ben").await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_export_says_for_what_a_value_came_and_who_looked() {
+    use crate::audit::{Action, Audit, Look, Options as AuditOptions};
+    let purposes = "[[purposes]]\nname = \"support\"\n[[purposes]]\nname = \"orders\"\nbasis = \"contract\"\n";
+    for rig in rigs_with(purposes).await {
+        let audit = Audit::open(&rig.vault, AuditOptions::default()).await.unwrap();
+        for (subject, purpose) in [("ana", "orders"), ("ben", "support")] {
+            let held = rig.vault.subject("shop", subject).await.unwrap().for_purpose(purpose);
+            held.tokenize(&[(EMAIL, &format!("{subject}@example.org"))]).await.unwrap();
+            for (actor, reason) in [("gateway", "chat"), ("operator:dana", "a call")] {
+                let look = Look {
+                    actor: actor.to_owned(),
+                    action: Action::Show,
+                    tenant: "shop".to_owned(),
+                    subject: held.alias(),
+                    reason: format!("{reason} of {subject}"),
+                    ..Look::default()
+                };
+                audit.record(look).await.unwrap();
+            }
+        }
+        let (file, case) = rig.file("ana", Format::Json, by()).await;
+        let file: Value = serde_json::from_str(&file).unwrap();
+        assert_eq!((&file["values"][0]["purpose"], file["values"].as_array().unwrap().len()), (&json!("orders"), 1));
+        let lines = file["audit"].as_array().unwrap();
+        let told: Vec<_> = lines.iter().map(|line| [&line["actor"], &line["reason"]]).collect();
+        let wanted = [[json!("gateway"), json!("chat of ana")], [json!("operator"), json!("a call of ana")]];
+        assert_eq!(told, wanted.each_ref().map(|[actor, reason]| [actor, reason]));
+        assert_eq!(case.proof.unwrap().counts["audit"], 2);
+        let (table, _) = rig.file("ben", Format::Csv, by()).await;
+        assert!(table.contains(",support,") && table.contains("chat of ben"), "{table}");
+        assert!(!table.contains("ana") && !table.contains("dana"), "{table}");
+        let (shown, _) = rig.rights.values("shop", "ana", None, 9).await.unwrap();
+        assert_eq!(shown[0]["purpose"], "orders");
+        audit.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_value_behind_a_surrogate_is_corrected() {
+    use crate::surrogate::{Piece, Restorer};
+    use crate::vault::Standing;
+    let standing: &Standing<'_> = &|search| Box::pin(async move { vec![false; search.texts().len()] });
+    for rig in rigs().await {
+        let held = rig.vault.subject("shop", "ana").await.unwrap();
+        let said = held.mint_surrogates(&[(PERSON, "Ana Berg")], standing).await.unwrap().remove(0).unwrap();
+        let (first, last) = said.split_once(' ').unwrap();
+        assert_eq!(rig.values("ana").await, BTreeSet::from(["Ana".to_owned(), "Berg".to_owned()]));
+        let case = rig.rights.rectify("shop", "ana", last, "Bergmann", &by()).await.unwrap();
+        assert_eq!(case.state, State::Confirmed);
+        assert_eq!(rig.values("ana").await, BTreeSet::from(["Ana".to_owned(), "Bergmann".to_owned()]));
+        let matcher = held.surrogates().await.unwrap().matcher(standing).await.unwrap();
+        let mut restorer = Restorer::new(matcher);
+        let mut back = String::new();
+        let mut out = |piece: Piece<'_, crate::vault::Surrogate>| match piece {
+            Piece::Text(text) => back.push_str(text),
+            Piece::Surrogate { value, .. } => back.push_str(value.value.expose()),
+        };
+        restorer.push(&format!("Dear {first} {last}."), &mut out);
+        restorer.finish(None, &mut out);
+        assert_eq!(back, "Dear Ana Bergmann.");
+        let again = held.mint_surrogates(&[(PERSON, "Ana Berg")], standing).await.unwrap().remove(0).unwrap();
+        assert!(
+            again.starts_with(first) && !again.ends_with(last),
+            "the old value has a surrogate of its own: {again}"
+        );
+        for unknown in ["Nobody", "", "[PERSON_00000000]"] {
+            let refused = rig.rights.rectify("shop", "ana", unknown, "x", &by()).await;
+            assert!(matches!(refused, Err(RightsError::NoToken)), "{unknown}");
+        }
+        let of_ben = rig.rights.rectify("shop", "ben", last, "x", &by()).await;
+        assert!(matches!(of_ben, Err(RightsError::NoToken)));
+    }
+}
+
+#[tokio::test]
+async fn what_was_used_once_is_used_after_a_restart_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("embedded:{}", folder.path().display());
+    let config = Config::parse(&format!("upstream = \"http://bot.example\"\n{WEBHOOK}")).unwrap().config;
+    let key = Key::generate();
+    let open = async || {
+        let vault = Vault::open(&url.parse().unwrap(), key.clone(), Options::default()).await.unwrap();
+        Rig { rights: Rights::new(vault.clone(), &config).unwrap(), vault, _folder: None }
+    };
+    let rig = open().await;
+    rig.mint("ana", EMAIL, "ana@example.org").await;
+    let questions = [rig.rights.question().unwrap(), rig.rights.question().unwrap()];
+    for question in &questions {
+        rig.rights.send_codes("shop", "ana", question).await.unwrap();
+    }
+    let codes = codes(&rig).await;
+    let used = async |rig: &Rig, question: &str| {
+        for (_, code) in &codes {
+            if rig.rights.answer(question, code).await.unwrap().is_some() {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(used(&rig, &questions[0]).await);
+    let Rig { rights, vault, .. } = rig;
+    drop(rights);
+    vault.close().await;
+    let rig = open().await;
+    assert!(!used(&rig, &questions[0]).await, "it was used before");
+    assert!(used(&rig, &questions[1]).await, "this one was not");
+}
+
+/// A write is what takes long: without it the time would tell who is known.
+#[tokio::test]
+async fn a_code_for_nobody_is_refused_as_slowly_as_a_wrong_one() {
+    use crate::store::Space;
+    use crate::vault::Owner;
+    for rig in rigs_with(WEBHOOK).await {
+        let written = async || rig.vault.records().scan(Owner::Deployment, Space::Code, None, 9).await.unwrap().len();
+        assert_eq!(written().await, 0);
+        assert!(rig.rights.answer(&rig.rights.question().unwrap(), "WRNG0000").await.unwrap().is_none());
+        assert!(rig.rights.answer(&rig.rights.question().unwrap(), "WRNG0001").await.unwrap().is_none());
+        assert_eq!(written().await, 1, "however often that is");
+        rig.rights.sweep().await.unwrap();
+        assert_eq!(written().await, 0);
+    }
+}
+
+#[tokio::test]
+async fn strangers_lock_nobody_out() {
+    for rig in rigs_with(WEBHOOK).await {
+        rig.mint("ana", EMAIL, "ana@example.org").await;
+        let rights = Arc::clone(&rig.rights);
+        let running = tokio::spawn(async move { rights.send_codes_asked_for().await });
+        for n in 0..2_000 {
+            rig.rights.ask_for_code("shop", &format!("stranger{n}@example.net"), &rig.rights.question().unwrap());
+            rig.rights.answer(&rig.rights.question().unwrap(), "WRNG0000").await.unwrap();
+        }
+        let question = rig.rights.question().unwrap();
+        for _ in 0..500 {
+            if rig.rights.ask_for_code("shop", "ana@example.org", &question) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let mut sent = Vec::new();
+        for _ in 0..500 {
+            sent = codes(&rig).await;
+            if !sent.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let (_, code) = sent.first().expect("a code for ana");
+        assert!(rig.rights.answer(&question, code).await.unwrap().is_some());
         running.abort();
     }
 }

@@ -300,6 +300,11 @@ impl Store for Embedded {
         })
     }
 
+    fn compact(&self) -> Answer<'_, ()> {
+        let file = Arc::clone(&self.file);
+        Box::pin(async move { tokio::task::spawn_blocking(move || file.compact()).await.map_err(|_| LOST)? })
+    }
+
     fn probe(&self) -> Answer<'_, ()> {
         Box::pin(async { self.ask(Work::Probe).await.map(drop) })
     }

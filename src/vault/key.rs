@@ -135,6 +135,7 @@ impl fmt::Debug for KeyId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vault::seal::wiping;
     use base64::prelude::BASE64_STANDARD;
 
     #[test]
@@ -160,6 +161,13 @@ mod tests {
         assert_ne!(a.derive(b"x").unwrap(), a.derive(b"y").unwrap());
         assert_ne!(a.derive(b"x").unwrap(), b.derive(b"x").unwrap());
         assert_ne!(a.id(), b.id());
+    }
+
+    #[test]
+    fn a_key_is_wiped() {
+        let Key(secret) = &Key::generate();
+        wiping::wiped(secret);
+        wiping::wiped(&Key::generate().derive(b"x").unwrap());
     }
 
     #[test]

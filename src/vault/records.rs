@@ -6,7 +6,8 @@
 
 use super::erasures::{Erasure, ErasureFile, Statement, What};
 use super::error::VaultError;
-use super::root::{row, tenant_row};
+use super::root::tenant_row;
+use super::rows::Rows;
 use super::seal::{SealingKey, random};
 use crate::clock;
 use crate::store::{Change, Event, EventKind, Expect, Row, Space, Store};
@@ -80,10 +81,14 @@ pub struct RecordChange<'a> {
 #[derive(Clone)]
 pub struct Records(Arc<Inner>);
 
+/// Sealing keys by tenant and space.
+type Keys = HashMap<([u8; 8], Space), Arc<SealingKey>>;
+
 struct Inner {
     store: Arc<dyn Store>,
     index: hmac::Key,
-    keys: Mutex<HashMap<([u8; 8], Space), Arc<SealingKey>>>,
+    rows: Rows,
+    keys: Mutex<Keys>,
     events: broadcast::Sender<Event>,
     erasures: OnceLock<ErasureFile>,
 }
@@ -91,7 +96,8 @@ struct Inner {
 impl Records {
     pub(super) fn new(store: Arc<dyn Store>, index: hmac::Key) -> Self {
         let (keys, events, erasures) = (Mutex::default(), broadcast::channel(EVENTS).0, OnceLock::new());
-        Self(Arc::new(Inner { store, index, keys, events, erasures }))
+        let rows = Rows::new(index.clone());
+        Self(Arc::new(Inner { store, index, rows, keys, events, erasures }))
     }
 
     /// Whether all is known that other processes changed a second ago, so that
@@ -193,7 +199,7 @@ impl Records {
 
     /// The row of a subject.
     pub fn row(&self, tenant: &str, subject: &str) -> Row {
-        row(&self.0.index, tenant, subject)
+        self.0.rows.of(tenant, subject)
     }
 
     /// A record as a change of the store, for a batch of mappings.

@@ -63,9 +63,46 @@ impl SealingKey {
     }
 }
 
+/// Says of fields, at compile time, that they are wiped when they are dropped,
+/// or why they need not be. A test names all fields of a type, so that one that
+/// is new has to be judged as well.
+#[cfg(test)]
+pub(super) mod wiping {
+    use aws_lc_rs::aead::LessSafeKey;
+    use aws_lc_rs::hmac;
+    use zeroize::ZeroizeOnDrop;
+
+    pub(in crate::vault) fn wiped<T: ZeroizeOnDrop>(_: &T) {}
+
+    pub(in crate::vault) fn no_secret<T>(_: &T) {}
+
+    /// A type of the vault whose own test names its fields.
+    pub(in crate::vault) fn shown_elsewhere<T>(_: &T) {}
+
+    /// A context of AWS-LC, which cleanses its memory where it frees it.
+    pub(in crate::vault) trait WipedByLibrary {}
+    impl WipedByLibrary for LessSafeKey {}
+    impl WipedByLibrary for hmac::Key {}
+
+    pub(in crate::vault) fn wiped_by_library<T: WipedByLibrary>(_: &T) {
+        assert!(std::mem::needs_drop::<T>(), "it frees what it holds");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_and_plain_texts_are_wiped() {
+        let key = SealingKey::new(&random().unwrap()).unwrap();
+        let mut sealed = Vec::new();
+        key.seal(*random().unwrap(), b"", b"ana", &mut sealed).unwrap();
+        wiping::wiped(&random::<32>().unwrap());
+        wiping::wiped(&key.open(b"", &sealed).unwrap());
+        let SealingKey(context) = &key;
+        wiping::wiped_by_library(context);
+    }
 
     #[test]
     fn opens_only_what_was_sealed() {

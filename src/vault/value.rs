@@ -49,6 +49,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn its_text_is_wiped_with_its_last_holder() {
+        let Value { text, at } = Value::from(Arc::new(Sensitive::from("ana")));
+        crate::vault::seal::wiping::shown_elsewhere::<Arc<Sensitive>>(&text);
+        crate::vault::seal::wiping::no_secret(&at);
+    }
+
+    #[test]
     fn a_value_may_be_a_part_of_a_text() {
         let text = Arc::new(Sensitive::from("anabo"));
         let (ana, whole) = (Value::part(Arc::clone(&text), 0..3), Value::from(text));

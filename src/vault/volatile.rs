@@ -30,7 +30,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// How many bits of a token carry its value.
 const TOKEN_BITS: u32 = 35;
@@ -473,6 +473,8 @@ impl VolatileKeys {
 /// so their function may be another than that of stored ones.
 pub(super) struct VolatileKey(u64, u64);
 
+impl ZeroizeOnDrop for VolatileKey {}
+
 impl Drop for VolatileKey {
     fn drop(&mut self) {
         self.0.zeroize();
@@ -521,6 +523,27 @@ mod tests {
 
     const EMAIL: Entity = Entity::constant("EMAIL");
     const PERSON: Entity = Entity::constant("PERSON");
+
+    #[test]
+    fn keys_and_values_are_wiped() {
+        use crate::vault::seal::wiping::{no_secret, shown_elsewhere, wiped};
+        let Volatile { key, token_mask, known, surrogates } =
+            Volatile::new(VolatileKeys::new().unwrap().next(), super::super::TOKEN_BITS);
+        wiped(&key);
+        no_secret(&token_mask);
+        shown_elsewhere::<Mutex<Option<Box<Chosen>>>>(&surrogates);
+        let Known { index, entries, texts, entities, kinds, changed } = known.into_inner().unwrap();
+        // Places, tokens and names of entities.
+        no_secret(&(index, entries, entities, kinds));
+        shown_elsewhere::<HashMap<u32, Option<Arc<Sensitive>>>>(&changed);
+        for Text { values, origin } in &texts {
+            shown_elsewhere::<Arc<Sensitive>>(values);
+            no_secret(origin);
+        }
+        let Fresh { text, room } = &Fresh { text: Zeroizing::default(), room: 0 };
+        wiped(text);
+        no_secret(room);
+    }
 
     #[test]
     fn values_of_many_requests_come_back() {

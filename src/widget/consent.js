@@ -4,7 +4,8 @@
 //
 // data-subject  the pseudonymous id of the person; without it one is made up and kept in this browser
 // data-lang     the language of the notice; without it that of the page, then of the browser
-// data-ask      "load" (ask at once) or "manual" (ask by `privet.open()`, or when a request is refused)
+// data-ask      "load" (ask at once), "manual" (ask by `privet.open()`, or when a request is refused),
+//               or "page" (by `privet.open()` alone)
 // data-button   "none" hides the button that opens the choices again
 // data-paths    paths of the gateway that get the headers, separated by blanks; without it all
 //
@@ -106,7 +107,7 @@
   function refused(problem) {
     if (!/:consent-(required|stale)$/.test(problem?.type || "")) return;
     if (problem.type.endsWith("stale")) store.write("answer", null);
-    open();
+    if (options.ask !== "page") open();
   }
 
   window.fetch = async function fetch(input, init) {
@@ -355,7 +356,7 @@
     }
     const again = button?.root.querySelector("button");
     if (again) again.textContent = words().button;
-    if (!answer() && options.ask !== "manual") await open();
+    if (!answer() && !["manual", "page"].includes(options.ask)) await open();
   }
 
   window.privet = Object.freeze({
@@ -369,6 +370,10 @@
     headers,
     receipt: () => tell("GET"),
     answer: () => answer()?.purposes ?? null,
+    /** Forgets the answer in this browser; what is on record stands. */
+    forget() {
+      store.write("answer", null);
+    },
     subject,
     /** `subject`: the person's id. `sign`: makes a signed token of a statement, where the gateway asks for one. */
     configure(given) {

@@ -13,15 +13,18 @@ use crate::audit::{Action, Look, Recorder};
 use crate::clock::{self, Time};
 use crate::config::{Basis, Config};
 use crate::consent::token::Claims;
+use crate::entity::Entity;
 use crate::ledger::{Act, Channel, Ledger, What};
 use crate::problem::{Problem, ProblemKind};
 use crate::rights::case::{Case, Verification};
 use crate::rights::{By, Export, Format, Rights, RightsError, Session};
+use crate::token::Token;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The page.
@@ -206,11 +209,16 @@ impl Me<'_> {
 
     /// What is kept, page by page.
     async fn data(&self) -> Result<Response<Bytes>, Refused> {
-        let session = self.session_for(Action::Show).await?;
+        let session = self.session().await?;
         let after = super::parameters(self.asked.query, "after").next();
         let after = after.and_then(|mark| self.rights.read_mark(&mark));
         let (tenant, subject) = (&session.tenant, session.subject.expose());
         let (values, next) = self.rights.values(tenant, subject, after, PAGE).await.map_err(|error| problem(&error))?;
+        let mut counts = BTreeMap::new();
+        for entity in values.iter().filter_map(|value| value["entity"].as_str()) {
+            *counts.entry(entity.to_owned()).or_default() += 1;
+        }
+        self.record(&session, Action::Show, counts).await?;
         let cases = self.rights.register().of_subject(tenant, subject).await.map_err(|error| problem(&error))?;
         let row = self.ledger.row(tenant, subject);
         let known = self.ledger.known(row).await?;
@@ -230,7 +238,7 @@ impl Me<'_> {
             })
             .collect();
         let recipients: Vec<Value> = (self.config.upstreams.iter())
-            .map(|upstream| json!({"name": upstream.name, "region": upstream.region}))
+            .map(|upstream| json!({"name": upstream.recipient, "region": upstream.region}))
             .collect();
         Ok(json(&json!({
             "until": Time(session.until),
@@ -263,8 +271,10 @@ impl Me<'_> {
     }
 
     async fn rectify(&self) -> Result<Response<Bytes>, Refused> {
-        let session = self.session_for(Action::Rectify).await?;
+        let session = self.session().await?;
         let Correction { token, value } = self.body()?;
+        let entity = Token::parse(&token).map_or(Entity::SURROGATE, |token| token.entity());
+        self.record(&session, Action::Rectify, [(entity.to_string(), 1)].into()).await?;
         let by = By::person(session.verification);
         let done = self.rights.rectify(&session.tenant, session.subject.expose(), &token, &value, &by).await;
         done.map(|case| json(&shown(&case))).map_err(|error| problem(&error))
@@ -311,18 +321,31 @@ impl Me<'_> {
     /// The session for this, which the access log tells before it is done.
     async fn session_for(&self, action: Action) -> Result<Session, Refused> {
         let session = self.session().await?;
+        let counts = if action.is_of_values() {
+            let located = self.rights.located(&session.tenant, session.subject.expose()).await;
+            located.map_err(|error| problem(&error))?
+        } else {
+            BTreeMap::new()
+        };
+        self.record(&session, action, counts).await?;
+        Ok(session)
+    }
+
+    async fn record(&self, session: &Session, action: Action, entities: BTreeMap<String, u64>) -> Result<(), Refused> {
         let alias = self.rights.alias(&session.tenant, session.subject.expose());
+        let actor = "subject".to_owned();
         let look = Look {
-            actor: "subject".to_owned(),
+            recipient: if action.shows() { actor.clone() } else { String::new() },
+            actor,
             action,
             tenant: session.tenant.clone(),
             subject: alias.await.map_err(|error| problem(&error))?,
             reason: ME.to_owned(),
+            entities,
             request_id: self.asked.request_id.to_owned(),
             ..Look::default()
         };
-        self.audit.record(look).await.map_err(|error| problem(&error.into()))?;
-        Ok(session)
+        self.audit.record(look).await.map_err(|error| problem(&error.into()))
     }
 
     async fn session(&self) -> Result<Session, Refused> {

@@ -3,10 +3,13 @@ by mouse and by keyboard alone, wide and narrow, and around `deep-chat`.
 
     consent.py PATH/TO/privet FOLDER/OF/node_modules [FOLDER/FOR/SCREENSHOTS]"""
 
+import json
 import os
 import shutil
 import sys
 import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from chatbot import Chatbot
 from harness import CHROMIUM_FLAGS, EMAIL, Checks, Gateway, chromium, clean
@@ -47,6 +50,10 @@ purpose = "support"
 [[routes]]
 path = "/marketing"
 purpose = "marketing"
+[[webhooks]]
+url = "MAILBOX"
+events = ["code.issued"]
+secret = "a secret of the mailbox"
 """
 
 PAGE = """<!doctype html>
@@ -107,9 +114,30 @@ CONTRAST = """(element) => {
 checks = Checks()
 
 
+class Mailbox(ThreadingHTTPServer):
+    """The system that would send codes to the addresses that are on file."""
+
+    daemon_threads = True
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.server.codes.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["code"])
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.url, self.codes = f"http://127.0.0.1:{self.server_address[1]}", []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
 class Site:
-    def __init__(self, browser, site, gateway, chatbot, folder):
+    def __init__(self, browser, site, gateway, chatbot, mailbox, folder):
         self.browser, self.site, self.gateway, self.chatbot, self.folder = browser, site, gateway, chatbot, folder
+        self.mailbox = mailbox
 
     def visit(self, name="index.html", **options):
         context = self.browser.new_context(**{"viewport": {"width": 1000, "height": 760}, **options})
@@ -137,7 +165,7 @@ def asks(site, name, **options):
     checks.that(f"{name}: it has the title of the notice", dialog.get_by_role("heading").inner_text() == "May a chatbot answer you?")
     checks.that(f"{name}: no switch is on", page.locator("input:checked").count() == 0 and page.get_by_role("switch").count() == 3)
     checks.that(f"{name}: the focus is in the dialog", page.evaluate("document.activeElement.shadowRoot?.activeElement?.tagName") == "H2")
-    looks = [page.locator(f"[data-action={b}]").evaluate("b => [getComputedStyle(b).backgroundColor, getComputedStyle(b).color, b.offsetHeight].join()") for b in ("accept", "decline")]
+    looks = [page.locator(f"[data-action={b}]").evaluate("b => [getComputedStyle(b).backgroundColor, getComputedStyle(b).color, b.offsetWidth, b.offsetHeight].join()") for b in ("accept", "decline")]
     checks.that(f"{name}: to decline looks like to accept", looks[0] == looks[1], str(looks))
     low = [c for c in page.locator("dialog :is(h2, .text p, .purpose .title, .purpose p, .action, .more a)").evaluate_all(f"all => all.map({CONTRAST})") if c < 4.5]
     checks.that(f"{name}: all text can be read", not low, str(low))
@@ -249,21 +277,60 @@ def deep_chat(site):
     page.context.close()
 
 
+def my_data(site):
+    """From the dialog to one's data, and to its end."""
+    page = site.visit("deep-chat.html")
+    page.get_by_role("dialog").get_by_role("button", name="Accept all").click(timeout=10_000)
+    checks.that("my data: a value is kept", site.say(page)[0] == 200)
+    site.chatbot.take()
+    page.get_by_role("button", name="Privacy choices").click()
+    page.get_by_role("link", name="Delete my data").click()
+    expect(page.get_by_role("heading", name="Who are you?")).to_be_visible(timeout=10_000)
+    checks.that("my data: nothing is shown before one is known", EMAIL not in page.content())
+    page.get_by_label("customer id").fill("visitor-7")
+    page.get_by_role("button", name="Send me a code").click()
+    expect(page.get_by_label("The code")).to_be_visible(timeout=10_000)
+    page.get_by_label("The code").fill("AAAAAAAA")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("alert")).not_to_be_empty(timeout=10_000)
+    checks.that("my data: a wrong code opens nothing", EMAIL not in page.content())
+    for _ in range(200):
+        if site.mailbox.codes:
+            break
+        page.wait_for_timeout(50)
+    page.get_by_label("The code").fill(site.mailbox.codes[-1])
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("cell", name=EMAIL, exact=True)).to_be_visible(timeout=10_000)
+    site.shot(page, "my-data")
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Download as JSON").click()
+    with open(downloading.value.path(), encoding="utf-8") as file:
+        values = [value["value"] for value in json.load(file)["values"]]
+    checks.that("my data: what is kept can be taken along", values == [EMAIL], str(values))
+    page.get_by_role("button", name="Erase my data").click()
+    page.get_by_role("button", name="Erase", exact=True).click()
+    expect(page.get_by_role("heading", name="It is done")).to_be_visible(timeout=10_000)
+    checks.that("my data: the erasure is confirmed, signed", page.get_by_label("Confirmation").input_value().count(".") == 2)
+    checks.that("my data: the browser has nothing to complain of", not page.complaints, str(page.complaints))
+    page.context.close()
+
+
 def main(binary, packages, folder=None):
     with tempfile.TemporaryDirectory() as files:
         shutil.copy(os.path.join(packages, "node_modules/deep-chat/dist/deepChat.bundle.js"), files)
         chatbot = Chatbot(files)
-        with Gateway(binary, chatbot, TOML.replace("PAGE", chatbot.url)) as running:
+        mailbox = Mailbox()
+        with Gateway(binary, chatbot, TOML.replace("PAGE", chatbot.url).replace("MAILBOX", mailbox.url)) as running:
             for name, text in (("index.html", PAGE.replace("LANG", "en")), ("german.html", PAGE.replace("LANG", "de")), ("deep-chat.html", DEEP_CHAT)):
                 with open(os.path.join(files, name), "w", encoding="utf-8") as file:
                     file.write(text.replace("GATEWAY", running.url).replace("SOCKET", running.url.replace("http", "ws")))
             with sync_playwright() as play:
                 browser = play.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
-                site = Site(browser, chatbot.url, running.url, chatbot, folder)
+                site = Site(browser, chatbot.url, running.url, chatbot, mailbox, folder)
                 checks.section("wide", asks, site, "wide")
                 narrow = {"viewport": {"width": 360, "height": 700}, "color_scheme": "dark"}
                 checks.section("narrow", lambda: asks(site, "narrow", **narrow))
-                for part in (by_keyboard, declined, deep_chat):
+                for part in (by_keyboard, declined, deep_chat, my_data):
                     checks.section(part.__name__, part, site)
                 browser.close()
 

@@ -17,15 +17,21 @@ import openai.types
 import openai.types.chat
 import openai.types.responses
 from botbuilder import schema as bot
+from engineio.payload import Payload
+from google.cloud import dialogflow_v2beta1, dialogflowcx_v3
 from google.genai import types as genai
+from google.protobuf.json_format import ParseError
 from harness import Checks
 from msrest.serialization import Deserializer
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from socketio.packet import EVENT, Packet
 
 FOLDER = os.path.join(os.path.dirname(__file__), "../../rules/protocols/samples")
 # Fields that the vendor's own type does not have: servers that speak alike do,
 # and models that search send `annotations` in the last chunk of a stream too.
 OF_OTHERS = {"reasoning_content", "annotations"}
+# What Azure adds, by its reference.
+OF_AZURE = {"prompt_filter_results", "content_filter_results", "context"}
 
 checks = Checks()
 
@@ -39,10 +45,10 @@ def sample(name):
     return json.loads(re.sub(r"\{\{(\w+)(:[^}]*)?\}\}", "abcd", text))
 
 
-def fits(what, kind, value):
+def fits(what, kind, value, others=OF_OTHERS):
     """Reads `value` as the package does, and looks for members that it does not know."""
     try:
-        unknown = set(strangers(TypeAdapter(kind).validate_python(value))) - OF_OTHERS
+        unknown = set(strangers(TypeAdapter(kind).validate_python(value))) - others
         checks.that(what, not unknown, f"unknown members {sorted(unknown)}")
     except ValidationError as error:
         tag = value.get("type") if isinstance(value, dict) else None
@@ -69,6 +75,14 @@ def of_openai():
     for event in chat["replies"][1]["events"]:
         if isinstance(event["data"], dict):
             fits("openai: a chunk of a chat completion", types.chat.ChatCompletionChunk, event["data"])
+    azure = sample("openai-chat/azure")
+    others = OF_OTHERS | OF_AZURE
+    fits("azure: a chat completion", types.chat.ChatCompletion, {"created": 0, **azure["replies"][0]["body"]}, others)
+    for event in azure["replies"][1]["events"]:
+        if isinstance(event["data"], dict):
+            # Its first event, of the prompt alone, has an empty `object`.
+            chunk = {"created": 0, "model": "", **event["data"], "object": "chat.completion.chunk"}
+            fits("azure: a chunk of a chat completion", types.chat.ChatCompletionChunk, chunk, others)
     completion = sample("openai-completions/completions")
     fits("openai: a completion", types.Completion, completion["replies"][0]["body"])
     responses = sample("openai-responses/responses")
@@ -97,6 +111,9 @@ def of_ollama():
 
     chat, generate = sample("ollama/chat"), sample("ollama/generate")
     fits("ollama: a chat request", types.ChatRequest, chat["request"]["body"])
+    # The package has pictures in another form until they are sent.
+    asked = {name: value for name, value in generate["request"]["body"].items() if name != "images"}
+    fits("ollama: a request for a text", types.GenerateRequest, asked)
     fits("ollama: a chat reply", ollama.ChatResponse, chat["replies"][0]["body"])
     for line in chat["replies"][1]["lines"]:
         fits("ollama: a line of a chat reply", ollama.ChatResponse, line)
@@ -110,9 +127,13 @@ def of_gemini():
     for content in [*asked["contents"], asked["systemInstruction"]]:
         fits("gemini: a content", genai.Content, content)
     fits("gemini: a tool", genai.Tool, asked["tools"][0])
+    config = {name: asked[name] for name in ("labels", "cachedContent", "safetySettings", "toolConfig")}
+    fits("gemini: what else is asked", genai.GenerateContentConfig, config)
     fits("gemini: a reply", genai.GenerateContentResponse, generate["replies"][0]["body"])
     for event in stream["replies"][0]["events"]:
         fits("gemini: a chunk", genai.GenerateContentResponse, event["data"])
+    for element in stream["replies"][1]["array"]:
+        fits("gemini: an element", genai.GenerateContentResponse, element)
 
 
 def of_mcp():
@@ -133,8 +154,47 @@ def of_bot_framework():
         checks.that("bot framework: an activity", not unknown and read("Activity", activity), f"unknown members {unknown}")
 
 
+def of_dialogflow():
+    # The beta has all that v2 has, and more.
+    for name, types, other in (("es", dialogflow_v2beta1, "event"), ("cx", dialogflowcx_v3, "digits")):
+        for read in (sample(f"dialogflow-{name}/detect-intent"), sample(f"dialogflow-{name}/{other}")):
+            parse(f"dialogflow {name}: a request", types.DetectIntentRequest, read["request"]["body"])
+            for reply in read.get("replies", []):
+                if reply.get("status", 200) == 200:
+                    parse(f"dialogflow {name}: a reply", types.DetectIntentResponse, reply["body"])
+
+
+def parse(what, kind, value):
+    """Reads `value` as the package reads JSON: members that it does not know are refused."""
+    try:
+        kind.from_json(json.dumps(value), ignore_unknown_fields=False)
+        checks.that(what, True)
+    except ParseError as error:
+        checks.that(what, False, str(error))
+
+
+def of_socketio():
+    polling, socket = sample("rasa-socketio/polling"), sample("rasa-socketio/websocket")
+    for what, body, names in (
+        ("a polled request", polling["request"]["body"], ["user_uttered"]),
+        ("a polled reply", polling["replies"][0]["body"], ["bot_uttered", "bot_uttered"]),
+    ):
+        # Records parted by U+001E, of which each is one packet.
+        events = [event(packet.data) for packet in Payload(encoded_payload=body).packets if packet.packet_type == 4]
+        checks.that(f"socket.io: {what}", events == names, f"the events are {events}")
+    messages = [*socket["request"]["messages"], *socket["replies"][0]["messages"]]
+    events = [event(message[1:]) for message in messages if message.startswith("42")]
+    want = ["session_request", "user_uttered", "session_confirm", "bot_uttered"]
+    checks.that("socket.io: messages of a socket", events == want, f"the events are {events}")
+
+
+def event(text):
+    packet = Packet(encoded_packet=text)
+    return packet.data[0] if packet.packet_type == EVENT else packet.packet_type
+
+
 def main():
-    for part in (of_openai, of_anthropic, of_ollama, of_gemini, of_mcp, of_bot_framework):
+    for part in (of_openai, of_anthropic, of_ollama, of_gemini, of_mcp, of_bot_framework, of_dialogflow, of_socketio):
         checks.section(part.__name__, part)
 
 

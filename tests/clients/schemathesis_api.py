@@ -56,6 +56,7 @@ def status(method, path, bearer=None):
         return refusal.code
 
 
+command("vault", "init")
 key = command("operator", "add", "tester", "--role", "admin")
 ports = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
 privet = Program(binary, "serve", "--upstream", "http://127.0.0.1:1", *ports, *vault, env=environment)

@@ -1,7 +1,7 @@
 //! The admin API over real sockets, and commands that reach a vault beside the
 //! gateway that holds it.
 
-use crate::support::{CONSENT, Client, Identity, KEY, Privet, Setup, Upstream, chat, privet, scratch_folder};
+use crate::support::{Answer, CONSENT, Client, Identity, KEY, Privet, Setup, Upstream, chat, privet, scratch_folder};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Output;
@@ -39,6 +39,7 @@ async fn me(admin: &Client, key: &str) -> (u16, Value) {
 async fn an_operator_is_made_before_beside_and_after_the_gateway() {
     let folder = scratch_folder();
     let vault = folder.path().join("vault");
+    output(&vault, &["vault", "init"]);
     let before = operator(&vault, "before", "admin");
     let privet = gateway(&vault, "");
     let beside = operator(&vault, "beside", "viewer");
@@ -131,6 +132,43 @@ async fn an_exchange_and_an_operator_leave_their_lines() {
     privet.terminate();
     privet.wait(std::time::Duration::from_secs(20));
     assert!(output(&vault, &["audit", "verify"]).starts_with("whole: lines 1 to "), "after its end");
+}
+
+#[tokio::test]
+async fn an_alarm_stands_in_the_register_and_is_told_signed() {
+    const SECRET: &str = "a secret of the SIEM";
+    let folder = scratch_folder();
+    let vault = folder.path().join("vault");
+    let receiver = Upstream::start(|_| Answer::json(&json!({}))).await;
+    let toml = format!(
+        "[alerts]\nfailed_logins = 2\n[[webhooks]]\nurl = \"{}/alarms\"\nevents = [\"alarm.raised\"]\nsecret = \"{SECRET}\"\n",
+        receiver.url()
+    );
+    let privet = gateway(&vault, &toml);
+    let admin = Client::new(&privet.admin);
+    for n in 0..5 {
+        assert_eq!(me(&admin, &format!("pvk_{n}")).await.0, 401);
+    }
+    privet.metric_becomes("privet_alerts_total{rule=\"failed-logins\"}", 1).await;
+    let started = std::time::Instant::now();
+    while receiver.recorded().is_empty() {
+        assert!(started.elapsed().as_secs() < 20, "nobody is told");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let message = receiver.last();
+    let body = message.json();
+    assert_eq!((&body["event"], &body["rule"]), (&json!("alarm.raised"), &json!("failed-logins")), "{body}");
+    assert_eq!(body["says"], "5 log-ins were refused within 10 minutes.");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let signature = message.headers["privet-signature"].to_str().unwrap();
+    assert!(privet::rights::signature::holds(SECRET, signature, &message.body, now, 60));
+    let officer = format!("Bearer {}", operator(&vault, "dana", "officer"));
+    let path = format!("/api/v1/incidents/{}", body["incident"].as_str().unwrap());
+    let incident = admin.send("GET", &path, &[("authorization", &officer)], "").await.json();
+    assert_eq!((&incident["rule"], &incident["state"]), (&json!("failed-logins"), &json!("open")), "{incident}");
+    for quiet in ["mass-access", "unknown-tokens", "chain-broken", "out-of-hours"] {
+        assert_eq!(privet.metric(&format!("privet_alerts_total{{rule=\"{quiet}\"}}")).await, 0, "{quiet}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 
 mod chatbot;
 mod identity;
-mod search;
+pub(crate) mod search;
 mod ways;
 
 use crate::random::Random;

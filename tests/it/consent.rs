@@ -463,3 +463,23 @@ async fn without_origins_the_chatbot_answers_preflights() {
     reply.problem(403, "consent-required");
     assert_eq!(upstream.recorded().len(), 1);
 }
+
+#[tokio::test]
+async fn a_refusal_says_what_to_mend() {
+    let upstream = Upstream::start(|_| Answer::says("ok")).await;
+    let told = async |toml: &str, headers: &[(&str, &str)]| {
+        let privet = Setup::new(&upstream).toml(toml).start();
+        let body = chat("hi").to_string();
+        let reply = Client::new(&privet.gateway).send("POST", "/v1/chat/completions", headers, body).await;
+        reply.problem(403, "consent-required")["detail"].as_str().unwrap().to_owned()
+    };
+    let json = ("content-type", "application/json");
+    assert!(told("", &[json]).await.contains("send it as `Privet-Consent`."));
+    let unread = told("", &[json, ("privet-consent", "support,")]).await;
+    assert!(unread.contains("`Privet-Consent` cannot be read"), "{unread}");
+    let signed = "[consent]\nrequire_signed = true\nhs256_secret = \"thirty-two bytes that the site knows\"\n";
+    let header = told(signed, &[json, ("privet-consent", "support")]).await;
+    assert!(header.contains("send it as `Privet-Consent-Token`"), "{header}");
+    let void = told(signed, &[json, ("privet-consent-token", "e30.e30.x")]).await;
+    assert!(void.contains("`Privet-Consent-Token` does not hold"), "{void}");
+}

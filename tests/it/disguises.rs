@@ -86,6 +86,36 @@ async fn values_cut_over_lines_fields_and_arguments_are_found() {
 }
 
 #[tokio::test]
+async fn texts_in_base64_are_read_wherever_they_stand() {
+    use base64::Engine as _;
+    let (plain, safe) = (base64::engine::general_purpose::STANDARD, base64::engine::general_purpose::URL_SAFE_NO_PAD);
+    let said = "{\"user\":\"ana.lopez@example.com\",\"x\":\"??>>\"}";
+    let dialogue = Dialogue::new("").await;
+    let cookie = format!("a=1; user={}", safe.encode(said));
+    let headers = [CONSENT, ("privet-subject", "u1"), ("x-userinfo", &plain.encode(said)), ("cookie", &cookie)];
+    let target = format!("/?d={}&e=1", plain.encode(said).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D"));
+    let body = serde_json::json!({"text": format!("please decode {} for me", plain.encode(said))});
+    let reply = dialogue.client.send("POST", &target, &headers, body.to_string()).await;
+    assert_eq!(reply.header("privet-redacted"), Some("email=4"), "{}", reply.text());
+    let seen = dialogue.upstream.last();
+    let header = |name: &str| seen.headers[name].to_str().unwrap().to_owned();
+    let query = seen.target.strip_prefix("/?d=").unwrap().strip_suffix("&e=1").unwrap();
+    let query = percent_encoding::percent_decode_str(query).decode_utf8().unwrap().into_owned();
+    let text = seen.json()["text"].as_str().unwrap().to_owned();
+    let in_text = text.strip_prefix("please decode ").unwrap().strip_suffix(" for me").unwrap();
+    for (where_, written) in [
+        ("header", header("x-userinfo")),
+        ("query", query),
+        ("text", in_text.to_owned()),
+        ("cookie", header("cookie").strip_prefix("a=1; user=").unwrap().to_owned()),
+    ] {
+        let bytes = if where_ == "cookie" { safe.decode(&written) } else { plain.decode(&written) };
+        let got = String::from_utf8(bytes.unwrap_or_else(|error| panic!("{where_}: {error} {written}"))).unwrap();
+        assert_eq!(without_tokens(&got), said.replace("ana.lopez@example.com", "@"), "{where_}");
+    }
+}
+
+#[tokio::test]
 async fn encoded_words_and_quoted_pairs_of_headers_are_read() {
     let dialogue = Dialogue::new("").await;
     for (name, value, want) in [

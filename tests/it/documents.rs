@@ -35,6 +35,26 @@ fn every_test_that_a_document_names_exists() {
     assert!(named > 10, "the invariants were not found");
 }
 
+/// Each duty that a chatbot meets names what serves it, a test that shows it,
+/// and what is left to the company.
+#[test]
+fn every_duty_of_the_law_has_a_part_and_a_test() {
+    let text = read("PRIVACY.md");
+    let mut met = BTreeSet::new();
+    for row in text.lines().filter(|line| line.starts_with("| Art.")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [duty, part, test, rest] = cells[..] else { panic!("{row}") };
+        assert!(!part.is_empty() && test.contains("::") && !rest.is_empty(), "{row}");
+        for articles in duty.split("Art. ").skip(1) {
+            let numbers: String = articles.chars().take_while(|c| c.is_ascii_digit() || ", ".contains(*c)).collect();
+            met.extend(numbers.split(',').filter_map(|number| number.trim().parse::<u32>().ok()));
+        }
+    }
+    let duties = [5, 6, 7, 9].into_iter().chain(12..=22).chain([25, 28, 30]).chain(32..=35);
+    let missing: Vec<u32> = duties.filter(|article| !met.contains(article)).collect();
+    assert!(missing.is_empty(), "articles without a row: {missing:?}");
+}
+
 #[test]
 fn every_file_that_a_document_names_exists() {
     let mut missing = Vec::new();

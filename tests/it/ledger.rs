@@ -1,7 +1,7 @@
 //! Consent that is kept: given, shown and withdrawn at `/.privet/consent`, and
 //! what follows from it for the chat.
 
-use crate::admin::output;
+use crate::admin::{operator, output};
 use crate::support::{
     Answer, CONSENT, Client, KEY, Privet, Reply, Setup, Socket, SocketUpstream, Upstream, chat, chat_stream, privet,
     scratch_folder, tokens,
@@ -316,7 +316,7 @@ async fn an_erasure_and_a_restriction_cut_what_asks_for_no_consent() {
         Answer::new("text/event-stream", vec![event; 100]).gate(&Arc::new(Semaphore::new(1)))
     })
     .await;
-    for ending in [&["erase", "ana", "--yes"][..], &["restrict", "ana"]] {
+    for is_erased in [true, false] {
         let folder = scratch_folder();
         let privet = Setup::new(&upstream).toml(PURPOSES).vault(folder.path()).start();
         let client = Client::new(&privet.gateway);
@@ -325,10 +325,17 @@ async fn an_erasure_and_a_restriction_cut_what_asks_for_no_consent() {
         stream.frame().await.unwrap().unwrap();
         assert_eq!(withdraw(&client, "", &[ANA]).await["ended"], 0, "the contract goes on");
         assert!(tokio::time::timeout(Duration::from_millis(200), stream.frame()).await.is_err(), "it was cut");
-        let arguments = [&["subject"], ending].concat();
-        output(folder.path(), &arguments);
+        if is_erased {
+            output(folder.path(), &["subject", "erase", "ana", "--yes"]);
+        } else {
+            let officer = format!("Bearer {}", operator(folder.path(), "dana", "officer"));
+            let headers = [JSON, ("authorization", officer.as_str())];
+            let path = "/api/v1/subjects/ana/restriction";
+            let done = Client::new(&privet.admin).send("POST", path, &headers, r#"{"restricted": true}"#).await;
+            assert_eq!(done.status, 200, "{}", done.text());
+        }
         let ended = tokio::time::timeout(Duration::from_secs(1), stream.frame()).await.expect("it goes on");
-        assert!(ended.is_none_or(|frame| frame.is_err()), "{ending:?}");
+        assert!(ended.is_none_or(|frame| frame.is_err()), "erased: {is_erased}");
     }
 }
 

@@ -230,8 +230,32 @@ async fn a_chatbot_that_cannot_be_reached_is_a_502() {
     let reply = Client::new(&privet.gateway).chat(&chat("hi"), &[]).await;
     let problem = reply.problem(502, "upstream-failed");
     assert!(!problem["detail"].as_str().unwrap().contains("127.0.0.1"), "the client need not know where it is");
+    assert!(privet.log().contains("Connection refused"), "whoever runs it does: {}", privet.log());
     privet.metric_becomes(&outcome("upstream_failed"), 1).await;
     assert_eq!(privet.metric("privet_rejected_total{problem=\"upstream-failed\"}").await, 1);
+}
+
+/// It takes the connection, and says nothing of TLS.
+#[tokio::test]
+async fn connecting_ends_with_its_time_the_handshake_included() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", silent.local_addr().unwrap());
+    let privet = Setup::at(&url).toml("[timeouts]\nconnect = \"300ms\"\n").start();
+    Client::new(&privet.gateway).chat(&chat("hi"), &[]).await.problem(502, "upstream-failed");
+    assert!(privet.log().contains("no connection within `timeouts.connect`"), "{}", privet.log());
+}
+
+#[tokio::test]
+async fn a_client_that_asks_too_often_waits() {
+    let (upstream, privet, client) = gateway("[limits]\nclient_requests = 2\n").await;
+    for _ in 0..2 {
+        assert_eq!(client.chat(&chat("hi"), &[]).await.says(), "ok");
+    }
+    let refused = client.chat(&chat("hi"), &[]).await;
+    refused.problem(429, "rate-limited");
+    assert_eq!(refused.header("retry-after"), Some("30"));
+    assert_eq!(upstream.recorded().len(), 2);
+    privet.metric_becomes(&outcome("refused_overload"), 1).await;
 }
 
 #[tokio::test]

@@ -48,6 +48,7 @@ mod streams;
 mod support;
 mod transcripts;
 mod transit;
+mod upkeep;
 mod vault;
 mod vault_cli;
 mod websocket;

@@ -3,23 +3,29 @@
 
 mod failover;
 mod faults;
+mod upkeep;
 
+use crate::signed;
 use crate::support::{
-    Bouncer, Client, Cluster, Durability, Identity, KEY, Privet, Recorded, Setup, Upstream, chat, own, privet, tokens,
+    Answer, Bouncer, CONSENT, Client, Cluster, Durability, Identity, KEY, Privet, Recorded, Setup, Socket,
+    SocketUpstream, Upstream, chat, chat_stream, own, privet, tokens,
 };
+use http_body_util::BodyExt as _;
 use privet::config::Config;
 use privet::ledger::{Act, Channel, Ledger, Notices, What};
 use privet::rights::{By, Rights};
 use privet::store::Store;
 use privet::store::postgres::{Postgres, PostgresUrl};
 use privet::vault::{Key, Options, Vault};
+use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::process::Stdio;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// A server for all tests that do it no harm.
-static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start(Durability::None, &[]));
+pub(crate) static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start(Durability::None, &[]));
 
 /// Within this time every replica knows what one of them changed.
 const SOON: Duration = Duration::from_secs(1);
@@ -180,8 +186,12 @@ async fn write_to(client: &Client, subject: &str, name: &str) -> Result<crate::s
 
 /// A gateway without any memory restores every token.
 async fn hold_to_account(url: &str, known: &Known) {
+    hold_to_account_with(KEY, url, known).await;
+}
+
+async fn hold_to_account_with(key: &str, url: &str, known: &Known) {
     let upstream = Upstream::echo().await;
-    let privet = replica(&upstream, url);
+    let privet = Setup::new(&upstream).vault_at(url).env("PRIVET_KEY", key).start();
     let client = Client::new(&privet.gateway);
     for (subject, tokens) in known {
         let (quoted, values): (Vec<&str>, Vec<&str>) = tokens.iter().map(|(t, v)| (t.as_str(), v.as_str())).unzip();
@@ -230,4 +240,51 @@ async fn what_a_replica_that_is_cut_off_cannot_hear_binds_it_all_the_same() {
     }
     assert_eq!(client.chat(&chat("hello"), &of("cy")).await.status, 200, "others are served");
     CLUSTER.primary.run(&format!("alter database {database} allow_connections true"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_replica_is_told_ends_streams_and_sockets_of_another() {
+    let url = CLUSTER.database();
+    let upstream = Upstream::start(|_| {
+        let event =
+            bytes::Bytes::from_static(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi \"}}]}\n\n");
+        Answer::new("text/event-stream", vec![event; 100]).gate(&Arc::new(Semaphore::new(1)))
+    })
+    .await;
+    let echo = SocketUpstream::echo().await;
+    let (here, there) = (replica(&upstream, &url), replica(&upstream, &url));
+    let sockets = Setup::at(&echo.url()).vault_at(&url).start();
+    let client = Client::new(&there.gateway);
+    let headers = [("content-type", "application/json"), CONSENT, ("privet-subject", "ana")];
+    let body = chat_stream("hi").to_string();
+    let mut stream = client.open("POST", "/v1/chat/completions", &headers, body).await.into_body();
+    stream.frame().await.unwrap().unwrap();
+    let mut socket = Socket::open(&sockets.gateway, "/chat?privet-consent=support&privet-subject=ana", &[]).await;
+    socket.send("hello").await;
+    assert_eq!(socket.text().await, "hello");
+    let told = Client::new(&here.gateway).send("DELETE", "/.privet/consent", &of("ana"), "").await;
+    assert_eq!(told.status, 200);
+    let cut = tokio::time::timeout(SOON, stream.frame()).await.expect("the stream goes on");
+    assert!(cut.is_none_or(|frame| frame.is_err()));
+    let closed = tokio::time::timeout(SOON, socket.closed()).await.expect("the socket stays open");
+    assert_eq!(closed, Some((1008, "urn:privet:problem:consent-required".to_owned())));
+    client.chat(&chat("hello"), &of("ana")).await.problem(403, "consent-required");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_id_of_a_consent_token_is_taken_once_by_all_replicas() {
+    let (upstream, url) = (Upstream::echo().await, CLUSTER.database());
+    let replicas = [0, 1].map(|_| Setup::new(&upstream).vault_at(&url).toml(signed::SIGNED).start());
+    for round in 0..8 {
+        let token = signed::hs256(signed::SECRET, &signed::claims(json!({"jti": format!("{round}")})));
+        let headers = [("privet-consent-token", token.as_str())];
+        let [one, other] = [0, 1].map(|n: usize| Client::new(&replicas[n].gateway));
+        let (one, other) = tokio::join!(
+            one.send("POST", "/.privet/consent", &headers, ""),
+            other.send("POST", "/.privet/consent", &headers, "")
+        );
+        let mut statuses = [one.status.as_u16(), other.status.as_u16()];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 403], "at the same time");
+    }
 }

@@ -59,6 +59,83 @@ async fn a_request_without_findings_is_the_same_at_the_chatbot() {
     }
 }
 
+/// The requests of all samples, which are those of every protocol there is:
+/// name, method, address, headers, body or the messages of a socket.
+fn samples() -> Vec<(String, Value)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/protocols");
+    let names = |folder: &std::path::Path| -> Vec<String> {
+        let all = std::fs::read_dir(folder).unwrap();
+        all.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let protocols: Vec<String> =
+        names(&folder).iter().filter_map(|name| name.strip_suffix(".toml").map(str::to_owned)).collect();
+    assert!(protocols.len() >= 14, "{protocols:?}");
+    let mut all = Vec::new();
+    for protocol in protocols {
+        let folder = folder.join("samples").join(&protocol);
+        for name in names(&folder) {
+            let text = std::fs::read_to_string(folder.join(&name)).unwrap();
+            let number = regex::Regex::new(r#""\{\{number(:[^}]*)?\}\}""#).unwrap();
+            let hole = regex::Regex::new(r"\{\{(\w+)(:[^}]*)?\}\}").unwrap();
+            let text = number.replace_all(&text, "42");
+            // Escapes that nobody needs stay as they are.
+            let filled = hole.replace_all(&text, |found: &regex::Captures<'_>| match &found[1] {
+                "text" | "first" | "rest" => r"a \u0062lue\/teapot \u00e9",
+                _ => "teapot_7",
+            });
+            let sample: Value = serde_json::from_str(&filled).unwrap_or_else(|error| panic!("{name}: {error}"));
+            all.push((format!("{protocol}/{name}"), sample["request"].clone()));
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_request_of_any_sample_without_findings_is_the_same_at_the_chatbot() {
+    let dialogue = Dialogue::new("").await;
+    let echo = crate::support::SocketUpstream::echo().await;
+    let sockets = crate::support::Setup::at(&echo.url()).start();
+    for (name, request) in samples() {
+        let target = request["target"].as_str().unwrap().replace(' ', "%20").replace('é', "%C3%A9");
+        if let Some(messages) = request["messages"].as_array() {
+            let target = format!("{target}{}privet-consent=support", if target.contains('?') { '&' } else { '?' });
+            let mut socket = crate::support::Socket::open(&sockets.gateway, &target, &[]).await;
+            for message in messages {
+                let message = message.as_str().map_or_else(|| message.to_string(), str::to_owned);
+                socket.send(message.as_str()).await;
+                assert_eq!(socket.text().await, message, "{name}");
+                assert_eq!(echo.texts().last(), Some(&message), "{name}");
+            }
+            continue;
+        }
+        let kind = request["type"].as_str();
+        let is_json = kind.is_none_or(|kind| kind.contains("json") && !kind.contains("ndjson"));
+        let lines = |list: &Vec<Value>| {
+            let end = if kind.is_some_and(|kind| kind.starts_with("multipart")) { "\r\n" } else { "\n" };
+            list.iter().map(|line| line.as_str().unwrap()).collect::<Vec<_>>().join(end)
+        };
+        let body = match &request["body"] {
+            Value::Null => String::new(),
+            Value::String(text) if !is_json => text.clone(),
+            Value::Array(list) if !is_json => lines(list),
+            body => body.to_string().replace("blue/", "bl\\u0075e\\/").replace(",\"", " ,\n\""),
+        };
+        let own: Vec<(String, String)> = (request["headers"].as_object().into_iter().flatten())
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap().replace('é', "e")))
+            .collect();
+        let mut headers = vec![CONSENT];
+        headers.extend(kind.map(|kind| ("content-type", kind)));
+        headers.extend(own.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let method = request["method"].as_str().unwrap_or("POST");
+        let reply = dialogue.client.send(method, &target, &headers, body.clone()).await;
+        assert_eq!(reply.status, 200, "{name}: {}", reply.text());
+        assert_eq!(reply.header("privet-redacted"), None, "{name}: {body}");
+        let seen = dialogue.upstream.last();
+        assert_eq!(seen.text(), body, "{name}");
+        assert_eq!(seen.target, target, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn strict_routes_know_the_members_of_their_protocols() {
     let dialogue = Dialogue::new("[[routes]]\npath = \"/\"\nstrict = true\n").await;

@@ -152,6 +152,10 @@ async fn a_restricted_subject_is_served_by_no_route() {
     assert_eq!(refused.status.code(), Some(1), "it is given to nobody but the person");
     set(false).await;
     assert_eq!(rig.say("u1", "Hello").await.status, 200);
+    output(&rig.vault, &["subject", "restrict", "u1"]);
+    rig.say("u1", "Hello").await.problem(403, "restricted");
+    output(&rig.vault, &["subject", "restrict", "u1", "--lift"]);
+    assert_eq!(rig.say("u1", "Hello").await.status, 200);
     assert_eq!(values(&rig.export("u1")), [EMAIL], "it was kept");
 }
 
@@ -350,4 +354,98 @@ async fn the_page_of_a_person_opens_for_nobody_else() {
     reply.problem(404, "not-found");
     assert_eq!(rig.client.send("PUT", "/.privet/me", &[], "").await.status, 405);
     assert_eq!(values(&rig.export("u1")), [EMAIL]);
+}
+
+#[tokio::test]
+async fn the_page_speaks_the_language_of_its_reader() {
+    let toml = "[consent]\npolicy = \"1\"\n[[notices]]\nlang = \"de\"\ntitle = \"t\"\ntext = \"x\"\n\
+                [notices.purposes.support]\ntitle = \"Hilfe im Chat\"\n";
+    let rig = Rig::new(toml).await;
+    for (query, accepted, lang, title) in [
+        ("", "de-AT, en;q=0.8", "de", "Meine Daten"),
+        ("?lang=fr", "de", "fr", "Mes données"),
+        ("", "pl, es;q=0.5", "es", "Mis datos"),
+        ("", "it", "it", "I miei dati"),
+        ("", "nl-BE", "nl", "Mijn gegevens"),
+        ("?lang=tlh", "", "en", "My data"),
+    ] {
+        let reply = rig.client.send("GET", &format!("/.privet/me{query}"), &[("accept-language", accepted)], "").await;
+        assert_eq!(reply.header("content-language"), Some(lang));
+        assert!(reply.text().contains(&format!("<html lang=\"{lang}\">")) && reply.text().contains(title), "{lang}");
+        assert!(!reply.text().contains("{{"));
+    }
+}
+
+const TENANTS: &str = "tenant = \"shop\"\n[[routes]]\npath = \"/\"\n[[routes]]\npath = \"/bank\"\ntenant = \"bank\"\n";
+
+#[tokio::test]
+async fn each_tenant_has_persons_of_its_own() {
+    let receiver = Upstream::start(|_| Answer::json(&json!({}))).await;
+    let toml = format!(
+        "{TENANTS}[[webhooks]]\nurl = \"{}/code\"\nevents = [\"code.issued\"]\nsecret = \"a secret of the site\"\n",
+        receiver.url()
+    );
+    let rig = Rig::new(&toml).await;
+    let json_type = ("content-type", "application/json");
+    for (path, text) in [("", EMAIL), ("/bank", "ana.bank@example.org")] {
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": format!("I am at {text}")}]});
+        let headers = [json_type, ("privet-consent", "support"), ("privet-subject", "u1")];
+        let path = format!("{path}/v1/chat/completions");
+        assert_eq!(rig.client.send("POST", &path, &headers, body.to_string()).await.status, 200);
+    }
+    let code = async |body: Value| rig.client.send("POST", "/.privet/me/code", &[json_type], body.to_string()).await;
+    code(json!({"who": "u1", "tenant": "nobody"})).await.problem(400, "bad-request");
+    let asked = code(json!({"who": "u1", "tenant": "bank"})).await.json();
+    for _ in 0..200 {
+        if !receiver.recorded().is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let issued = receiver.only().json();
+    assert_eq!(issued["tenant"], "bank");
+    let body = json!({"question": asked["question"], "code": issued["code"]}).to_string();
+    let opened = rig.client.send("POST", "/.privet/me/session", &[json_type], body).await.json();
+    let person = Person { client: &rig.client, session: opened["session"].as_str().unwrap().to_owned() };
+    assert_eq!(values(&person.ask("GET", "/data", Value::Null).await.json()), ["ana.bank@example.org"]);
+    assert_eq!(person.ask("POST", "/erase", json!({})).await.status, 200);
+    let of = |tenant: &str| output(&rig.vault, &["subject", "export", "u1", "--tenant", tenant]);
+    assert!(of("shop").contains(EMAIL) && !of("bank").contains("@"), "only those of the bank went");
+}
+
+#[tokio::test]
+async fn an_erasure_ends_streams_that_rest_on_no_consent() {
+    use http_body_util::BodyExt as _;
+    let event = bytes::Bytes::from_static(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi \"}}]}\n\n");
+    let gates: Arc<std::sync::Mutex<Vec<Arc<tokio::sync::Semaphore>>>> = Arc::default();
+    let upstream = Upstream::start({
+        let gates = Arc::clone(&gates);
+        move |_| {
+            let gate = Arc::new(tokio::sync::Semaphore::new(1));
+            gates.lock().unwrap().push(Arc::clone(&gate));
+            Answer::new("text/event-stream", vec![event.clone(); 100]).gate(&gate)
+        }
+    })
+    .await;
+    let folder = scratch_folder();
+    let vault = folder.path().join("vault");
+    let toml =
+        "[[purposes]]\nname = \"orders\"\nbasis = \"contract\"\n[[routes]]\npath = \"/\"\npurpose = \"orders\"\n";
+    let gateway = Setup::new(&upstream).vault(&vault).toml(toml).start();
+    let client = Client::new(&gateway.gateway);
+    let mut streams = Vec::new();
+    for subject in ["u1", "u2"] {
+        let body = json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": EMAIL}]});
+        let headers = [("content-type", "application/json"), ("privet-subject", subject)];
+        let reply = client.open("POST", "/v1/chat/completions", &headers, body.to_string()).await;
+        assert_eq!(reply.status(), 200);
+        let mut stream = reply.into_body();
+        stream.frame().await.unwrap().unwrap();
+        streams.push(stream);
+    }
+    output(&vault, &["subject", "erase", "u1", "--yes"]);
+    let ended = tokio::time::timeout(Duration::from_secs(1), streams[0].frame()).await.expect("it goes on");
+    assert!(ended.is_none_or(|frame| frame.is_err()));
+    gates.lock().unwrap()[1].add_permits(10);
+    streams[1].frame().await.unwrap().expect("another person's stream goes on");
 }

@@ -37,11 +37,21 @@ fn nothing_leaks_and_all_comes_back_in_every_protocol() {
     assert_eq!(report["problems"], serde_json::json!([]));
     assert_eq!((code, &report["holds"], &report["leaks"]), (Some(0), &true.into(), &0.into()));
     let rows = report["rows"].as_array().unwrap();
-    for sample in
-        ["openai-chat/chat", "openai-responses/responses", "anthropic/messages", "gemini/stream", "ollama/chat"]
-    {
-        for side in ["request", "reply"] {
-            assert!(rows.iter().any(|row| row["sample"] == sample && row["side"] == side), "{sample} {side}");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/protocols/samples");
+    let names = |folder: &std::path::Path| -> Vec<String> {
+        let all = std::fs::read_dir(folder).unwrap();
+        all.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    for protocol in names(&folder) {
+        for name in names(&folder.join(&protocol)) {
+            let sample = format!("{protocol}/{}", name.trim_end_matches(".json"));
+            let all = |side: &str| rows.iter().filter(|row| row["sample"] == *sample && row["side"] == side).count();
+            assert!(all("request") > 0, "{sample}");
+        }
+        let is_reply = |row: &&Value| row["side"] == "reply" && row["sample"].as_str().unwrap().starts_with(&protocol);
+        for mode in ["", " (restore+redact)", " (pass)"] {
+            let route = format!("/{mode}");
+            assert!(rows.iter().any(|row| is_reply(&row) && row["route"] == route), "{protocol} {mode}");
         }
     }
     let all = ["CREDIT_CARD", "EMAIL", "IBAN", "IP", "PERSON", "PHONE"];

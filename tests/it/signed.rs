@@ -1,6 +1,6 @@
 //! Consent that the site signs, over real sockets.
 
-use crate::support::{Answer, Client, Privet, Setup, Upstream, chat, tokens};
+use crate::support::{Answer, Client, Privet, Setup, Upstream, chat, scratch_folder, tokens};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine as _;
@@ -13,14 +13,14 @@ const EMAIL: &str = "ana.lopez@example.com";
 const CHAT: &str = "/v1/chat/completions";
 const CONSENT_PATH: &str = "/.privet/consent";
 const JSON: (&str, &str) = ("content-type", "application/json");
-const SECRET: &str = "thirty-two bytes that the site knows";
-const SIGNED: &str = "[consent]\nrequire_signed = true\nhs256_secret = \"thirty-two bytes that the site knows\"\n";
+pub const SECRET: &str = "thirty-two bytes that the site knows";
+pub const SIGNED: &str = "[consent]\nrequire_signed = true\nhs256_secret = \"thirty-two bytes that the site knows\"\n";
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn claims(changes: Value) -> Value {
+pub fn claims(changes: Value) -> Value {
     let mut all = json!({"sub": "ana", "iat": now(), "exp": now() + 600, "purposes": {"support": true}});
     let Value::Object(changes) = changes else { panic!("claims are an object") };
     all.as_object_mut().unwrap().extend(changes);
@@ -31,7 +31,7 @@ fn signed_part(header: &Value, claims: &Value) -> String {
     format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()))
 }
 
-fn hs256(secret: &str, claims: &Value) -> String {
+pub fn hs256(secret: &str, claims: &Value) -> String {
     let part = signed_part(&json!({"alg": "HS256", "typ": "JWT"}), claims);
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), part.as_bytes());
     format!("{part}.{}", URL_SAFE_NO_PAD.encode(tag))
@@ -160,6 +160,26 @@ async fn a_token_of_before_a_withdrawal_gives_nothing_though_it_was_never_used()
 }
 
 #[tokio::test]
+async fn an_id_stays_used_after_a_crash() {
+    let folder = scratch_folder();
+    let vault = folder.path().join("vault");
+    let upstream = Upstream::start(|request| Answer::says(&request.said())).await;
+    let (gives, withdraws) = (json!({"jti": "1"}), json!({"jti": "2"}));
+    let [gives, withdraws] = [gives, withdraws].map(|changes| hs256(SECRET, &claims(changes)));
+    let privet = Setup::new(&upstream).toml(SIGNED).vault(&vault).start();
+    let send = async |privet: &Privet, method: &str, token: &str| {
+        Client::new(&privet.gateway).send(method, CONSENT_PATH, &[with(token)], "").await.status.as_u16()
+    };
+    assert_eq!(send(&privet, "POST", &gives).await, 200);
+    assert_eq!(send(&privet, "DELETE", &withdraws).await, 200);
+    drop(privet.kill_and_read());
+    let privet = Setup::new(&upstream).toml(SIGNED).vault(&vault).start();
+    assert_eq!(send(&privet, "POST", &gives).await, 403, "it would undo the withdrawal");
+    assert_eq!(send(&privet, "DELETE", &withdraws).await, 403);
+    assert_eq!(say(&Client::new(&privet.gateway), &[with(&gives)]).await, 403);
+}
+
+#[tokio::test]
 async fn an_unsigned_body_may_refuse_and_gives_nothing() {
     let (_upstream, _privet, client) = gateway(SIGNED).await;
     let who = hs256(SECRET, &claims(json!({"purposes": {}})));
@@ -217,4 +237,58 @@ async fn keys_are_read_again_where_a_new_one_signs() {
     }
     assert!(site.recorded().len() <= 6, "{}", site.recorded().len());
     assert_eq!(say(&client, &[with(&by_new)]).await, 200);
+}
+
+#[tokio::test]
+async fn a_token_that_gives_consent_opens_no_page_and_one_for_the_page_opens_it_once() {
+    let folder = crate::support::scratch_folder();
+    let (upstream, vault) = (Upstream::start(|request| Answer::says(&request.said())).await, folder.path().join("v"));
+    let start = || {
+        let privet = Setup::new(&upstream).vault(&vault).toml(SIGNED).start();
+        let client = Client::new(&privet.gateway);
+        (privet, client)
+    };
+    let open = async |client: &Client, token: &str| {
+        let reply = client.send("POST", "/.privet/me/session", &[JSON, with(token)], "{}").await;
+        (reply.status.as_u16(), reply)
+    };
+    let (privet, client) = start();
+    let consent = hs256(SECRET, &claims(json!({"jti": "c1"})));
+    assert_eq!(say(&client, &[with(&consent)]).await, 200);
+    assert_eq!(open(&client, &consent).await.0, 401, "whoever has read a message has it");
+    let page = |changes: Value| {
+        let mut all = claims(json!({"scope": "openid privet:me", "jti": "a1", "purposes": {}}));
+        all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        hs256(SECRET, &all)
+    };
+    for odd in [
+        json!({"scope": "privet:menu"}),
+        json!({"jti": null}),
+        json!({"iat": now() - 400}),
+        json!({"tenant": "another"}),
+        json!({"sub": null}),
+    ] {
+        let mut all = claims(json!({"scope": "privet:me", "jti": "o1"}));
+        let members = all.as_object_mut().unwrap();
+        for (name, value) in odd.as_object().unwrap() {
+            if value.is_null() {
+                members.remove(name)
+            } else {
+                members.insert(name.clone(), value.clone())
+            };
+        }
+        assert_eq!(open(&client, &hs256(SECRET, &all)).await.0, 401, "{odd}");
+    }
+    let good = page(json!({}));
+    let (status, reply) = open(&client, &good).await;
+    assert_eq!(status, 200, "{}", reply.text());
+    let bearer = format!("Bearer {}", reply.json()["session"].as_str().unwrap());
+    let data = client.send("GET", "/.privet/me/data", &[("authorization", &bearer)], "").await.json();
+    assert_eq!(data["values"][0]["value"], EMAIL, "{data}");
+    assert_eq!(data["values"][0]["purpose"], "support");
+    assert_eq!(open(&client, &good).await.0, 401, "it is used once");
+    drop(privet);
+    let (_privet, client) = start();
+    assert_eq!(open(&client, &good).await.0, 401, "after a restart too");
+    assert_eq!(open(&client, &page(json!({"jti": "a2"}))).await.0, 200);
 }

@@ -124,7 +124,7 @@ async fn a_socket_is_one_transcript() {
     let gateway = Setup::at(&upstream.url()).toml(&toml(&folder.path().join("t"))).start();
     let path = "/chat?privet-consent=support&privet-subject=visitor-7";
     let mut socket = Socket::open(&gateway.gateway, path, &[]).await;
-    for text in [format!("It is visitor-7 at {EMAIL}"), "And that is all".to_owned()] {
+    for text in [format!("It is visitor-7, and my address is {EMAIL}"), "And that is all".to_owned()] {
         socket.send(&*text).await;
         assert_eq!(socket.text().await, text);
     }
@@ -132,7 +132,7 @@ async fn a_socket_is_one_transcript() {
     socket.close(1000, "").await;
     socket.closed().await;
     let read = lines(&folder.path().join("t"), 1).await;
-    let both = "It is [IDENTITY] at [EMAIL]\nAnd that is all";
+    let both = "It is [IDENTITY], and my address is [EMAIL]\nAnd that is all";
     assert_eq!((read.len(), &read[0]["request"], &read[0]["reply"]), (1, &json!(both), &json!(both)));
 }
 

@@ -133,6 +133,55 @@ async fn a_purge_tells_first_and_then_forgets() {
     assert_eq!(value_of(&gateway.gateway, &token).await, token);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_report_tells_what_is_kept_and_what_went_and_anonymizing_keeps_the_counts() {
+    let (folder, upstream) = (scratch_folder(), Upstream::echo().await);
+    let held = folder.path().join("held");
+    let gateway = Setup::new(&upstream).vault(&held).start();
+    let email = token_of(&gateway.gateway, &upstream, "ana@example.com").await;
+    let ip = token_of(&gateway.gateway, &upstream, "198.51.100.77").await;
+    drop(gateway);
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    let rules = "[[retention]]\nentity = \"EMAIL\"\nkeep = \"1s\"\naction = \"anonymize\"\n\
+                 [[retention]]\nentity = \"IP\"\npurpose = \"support\"\ntenant = \"default\"\nkeep = \"12mo\"\n\
+                 [[retention]]\nkeep = \"until erased\"\n";
+    let report = || {
+        let file = folder.path().join("report.toml");
+        std::fs::write(&file, format!("upstream = \"http://127.0.0.1:1\"\n{rules}")).unwrap();
+        let mut command = privet();
+        command.args(["report", "retention", "--format", "json", "--config"]).arg(file).env("PRIVET_KEY", KEY);
+        let done = command.arg("--vault").arg(format!("embedded:{}", held.display())).output().unwrap();
+        serde_json::from_str::<serde_json::Value>(&succeed(&done)).unwrap()
+    };
+    let before = report();
+    let rule = &before["rules"][1];
+    let told = ["entity", "purpose", "tenant", "keep", "values"].map(|member| rule[member].to_string());
+    assert_eq!(told, ["\"IP\"", "\"support\"", "\"default\"", "\"12mo\"", "1"], "{before}");
+    assert_eq!((&before["rules"][2]["keep"], before["history"].as_array().unwrap().len()), (&"until erased".into(), 0));
+
+    assert!(succeed(&vault(&held, rules, &["purge"])).contains("anonymize"));
+    let after = report();
+    assert_eq!(after["history"][0]["anonymized"], serde_json::json!({ "EMAIL": 1 }), "{after}");
+    let stats = succeed(&vault(&held, "", &["stats", "--format", "json"]));
+    let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
+    assert_eq!(stats["tokens"], serde_json::json!({ "EMAIL": 1, "IP": 1 }), "the counts stay");
+    let gateway = Setup::new(&upstream).vault(&held).start();
+    assert_eq!(value_of(&gateway.gateway, &email).await, email, "the token keeps its shape and stands for nothing");
+    assert_eq!(value_of(&gateway.gateway, &ip).await, "198.51.100.77");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_in_memory_forgets_by_itself_as_well() {
+    let upstream = Upstream::echo().await;
+    let toml = "[[retention]]\nentity = \"EMAIL\"\nkeep = \"1s\"\n[sweep]\nevery = \"200ms\"\n";
+    let gateway = Setup::new(&upstream).toml(toml).start();
+    let email = token_of(&gateway.gateway, &upstream, "ana@example.com").await;
+    let ip = token_of(&gateway.gateway, &upstream, "198.51.100.77").await;
+    gateway.metric_becomes("privet_retention_forgotten_total{action=\"delete\"}", 1).await;
+    assert_eq!(value_of(&gateway.gateway, &email).await, email, "its value is gone");
+    assert_eq!(value_of(&gateway.gateway, &ip).await, "198.51.100.77");
+}
+
 /// A file system of a few megabytes; unmounted when dropped.
 struct SmallDisk(PathBuf);
 

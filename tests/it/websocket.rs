@@ -12,7 +12,7 @@ use privet::detect::Engine;
 use privet::ledger::{Act, Channel, What};
 use privet::proxy::{DataService, Gateway};
 use privet::rights::Rights;
-use privet::server::{self, Limits, Listener, Shutdown};
+use privet::server::{self, Limits, Listener, Peer, Shutdown};
 use privet::telemetry::Metrics;
 use privet::vault::{Key, Options, Vault, VaultUrl};
 use serde_json::{Value, json};
@@ -526,8 +526,9 @@ async fn within_by(upstream: &SocketUpstream, toml: &str) -> (std::sync::Arc<Gat
     let gateway = Gateway::new(config, engine, vault, rights, Metrics::new().unwrap(), Recorder::none()).unwrap();
     let listener = Listener::bind("127.0.0.1:0", None).await.unwrap();
     let base = format!("http://{}", listener.local_addr());
-    let (service, shutdown) = (DataService(std::sync::Arc::clone(&gateway)), Shutdown::new());
-    tokio::spawn(server::serve(listener, move |_| service.clone(), Limits::default(), shutdown.clone()));
+    let (serving, shutdown) = (std::sync::Arc::clone(&gateway), Shutdown::new());
+    let service = move |peer: Peer| DataService { gateway: serving.clone(), client: peer.address.ip() };
+    tokio::spawn(server::serve(listener, service, Limits::default(), shutdown.clone()));
     (gateway, base, shutdown)
 }
 

@@ -28,6 +28,8 @@ pub struct Call<P = Nothing, Q = Nothing, B = Nothing> {
     pub who: Who,
     /// The id of the request, for the log and the access log.
     pub request_id: String,
+    /// Why, in words of the operator's own.
+    pub reason: Option<String>,
     /// The variables of the path.
     pub path: P,
     /// The query.
@@ -392,7 +394,8 @@ where
     } else {
         return Err(bad("This operation takes no body."));
     };
-    Ok(Call { services, who, request_id, path, query, body })
+    let reason = super::reason(&head);
+    Ok(Call { services, who, request_id, reason, path, query, body })
 }
 
 /// A text of at most `MOST` characters, as its schema says.

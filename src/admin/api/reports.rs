@@ -115,10 +115,11 @@ async fn dpia(call: Call<Nothing, Written>) -> Result<Streamed, Problem> {
 async fn breach(call: Call<Nothing, About>) -> Result<Streamed, Problem> {
     let services = &call.services;
     let About { format, from, to, upstream, key_id } = &call.query;
-    let at_work = services.vault.key_id().to_string();
-    let key = key_id.clone().map(|key| (key.clone(), key == at_work));
-    let about = Breach { from: *from, to: *to, upstream: upstream.clone(), key };
-    let report = reports::breach(&services.audit, &services.incidents, &about, Time::now()).await?;
+    // An upstream goes by the name of its recipient there.
+    let named = |name: &String| services.config.upstream(Some(name)).map(|upstream| upstream.recipient.clone());
+    let upstream = upstream.as_ref().map(|name| named(name).unwrap_or_else(|| name.clone()));
+    let about = Breach { from: *from, to: *to, upstream, key: key_id.clone() };
+    let report = reports::breach(&services.vault, &services.audit, &services.incidents, &about, Time::now()).await?;
     Ok(answer(&report, *format))
 }
 

@@ -13,6 +13,8 @@ use super::consents;
 use super::endpoint::at_most;
 use super::{Call, Endpoint, Json, Nothing, Streamed, Who};
 use crate::admin::role::Role;
+use crate::audit::{Action, Look};
+use crate::entity::Entity;
 use crate::ledger::{Act, Channel, What};
 use crate::problem::{Problem, ProblemKind};
 use crate::rights::case::Case;
@@ -22,11 +24,12 @@ use crate::token::Token;
 pub(super) fn endpoints() -> Vec<Endpoint> {
     const ONE: Role = Role::Officer;
     vec![
-        Endpoint::post("/subjects/find", ONE, "Finds subjects by an address or a phone number.", find),
+        Endpoint::post("/subjects/find", ONE, "Finds subjects by an address or a phone number.", find).records_itself(),
         Endpoint::get("/subjects/{subject}", ONE, "Counts what is kept of a subject.", show),
         Endpoint::get("/subjects/{subject}/export", ONE, "Gives everything that is kept of a subject.", export)
             .streams(&["application/json", "text/csv"]),
-        Endpoint::post("/subjects/{subject}/rectify", ONE, "Corrects the value behind a token.", rectify),
+        Endpoint::post("/subjects/{subject}/rectify", ONE, "Corrects the value behind a token.", rectify)
+            .records_itself(),
         Endpoint::post("/subjects/{subject}/erase", ONE, "Erases a subject.", erase),
         Endpoint::post("/subjects/{subject}/restriction", ONE, "Restricts a subject's data, or ends that.", restrict),
         Endpoint::post("/subjects/{subject}/objections", ONE, "Objects to purposes for a subject, at once.", object),
@@ -138,12 +141,14 @@ pub struct Objection {
 }
 
 async fn find(call: Call<Nothing, Which, Sought>) -> Result<Json<Found>, Problem> {
-    let tenant = tenant(&call.services.config, call.query.tenant);
+    let tenant = tenant(&call.services.config, call.query.tenant.clone());
     let contact = &call.body.contact;
     if contact.is_empty() || contact.chars().count() > 512 {
         return Err(Problem::new(ProblemKind::BadRequest, "A contact has 1 to 512 characters."));
     }
     let found = call.services.rights.find(&tenant, contact).await?;
+    let entities = [("subjects".to_owned(), found.len() as u64)].into();
+    call.record(Look { tenant, entities, ..call.look(Action::Find) }).await?;
     Ok(Json(Found { subjects: found.iter().map(|subject| subject.expose().to_owned()).collect() }))
 }
 
@@ -181,7 +186,11 @@ async fn export(call: Call<BySubject, Wanted>) -> Result<Streamed, Problem> {
 }
 
 async fn rectify(call: Call<BySubject, Which, Correction>) -> Result<Json<Case>, Problem> {
-    let tenant = tenant(&call.services.config, call.query.tenant);
+    let tenant = tenant(&call.services.config, call.query.tenant.clone());
+    let entity = read_token(&call.body.token).map_or(Entity::SURROGATE, |token| token.entity());
+    let subject = call.services.rights.alias(&tenant, &call.path.subject).await?;
+    let entities = [(entity.to_string(), 1)].into();
+    call.record(Look { tenant: tenant.clone(), subject, entities, ..call.look(Action::Rectify) }).await?;
     let by = by(&call.who, call.query.case);
     let stands = read_token(&call.body.token).map_or_else(|| call.body.token.clone(), |token| token.to_string());
     let case = call.services.rights.rectify(&tenant, &call.path.subject, &stands, &call.body.value, &by).await?;

@@ -11,6 +11,7 @@ use super::*;
 use crate::admin::login::Proofs;
 use crate::admin::operators::Name;
 use crate::clock::Time;
+use crate::entity::Entity;
 use crate::vault::{Key, Options, VaultUrl};
 
 /// Services over a vault in memory.
@@ -238,6 +239,44 @@ async fn an_objection_holds_and_each_look_at_consent_names_whose_it_is() {
     let said: Vec<_> = lines.iter().map(|line| (line.action, line.subject.as_str(), line.actor.as_str())).collect();
     let wanted = [Action::Object, Action::Consent].map(|action| (action, alias.as_str(), "operator:anna"));
     assert_eq!(said, wanted);
+}
+
+#[tokio::test]
+async fn a_look_tells_in_counts_what_was_shown_and_to_whom() {
+    let rig = Rig::new().await;
+    let key = format!("Bearer {}", rig.key("anna", Role::Officer).await);
+    let tenant = rig.services.config.tenant.clone();
+    let ana = rig.services.vault.subject(&tenant, "ana").await.unwrap();
+    let (email, phone) = (Entity::constant("EMAIL"), Entity::constant("PHONE"));
+    let values = [(email, "ana@example.com"), (email, "ana@example.org"), (phone, "+1 555 0100")];
+    let tokens = ana.tokenize(&values).await.unwrap();
+    let all = BTreeMap::from([("EMAIL".to_owned(), 2), ("PHONE".to_owned(), 1)]);
+    let correction = json!({"token": tokens[2].to_string(), "value": "+1 555 0101"}).to_string();
+    let contact = json!({"contact": "ana@example.com"}).to_string();
+    for (method, path, body, action, counts) in [
+        ("GET", "/subjects/ana", None, Action::Show, all.clone()),
+        ("GET", "/subjects/ana/export", None, Action::Export, all.clone()),
+        ("POST", "/subjects/find", Some(contact.as_str()), Action::Find, [("subjects".to_owned(), 0)].into()),
+        ("POST", "/subjects/ana/rectify", Some(&correction), Action::Rectify, [("PHONE".to_owned(), 1)].into()),
+        ("POST", "/subjects/ana/restriction", Some(r#"{"restricted": false}"#), Action::Restrict, all.clone()),
+        ("POST", "/subjects/ana/erase", Some("{}"), Action::Erase, all),
+    ] {
+        let before = rig.services.audit.last().await.unwrap();
+        let (status, answer) = rig.ask(method, &format!("/api/v1{path}"), Some(&key), body).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        let lines = rig.services.audit.page(before, 10).await.unwrap();
+        let lines: Vec<_> = lines.iter().filter(|line| line.action == action).collect();
+        let [line] = lines[..] else { panic!("{path}: one line, not {lines:?}") };
+        let mut said = line.entities.clone();
+        if action == Action::Find {
+            // In memory nobody is found; what matters is that it is told.
+            said.insert("subjects".to_owned(), 0);
+        }
+        assert_eq!(said, counts, "{path}");
+        let shows = matches!(action, Action::Show | Action::Export | Action::Find);
+        assert_eq!(line.recipient, if shows { "operator:anna" } else { "" }, "{path}");
+        assert_eq!(line.subject.is_empty(), action == Action::Find, "{path}");
+    }
 }
 
 #[tokio::test]

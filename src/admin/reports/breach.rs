@@ -7,9 +7,12 @@ use crate::audit::{Action, Audit, Line};
 use crate::clock::Time;
 use crate::incident::{Incident, Register};
 use crate::report::{Report, Section};
-use crate::vault::VaultError;
+use crate::vault::{Exposed, Vault, VaultError};
 
 const PAGE: usize = 1000;
+
+/// Persons that are listed by name at most.
+const LISTED: usize = 10_000;
 
 /// What a breach report is about.
 #[derive(Debug, Clone, Default)]
@@ -20,8 +23,8 @@ pub struct Breach {
     pub to: Option<Time>,
     /// Data that this recipient was sent, alone.
     pub upstream: Option<String>,
-    /// The key that is known to others, and whether it is the one at work.
-    pub key: Option<(String, bool)>,
+    /// The key that is known to others.
+    pub key: Option<String>,
 }
 
 /// What is added up over the lines.
@@ -54,8 +57,15 @@ impl Sums {
     }
 }
 
-/// Reads the access log and the register.
-pub async fn breach(audit: &Audit, register: &Register, about: &Breach, made: Time) -> Result<Report, VaultError> {
+/// Reads the access log and the register, and of a key that is known to others
+/// whom it concerns in the vault.
+pub async fn breach(
+    vault: &Vault,
+    audit: &Audit,
+    register: &Register,
+    about: &Breach,
+    made: Time,
+) -> Result<Report, VaultError> {
     let is_within = |at: Time| about.from.is_none_or(|from| at >= from) && about.to.is_none_or(|to| at < to);
     let mut sums = Sums::default();
     let mut after = 0;
@@ -76,13 +86,41 @@ pub async fn breach(audit: &Audit, register: &Register, about: &Breach, made: Ti
         incidents.extend(page);
     }
     incidents.retain(|incident| is_within(incident.opened));
-    Ok(written(about, sums, &incidents, made))
+    let exposed = match &about.key {
+        Some(key) => Some((key.as_str(), vault.exposed(key, LISTED).await?)),
+        None => None,
+    };
+    Ok(written(about, sums, &incidents, exposed, made))
 }
 
-fn written(about: &Breach, sums: Sums, incidents: &[Incident], made: Time) -> Report {
+/// What a key opens that others know.
+fn of_key(key: &str, exposed: Exposed) -> Section {
+    let Exposed { subjects, values, each } = exposed;
+    let count: u64 = values.values().sum();
+    let section = Section::new("What the key opens");
+    if subjects == 0 {
+        return section.says(format!(
+            "No person's keys are wrapped by the key {key}: it opens nothing but copies of the vault from its time."
+        ));
+    }
+    let by_entity: Vec<String> = values.iter().map(|(entity, count)| format!("{entity}: {count}")).collect();
+    let section = section
+        .says(format!(
+            "Whoever has the key {key} and the store can read {count} values of {subjects} persons ({}).",
+            by_entity.join(", ")
+        ))
+        .says("Persons are named as in the access log; `privet subject` finds them by their ids.");
+    let section = match subjects - each.len() as u64 {
+        0 => section,
+        more => section.says(format!("{more} more persons are counted and not listed.")),
+    };
+    section.table(["person", "values"], each.into_iter().map(|(alias, count)| [alias, count.to_string()]))
+}
+
+fn written(about: &Breach, sums: Sums, incidents: &[Incident], exposed: Option<(&str, Exposed)>, made: Time) -> Report {
     let time = |at: Option<Time>, or: &str| at.map_or_else(|| or.to_owned(), |at| at.to_string());
     let count: u64 = sums.sent.values().sum();
-    let mut nature = Section::new("Nature of the breach (Article 33(3)(a))").table(
+    let nature = Section::new("Nature of the breach (Article 33(3)(a))").table(
         ["what", "value"],
         [
             ["From".into(), time(about.from, "the beginning of the access log")],
@@ -93,13 +131,6 @@ fn written(about: &Breach, sums: Sums, incidents: &[Incident], made: Time) -> Re
             ["Records (values that were replaced)".into(), count.to_string()],
         ],
     );
-    if let Some((key, is_at_work)) = &about.key {
-        nature = nature.says(if *is_at_work {
-            format!("The key {key} is at work: whoever has it and the store can read all values that are kept.")
-        } else {
-            format!("The key {key} is not at work: it opens nothing but copies of the vault from its time.")
-        });
-    }
     let looks = sums.looks.into_iter().map(|((actor, action), count)| [actor, action.to_owned(), count.to_string()]);
     let cases = incidents.iter().map(|incident| {
         let state = serde_json::to_value(incident.state).ok();
@@ -110,8 +141,12 @@ fn written(about: &Breach, sums: Sums, incidents: &[Incident], made: Time) -> Re
         let done = incident.history.iter();
         done.map(|entry| [incident.id.clone(), entry.at.to_string(), entry.by.clone(), entry.text.clone()])
     });
-    Report::new("Personal data breach (GDPR Articles 33 and 34)", made.to_string())
-        .with(nature)
+    let report = Report::new("Personal data breach (GDPR Articles 33 and 34)", made.to_string()).with(nature);
+    let report = match exposed {
+        Some((key, exposed)) => report.with(of_key(key, exposed)),
+        None => report,
+    };
+    report
         .with(
             Section::new("Categories of data")
                 .table(["entity", "values"], sums.sent.into_iter().map(|(entity, count)| [entity, count.to_string()])),
@@ -139,7 +174,7 @@ mod tests {
     use crate::audit::{Look, Options, Place};
     use crate::entity::Entity;
     use crate::report::Format;
-    use crate::vault::{Key, Vault, VaultUrl};
+    use crate::vault::{Key, VaultUrl};
 
     #[tokio::test]
     async fn it_counts_persons_and_values_of_a_recipient() {
@@ -153,22 +188,37 @@ mod tests {
         }
         audit.record(Look { actor: "operator:anna".into(), action: Action::Show, ..Look::default() }).await.unwrap();
         register.open("operator:anna", "A laptop is lost.", None).await.unwrap();
-        let about = Breach { upstream: Some("eu".into()), key: Some(("k1".into(), false)), ..Breach::default() };
-        let text = breach(&audit, &register, &about, Time(0)).await.unwrap().write(Format::Markdown);
+        let about = Breach { upstream: Some("eu".into()), key: Some("k1".into()), ..Breach::default() };
+        let text = breach(&vault, &audit, &register, &about, Time(0)).await.unwrap().write(Format::Markdown);
         for says in [
             "at most | 2 |",
             "| EMAIL | 7 |",
             "| eu | 7 |",
             "A laptop is lost.",
-            "is not at work",
+            "wrapped by the key k1: it opens nothing but copies",
             "Exchanges concerned | 3 |",
         ] {
             assert!(text.contains(says), "{says}: {text}");
         }
-        let all = breach(&audit, &register, &Breach::default(), Time(0)).await.unwrap().write(Format::Markdown);
+        let all = breach(&vault, &audit, &register, &Breach::default(), Time(0)).await.unwrap().write(Format::Markdown);
         assert!(all.contains("at most | 3 |") && all.contains("| operator:anna | show | 1 |"), "{all}");
         let past = Breach { to: Some(Time(1)), ..Breach::default() };
-        let none = breach(&audit, &register, &past, Time(0)).await.unwrap().write(Format::Markdown);
+        let none = breach(&vault, &audit, &register, &past, Time(0)).await.unwrap().write(Format::Markdown);
         assert!(none.contains("at most | 0 |") && !none.contains("laptop"), "{none}");
+    }
+    #[tokio::test]
+    async fn a_key_that_others_know_lists_whom_it_concerns() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = VaultUrl::Embedded(folder.path().to_owned());
+        let vault = Vault::open(&url, Key::generate(), crate::vault::Options::default()).await.unwrap();
+        let (audit, register) = (Audit::open(&vault, Options::default()).await.unwrap(), Register::new(&vault));
+        let email = Entity::constant("EMAIL");
+        let ana = vault.subject("default", "ana").await.unwrap();
+        ana.tokenize(&[(email, "ana@example.com"), (email, "ana@example.org")]).await.unwrap();
+        let about = Breach { key: Some(vault.key_id().to_string()), ..Breach::default() };
+        let text = breach(&vault, &audit, &register, &about, Time(0)).await.unwrap().write(Format::Markdown);
+        assert!(text.contains("can read 2 values of 1 persons (EMAIL: 2)."), "{text}");
+        assert!(text.contains(&format!("| {} | 2 |", ana.alias())) && !text.contains("not listed"), "{text}");
+        assert!(!text.contains("ana"), "{text}");
     }
 }

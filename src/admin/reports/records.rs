@@ -2,7 +2,7 @@
 //! what an impact assessment (Article 35) starts from: all of them read off the
 //! configuration that is at work.
 
-use super::{kept_for, recipient, upstream_of};
+use super::{kept_for, upstream_of};
 use crate::clock::Time;
 use crate::config::{Basis, Config, Reply, Retention, WithoutConsent};
 use crate::report::{Report, Section};
@@ -45,7 +45,7 @@ pub fn ropa(config: &Config, made: Time) -> Report {
 pub fn data_map(config: &Config, made: Time) -> Report {
     let flows = config.routes.iter().map(|route| {
         let upstream = upstream_of(config, route);
-        let to = upstream.map(recipient).unwrap_or_default();
+        let to = upstream.map(|upstream| upstream.recipient.clone()).unwrap_or_default();
         let place = upstream.map(|one| [&one.country, &one.region].into_iter().flatten().cloned().collect::<Vec<_>>());
         let place = place.filter(|place| !place.is_empty()).map_or_else(|| "not said".to_owned(), |all| all.join(", "));
         let sent = match (basis_of(config, &route.purpose), route.without_consent) {
@@ -112,14 +112,9 @@ pub fn dpia(config: &Config, made: Time) -> Report {
 fn recipients(config: &Config) -> Section {
     let not_said = || "not said".to_owned();
     let rows = config.upstreams.iter().map(|upstream| {
-        let whoever = match upstream.recipient.as_str() {
-            // Nobody has said more of it than its address.
-            "default" => not_said(),
-            name => name.to_owned(),
-        };
         [
-            recipient(upstream),
-            whoever,
+            upstream.recipient.clone(),
+            upstream.name.clone(),
             upstream.role.as_str().to_owned(),
             upstream.url.host().unwrap_or_default().to_owned(),
             upstream.country.clone().unwrap_or_else(not_said),
@@ -128,8 +123,8 @@ fn recipients(config: &Config) -> Section {
         ]
     });
     Section::new("Recipients")
-        .says("The access log and the record of each consent name the upstream that the data went to.")
-        .table(["upstream", "recipient", "role", "host", "country", "region", "transfer rests on"], rows)
+        .says("The access log and the record of each consent name the recipient of the data.")
+        .table(["recipient", "upstream", "role", "host", "country", "region", "transfer rests on"], rows)
 }
 
 fn retention(config: &Config) -> Section {

@@ -89,15 +89,15 @@ struct Site {
 }
 
 /// The page at `/`, its files, and the feed at `/seen`. The page talks to
-/// `gateway`, an origin such as `http://127.0.0.1:8080`, and asks for consent
-/// under the notice of version `policy`.
-pub(super) fn router(feed: Feed, gateway: &str, policy: &str) -> Router {
+/// `gateway`, an origin such as `http://127.0.0.1:8080`, whose script asks for
+/// consent.
+pub(super) fn router(feed: Feed, gateway: &str) -> Router {
     let site = Site {
         feed,
-        page: PAGE.replace("{gateway}", gateway).replace("{policy}", policy),
+        page: PAGE.replace("{gateway}", gateway),
         csp: format!(
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' {gateway}; \
-             base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            "default-src 'none'; script-src 'self' {gateway}; style-src 'self' {gateway}; img-src data:; \
+             connect-src 'self' {gateway}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         ),
     };
     Router::new()
@@ -161,7 +161,7 @@ mod tests {
     use hyper_util::service::TowerToHyperService;
 
     async fn get(feed: Feed, path: &str, host: &str) -> Response {
-        let app = TowerToHyperService::new(router(feed, "http://127.0.0.1:8080", "2026-05"));
+        let app = TowerToHyperService::new(router(feed, "http://127.0.0.1:8080"));
         app.call(Request::get(path).header("host", host).body(Body::empty()).unwrap()).await.unwrap()
     }
 
@@ -172,12 +172,11 @@ mod tests {
         assert!(csp.contains("connect-src 'self' http://127.0.0.1:8080;"), "{csp}");
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let page = std::str::from_utf8(&body).unwrap();
-        assert!(
-            page.contains("content=\"http://127.0.0.1:8080\"")
-                && !page.contains("{gateway}")
-                && !page.contains("{policy}")
-        );
-        // Everything comes from this origin, and nothing is written inline.
+        assert!(page.contains("content=\"http://127.0.0.1:8080\"") && !page.contains("{gateway}"));
+        let script = "src=\"http://127.0.0.1:8080/.privet/consent.js\"";
+        assert!(page.contains(script));
+        // All else comes from this origin, and nothing is written inline.
+        let page = page.replace(script, "");
         assert!(!page.contains("<style") && !page.contains("style=") && !page.contains("onclick"));
         assert!(!page.contains("src=\"http") && !STYLE.contains("http"));
     }

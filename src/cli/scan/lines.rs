@@ -4,7 +4,7 @@
 use super::report::Report;
 use super::{ScanArgs, ScanError};
 use crate::detect::{Engine, Scratch};
-use crate::json::{self, Fault, Path, Step, Str, Visitor};
+use crate::json::{self, Fault, Path, Str, Visitor};
 use std::io::{self, BufRead, Write};
 
 /// Scans all lines; says whether something was found.
@@ -65,127 +65,212 @@ fn read_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<()> {
     }
 }
 
-/// A line of JSONL input; other keys are passed over.
+/// A line of JSONL input.
 struct Line<'a> {
     /// Whatever it is, it is given back as it came.
     id: &'a str,
     text: Str<'a>,
 }
 
+/// What is wrong with a line. The words quote nothing.
+const NOT_JSON: &str = "not valid JSON";
+const ENDS_EARLY: &str = "the line ends too early";
+const MISSING: &str = "\"id\" or \"text\" is missing";
+const WRONG: &str = "\"id\" or \"text\" stands twice or is of the wrong type";
+
 impl<'a> Line<'a> {
-    /// Reads a line, or says from which byte on what is wrong. The words are
-    /// not those of the library, and quote nothing.
+    /// Reads a line, or says from which byte on what is wrong.
+    ///
+    /// The values of other keys are passed over: they may be longer than the
+    /// text, and nothing is asked of them but that their strings and brackets
+    /// are closed.
     fn read(line: &'a [u8]) -> Result<Self, (usize, &'static str)> {
         let line = std::str::from_utf8(line).map_err(|error| (error.valid_up_to(), "not UTF-8"))?;
-        let mut keys = Keys { line, ..Keys::default() };
-        json::walk(line, &mut keys).map_err(|error| match error.fault {
-            Fault::UnexpectedEnd => (error.offset, "the line ends too early"),
-            _ => (error.offset, "not valid JSON"),
-        })?;
-        match keys {
-            Keys { wrong: Some(offset), .. } => {
-                Err((offset, "\"id\" or \"text\" stands twice or is of the wrong type"))
+        let mut members = Members { line, at: 0 };
+        let (mut id, mut text) = (None, None);
+        let mut more = members.open()?;
+        while more {
+            let key = members.key()?;
+            let start = members.at;
+            members.pass_value()?;
+            let value = line.get(start..members.at).unwrap_or_default();
+            let twice = if key.is("id") {
+                json::walk(value, &mut Any).map_err(|error| (start + error.offset, NOT_JSON))?;
+                id.replace(value).is_some()
+            } else if key.is("text") {
+                let mut string = OneString(None);
+                json::walk(value, &mut string).map_err(|error| (start + error.offset, NOT_JSON))?;
+                text.replace(string.0.ok_or((start, WRONG))?).is_some()
+            } else {
+                false
+            };
+            if twice {
+                return Err((start, WRONG));
             }
-            Keys { id: Some(id), text: Some(text), .. } => Ok(Self { id, text }),
-            _ => Err((line.len(), "\"id\" or \"text\" is missing")),
+            more = members.next()?;
+        }
+        match (id, text) {
+            (Some(id), Some(text)) => Ok(Self { id, text }),
+            _ => Err((line.len(), MISSING)),
         }
     }
 }
 
-/// Picks the two keys out of a line.
-#[derive(Default)]
-struct Keys<'a> {
-    line: &'a str,
-    id: Option<&'a str>,
-    text: Option<Str<'a>>,
-    /// Where a value stands that is none of these.
-    wrong: Option<usize>,
-    /// Where an `id` starts that is an object or an array.
-    open: Option<usize>,
-}
+/// Any value.
+struct Any;
 
-/// The keys of a line that mean something.
-#[derive(PartialEq)]
-enum Key {
-    Id,
-    Text,
-}
+impl Visitor<'_> for Any {}
 
-impl<'a> Keys<'a> {
-    /// The key of a value that stands in the line's object itself.
-    fn key(path: &Path<'a>) -> Option<Key> {
-        match path.steps() {
-            [Step::Key(key)] if key.is("id") => Some(Key::Id),
-            [Step::Key(key)] if key.is("text") => Some(Key::Text),
-            _ => None,
-        }
-    }
+/// A value that is a string.
+struct OneString<'a>(Option<Str<'a>>);
 
-    fn id(&mut self, start: usize, end: usize) {
-        let twice = self.id.replace(self.line.get(start..end).unwrap_or_default()).is_some();
-        self.wrong = self.wrong.or(twice.then_some(start));
-    }
-
-    /// A value that is no string.
-    fn other(&mut self, path: &Path<'a>, start: usize, end: usize) {
-        match Self::key(path) {
-            Some(Key::Id) => self.id(start, end),
-            Some(Key::Text) => self.wrong = self.wrong.or(Some(start)),
-            None => {}
-        }
-    }
-
-    fn begin(&mut self, path: &Path<'a>, start: usize) {
-        match Self::key(path) {
-            Some(Key::Id) => self.open = Some(start),
-            Some(Key::Text) => self.wrong = self.wrong.or(Some(start)),
-            None => {}
-        }
-    }
-
-    fn end(&mut self, path: &Path<'a>, start: usize) {
-        if Self::key(path) == Some(Key::Id)
-            && let Some(open) = self.open.take()
-        {
-            self.id(open, start + 1);
-        }
-    }
-}
-
-impl<'a> Visitor<'a> for Keys<'a> {
+impl<'a> Visitor<'a> for OneString<'a> {
     fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
-        match Self::key(path) {
-            Some(Key::Id) => self.id(value.start - 1, value.start + value.raw.len() + 1),
-            Some(Key::Text) => {
-                let twice = self.text.replace(value).is_some();
-                self.wrong = self.wrong.or(twice.then_some(value.start));
+        if path.depth() == 0 {
+            self.0 = Some(value);
+        }
+    }
+}
+
+/// Goes through the members of an object.
+struct Members<'a> {
+    line: &'a str,
+    at: usize,
+}
+
+type Read<T> = Result<T, (usize, &'static str)>;
+
+impl<'a> Members<'a> {
+    /// Opens the object; says whether it has a member.
+    fn open(&mut self) -> Read<bool> {
+        match self.peek() {
+            Some(b'{') => self.at += 1,
+            // Another value, if it is one, has no members.
+            _ => {
+                json::walk(self.line, &mut Any).map_err(|error| match error.fault {
+                    Fault::UnexpectedEnd => (error.offset, ENDS_EARLY),
+                    _ => (error.offset, NOT_JSON),
+                })?;
+                return Ok(false);
             }
-            None => {}
+        }
+        if self.peek() != Some(b'}') {
+            return Ok(true);
+        }
+        self.at += 1;
+        self.end()
+    }
+
+    /// Reads a key and its colon, up to the value.
+    fn key(&mut self) -> Read<Str<'a>> {
+        if self.peek() != Some(b'"') {
+            return Err(self.fault());
+        }
+        let start = self.at + 1;
+        let escaped = self.pass_string()?;
+        let raw = self.line.get(start..self.at - 1).unwrap_or_default();
+        if self.peek() != Some(b':') {
+            return Err(self.fault());
+        }
+        self.at += 1;
+        self.peek();
+        Ok(Str { raw, start, escaped })
+    }
+
+    /// Goes behind a value; says whether another member follows.
+    fn next(&mut self) -> Read<bool> {
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(b'}') => {
+                self.at += 1;
+                self.end()
+            }
+            _ => Err(self.fault()),
         }
     }
 
-    fn number(&mut self, path: &Path<'a>, raw: &'a str, start: usize) {
-        self.other(path, start, start + raw.len());
+    fn end(&mut self) -> Read<bool> {
+        if self.peek().is_none() { Ok(false) } else { Err(self.fault()) }
     }
 
-    fn literal(&mut self, path: &Path<'a>, raw: &'a str, start: usize) {
-        self.other(path, start, start + raw.len());
+    fn pass_value(&mut self) -> Read<()> {
+        let start = self.at;
+        match self.byte() {
+            Some(b'"') => self.pass_string().map(drop),
+            Some(b'{' | b'[') => self.pass_brackets(),
+            _ => {
+                let ends = |b: &u8| matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
+                self.at = self.find(ends).unwrap_or(self.line.len());
+                if self.at > start { Ok(()) } else { Err(self.fault()) }
+            }
+        }
     }
 
-    fn begin_object(&mut self, path: &Path<'a>, start: usize) {
-        self.begin(path, start);
+    /// Goes behind the object or array that starts here.
+    fn pass_brackets(&mut self) -> Read<()> {
+        let mut depth = 0_usize;
+        // Both kinds of brackets, and the quote.
+        while let Some(at) = self.find(|b| matches!(b | 0x20, b'{' | b'}') || *b == b'"') {
+            self.at = at;
+            match self.byte() {
+                Some(b'"') => {
+                    self.pass_string()?;
+                    continue;
+                }
+                Some(b'{' | b'[') => depth += 1,
+                _ => depth -= 1,
+            }
+            self.at += 1;
+            if depth == 0 {
+                return Ok(());
+            }
+        }
+        Err((self.line.len(), ENDS_EARLY))
     }
 
-    fn end_object(&mut self, path: &Path<'a>, start: usize) {
-        self.end(path, start);
+    /// Goes behind the string that starts here; says whether it has an escape.
+    fn pass_string(&mut self) -> Read<bool> {
+        let mut escaped = false;
+        self.at += 1;
+        loop {
+            self.at = json::plain_end(self.line.as_bytes(), self.at);
+            match self.byte() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(escaped);
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.at += 2;
+                }
+                _ => return Err(self.fault()),
+            }
+        }
     }
 
-    fn begin_array(&mut self, path: &Path<'a>, start: usize) {
-        self.begin(path, start);
+    /// Where the next byte of a kind stands.
+    #[inline]
+    fn find(&self, is: impl Fn(&u8) -> bool) -> Option<usize> {
+        self.line.as_bytes().get(self.at..)?.iter().position(is).map(|distance| self.at + distance)
     }
 
-    fn end_array(&mut self, path: &Path<'a>, start: usize) {
-        self.end(path, start);
+    fn byte(&self) -> Option<u8> {
+        self.line.as_bytes().get(self.at).copied()
+    }
+
+    /// The next byte that is no white space.
+    fn peek(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.byte() {
+            self.at += 1;
+        }
+        self.byte()
+    }
+
+    fn fault(&self) -> (usize, &'static str) {
+        if self.at >= self.line.len() { (self.line.len(), ENDS_EARLY) } else { (self.at, NOT_JSON) }
     }
 }
 
@@ -209,16 +294,29 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_its_place() {
         for (line, offset, problem) in [
-            ("[]", 2, "\"id\" or \"text\" is missing"),
-            ("{\"id\":1}", 8, "\"id\" or \"text\" is missing"),
-            ("[{\"id\":1,\"text\":\"\"}]", 20, "\"id\" or \"text\" is missing"),
-            ("{\"id\":1,\"text\":[\"\"]}", 15, "\"id\" or \"text\" stands twice or is of the wrong type"),
-            ("{\"id\":1,\"text\":null}", 15, "\"id\" or \"text\" stands twice or is of the wrong type"),
-            ("{\"id\":1,\"text\":\"\",\"id\":2}", 23, "\"id\" or \"text\" stands twice or is of the wrong type"),
-            ("{\"id\":1,\"text\":\"\"", 17, "the line ends too early"),
-            ("{\"id\":1,\"text\":\"\"}x", 18, "not valid JSON"),
+            ("[]", 2, MISSING),
+            ("{}", 2, MISSING),
+            ("{\"id\":1}", 8, MISSING),
+            ("[{\"id\":1,\"text\":\"\"}]", 20, MISSING),
+            ("{\"id\":1,\"text\":[\"\"]}", 15, WRONG),
+            ("{\"id\":1,\"text\":null}", 15, WRONG),
+            ("{\"id\":1,\"text\":\"\",\"id\":2}", 23, WRONG),
+            ("{\"id\":1,\"text\":\"\"", 17, ENDS_EARLY),
+            ("{\"id\":1,\"x\":[{}", 15, ENDS_EARLY),
+            ("{\"id\":1,\"text\":\"\\", 17, ENDS_EARLY),
+            ("{\"id\":", 6, ENDS_EARLY),
+            ("tru", 3, ENDS_EARLY),
+            ("{\"id\":1,\"text\":\"\"}x", 18, NOT_JSON),
+            ("{\"id\":1,\"text\":\"\",}", 18, NOT_JSON),
+            ("{\"id\":1 \"text\":\"\"}", 8, NOT_JSON),
+            ("{\"id\" 1}", 6, NOT_JSON),
+            ("{\"id\":}", 6, NOT_JSON),
+            ("{\"id\":01,\"text\":\"\"}", 7, NOT_JSON),
+            ("{\"id\":1,\"text\":\"a\\x\"}", 17, NOT_JSON),
+            ("{\"id\":1,\"x\":\"\t\",\"text\":\"\"}", 13, NOT_JSON),
+            ("{\"id\":[1},\"text\":\"\"}", 8, NOT_JSON),
         ] {
-            assert_eq!(read(line), Err((offset, problem)), "{line}");
+            assert_eq!(read(line).map(drop), Err((offset, problem)), "{line}");
         }
         assert_eq!(Line::read(b"{\"id\":\"\xff\"}").map(|line| line.id), Err((7, "not UTF-8")));
     }

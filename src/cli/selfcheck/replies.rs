@@ -178,6 +178,7 @@ impl Trial<'_> {
                     _ => self.reply_row(reply, &hole.field),
                 };
                 let got: Cow<'_, str> = match frame.quotes(at) {
+                    _ if hole.want == Want::Markup => Escape::Markup.read(got),
                     // A string of a JSON text: within a string, or within a text.
                     (_, true) => Escape::Json.read(got),
                     (true, _) if reply.escape == Escape::None => Escape::Json.read(got),

@@ -347,7 +347,7 @@ impl Place<'_> {
 impl Filling {
     fn new(want: Want, kind: Option<Kind>, number: usize) -> Self {
         let planted = kind.and_then(|kind| match want {
-            Want::Text | Want::Growing => Some(kind.sentence(number)),
+            Want::Text | Want::Markup | Want::Growing => Some(kind.sentence(number)),
             Want::First => Some(kind.sentence(number).halves().0),
             Want::Rest => Some(kind.sentence(number).halves().1),
             Want::Value | Want::Who => kind.alone(number),

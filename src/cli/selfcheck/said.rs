@@ -161,7 +161,7 @@ impl Trial<'_> {
         };
         let ends = [end(&said), end(&heard)];
         let (sent, wanted) = match hole.want {
-            Want::Text | Want::Growing | Want::Piece | Want::First | Want::Rest => (said, heard),
+            Want::Text | Want::Markup | Want::Growing | Want::Piece | Want::First | Want::Rest => (said, heard),
             Want::JsonPiece => (in_json(&said), in_json(&heard)),
             Want::Value | Want::Who | Want::Name => (bent.clone(), back.clone()),
             Want::Never => (stand.to_owned(), stand.to_owned()),

@@ -12,6 +12,8 @@ use crate::json::{self, Path, Step, Str, Visitor};
 pub(super) enum Want {
     /// A sentence with a value.
     Text,
+    /// A sentence with a value within HTML or XML in a string.
+    Markup,
     /// A sentence that comes again, longer, and of which the end may be missing.
     Growing,
     /// A sentence that breaks off in the middle of its value.
@@ -83,6 +85,7 @@ impl Template {
             let (word, label) = inside.split_once(':').unwrap_or((inside, ""));
             let want = match word {
                 "text" => Want::Text,
+                "markup" => Want::Markup,
                 "growing" => Want::Growing,
                 "first" => Want::First,
                 "rest" => Want::Rest,

@@ -15,7 +15,8 @@ use crate::vault::NewFile;
 /// Write a backup of the vault, encrypted under its key.
 ///
 /// It holds what the vault held at one moment; a running gateway goes on. The
-/// file appears once it is complete, for its owner alone. Keep the key apart
+/// file appears once it is complete, for its owner alone; one that is there is
+/// not written over. Keep the key apart
 /// from it: without the key nothing in it can be read, by nobody.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -29,6 +30,12 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     let Args { file, which } = args;
     let config = which.load()?;
+    if file.exists() {
+        return Err(Failure::Usage(format!(
+            "{}: it is there already; name another file, or remove it",
+            file.display()
+        )));
+    }
     serve::runtime()?.block_on(async {
         let api = Api::open(config).await?;
         let written = write(&api, &file).await;

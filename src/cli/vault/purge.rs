@@ -12,7 +12,8 @@ use super::super::{Failure, serve};
 
 /// Forget what has been kept long enough, by [[retention]] of the configuration.
 ///
-/// A running gateway does this by itself. Where its clock has jumped, it waits
+/// A running gateway does this by itself; without one the file of an embedded
+/// vault gives the room back to the disk as well. Where the gateway's clock has jumped, it waits
 /// for somebody who confirms that the clock is right.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -34,8 +35,10 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
         let api = Api::open(config).await?;
         let body = json!({ "dry_run": dry_run, "confirm_clock": confirm_clock });
         let purged = api.json(Method::POST, "/vault/purge", Some(&body)).await;
+        let compacted = if purged.is_ok() && !dry_run { api.compact().await } else { Ok(()) };
         api.close().await;
         let purged = purged?;
+        compacted?;
         let mut out = std::io::stdout().lock();
         let rows = purged["forgotten"].as_array().cloned().unwrap_or_default();
         if rows.is_empty() {

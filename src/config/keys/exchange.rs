@@ -126,7 +126,7 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Text,
         None,
         r#""Example Models GmbH""#,
-        "Who receives the data there, by the name that records and receipts show. By default the name of the upstream.",
+        "Who receives the data there, by the name that the access log, the ledger, receipts and reports show. By default the name of the upstream; of one without a name its host.",
     ),
     key(
         "upstreams[].role",

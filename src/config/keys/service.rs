@@ -209,6 +209,13 @@ pub(super) static KEYS: &[Key] = &[
         "The most requests in work at one time. Beyond it they are answered with 503.",
     ),
     key(
+        "limits.client_requests",
+        Kind::Count { min: 0, max: 1_000_000 },
+        Some("0"),
+        "600",
+        "The most requests of one client address (IPv6: its /64) a minute; 0 sets no limit. Beyond it: 429.",
+    ),
+    key(
         "limits.h2_streams",
         Kind::Count { min: 1, max: 1 << 16 },
         Some("100"),
@@ -256,7 +263,7 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Texts,
         Some(r#"["subject.erased", "subject.rectified"]"#),
         r#"["subject.erased", "code.issued"]"#,
-        "Which messages: subject.erased, subject.rectified, subject.restricted, subject.released, subject.objected, code.issued (somebody asks for a code: send it to the address on file of the subject), case.due.",
+        "Which messages: subject.erased, subject.rectified, subject.restricted, subject.released, subject.objected, code.issued (somebody asks for a code: send it to the address on file of the subject), case.due, alarm.raised.",
     ),
     key(
         "webhooks[].secret",
@@ -293,6 +300,13 @@ pub(super) static KEYS: &[Key] = &[
         Some(r#""64 MiB""#),
         r#""8 MiB""#,
         "How long a file grows before the next one begins. Each day begins one too.",
+    ),
+    key(
+        "audit.keep",
+        Kind::Text,
+        None,
+        r#""12mo""#,
+        "How long lines of the access log are kept: a number with s, min, h, d, w, mo or y. By default all of them are. What goes, goes from the front, with the sweep; what is left can still be verified, and what the syslog server has not taken stays.",
     ),
     key(
         "audit.syslog",

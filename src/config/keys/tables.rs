@@ -84,7 +84,7 @@ pub(in crate::config) static TABLES: &[Table] = &[
     },
     Table {
         path: "alerts",
-        doc: "What raises an alarm: a warning of the log, `privet_alerts_total`, and an incident of the register, each rule once an hour at most.",
+        doc: "What raises an alarm: a warning of the log, `privet_alerts_total`, an incident of the register, and a message to `[[webhooks]]` that ask for alarm.raised, each rule once an hour at most.",
         optional: false,
     },
     Table {

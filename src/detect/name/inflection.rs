@@ -45,8 +45,10 @@ pub(crate) fn classes(lexicon: &Lexicon, text: &str, word: &Word) -> Classes {
         return classes;
     }
     let written = text.get(word.start..word.end).unwrap_or_default();
+    let last = written.as_bytes().last();
     ENDINGS
         .iter()
+        .filter(|(ending, _)| ending.as_bytes().last() == last)
         .filter_map(|(ending, base)| Some((written.strip_suffix(ending)?, base)))
         .filter(|(stem, _)| stem.len() >= SHORTEST)
         .find_map(|(stem, base)| name(lexicon, stem, base))

@@ -72,9 +72,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    fn new(first: Token, cue: Option<Pending>) -> Self {
+    /// A run of one word so far.
+    #[inline]
+    pub(crate) fn new(word: Word, classes: Classes, cue: Option<Pending>) -> Self {
         let mut run = Self { room: [Token::NONE; MAX_RUN], count: 0, cue };
-        run.push(first);
+        run.push(Token { word, classes, gap: Gap::First });
         run
     }
 
@@ -106,9 +108,8 @@ impl Run {
 }
 
 impl Pass<'_> {
-    /// The run that starts with `first`.
-    pub(crate) fn run_from(&self, first: Word, classes: Classes, cue: Option<Pending>) -> Run {
-        let mut run = Run::new(Token { word: first, classes, gap: Gap::First }, cue);
+    /// Adds the words behind the first that may belong to its name.
+    pub(crate) fn complete(&self, run: &mut Run) {
         while let Some(last) = run.tokens().last().copied() {
             let Some((start, gap)) = self.joint(&last, run.count == 1) else { break };
             let Some(word) = words::read(self.text, start) else { break };
@@ -121,7 +122,6 @@ impl Pass<'_> {
         while run.count > 1 && run.tokens().last().is_some_and(|t| t.is_particle() && t.word.shape == Shape::Lower) {
             run.count -= 1;
         }
-        run
     }
 
     /// Whether a word may stand in a name behind the last one.

@@ -60,6 +60,13 @@ impl<'a> Beside<'a> {
         }
     }
 
+    /// The number by which the object is known of which the value at hand is a member.
+    pub(super) fn object(&self, path: &Path<'_>) -> Option<usize> {
+        let Some(Step::Key(_)) = path.steps().last() else { return None };
+        // Zero is no object.
+        path.depth().checked_sub(1).and_then(|depth| self.starts.get(depth)).map(|start| start + 1)
+    }
+
     /// Takes note of a text of the conversation to which so many steps lead.
     pub(super) fn note_text(&mut self, depth: usize) {
         self.last.clear();

@@ -1,9 +1,12 @@
 //! Looks through one JSON document and the documents in its strings.
 
 use super::beside::Beside;
+use super::encoded;
+use super::fields::FieldSeries;
 use super::findings::{Base64, Findings, Form, Spot};
 use super::joint::Joint;
 use super::media::{self, Media};
+use super::numbers::Numbers;
 use super::place::Place;
 use super::reading::{self, Reading};
 use super::{NOT_JSON, Rules, TOO_DEEP, Uninspectable, members};
@@ -31,9 +34,9 @@ const LONGEST_NUMBER: usize = 20;
 /// No id of a protocol is longer, in bytes.
 const LONGEST_ID: usize = 256;
 
-/// JSON is looked for this deep in strings of strings; what is deeper is read
-/// as text. Each level doubles the escapes of the one within.
-const MOST_LEVELS: usize = 16;
+/// JSON is looked for this deep in strings of strings. Each level doubles the
+/// escapes of the one within, so that deeper ones fit in no body.
+const MOST_LEVELS: usize = 32;
 
 /// Looks through a JSON document: all strings, all names of members, and the
 /// numbers that could be cards or phones.
@@ -86,6 +89,9 @@ impl Series {
             refused: None,
             beside: Beside::after(std::mem::take(&mut self.last), self.is_many, body, root.start),
             joint: std::mem::take(&mut self.joint),
+            members: FieldSeries::default(),
+            numbers: Numbers::default(),
+            in_base64: false,
             is_empty_so_far: false,
         };
         walk(document, rules, &mut inspector)?;
@@ -114,13 +120,13 @@ fn label<'a>(path: &Path<'a>) -> Option<&'a str> {
     path.last_key().map(|key| key.raw)
 }
 
-/// Whether a string of a document of which no protocol speaks may go on in the
-/// next: one of a list, or the text of a message.
-fn is_in_series(path: &Path<'_>) -> bool {
+/// Whether a string may go on in the next whatever the protocol says: one of a
+/// list, or the text of a message in a document of which it does not speak.
+fn is_in_series(path: &Path<'_>, level: usize) -> bool {
     match path.steps().last() {
         Some(Step::Index(_)) => true,
-        Some(Step::Key(key)) => ["text", "content", "message"].iter().any(|name| key.is(name)),
-        None => false,
+        Some(Step::Key(key)) if level > 0 => ["text", "content", "message"].iter().any(|name| key.is(name)),
+        Some(Step::Key(_)) | None => false,
     }
 }
 
@@ -155,6 +161,12 @@ struct Inspector<'i> {
     refused: Option<Uninspectable>,
     beside: Beside<'i>,
     joint: Joint,
+    /// The members of the object at hand, of which one may go on in the next.
+    members: FieldSeries,
+    /// The numbers of the array at hand.
+    numbers: Numbers,
+    /// Whether the document stood in base64: what does so in it is not read again.
+    in_base64: bool,
     /// Whether nothing has come since an object or array began.
     is_empty_so_far: bool,
 }
@@ -166,13 +178,17 @@ struct Manner<'m> {
     form: Form,
     /// Whether it may go on from the text before.
     joined: bool,
+    /// Whether the protocol has it for a text that somebody says.
+    is_speech: bool,
+    /// The object of which it is a member, if that may go on in the next.
+    object: Option<usize>,
     /// Whether it may be an intent with its entities.
     intent: bool,
 }
 
 impl<'m> Manner<'m> {
     fn text(label: Option<&'m str>) -> Self {
-        Self { label, form: Form::Text, joined: false, intent: false }
+        Self { label, form: Form::Text, joined: false, is_speech: false, object: None, intent: false }
     }
 }
 
@@ -190,7 +206,7 @@ impl Inspector<'_> {
     /// Undoes the escapes and looks through the text.
     fn look_at_string(&mut self, value: Str<'_>, manner: Manner<'_>) {
         // A word by itself may as well be an id.
-        let is_prose = manner.joined || value.raw.contains(' ');
+        let is_prose = manner.is_speech || value.raw.contains(' ');
         if self.rules.texts && self.level == 0 && manner.form == Form::Text && is_prose {
             let at = self.place.range(value.start..value.start + value.raw.len());
             self.findings.texts.push(Spot { at, escaped: value.escaped });
@@ -232,6 +248,14 @@ impl Inspector<'_> {
             let (detector, findings) = (self.rules.detector, &mut self.findings);
             gone = self.joint.look(text, place, Form::Text, detector, self.scratch, findings);
         }
+        if let Some(object) = manner.object
+            && let Some(joint) = self.members.of_member(object, manner.label.unwrap_or_default(), text)
+        {
+            let (detector, findings) = (self.rules.detector, &mut self.findings);
+            let within = joint.look(text, |range| place.range(range), Form::Text, detector, self.scratch, findings);
+            gone = gone.max(within);
+            joint.push(text, |start| place.from(start, text.len()));
+        }
         self.scan(text, text, manner, place, gone);
         if manner.joined {
             self.joint.push(text, |start| place.from(start, text.len()));
@@ -250,6 +274,7 @@ impl Inspector<'_> {
     /// Adds what is found in a text behind the first bytes that are `gone`.
     /// `text` is what is read of `written`, byte for byte.
     fn scan(&mut self, text: &str, written: &str, manner: Manner<'_>, place: &Place<'_>, gone: usize) {
+        let first = self.findings.list.len();
         for found in self.rules.detector.scan(Input { text, label: manner.label }, self.scratch) {
             let start = found.start.max(gone);
             if let Some(value) = written.get(start..found.end).filter(|value| !value.is_empty()) {
@@ -262,7 +287,40 @@ impl Inspector<'_> {
             for reading in Reading::all(text, label) {
                 reading.look(how, self.scratch, &mut self.findings, place.in_body(0), |range| place.range(range));
             }
+            if !self.in_base64 {
+                self.look_for_base64(text, first, place);
+            }
         }
+    }
+
+    /// Adds what is found in texts in base64 within a text, of which the
+    /// findings begin at `first` of the list.
+    fn look_for_base64(&mut self, text: &str, first: usize, place: &Place<'_>) {
+        let before = self.findings.list.len();
+        for run in encoded::runs(text) {
+            let inner = self.look_at_decoded(&run.text);
+            if !inner.list.is_empty() {
+                let at = place.range(run.at);
+                self.findings.encode(inner, at, run.text, run.base64, Form::Text);
+            }
+        }
+        if self.findings.list.len() > before {
+            self.findings.settle_encoded(first);
+        }
+    }
+
+    /// What is found in a text that stood in base64.
+    fn look_at_decoded(&mut self, text: &str) -> Findings {
+        let outer = std::mem::take(&mut self.findings);
+        let was_in_base64 = std::mem::replace(&mut self.in_base64, true);
+        let here = Place { start: 0, map: None, outer: None };
+        let looks_like_document = text.trim_start().starts_with(['{', '[']);
+        if !(looks_like_document && self.look_into(text, &here, 0)) {
+            self.findings.scanned += text.len();
+            self.scan(text, text, Manner::text(None), &here, 0);
+        }
+        self.in_base64 = was_in_base64;
+        std::mem::replace(&mut self.findings, outer)
     }
 
     /// Looks into a text that looks like a JSON document, an object or an
@@ -287,6 +345,9 @@ impl Inspector<'_> {
             refused: None,
             beside: Beside::new(text),
             joint: Joint::default(),
+            members: FieldSeries::default(),
+            numbers: Numbers::default(),
+            in_base64: self.in_base64,
             is_empty_so_far: false,
         };
         let walked = walk(text, self.rules, &mut inner);
@@ -367,14 +428,8 @@ impl Inspector<'_> {
         }
         let start = if value.escaped { value.raw.find(',').map_or(0, |comma| comma + 1) } else { start };
         let at = self.place.range(value.start + start..value.start + value.raw.len());
-        let first = self.findings.list.len();
-        let here = Place { start: 0, map: None, outer: None };
-        let looks_like_document = text.trim_start().starts_with(['{', '[']);
-        if !(looks_like_document && self.look_into(&text, &here, 0)) {
-            self.findings.scanned += text.len();
-            self.scan(&text, &text, Manner::text(None), &here, 0);
-        }
-        self.findings.encode(first, at, text, base64);
+        let inner = self.look_at_decoded(&text);
+        self.findings.encode(inner, at, text, base64, Form::Text);
     }
 
     /// A part of so many bytes cannot be inspected. The rest of the document is
@@ -431,11 +486,16 @@ impl<'a> Visitor<'a> for Inspector<'_> {
 
     fn begin_array(&mut self, path: &Path<'a>, start: usize) {
         self.is_empty_so_far = true;
+        self.numbers = Numbers::default();
         self.beside.begin(path.depth(), start);
     }
 
     fn end_array(&mut self, path: &Path<'a>, _start: usize) {
         self.check_known_empty(path);
+        let numbers = std::mem::take(&mut self.numbers);
+        if let Some(card) = numbers.card(self.rules.detector, self.scratch) {
+            self.findings.add_numbers(&numbers.places, &card, &numbers.digits, self.quotes);
+        }
     }
 
     fn key(&mut self, _path: &Path<'a>, key: Str<'a>) {
@@ -456,18 +516,20 @@ impl<'a> Visitor<'a> for Inspector<'_> {
     fn string(&mut self, path: &Path<'a>, value: Str<'a>) {
         self.is_empty_so_far = false;
         if self.level > 0 {
-            let joined = is_in_series(path);
+            let joined = is_in_series(path, self.level);
             if joined {
                 self.go_on(path, value);
             }
-            return self.look(value, Manner { joined, ..Manner::text(label(path)) });
+            let object = self.beside.object(path);
+            return self.look(value, Manner { joined, object, ..Manner::text(label(path)) });
         }
         self.seek(path, value);
         self.check_known(path);
         let fields = self.rules.fields;
         let form = || if fields.is_bare(path) { Form::Bare } else { Form::Text };
-        let joined = fields.is_joined(path) || (path.depth() == 0 && self.beside.is_in_series());
-        let text = Manner { joined, ..Manner::text(label(path)) };
+        let is_speech = (path.depth() == 0 && self.beside.is_in_series()) || fields.is_joined(path);
+        let joined = is_speech || is_in_series(path, self.level);
+        let text = Manner { joined, is_speech, object: self.beside.object(path), ..Manner::text(label(path)) };
         if joined {
             self.go_on(path, value);
         }
@@ -523,6 +585,9 @@ impl<'a> Visitor<'a> for Inspector<'_> {
                 return;
             }
             _ => self.findings.scanned += raw.len(),
+        }
+        if let Some(Step::Index(nth)) = path.steps().last() {
+            self.numbers.push(*nth, raw, self.place.range(start..start + raw.len()));
         }
         if !is_long {
             return;

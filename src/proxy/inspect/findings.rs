@@ -73,6 +73,15 @@ pub(in crate::proxy) enum Form {
     Number { depth: usize },
     /// The rest of a value that began in an earlier text: nothing is written.
     Rest,
+    /// The same of a JSON number, which becomes `null`.
+    RestNumber,
+}
+
+impl Form {
+    /// Whether a value begins here that something has to stand for.
+    pub(in crate::proxy) fn is_first(self) -> bool {
+        !matches!(self, Self::Rest | Self::RestNumber)
+    }
 }
 
 /// A text that stands in the body in base64 (RFC 4648).
@@ -165,13 +174,33 @@ impl Findings {
         self.list.push(Located { at, entity, operator: Operator::Token, rule: None, value, form, encoded: None });
     }
 
-    /// Makes the findings from `first` on those of a text in base64 that stands
-    /// at `at`.
-    pub(super) fn encode(&mut self, first: usize, at: Range<usize>, text: String, base64: Base64) {
+    /// Adds what was found in a text in base64 that stands at `at` in this
+    /// form, and is replaced as a whole.
+    pub(super) fn encode(&mut self, inner: Self, at: Range<usize>, text: String, base64: Base64, form: Form) {
+        let first = self.list.len();
+        self.append(inner, 0);
         let list = self.list.split_off(first);
         let Some(&Located { entity, operator, .. }) = list.first() else { return };
         let encoded = Some(Box::new(EncodedText { text, list, base64 }));
-        self.list.push(Located { at, entity, operator, rule: None, value: 0..0, form: Form::Text, encoded });
+        self.list.push(Located { at, entity, operator, rule: None, value: 0..0, form, encoded });
+    }
+
+    /// Brings the findings from `first` on in order, texts in base64 among
+    /// them: what was found in one of these as it stands is chance, unless it
+    /// is all of it.
+    pub(super) fn settle_encoded(&mut self, first: usize) {
+        let mut list = self.list.split_off(first.min(self.list.len()));
+        list.sort_by_key(|found| (found.at.start, std::cmp::Reverse(found.at.end)));
+        for found in list {
+            let overlaps = |last: &&mut Located| found.at.start < last.at.end;
+            match self.list.get_mut(first..).and_then(<[_]>::last_mut).filter(|last| overlaps(last)) {
+                None => self.list.push(found),
+                Some(last) if found.encoded.is_some() && last.at.end < found.at.end && last.encoded.is_none() => {
+                    *last = found;
+                }
+                Some(_) => {}
+            }
+        }
     }
 
     /// Puts a finding that goes over several texts in the place of what was
@@ -258,10 +287,21 @@ impl Findings {
         self.list.extend(plain);
     }
 
+    /// Adds a value that stands in these numbers of an array, in order.
+    pub(super) fn add_numbers(&mut self, numbers: &[Range<usize>], finding: &Finding, value: &str, depth: usize) {
+        let Some((first, others)) = numbers.split_first() else { return };
+        self.add(first.clone(), finding, value, Form::Number { depth });
+        others.iter().for_each(|at| self.add_part(at.clone(), finding, Form::RestNumber));
+    }
+
     /// Adds a part of a value that stands elsewhere: nothing is written there.
     fn add_rest(&mut self, at: Range<usize>, finding: &Finding) {
+        self.add_part(at, finding, Form::Rest);
+    }
+
+    fn add_part(&mut self, at: Range<usize>, finding: &Finding, form: Form) {
         let Finding { entity, operator, .. } = *finding;
-        self.list.push(Located { at, entity, operator, rule: None, value: 0..0, form: Form::Rest, encoded: None });
+        self.list.push(Located { at, entity, operator, rule: None, value: 0..0, form, encoded: None });
     }
 
     fn store(&mut self, value: &str) -> Range<usize> {

@@ -4,6 +4,8 @@
 //! stands is hidden by nothing but its spelling. Pure.
 
 mod escape;
+mod file;
+mod mail;
 mod tag;
 mod word;
 
@@ -59,41 +61,44 @@ struct Found<'r> {
     is_loose: bool,
 }
 
-/// What members and parameters are called that hold the name of a file.
-const FILE_NAMES: [&str; 6] = ["filename", "file_name", "fileName", "originalName", "original_name", "displayName"];
-
-/// And what they are called that may hold one.
-const TITLES: [&str; 4] = ["name", "title", "file", "document_title"];
-
-/// Whether a text ends as the name of a file does: `.pdf`.
-fn has_ending(text: &str) -> bool {
-    let ending = text.rsplit_once('.').map_or("", |(_, ending)| ending);
-    (2..=5).contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_alphanumeric())
-}
-
 impl<'t> Reading<'t> {
     /// All that there are of a text behind this label.
     pub(in crate::proxy) fn all(text: &'t str, label: Option<&str>) -> impl Iterator<Item = Self> {
-        let is_file_name =
-            label.is_some_and(|label| FILE_NAMES.contains(&label) || (TITLES.contains(&label) && has_ending(text)));
-        [Self::of(text), if is_file_name { Self::of_file_name(text) } else { None }].into_iter().flatten()
+        let in_lines = || Self::of(text, tag::Break::Newline);
+        [in_lines(), Self::of_one_line(text), Self::of_file_names(text, label)].into_iter().flatten()
+    }
+
+    /// Of a text of which a value may go on behind the break of a line (`<br>`).
+    fn of_one_line(text: &'t str) -> Option<Self> {
+        if tag::has_breaks(text) { Self::of(text, tag::Break::Nothing) } else { None }
     }
 
     /// Of a text of any kind; none where it reads as it stands.
-    fn of(text: &'t str) -> Option<Self> {
+    fn of(text: &'t str, breaks: tag::Break) -> Option<Self> {
         let bytes = text.as_bytes();
-        if memchr::memchr3(b'<', b'&', b'\\', bytes).is_none() && !word::may_stand_in(text) {
+        let lines = mail::Lines::of(text);
+        let is_plain = memchr::memchr3(b'<', b'&', b'\\', bytes).is_none() && !word::may_stand_in(text);
+        if is_plain && lines.are_plain() {
             return None;
         }
+        let marks: &[u8] = if lines.are_plain() { b"<&\\=]" } else { b"<&\\=]\r\n" };
         let mut reading = Writer::new(text);
-        let mut tags = tag::Tags::new(text);
+        let mut tags = tag::Tags::new(text, breaks);
         let mut at = 0;
-        while let Some(skip) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| b"<&\\=]".contains(b))) {
+        while let Some(skip) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| marks.contains(b))) {
             at += skip;
+            if let Some((end, written)) = lines.at(text, at) {
+                match written {
+                    mail::Written::Fold => reading.replace(at..end, "", Kind::Inline),
+                    mail::Written::Quoted(meant) => reading.replace(at..end, &meant, Kind::Spelled),
+                }
+                at = end;
+                continue;
+            }
             at = match bytes.get(at) {
                 Some(b'<' | b']') => match tags.at(at) {
                     Some((end, tag)) => {
-                        reading.replace(at..end, tag.stands_for(), tag.kind());
+                        reading.replace(at..end, tags.stands_for(tag), tag.kind());
                         end
                     }
                     None => at + 1,
@@ -105,29 +110,26 @@ impl<'t> Reading<'t> {
                     }
                     None => at + 1,
                 },
-                _ => match escape::at(text, at) {
+                Some(b'\\' | b'&') => match escape::at(text, at) {
                     Some((end, c)) => {
                         reading.replace(at..end, c.encode_utf8(&mut [0; 4]), Kind::Spelled);
                         end
                     }
                     None => at + 1,
                 },
+                _ => at + 1,
             };
         }
         reading.finish()
     }
 
-    /// Of the name of a file, in which words have no blanks between them and
-    /// an ending stands behind the last; none where it reads as it stands.
-    fn of_file_name(text: &'t str) -> Option<Self> {
+    /// Of the names of files in it; none where they read as they stand.
+    fn of_file_names(text: &'t str, label: Option<&str>) -> Option<Self> {
         let mut reading = Writer::new(text);
-        let stem = text.rsplit_once('.').map_or(text, |(stem, _)| stem);
-        for (at, mark) in stem.match_indices(['_', '\\']) {
-            let (meant, kind) = if mark == "_" { (" ", Kind::Spelled) } else { ("", Kind::Inline) };
-            reading.replace(at..at + 1, meant, kind);
-        }
-        if stem.len() < text.len() {
-            reading.replace(stem.len()..stem.len() + 1, " ", Kind::Inline);
+        for name in file::names(text, label) {
+            for (at, meant, kind) in file::marks(text.get(name.clone()).unwrap_or_default()) {
+                reading.replace(name.start + at.start..name.start + at.end, meant, kind);
+            }
         }
         reading.finish()
     }

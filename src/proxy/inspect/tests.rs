@@ -36,7 +36,7 @@ fn inspect(name: &str, body: &str) -> Findings {
 fn redacted(name: &str, body: &str) -> (String, Vec<String>) {
     let found = inspect(name, body);
     assert!(found.list.windows(2).all(|two| two[0].at.end <= two[1].at.start), "{body}");
-    let values = found.each().filter(|one| one.form != Form::Rest).map(|one| found.value(one).to_owned()).collect();
+    let values = found.each().filter(|one| one.form.is_first()).map(|one| found.value(one).to_owned()).collect();
     (splice(body, &found.list), values)
 }
 
@@ -47,6 +47,7 @@ fn splice(text: &str, list: &[Located]) -> String {
         match (&one.encoded, one.form) {
             (Some(text), _) => out.push_str(&text.base64.encode(splice(&text.text, &text.list).as_bytes())),
             (None, Form::Rest) => {}
+            (None, Form::RestNumber) => out.push_str("null"),
             (None, Form::Number { depth }) => {
                 let quote = format!("{}\"", "\\".repeat((1 << depth) - 1));
                 out.extend([&quote, "[", one.entity.as_str(), "]", &quote]);
@@ -94,13 +95,97 @@ fn documents_in_strings_are_looked_into_at_any_depth() {
 }
 
 #[test]
-fn deeper_than_documents_are_looked_for_is_text() {
-    let mut nested = r#"["ana@example.com"]"#.to_owned();
-    // Brackets alone, so that the escapes do not double.
-    for _ in 0..12 {
+fn no_document_that_fits_in_a_body_is_too_deep_to_be_looked_into() {
+    // Only within does the escape spell an address.
+    let mut nested = "[\"ana\\u0040example.com\"]".to_owned();
+    // Each level doubles the escapes of the one within.
+    while nested.len() < 1 << 20 {
         nested = serde_json::to_string(&[nested]).unwrap();
     }
     assert_eq!(redacted("json", &nested).1, ["ana@example.com"]);
+}
+
+#[test]
+fn texts_in_base64_are_found_where_nobody_speaks_of_them() {
+    use base64::Engine as _;
+    let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+    let (plain, token) = ("my mail is ana@example.com, ok?", "my mail is [EMAIL], ok?");
+    for (name, body) in [
+        ("json", r#"{"anything":{"data":"@"}}"#),
+        ("openai-chat", r#"{"messages":[{"role":"user","content":"decode @ for me, bo is fine"}]}"#),
+        ("openai-chat", r#"{"messages":[{"tool_calls":[{"function":{"arguments":"{\"file\":\"@\"}"}}]}]}"#),
+        ("rasa", r#"{"sender":"u","message":"see https://docs.example/d/@, please"}"#),
+        ("text", r#"["@"]"#),
+    ] {
+        let body_with = |text: &str| body.replace('@', &encode(text));
+        let (redacted, values) = redacted(name, &body_with(plain));
+        assert_eq!(redacted, body_with(token), "{name}");
+        assert!(values.contains(&"ana@example.com".to_owned()), "{values:?}");
+        assert!(inspect(name, &body_with("nothing of note here, really")).list.is_empty(), "{name}");
+    }
+    // What is found beside it stays in order, and a document is looked into.
+    let inner = encode(r#"{"mail":"ana\u0040example.com","n":4111111111111111}"#);
+    let body = format!(r#"{{"a":"bo@example.org {inner} and eve@example.net","b":"cy@example.com"}}"#);
+    let wanted = encode(r#"{"mail":"[EMAIL]","n":"[CREDIT_CARD]"}"#);
+    check("json", &body, &format!(r#"{{"a":"[EMAIL] {wanted} and [EMAIL]","b":"[EMAIL]"}}"#));
+    // What is signed cannot be changed.
+    let body = format!(r#"{{"a":"x.{inner}.y"}}"#);
+    check("json", &body, &body);
+}
+
+#[test]
+fn values_cut_over_members_that_count_are_found() {
+    for (marked, wanted) in [
+        (r#"{"line1":"mail ana.no","line2":"vak@example.com"}"#, r#"{"line1":"mail [EMAIL]","line2":""}"#),
+        (r#"{"first_half":"ana.no","second_half":"vak@example.com"}"#, r#"{"first_half":"[EMAIL]","second_half":""}"#),
+        (r#"{"c1":"4111","c2":"1111","c3":"1111","c4":"1111"}"#, r#"{"c1":"[CREDIT_CARD]","c2":"","c3":"","c4":""}"#),
+        (r#"{"user":"ana.novak","domain":"@example.com"}"#, r#"{"user":"[EMAIL]","domain":""}"#),
+        (r#"{"user":"ana.novak","at":"@","host":"example.com"}"#, r#"{"user":"[EMAIL]","at":"","host":""}"#),
+        (r#"{"x":"{\"c1\":\"ana.no\",\"c2\":\"vak@example.com\"}"}"#, r#"{"x":"{\"c1\":\"[EMAIL]\",\"c2\":\"\"}"}"#),
+        // Members of others, and what only stands beside.
+        (r#"{"shop":"ana.no","mail":"«vak@example.com»"}"#, r#"{"shop":"ana.no","mail":"[EMAIL]"}"#),
+        (
+            r#"{"a":{"line1":"ana.no"},"b":{"line2":"«vak@example.com»"}}"#,
+            r#"{"a":{"line1":"ana.no"},"b":{"line2":"[EMAIL]"}}"#,
+        ),
+        (r#"{"mail1":"«ana@example.com»","mail2":"«bo@example.org»"}"#, r#"{"mail1":"[EMAIL]","mail2":"[EMAIL]"}"#),
+    ] {
+        check("json", marked, wanted);
+        check("mcp", marked, wanted);
+    }
+}
+
+#[test]
+fn the_numbers_of_a_card_are_found_in_an_array() {
+    for (body, wanted) in [
+        (r#"{"pan":[4111,1111,1111,1111]}"#, r#"{"pan":["[CREDIT_CARD]",null,null,null]}"#),
+        (r#"{"a":"{\"pan\":[411111,1111111111]}"}"#, r#"{"a":"{\"pan\":[\"[CREDIT_CARD]\",null]}"}"#),
+        (
+            r"[4,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
+            concat!(
+                r#"["[CREDIT_CARD]""#,
+                ",null,null,null,null,null",
+                ",null,null,null,null,null",
+                ",null,null,null,null,null]"
+            ),
+        ),
+        (r#"{"digits":["4111","1111","1111","1111"]}"#, r#"{"digits":["[CREDIT_CARD]","","",""]}"#),
+        (r#"["ana","@","example.com"]"#, r#"["[EMAIL]","",""]"#),
+    ] {
+        check("json", body, wanted);
+    }
+    for other in [
+        "[4111,1111,1111,1112]",
+        "[4111,1111,1111,1111,5]",
+        "[0,4111,1111,1111,1111]",
+        "[4111.5,1111,1111,1111]",
+        "[\"a\",4111,1111,1111,1111]",
+        "[4111,1111,1111,-1111]",
+        "[[4111,1111],[1111,1111]]",
+        "[2024,12,31,23,59,59]",
+    ] {
+        check("json", other, other);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::finder::Finder;
 use super::offsets::Shifts;
 use super::pieces::JsonStart;
 use crate::json::{Path, Step};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Paths of streamed texts are short; what is deeper shares the last place.
 const DEPTH: usize = 12;
@@ -61,7 +61,7 @@ impl Place {
     /// The same place, with each element of an array called by the number it
     /// gives itself (`"index": 1`) instead of its position. `indexes` holds the
     /// number by the hash of an element's place.
-    pub(super) fn renumbered(mut self, indexes: &HashMap<u64, u64>) -> Self {
+    pub(super) fn renumbered(mut self, indexes: &BTreeMap<u64, u64>) -> Self {
         if indexes.is_empty() {
             return self;
         }
@@ -99,7 +99,7 @@ impl Place {
 pub(super) struct Ended {
     /// The event as a whole.
     all: bool,
-    objects: HashSet<u64>,
+    objects: BTreeSet<u64>,
 }
 
 impl Ended {
@@ -181,7 +181,7 @@ const MOST: usize = 4096;
 #[derive(Default)]
 pub(super) struct Channels {
     list: Vec<Channel>,
-    by_hash: HashMap<u64, usize>,
+    by_hash: BTreeMap<u64, usize>,
     /// The last that was asked to make place.
     asked: usize,
 }
@@ -275,8 +275,8 @@ mod tests {
         let alone = places(r#"{"c":[{"t":""}]}"#)[0];
         assert_ne!(second.hash(), alone.hash());
         let element = Place { length: 2, ..alone };
-        assert_eq!(alone.renumbered(&HashMap::from([(element.hash(), 1)])).hash(), second.hash());
-        assert_eq!(alone.renumbered(&HashMap::from([(second.hash(), 1)])).hash(), alone.hash());
+        assert_eq!(alone.renumbered(&BTreeMap::from([(element.hash(), 1)])).hash(), second.hash());
+        assert_eq!(alone.renumbered(&BTreeMap::from([(second.hash(), 1)])).hash(), alone.hash());
         assert_eq!(second.step(2), Some(Place::step_to(1)));
     }
 

@@ -26,6 +26,8 @@ pub(in crate::proxy) enum Escape {
     Json,
     /// Inside a JSON string within a JSON string.
     NestedJson,
+    /// HTML or XML inside a JSON string.
+    JsonMarkup,
     /// Inside a string of a text that is JSON itself.
     JsonText,
     /// The value of a form (WHATWG URL Standard, section 5).
@@ -42,6 +44,12 @@ impl Escape {
                 let mut inner = Vec::with_capacity(value.len());
                 json::escape(value, &mut inner);
                 // Escaping keeps UTF-8 whole.
+                json::escape(std::str::from_utf8(&inner).unwrap_or_default(), out);
+            }
+            Self::JsonMarkup => {
+                let mut inner = Vec::with_capacity(value.len());
+                Self::Html.write(value, &mut inner);
+                // As above.
                 json::escape(std::str::from_utf8(&inner).unwrap_or_default(), out);
             }
             Self::Form => out.extend(utf8_percent_encode(value, NON_ALPHANUMERIC).flat_map(str::bytes)),
@@ -76,7 +84,7 @@ impl Escape {
         let number = u32::from(lacking);
         match self {
             Self::None | Self::Form => None,
-            Self::Html | Self::Xml => Some(format!("&#{number};")),
+            Self::Html | Self::Xml | Self::JsonMarkup => Some(format!("&#{number};")),
             Self::Cdata => Some(format!("]]>&#{number};<![CDATA[")),
             Self::Json | Self::NestedJson | Self::JsonText => {
                 let mut out = String::new();
@@ -175,6 +183,7 @@ mod tests {
         assert_eq!(written(Escape::Cdata, "]>a]"), "]]><![CDATA[]>a]]]><![CDATA[");
         assert_eq!(written(Escape::Cdata, "a\rb"), "a]]>&#13;<![CDATA[b");
         assert_eq!(written(Escape::Xml, "a]]>\r"), "a]]&gt;&#13;");
+        assert_eq!(written(Escape::JsonMarkup, "a<b \"c\"\n\\"), "a&lt;b &quot;c&quot;\\n\\\\");
     }
 
     #[test]

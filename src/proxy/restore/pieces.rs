@@ -250,7 +250,7 @@ impl Source<'_> {
 /// Text of the upstream's own, which had no escapes.
 fn write_raw(text: &str, escape: Escape, out: &mut Vec<u8>) {
     match escape {
-        Escape::Json | Escape::NestedJson => json::escape(text, out),
+        Escape::Json | Escape::NestedJson | Escape::JsonMarkup => json::escape(text, out),
         _ => out.extend_from_slice(text.as_bytes()),
     }
 }

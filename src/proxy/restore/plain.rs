@@ -1,5 +1,6 @@
 //! Plain text and markup, restored as it streams.
 
+use super::declared;
 use super::escape::{Escape, Markup};
 use super::finder::Finder;
 use super::foreign::{Foreign, Read};
@@ -20,6 +21,8 @@ pub(super) struct PlainRestorer {
     cut: Vec<u8>,
     /// None as long as the text has not begun.
     charset: Option<Bytewise>,
+    /// The first bytes, as long as they may say the charset.
+    head: Vec<u8>,
     /// How many pieces have come.
     pub(super) heard: u64,
 }
@@ -36,7 +39,7 @@ impl PlainRestorer {
     pub(super) fn new(escape: Escape, context: &Context) -> Self {
         let (restorer, start, markup) = (Finder::new(context), JsonStart::default(), Markup::default());
         let (pieces, cut) = (Pieces::default(), Vec::new());
-        Self { restorer, escape, start, markup, pieces, cut, charset: None, heard: 0 }
+        Self { restorer, escape, start, markup, pieces, cut, charset: None, head: Vec::new(), heard: 0 }
     }
 
     /// Takes a piece of the reply, and writes what can be sent now.
@@ -52,6 +55,7 @@ impl PlainRestorer {
             self.cut = bytes.to_vec();
             return;
         }
+        self.believe(chunk, context, out).await;
         match &mut self.charset {
             Some(Bytewise::Foreign(foreign)) => {
                 for read in foreign.read(bytes) {
@@ -79,6 +83,23 @@ impl PlainRestorer {
             },
         });
         true
+    }
+
+    /// Goes on in the charset that a page says in this piece. Nothing waits for
+    /// it: what stands in front of it is hardly ever anything but ASCII.
+    async fn believe(&mut self, chunk: &[u8], context: &Context, out: &mut BytesMut) {
+        let is_page = matches!(self.escape, Escape::Html | Escape::Xml);
+        let more = declared::REACH.saturating_sub(self.head.len());
+        if !context.declares || !is_page || more == 0 || !matches!(self.charset, Some(Bytewise::Utf8)) {
+            return;
+        }
+        self.head.extend_from_slice(chunk.get(..more).unwrap_or(chunk));
+        let Some(charset) = declared::charset(&self.head) else { return };
+        self.head.resize(declared::REACH, 0);
+        if let Some(foreign) = Foreign::of(charset, &[]) {
+            self.flush(context, out).await;
+            self.charset = Some(Bytewise::Foreign(Box::new(foreign)));
+        }
     }
 
     async fn utf8(&mut self, mut bytes: &[u8], context: &Context, out: &mut BytesMut) {

@@ -5,6 +5,7 @@ mod charsets;
 mod hostile;
 mod offsets;
 mod others;
+mod samples;
 mod streams;
 
 use super::messages::Messages;
@@ -66,6 +67,7 @@ impl Desk {
             line: None,
             transcript: None,
             charset,
+            declares: false,
         }
     }
 

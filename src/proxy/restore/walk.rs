@@ -4,7 +4,8 @@ use super::channel::{Keys, Place};
 use super::escape::Escape;
 use crate::json::{self, JsonError, Path, Str, Visitor};
 use crate::protocol::{EventKind, ReplyField, ReplyFields};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::num::NonZeroU32;
 use std::ops::Range;
 
@@ -21,7 +22,7 @@ pub(super) struct Found {
     /// Which text of many an event carries on.
     pub(super) keys: Keys,
     /// The number that an element of an array gives itself, by the hash of its place.
-    pub(super) indexes: HashMap<u64, u64>,
+    pub(super) indexes: BTreeMap<u64, u64>,
     /// Objects that get no more text.
     pub(super) ends: Vec<Place>,
     /// Strings of padding.
@@ -237,6 +238,15 @@ impl Walk<'_> {
         }
     }
 
+    /// The same where the element says a name.
+    fn index_by_name(&mut self, path: &Path<'_>, name: &str) {
+        if self.in_pieces && self.fields.is_index(path) {
+            let mut hasher = DefaultHasher::new();
+            name.hash(&mut hasher);
+            self.found.indexes.insert(Place::of_parent(path).hash(), hasher.finish());
+        }
+    }
+
     fn end(&mut self, path: &Path<'_>) {
         if self.in_pieces && self.fields.is_end(path) {
             self.found.ends.push(Place::of_parent(path));
@@ -267,6 +277,7 @@ impl<'a> Visitor<'a> for Walk<'_> {
         let at = value.start..value.start + value.raw.len();
         self.mark(path);
         self.end(path);
+        self.index_by_name(path, value.raw);
         if fields.is_growing(path, |says| value.is(says))
             && let Some(object) = self.objects.last_mut()
         {
@@ -280,7 +291,12 @@ impl<'a> Visitor<'a> for Walk<'_> {
             ReplyField::Piece => self.in_pieces,
             ReplyField::Whole => false,
         };
-        let escape = if fields.is_nested(path, self.kind) { Escape::NestedJson } else { Escape::Json };
+        let is_markup = || fields.is_markup(path) && value.decode().trim_start().starts_with('<');
+        let escape = match fields.is_nested(path, self.kind) {
+            true => Escape::NestedJson,
+            false if is_markup() => Escape::JsonMarkup,
+            false => Escape::Json,
+        };
         let counted = fields.counted(path).and_then(|nth| u16::try_from(nth).ok());
         let mut place = None;
         if is_piece || counted.is_some() {

@@ -159,7 +159,19 @@ impl Conversation {
         }
         let (protocol, watch) = (told.unwrap_or_else(|| Arc::clone(&self.protocol)), Arc::clone(&self.gateway.watch));
         let (line, charset) = (Some(Arc::clone(&self.line)), Some(Charset::Utf8));
-        Ok(Some(Context { subject, kinds, surrogates, protocol, watch, redaction, line, transcript, charset }))
+        let declares = false;
+        Ok(Some(Context {
+            subject,
+            kinds,
+            surrogates,
+            protocol,
+            watch,
+            redaction,
+            line,
+            transcript,
+            charset,
+            declares,
+        }))
     }
 
     /// Puts the values back into the headers of the chatbot's handshake.

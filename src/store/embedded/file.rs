@@ -2,7 +2,9 @@
 
 use super::{FORMAT, FORMAT_RECORD, MAPPINGS, META, RECORDS, SUBJECTS};
 use crate::store::StoreError;
-use redb::{Builder, Database, ReadTransaction, ReadableDatabase, StorageBackend, backends::FileBackend};
+use redb::{
+    Builder, CompactionError, Database, ReadTransaction, ReadableDatabase, StorageBackend, backends::FileBackend,
+};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -106,6 +108,24 @@ impl File {
             // The failure itself is reported; that of opening shows next time.
             let _ = self.reopen(generation);
             error
+        })
+    }
+
+    /// Gives pages that are free back to the file system, unless somebody reads
+    /// for longer. Meanwhile nobody else reads or writes.
+    pub(super) fn compact(&self) -> Result<(), StoreError> {
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        let generation = slot.generation;
+        let Some(database) = &mut slot.database else { return Err(StoreError::unavailable("its file is closed")) };
+        let compacted = guarded(|| match database.compact() {
+            Ok(_) | Err(CompactionError::TransactionInProgress) => Ok(()),
+            Err(error) => Err(error.into()),
+        });
+        drop(slot);
+        compacted.map_err(|error| {
+            // The failure itself is reported; that of opening shows next time.
+            let _ = self.reopen(generation);
+            fault(error)
         })
     }
 

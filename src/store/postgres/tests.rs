@@ -63,6 +63,22 @@ async fn a_newer_schema_is_refused() {
 }
 
 #[tokio::test]
+async fn an_older_schema_is_brought_up_to_date() {
+    let url = CLUSTER.database();
+    let store = open(&url).await.unwrap();
+    let record = store.put_meta(None, b"kept".to_vec()).await.unwrap();
+    store.close().await.unwrap();
+    let (_, database) = url.rsplit_once('/').unwrap();
+    // As one whose making was cut short, or was of a build before all steps.
+    CLUSTER.primary.ask_in(database, "update privet_schema set version = 0; drop table privet_events");
+    let store = open(&url).await.unwrap();
+    assert_eq!(store.meta().await.unwrap(), Some(record));
+    let event = Event { row: Row::DEPLOYMENT, kind: EventKind::Rotated };
+    assert!(store.write(Vec::new(), Some(event)).await.unwrap(), "what was missing is there");
+    assert_ne!(CLUSTER.primary.ask_in(database, "select version from privet_schema"), "0");
+}
+
+#[tokio::test]
 async fn no_error_shows_the_password() {
     let port = CLUSTER.primary.port;
     for url in [

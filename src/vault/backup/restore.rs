@@ -12,6 +12,7 @@ use crate::store::{Batch, Change, Event, EventKind, Expect, Outcome, Row, Space,
 use crate::token::Token;
 use crate::vault::erasures::{self, What};
 use crate::vault::error::VaultError;
+use crate::vault::records::Records;
 use crate::vault::root::Root;
 use crate::vault::subject_keys::{SubjectKeys, created, keys_named};
 use crate::vault::{Keyring, Kind, Options, Shared, Vault, VaultUrl};
@@ -91,12 +92,13 @@ impl Vault {
             let Some(path) = erasures else { break };
             let read = erasures::read(File::open(path)?, index)?;
             let read = read.map_err(|line| BackupError::Erasures { line })?;
+            let records = Records::new(Arc::clone(&shared.store), index.clone());
             for erasure in read.into_iter().filter(|erasure| erasure.at >= head.created) {
                 if erasure.what == What::Erased {
                     let latest = erased.entry(erasure.row).or_insert(0);
                     *latest = erasure.at.max(*latest);
                 } else {
-                    withdrawals.take(shared, index, is_own, erasure);
+                    withdrawals.take(&records, is_own, erasure);
                 }
             }
         }

@@ -10,9 +10,7 @@ use crate::vault::Shared;
 use crate::vault::erasures::Erasure;
 use crate::vault::error::VaultError;
 use crate::vault::records::Records;
-use aws_lc_rs::hmac;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 /// How often the statements of a subject may change while they are restored.
 const ATTEMPTS: usize = 16;
@@ -38,10 +36,9 @@ pub(super) struct Lost {
 }
 
 impl Withdrawals {
-    /// Takes one in, of the vault with this index key.
-    pub(super) fn take(&mut self, vault: &Shared, index: &hmac::Key, is_own: bool, erasure: Erasure) {
+    /// Takes one in, of the vault that has these records.
+    pub(super) fn take(&mut self, records: &Records, is_own: bool, erasure: Erasure) {
         let Erasure { at, row, statement: Some(statement), .. } = erasure else { return };
-        let records = Records::new(Arc::clone(&vault.store), index.clone());
         let rows = if is_own { &mut self.own } else { &mut self.foreign };
         // Its MAC says that this vault wrote it, so it opens.
         if let Ok(contents) = records.open(row, Space::Consent, &statement.number, &statement.sealed) {
@@ -113,7 +110,9 @@ pub(super) async fn replay(
         }
         let event = (again > 0).then_some(Event { row, kind: EventKind::Withdrawn });
         if vault.store.write(changes, event).await? {
-            event.into_iter().for_each(|event| records.announce(event));
+            if let Some(event) = event {
+                records.announce(event);
+            }
             return Ok((added, again));
         }
     }

@@ -181,3 +181,24 @@ impl fmt::Debug for Keyring {
         shown.field("sensitive", &self.sensitive).field("others", &self.others).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::seal::wiping::{no_secret, shown_elsewhere};
+
+    #[test]
+    fn keys_are_kept_as_keys_alone() {
+        let Keyring { source, sensitive, others } = Keyring::new(Key::generate());
+        match &source {
+            Source::Given(key) => shown_elsewhere::<Key>(key),
+            Source::Transit(engine) => no_secret(engine),
+        }
+        shown_elsewhere::<Option<Key>>(&sensitive);
+        shown_elsewhere::<Vec<Key>>(&others);
+        let Secrets { key, wrapped, sensitive } = Secrets::given(Key::generate(), None).unwrap();
+        [&key, &sensitive].into_iter().for_each(shown_elsewhere::<Key>);
+        // As the key service gave it out, sealed.
+        no_secret(&wrapped);
+    }
+}

@@ -97,3 +97,18 @@ async fn a_rotation_needs_both_keys_until_it_is_over() {
     let done = open(&Keyring::new(new), &over).await.unwrap();
     assert!(done.former.is_none() && done.epoch == 3);
 }
+
+#[test]
+fn keys_of_the_vault_are_wiped() {
+    use crate::vault::seal::wiping::{no_secret, shown_elsewhere, wiped, wiped_by_library};
+    let Root { epoch, format, created, current, former, index, secret, sensitive } = &Root::of(&Key::generate());
+    wiped(secret);
+    wiped_by_library(index);
+    shown_elsewhere::<Option<Wrapping>>(former);
+    [epoch, created].into_iter().for_each(no_secret);
+    no_secret(format);
+    no_secret(sensitive);
+    let Wrapping { ids, values, sensitive } = current;
+    [values, sensitive].into_iter().for_each(shown_elsewhere::<SealingKey>);
+    no_secret(ids);
+}

@@ -164,3 +164,23 @@ fn what_is_wrapped_by_another_key_keeps_its_tokens() {
         assert_eq!(again.open_value(ROW, &token, &record).unwrap().expose(), "x");
     }
 }
+
+#[test]
+fn keys_of_a_subject_are_wiped() {
+    use crate::vault::seal::wiping::{no_secret, shown_elsewhere, wiped, wiped_by_library};
+    let root = Root::of(&Key::generate());
+    let row = root.row("default", "ana");
+    let keys = SubjectKeys::create(&root, row, "default", "ana", 1).unwrap();
+    let Opened { created, values, sensitive, identity } = Opened::of(&root, row, keys.record()).unwrap();
+    wiped(&values);
+    wiped(&sensitive);
+    wiped(&identity);
+    no_secret(&created);
+    let SubjectKeys { values, sensitive, entities, life, record, stored } = keys;
+    shown_elsewhere::<Option<Layer>>(&sensitive);
+    // Which entities are sensitive, a hash, what is wrapped, and whether it is stored.
+    no_secret(&(entities, life, record, stored));
+    let Layer { data, token } = &values;
+    shown_elsewhere::<SealingKey>(data);
+    wiped_by_library(token);
+}

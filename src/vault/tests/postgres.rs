@@ -215,3 +215,74 @@ async fn what_cannot_be_asked_is_not_believed() {
     assert_restores(&subject, &tokens, &values).await;
     assert!(subject.cached(&tokens[0]).is_some());
 }
+
+/// Statements that the server was sent between two looks into its log, without
+/// those by which news are asked for.
+fn asked_since(cluster: &Cluster, before: usize) -> Vec<String> {
+    let log = cluster.primary.log();
+    let is_statement = |line: &&str| line.contains("execute ") || line.contains("statement: ");
+    let lines = log.get(before..).unwrap_or_default().split("LOG: ").filter(is_statement);
+    lines.filter(|line| !line.contains("privet_lanes") && !line.contains("privet_events")).map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_one_statement_and_known_values_are_none() {
+    let cluster = Cluster::start(Durability::None, &["log_statement = 'all'"]);
+    let vault = open(&cluster.database(), &Key::generate()).await;
+    let subject = vault.subject("default", "ana").await.unwrap();
+    let tokens = subject.tokenize(&emails(&["a@example.com"])).await.unwrap();
+    let names: Vec<String> = (0..20).map(|n| format!("{n}@example.com")).collect();
+    let twenty: Vec<_> = names.iter().map(|value| (entity("EMAIL"), value.as_str())).collect();
+    let mut seen = cluster.primary.log().len();
+    let mut are_asked = |what: &str, count: usize| {
+        let asked = asked_since(&cluster, seen);
+        assert_eq!(asked.len(), count, "{what}: {asked:#?}");
+        seen = cluster.primary.log().len();
+    };
+    subject.tokenize(&twenty).await.unwrap();
+    are_asked("twenty new values", 1);
+    subject.tokenize(&twenty).await.unwrap();
+    subject.restore(&tokens).await.unwrap();
+    are_asked("what is known", 0);
+    vault.shared().cache.forget(|_| true);
+    assert_restores(&subject, &tokens, &emails(&["a@example.com"])).await;
+    are_asked("a value that is not in the cache", 1);
+    assert!(cluster.primary.log().contains("privet_events"), "the log shows all");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_connections_are_opened_than_allowed() {
+    let url = CLUSTER.database();
+    let (_, database) = url.rsplit_once('/').unwrap();
+    let vault = open(&format!("{url}?pool_max_conns=3"), &Key::generate()).await;
+    let ends = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let minting: Vec<_> = (0..40)
+        .map(|n| {
+            let (vault, ends) = (vault.clone(), Arc::clone(&ends));
+            tokio::spawn(async move {
+                let subject = vault.subject("default", &format!("p{n}")).await.unwrap();
+                for i in 0.. {
+                    if ends.load(Ordering::Relaxed) {
+                        return i;
+                    }
+                    subject.tokenize(&emails(&[&format!("{n}.{i}@example.com")])).await.unwrap();
+                }
+                0
+            })
+        })
+        .collect();
+    let mut most = 0;
+    for _ in 0..20 {
+        let count = "select count(*) from pg_stat_activity where datname = current_database() \
+                     and pid <> pg_backend_pid() and query !~ 'privet_(lanes|events)' and query !~ '^listen'";
+        most = most.max(CLUSTER.primary.ask_in(database, count).parse::<usize>().unwrap());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    ends.store(true, Ordering::Relaxed);
+    let mut minted = 0;
+    for task in minting {
+        minted += task.await.unwrap();
+    }
+    assert!((2..=4).contains(&most), "{most} connections at once");
+    assert!(minted > 40, "{minted} requests were served");
+}

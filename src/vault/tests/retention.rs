@@ -125,3 +125,145 @@ async fn a_clock_that_jumped_is_believed_once_it_is_confirmed() {
     assert_eq!(judge(at(23_660, 6)).await, Ok(()));
     assert_eq!(judge(at(23_661, 7)).await, Ok(()));
 }
+
+#[tokio::test]
+async fn the_file_gives_back_the_room_of_what_went() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = Vault::open(&VaultUrl::Embedded(folder.path().to_owned()), Key::generate(), SMALL).await.unwrap();
+    let mut kept = Vec::new();
+    for person in 0..40 {
+        let subject = vault.subject("default", &format!("p{person}")).await.unwrap();
+        let names: Vec<String> = (0..500).map(|n| format!("{n}.of.{person}@example.com")).collect();
+        let values: Vec<_> = names.iter().map(|name| (entity("EMAIL"), name.as_str())).collect();
+        subject.tokenize(&values).await.unwrap();
+        let phone = [(entity("PHONE"), "+1 415 555 0100")];
+        kept.push((subject.clone(), subject.tokenize(&phone).await.unwrap(), phone));
+    }
+    let size = || std::fs::metadata(folder.path().join("vault.redb")).unwrap().len();
+    let full = size();
+    assert_eq!(sweep(&vault, &[rule(Some("EMAIL"), None, 1, Expiry::Delete)], 2).await.total(), 20_000);
+    // Whoever reads for longer is not disturbed.
+    let backup = vault.backup().await.unwrap();
+    vault.compact().await.unwrap();
+    drop(backup);
+    vault.compact().await.unwrap();
+    let left = size();
+    assert!(left < full / 3, "{full} bytes, and {left} after");
+    for (subject, tokens, values) in &kept {
+        assert_restores(subject, tokens, values).await;
+    }
+    let again = vault.subject("default", "p1").await.unwrap().tokenize(&emails(&["new@example.com"])).await.unwrap();
+    vault.close().await;
+    assert_eq!(again.len(), 1);
+}
+
+/// A vault in memory forgets by the same rules.
+mod in_memory {
+    use super::*;
+
+    #[tokio::test]
+    async fn values_go_when_their_time_is_over() {
+        let vault = super::in_memory().await;
+        let subject = vault.subject("default", "ana").await.unwrap().for_purpose("support");
+        let first = [(entity("EMAIL"), "a@b.c"), (entity("PHONE"), "+1 415 555 0100"), (entity("PERSON"), "Ana")];
+        let tokens = subject.tokenize(&first).await.unwrap();
+        let other = vault.subject("default", "ana").await.unwrap().for_purpose("marketing");
+        let later = [(entity("PERSON"), "Bo"), (entity("EMAIL"), "d@e.f")];
+        let more = other.tokenize(&later).await.unwrap();
+        let rules = [
+            rule(Some("EMAIL"), None, 30, Expiry::Delete),
+            rule(Some("PHONE"), Some("support"), 30, Expiry::Anonymize),
+            rule(Some("PERSON"), Some("marketing"), 1, Expiry::Delete),
+        ];
+        assert_eq!(sweep(&vault, &rules, 0).await.total(), 0);
+        let early = sweep(&vault, &rules, 29).await;
+        assert_eq!((early.seen, early.forgotten), (5, [((Some(entity("PERSON")), Expiry::Delete), 1)].into()));
+        assert!(other.restore(&more[..1]).await.unwrap()[0].is_none(), "of the other purpose");
+        assert_restores(&subject, &tokens, &first).await;
+
+        let late = sweep(&vault, &rules, 31).await;
+        let expected = [((Some(entity("EMAIL")), Expiry::Delete), 2), ((Some(entity("PHONE")), Expiry::Anonymize), 1)];
+        assert_eq!(late.forgotten, expected.into());
+        let restored = subject.restore(&tokens).await.unwrap();
+        assert_eq!((restored[0].is_some(), restored[1].is_some(), restored[2].is_some()), (false, false, true));
+        assert!(subject.kinds().await.unwrap().contains(entity("PHONE")), "an anonymized token still counts");
+        assert_eq!(vault.stats().await.unwrap().tokens, [(entity("PERSON"), 1), (entity("PHONE"), 1)].into());
+        let again = sweep(&vault, &rules, 31).await;
+        assert_eq!((again.seen, again.total()), (1, 0), "once is enough");
+
+        // A deleted value has its token again; an anonymized token is nobody's for good.
+        let again = subject.tokenize(&first).await.unwrap();
+        assert_eq!((again[0], again[2]), (tokens[0], tokens[2]));
+        assert_ne!(again[1], tokens[1]);
+        assert_restores(&subject, &again, &first).await;
+        assert!(subject.restore(&tokens[1..2]).await.unwrap()[0].is_none());
+        assert!(!vault.rectify("default", "ana", &tokens[1], "+1 415 555 0199").await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_look_changes_nothing_and_steps_are_bounded() {
+        let vault = super::in_memory().await;
+        let mut all = Vec::new();
+        for person in 0..30 {
+            let names: Vec<String> = (0..100).map(|n| format!("{person}.{n}@example.com")).collect();
+            let subject = vault.subject("default", &format!("p{person}")).await.unwrap();
+            for part in names.chunks(7) {
+                let values: Vec<_> = part.iter().map(|name| (entity("EMAIL"), name.as_str())).collect();
+                all.push((subject.clone(), part.to_vec(), subject.tokenize(&values).await.unwrap()));
+            }
+        }
+        let policy = Policy::new(&vault, &[rule(None, None, 1, Expiry::Delete)]);
+        let pauses = Cell::new(0);
+        let pause = || {
+            pauses.set(pauses.get() + 1);
+            std::future::ready(())
+        };
+        let now = clock::unix_seconds() + 2 * DAY;
+        let looked = vault.sweep(&policy, now, true, pause).await.unwrap();
+        assert_eq!((looked.seen, looked.total(), pauses.get()), (3000, 3000, 3));
+        for (subject, names, tokens) in &all {
+            let values: Vec<_> = names.iter().map(|name| (entity("EMAIL"), name.as_str())).collect();
+            assert_restores(subject, tokens, &values).await;
+        }
+        assert_eq!(vault.sweep(&policy, now, false, pause).await.unwrap().forgotten, looked.forgotten);
+        for (subject, _, tokens) in &all {
+            assert!(subject.restore(tokens).await.unwrap().iter().all(Option::is_none));
+        }
+        assert!(vault.stats().await.unwrap().tokens.is_empty());
+    }
+
+    #[tokio::test]
+    async fn rules_of_a_tenant_hold_for_it_alone_and_corrections_stay() {
+        let vault = super::in_memory().await;
+        let (ours, theirs) =
+            (vault.subject("ours", "ana").await.unwrap(), vault.subject("theirs", "ana").await.unwrap());
+        let values = emails(&["a@b.c", "d@e.f"]);
+        let (own, others) = (ours.tokenize(&values).await.unwrap(), theirs.tokenize(&values).await.unwrap());
+        assert!(vault.rectify("theirs", "ana", &others[0], "new@b.c").await.unwrap());
+        let rule = Retention { tenant: Some("ours".to_owned()), ..rule(None, None, 1, Expiry::Delete) };
+        let kept = Retention { keep: Keep::UntilErased, tenant: None, ..rule.clone() };
+        // Something of theirs goes too, so that the rest is written anew.
+        let gone = [(entity("PHONE"), "+1 415 555 0100")];
+        let phone = theirs.tokenize(&gone).await.unwrap();
+        let phones = Retention { entity: Some(entity("PHONE")), tenant: None, ..rule.clone() };
+        assert_eq!(sweep(&vault, &[rule, kept, phones], 2).await.total(), 3);
+        assert!(ours.restore(&own).await.unwrap().iter().all(Option::is_none));
+        assert!(theirs.restore(&phone).await.unwrap()[0].is_none());
+        assert_restores(&theirs, &others, &emails(&["new@b.c", "d@e.f"])).await;
+    }
+
+    #[tokio::test]
+    async fn surrogates_go_with_the_values() {
+        let vault = super::in_memory().await;
+        let subject = vault.subject("default", "ana").await.unwrap();
+        let standing: &Standing<'_> = &|_| Box::pin(async { vec![false; 64] });
+        let person = [(entity("PERSON"), "Julia Hofmann")];
+        assert!(subject.mint_surrogates(&person, standing).await.unwrap()[0].is_some());
+        let rules = [rule(Some("PERSON"), None, 30, Expiry::Anonymize)];
+        assert_eq!(sweep(&vault, &rules, 29).await.total(), 0);
+        let swept = sweep(&vault, &rules, 31).await;
+        assert!(swept.forgotten[&(None, Expiry::Delete)] > 0, "{swept:?}");
+        assert_eq!(format!("{:?}", subject.surrogates().await.unwrap()), "Surrogates(0)");
+        assert!(subject.mint_surrogates(&person, standing).await.unwrap()[0].is_some(), "and come again");
+    }
+}

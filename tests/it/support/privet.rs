@@ -48,7 +48,6 @@ impl Setup {
     }
 
     /// With the vault of this URL.
-    #[cfg(feature = "postgres")]
     pub fn vault_at(mut self, url: &str) -> Self {
         url.clone_into(&mut self.vault);
         self

@@ -1,9 +1,9 @@
 // The chat page: talks to the chatbot through Privet, and shows beside it what
-// the chatbot received. It keeps everything in memory; a reload forgets.
+// the chatbot received. It keeps everything in memory; a reload forgets. Consent
+// is asked for, remembered and sent by Privet's own script.
 
 const setting = (name) => document.querySelector(`meta[name="${name}"]`).content;
 const gateway = setting("privet-gateway");
-const policy = setting("privet-policy");
 const $ = (id) => document.getElementById(id);
 
 const EXAMPLES = [
@@ -18,61 +18,67 @@ const EXAMPLES = [
 const TOKEN = /\[([A-Z][A-Z_]{1,24})_([0-9A-HJKMNP-TV-Z]{8})\]/g;
 const ENTITIES = { PERSON: "name", EMAIL: "email", PHONE: "phone number", CREDIT_CARD: "card number", IBAN: "bank account", IP: "network address" };
 
-const subject = `demo-${crypto.randomUUID()}`;
 // Letters only, so that it is nobody's number and travels as it is.
 const page = Array.from(crypto.getRandomValues(new Uint8Array(10)), (b) => String.fromCharCode(97 + (b % 26))).join("");
 const history = []; // the conversation as chat-completions messages
 const known = new Map(); // value -> token, learnt by comparing the two sides
 const seen = new Map(); // request number -> its two boxes on the chatbot's side
 const waiting = []; // the person's bubbles whose arrival was not seen yet
-let consent = "none"; // none, given, refused
-let consentAt = 0;
 let running = null; // AbortController of the reply that is being read
 let unread = 0;
 
 // --- consent ----------------------------------------------------------------
 
-function consentHeader() {
-  const support = consent === "given" ? "support" : "support=?0";
-  return `${support}, policy="${policy}", method=click, at=@${consentAt}`;
+const privet = window.privet; // absent where the gateway does not answer
+
+// What is answered shows at the top, and a first answer opens the chat.
+function show() {
+  const given = privet.answer()?.support;
+  const state = given === undefined ? "none" : given ? "given" : "refused";
+  $("consent").hidden = state !== "none";
+  $("composer").hidden = state === "none";
+  $("consent-state").dataset.state = state;
+  $("consent-text").textContent = state === "none" ? "not asked yet" : state;
+  $("withdraw").hidden = state !== "given";
+  return state;
 }
 
-function decide(choice) {
-  consent = choice;
-  consentAt = Math.floor(Date.now() / 1000);
-  $("consent").hidden = true;
-  $("composer").hidden = false;
-  $("consent-state").dataset.state = choice;
-  $("consent-text").textContent = choice;
-  $("withdraw").hidden = choice !== "given";
-}
-
-$("accept").addEventListener("click", () => {
-  decide("given");
-  say("event", "You agreed to the purpose “support”. Write something with a name, an email address or a number in it, or tap an example.");
-  $("message").focus();
+document.addEventListener("privet:consent", () => {
+  if (withdrawing) return;
+  if (show() === "given") {
+    say("event", "You agreed to the purpose “support”. Write something with a name, an email address or a number in it, or tap an example.");
+    $("message").focus();
+  } else {
+    say("event", "You declined. Here is a message sent anyway, to show what happens to it.");
+    send(EXAMPLES[0][1]);
+  }
 });
 
-$("decline").addEventListener("click", () => {
-  decide("refused");
-  say("event", "You declined. Here is a message sent anyway, to show what happens to it.");
-  send(EXAMPLES[0][1]);
-});
-
-$("withdraw").addEventListener("click", () => {
+let withdrawing = false;
+$("withdraw").addEventListener("click", async () => {
   running?.abort();
-  decide("refused");
-  say("event", "You withdrew your consent. What you write now stays here; try it.");
-  $("message").focus();
+  withdrawing = true;
+  try {
+    await privet.withdraw();
+    show();
+    say("event", "You withdrew your consent. What you write now stays here; try it.");
+    $("message").focus();
+  } catch {
+    showFailure();
+  } finally {
+    withdrawing = false;
+  }
 });
 
-function askAgain() {
-  $("you-log").append($("consent"));
-  $("consent").hidden = false;
-  $("consent").classList.add("again");
-  $("composer").hidden = true;
-  toEnd("you");
-  $("accept").focus();
+$("choose").addEventListener("click", () => privet?.open());
+
+function begin() {
+  if (!privet) return showFailure();
+  // Who reloads is somebody new, who has agreed to nothing.
+  privet.configure({ subject: `demo-${crypto.randomUUID()}` });
+  privet.forget();
+  show();
+  privet.open();
 }
 
 // --- the person's side --------------------------------------------------------
@@ -90,8 +96,6 @@ async function send(text) {
       method: "POST",
       headers: {
         "Content-Type": "application/json",
-        "Privet-Consent": consentHeader(),
-        "Privet-Subject": subject,
       },
       body: JSON.stringify({ model: "corner-shop-1", stream: true, messages: history, metadata: { window: page } }),
       signal: running.signal,
@@ -180,7 +184,7 @@ function showRefusal(body, response) {
     const change = element("button", "Choose again");
     change.type = "button";
     change.className = "button plain";
-    change.addEventListener("click", askAgain);
+    change.addEventListener("click", () => privet.open());
     box.append(change);
   }
   const raw = document.createElement("details");
@@ -436,8 +440,9 @@ for (const button of document.querySelectorAll("[data-show]")) {
   });
 }
 
-$("policy").textContent = policy;
 $("curl").textContent = `curl -N ${gateway}/v1/chat/completions \\
   -H 'Content-Type: application/json' \\
   -H 'Privet-Consent: support' \\
   -d '{"stream": true, "messages": [{"role": "user", "content": "I am Anna Kowalska, write to anna.kowalska@example.com"}]}'`;
+
+begin();

@@ -16,6 +16,8 @@ pub(super) enum Tag {
     Cell,
     /// It begins or ends a paragraph.
     Block,
+    /// It ends a line.
+    Break,
     /// Of a name that HTML does not have.
     Unknown,
 }
@@ -36,7 +38,6 @@ const BLOCK: &[&str] = &[
     "aside",
     "blockquote",
     "body",
-    "br",
     "button",
     "caption",
     "center",
@@ -99,17 +100,10 @@ impl Tag {
             Self::Cell
         } else if is_in(BLOCK) {
             Self::Block
+        } else if is_in(&["br"]) {
+            Self::Break
         } else {
             Self::Unknown
-        }
-    }
-
-    /// What it is for the words around it.
-    pub(super) fn stands_for(self) -> &'static str {
-        match self {
-            Self::Inline | Self::Unknown => "",
-            Self::Cell => " ",
-            Self::Block => "\n",
         }
     }
 
@@ -118,9 +112,24 @@ impl Tag {
     }
 }
 
+/// What the end of a line is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Break {
+    Newline,
+    /// The line is too long for its place.
+    Nothing,
+}
+
+/// Whether lines of a text end by a tag.
+pub(super) fn has_breaks(text: &str) -> bool {
+    let is_break = |at: usize| text.get(at..at + 3).is_some_and(|tag| tag.eq_ignore_ascii_case("<br"));
+    memchr::memchr_iter(b'<', text.as_bytes()).any(is_break)
+}
+
 /// Goes through the markup of a text once.
 pub(super) struct Tags<'t> {
     text: &'t str,
+    breaks: Break,
     /// Whether character data is open, so that `]]>` is markup.
     is_open: bool,
     /// What the rest of the text was found not to hold.
@@ -135,8 +144,18 @@ const INSTRUCTION: usize = 2;
 const CHARACTER_DATA: usize = 3;
 
 impl<'t> Tags<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
-        Self { text, is_open: false, lacks: [false; 4] }
+    pub(super) fn new(text: &'t str, breaks: Break) -> Self {
+        Self { text, breaks, is_open: false, lacks: [false; 4] }
+    }
+
+    /// What this markup is for the words around it.
+    pub(super) fn stands_for(&self, tag: Tag) -> &'static str {
+        match tag {
+            Tag::Inline | Tag::Unknown => "",
+            Tag::Cell => " ",
+            Tag::Break if self.breaks == Break::Nothing => "",
+            Tag::Block | Tag::Break => "\n",
+        }
     }
 
     /// The markup at `at`, if some stands there, and where it ends. Places must
@@ -214,7 +233,7 @@ mod tests {
 
     /// The text with its markup in guillemets.
     fn marked(text: &str) -> String {
-        let (mut tags, mut marked, mut at) = (Tags::new(text), String::new(), 0);
+        let (mut tags, mut marked, mut at) = (Tags::new(text, Break::Newline), String::new(), 0);
         while at < text.len() {
             if let Some((end, _)) = tags.at(at).filter(|_| text[at..].starts_with(['<', ']'])) {
                 let _ = write!(marked, "«{}»", &text[at..end]);
@@ -256,11 +275,11 @@ mod tests {
             ("</span>", Tag::Inline),
             ("<!-- x -->", Tag::Inline),
             ("<td x>", Tag::Cell),
-            ("<br/>", Tag::Block),
+            ("<br/>", Tag::Break),
             ("<DIV>", Tag::Block),
             ("<customer>", Tag::Unknown),
         ] {
-            assert_eq!(Tags::new(text).at(0), Some((text.len(), tag)), "{text}");
+            assert_eq!(Tags::new(text, Break::Newline).at(0), Some((text.len(), tag)), "{text}");
         }
     }
 }

@@ -18,7 +18,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Whether a text may hold some.
 pub(super) fn may_stand_in(text: &str) -> bool {
-    memchr::memmem::find(text.as_bytes(), b"=?").is_some()
+    let bytes = text.as_bytes();
+    memchr::memchr_iter(b'=', bytes).any(|at| bytes.get(at + 1) == Some(&b'?'))
 }
 
 /// The text of the encoded words that begin at `at` and follow one another,

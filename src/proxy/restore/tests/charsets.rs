@@ -14,7 +14,8 @@ async fn token(desk: &Desk, value: &str) -> String {
 async fn in_charset(desk: &Desk, content_type: &str) -> (Shape, Context) {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap());
-    let context = Context { charset: charset(&headers), ..desk.context(protocol("json")).await };
+    let (charset, declares) = (charset(&headers), declares(&headers));
+    let context = Context { charset, declares, ..desk.context(protocol("json")).await };
     (Shape::of_reply(&headers, None), context)
 }
 
@@ -35,6 +36,33 @@ async fn bytes(shape: Shape, reply: &[u8], context: &Context) -> Vec<u8> {
     }
     assert_eq!(restored(&reply.chunks(1).collect::<Vec<_>>()).await, want, "byte by byte");
     want
+}
+
+#[tokio::test]
+async fn a_page_may_say_its_charset_itself() {
+    let desk = Desk::new().await;
+    let jose = token(&desk, "Jos\u{e9}").await;
+    for (content_type, head, is_latin) in [
+        ("text/html", "<meta charset=iso-8859-1>", true),
+        ("text/html", "<META content='text/html; charset=latin1'>", true),
+        ("application/xml", "<?xml version='1.0' encoding='iso-8859-1'?>", true),
+        ("text/html", "<meta charset=utf-8>", false),
+        ("text/html", "<p>", false),
+        // What the headers say outweighs it.
+        ("text/html; charset=utf-8", "<meta charset=iso-8859-1>", false),
+        // Nobody looks for it there.
+        ("text/plain", "<meta charset=iso-8859-1>", false),
+    ] {
+        let (shape, context) = in_charset(&desk, content_type).await;
+        let value: &[u8] = if is_latin { b"Jos\xe9" } else { b"Jos\xc3\xa9" };
+        let said = [head.as_bytes(), b"<p>\xe0 to ", jose.as_bytes(), b" \xe9</p>"].concat();
+        let want = [head.as_bytes(), b"<p>\xe0 to ", value, b" \xe9</p>"].concat();
+        assert_eq!(bytes(shape, &said, &context).await, want, "{content_type} {head}");
+        // Not beyond where readers look.
+        let late = [&b" ".repeat(1024), said.as_slice()].concat();
+        let is_early = bytes(shape, &late, &context).await.ends_with(b"Jos\xe9 \xe9</p>");
+        assert!(!is_early, "{content_type} {head}");
+    }
 }
 
 fn utf16(text: &str) -> Vec<u8> {

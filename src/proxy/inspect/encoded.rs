@@ -1,0 +1,211 @@
+//! Texts in base64 (RFC 4648) within another text: a file in a member of which
+//! no protocol speaks, the claims in a header, what somebody asks to have decoded. Pure.
+
+use super::findings::{Base64, Findings, Form};
+use super::reading::{Manner, Reading};
+use crate::detect::{Input, Scratch};
+use crate::proxy::guess::{self, Guess};
+use std::ops::Range;
+
+/// What is shorter, in characters, holds no address of mail, and may be a word.
+const SHORTEST: usize = 16;
+
+/// So many characters are a group of which the bytes tell whether it is a text.
+const PROBE: usize = 16;
+
+/// A line that is this long may go on in the next (RFC 2045, 6.8; RFC 7468, 2).
+const FULL_LINE: usize = 60;
+
+/// A text in base64.
+pub(super) struct Run {
+    pub(super) at: Range<usize>,
+    pub(super) text: String,
+    pub(super) base64: Base64,
+}
+
+/// Those in a text, in order. What has a signature behind it
+/// (`header.claims.signature`, `session:time:signature`) is none, as nothing in
+/// it can be replaced.
+pub(super) fn runs(text: &str) -> impl Iterator<Item = Run> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let at = next(text.as_bytes(), from)?;
+            from = at.end;
+            if let Some(run) = read(text, at) {
+                return Some(run);
+            }
+        }
+    })
+}
+
+/// Adds what is found in them, each of which is then replaced as a whole. What
+/// was found in the text as it stands begins at `first` of the list.
+pub(in crate::proxy) fn look(
+    text: &str,
+    how: Manner<'_>,
+    scratch: &mut Scratch,
+    findings: &mut Findings,
+    first: usize,
+    mut place: impl FnMut(Range<usize>) -> Range<usize>,
+) {
+    let form = how.form;
+    let before = findings.list.len();
+    for run in runs(text) {
+        let mut inner = Findings::default();
+        for found in how.detector.scan(Input { text: &run.text, label: None }, scratch) {
+            if (how.wanted)(&run.text, found) {
+                let value = run.text.get(found.start..found.end).unwrap_or_default();
+                inner.add(found.start..found.end, found, value, Form::Text);
+            }
+        }
+        let how = Manner { label: None, form: Form::Text, ..how };
+        for reading in Reading::all(&run.text, None) {
+            reading.look(how, scratch, &mut inner, 0, |range| range);
+        }
+        if !inner.list.is_empty() {
+            findings.encode(inner, place(run.at), run.text, run.base64, form);
+        }
+    }
+    if findings.list.len() > before {
+        findings.settle_encoded(first);
+    }
+}
+
+/// The next run of characters of base64 that is long enough.
+fn next(bytes: &[u8], from: usize) -> Option<Range<usize>> {
+    let is_digit = |at: usize| bytes.get(at).is_some_and(|b| is_digit(*b));
+    let mut from = from;
+    loop {
+        let probe = from + SHORTEST - 1;
+        if !is_digit(probe) {
+            bytes.get(probe)?;
+            from = probe + 1;
+            continue;
+        }
+        let start = (from..probe).rev().find(|at| !is_digit(*at)).map_or(from, |gap| gap + 1);
+        let mut line = start;
+        let mut end = probe + 1;
+        loop {
+            while is_digit(end) {
+                end += 1;
+            }
+            let next = match bytes.get(end..) {
+                Some([b'\n', ..]) => end + 1,
+                Some([b'\r', b'\n', ..]) => end + 2,
+                _ => break,
+            };
+            if end - line < FULL_LINE || !is_digit(next) {
+                break;
+            }
+            (line, end) = (next, next);
+        }
+        let padding = bytes.get(end..).unwrap_or_default().iter().take(2).take_while(|b| **b == b'=').count();
+        if end - start >= SHORTEST {
+            return Some(start..end + padding);
+        }
+        from = end;
+    }
+}
+
+fn read(text: &str, at: Range<usize>) -> Option<Run> {
+    let bytes = text.as_bytes();
+    let is_signed = |at: &Range<usize>| {
+        let before = bytes.get(..at.start).unwrap_or_default();
+        let behind = bytes.get(at.end..).unwrap_or_default();
+        matches!(before, [.., beside, b'.'] if is_digit(*beside))
+            || matches!(behind, [b'.' | b':' | b'|', beside, ..] if is_digit(*beside))
+    };
+    // In front of it the rest of an address may stand.
+    let slash = text.get(at.clone())?.rfind('/').map(|slash| at.start + slash + 1..at.end);
+    [Some(at), slash].into_iter().flatten().find_map(|at| {
+        let raw = bytes.get(at.clone()).filter(|_| !is_signed(&at))?;
+        let (probe, _) = Base64::decode(raw.get(..PROBE)?)?;
+        if guess::of_beginning(&probe) != Guess::Utf8 {
+            return None;
+        }
+        let bare: Vec<u8> = raw.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+        let (decoded, base64) = Base64::decode(&bare)?;
+        let is_text = guess::of(&decoded) == Guess::Utf8;
+        let text = String::from_utf8(decoded).ok().filter(|_| is_text)?;
+        Some(Run { at, text, base64 })
+    })
+}
+
+fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    use proptest::prelude::*;
+
+    fn texts(text: &str) -> Vec<(String, String)> {
+        runs(text).map(|run| (text[run.at].to_owned(), run.text)).collect()
+    }
+
+    #[test]
+    fn texts_in_base64_are_told_from_words() {
+        let said = "my mail is ana@example.com, ok?";
+        let (plain, safe) = (STANDARD.encode(said), URL_SAFE_NO_PAD.encode(said));
+        for (before, run, after) in [
+            ("", &plain, ""),
+            ("decode this: ", &plain, "."),
+            ("decode this: ", &safe, ". Thanks"),
+            ("data=", &plain, "&x=1"),
+            ("https://docs.example/d/", &safe, ""),
+            ("\"", &safe, "\""),
+        ] {
+            let found = texts(&[before, run, after].concat());
+            assert_eq!(found, [(run.clone(), said.to_owned())], "{before}");
+        }
+        let long = "Ana <ana@example.com>\r\n".repeat(9);
+        let lines: Vec<String> =
+            STANDARD.encode(&long).as_bytes().chunks(76).map(|l| String::from_utf8(l.to_vec()).unwrap()).collect();
+        for end in ["\r\n", "\n"] {
+            let mail = format!("Content-Transfer-Encoding: base64\n\n{}\n\nBye", lines.join(end));
+            assert_eq!(texts(&mail), [(lines.join(end), long.clone())]);
+        }
+        for none in [
+            "internationalization of characteristically",
+            "d41d8cd98f00b204e9800998ecf8427e",
+            "/usr/share/documentation/packages",
+            "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "",
+            "short",
+        ] {
+            assert!(texts(none).is_empty(), "{none}");
+        }
+    }
+
+    #[test]
+    fn what_is_signed_is_none() {
+        let claims = URL_SAFE_NO_PAD.encode("{\"email\":\"ana@example.com\"}");
+        for token in [
+            format!("eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmF0dXJlLW9mLWFuLWV4YW1wbGU"),
+            format!("{claims}.Zm9v.YmFy"),
+            format!("{claims}:1kxYzW:c2lnbmF0dXJl"),
+        ] {
+            assert!(texts(&token).is_empty(), "{token}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_gone_through(parts in prop::collection::vec(prop_oneof![
+            "[A-Za-z0-9+/_-]{0,40}", "[=. \r\n\"é]{0,3}", "[a-z ]{0,20}".prop_map(|text| STANDARD.encode(text)),
+        ], 0..12)) {
+            let text = parts.concat();
+            let mut end = 0;
+            for run in runs(&text) {
+                prop_assert!(end <= run.at.start && run.at.start < run.at.end);
+                prop_assert!(text.get(run.at.clone()).is_some());
+                end = run.at.end;
+            }
+        }
+    }
+}
