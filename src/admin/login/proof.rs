@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::{hmac, rand};
 use axum::http::request;
@@ -40,8 +40,8 @@ struct Keys {
     /// That of the vault for which they are these; none as long as they are
     /// those of the configuration.
     epoch: Option<u64>,
-    first: hmac::Key,
-    other: Option<hmac::Key>,
+    first: Arc<hmac::Key>,
+    other: Option<Arc<hmac::Key>>,
 }
 
 impl Proofs {
@@ -105,8 +105,8 @@ impl fmt::Debug for Proofs {
     }
 }
 
-fn mac_key(key: &Key) -> Result<hmac::Key, VaultError> {
-    Ok(hmac::Key::new(hmac::HMAC_SHA256, &*key.derive(b"command beside the gateway")?))
+fn mac_key(key: &Key) -> Result<Arc<hmac::Key>, VaultError> {
+    Ok(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &*key.derive(b"command beside the gateway")?)))
 }
 
 fn said(method: &str, target: &str, body: &str, at: u64, nonce: &str) -> String {
