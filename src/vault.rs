@@ -70,7 +70,7 @@ use crate::store::{self, Event, Row, Store, StoreError};
 use aws_lc_rs::hmac;
 use cache::Cache;
 use envelope::Envelope;
-use root::Root;
+use root::{Record, Root};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
@@ -353,19 +353,43 @@ impl Shared {
     /// Sees that a record which was just stored for the first time, wrapped as
     /// `root` says, is wrapped by a key that stays. A process that was held up
     /// may write one so late that the rotation of another finds it no more:
-    /// then it does not know of the last second, and looks.
+    /// then it does not know of the last second, and looks. Where it lacks the
+    /// new key, nothing that nobody could open stays.
     async fn see_wrapped(&self, row: Row, record: &[u8], root: &Root) -> Result<(), VaultError> {
         if !self.store.is_shared() {
             // In one process no other key comes into use in between.
             return Ok(());
         }
-        let now = if self.store.is_current() { self.envelope.root() } else { self.envelope.refresh().await? };
+        let now = if self.store.is_current() && !self.envelope.is_behind() {
+            self.envelope.root()
+        } else {
+            match self.envelope.refresh().await {
+                Ok(now) => now,
+                Err(error) => {
+                    self.take_back(row, record, root).await?;
+                    return Err(error);
+                }
+            }
+        };
         if now.epoch == root.epoch || self.store.subject(row).await?.as_deref() != Some(record) {
             return Ok(());
         }
         let (_, newer) = SubjectKeys::moved(root, row, record, &now)?;
         // Who replaced it in between could open it.
         self.store.swap_subject(row, record.to_vec(), newer).await.map(|_| ()).map_err(VaultError::from)
+    }
+
+    /// Erases a record that was just stored for the first time, where the key
+    /// that wraps it is gone. As long as a rotation runs, it is wrapped anew by
+    /// that.
+    async fn take_back(&self, row: Row, record: &[u8], root: &Root) -> Result<(), VaultError> {
+        let own = self.store.meta().await?.ok_or(VaultError::Corrupt { what: "own record" })?;
+        let still_opens = Record::parse(&own)?.entries.iter().any(|entry| entry.ids == root.current.ids);
+        // In two steps, so that none is erased that another wrapped anew meanwhile.
+        if !still_opens && self.store.swap_subject(row, record.to_vec(), Vec::new()).await? {
+            self.store.erase(row).await?;
+        }
+        Ok(())
     }
 }
 

@@ -113,7 +113,7 @@ impl Memory {
     }
 
     /// The subjects of a tenant that have a value which is sought, at most `limit`.
-    pub(super) fn find(&self, tenant: &str, limit: usize, is_sought: impl Fn(Entity, &str) -> bool) -> Vec<Sensitive> {
+    pub(super) fn find(&self, tenant: &str, is_sought: impl Fn(Entity, &str) -> bool) -> Vec<Sensitive> {
         let of_tenant = |name: &str| name.strip_prefix(tenant)?.strip_prefix('\0').map(Sensitive::from);
         let has = |known: &Volatile| {
             let known = known.known();
@@ -122,7 +122,7 @@ impl Memory {
                 .any(|token| known.value(&token).is_some_and(|value| is_sought(token.entity(), value.expose())))
         };
         let named = self.subjects.iter().filter_map(|known| Some((of_tenant(known.key())?, Arc::clone(known.value()))));
-        named.filter(|(_, known)| has(known)).map(|(subject, _)| subject).take(limit).collect()
+        named.filter(|(_, known)| has(known)).map(|(subject, _)| subject).collect()
     }
 
     /// Forgets a subject with all its values; how many there were. Who holds it

@@ -91,11 +91,10 @@ impl Vault {
         // none, and is erased all the same.
         let held = self.subject(tenant, subject).await;
         let _contact = match held.as_ref().ok().and_then(Subject::kept_state) {
-            Some(state) => Some(state.contact(shared).await?),
+            Some(state) => Some(state.alone(shared).await),
             None => None,
         };
         let links = self.unlink(row).await?;
-        shared.unindex(row).await?;
         let values = shared.store.erase(row).await?;
         let event = Event { row, kind: EventKind::Erased };
         // Of those who read just now, nobody remembers it.
