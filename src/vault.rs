@@ -314,6 +314,23 @@ impl Vault {
         }
     }
 
+    /// How often the vault's keys were changed, as far as this process knows.
+    pub fn epoch(&self) -> u64 {
+        match &self.0 {
+            Kind::Stored(shared) => shared.envelope.root().epoch,
+            Kind::Memory(_) => 0,
+        }
+    }
+
+    /// The given keys that the vault is under: one, and while it is changed the
+    /// one that goes too. None where a key service keeps them.
+    pub(crate) fn keys_in_use(&self) -> Vec<Key> {
+        let Kind::Stored(shared) = &self.0 else { return Vec::new() };
+        let (root, given) = (shared.envelope.root(), shared.envelope.given());
+        let ids = [Some(&root.current), root.former.as_ref()].into_iter().flatten().map(|wrapping| wrapping.ids.key);
+        ids.filter_map(|id| given.find(id).cloned()).collect()
+    }
+
     /// Finishes what was accepted, and lets go of the store. What other clones
     /// and subjects ask for afterwards fails, but for what is cached.
     pub async fn close(self) {

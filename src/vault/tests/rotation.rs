@@ -153,6 +153,27 @@ async fn replicas_mint_and_restore_while_the_key_is_changed() {
 }
 
 #[tokio::test]
+async fn replicas_know_by_which_keys_the_vault_is() {
+    let (old, new, spy) = (Key::generate(), Key::generate(), Arc::new(Spy::default()));
+    let both = || Keyring::new(old.clone()).with_others([new.clone()]);
+    let replicas = [opened(&spy, both()).await.unwrap(), opened(&spy, both()).await.unwrap()];
+    let in_use = |vault: &Vault| vault.keys_in_use().iter().map(Key::id).collect::<Vec<_>>();
+    mint(&replicas[0], 3).await;
+    let first = replicas[1].epoch();
+    assert_eq!(in_use(&replicas[1]), [old.id()]);
+    spy.rotation_writes.store(2, Ordering::Relaxed);
+    replicas[0].rotate(to(&new), &mut ignore).await.unwrap_err();
+    spy.rotation_writes.store(usize::MAX, Ordering::Relaxed);
+    replicas[1].shared().envelope.refresh().await.unwrap();
+    assert_eq!((in_use(&replicas[1]), replicas[1].epoch() > first), (vec![new.id(), old.id()], true));
+    replicas[0].rotate(to(&new), &mut ignore).await.unwrap();
+    replicas[1].shared().envelope.refresh().await.unwrap();
+    for vault in &replicas {
+        assert_eq!(in_use(vault), [new.id()]);
+    }
+}
+
+#[tokio::test]
 async fn a_replica_without_the_new_key_stops_and_loses_nothing() {
     let (old, new, spy) = (Key::generate(), Key::generate(), Arc::new(Spy::default()));
     let first = opened(&spy, old.clone().into()).await.unwrap();
