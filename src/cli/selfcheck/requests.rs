@@ -4,7 +4,7 @@
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Trial;
-use super::ground::is_token;
+use super::ground::{SUBJECT, is_token};
 use super::plant::{Kind, Planted};
 use super::report::{Fault, Field, Side};
 use super::rig::{Answer, Call, Exchange};
@@ -130,13 +130,12 @@ impl<'a> Trial<'a> {
 
     /// Without consent nothing is forwarded, or nothing that can be restored.
     async fn without_consent(&mut self) {
-        if self.ground.purpose.is_none() {
+        if !self.ground.consent.is_asked() {
             return;
         }
         let kind = Kind::ALL[0];
         let parts = self.parts(Some(kind));
-        let mut call = self.assemble(&parts);
-        call.headers.retain(|(name, _)| name != "privet-consent");
+        let call = self.ground.consent.withhold(self.assemble(&parts));
         let exchange = match self.rig.exchange(&call, usize::MAX, Answer::empty()).await {
             Ok(exchange) => exchange,
             Err(why) => return self.broke(None, why),
@@ -241,8 +240,12 @@ impl<'a> Trial<'a> {
     }
 
     fn assemble(&self, parts: &[Part<'_>]) -> Call {
+        self.assemble_of(SUBJECT, parts)
+    }
+
+    fn assemble_of(&self, subject: &str, parts: &[Part<'_>]) -> Call {
         let request = &self.sample.request;
-        let mut call = self.ground.call(&request.method, self.prefix, Vec::new());
+        let mut call = self.ground.call(subject, &request.method, self.prefix);
         call.is_socket = request.is_socket;
         if let Some(content_type) = &request.content_type {
             call = call.header("content-type", content_type.clone());
@@ -268,13 +271,7 @@ impl<'a> Trial<'a> {
 
     /// The request with words in all fields, for whose reply it is sent.
     pub(super) fn asking(&self, subject: Option<&str>) -> Call {
-        let mut call = self.assemble(&self.parts(None));
-        for (name, value) in &mut call.headers {
-            if let (Some(subject), "privet-subject") = (subject, name.as_str()) {
-                subject.clone_into(value);
-            }
-        }
-        call
+        self.assemble_of(subject.unwrap_or(SUBJECT), &self.parts(None))
     }
 
     /// The request with values of this kind in all fields.
