@@ -155,6 +155,12 @@ webhooks = [{{ url = "https://crm.invalid/", events = ["subject.erased"], secret
 cors = {{ origins = ["https://shop.example"] }}
 subject = {{ from = ["header:X-User", "cookie:sid", "jwt:sub", "body:user"] }}
 
+[headers]
+keep = ["x-customer"]
+
+[detection.entities.PHONE]
+operator = "surrogate"
+
 [limits]
 client_requests = 60
 request_body = "1 KiB"
@@ -210,7 +216,8 @@ fn what_a_deployment_may_ask_for_is_no_fault() {
     for route in ["/", "/pass"] {
         assert!(whole(route, "message") && whole(route, "(encoded)") && whole(route, "answer"), "{route}");
     }
-    // What need not come back does not, and is no token.
+    // What need not come back does not, and what is kept is told.
+    assert!(states(&report, "/", "json/bot", "any header").contains(&("EMAIL", "kept")));
     assert!(states(&report, "/", "json/bot", "message").contains(&("PHONE", "ok")));
     // What the deployment keeps for its persons holds nothing of a check.
     let kept = std::fs::read_dir(folder.path().join("kept")).unwrap();

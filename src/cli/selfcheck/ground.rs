@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use http::HeaderName;
+
 use super::consent::Consent;
 use super::plant::{Kind, Planted, nasty};
 use super::rig::{Answer, Call, Rig};
@@ -10,6 +12,7 @@ use super::sample::Sample;
 use super::template::Escape;
 use crate::config::{Config, Route};
 use crate::detect::{Engine, Input, Operator, Plan, Scratch, Wishes};
+use crate::proxy::Gateway;
 use crate::token::Token;
 
 /// Whose data it is.
@@ -29,6 +32,8 @@ pub(super) struct Ground<'c> {
     pub(super) prefix: String,
     /// The consent that it asks for.
     pub(super) consent: Consent<'c>,
+    /// Headers of the samples that travel as they are.
+    pub(super) kept_headers: Vec<&'c str>,
     /// What is done with findings of a kind; none where nobody looks for them.
     pub(super) operators: BTreeMap<Kind, Option<Operator>>,
     /// Values that come back, each with what stands for it.
@@ -52,10 +57,14 @@ impl<'c> Ground<'c> {
         let reversible = config.purpose(&route.purpose).and_then(|purpose| purpose.reversible.clone());
         let plan = engine.plan(&Wishes { reversible, ..route.detection.wishes() });
         let upstream = config.upstream(route.upstream.as_deref());
+        let samples = placed(config, route, samples);
+        let kept = |name: &&str| name.parse::<HeaderName>().is_ok_and(|name| Gateway::keeps_header(config, &name));
+        let headers = samples.iter().flat_map(|(sample, _)| &sample.request.headers);
         Self {
             route,
             mode,
-            samples: placed(config, route, samples),
+            kept_headers: headers.map(|(name, _)| name.as_str()).filter(kept).collect(),
+            samples,
             prefix: upstream.map(|upstream| upstream.path_prefix().to_owned()).unwrap_or_default(),
             consent: Consent::of(route, config),
             operators: Kind::ALL.iter().map(|kind| (*kind, operator(*kind, engine, &plan))).collect(),

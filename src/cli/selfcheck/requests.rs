@@ -22,6 +22,8 @@ struct Part<'t> {
     template: &'t Template,
     escape: Escape,
     fillings: Vec<Filling>,
+    /// Whether it is a header that travels as it is.
+    is_kept: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -156,6 +158,10 @@ impl<'a> Trial<'a> {
     fn compare(&mut self, parts: &[Part<'_>], received: &Call, kind: Kind) {
         let all = everything(received);
         for part in parts {
+            if part.is_kept {
+                part.template.holes.iter().for_each(|hole| self.report.kept(&self.row(&hole.field), kind));
+                continue;
+            }
             let arrived = part.place.of(received);
             let contents = arrived.map(|arrived| {
                 let arrived = self.without_prefix(part.place, arrived);
@@ -236,6 +242,9 @@ impl<'a> Trial<'a> {
         let mut parts = vec![part(Place::Target, &request.target, Escape::Percent)];
         parts.extend(request.headers.iter().map(|(name, value)| part(Place::Header(name), value, Escape::None)));
         parts.push(part(Place::Body, &request.body, request.escape));
+        for part in &mut parts {
+            part.is_kept = matches!(part.place, Place::Header(name) if self.ground.kept_headers.contains(&name));
+        }
         parts
     }
 
@@ -305,7 +314,7 @@ impl<'t> Part<'t> {
             *number += usize::from(hole.want != Want::Rest);
             Filling::new(hole.want, kind, *number)
         });
-        Self { place, template, escape, fillings: fillings.collect() }
+        Self { place, template, escape, fillings: fillings.collect(), is_kept: false }
     }
 
     fn text(&self) -> String {
@@ -316,7 +325,8 @@ impl<'t> Part<'t> {
     /// The values that must not arrive.
     fn sought(&self) -> Vec<(&Hole, &Planted)> {
         let all = self.template.holes.iter().zip(&self.fillings);
-        all.filter(|(hole, _)| matches!(hole.want, Want::Text | Want::Value | Want::Name | Want::Number))
+        all.filter(|_| !self.is_kept)
+            .filter(|(hole, _)| matches!(hole.want, Want::Text | Want::Value | Want::Name | Want::Number))
             .filter_map(|(hole, filling)| Some((hole, filling.planted.as_ref()?)))
             .collect()
     }
