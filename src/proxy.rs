@@ -277,6 +277,11 @@ impl Gateway {
         config::doubtful_names(&config.named, engine)
     }
 
+    /// Whether headers of this name travel as they are.
+    pub fn keeps_header(config: &Config, name: &HeaderName) -> bool {
+        headers::Policy::new(&config.headers).of(name) == headers::Treatment::Keep
+    }
+
     /// What persons have agreed to. Whoever sets up a gateway also runs
     /// [`Ledger::follow`], by which it hears of what happens elsewhere.
     pub fn ledger(&self) -> &Ledger {

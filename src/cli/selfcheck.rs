@@ -3,6 +3,7 @@
 //! upstream got and what the client got back is held against what should be.
 
 mod coding;
+mod consent;
 mod ground;
 mod plant;
 mod replies;

@@ -10,7 +10,7 @@ use super::redact::Replacements;
 use super::{address, header_values};
 use crate::detect::{Detector, Scratch};
 use crate::protocol::SocketFields;
-use http::HeaderValue;
+use http::header::{Entry, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use std::ops::Range;
@@ -30,8 +30,9 @@ struct Part {
 
 enum Place {
     Address,
-    /// The n-th value as the map of headers counts them.
-    Header(usize),
+    /// The n-th value of this name. The order of different names changes
+    /// where one of them is removed.
+    Header(HeaderName, usize),
 }
 
 /// Looks through all of the head that travels on, but for what is known to be
@@ -61,14 +62,13 @@ pub(super) fn inspect<'d>(
         address::inspect(&head.uri, fields, &mut look).map_err(|_| ProxyError::undecodable_address())?;
         note(Place::Address, print, &look);
     }
-    for (nth, (name, value)) in head.headers.iter().enumerate() {
-        if policy.of(name) != Treatment::Scan {
-            continue;
-        }
-        let print = clean.print(name.as_str(), value.as_bytes());
-        if !print.is_known() {
-            header_values::inspect(name, value, &mut look).map_err(|_| ProxyError::undecodable_header(name))?;
-            note(Place::Header(nth), print, &look);
+    for name in head.headers.keys().filter(|name| policy.of(name) == Treatment::Scan) {
+        for (nth, value) in head.headers.get_all(name).iter().enumerate() {
+            let print = clean.print(name.as_str(), value.as_bytes());
+            if !print.is_known() {
+                header_values::inspect(name, value, &mut look).map_err(|_| ProxyError::undecodable_header(name))?;
+                note(Place::Header(name.clone(), nth), print, &look);
+            }
         }
     }
     Ok(HeadFindings { findings: look.findings, parts })
@@ -77,15 +77,17 @@ pub(super) fn inspect<'d>(
 impl HeadFindings {
     /// Puts the replacements into the head that was looked through.
     pub(super) fn rewrite(&self, head: &mut Parts, replacements: &mut Replacements) -> Result<(), ProxyError> {
-        let mut values = head.headers.iter_mut().enumerate();
         for part in &self.parts {
             let found = self.findings.list.get(part.list.clone()).unwrap_or_default();
-            match part.place {
+            match &part.place {
                 Place::Address => {
                     head.uri = address::rewrite(&head.uri, found, replacements).ok_or_else(ProxyError::bad_address)?;
                 }
-                Place::Header(nth) => {
-                    let (_, (_, value)) = values.find(|(at, _)| *at == nth).ok_or_else(ProxyError::internal)?;
+                Place::Header(name, nth) => {
+                    let Entry::Occupied(mut values) = head.headers.entry(name) else {
+                        return Err(ProxyError::internal());
+                    };
+                    let value = values.iter_mut().nth(*nth).ok_or_else(ProxyError::internal)?;
                     let replaced = replacements.splice(value.as_bytes(), found);
                     let mut replaced = HeaderValue::from_bytes(&replaced).map_err(|_| ProxyError::internal())?;
                     replaced.set_sensitive(value.is_sensitive());

@@ -79,6 +79,39 @@ async fn a_body_without_findings_goes_on_as_it_came() {
 }
 
 #[tokio::test]
+async fn headers_hold_nothing_where_the_coding_of_the_body_goes() {
+    let toml =
+        "[[purposes]]\nname = \"orders\"\nbasis = \"contract\"\n[[routes]]\npath = \"/\"\npurpose = \"orders\"\n";
+    let dialogue = Dialogue::new(toml).await;
+    let body = encode("gzip", format!("{{\"to\": \"{EMAIL}\"}}"));
+    let mut headers = [
+        ("content-encoding", "gzip"),
+        ("content-type", "application/json"),
+        ("x-agent", "bob.miller@example.net"),
+        ("x-note", "nothing to find here, and quite long"),
+        ("x-last", "carla.weiss@example.org"),
+        ("x-mail", "a teapot"),
+        ("x-mail", "dora.stein@example.com"),
+    ];
+    // Another one stands first and last each time.
+    for _ in 0..headers.len() {
+        headers.rotate_left(1);
+        let reply = dialogue.client.send("POST", "/any", &headers, body.clone()).await;
+        assert_eq!((reply.status.as_u16(), reply.header("privet-redacted")), (200, Some("email=4")), "{headers:?}");
+        let seen = dialogue.upstream.last();
+        assert!(!format!("{:?}{}", seen.headers, seen.text()).contains("@example"), "{:?}", seen.headers);
+        let of = |name: &str| seen.headers.get_all(name).iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>();
+        assert_eq!(of("x-note"), ["nothing to find here, and quite long"]);
+        assert!(
+            of("x-agent")[0].starts_with("[EMAIL_") && of("x-last")[0].starts_with("[EMAIL_"),
+            "{:?}",
+            seen.headers
+        );
+        assert!(of("x-mail").contains(&"a teapot") && tokens(&of("x-mail").concat()).len() == 1, "{:?}", seen.headers);
+    }
+}
+
+#[tokio::test]
 async fn bombs_are_refused_on_any_route() {
     let toml = "[[routes]]\npath = \"/\"\nbinary = \"pass\"\n[limits]\nrequest_body = \"1 MiB\"\n";
     let dialogue = Dialogue::new(&format!("{toml}decode_ratio = 100\n")).await;

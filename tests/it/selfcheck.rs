@@ -141,6 +141,101 @@ strict = true
     assert!(rows.iter().any(|row| row["route"] == "/"), "the rest has a route too");
 }
 
+/// A deployment that asks for much, and whose files lie in this folder.
+fn demanding(folder: &std::path::Path) -> String {
+    let kept = folder.join("kept");
+    let file = |name: &str| format!("{:?}", kept.join(name));
+    format!(
+        r#"
+upstream = "https://chatbot.invalid/base"
+erasures = {erasures}
+backup = {{ dir = {backups}, every = "1s" }}
+transcripts = {{ to = {transcripts} }}
+webhooks = [{{ url = "https://crm.invalid/", events = ["subject.erased"], secret = "0123456789abcdef" }}]
+cors = {{ origins = ["https://shop.example"] }}
+subject = {{ from = ["header:X-User", "cookie:sid", "jwt:sub", "body:user"] }}
+
+[headers]
+keep = ["x-customer"]
+
+[detection.entities.PHONE]
+operator = "surrogate"
+
+[limits]
+client_requests = 60
+request_body = "1 KiB"
+json_depth = 4
+in_flight = 1
+
+[timeouts]
+first_byte = "1ms"
+
+[consent]
+policy = "2026-05"
+require_signed = true
+jwks = "https://shop.invalid/keys"
+audience = "privet"
+issuer = "https://shop.example"
+
+[[purposes]]
+name = "support"
+explicit = true
+transcripts = true
+reversible = ["EMAIL", "IP"]
+[[purposes]]
+name = "orders"
+basis = "contract"
+
+[[routes]]
+path = "/"
+protocol = "json"
+
+[[routes]]
+path = "/stats"
+protocol = "text"
+without_consent = "anonymize"
+
+[[routes]]
+path = "/pass"
+purpose = "orders"
+reply = "pass"
+"#,
+        erasures = file("erasures"),
+        backups = file("backups"),
+        transcripts = format!("\"file:{}\"", kept.join("transcripts").display()),
+    )
+}
+
+#[test]
+fn what_a_deployment_may_ask_for_is_no_fault() {
+    let folder = scratch_folder();
+    std::fs::create_dir(folder.path().join("kept")).unwrap();
+    let (code, report) = selfcheck(Some(&demanding(folder.path())));
+    assert_eq!((code, &report["problems"]), (Some(0), &serde_json::json!([])));
+    let whole = |route: &str, field: &str| states(&report, route, "json/bot", field).contains(&("EMAIL", "ok"));
+    for route in ["/", "/pass"] {
+        assert!(whole(route, "message") && whole(route, "(encoded)") && whole(route, "answer"), "{route}");
+    }
+    // What need not come back does not, and what is kept is told.
+    assert!(states(&report, "/", "json/bot", "any header").contains(&("EMAIL", "kept")));
+    assert!(states(&report, "/", "json/bot", "message").contains(&("PHONE", "ok")));
+    // What the deployment keeps for its persons holds nothing of a check.
+    let kept = std::fs::read_dir(folder.path().join("kept")).unwrap();
+    assert_eq!(kept.count(), 0);
+}
+
+#[test]
+fn a_basis_without_consent_asks_for_none() {
+    for basis in ["legitimate-interest", "contract"] {
+        let purposes = format!("[[purposes]]\nname = \"support\"\nbasis = \"{basis}\"\nprofiling = true\n");
+        let toml =
+            format!("upstream = \"http://127.0.0.1:1\"\n{purposes}[[routes]]\npath = \"/\"\nprotocol = \"json\"\n");
+        let (code, report) = selfcheck(Some(&toml));
+        assert_eq!((code, &report["problems"]), (Some(0), &serde_json::json!([])), "{basis}");
+        assert!(states(&report, "/", "json/bot", "(encoded)").contains(&("EMAIL", "ok")), "{basis}");
+    }
+}
+
 #[test]
 fn a_configuration_that_does_not_hold_ends_with_2() {
     let folder = scratch_folder();

@@ -3,12 +3,16 @@
 
 use std::collections::BTreeMap;
 
+use http::HeaderName;
+
+use super::consent::Consent;
 use super::plant::{Kind, Planted, nasty};
 use super::rig::{Answer, Call, Rig};
 use super::sample::Sample;
 use super::template::Escape;
-use crate::config::{Basis, Config, Route};
-use crate::detect::{Engine, Input, Operator, Scratch};
+use crate::config::{Config, Route};
+use crate::detect::{Engine, Input, Operator, Plan, Scratch, Wishes};
+use crate::proxy::Gateway;
 use crate::token::Token;
 
 /// Whose data it is.
@@ -26,8 +30,10 @@ pub(super) struct Ground<'c> {
     pub(super) samples: Vec<(&'c Sample, String)>,
     /// What the upstream's address puts before each path.
     pub(super) prefix: String,
-    /// The purpose that has to be consented to.
-    pub(super) purpose: Option<String>,
+    /// The consent that it asks for.
+    pub(super) consent: Consent<'c>,
+    /// Headers of the samples that travel as they are.
+    pub(super) kept_headers: Vec<&'c str>,
     /// What is done with findings of a kind; none where nobody looks for them.
     pub(super) operators: BTreeMap<Kind, Option<Operator>>,
     /// Values that come back, each with what stands for it.
@@ -48,28 +54,29 @@ pub(super) fn of<'c>(
 
 impl<'c> Ground<'c> {
     fn new(config: &'c Config, engine: &Engine, route: &'c Route, samples: &'c [Sample], mode: &'static str) -> Self {
-        let purpose = config.purpose(&route.purpose).filter(|purpose| purpose.basis == Basis::Consent);
+        let reversible = config.purpose(&route.purpose).and_then(|purpose| purpose.reversible.clone());
+        let plan = engine.plan(&Wishes { reversible, ..route.detection.wishes() });
         let upstream = config.upstream(route.upstream.as_deref());
+        let samples = placed(config, route, samples);
+        let kept = |name: &&str| name.parse::<HeaderName>().is_ok_and(|name| Gateway::keeps_header(config, &name));
+        let headers = samples.iter().flat_map(|(sample, _)| &sample.request.headers);
         Self {
             route,
             mode,
-            samples: placed(config, route, samples),
+            kept_headers: headers.map(|(name, _)| name.as_str()).filter(kept).collect(),
+            samples,
             prefix: upstream.map(|upstream| upstream.path_prefix().to_owned()).unwrap_or_default(),
-            purpose: purpose.map(|purpose| purpose.name.clone()),
-            operators: Kind::ALL.iter().map(|kind| (*kind, operator(*kind, engine, route))).collect(),
+            consent: Consent::of(route, config),
+            operators: Kind::ALL.iter().map(|kind| (*kind, operator(*kind, engine, &plan))).collect(),
             known: BTreeMap::new(),
             nasty: Vec::new(),
         }
     }
 
-    /// A request to this route, with consent and a subject.
-    pub(super) fn call(&self, method: &str, target: impl Into<String>, body: Vec<u8>) -> Call {
-        let call = Call { method: method.to_owned(), target: target.into(), body, ..Call::default() };
-        let call = call.header("privet-subject", SUBJECT);
-        match &self.purpose {
-            Some(purpose) => call.header("privet-consent", purpose.clone()),
-            None => call,
-        }
+    /// A request of this subject to this route, with consent.
+    pub(super) fn call(&self, subject: &str, method: &str, target: impl Into<String>) -> Call {
+        let call = Call { method: method.to_owned(), target: target.into(), ..Call::default() };
+        self.consent.give(call.header("privet-subject", subject), subject)
     }
 
     /// Sends values of each kind in an address, which every route takes, to
@@ -82,7 +89,7 @@ impl<'c> Ground<'c> {
             all.flat_map(|kind| (1..=PRIMED).map(move |at| (kind, kind.sentence(Kind::VALUES - at)))).collect();
         let pairs: Vec<String> =
             planted.iter().map(|(_, planted)| format!("v={}", Escape::Percent.write(&planted.text()))).collect();
-        let call = self.call("GET", format!("{}?{}", self.route.path, pairs.join("&")), Vec::new());
+        let call = self.call(SUBJECT, "GET", format!("{}?{}", self.route.path, pairs.join("&")));
         let exchange = rig.exchange(&call, usize::MAX, Answer::empty()).await?;
         let received = exchange.received.ok_or(format!("a query was answered with {}", exchange.status))?;
         let query = received.target.split_once('?').map(|(_, query)| query).unwrap_or_default();
@@ -127,11 +134,10 @@ fn placed<'c>(config: &Config, route: &Route, samples: &'c [Sample]) -> Vec<(&'c
 }
 
 /// What the plan of the route does with a value of this kind in its sentence.
-fn operator(kind: Kind, engine: &Engine, route: &Route) -> Option<Operator> {
-    let plan = engine.plan(&route.detection.wishes());
+fn operator(kind: Kind, engine: &Engine, plan: &Plan) -> Option<Operator> {
     let planted = kind.sentence(0);
     let (text, mut scratch) = (planted.text(), Scratch::default());
-    let found = engine.scan_with(&plan, Input::text(&text), &mut scratch);
+    let found = engine.scan_with(plan, Input::text(&text), &mut scratch);
     let covers = |at: usize, end: usize| at <= planted.before.len() && end >= text.len() - planted.after.len();
     found
         .iter()

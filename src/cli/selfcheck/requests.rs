@@ -4,7 +4,7 @@
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Trial;
-use super::ground::is_token;
+use super::ground::{SUBJECT, is_token};
 use super::plant::{Kind, Planted};
 use super::report::{Fault, Field, Side};
 use super::rig::{Answer, Call, Exchange};
@@ -22,6 +22,8 @@ struct Part<'t> {
     template: &'t Template,
     escape: Escape,
     fillings: Vec<Filling>,
+    /// Whether it is a header that travels as it is.
+    is_kept: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -130,13 +132,12 @@ impl<'a> Trial<'a> {
 
     /// Without consent nothing is forwarded, or nothing that can be restored.
     async fn without_consent(&mut self) {
-        if self.ground.purpose.is_none() {
+        if !self.ground.consent.is_asked() {
             return;
         }
         let kind = Kind::ALL[0];
         let parts = self.parts(Some(kind));
-        let mut call = self.assemble(&parts);
-        call.headers.retain(|(name, _)| name != "privet-consent");
+        let call = self.ground.consent.withhold(self.assemble(&parts));
         let exchange = match self.rig.exchange(&call, usize::MAX, Answer::empty()).await {
             Ok(exchange) => exchange,
             Err(why) => return self.broke(None, why),
@@ -157,6 +158,10 @@ impl<'a> Trial<'a> {
     fn compare(&mut self, parts: &[Part<'_>], received: &Call, kind: Kind) {
         let all = everything(received);
         for part in parts {
+            if part.is_kept {
+                part.template.holes.iter().for_each(|hole| self.report.kept(&self.row(&hole.field), kind));
+                continue;
+            }
             let arrived = part.place.of(received);
             let contents = arrived.map(|arrived| {
                 let arrived = self.without_prefix(part.place, arrived);
@@ -237,12 +242,19 @@ impl<'a> Trial<'a> {
         let mut parts = vec![part(Place::Target, &request.target, Escape::Percent)];
         parts.extend(request.headers.iter().map(|(name, value)| part(Place::Header(name), value, Escape::None)));
         parts.push(part(Place::Body, &request.body, request.escape));
+        for part in &mut parts {
+            part.is_kept = matches!(part.place, Place::Header(name) if self.ground.kept_headers.contains(&name));
+        }
         parts
     }
 
     fn assemble(&self, parts: &[Part<'_>]) -> Call {
+        self.assemble_of(SUBJECT, parts)
+    }
+
+    fn assemble_of(&self, subject: &str, parts: &[Part<'_>]) -> Call {
         let request = &self.sample.request;
-        let mut call = self.ground.call(&request.method, self.prefix, Vec::new());
+        let mut call = self.ground.call(subject, &request.method, self.prefix);
         call.is_socket = request.is_socket;
         if let Some(content_type) = &request.content_type {
             call = call.header("content-type", content_type.clone());
@@ -268,13 +280,7 @@ impl<'a> Trial<'a> {
 
     /// The request with words in all fields, for whose reply it is sent.
     pub(super) fn asking(&self, subject: Option<&str>) -> Call {
-        let mut call = self.assemble(&self.parts(None));
-        for (name, value) in &mut call.headers {
-            if let (Some(subject), "privet-subject") = (subject, name.as_str()) {
-                subject.clone_into(value);
-            }
-        }
-        call
+        self.assemble_of(subject.unwrap_or(SUBJECT), &self.parts(None))
     }
 
     /// The request with values of this kind in all fields.
@@ -308,7 +314,7 @@ impl<'t> Part<'t> {
             *number += usize::from(hole.want != Want::Rest);
             Filling::new(hole.want, kind, *number)
         });
-        Self { place, template, escape, fillings: fillings.collect() }
+        Self { place, template, escape, fillings: fillings.collect(), is_kept: false }
     }
 
     fn text(&self) -> String {
@@ -319,7 +325,8 @@ impl<'t> Part<'t> {
     /// The values that must not arrive.
     fn sought(&self) -> Vec<(&Hole, &Planted)> {
         let all = self.template.holes.iter().zip(&self.fillings);
-        all.filter(|(hole, _)| matches!(hole.want, Want::Text | Want::Value | Want::Name | Want::Number))
+        all.filter(|_| !self.is_kept)
+            .filter(|(hole, _)| matches!(hole.want, Want::Text | Want::Value | Want::Name | Want::Number))
             .filter_map(|(hole, filling)| Some((hole, filling.planted.as_ref()?)))
             .collect()
     }

@@ -23,10 +23,10 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::socket;
+use super::{USUAL, consent, socket};
 use crate::cli::serve::{self, Running};
 use crate::cli::{Failure, innermost};
-use crate::config::Config;
+use crate::config::{Config, Keys};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 use crate::server::Shutdown;
@@ -84,6 +84,8 @@ pub(super) struct Exchange {
     pub(super) received: Option<Call>,
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
+    /// The `Content-Encoding` of the reply, if it has one.
+    pub(super) coding: Option<String>,
     /// Whether the reply broke off, rather than ended.
     pub(super) broke_off: bool,
     /// Whether the client heard nothing of the first piece before the next was sent.
@@ -185,7 +187,7 @@ impl Rig {
             let response = self.client.request(request).await.map_err(|error| cause(&error))?;
             if call.is_socket && response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 let (status, body) = socket::client(hyper::upgrade::on(response), &call.body, piece).await?;
-                return Ok((status, body, false));
+                return Ok((status, body, None, false));
             }
             let (head, mut body) = response.into_parts();
             let (mut read, mut broke_off) = (Vec::new(), false);
@@ -196,13 +198,15 @@ impl Rig {
                 }
                 heard.notify_one();
             }
-            Ok::<_, String>((head.status.as_u16(), read, broke_off))
+            let coding = head.headers.get(http::header::CONTENT_ENCODING);
+            let coding = coding.map(|coding| String::from_utf8_lossy(coding.as_bytes()).into_owned());
+            Ok::<_, String>((head.status.as_u16(), read, coding, broke_off))
         };
-        let (status, body, broke_off) = tokio::time::timeout(PATIENCE, exchanged)
+        let (status, body, coding, broke_off) = tokio::time::timeout(PATIENCE, exchanged)
             .await
             .map_err(|_| format!("no reply within {} s", PATIENCE.as_secs()))??;
         let (received, late) = lock(&self.script, |script| (script.received.take(), script.late));
-        Ok(Exchange { received, status, body, broke_off, late })
+        Ok(Exchange { received, status, body, coding, broke_off, late })
     }
 }
 
@@ -226,7 +230,8 @@ impl Answer {
     }
 }
 
-/// The configuration with nothing in it that leads away from this machine.
+/// The configuration with nothing in it that leads away from this check, to
+/// other machines or to files, and without the bounds that it would run against.
 fn on_loopback(mut config: Config, upstream: &str) -> Result<Config, Failure> {
     for one in &mut config.upstreams {
         let url = format!("{upstream}{}", one.path_prefix());
@@ -238,7 +243,14 @@ fn on_loopback(mut config: Config, upstream: &str) -> Result<Config, Failure> {
     }
     config.vault = Sensitive::from("memory:");
     config.key = Some(serve::new_key()?);
+    config.keys = Keys::default();
     config.tls = None;
+    (config.backup, config.erasures, config.transcripts) = (None, None, None);
+    (config.audit.syslog, config.webhooks) = (None, Vec::new());
+    config.consent.jwks = None;
+    config.consent.hs256_secret = Some(Sensitive::from(consent::SECRET));
+    let usual = Config::parse(USUAL)?.config;
+    (config.limits, config.timeouts) = (usual.limits, usual.timeouts);
     Ok(config)
 }
 

@@ -142,7 +142,7 @@ impl Trial<'_> {
             Whose::Nasty => self.ground.nasty.as_slice().into(),
             // Some that nobody has sent.
             Whose::Others => {
-                let planted = (10..18).map(|back| saying.kind.sentence(Kind::VALUES - back));
+                let planted = (10..18).map(|back| saying.kind.of_others(Kind::VALUES - back));
                 planted.map(|planted| (planted.clone(), planted.value)).collect()
             }
         }
