@@ -200,7 +200,7 @@ fn every_key_works_in_the_file_and_as_a_variable() {
             "transcripts" => format!(
                 "{UPSTREAM}[[purposes]]\nname = \"support\"\ntranscripts = true\n[transcripts]\nto = \"file:./t\"\n"
             ),
-            "retention[]" => format!("{UPSTREAM}[[retention]]\nkeep = \"1d\"\n"),
+            "retention[]" => format!("{UPSTREAM}tenant = \"shop\"\n[[retention]]\nkeep = \"1d\"\n"),
             "backup" => format!("{UPSTREAM}[backup]\ndir = \"/backups\"\n"),
             "transit" => format!("{UPSTREAM}[transit]\naddress = \"https://a\"\ntoken_file = \"t\"\n"),
             "consent" => {
