@@ -89,8 +89,10 @@ impl Alerts {
     ) -> Self {
         let (audit, register) = (audit.clone(), register.clone());
         let (rights, metrics) = (Arc::clone(rights), Arc::clone(metrics));
+        // What happens before the task first runs counts already.
+        let eye = Eye::new(config, metrics.unknown_tokens_seen(), metrics.logins_refused());
         Self(tokio::spawn(async move {
-            let mut watch = Watch::begin(config, audit, Arc::clone(&metrics)).await;
+            let mut watch = Watch::begin(eye, audit, Arc::clone(&metrics)).await;
             let mut ticks = interval(EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
@@ -122,8 +124,7 @@ struct Watch {
 }
 
 impl Watch {
-    async fn begin(config: AlertsConfig, audit: Audit, metrics: Arc<Metrics>) -> Self {
-        let eye = Eye::new(config, metrics.unknown_tokens_seen(), metrics.logins_refused());
+    async fn begin(eye: Eye, audit: Audit, metrics: Arc<Metrics>) -> Self {
         let seen = audit.last().await.unwrap_or_default();
         Self { eye, audit, metrics, seen, checked: 0 }
     }
@@ -341,7 +342,7 @@ mod tests {
         for _ in 0..9 {
             audit.record(Look { actor: "operator:anna".into(), ..Look::default() }).await.unwrap();
         }
-        let mut watch = Watch::begin(eye().config, audit.clone(), Metrics::new().unwrap()).await;
+        let mut watch = Watch::begin(eye(), audit.clone(), Metrics::new().unwrap()).await;
         assert_eq!(watch.look(Time(NOON + CHAIN_EVERY)).await, [], "it is whole");
         let (key, expected) = (5_u64.to_be_bytes(), Expected::Anything);
         let gone = RecordChange { owner: Owner::Deployment, space: Space::Audit, key: &key, expected, value: None };
@@ -357,7 +358,7 @@ mod tests {
         let key = crate::vault::Key::generate();
         let vault = Vault::open(&VaultUrl::Memory, key, crate::vault::Options::default()).await.unwrap();
         let audit = Audit::open(&vault, Options::default()).await.unwrap();
-        let mut watch = Watch::begin(eye().config, audit.clone(), Metrics::new().unwrap()).await;
+        let mut watch = Watch::begin(eye(), audit.clone(), Metrics::new().unwrap()).await;
         for _ in 0..2 * PAGE + 10 {
             audit.record(Look { actor: "gateway".into(), ..Look::default() }).await.unwrap();
         }
