@@ -126,7 +126,8 @@ pub(super) fn nasty() -> Vec<Planted> {
         "\u{e9}".repeat(200),
         "%41 + {\"a\": [1]}".to_owned(),
     ];
-    values.map(|value| Planted { before: "So ", value, after: " it is." }).into()
+    // In each stands what reads otherwise where markup does not escape it.
+    values.map(|value| Planted { before: "So ", value: value + " &lt;", after: " it is." }).into()
 }
 
 /// An IBAN (ISO 13616) with its check digits.
