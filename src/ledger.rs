@@ -191,7 +191,8 @@ impl Ledger {
     }
 
     /// All statements of a subject with their numbers.
-    pub async fn statements(&self, row: Row) -> Result<Vec<(u64, Statement)>, VaultError> {
+    #[cfg(test)]
+    pub(crate) async fn statements(&self, row: Row) -> Result<Vec<(u64, Statement)>, VaultError> {
         let mut all = Vec::new();
         loop {
             let after = all.last().map(|(number, _): &(u64, Statement)| number.to_be_bytes());
@@ -202,6 +203,16 @@ impl Ledger {
                 return Ok(all);
             }
         }
+    }
+
+    /// What stands, and as many of the latest statements with their numbers as
+    /// a receipt shows. The others are not read where what stands is known.
+    pub async fn latest(&self, row: Row) -> Result<(Arc<Known>, Vec<(u64, Statement)>), VaultError> {
+        let known = self.known(row).await?;
+        let before = known.state.count().checked_sub(receipt::MAX_EVENTS + 1).map(u64::to_be_bytes);
+        let mut latest = self.page(row, before.as_ref().map(<[u8; 8]>::as_slice)).await?;
+        latest.retain(|(number, _)| *number < known.state.count());
+        Ok((known, latest))
     }
 
     /// What stands of a subject's consent, read anew.

@@ -192,7 +192,8 @@ impl Rights {
         Ok(self.vault.subject(tenant, subject).await?.alias())
     }
 
-    /// The subjects with this address or number: at most 64 ids.
+    /// The subjects with this address or number: the ids of all of them, those
+    /// that are known for longest first.
     pub async fn find(&self, tenant: &str, text: &str) -> Result<Vec<Sensitive>, RightsError> {
         Ok(self.vault.find(tenant, text).await?)
     }

@@ -49,6 +49,18 @@ impl Row {
         Self { tenant, subject }
     }
 
+    /// The row of its tenant.
+    #[must_use]
+    pub fn of_tenant(self) -> Self {
+        Self { subject: Self::DEPLOYMENT.subject, ..self }
+    }
+
+    /// The key at the tenant of a record of [`Space::Index`] with this key at
+    /// the subject.
+    pub fn index_key(&self, key: &[u8]) -> Vec<u8> {
+        [key, &self.subject].concat()
+    }
+
     /// Its bytes, the tenant's first.
     pub fn to_bytes(self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
@@ -89,7 +101,8 @@ pub enum Space {
     Incident = 5,
     /// What may be used once.
     Once = 6,
-    /// Subjects by the keyed hash of a value.
+    /// Subjects by the keyed hash of a value: the hash at the subject, and
+    /// once more at its tenant, [followed by the subject](Row::index_key).
     Index = 7,
     /// Signed points of the access log.
     Checkpoint = 8,
@@ -316,10 +329,12 @@ pub trait Store: Send + Sync {
     fn swap_subject(&self, row: Row, old: Vec<u8>, new: Vec<u8>) -> Answer<'_, bool>;
     /// Replaces the record of a token where it is `old`; says whether it was.
     fn swap_mapping(&self, row: Row, token: Token, old: Vec<u8>, new: Vec<u8>) -> Answer<'_, bool>;
-    /// Removes tokens of a subject; says how many there were.
-    fn remove(&self, row: Row, tokens: Vec<Token>) -> Answer<'_, usize>;
-    /// Removes a subject's record, all its tokens, and all its other records
-    /// but those [that are kept](Space::is_kept); says how many tokens there were.
+    /// Removes tokens of a subject whose records are these; says how many there
+    /// were.
+    fn remove(&self, row: Row, tokens: Vec<(Token, Vec<u8>)>) -> Answer<'_, usize>;
+    /// Removes a subject's record, all its tokens, all its other records but
+    /// those [that are kept](Space::is_kept), and with those of
+    /// [`Space::Index`] theirs at the tenant; says how many tokens there were.
     fn erase(&self, row: Row) -> Answer<'_, usize>;
 
     /// Other records, in the order of `keys`.

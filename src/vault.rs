@@ -70,7 +70,7 @@ use crate::store::{self, Event, Row, Store, StoreError};
 use aws_lc_rs::hmac;
 use cache::Cache;
 use envelope::Envelope;
-use root::Root;
+use root::{Record, Root};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
@@ -314,6 +314,23 @@ impl Vault {
         }
     }
 
+    /// How often the vault's keys were changed, as far as this process knows.
+    pub fn epoch(&self) -> u64 {
+        match &self.0 {
+            Kind::Stored(shared) => shared.envelope.root().epoch,
+            Kind::Memory(_) => 0,
+        }
+    }
+
+    /// The given keys that the vault is under: one, and while it is changed the
+    /// one that goes too. None where a key service keeps them.
+    pub(crate) fn keys_in_use(&self) -> Vec<Key> {
+        let Kind::Stored(shared) = &self.0 else { return Vec::new() };
+        let (root, given) = (shared.envelope.root(), shared.envelope.given());
+        let ids = [Some(&root.current), root.former.as_ref()].into_iter().flatten().map(|wrapping| wrapping.ids.key);
+        ids.filter_map(|id| given.find(id).cloned()).collect()
+    }
+
     /// Finishes what was accepted, and lets go of the store. What other clones
     /// and subjects ask for afterwards fails, but for what is cached.
     pub async fn close(self) {
@@ -353,19 +370,43 @@ impl Shared {
     /// Sees that a record which was just stored for the first time, wrapped as
     /// `root` says, is wrapped by a key that stays. A process that was held up
     /// may write one so late that the rotation of another finds it no more:
-    /// then it does not know of the last second, and looks.
+    /// then it does not know of the last second, and looks. Where it lacks the
+    /// new key, nothing that nobody could open stays.
     async fn see_wrapped(&self, row: Row, record: &[u8], root: &Root) -> Result<(), VaultError> {
         if !self.store.is_shared() {
             // In one process no other key comes into use in between.
             return Ok(());
         }
-        let now = if self.store.is_current() { self.envelope.root() } else { self.envelope.refresh().await? };
+        let now = if self.store.is_current() && !self.envelope.is_behind() {
+            self.envelope.root()
+        } else {
+            match self.envelope.refresh().await {
+                Ok(now) => now,
+                Err(error) => {
+                    self.take_back(row, record, root).await?;
+                    return Err(error);
+                }
+            }
+        };
         if now.epoch == root.epoch || self.store.subject(row).await?.as_deref() != Some(record) {
             return Ok(());
         }
         let (_, newer) = SubjectKeys::moved(root, row, record, &now)?;
         // Who replaced it in between could open it.
         self.store.swap_subject(row, record.to_vec(), newer).await.map(|_| ()).map_err(VaultError::from)
+    }
+
+    /// Erases a record that was just stored for the first time, where the key
+    /// that wraps it is gone. As long as a rotation runs, it is wrapped anew by
+    /// that.
+    async fn take_back(&self, row: Row, record: &[u8], root: &Root) -> Result<(), VaultError> {
+        let own = self.store.meta().await?.ok_or(VaultError::Corrupt { what: "own record" })?;
+        let still_opens = Record::parse(&own)?.entries.iter().any(|entry| entry.ids == root.current.ids);
+        // In two steps, so that none is erased that another wrapped anew meanwhile.
+        if !still_opens && self.store.swap_subject(row, record.to_vec(), Vec::new()).await? {
+            self.store.erase(row).await?;
+        }
+        Ok(())
     }
 }
 

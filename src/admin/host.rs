@@ -19,7 +19,7 @@ pub(super) fn is_meant(head: &request::Parts, names: &[String]) -> bool {
         return true;
     }
     let given = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let Some(authority) = head.uri.authority().map(|authority| authority.as_str()).or(given) else { return false };
+    let Some(authority) = head.uri.authority().map(http::uri::Authority::as_str).or(given) else { return false };
     let host = without_port(authority);
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let ends = |name: &str| host.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case(name));

@@ -37,6 +37,9 @@ pub struct Logins {
     pub operators: Operators,
     /// By the deployment's key; none where that does not lie in this process.
     proofs: Option<Proofs>,
+    vault: Vault,
+    /// That of the vault when it was opened.
+    epoch: u64,
     throttle: Throttle,
     known: Mutex<HashSet<[u8; 32]>>,
     metrics: Arc<Metrics>,
@@ -66,8 +69,8 @@ impl Login {
 impl Logins {
     /// Those of a vault, and whoever gives a proof.
     pub fn new(vault: &Vault, proofs: Option<Proofs>, metrics: Arc<Metrics>) -> Self {
-        let operators = Operators::new(vault);
-        Self { operators, proofs, throttle: Throttle::default(), known: Mutex::default(), metrics }
+        let (operators, epoch, vault) = (Operators::new(vault), vault.epoch(), vault.clone());
+        Self { operators, proofs, vault, epoch, throttle: Throttle::default(), known: Mutex::default(), metrics }
     }
 
     /// Who sent a request with this head. Nothing of the body is needed, so
@@ -91,8 +94,11 @@ impl Logins {
         } else if scheme.eq_ignore_ascii_case(SCHEME) {
             // Of a key of 256 bits nothing is learned by trying, and whoever
             // fails often must not keep a command of this machine out.
-            let hold = |proofs: &Proofs| proofs.hold(given, head, clock::unix_seconds());
-            self.proofs.as_ref().and_then(hold).map(|body| Login { who: Who::KeyHolder, body: Some(body) })
+            let body = match &self.proofs {
+                Some(proofs) => self.proven(proofs, given, head)?,
+                None => None,
+            };
+            body.map(|body| Login { who: Who::KeyHolder, body: Some(body) })
         } else {
             None
         };
@@ -111,6 +117,17 @@ impl Logins {
                 Err(unauthorized("The key is not that of an operator, or it has ended."))
             }
         }
+    }
+
+    /// The SHA-256 of the body that a proof is for. Where the vault's key was
+    /// changed since, here or by another process, it is the new one that
+    /// proves, and the one that went proves nothing.
+    fn proven(&self, proofs: &Proofs, given: &str, head: &request::Parts) -> Result<Option<[u8; 32]>, Problem> {
+        let epoch = self.vault.epoch();
+        if epoch != self.epoch {
+            proofs.follow(epoch, || self.vault.keys_in_use())?;
+        }
+        Ok(proofs.hold(given, head, clock::unix_seconds()))
     }
 
     async fn operator(&self, key: &str, from: Option<IpAddr>) -> Result<Option<Who>, Problem> {

@@ -43,7 +43,8 @@ pub(super) fn failed(place: &VaultUrl, error: &VaultError) -> Failure {
 /// names.
 pub(super) fn keep_erasures(config: &Config, vault: &Vault) -> Result<(), Failure> {
     let Some(path) = &config.erasures else { return Ok(()) };
-    vault.keep_erasures(path).map_err(|e| Failure::Usage(format!("erasures: {}: {e}", path.display())))
+    let mend = "make its folder, or name a file that can be written";
+    vault.keep_erasures(path).map_err(|e| Failure::Usage(format!("erasures: {}: {e}; {mend}", path.display())))
 }
 
 /// How it is opened. A typing error in its place is no order for a new vault.

@@ -67,7 +67,7 @@ pub(super) fn config(settings: &Settings, sources: &Sources, mut found: Found) -
         named: entities_named(settings),
         sweep: sweep(&settings.section("sweep")),
         backup: backup(&settings.section("backup"), found_in),
-        erasures: checked(top.text("erasures"), check::appendable, found_in),
+        erasures: top.text("erasures").map(|placed| PathBuf::from(placed.value)),
         key_file: top.text("key_file").map(|placed| PathBuf::from(placed.value)),
         key: key(&top, sources, found_in),
         keys: keys(&top, &settings.section("transit"), sources, found_in),

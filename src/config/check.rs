@@ -244,16 +244,6 @@ pub(super) fn host_name(text: &str) -> Result<String, Wrong> {
     if is_name { Ok(text.to_owned()) } else { Err(wrong("this is no name of a host", mend)) }
 }
 
-/// A file that is appended to, and made where there is none.
-pub(super) fn appendable(text: &str) -> Result<PathBuf, Wrong> {
-    let file = PathBuf::from(text);
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        return Err(wrong("the folder of the file is not there", "make it, or name a file in another one"));
-    }
-    if file.is_dir() { Err(wrong("this is a folder", "name a file in it")) } else { Ok(file) }
-}
-
 /// An entity.
 pub(super) fn entity(text: &str) -> Result<Entity, Wrong> {
     text.parse().map_err(|_| wrong("this is no name of an entity", "write an entity such as \"PERSON\", in capitals"))

@@ -252,6 +252,10 @@ impl Pass<'_> {
         let start = self.spelled_local(left)?;
         let english = !open && sign.eq_ignore_ascii_case("at");
         let Domain { end, dots_spelled, turkish } = self.spelled_domain(right, english)?;
+        // "visitor-7 at ana.silva@example.org": what follows is an address itself.
+        if matches!(self.bytes.get(end), Some(b'@' | b'+' | b'_')) {
+            return None;
+        }
         // Turkish "et" is French for "and": alone it counts in front of a
         // Turkish "nokta" only.
         if !open && !turkish && sign.eq_ignore_ascii_case("et") {

@@ -20,6 +20,10 @@ use crate::vault::VaultError;
 
 /// How often counts are looked at.
 const EVERY: Duration = Duration::from_secs(10);
+/// How many lines of the access log are read at a time.
+const PAGE: usize = 1000;
+/// How many pages one look reads: more than a busy gateway writes in between.
+const PAGES: usize = 100;
 /// How often the whole chain is checked.
 const CHAIN_EVERY: u64 = 24 * 3600;
 /// Within which time counts are added up, in seconds.
@@ -127,14 +131,20 @@ impl Watch {
     /// The alarms of what happened since the last look.
     async fn look(&mut self, now: Time) -> Vec<Alarm> {
         let mut alarms = Vec::new();
-        match self.audit.page(self.seen, 1000).await {
-            Ok(lines) => {
-                self.seen = lines.last().map_or(self.seen, |line| line.seq);
-                alarms.extend(lines.iter().filter_map(|line| self.eye.line(line)));
+        for _ in 0..PAGES {
+            match self.audit.page(self.seen, PAGE).await {
+                Ok(lines) => {
+                    self.seen = lines.last().map_or(self.seen, |line| line.seq);
+                    alarms.extend(lines.iter().filter_map(|line| self.eye.line(line)));
+                    if lines.len() == PAGE {
+                        continue;
+                    }
+                }
+                // The check of the chain says more.
+                Err(VaultError::Corrupt { .. }) => self.checked = 0,
+                Err(error) => tracing::debug!(%error, "The access log cannot be watched now."),
             }
-            // The check of the chain says more.
-            Err(VaultError::Corrupt { .. }) => self.checked = 0,
-            Err(error) => tracing::debug!(%error, "The access log cannot be watched now."),
+            break;
         }
         alarms.extend(self.eye.counts(now, self.metrics.unknown_tokens_seen(), self.metrics.logins_refused()));
         if now.0.saturating_sub(self.checked) >= CHAIN_EVERY
@@ -340,6 +350,23 @@ mod tests {
         let alarms = watch.look(Time(NOON + 2 * CHAIN_EVERY)).await;
         assert_eq!(alarms.iter().map(|alarm| alarm.rule).collect::<Vec<_>>(), [Rule::ChainBroken]);
         assert!(alarms[0].says.contains("line 5"), "{alarms:?}");
+    }
+
+    #[tokio::test]
+    async fn a_look_comes_to_the_end_of_a_log_that_grows_fast() {
+        let key = crate::vault::Key::generate();
+        let vault = Vault::open(&VaultUrl::Memory, key, crate::vault::Options::default()).await.unwrap();
+        let audit = Audit::open(&vault, Options::default()).await.unwrap();
+        let mut watch = Watch::begin(eye().config, audit.clone(), Metrics::new().unwrap()).await;
+        for _ in 0..2 * PAGE + 10 {
+            audit.record(Look { actor: "gateway".into(), ..Look::default() }).await.unwrap();
+        }
+        let counts = [("EMAIL".to_owned(), 11)].into();
+        let look = Look { actor: "operator:anna".into(), action: Action::Show, entities: counts, ..Look::default() };
+        audit.record(look).await.unwrap();
+        let alarms = watch.look(Time(NOON)).await;
+        assert_eq!(alarms.iter().map(|alarm| alarm.rule).collect::<Vec<_>>(), [Rule::MassAccess]);
+        assert_eq!(watch.seen, audit.last().await.unwrap());
     }
 
     #[tokio::test]

@@ -37,6 +37,12 @@ impl Ledger {
         records.write(&changes, None).await
     }
 
+    /// Whether an id was used before.
+    pub async fn is_used(&self, tenant: &str, id: &str) -> Result<bool, VaultError> {
+        let used = [&[USED], digest(&SHA256, id.as_bytes()).as_ref()].concat();
+        Ok(self.0.records.get(Owner::Tenant(tenant), Space::Once, &used).await?.is_some())
+    }
+
     /// The keys of some that are over.
     async fn over(&self, owner: Owner<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, VaultError> {
         let oldest = self.0.records.scan(owner, Space::Once, Some(&[ENDS]), SWEPT).await?;
@@ -61,7 +67,9 @@ mod tests {
         let vault = Vault::open(&"memory:".parse().unwrap(), Key::generate(), Options::default()).await.unwrap();
         let ledger = Ledger::new(&vault, Notices::default());
         let later = clock::unix_seconds() + 60;
+        assert!(!ledger.is_used("t", "a").await.unwrap());
         assert!(ledger.use_once("t", "a", later).await.unwrap());
+        assert!(ledger.is_used("t", "a").await.unwrap() && !ledger.is_used("other", "a").await.unwrap());
         assert!(!ledger.use_once("t", "a", later + 1).await.unwrap());
         assert!(ledger.use_once("other", "a", later).await.unwrap());
         for n in 0..20 {

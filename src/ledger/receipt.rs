@@ -10,22 +10,22 @@ use crate::hex;
 use crate::store::Row;
 use serde_json::{Map, Value, json};
 
-/// The most events of a receipt, the latest ones.
-const MAX_EVENTS: usize = 1000;
+/// The most events of a receipt, the latest ones. Anybody may ask for it, so
+/// what it costs is bounded; the export of a person's data holds them all.
+pub(super) const MAX_EVENTS: u64 = 100;
 
-/// The receipt of a subject, of all of its statements with their numbers.
-pub fn receipt(config: &Config, notices: &Notices, row: Row, statements: &[(u64, Statement)]) -> Value {
-    let state = State::derive(statements.iter().map(|(_, statement)| statement));
+/// The receipt of a subject: what stands, and its latest statements with their
+/// numbers.
+pub fn receipt(config: &Config, notices: &Notices, row: Row, state: &State, latest: &[(u64, Statement)]) -> Value {
     let policy = config.consent.policy.as_deref();
     let notice = notices.find(policy, None);
     let principal = hex::encode(&row.subject);
     let named = config.purposes.iter();
-    let purposes: Vec<Value> = named.map(|purpose| self::purpose(config, &state, purpose)).collect();
-    let from = statements.len().saturating_sub(MAX_EVENTS);
-    let events = statements.iter().skip(from).map(|(number, statement)| event(*number, statement));
+    let purposes: Vec<Value> = named.map(|purpose| self::purpose(config, state, purpose)).collect();
+    let events = latest.iter().map(|(number, statement)| event(*number, statement));
     json!({
         "schema_version": "ISO/IEC TS 27560:2023",
-        "record_id": format!("{principal}-{}", statements.len()),
+        "record_id": format!("{principal}-{}", state.count()),
         "pii_principal_id": principal,
         "privacy_notice": config.consent.notice_url,
         "policy": policy,
@@ -33,9 +33,9 @@ pub fn receipt(config: &Config, notices: &Notices, row: Row, statements: &[(u64,
         "notice_hash": notice.map(|notice| format!("sha-256:{}", notice.hash)),
         "purposes": purposes,
         "party_identification": parties(config),
-        "event_count": statements.len(),
+        "event_count": state.count(),
         "event": events.collect::<Vec<_>>(),
-        "consent": standing(config, &state),
+        "consent": standing(config, state),
     })
 }
 

@@ -151,6 +151,27 @@ async fn a_withdrawal_that_was_missed_is_found() {
 }
 
 #[tokio::test]
+async fn a_receipt_reads_the_latest_statements_alone() {
+    let vault = memory().await;
+    let ledger = ledger(&vault);
+    let row = ledger.row("t", "u1");
+    for n in 0..receipt::MAX_EVENTS + 40 {
+        let (known, latest) = ledger.latest(row).await.unwrap();
+        let numbers: Vec<u64> = latest.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, (n.saturating_sub(receipt::MAX_EVENTS)..n).collect::<Vec<_>>());
+        assert_eq!(known.state().count(), n);
+        ledger.give(row, what(Act::Given, &[("support", n % 2 == 0)]), None).await.unwrap();
+    }
+    // Nobody could read this one.
+    let (key, owner) = (0_u64.to_be_bytes(), Owner::Row(row));
+    let value = Some(&b"?"[..]);
+    let change = RecordChange { owner, space: Space::Consent, key: &key, expected: Expected::Anything, value };
+    assert!(vault.records().write(&[change], None).await.unwrap());
+    assert!(ledger.statements(row).await.is_err());
+    assert!(ledger.latest(row).await.is_ok());
+}
+
+#[tokio::test]
 async fn the_text_of_a_notice_is_kept_by_its_hash() {
     let vault = memory().await;
     let notice = crate::config::Notice {

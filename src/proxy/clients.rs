@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// How many addresses are known at a time, at most.
 const ROOM: usize = 64 * 1024;
@@ -41,20 +41,18 @@ impl Clients {
         }
         let at = full_at.entry(network(client)).or_insert(now);
         let taken = (*at).max(now) + each;
-        match taken.checked_duration_since(now + MINUTE).filter(|wait| !wait.is_zero()) {
-            Some(wait) => Err(wait),
-            None => {
-                *at = taken;
-                Ok(())
-            }
+        if let Some(wait) = taken.checked_duration_since(now + MINUTE).filter(|wait| !wait.is_zero()) {
+            return Err(wait);
         }
+        *at = taken;
+        Ok(())
     }
 }
 
 /// By what a client is known: whoever has an IPv6 address has 2^64 of them.
 fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits((address.to_bits() >> 64) << 64)),
         address => address,
     }
 }

@@ -36,7 +36,12 @@ pub(super) async fn open(
     settle: &mut Settle,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let asked = Handshake::ask(&mut head)?;
-    let mut reply = conversation.route.upstream.send(Request::from_parts(head, Full::new(Bytes::new()))).await?;
+    let gone = ProxyError::withdrawn(&conversation.route.purpose, &conversation.gateway.config.consent);
+    let mut reply = tokio::select! {
+        biased;
+        () = conversation.withdrawn.cancelled() => return Ok(refuse(handshake, &gone, settle)),
+        reply = conversation.route.upstream.send(Request::from_parts(head, Full::new(Bytes::new()))) => reply?,
+    };
     settle.outcome(conversation.outcome());
     let mut response = if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
         if !handshake.is_answered(&asked, reply.headers()) {
@@ -51,7 +56,15 @@ pub(super) async fn open(
         response.extensions_mut().insert(Sequel::new(|shutdown| tunnel.run(shutdown)));
         response
     } else {
-        conversation.reply(reply).await?
+        let response = tokio::select! {
+            biased;
+            () = conversation.withdrawn.cancelled() => return Ok(refuse(handshake, &gone, settle)),
+            response = conversation.reply(reply) => response?,
+        };
+        match conversation.into_registered() {
+            Some(registered) => response.map(|body| body.until(registered)),
+            None => response,
+        }
     };
     if !counts.is_empty()
         && let Ok(value) = HeaderValue::from_str(&counts.to_header())

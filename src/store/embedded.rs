@@ -239,7 +239,7 @@ impl Store for Embedded {
         Box::pin(self.ask_whether(Work::SwapMapping { row, token, old, new }))
     }
 
-    fn remove(&self, row: Row, tokens: Vec<Token>) -> Answer<'_, usize> {
+    fn remove(&self, row: Row, tokens: Vec<(Token, Vec<u8>)>) -> Answer<'_, usize> {
         Box::pin(self.ask_how_many(Work::Remove { row, tokens }))
     }
 

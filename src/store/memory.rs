@@ -95,13 +95,16 @@ impl Store for Memory {
         now(record.filter(|record| **record == old).map(|record| *record = new).is_some())
     }
 
-    fn remove(&self, row: Row, tokens: Vec<Token>) -> Answer<'_, usize> {
+    fn remove(&self, row: Row, tokens: Vec<(Token, Vec<u8>)>) -> Answer<'_, usize> {
         let mut tables = self.tables();
         let Some(subject) = tables.subjects.get_mut(&row) else { return now(0) };
         let mut removed = 0;
-        for token in tokens {
+        for (token, record) in tokens {
             let Some(records) = subject.mappings.get_mut(&token.entity()) else { continue };
-            removed += usize::from(records.remove(&token.bits()).is_some());
+            if records.get(&token.bits()) == Some(&record) {
+                records.remove(&token.bits());
+                removed += 1;
+            }
             if records.is_empty() {
                 subject.mappings.remove(&token.entity());
             }
@@ -115,6 +118,9 @@ impl Store for Memory {
         let own: Vec<_> =
             own.take_while(|(of, ..)| *of == row).filter(|(_, space, _)| !space.is_kept()).cloned().collect();
         for place in own {
+            if place.1 == Space::Index {
+                tables.records.remove(&(row.of_tenant(), Space::Index, row.index_key(&place.2)));
+            }
             tables.records.remove(&place);
         }
         let subject = tables.subjects.remove(&row);
@@ -268,6 +274,10 @@ impl Subject {
 impl Memory {
     pub(crate) fn set_subject(&self, row: Row, record: Vec<u8>) {
         self.tables().subjects.get_mut(&row).unwrap().record = record.into();
+    }
+
+    pub(crate) fn set_record(&self, row: Row, token: &Token, record: Vec<u8>) {
+        *self.tables().subjects.get_mut(&row).unwrap().record_mut(token).unwrap() = record;
     }
 
     pub(crate) fn record(&self, row: Row, token: &Token) -> Vec<u8> {

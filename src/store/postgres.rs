@@ -287,15 +287,17 @@ impl Store for Postgres {
         })
     }
 
-    fn remove(&self, row: Row, tokens: Vec<Token>) -> Answer<'_, usize> {
+    fn remove(&self, row: Row, tokens: Vec<(Token, Vec<u8>)>) -> Answer<'_, usize> {
         Box::pin(async move {
-            let keys: Vec<Vec<u8>> = tokens.iter().map(sql::token_key).collect();
+            let keys: Vec<Vec<u8>> = tokens.iter().map(|(token, _)| sql::token_key(token)).collect();
+            let records: Vec<&[u8]> = tokens.iter().map(|(_, record)| record.as_slice()).collect();
             let (lane, told) = self.telling(Event { row, kind: EventKind::Removed });
             let (tenant, subject, lane) = (row.tenant.as_slice(), row.subject.as_slice(), lane.as_slice());
-            let parameters: [pool::Parameter<'_>; 5] = [
+            let parameters: [pool::Parameter<'_>; 6] = [
                 (&tenant, Type::BYTEA),
                 (&subject, Type::BYTEA),
                 (&keys, Type::BYTEA_ARRAY),
+                (&records, Type::BYTEA_ARRAY),
                 (&lane, Type::BYTEA),
                 (&told, Type::BYTEA),
             ];

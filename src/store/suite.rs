@@ -6,6 +6,7 @@ use crate::token::Token;
 use std::sync::Arc;
 
 const ROW: Row = Row { tenant: [1; 8], subject: [7; 16] };
+const TENANT: Row = Row { tenant: [1; 8], subject: [0; 16] };
 const OTHER: Row = Row { tenant: [1; 8], subject: [8; 16] };
 
 /// Runs the suite; `make` gives a new, empty store each time.
@@ -217,14 +218,23 @@ async fn swaps(store: &dyn Store) {
     assert_eq!(store.mappings(ROW, &[a]).await.unwrap(), [Some(b"B".to_vec())]);
 }
 
+/// The key at the tenant of what a subject is found by.
+fn found_by(row: Row) -> String {
+    format!("blind{}", str::from_utf8(&row.subject).unwrap())
+}
+
 async fn erasure(store: &dyn Store) {
     let (a, b) = (token("EMAIL", 1), token("PHONE", 2));
     for row in [ROW, OTHER] {
         store.put(batch(row, "keys", true, &[(a, "A"), (b, "B")])).await.unwrap();
         let own = [change(row, Space::Link, "l", Some("x")), change(row, Space::Case, "c", Some("y"))];
         assert!(store.write(own.to_vec(), None).await.unwrap());
+        let at_tenant = change(TENANT, Space::Index, &found_by(row), Some("who"));
+        let found_by = [change(row, Space::Index, "blind", Some("")), at_tenant];
+        assert!(store.write(found_by.to_vec(), None).await.unwrap());
     }
-    assert_eq!(store.remove(ROW, vec![a, token("EMAIL", 9)]).await.unwrap(), 1);
+    let (gone, other) = ((a, b"A".to_vec()), (b, b"another record".to_vec()));
+    assert_eq!(store.remove(ROW, vec![gone, other, (token("EMAIL", 9), Vec::new())]).await.unwrap(), 1);
     assert_eq!(store.mappings(ROW, &[a, b]).await.unwrap(), [None, Some(b"B".to_vec())]);
     assert_eq!(store.entities(ROW).await.unwrap(), ["PHONE".parse().unwrap()]);
     assert_eq!(store.erase(ROW).await.unwrap(), 1);
@@ -234,6 +244,10 @@ async fn erasure(store: &dyn Store) {
     assert_eq!(get(store, ROW, Space::Case, "c").await.as_deref(), Some("y"), "proof is kept");
     assert_eq!(store.mappings(OTHER, &[a, b]).await.unwrap(), [Some(b"A".to_vec()), Some(b"B".to_vec())]);
     assert_eq!(get(store, OTHER, Space::Link, "l").await.as_deref(), Some("x"));
+    for (row, is_left) in [(ROW, false), (OTHER, true)] {
+        assert_eq!(get(store, row, Space::Index, "blind").await.is_some(), is_left);
+        assert_eq!(get(store, TENANT, Space::Index, &found_by(row)).await.is_some(), is_left, "nobody finds it");
+    }
     assert_eq!(store.erase(ROW).await.unwrap(), 0);
     let late = store.put(batch(ROW, "keys", false, &[(a, "A")])).await.unwrap();
     assert_eq!(late, Outcome::Superseded(None));

@@ -9,6 +9,7 @@ use super::subject_keys::keys_named;
 use crate::entity::Entity;
 use crate::store::Store;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::RwLockReadGuard;
 use tokio::task::AbortHandle;
@@ -18,6 +19,12 @@ pub(super) struct Envelope {
     given: Mutex<Keyring>,
     root: RwLock<Arc<Root>>,
     sensitive: Arc<BTreeSet<Entity>>,
+    /// Whether another record may stand in the store than the one in use, since
+    /// it could not be read or opened when it was looked for.
+    is_behind: AtomicBool,
+    /// Held while the record is read again, so that who read it first does not
+    /// say last what stands.
+    reading: tokio::sync::Mutex<()>,
     /// Held while the keys of a new subject are written, so that none are
     /// wrapped by a key that is on its way out.
     contacts: tokio::sync::RwLock<()>,
@@ -47,6 +54,8 @@ impl Envelope {
             given: Mutex::new(given),
             root: RwLock::new(Arc::new(root)),
             sensitive,
+            is_behind: AtomicBool::new(false),
+            reading: tokio::sync::Mutex::default(),
             contacts: tokio::sync::RwLock::default(),
             renewal,
         })
@@ -68,8 +77,26 @@ impl Envelope {
     }
 
     /// Reads the vault's own record again, as another process may have changed
-    /// it.
+    /// it. Not to be called by who holds off [another key](Self::contact).
     pub(super) async fn refresh(&self) -> Result<Arc<Root>, VaultError> {
+        let _reading = self.reading.lock().await;
+        let read = self.read().await;
+        self.is_behind.store(read.is_err(), Ordering::SeqCst);
+        read
+    }
+
+    /// Whether the keys in use may be those of before, as the vault's own record
+    /// could not be read or opened since. New subjects are wrapped by none.
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_behind.load(Ordering::SeqCst)
+    }
+
+    /// Sees that the keys in use are those of the store, as far as is known.
+    pub(super) async fn keep_up(&self) -> Result<(), VaultError> {
+        if self.is_behind() { self.refresh().await.map(drop) } else { Ok(()) }
+    }
+
+    async fn read(&self) -> Result<Arc<Root>, VaultError> {
         let record = self.store.meta().await?.ok_or(VaultError::Corrupt { what: "own record" })?;
         let known = self.root();
         if Record::parse(&record)?.epoch == known.epoch {

@@ -8,6 +8,7 @@
 use super::contact::{self, EMAIL, PHONE};
 use super::records::Owner;
 use super::subject::State;
+use super::subject_keys::created;
 use super::{Kind, Shared, Vault, VaultError};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
@@ -15,10 +16,8 @@ use crate::store::{Change, Expect, Row, Space};
 use aws_lc_rs::hmac;
 
 const LABEL: &[u8] = b"privet blind index\0";
-/// How many bytes of the hash lead an entry.
-const BLIND: usize = 16;
-/// How many subjects one search gives.
-const MAX_FOUND: usize = 64;
+/// The part of the hash that leads an entry.
+pub(super) type Blind = [u8; 16];
 /// How many entries are read at once.
 const PAGE: usize = 256;
 
@@ -44,77 +43,85 @@ impl Indexed {
     }
 
     /// Whether values of this kind are entered.
-    fn holds(self, entity: Entity) -> bool {
+    pub(super) fn holds(self, entity: Entity) -> bool {
         (self.email && entity == EMAIL) || (self.phone && entity == PHONE)
     }
 }
 
 impl Vault {
-    /// The subjects that have a value with this plain spelling: their ids, at
-    /// most 64. `text` is an address of e-mail or a phone number.
+    /// The subjects that have a value with this plain spelling: the ids of all
+    /// of them, those that the vault has known for longest first. `text` is an
+    /// address of e-mail or a phone number.
     pub async fn find(&self, tenant: &str, text: &str) -> Result<Vec<Sensitive>, VaultError> {
         let Some((entity, plain)) = contact::read(text) else { return Ok(Vec::new()) };
         let shared = match &self.0 {
             Kind::Stored(shared) => shared,
             Kind::Memory(memory) => {
-                return Ok(memory.find(tenant, MAX_FOUND, |of, value| {
+                return Ok(memory.find(tenant, |of, value| {
                     of == entity && contact::plain(entity, value).is_some_and(|value| value == plain)
                 }));
             }
         };
         let blind = shared.blind(tenant, entity, &plain);
         let mut found = Vec::new();
-        let entries = shared.records.scan(Owner::Tenant(tenant), Space::Index, Some(&blind), MAX_FOUND).await?;
-        for (key, subject) in entries {
-            if !key.starts_with(&blind) {
+        let mut after = blind.to_vec();
+        loop {
+            let page = shared.records.scan(Owner::Tenant(tenant), Space::Index, Some(&after), PAGE).await?;
+            let entries: Vec<_> = page.into_iter().take_while(|(key, _)| key.starts_with(&blind)).collect();
+            let is_last = entries.len() < PAGE;
+            for (key, subject) in entries {
+                after = key;
+                let Ok(subject) = String::from_utf8(subject) else { continue };
+                let row = shared.records.row(tenant, &subject);
+                if shared.records.get(Owner::Row(row), Space::Index, &blind).await?.is_some() {
+                    let record = shared.store.subject(row).await?;
+                    found.push((record.as_deref().and_then(created), Sensitive::new(subject)));
+                }
+            }
+            if is_last {
                 break;
             }
-            let Ok(subject) = String::from_utf8(subject) else { continue };
-            let owner = Owner::Subject { tenant, subject: &subject };
-            if shared.records.get(owner, Space::Index, &blind).await?.is_some() {
-                found.push(Sensitive::new(subject));
-            }
         }
-        Ok(found)
+        found.sort_by_key(|(created, _)| created.unwrap_or(u64::MAX));
+        Ok(found.into_iter().map(|(_, subject)| subject).collect())
     }
 }
 
 impl Shared {
     /// The entries for a new value, to be written together with it.
     pub(super) fn entries(&self, state: &State, entity: Entity, value: &str) -> Result<Vec<Change>, VaultError> {
-        if !self.indexed.holds(entity) {
-            return Ok(Vec::new());
-        }
-        let Some(plain) = contact::plain(entity, value) else { return Ok(Vec::new()) };
-        let (tenant, subject) = state.identity();
-        let blind = self.blind(tenant, entity, &plain);
-        let at_tenant = Row { subject: Row::DEPLOYMENT.subject, ..state.row };
-        Ok(vec![
-            self.records.change(at_tenant, Space::Index, &entry(&blind, state.row), subject.as_bytes())?,
-            self.records.change(state.row, Space::Index, &blind, &[])?,
-        ])
+        self.entries_of(state.row, state.identity(), entity, value)
     }
 
-    /// Takes a subject out of the index.
-    pub(super) async fn unindex(&self, row: Row) -> Result<(), VaultError> {
-        let mut after = None;
-        loop {
-            let page = self.store.scan(row, Space::Index, after, PAGE).await?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            after = Some(last.clone());
-            let changes = page.iter().flat_map(|(blind, _)| removals(row, blind)).collect();
-            self.store.write(changes, None).await?;
-        }
+    /// The same of a tenant's subject, with its row.
+    pub(super) fn entries_of(
+        &self,
+        row: Row,
+        (tenant, subject): (&str, &str),
+        entity: Entity,
+        value: &str,
+    ) -> Result<Vec<Change>, VaultError> {
+        let Some(blind) = self.blind_of(tenant, entity, value).filter(|_| self.indexed.holds(entity)) else {
+            return Ok(Vec::new());
+        };
+        Ok(vec![
+            self.records.change(row.of_tenant(), Space::Index, &row.index_key(&blind), subject.as_bytes())?,
+            self.records.change(row, Space::Index, &blind, &[])?,
+        ])
     }
 
     /// The removals of what a value was found by that is a subject's no more.
     pub(super) fn forgotten(&self, state: &State, entity: Entity, value: &str) -> Vec<Change> {
-        let (tenant, _) = state.identity();
-        let plain = contact::plain(entity, value);
-        plain.map_or_else(Vec::new, |plain| removals(state.row, &self.blind(tenant, entity, &plain)).to_vec())
+        let blind = self.blind_of(state.identity().0, entity, value);
+        blind.map_or_else(Vec::new, |blind| removals(state.row, &blind).to_vec())
     }
 
-    fn blind(&self, tenant: &str, entity: Entity, plain: &str) -> [u8; BLIND] {
+    /// What a value is found by; none where it has no plain spelling.
+    pub(super) fn blind_of(&self, tenant: &str, entity: Entity, value: &str) -> Option<Blind> {
+        contact::plain(entity, value).map(|plain| self.blind(tenant, entity, &plain))
+    }
+
+    fn blind(&self, tenant: &str, entity: Entity, plain: &str) -> Blind {
         let mut mac = hmac::Context::with_key(&self.index);
         mac.update(LABEL);
         for part in [tenant, entity.as_str(), plain] {
@@ -125,14 +132,10 @@ impl Shared {
     }
 }
 
-fn entry(blind: &[u8], row: Row) -> Vec<u8> {
-    [blind, &row.subject].concat()
-}
-
-fn removals(row: Row, blind: &[u8]) -> [Change; 2] {
+/// The removals of both entries of a value.
+pub(super) fn removals(row: Row, blind: &[u8]) -> [Change; 2] {
     let removed = |row, key| Change { row, space: Space::Index, key, expect: Expect::Anything, value: None };
-    let at_tenant = Row { subject: Row::DEPLOYMENT.subject, ..row };
-    [removed(at_tenant, entry(blind, row)), removed(row, blind.to_vec())]
+    [removed(row.of_tenant(), row.index_key(blind)), removed(row, blind.to_vec())]
 }
 
 #[cfg(test)]
@@ -195,6 +198,19 @@ mod tests {
             let mut values: Vec<_> = kept.iter().map(|kept| kept.parts().2).collect();
             values.sort_unstable();
             assert_eq!(values, ["new@example.org", "old@example.org"]);
+        }
+    }
+
+    /// Whoever writes somebody's address under many names of their own.
+    #[tokio::test]
+    async fn nobody_is_hidden_behind_others() {
+        for (vault, _folder) in vaults().await {
+            mint(&vault, "victim", EMAIL, "ana@example.org").await;
+            for n in 0..300 {
+                mint(&vault, &format!("made-up-{n}"), EMAIL, "ana@example.org").await;
+            }
+            let all = found(&vault, "shop", "ana@example.org").await;
+            assert_eq!((all.len(), all.contains(&"victim".to_owned())), (301, true));
         }
     }
 

@@ -65,6 +65,8 @@ pub(super) async fn tokenize(
             // Nothing is expected beside the tokens.
             Outcome::Conflict => return Err(VaultError::unavailable("its records keep changing")),
             Outcome::Superseded(standing) => {
+                // Another key may have to come into use.
+                drop(contact);
                 adoptions += 1;
                 if adoptions > MAX_ADOPTIONS {
                     return Err(VaultError::unavailable("the keys of a subject keep changing"));

@@ -29,11 +29,18 @@ impl Shared {
     /// tells the subscribers. Whoever changes records calls this once the
     /// change is durable.
     pub(super) fn heed(&self, event: Event) {
-        self.forget(&[event]);
-        self.records.announce(event);
+        self.heed_all(&[event]);
     }
 
-    async fn hear(&self, News { mut events, missed }: News) {
+    /// The same of many events at once.
+    pub(super) fn heed_all(&self, events: &[Event]) {
+        self.forget(events);
+        for event in events {
+            self.records.announce(*event);
+        }
+    }
+
+    pub(super) async fn hear(&self, News { mut events, missed }: News) {
         if missed {
             events = vec![Event { row: Row::DEPLOYMENT, kind: EventKind::Missed }];
         }
@@ -42,8 +49,9 @@ impl Shared {
         if events.iter().any(is_of_the_vault)
             && let Err(error) = self.envelope.refresh().await
         {
-            // Whoever meets a record under another key tries it again.
-            tracing::warn!(%error, "The vault's own record cannot be read anew.");
+            // Whoever meets a record under another key, or somebody new, tries it
+            // again.
+            tracing::warn!(%error, "The vault's own record cannot be read anew. Nobody new is taken in.");
         }
         for event in events {
             self.records.announce(event);

@@ -3,8 +3,11 @@
 //!
 //! The vault's own record names the key that it is sealed with, and while a
 //! rotation runs the one that goes too. Neither opens what is the other's: who
-//! has the key that went opens nothing any more, also with an older copy of
-//! the record.
+//! has the key that went opens no record of the vault, and no keys of subjects
+//! that were wrapped anew, so no values. The secret behind the index key does
+//! not change, as every row would: who has the key that went *and* a copy of
+//! the vault's own record of that time has it still. It tells whose a row is,
+//! and opens what is sealed beside the values, by keys derived from it.
 
 mod record;
 

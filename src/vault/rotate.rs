@@ -108,6 +108,11 @@ impl Shared {
             }
         }
         self.finish(&root).await?;
+        if self.store.is_shared() {
+            // Of who wrote under the old key behind the last pass, and ended there.
+            done.damaged = 0;
+            self.pass(&root, None, &mut done, progress).await?;
+        }
         Ok(Rotated { from, to: root.current.ids.key, done })
     }
 

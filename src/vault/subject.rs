@@ -207,6 +207,9 @@ pub(super) struct Contact<'a> {
     keys: tokio::sync::RwLockReadGuard<'a, ()>,
 }
 
+/// What holds off first contacts.
+pub(super) type Alone<'a> = (tokio::sync::MutexGuard<'a, ()>, tokio::sync::RwLockReadGuard<'a, ()>);
+
 impl Contact<'_> {
     /// Lets others in again, once the subject's keys are stored, and sees that
     /// they stay readable. Where that fails they do not count as stored.
@@ -304,9 +307,9 @@ impl State {
         &'a self,
         vault: &'a Shared,
     ) -> Result<(Contact<'a>, Arc<SubjectKeys>), VaultError> {
-        // In this order in all places.
-        let subject = self.contact.lock().await;
-        let keys = vault.envelope.contact().await;
+        // A key that went would wrap what nobody can open.
+        vault.envelope.keep_up().await?;
+        let (subject, keys) = self.alone(vault).await;
         let root = vault.envelope.root();
         let contact = Contact { root: Arc::clone(&root), subject, keys };
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
@@ -314,6 +317,13 @@ impl State {
             *keys = Arc::new(self.new_keys(&root)?);
         }
         Ok((contact, Arc::clone(&keys)))
+    }
+
+    /// Holds off first contacts, and another key.
+    pub(super) async fn alone<'a>(&'a self, vault: &'a Shared) -> Alone<'a> {
+        // In this order in all places.
+        let subject = self.contact.lock().await;
+        (subject, vault.envelope.contact().await)
     }
 
     /// Replaces keys that proved not to be the subject's: by those of the

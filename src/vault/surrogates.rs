@@ -437,6 +437,8 @@ pub(super) async fn mint(
             }
             Outcome::Conflict => return Err(VaultError::unavailable("its records keep changing")),
             Outcome::Superseded(standing) => {
+                // Another key may have to come into use.
+                drop(contact);
                 state.adopt(vault, &keys, standing).await?;
             }
         }

@@ -3,6 +3,7 @@
 
 mod clock_check;
 mod history;
+mod unfound;
 
 pub use clock_check::{ClockCheck, Doubt, Reading};
 pub use history::{Day, History};
@@ -16,6 +17,7 @@ use crate::entity::Entity;
 use crate::store::{Event, EventKind, Row};
 use crate::token::Token;
 use std::collections::BTreeMap;
+use unfound::Unfound;
 
 /// How many tokens one step looks at.
 pub(super) const STEP: usize = 1_000;
@@ -71,12 +73,13 @@ impl Vault {
             Kind::Memory(memory) => return Ok(memory.sweep(policy, now, only_look, pause).await),
         };
         let mut after = None;
+        let mut unfound = Unfound::default();
         loop {
             // Each step reads a snapshot of its own, so that none is held long.
             let page = shared.store.snapshot().await?.mappings(after, STEP).await?;
             let Some((row, token, _)) = page.last() else { break };
             after = Some((*row, *token));
-            let mut due: BTreeMap<Row, Vec<(Token, Vec<u8>, Expiry)>> = BTreeMap::new();
+            let mut due = Due::new();
             for (row, token, record) in page {
                 swept.seen += 1;
                 let Some(head) = Head::of(&record) else { continue };
@@ -90,46 +93,49 @@ impl Vault {
                     None => swept.keep(policy.rule_of(&kept, now), head.created),
                 }
             }
-            for (row, due) in due {
-                for ((entity, action), count) in forget(shared, row, due, only_look).await? {
-                    *swept.forgotten.entry((entity, action)).or_default() += count;
-                }
+            if !only_look {
+                unfound.take_out(shared, &due).await?;
             }
+            let events: Vec<Event> = due.keys().map(|row| Event { row: *row, kind: EventKind::Removed }).collect();
+            let forgotten = forget(shared, due, only_look, &mut swept).await;
+            if !only_look {
+                // Together, as each look through the cache is one through all of it.
+                shared.heed_all(&events);
+            }
+            forgotten?;
             pause().await;
         }
+        unfound.settle(shared).await?;
         Ok(swept)
     }
 }
 
-/// Forgets values of one subject; says how many of each kind.
-async fn forget(
-    shared: &Shared,
-    row: Row,
-    due: Vec<(Token, Vec<u8>, Expiry)>,
-    only_look: bool,
-) -> Result<BTreeMap<(Option<Entity>, Expiry), u64>, VaultError> {
-    let mut forgotten = BTreeMap::new();
-    let mut removed = Vec::new();
-    for (token, record, action) in due {
-        let is_forgotten = match action {
-            _ if only_look => true,
-            Expiry::Delete => {
-                removed.push(token);
-                true
-            }
-            Expiry::Anonymize => {
-                let without = Head::of(&record).map(Head::anonymized).unwrap_or_default();
-                shared.store.swap_mapping(row, token, record, without).await?
-            }
-        };
-        let entity = Some(token.entity()).filter(|entity| *entity != Entity::SURROGATE);
-        *forgotten.entry((entity, action)).or_default() += u64::from(is_forgotten);
-    }
-    if !only_look {
+/// Values that are due, with their records and what becomes of them.
+type Due = BTreeMap<Row, Vec<(Token, Vec<u8>, Expiry)>>;
+
+/// Forgets values, and counts them.
+async fn forget(shared: &Shared, due: Due, only_look: bool, swept: &mut Swept) -> Result<(), VaultError> {
+    for (row, due) in due {
+        let mut removed = Vec::new();
+        for (token, record, action) in due {
+            let is_forgotten = match action {
+                _ if only_look => true,
+                Expiry::Delete => {
+                    removed.push((token, record));
+                    true
+                }
+                Expiry::Anonymize => {
+                    let without = Head::of(&record).map(Head::anonymized).unwrap_or_default();
+                    shared.store.swap_mapping(row, token, record, without).await?
+                }
+            };
+            let entity = Some(token.entity()).filter(|entity| *entity != Entity::SURROGATE);
+            *swept.forgotten.entry((entity, action)).or_default() += u64::from(is_forgotten);
+        }
         if !removed.is_empty() {
+            // What another replica removed, and minted again since, stays.
             shared.store.remove(row, removed).await?;
         }
-        shared.heed(Event { row, kind: EventKind::Removed });
     }
-    Ok(forgotten)
+    Ok(())
 }

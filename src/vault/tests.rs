@@ -126,6 +126,25 @@ async fn an_unknown_subject_leaves_no_trace() {
 }
 
 #[tokio::test]
+async fn a_vault_in_memory_forgets_whom_nobody_speaks_for_before_it_fills_the_memory() {
+    let vault = in_memory().await;
+    let values = emails(&["ana@example.com"]);
+    let tokens = vault.subject("t", "ana").await.unwrap().tokenize(&values).await.unwrap();
+    let gone = vault.subject("t", "gone").await.unwrap().tokenize(&values).await.unwrap();
+    for n in 0..200_000 {
+        vault.subject("t", &n.to_string()).await.unwrap();
+        if n % 20_000 == 0 {
+            vault.subject("t", "ana").await.unwrap();
+        }
+    }
+    let kept = vault.stats().await.unwrap().subjects;
+    assert!((32_768..=65_536).contains(&kept), "{kept}");
+    assert_restores(&vault.subject("t", "ana").await.unwrap(), &tokens, &values).await;
+    let restored = vault.subject("t", "gone").await.unwrap().restore(&gone).await.unwrap();
+    assert!(restored[0].is_none());
+}
+
+#[tokio::test]
 async fn known_values_cost_no_input_or_output() {
     let (vault, spy) = spied(Options::default(), 35).await;
     let subject = vault.subject("default", "ana").await.unwrap();

@@ -27,10 +27,17 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::mem;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// How many subjects a vault in memory knows at most, but for those that come
+/// while it forgets others.
+const SUBJECTS: usize = 64 * 1024;
+
+/// The generation of a subject that was not used yet.
+const UNUSED: u32 = u32::MAX;
 
 /// How many bits of a token carry its value.
 const TOKEN_BITS: u32 = 35;
@@ -38,8 +45,11 @@ const TOKEN_BITS: u32 = 35;
 /// A vault that forgets with the process.
 pub(super) struct Memory {
     keys: VolatileKeys,
-    /// By tenant and subject.
+    /// By tenant and subject: those of this generation, and of the one before.
     subjects: DashMap<Box<str>, Arc<Volatile>>,
+    generation: AtomicU32,
+    /// How many were used in this generation.
+    used: AtomicUsize,
     links: AtomicUsize,
     links_for: Duration,
     token_mask: u64,
@@ -54,6 +64,8 @@ impl Memory {
             records: Records::new(Arc::new(memory::Memory::default()), hashing.clone()),
             keys: VolatileKeys::new()?,
             subjects: DashMap::new(),
+            generation: AtomicU32::new(0),
+            used: AtomicUsize::new(0),
             links: AtomicUsize::new(0),
             links_for,
             token_mask,
@@ -100,11 +112,32 @@ impl Memory {
     pub(super) fn subject(&self, tenant: &str, subject: &str) -> Arc<Volatile> {
         // A tenant's name has no zero byte, so no two pairs are one key.
         let name = [tenant, "\0", subject].concat();
-        if let Some(known) = self.subjects.get(name.as_str()) {
-            return Arc::clone(&known);
+        let known = self.subjects.get(name.as_str()).map(|known| Arc::clone(&known));
+        let known = known.unwrap_or_else(|| {
+            let new = || Arc::new(self.passing_subject());
+            Arc::clone(&self.subjects.entry(name.into_boxed_str()).or_insert_with(new))
+        });
+        self.is_used(&known);
+        known
+    }
+
+    /// Anybody may make up subjects. Where those of a generation are as many as
+    /// half of all may be, the next one begins, and who was not spoken for in
+    /// the last one is forgotten.
+    fn is_used(&self, subject: &Volatile) {
+        let generation = self.generation.load(Ordering::Relaxed);
+        if subject.generation.load(Ordering::Relaxed) == generation
+            || subject.generation.swap(generation, Ordering::Relaxed) == generation
+            || self.used.fetch_add(1, Ordering::Relaxed) + 1 != SUBJECTS / 2
+        {
+            return;
         }
-        let new = || Arc::new(self.passing_subject());
-        Arc::clone(&self.subjects.entry(name.into_boxed_str()).or_insert_with(new))
+        let next = generation.wrapping_add(1);
+        self.used.store(0, Ordering::Relaxed);
+        self.generation.store(next, Ordering::Relaxed);
+        // Others come meanwhile.
+        let stay = [generation, next, UNUSED];
+        self.subjects.retain(|_, subject| stay.contains(&subject.generation.load(Ordering::Relaxed)));
     }
 
     /// A subject that is known already.
@@ -113,7 +146,7 @@ impl Memory {
     }
 
     /// The subjects of a tenant that have a value which is sought, at most `limit`.
-    pub(super) fn find(&self, tenant: &str, limit: usize, is_sought: impl Fn(Entity, &str) -> bool) -> Vec<Sensitive> {
+    pub(super) fn find(&self, tenant: &str, is_sought: impl Fn(Entity, &str) -> bool) -> Vec<Sensitive> {
         let of_tenant = |name: &str| name.strip_prefix(tenant)?.strip_prefix('\0').map(Sensitive::from);
         let has = |known: &Volatile| {
             let known = known.known();
@@ -122,7 +155,7 @@ impl Memory {
                 .any(|token| known.value(&token).is_some_and(|value| is_sought(token.entity(), value.expose())))
         };
         let named = self.subjects.iter().filter_map(|known| Some((of_tenant(known.key())?, Arc::clone(known.value()))));
-        named.filter(|(_, known)| has(known)).map(|(subject, _)| subject).take(limit).collect()
+        named.filter(|(_, known)| has(known)).map(|(subject, _)| subject).collect()
     }
 
     /// Forgets a subject with all its values; how many there were. Who holds it
@@ -136,6 +169,8 @@ impl Memory {
 /// One subject.
 pub(super) struct Volatile {
     key: VolatileKey,
+    /// In which generation it was used last.
+    generation: AtomicU32,
     token_mask: u64,
     known: Mutex<Known>,
     /// None as long as there are none, as of most.
@@ -190,7 +225,8 @@ impl Entry {
 
 impl Volatile {
     pub(super) fn new(key: VolatileKey, token_mask: u64) -> Self {
-        Self { key, token_mask, known: Mutex::default(), surrogates: Mutex::default() }
+        let generation = AtomicU32::new(UNUSED);
+        Self { key, generation, token_mask, known: Mutex::default(), surrogates: Mutex::default() }
     }
 
     pub(super) fn tokenize(
@@ -527,7 +563,7 @@ mod tests {
     #[test]
     fn keys_and_values_are_wiped() {
         use crate::vault::seal::wiping::{no_secret, shown_elsewhere, wiped};
-        let Volatile { key, token_mask, known, surrogates } =
+        let Volatile { key, token_mask, known, surrogates, generation: _ } =
             Volatile::new(VolatileKeys::new().unwrap().next(), super::super::TOKEN_BITS);
         wiped(&key);
         no_secret(&token_mask);

@@ -1,11 +1,11 @@
 //! A subject as a whole: everything that is kept of it, and its erasure.
 
 use super::retention::{PurposeId, purpose_id};
-use super::subject_keys::{Head, Origin};
+use super::subject_keys::{Head, Origin, SubjectKeys};
 use super::{Kind, Subject, Vault, VaultError};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
-use crate::store::{Event, EventKind};
+use crate::store::{Event, EventKind, Row};
 use crate::token::Token;
 
 /// One value that is kept of a subject.
@@ -30,6 +30,9 @@ pub struct Erased {
     pub links: usize,
 }
 
+/// How often a subject may be erased while its values are read.
+const ATTEMPTS: usize = 8;
+
 impl Vault {
     /// The values of a subject in the order of their tokens, from the one
     /// behind `after` on, at most `limit`.
@@ -53,21 +56,26 @@ impl Vault {
                     .collect());
             }
         };
-        let held = self.subject(tenant, subject).await?;
-        let Some(state) = held.kept_state() else { return Ok(Vec::new()) };
-        let keys = state.current_keys(shared).await?;
-        let page = shared.store.page(state.row, after, limit).await?;
-        page.into_iter()
-            .map(|(token, record)| {
-                let head = Head::of(&record);
-                let value = match head {
-                    Some(Head { is_anonymized: true, .. }) => Sensitive::from(""),
-                    _ => keys.open_value(state.row, &token, &record)?,
-                };
-                let Origin { created, purpose } = head.map_or(Origin::from(0), Head::origin);
-                Ok(Kept { token, value, created, purpose })
-            })
-            .collect()
+        for _ in 0..ATTEMPTS {
+            let held = self.subject(tenant, subject).await?;
+            let Some(state) = held.kept_state() else { return Ok(Vec::new()) };
+            let keys = state.current_keys(shared).await?;
+            let page = shared.store.page(state.row, after, limit).await?;
+            let opened: Result<Vec<Kept>, VaultError> =
+                page.iter().map(|(token, record)| kept(&keys, state.row, *token, record)).collect();
+            // Erased in between, and here again: what is read is under new keys.
+            let is_other = opened.is_err() && {
+                let again = self.subject(tenant, subject).await?;
+                match again.kept_state() {
+                    Some(state) => state.current_keys(shared).await?.alias() != keys.alias(),
+                    None => false,
+                }
+            };
+            if !is_other {
+                return opened;
+            }
+        }
+        Err(VaultError::unavailable("the subject is erased and comes again all the time"))
     }
 
     /// Erases a subject: its keys, its values, its links, and what it is found
@@ -91,11 +99,10 @@ impl Vault {
         // none, and is erased all the same.
         let held = self.subject(tenant, subject).await;
         let _contact = match held.as_ref().ok().and_then(Subject::kept_state) {
-            Some(state) => Some(state.contact(shared).await?),
+            Some(state) => Some(state.alone(shared).await),
             None => None,
         };
         let links = self.unlink(row).await?;
-        shared.unindex(row).await?;
         let values = shared.store.erase(row).await?;
         let event = Event { row, kind: EventKind::Erased };
         // Of those who read just now, nobody remembers it.
@@ -120,4 +127,15 @@ impl Kept {
             None => (self.token.to_string(), self.token.entity(), self.value.expose()),
         }
     }
+}
+
+/// A value as it is kept.
+fn kept(keys: &SubjectKeys, row: Row, token: Token, record: &[u8]) -> Result<Kept, VaultError> {
+    let head = Head::of(record);
+    let value = match head {
+        Some(Head { is_anonymized: true, .. }) => Sensitive::from(""),
+        _ => keys.open_value(row, &token, record)?,
+    };
+    let Origin { created, purpose } = head.map_or(Origin::from(0), Head::origin);
+    Ok(Kept { token, value, created, purpose })
 }

@@ -159,9 +159,8 @@
   }
 
   // What is said to the gateway itself.
-  async function tell(method, body, query = "") {
-    const said = answer();
-    const token = body?.token ?? said?.token;
+  async function tell(method, body, query = "", signed = null) {
+    const token = signed || body?.token || answer()?.token;
     const head = { Accept: "application/json" };
     if (token) head["Privet-Consent-Token"] = token;
     else head["Privet-Subject"] = spelled(subject());
@@ -183,15 +182,20 @@
     return told;
   }
 
+  // The token that gave is used up, or expired: a withdrawal is signed anew.
   async function withdraw(...purposes) {
     const query = purposes.length ? `?${purposes.map((name) => `purpose=${encodeURIComponent(name)}`).join("&")}` : "";
     const said = answer();
-    const told = await tell("DELETE", null, query);
     const names = purposes.length ? purposes : Object.keys(said?.purposes ?? {});
+    const statement = { purposes: Object.fromEntries(names.map((name) => [name, false])), policy: said?.policy ?? null, at: Math.floor(Date.now() / 1000) };
+    const token = sign && (await sign({ ...statement, method: "click", channel: "widget", subject: subject() }));
+    const told = await tell("DELETE", null, query, token);
     if (said) {
       for (const name of names) said.purposes[name] = false;
       said.at = Math.floor(Date.now() / 1000);
-      delete said.token;
+      // Who it is must be signed for what was not withdrawn, too.
+      if (token) said.token = token;
+      else delete said.token;
       store.write("answer", said);
     }
     changed();

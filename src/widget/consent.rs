@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 
 const METHODS: &str = "GET, HEAD, POST, DELETE";
 
+const USED: &str = "The signed token was used before; its `jti` is good for one act.";
+
 /// Who asks, and what the body says.
 struct Person<'a> {
     asked: &'a Asked<'a>,
@@ -40,7 +42,10 @@ pub(super) async fn answer(config: &Config, ledger: &Ledger, asked: &Asked<'_>) 
     match *method {
         Method::POST => person.give(config, ledger).await,
         Method::DELETE => person.withdraw(config, ledger).await,
-        _ => Ok(json(&receipt(config, ledger.notices(), person.row, &ledger.statements(person.row).await?))),
+        _ => {
+            let (known, latest) = ledger.latest(person.row).await?;
+            Ok(json(&receipt(config, ledger.notices(), person.row, known.state(), &latest)))
+        }
     }
 }
 
@@ -54,10 +59,20 @@ impl Person<'_> {
 
     async fn withdraw(&self, config: &Config, ledger: &Ledger) -> Result<Response<Bytes>, Refused> {
         let named = self.withdrawn(config)?;
-        self.use_token(config, ledger).await?;
+        let id = self.asked.token.and_then(|token| Some((token.id.as_ref()?, token.expires)));
+        if let Some((id, _)) = id
+            && ledger.is_used(self.tenant, id).await?
+        {
+            return Err(required(config, USED));
+        }
         let purposes = named.into_iter().map(|purpose| (purpose.name.clone(), false)).collect();
         let statement = self.what(Act::Withdrawn, purposes, None, config);
         let changed = ledger.withdraw(self.row, statement).await?;
+        // Only now, so that a token is not used up by a withdrawal that fails;
+        // twice at once they come to the same.
+        if let Some((id, expires)) = id {
+            ledger.use_once(self.tenant, id, expires).await?;
+        }
         self.tell(config, ledger, &changed).await
     }
 
@@ -116,13 +131,15 @@ impl Person<'_> {
         Ok((self.what(Act::Given, purposes, Some(said), config), at))
     }
 
-    /// Whether a signed consent was given before a withdrawal, and may so be
-    /// one that is sent again. What names itself can be used but once.
+    /// Whether a signed consent was given before a withdrawal. What names itself
+    /// cannot have been sent before, so it may be of the same second.
     fn is_old(&self, said: &Said<'_>, withdrawn: Option<u64>, config: &Config) -> bool {
         let is_named = self.asked.token.is_some_and(|token| token.id.is_some());
-        config.consent.require_signed
-            && !is_named
-            && withdrawn.is_some_and(|withdrawn| !said.is_after(withdrawn, clock::unix_seconds()))
+        let is_before = |withdrawn: u64| {
+            let before = withdrawn.saturating_sub(u64::from(is_named));
+            !said.is_after(before, clock::unix_seconds())
+        };
+        config.consent.require_signed && withdrawn.is_some_and(is_before)
     }
 
     fn nothing(config: &Config, said: &Said<'_>, stale: Vec<String>) -> Refused {
@@ -194,25 +211,25 @@ impl Person<'_> {
         }
     }
 
-    /// A token that names itself gives or withdraws once.
+    /// A token that names itself gives once.
     async fn use_token(&self, config: &Config, ledger: &Ledger) -> Result<(), Refused> {
         let Some(token) = self.asked.token else { return Ok(()) };
         let Some(id) = &token.id else { return Ok(()) };
         if ledger.use_once(self.tenant, id, token.expires).await? {
             return Ok(());
         }
-        Err(required(config, "The signed token was used before; its `jti` is good for one act."))
+        Err(required(config, USED))
     }
 
     async fn tell(&self, config: &Config, ledger: &Ledger, changed: &Changed) -> Result<Response<Bytes>, Refused> {
-        let statements = ledger.statements(self.row).await?;
+        let (known, latest) = ledger.latest(self.row).await?;
         Ok(json(&json!({
             "given": changed.given,
             "withdrawn": changed.withdrawn,
             "ended": changed.ended,
             "effects": effects(config, changed),
             "consent": standing(config, &changed.state),
-            "receipt": receipt(config, ledger.notices(), self.row, &statements),
+            "receipt": receipt(config, ledger.notices(), self.row, known.state(), &latest),
         })))
     }
 }

@@ -83,6 +83,46 @@ DEEP_CHAT = """<!doctype html>
 </html>
 """
 
+# A site that signs what its visitors say. Each token is for one act.
+SIGNED = """
+[cors]
+origins = ["PAGE"]
+[consent]
+policy = "2026-05"
+require_signed = true
+hs256_secret = "thirty-two bytes that the site knows"
+[[purposes]]
+name = "support"
+[[notices]]
+lang = "en"
+title = "May a chatbot answer you?"
+text = "What you write is answered with the help of a chatbot."
+"""
+
+SIGNED_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Corner shop</title>
+<script src="GATEWAY/.privet/consent.js"></script>
+<script>
+  const base64 = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes))).replace(/\\+/g, "-").replace(/\\//g, "_").replace(/=/g, "");
+  const utf8 = (text) => new TextEncoder().encode(text);
+  window.signed = [];
+  privet.configure({
+    subject: "visitor-9",
+    async sign({ subject, purposes, policy, at, method }) {
+      const claims = { sub: subject, jti: crypto.randomUUID(), iat: at, exp: at + 300, purposes, policy, method };
+      const text = base64(utf8('{"alg":"HS256","typ":"JWT"}')) + "." + base64(utf8(JSON.stringify(claims)));
+      const hash = { name: "HMAC", hash: "SHA-256" };
+      const key = await crypto.subtle.importKey("raw", utf8("thirty-two bytes that the site knows"), hash, false, ["sign"]);
+      window.signed.push(purposes);
+      return text + "." + base64(await crypto.subtle.sign("HMAC", key, utf8(text)));
+    },
+  });
+</script>
+</html>
+"""
+
 SAY = """async ([url, text]) => {
   const body = JSON.stringify({ model: "m-1", messages: [{ role: "user", content: text }] });
   const reply = await fetch(url, { method: "POST", headers: { "Content-Type": "application/json" }, body });
@@ -315,6 +355,24 @@ def my_data(site):
     page.context.close()
 
 
+def signed(site):
+    """What the site has signed is withdrawn by a statement that it signs anew."""
+    page = site.visit("signed.html")
+    page.get_by_role("dialog").get_by_role("button", name="Accept all").click(timeout=10_000)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    checks.that("signed: after consent it is forwarded", [site.say(page)[0] for _ in range(2)] == [200, 200])
+    site.chatbot.take()
+    page.get_by_role("button", name="Privacy choices").click()
+    page.get_by_role("button", name="Withdraw everything").click()
+    expect(page.get_by_role("status")).to_contain_text("What changes", timeout=10_000)
+    said = page.evaluate("window.signed")
+    checks.that("signed: the withdrawal is a statement of its own", said == [{"support": True}, {"support": False}], str(said))
+    page.get_by_role("button", name="Close", exact=True).click()
+    status, _ = site.say(page)
+    checks.that("signed: after the withdrawal nothing arrives", status == 403 and not site.chatbot.take(), str(status))
+    page.context.close()
+
+
 def main(binary, packages, folder=None):
     with tempfile.TemporaryDirectory() as files:
         shutil.copy(os.path.join(packages, "node_modules/deep-chat/dist/deepChat.bundle.js"), files)
@@ -332,6 +390,10 @@ def main(binary, packages, folder=None):
                 checks.section("narrow", lambda: asks(site, "narrow", **narrow))
                 for part in (by_keyboard, declined, deep_chat, my_data):
                     checks.section(part.__name__, part, site)
+                with Gateway(binary, chatbot, SIGNED.replace("PAGE", chatbot.url)) as other:
+                    with open(os.path.join(files, "signed.html"), "w", encoding="utf-8") as file:
+                        file.write(SIGNED_PAGE.replace("GATEWAY", other.url))
+                    checks.section("signed", signed, Site(browser, chatbot.url, other.url, chatbot, mailbox, folder))
                 browser.close()
 
 

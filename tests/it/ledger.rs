@@ -212,6 +212,23 @@ async fn what_is_no_consent_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_receipt_tells_the_latest_of_many_statements() {
+    let (_upstream, _privet, client) = gateway(PURPOSES).await;
+    for n in 0..130 {
+        give(&client, &json!({"purposes": {"support": n % 2 == 0}}), &[ANA]).await;
+    }
+    let given = give(&client, &json!({"purposes": {"marketing": true}}), &[ANA]).await.json();
+    let shown = client.send("GET", CONSENT_PATH, &[ANA], "").await.json();
+    for receipt in [&shown, &given["receipt"]] {
+        let events = receipt["event"].as_array().unwrap();
+        assert_eq!((&receipt["event_count"], events.len()), (&json!(131), 100));
+        assert_eq!((&events[0]["event_id"], &events[99]["event_id"]), (&json!(31), &json!(130)));
+        let consent = &receipt["consent"];
+        assert_eq!((&consent["support"]["given"], &consent["marketing"]["given"]), (&json!(false), &json!(true)));
+    }
+}
+
+#[tokio::test]
 async fn a_receipt_tells_what_was_agreed_to_when_how_and_with_whom() {
     let upstream = Upstream::start(|request| Answer::says(&request.said())).await;
     let toml = format!(

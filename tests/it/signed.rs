@@ -144,6 +144,22 @@ async fn the_endpoint_asks_for_the_token_and_takes_its_id_once() {
 }
 
 #[tokio::test]
+async fn a_token_of_before_a_withdrawal_gives_nothing_though_it_was_never_used() {
+    let (_upstream, _privet, client) = gateway(SIGNED).await;
+    let send = async |method: &str, token: &str| client.send(method, CONSENT_PATH, &[with(token)], "").await;
+    let token = |id: &str, age: u64| hs256(SECRET, &claims(json!({"jti": id, "iat": now() - age})));
+    let who = hs256(SECRET, &claims(json!({"purposes": {}})));
+    let (spare, first) = (token("spare", 60), token("first", 60));
+    assert_eq!(send("POST", &first).await.status, 200);
+    assert_eq!(say(&client, &[with(&who)]).await, 200);
+    assert_eq!(send("DELETE", &token("gone", 0)).await.json()["withdrawn"], json!(["support"]));
+    send("POST", &spare).await.problem(403, "consent-required");
+    assert_eq!(say(&client, &[with(&who)]).await, 403);
+    assert_eq!(send("POST", &token("anew", 0)).await.status, 200);
+    assert_eq!(say(&client, &[with(&who)]).await, 200);
+}
+
+#[tokio::test]
 async fn an_id_stays_used_after_a_crash() {
     let folder = scratch_folder();
     let vault = folder.path().join("vault");

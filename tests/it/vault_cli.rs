@@ -232,6 +232,11 @@ async fn a_key_is_changed_beside_the_gateway_that_goes_on_serving() {
     let changed = changed.await.unwrap();
     assert_eq!(changed.status.code(), Some(0), "{}", stderr(&changed));
     assert!(stdout(&changed).contains("20 subjects were wrapped anew"), "{}", stdout(&changed));
+    // From now on commands beside the gateway prove themselves by the new key alone.
+    let refused = with_key(&vault, &["verify"]);
+    assert!(stderr(&refused).contains("not that of an operator"), "{}", stdout(&refused));
+    let verified = json(&run(&vault, &["verify", "--format", "json"], &[("PRIVET_KEY", NEW_KEY)]));
+    assert_eq!(verified["holds"], true);
     for n in 0..20 {
         let name = format!("after-{n}");
         known.insert(name.clone(), say(&client, &upstream, &name).await.unwrap());

@@ -2,8 +2,8 @@
 
 use crate::serve::{limit_files, without_file_signal};
 use crate::support::{
-    CONSENT_QUERY, Identity, KEY, Privet, RawUpstream, Setup, Socket, SocketUpstream, Step, Wire, close, fragment_of,
-    scratch_folder, tokens,
+    CONSENT_QUERY, Client, Identity, KEY, Privet, RawUpstream, Setup, Socket, SocketUpstream, Step, Wire, close,
+    fragment_of, scratch_folder, tokens,
 };
 use futures_util::{SinkExt, StreamExt};
 use privet::audit::Recorder;
@@ -18,6 +18,7 @@ use privet::vault::{Key, Options, Vault, VaultUrl};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 const EMAIL: &str = "ana.silva@example.com";
@@ -359,6 +360,42 @@ async fn an_upstream_that_does_not_switch_answers_by_a_reply() {
         wire.until("no entry").await;
     }
     assert_eq!(upstream.heads().len(), 2, "a connection that saw an upgrade is used again");
+}
+
+/// Ana's page withdraws her consent.
+async fn withdrawn(privet: &Privet) {
+    let client = Client::new(&privet.gateway);
+    let done = client.send("DELETE", "/.privet/consent", &[("privet-subject", "ana")], "").await;
+    assert_eq!((done.status.as_u16(), &done.json()["ended"]), (200, &json!(1)));
+}
+
+const OF_ANA: &str = "/chat?privet-consent=support&privet-subject=ana";
+
+#[tokio::test]
+async fn a_reply_instead_of_a_socket_ends_with_the_consent() {
+    let reply = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: hello\n\n";
+    let upstream = RawUpstream::start(vec![Step::Send(reply), Step::Hold]).await;
+    let privet = Setup::at(&upstream.url()).start();
+    let mut wire = Wire::connect(&privet.gateway).await;
+    wire.send(handshake(OF_ANA, "")).await;
+    assert!(wire.head().await.starts_with("HTTP/1.1 200"));
+    wire.until("data: hello\n\n").await;
+    withdrawn(&privet).await;
+    let rest = timeout(Duration::from_secs(5), wire.rest()).await.expect("it goes on");
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "it is cut, and not complete");
+}
+
+#[tokio::test]
+async fn a_handshake_under_way_ends_with_the_consent() {
+    let mut upstream = RawUpstream::start(vec![Step::Hold]).await;
+    let privet = Setup::at(&upstream.url()).start();
+    let base = privet.gateway.clone();
+    let opening = tokio::spawn(async move { Socket::open(&base, OF_ANA, &[]).await });
+    upstream.asked().await;
+    withdrawn(&privet).await;
+    let mut socket = timeout(Duration::from_secs(5), opening).await.expect("it waits for the chatbot").unwrap();
+    assert_eq!(socket.closed().await, Some((1008, "urn:privet:problem:consent-required".to_owned())));
+    upstream.is_left().await;
 }
 
 #[tokio::test]

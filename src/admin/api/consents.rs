@@ -103,7 +103,8 @@ async fn receipt(call: Call<BySubject, OfTenant>) -> Result<Json<Value>, Problem
     let config = &call.services.config;
     let ledger = ledger(&call);
     let row = ledger.row(call.query.tenant.as_deref().unwrap_or(&config.tenant), &call.path.subject);
-    Ok(Json(ledger::receipt(config, ledger.notices(), row, &ledger.statements(row).await?)))
+    let (known, latest) = ledger.latest(row).await?;
+    Ok(Json(ledger::receipt(config, ledger.notices(), row, known.state(), &latest)))
 }
 
 async fn withdraw(call: Call<BySubject, Withdrawn>) -> Result<Json<Changed>, Problem> {

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::{hmac, rand};
 use axum::http::request;
@@ -29,16 +29,44 @@ const REMEMBERED: usize = 4096;
 
 /// Makes proofs and checks them.
 pub struct Proofs {
-    key: hmac::Key,
+    keys: Mutex<Keys>,
     /// Each nonce that was seen, with the second in which its window ends.
     seen: Mutex<HashMap<String, u64>>,
+}
+
+/// By which proofs hold: the first makes them.
+#[derive(Clone)]
+struct Keys {
+    /// That of the vault for which they are these; none as long as they are
+    /// those of the configuration.
+    epoch: Option<u64>,
+    first: Arc<hmac::Key>,
+    other: Option<Arc<hmac::Key>>,
 }
 
 impl Proofs {
     /// Those of whoever holds this key.
     pub fn new(key: &Key) -> Result<Self, VaultError> {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &*key.derive(b"command beside the gateway")?);
-        Ok(Self { key, seen: Mutex::default() })
+        let keys = Keys { epoch: None, first: mac_key(key)?, other: None };
+        Ok(Self { keys: Mutex::new(keys), seen: Mutex::default() })
+    }
+
+    /// From now on those of whoever holds a key that the vault is under in its
+    /// `epoch`. Without any, a key service keeps them, and nothing changes.
+    pub(super) fn follow(&self, epoch: u64, in_use: impl FnOnce() -> Vec<Key>) -> Result<(), VaultError> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.epoch == Some(epoch) {
+            return Ok(());
+        }
+        let mut in_use = in_use().into_iter().map(|key| mac_key(&key));
+        if let Some(first) = in_use.next().transpose()? {
+            *keys = Keys { epoch: Some(epoch), first, other: in_use.next().transpose()? };
+        }
+        Ok(())
+    }
+
+    fn keys(&self) -> Keys {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The value of `Authorization` for a request that is sent now.
@@ -46,7 +74,7 @@ impl Proofs {
         let mut nonce = [0_u8; 16];
         rand::fill(&mut nonce).map_err(|_| VaultError::unavailable("no random numbers can be had"))?;
         let (nonce, body) = (hex::encode(&nonce), hex::encode(&sha256(body)));
-        let mac = hmac::sign(&self.key, said(method, target, &body, now, &nonce).as_bytes());
+        let mac = hmac::sign(&self.keys().first, said(method, target, &body, now, &nonce).as_bytes());
         Ok(format!("{SCHEME} {now}.{nonce}.{body}.{}", hex::encode(mac.as_ref())))
     }
 
@@ -62,7 +90,8 @@ impl Proofs {
         }
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
         let said = said(head.method.as_str(), target, body, at, nonce);
-        hmac::verify(&self.key, said.as_bytes(), &mac).ok()?;
+        let Keys { first, other, .. } = self.keys();
+        [Some(first), other].iter().flatten().find(|key| hmac::verify(key, said.as_bytes(), &mac).is_ok())?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.retain(|_, end| *end >= now);
         let is_first = seen.len() < REMEMBERED && seen.insert(nonce.to_owned(), at + WINDOW).is_none();
@@ -74,6 +103,10 @@ impl fmt::Debug for Proofs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Proofs")
     }
+}
+
+fn mac_key(key: &Key) -> Result<Arc<hmac::Key>, VaultError> {
+    Ok(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &*key.derive(b"command beside the gateway")?)))
 }
 
 fn said(method: &str, target: &str, body: &str, at: u64, nonce: &str) -> String {
@@ -111,6 +144,19 @@ mod tests {
         assert_eq!(holds(&proof, &right, 1000 + WINDOW), Some(sha256(b"{}")));
         assert_eq!(holds(&proof, &right, 1000 + WINDOW), None, "for the second time");
         assert!(holds(&make(), &right, 1000).is_some(), "a new one");
+        let next = Key::generate();
+        let holds_there = |key: &Key| {
+            let made = Proofs::new(key).unwrap().make("GET", "/", b"", 1000).unwrap();
+            gateway.hold(made.strip_prefix("Privet-MAC ").unwrap(), &head("GET", "/"), 1000).is_some()
+        };
+        assert_eq!((holds_there(&key), holds_there(&next)), (true, false));
+        gateway.follow(2, || vec![next.clone(), key.clone()]).unwrap();
+        assert_eq!((holds_there(&key), holds_there(&next)), (true, true), "the change is not over");
+        gateway.follow(3, || vec![next.clone()]).unwrap();
+        assert_eq!((holds_there(&key), holds_there(&next)), (false, true));
+        gateway.follow(3, || panic!("they are known")).unwrap();
+        gateway.follow(4, Vec::new).unwrap();
+        assert_eq!((holds_there(&key), holds_there(&next)), (false, true), "a key service has none");
         for odd in ["", ".", "..", "...", "1.2.3.4", "1000.x.y.z", &"9".repeat(500)] {
             assert_eq!(holds(odd, &right, 1000), None, "{odd}");
         }

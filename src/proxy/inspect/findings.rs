@@ -291,7 +291,9 @@ impl Findings {
     pub(super) fn add_numbers(&mut self, numbers: &[Range<usize>], finding: &Finding, value: &str, depth: usize) {
         let Some((first, others)) = numbers.split_first() else { return };
         self.add(first.clone(), finding, value, Form::Number { depth });
-        others.iter().for_each(|at| self.add_part(at.clone(), finding, Form::RestNumber));
+        for at in others {
+            self.add_part(at.clone(), finding, Form::RestNumber);
+        }
     }
 
     /// Adds a part of a value that stands elsewhere: nothing is written there.

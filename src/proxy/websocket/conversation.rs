@@ -2,6 +2,7 @@
 
 use crate::audit;
 use crate::config::Reply;
+use crate::ledger::Registered;
 use crate::protocol::Protocol;
 use crate::proxy::charset::Charset;
 use crate::proxy::error::ProxyError;
@@ -190,6 +191,13 @@ impl Conversation {
             Restoring { protocol, subject, surrogates, in_elements: false, door: None, chain: None, line, transcript }
         };
         exchange::restore(&self.gateway, &self.route, restoring, reply).await
+    }
+
+    /// What is told where the consent is withdrawn, of a conversation that does
+    /// not come about.
+    pub(super) fn into_registered(self) -> Option<Registered> {
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Arc::into_inner(state.judged)?.into_registered()
     }
 
     /// Whose tokens this message needs. A conversation that nobody was named

@@ -26,7 +26,7 @@ pub(super) enum Work {
     Meta { expected: Option<Vec<u8>>, record: Vec<u8> },
     SwapSubject { row: Row, old: Vec<u8>, new: Vec<u8> },
     SwapMapping { row: Row, token: Token, old: Vec<u8>, new: Vec<u8> },
-    Remove { row: Row, tokens: Vec<Token> },
+    Remove { row: Row, tokens: Vec<(Token, Vec<u8>)> },
     Erase(Row),
     Write(Vec<Change>),
     Probe,
@@ -139,8 +139,12 @@ impl Tables<'_> {
             Work::Remove { row, tokens } => {
                 let mut key = MappingKey::new(*row);
                 let mut count = 0;
-                for token in tokens {
-                    count += usize::from(self.mappings.remove(key.of(token))?.is_some());
+                for (token, record) in tokens {
+                    let key = key.of(token);
+                    if self.mappings.get(key)?.is_some_and(|standing| standing.value() == record) {
+                        self.mappings.remove(key)?;
+                        count += 1;
+                    }
                 }
                 Done::Count(count)
             }
@@ -195,6 +199,12 @@ impl Tables<'_> {
         let prefix = row.to_bytes();
         let known = self.subjects.remove(prefix.as_slice())?.is_some();
         let mappings = remove_all(&mut self.mappings, &prefix, |_| true)?;
+        let found_by = record_key(row, Space::Index, &[]);
+        for key in keys_of(&self.records, &found_by, |_| true)? {
+            let blind = key.get(found_by.len()..).unwrap_or_default();
+            let at_tenant = record_key(row.of_tenant(), Space::Index, &row.index_key(blind));
+            self.records.remove(at_tenant.as_slice())?;
+        }
         let is_removed = |key: &[u8]| {
             let space = key.get(Row::LEN).copied().and_then(Space::from_number);
             space.is_none_or(|space| !space.is_kept())
@@ -245,20 +255,26 @@ fn swap(table: &mut Bytes<'_>, key: &[u8], old: &[u8], new: &[u8]) -> Result<Don
 
 /// Removes what stands under a prefix; says how much that was.
 fn remove_all(table: &mut Bytes<'_>, prefix: &[u8], is_removed: impl Fn(&[u8]) -> bool) -> Result<usize, redb::Error> {
+    let keys = keys_of(table, prefix, is_removed)?;
+    for key in &keys {
+        table.remove(key.as_slice())?;
+    }
+    Ok(keys.len())
+}
+
+/// The keys that begin with `prefix`, of those that are wanted.
+fn keys_of(table: &Bytes<'_>, prefix: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<Vec<u8>>, redb::Error> {
     let mut keys = Vec::new();
     for entry in table.range(prefix..)? {
         let (key, _) = entry?;
         if !key.value().starts_with(prefix) {
             break;
         }
-        if is_removed(key.value()) {
+        if is_wanted(key.value()) {
             keys.push(key.value().to_vec());
         }
     }
-    for key in &keys {
-        table.remove(key.as_slice())?;
-    }
-    Ok(keys.len())
+    Ok(keys)
 }
 
 impl Request {

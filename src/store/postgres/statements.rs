@@ -8,7 +8,7 @@
 use super::pool::Again;
 use super::schema::NOBODY;
 use crate::entity::Entity;
-use crate::store::{Change, Event, EventKind, Expect, Row};
+use crate::store::{Change, Event, EventKind, Expect, Row, Space};
 use crate::token::Token;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -131,11 +131,14 @@ pub(super) static REMOVE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "
         with removed as (
-            delete from privet_mappings where tenant = $1 and subject = $2 and token = any($3) returning 1
+            delete from privet_mappings as mapping using unnest($3::bytea[], $4::bytea[]) as old (token, record)
+            where mapping.tenant = $1 and mapping.subject = $2
+            and mapping.token = old.token and mapping.record = old.record
+            returning 1
         ), {}
         select count(*) from removed
         ",
-        told(4, "exists (select 1 from removed)")
+        told(5, "exists (select 1 from removed)")
     )
 });
 
@@ -143,7 +146,8 @@ pub(super) static REMOVE: LazyLock<String> = LazyLock::new(|| {
 /// subject; the second half begins afterwards, and so sees all they wrote.
 pub(super) const ERASE_SUBJECT: &str = "delete from privet_subjects where tenant = $1 and subject = $2 returning 1";
 
-/// The second half: all but the records of the spaces in `$3`.
+/// The second half: all but the records of the spaces in `$3`, and what the
+/// subject was found by at its tenant.
 pub(super) static ERASE_REST: LazyLock<String> = LazyLock::new(|| {
     format!(
         "
@@ -151,10 +155,17 @@ pub(super) static ERASE_REST: LazyLock<String> = LazyLock::new(|| {
             delete from privet_mappings where tenant = $1 and subject = $2 returning 1
         ), others as (
             delete from privet_records where tenant = $1 and subject = $2 and not (space = any($3)) returning 1
+        ), entries as (
+            delete from privet_records as entry using privet_records as own
+            where own.tenant = $1 and own.subject = $2 and own.space = {index}
+            and entry.tenant = $1 and entry.subject = '\\x00000000000000000000000000000000'::bytea
+            and entry.space = {index} and entry.key = own.key || own.subject
+            returning 1
         ), {}
         select count(*) from removed
         ",
-        told(4, "(select count(*) from removed) + (select count(*) from others) >= 0")
+        told(4, "(select count(*) from removed) + (select count(*) from others) + (select count(*) from entries) >= 0"),
+        index = Space::Index as i16,
     )
 });
 

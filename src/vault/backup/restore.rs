@@ -46,7 +46,8 @@ pub struct Restored {
     /// Withdrawals of consent that were made after the backup, and were lost but
     /// for the file of erasures. They hold again.
     pub withdrawn: u64,
-    /// Records that were left out, since they are of another vault.
+    /// Records that were left out, since they are of another vault, or say who
+    /// was an operator.
     pub foreign: u64,
 }
 
@@ -93,16 +94,15 @@ impl Vault {
             let read = erasures::read(File::open(path)?, index)?;
             let read = read.map_err(|line| BackupError::Erasures { line })?;
             let records = Records::new(Arc::clone(&shared.store), index.clone());
-            for erasure in read.into_iter().filter(|erasure| erasure.at >= head.created) {
+            for erasure in read {
                 if erasure.what == What::Erased {
                     let latest = erased.entry(erasure.row).or_insert(0);
                     *latest = erasure.at.max(*latest);
-                } else {
+                } else if erasure.at >= head.created {
                     withdrawals.take(&records, is_own, erasure);
                 }
             }
         }
-        let mut reader = reader(backup, &source)?;
         let mut restore = Restore {
             vault: shared,
             is_same,
@@ -110,6 +110,7 @@ impl Vault {
             root: shared.envelope.refresh().await?,
             source: Arc::new(source),
             erased,
+            gone: HashSet::new(),
             withdrawals,
             statements: None,
             unlinked: HashSet::new(),
@@ -118,15 +119,18 @@ impl Vault {
             flights: FuturesUnordered::new(),
             done: Restored { created: head.created, ..Restored::default() },
         };
+        // Records come before the subjects that they are of, and only these tell
+        // when they were made.
+        let is_anybody_erased = !restore.into_empty || !restore.erased.is_empty();
+        let mut ahead = is_anybody_erased.then(|| reader(backup, &restore.source)).transpose()?;
+        while let Some(entries) = next(&mut ahead).await? {
+            for entry in entries {
+                restore.judge(&entry).await?;
+            }
+        }
         restore.replay().await?;
-        loop {
-            let (returned, entries) = blocking(move || {
-                let entries = reader.next();
-                Ok((reader, entries))
-            })
-            .await?;
-            reader = returned;
-            let Some(entries) = entries? else { break };
+        let mut reader = Some(reader(backup, &restore.source)?);
+        while let Some(entries) = next(&mut reader).await? {
             for entry in entries {
                 restore.add(entry).await?;
             }
@@ -143,8 +147,11 @@ struct Restore<'v> {
     /// Whether the rows of the backup are those of the vault.
     is_same: bool,
     into_empty: bool,
-    /// When who was erased after the backup was, by the file of erasures.
+    /// When who was erased was last, by the file of erasures.
     erased: HashMap<Row, u64>,
+    /// Subjects of the backup that were erased since they were made. Not since
+    /// the backup was, as the clock of another process may be behind.
+    gone: HashSet<Row>,
     withdrawals: Withdrawals,
     /// What is read of the statements of a subject who withdrew since.
     statements: Option<(Row, Vec<Stored>)>,
@@ -185,6 +192,9 @@ impl<'v> Restore<'v> {
             return Ok(());
         }
         for (row, at) in &self.erased {
+            if *at < self.done.created && !self.gone.contains(row) {
+                continue;
+            }
             let standing = self.vault.store.subject(*row).await?;
             if standing.is_some_and(|record| created(&record).is_none_or(|created| created <= *at)) {
                 self.vault.store.erase(*row).await?;
@@ -201,7 +211,7 @@ impl<'v> Restore<'v> {
             Entry::Subject { row, record } => {
                 self.land().await?;
                 self.settle().await?;
-                let to = self.place(row, &record).await?;
+                let to = self.place(row, &record)?;
                 self.done.erased += u64::from(to.is_none());
                 if let Some(to) = &to
                     && let Some(lost) = self.withdrawals.of_moved(row)
@@ -233,32 +243,54 @@ impl<'v> Restore<'v> {
         Ok(self.done)
     }
 
-    /// Where a subject belongs; nowhere, if it was erased since.
-    async fn place(&mut self, row: Row, record: &[u8]) -> Result<Option<Place>, BackupError> {
-        if self.was_erased(row).await? {
-            return Ok(None);
+    /// Takes note of a subject that was erased since.
+    async fn judge(&mut self, entry: &Entry) -> Result<(), BackupError> {
+        let Entry::Subject { row, record } = entry else { return Ok(()) };
+        let made = created(record).unwrap_or(0);
+        let mut rows = vec![*row];
+        if !self.is_same {
+            rows.push(SubjectKeys::moved(&self.source, *row, record, &self.root)?.0);
         }
-        let place = if self.is_same && keys_named(record) == Some(self.root.current.ids) {
-            Place { row, record: record.into() }
-        } else {
-            let (row, record) = SubjectKeys::moved(&self.source, row, record, &self.root)?;
-            Place { row, record: record.into() }
-        };
-        Ok((!self.was_erased(place.row).await?).then_some(place))
+        for of in rows {
+            if self.erased_at(of).await?.is_some_and(|at| at >= made) {
+                self.gone.insert(*row);
+            }
+        }
+        Ok(())
     }
 
-    /// Whether a subject was erased after the backup was made, by the file of
-    /// erasures or by what the vault itself knows.
+    /// Where a subject belongs; nowhere, if it was erased since.
+    fn place(&self, row: Row, record: &[u8]) -> Result<Option<Place>, BackupError> {
+        if self.gone.contains(&row) {
+            return Ok(None);
+        }
+        if self.is_same && keys_named(record) == Some(self.root.current.ids) {
+            return Ok(Some(Place { row, record: record.into() }));
+        }
+        let (row, record) = SubjectKeys::moved(&self.source, row, record, &self.root)?;
+        Ok(Some(Place { row, record: record.into() }))
+    }
+
+    /// Whether the subject of a record was erased since. Of one without values
+    /// it is known only when the backup was made.
     async fn was_erased(&mut self, row: Row) -> Result<bool, BackupError> {
-        if self.into_empty || self.erased.contains_key(&row) {
-            return Ok(self.erased.contains_key(&row));
+        let created = self.done.created;
+        Ok(self.gone.contains(&row) || self.erased_at(row).await?.is_some_and(|at| at >= created))
+    }
+
+    /// When a subject was erased last, by the file of erasures or by what the
+    /// vault itself knows.
+    async fn erased_at(&mut self, row: Row) -> Result<Option<u64>, BackupError> {
+        let told = self.erased.get(&row).copied();
+        if self.into_empty {
+            return Ok(told);
         }
         let erased = match self.last_erased {
             Some((of, erased)) if of == row => erased,
             _ => self.vault.records.erased(row).await?,
         };
         self.last_erased = Some((row, erased));
-        Ok(erased.is_some_and(|at| at >= self.done.created))
+        Ok(erased.max(told))
     }
 
     /// The statements of a subject who withdrew since are complete.
@@ -275,9 +307,10 @@ impl<'v> Restore<'v> {
 
     async fn add_record(&mut self, row: Row, space: Space, key: Vec<u8>, value: Vec<u8>) -> Result<(), BackupError> {
         // The log of another vault, or an earlier one of this, does not go on
-        // with its own; and who was an operator once need not be one now.
-        let is_own = matches!(space, Space::Audit | Space::Checkpoint | Space::Operator | Space::Once);
-        if !self.is_same || is_own && !self.into_empty {
+        // with its own. Who was an operator once need not be one now: whoever has
+        // the vault's key says who is.
+        let is_own = matches!(space, Space::Audit | Space::Checkpoint | Space::Once);
+        if !self.is_same || space == Space::Operator || is_own && !self.into_empty {
             self.done.foreign += 1;
             return Ok(());
         }
@@ -452,6 +485,17 @@ async fn open_root(keys: &Keyring, head: &Head) -> Result<Root, BackupError> {
         VaultError::Corrupt { .. } => BackupError::Damaged { at: 0 },
         error => error.into(),
     })
+}
+
+async fn next(reader: &mut Option<Reader<BufReader<File>>>) -> Result<Option<Vec<Entry>>, BackupError> {
+    let Some(mut read) = reader.take() else { return Ok(None) };
+    let (read, entries) = blocking(move || {
+        let entries = read.next();
+        Ok((read, entries))
+    })
+    .await?;
+    *reader = Some(read);
+    entries
 }
 
 fn reader(path: &Path, source: &Root) -> Result<Reader<BufReader<File>>, BackupError> {

@@ -4,7 +4,8 @@ use super::*;
 use crate::entity::Entity;
 use crate::store::{Row, Space};
 use crate::token::Token;
-use crate::vault::{Key, Kind, Options, Owner, Shared, Vault, VaultUrl};
+use crate::vault::erasures::{Erasure, ErasureFile, What};
+use crate::vault::{Expected, Key, Kind, Options, Owner, RecordChange, Shared, Vault, VaultUrl};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -420,4 +421,49 @@ async fn no_file_shows_a_value_before_or_after_an_erasure() {
         all_files(setting.folder.path(), &mut files);
         assert!(shows(&files, &value));
     }
+}
+
+/// A replica whose clock is behind erases somebody just after a backup.
+#[tokio::test]
+async fn who_was_erased_by_a_slow_clock_stays_so() {
+    let setting = Setting::new().await;
+    let erasures = setting.path("erasures.jsonl");
+    let file = ErasureFile::open(&erasures, shared(&setting.vault).index.clone()).unwrap();
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    setting.back_up().await;
+    let slow = crate::clock::unix_seconds() - 1;
+    // The other one was erased long ago, and came again since.
+    for (name, at) in [("person-7", slow), ("person-8", 1_000)] {
+        let row = setting.vault.row("default", name);
+        file.append(Erasure { at, what: What::Erased, row, statement: None }).await.unwrap();
+        setting.vault.records().note_erased(row, at).await.unwrap();
+    }
+    shared(&setting.vault).store.erase(setting.vault.row("default", "person-7")).await.unwrap();
+    assert_eq!(setting.vault.restore(&setting.path("backup"), None).await.unwrap().erased, 1);
+    let (other, done) = setting.restore("other", Some(&erasures)).await.unwrap();
+    assert_eq!(done.erased, 1);
+    for vault in [&setting.vault, &other] {
+        assert_eq!(restored(vault, "person-7", &setting.tokens[7].1).await, 0);
+        assert_eq!(restored(vault, "person-8", &setting.tokens[8].1).await, 30);
+        assert_eq!(ways_to(vault, "person-7").await.0, 0);
+        assert_eq!(ways_to(vault, "person-8").await, (1, false, 30));
+    }
+}
+
+#[tokio::test]
+async fn operators_do_not_come_back() {
+    let setting = Setting::new().await;
+    let put = async |space, key: &'static [u8]| {
+        let (owner, expected) = (Owner::Deployment, Expected::Anything);
+        let change = RecordChange { owner, space, key, expected, value: Some(b"x") };
+        setting.vault.records().write(&[change], None).await.unwrap();
+    };
+    put(Space::Operator, b"eve").await;
+    put(Space::Incident, b"1").await;
+    setting.back_up().await;
+    let (vault, done) = setting.restore("other", None).await.unwrap();
+    let held = async |space, key| vault.records().get(Owner::Deployment, space, key).await.unwrap();
+    assert_eq!(held(Space::Operator, b"eve".as_slice()).await, None);
+    assert!(held(Space::Incident, b"1").await.is_some());
+    assert_eq!(done.foreign, 1);
 }

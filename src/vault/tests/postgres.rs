@@ -102,7 +102,10 @@ async fn changes_are_heard_of(url: &str, before_each: impl Fn()) {
                     subject.state().keys().seal(row, &tokens[0], entity("EMAIL"), "c@example.com", 1, [1; 12]).unwrap();
                 assert!(store.swap_mapping(row, tokens[0], old, new).await.unwrap());
             }
-            EventKind::Removed => assert_eq!(store.remove(row, vec![tokens[0]]).await.unwrap(), 1),
+            EventKind::Removed => {
+                let record = store.mappings(row, &tokens).await.unwrap().remove(0).unwrap();
+                assert_eq!(store.remove(row, vec![(tokens[0], record)]).await.unwrap(), 1);
+            }
             _ => assert_eq!(store.erase(row).await.unwrap(), 2),
         }
         here.shared().heed(Event { row, kind });
@@ -115,7 +118,9 @@ async fn changes_are_heard_of(url: &str, before_each: impl Fn()) {
         assert_eq!(subject.cached(&tokens[0]), None, "here it is forgotten as well");
         if kind == EventKind::Rectified {
             // What it was is what the value's token stands for no more.
-            store.remove(row, tokens.clone()).await.unwrap();
+            let records = store.mappings(row, &tokens).await.unwrap();
+            let standing = tokens.iter().zip(records).filter_map(|(token, record)| Some((*token, record?)));
+            store.remove(row, standing.collect()).await.unwrap();
             here.shared().heed(Event { row, kind: EventKind::Removed });
             becomes(SOON, async || tokens.iter().all(|token| remembering.cached(token).is_none())).await;
         }

@@ -157,6 +157,53 @@ async fn the_file_gives_back_the_room_of_what_went() {
     assert_eq!(again.len(), 1);
 }
 
+/// How many records of the index a subject has, there and at its tenant.
+async fn indexed(spy: &Spy, row: Row) -> (usize, usize) {
+    let of = async |row| spy.memory.scan(row, store::Space::Index, None, 99).await.unwrap().len();
+    (of(row).await, of(Row { subject: Row::DEPLOYMENT.subject, ..row }).await)
+}
+
+#[tokio::test]
+async fn what_is_forgotten_leads_to_nobody() {
+    let (vault, spy) = spied(Options::default(), 35).await;
+    let subject = vault.subject("default", "ana").await.unwrap();
+    let old = [(entity("EMAIL"), "Ana@Example.org"), (entity("PHONE"), "+1 415 555 0100")];
+    subject.clone().for_purpose("support").tokenize(&old).await.unwrap();
+    // Another spelling of the same address, which stays for longer.
+    let other = emails(&["ana@example.org", "ben@example.org"]);
+    subject.for_purpose("billing").tokenize(&other).await.unwrap();
+    let row = vault.row("default", "ana");
+    assert_eq!(indexed(&spy, row).await, (3, 3));
+    let rules = [
+        rule(Some("EMAIL"), Some("support"), 30, Expiry::Delete),
+        rule(Some("PHONE"), Some("support"), 30, Expiry::Anonymize),
+        rule(None, Some("billing"), 60, Expiry::Delete),
+    ];
+    assert_eq!(sweep(&vault, &rules, 31).await.total(), 2);
+    assert_eq!(vault.find("default", "+1 415 555 0100").await.unwrap().len(), 0);
+    assert_eq!(vault.find("default", "ana@example.org").await.unwrap().len(), 1, "the other spelling is kept");
+    assert_eq!(indexed(&spy, row).await, (2, 2));
+    assert_eq!(sweep(&vault, &rules, 61).await.total(), 2);
+    for address in ["ana@example.org", "ben@example.org"] {
+        assert_eq!(vault.find("default", address).await.unwrap().len(), 0, "{address}");
+    }
+    assert_eq!(indexed(&spy, row).await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_value_that_came_again_meanwhile_stays() {
+    let (vault, spy) = spied(SMALL, 35).await;
+    let subject = vault.subject("default", "ana").await.unwrap();
+    let token = subject.tokenize(&emails(&["a@b.c"])).await.unwrap()[0];
+    let row = subject.state().row;
+    let again = subject.state().keys().seal(row, &token, token.entity(), "a@b.c", 1, [7; 12]).unwrap();
+    // Another replica swept a moment before, and minted the value again.
+    let minted = again.clone();
+    *spy.before_removal.lock().unwrap() = Some(Box::new(move |memory| memory.set_record(row, &token, minted.clone())));
+    sweep(&vault, &[rule(None, None, 1, Expiry::Delete)], 2).await;
+    assert_eq!(spy.memory.record(row, &token), again);
+}
+
 /// A vault in memory forgets by the same rules.
 mod in_memory {
     use super::*;

@@ -153,6 +153,27 @@ async fn replicas_mint_and_restore_while_the_key_is_changed() {
 }
 
 #[tokio::test]
+async fn replicas_know_by_which_keys_the_vault_is() {
+    let (old, new, spy) = (Key::generate(), Key::generate(), Arc::new(Spy::default()));
+    let both = || Keyring::new(old.clone()).with_others([new.clone()]);
+    let replicas = [opened(&spy, both()).await.unwrap(), opened(&spy, both()).await.unwrap()];
+    let in_use = |vault: &Vault| vault.keys_in_use().iter().map(Key::id).collect::<Vec<_>>();
+    mint(&replicas[0], 3).await;
+    let first = replicas[1].epoch();
+    assert_eq!(in_use(&replicas[1]), [old.id()]);
+    spy.rotation_writes.store(2, Ordering::Relaxed);
+    replicas[0].rotate(to(&new), &mut ignore).await.unwrap_err();
+    spy.rotation_writes.store(usize::MAX, Ordering::Relaxed);
+    replicas[1].shared().envelope.refresh().await.unwrap();
+    assert_eq!((in_use(&replicas[1]), replicas[1].epoch() > first), (vec![new.id(), old.id()], true));
+    replicas[0].rotate(to(&new), &mut ignore).await.unwrap();
+    replicas[1].shared().envelope.refresh().await.unwrap();
+    for vault in &replicas {
+        assert_eq!(in_use(vault), [new.id()]);
+    }
+}
+
+#[tokio::test]
 async fn a_replica_without_the_new_key_stops_and_loses_nothing() {
     let (old, new, spy) = (Key::generate(), Key::generate(), Arc::new(Spy::default()));
     let first = opened(&spy, old.clone().into()).await.unwrap();
@@ -244,4 +265,120 @@ async fn who_is_held_up_while_the_key_is_changed_loses_nothing() {
         assert_kept(&cold, &vec![("late".to_owned(), tokens)]).await;
         assert!(cold.verify(Owner::Deployment).await.unwrap().holds());
     }
+}
+
+/// Of two processes that share a store, the one with the old key alone, and
+/// the one that changes it.
+async fn one_behind_and_one_that_rotates() -> (Arc<Spy>, Key, [Vault; 2]) {
+    let (old, new, spy) = (Key::generate(), Key::generate(), Arc::new(Spy::default()));
+    spy.shared.store(true, Ordering::Relaxed);
+    let vaults = [opened(&spy, old.clone().into()).await.unwrap(), opened(&spy, old.into()).await.unwrap()];
+    (spy, new, vaults)
+}
+
+fn rotated() -> store::News {
+    let event = Event { row: Row::DEPLOYMENT, kind: store::EventKind::Rotated };
+    store::News { events: vec![event], missed: false }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_without_the_new_key_takes_nobody_new_in() {
+    for has_heard in [true, false] {
+        let (spy, new, [behind, first]) = one_behind_and_one_that_rotates().await;
+        let (late, known) = (behind.subject("default", "late").await.unwrap(), mint(&first, 1).await);
+        behind.subject("default", "s0").await.unwrap();
+        first.rotate(to(&new), &mut ignore).await.unwrap();
+        if has_heard {
+            behind.shared().hear(rotated()).await;
+        }
+        spy.is_behind.store(!has_heard, Ordering::Relaxed);
+        assert!(late.tokenize(&values()).await.is_err());
+        let standing: &Standing<'_> = &|_| Box::pin(async { vec![false; 64] });
+        assert!(late.mint_surrogates(&[(entity("PERSON"), "Ana Berg")], standing).await.is_err());
+        assert_eq!(spy.memory.subject(first.row("default", "late")).await.unwrap(), None);
+        spy.is_behind.store(false, Ordering::Relaxed);
+        let cold = opened(&spy, new.clone().into()).await.unwrap();
+        assert!(cold.verify(Owner::Deployment).await.unwrap().holds());
+        assert_kept(&cold, &known).await;
+        // It can still erase, and goes on once it has the key.
+        assert_eq!(behind.erase("default", "s0").await.unwrap().values, 3);
+        behind.shared().envelope.give(|keys| keys.add(new.clone()));
+        let tokens = late.tokenize(&values()).await.unwrap();
+        let cold = opened(&spy, new.into()).await.unwrap();
+        assert_kept(&cold, &vec![("late".to_owned(), tokens)]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_replica_without_the_new_key_wrote_too_late_does_not_stay() {
+    for has_heard in [true, false] {
+        let (spy, new, [behind, first]) = one_behind_and_one_that_rotates().await;
+        let late = behind.subject("default", "late").await.unwrap();
+        spy.allow(0);
+        let minting = tokio::spawn(async move { late.tokenize(&values()).await });
+        while spy.puts.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        first.rotate(to(&new), &mut ignore).await.unwrap();
+        if has_heard {
+            behind.shared().hear(rotated()).await;
+        }
+        spy.is_behind.store(!has_heard, Ordering::Relaxed);
+        spy.gate.add_permits(1000);
+        assert!(minting.await.unwrap().is_err());
+        spy.is_behind.store(false, Ordering::Relaxed);
+        let cold = opened(&spy, new.into()).await.unwrap();
+        assert!(cold.verify(Owner::Deployment).await.unwrap().holds());
+        let minted = mint(&cold, 1).await;
+        let late = cold.subject("default", "late").await.unwrap().tokenize(&values()).await.unwrap();
+        assert_kept(&cold, &[minted, vec![("late".to_owned(), late)]].concat()).await;
+    }
+}
+
+/// What a process that ends at once wrote behind the last pass.
+#[tokio::test(start_paused = true)]
+async fn who_is_written_behind_the_last_pass_is_found() {
+    use futures_util::FutureExt as _;
+    let (spy, new, [_behind, first]) = one_behind_and_one_that_rotates().await;
+    mint(&first, 1).await;
+    let (row, root) = (first.row("default", "late"), first.shared().envelope.root());
+    let keys = SubjectKeys::create(&root, row, "default", "late", 1).unwrap();
+    let late = store::Batch {
+        row,
+        subject: Arc::clone(keys.record()),
+        first_contact: true,
+        mappings: Vec::new(),
+        changes: Vec::new(),
+    };
+    let mut steps = 0;
+    let mut at_second = |_| {
+        steps += 1;
+        if steps == 2 {
+            assert_eq!(spy.memory.put(late.clone()).now_or_never().unwrap().unwrap(), store::Outcome::Stored);
+        }
+    };
+    first.rotate(to(&new), &mut at_second).await.unwrap();
+    assert!(steps >= 2);
+    let cold = opened(&spy, new.into()).await.unwrap();
+    assert!(cold.verify(Owner::Deployment).await.unwrap().holds());
+}
+
+/// Two meet a person at once, one by the key that the other does not know of.
+#[tokio::test(start_paused = true)]
+async fn who_comes_second_to_a_person_under_the_new_key_takes_it_over() {
+    let (old, new, spy) = (Key::generate(), Key::generate(), Arc::new(Spy::default()));
+    spy.shared.store(true, Ordering::Relaxed);
+    let both = || Keyring::new(old.clone()).with_others([new.clone()]);
+    let (slow, quick) = (opened(&spy, both()).await.unwrap(), opened(&spy, both()).await.unwrap());
+    let subjects = [slow.subject("default", "a").await.unwrap(), slow.subject("default", "b").await.unwrap()];
+    quick.rotate(to(&new), &mut ignore).await.unwrap();
+    let first = quick.subject("default", "a").await.unwrap().tokenize(&values()).await.unwrap();
+    let minted = tokio::time::timeout(Duration::from_mins(1), subjects[0].tokenize(&values())).await;
+    assert_eq!(minted.expect("it does not wait for itself").unwrap(), first);
+
+    quick.subject("default", "b").await.unwrap().tokenize(&values()).await.unwrap();
+    let standing: &Standing<'_> = &|_| Box::pin(async { vec![false; 64] });
+    let person = [(entity("PERSON"), "Ana Berg")];
+    let made = tokio::time::timeout(Duration::from_mins(1), subjects[1].mint_surrogates(&person, standing)).await;
+    assert!(made.expect("it does not wait for itself").unwrap()[0].is_some());
 }

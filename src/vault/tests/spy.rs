@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
+type Other = Box<dyn Fn(&Memory) + Send + Sync>;
 type Bend = Box<dyn Fn(Row, &[Token], &mut Vec<Option<Vec<u8>>>) + Send + Sync>;
 
 pub(super) struct Spy {
@@ -27,6 +28,8 @@ pub(super) struct Spy {
     pub(super) is_behind: AtomicBool,
     /// Changes what `mappings` answers.
     pub(super) bend: Mutex<Option<Bend>>,
+    /// What others do just before tokens are removed.
+    pub(super) before_removal: Mutex<Option<Other>>,
 }
 
 impl Default for Spy {
@@ -42,6 +45,7 @@ impl Default for Spy {
             shared: AtomicBool::new(false),
             is_behind: AtomicBool::new(false),
             bend: Mutex::new(None),
+            before_removal: Mutex::new(None),
         }
     }
 }
@@ -143,7 +147,10 @@ impl Store for Arc<Spy> {
         self.memory.swap_mapping(row, token, old, new)
     }
 
-    fn remove(&self, row: Row, tokens: Vec<Token>) -> Answer<'_, usize> {
+    fn remove(&self, row: Row, tokens: Vec<(Token, Vec<u8>)>) -> Answer<'_, usize> {
+        if let Some(other) = &*self.before_removal.lock().unwrap() {
+            other(&self.memory);
+        }
         self.memory.remove(row, tokens)
     }
 

@@ -1,0 +1,121 @@
+//! Takes what is forgotten out of the index that subjects are found by.
+//!
+//! The entries go before the values, so that a walk which is cut off leaves no
+//! entry behind. Two spellings of one address share an entry; where the other
+//! spelling is kept, it is entered again once the walk is past the subject.
+
+use super::Due;
+use crate::sensitive::Sensitive;
+use crate::store::{Batch, Outcome, Row};
+use crate::token::Token;
+use crate::vault::Shared;
+use crate::vault::error::VaultError;
+use crate::vault::find::{Blind, removals};
+use crate::vault::subject_keys::{SubjectKeys, is_anonymized};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// How many tokens are read at once.
+const PAGE: usize = 256;
+/// How often the keys of a subject may be wrapped anew meanwhile.
+const ATTEMPTS: usize = 8;
+
+/// What the subject that a walk is at is not found by any more.
+#[derive(Default)]
+pub(super) struct Unfound(Option<Taken>);
+
+struct Taken {
+    who: Who,
+    blinds: HashSet<Blind>,
+}
+
+/// A subject of which the row alone was known.
+struct Who {
+    row: Row,
+    keys: SubjectKeys,
+    tenant: String,
+    subject: Sensitive,
+}
+
+impl Unfound {
+    /// Removes the entries of values that are due, of subjects in the order of
+    /// their rows.
+    pub(super) async fn take_out(&mut self, vault: &Shared, due: &Due) -> Result<(), VaultError> {
+        for (row, due) in due {
+            if !due.iter().any(|(token, ..)| vault.indexed.holds(token.entity())) {
+                continue;
+            }
+            if self.0.as_ref().is_none_or(|taken| taken.who.row != *row) {
+                self.settle(vault).await?;
+                // Of whom nobody can open anything, nothing can be looked up.
+                let Some(who) = Who::open(vault, *row).await? else { continue };
+                self.0 = Some(Taken { who, blinds: HashSet::new() });
+            }
+            let Some(Taken { who, blinds }) = &mut self.0 else { continue };
+            let of_due: Vec<Blind> =
+                due.iter().filter_map(|(token, record, _)| who.blind(vault, token, record)).collect();
+            let changes = of_due.iter().flat_map(|blind| removals(*row, blind)).collect();
+            blinds.extend(of_due);
+            vault.store.write(changes, None).await?;
+        }
+        Ok(())
+    }
+
+    /// The walk is past the subject: what is kept of it is entered again.
+    pub(super) async fn settle(&mut self, vault: &Shared) -> Result<(), VaultError> {
+        let Some(Taken { who, blinds }) = self.0.take() else { return Ok(()) };
+        let mut after = None;
+        loop {
+            let page = vault.store.page(who.row, after, PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(*last);
+            let mut changes = Vec::new();
+            for (token, record) in page {
+                if who.blind(vault, &token, &record).is_some_and(|blind| blinds.contains(&blind)) {
+                    let value = who.keys.open_value(who.row, &token, &record)?;
+                    let names = (who.tenant.as_str(), who.subject.expose());
+                    changes.extend(vault.entries_of(who.row, names, token.entity(), value.expose())?);
+                }
+            }
+            if !changes.is_empty() {
+                let mut batch = Batch {
+                    row: who.row,
+                    subject: Arc::clone(who.keys.record()),
+                    first_contact: false,
+                    mappings: Vec::new(),
+                    changes,
+                };
+                // As long as the subject is there: of one who was erased nothing
+                // is entered.
+                for _ in 0..ATTEMPTS {
+                    match vault.store.put(batch.clone()).await? {
+                        Outcome::Superseded(Some(standing)) => batch.subject = standing.into(),
+                        _ => break,
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Who {
+    /// None of a subject that is gone, or is damaged.
+    async fn open(vault: &Shared, row: Row) -> Result<Option<Self>, VaultError> {
+        let Some(record) = vault.store.subject(row).await? else { return Ok(None) };
+        let root = vault.envelope.root_for(&record).await?;
+        match SubjectKeys::open_named(&root, row, record) {
+            Ok((keys, tenant, subject)) => Ok(Some(Self { row, keys, tenant, subject })),
+            Err(VaultError::Corrupt { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What a value is found by; none of one that is not, or does not open.
+    fn blind(&self, vault: &Shared, token: &Token, record: &[u8]) -> Option<Blind> {
+        if !vault.indexed.holds(token.entity()) || is_anonymized(record) {
+            return None;
+        }
+        let value = self.keys.open_value(self.row, token, record).ok()?;
+        vault.blind_of(&self.tenant, token.entity(), value.expose())
+    }
+}
