@@ -342,10 +342,7 @@ impl Place<'_> {
     fn of(self, call: &Call) -> Option<&str> {
         match self {
             Self::Target => Some(&call.target),
-            Self::Header(name) => {
-                let named = |(known, _): &&(String, String)| known.eq_ignore_ascii_case(name);
-                call.headers.iter().find(named).map(|(_, value)| value.as_str())
-            }
+            Self::Header(name) => call.header_value(name),
             Self::Body => Some(std::str::from_utf8(&call.body).unwrap_or_default()),
         }
     }

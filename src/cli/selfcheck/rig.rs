@@ -216,6 +216,12 @@ pub(super) fn lock<T>(script: &Mutex<Script>, with: impl FnOnce(&mut Script) -> 
 }
 
 impl Call {
+    /// The first value of this header.
+    pub(super) fn header_value(&self, name: &str) -> Option<&str> {
+        let named = |(known, _): &&(String, String)| known.eq_ignore_ascii_case(name);
+        self.headers.iter().find(named).map(|(_, value)| value.as_str())
+    }
+
     pub(super) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
