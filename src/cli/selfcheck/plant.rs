@@ -78,10 +78,14 @@ impl Kind {
     }
 
     /// A value of somebody else in a sentence: none that may stand for one of the
-    /// others, as phone numbers of London may.
+    /// others, as numbers and addresses of the ranges for examples may.
     pub(super) fn of_others(self, number: usize) -> Planted {
         match self {
             Self::Phone => Planted { value: format!("+44 1632 960{number:03}"), ..self.sentence(number) },
+            // Of the network for benchmarks (RFC 2544).
+            Self::Ip => {
+                Planted { value: format!("198.18.{}.{}", number / 100, 100 + number % 100), ..self.sentence(number) }
+            }
             _ => self.sentence(number),
         }
     }
