@@ -199,7 +199,7 @@ impl Rig {
                 heard.notify_one();
             }
             let coding = head.headers.get(http::header::CONTENT_ENCODING);
-            let coding = coding.map(|coding| String::from_utf8_lossy(coding.as_bytes()).into_owned());
+            let coding = coding.and_then(|coding| coding.to_str().ok()).map(str::to_owned);
             Ok::<_, String>((head.status.as_u16(), read, coding, broke_off))
         };
         let (status, body, coding, broke_off) = tokio::time::timeout(PATIENCE, exchanged)
