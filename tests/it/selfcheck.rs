@@ -189,6 +189,7 @@ basis = "contract"
 [[routes]]
 path = "/"
 protocol = "json"
+identity = "token"
 
 [[routes]]
 path = "/stats"

@@ -78,10 +78,14 @@ impl Kind {
     }
 
     /// A value of somebody else in a sentence: none that may stand for one of the
-    /// others, as phone numbers of London may.
+    /// others, as numbers and addresses of the ranges for examples may.
     pub(super) fn of_others(self, number: usize) -> Planted {
         match self {
             Self::Phone => Planted { value: format!("+44 1632 960{number:03}"), ..self.sentence(number) },
+            // Of the network for benchmarks (RFC 2544).
+            Self::Ip => {
+                Planted { value: format!("198.18.{}.{}", number / 100, 100 + number % 100), ..self.sentence(number) }
+            }
             _ => self.sentence(number),
         }
     }
@@ -126,7 +130,8 @@ pub(super) fn nasty() -> Vec<Planted> {
         "\u{e9}".repeat(200),
         "%41 + {\"a\": [1]}".to_owned(),
     ];
-    values.map(|value| Planted { before: "So ", value, after: " it is." }).into()
+    // In each stands what reads otherwise where markup does not escape it.
+    values.map(|value| Planted { before: "So ", value: value + " &lt;", after: " it is." }).into()
 }
 
 /// An IBAN (ISO 13616) with its check digits.

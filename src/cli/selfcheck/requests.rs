@@ -125,9 +125,20 @@ impl<'a> Trial<'a> {
         let same = parts.iter().all(|part| {
             let (sent, arrived) = (part.place.of(&call), part.place.of(&received));
             // Some headers are dropped by policy.
-            arrived.is_none() || arrived.map(|arrived| self.without_prefix(part.place, arrived)) == sent
+            let arrived = arrived.map(|arrived| self.without_prefix(part.place, arrived));
+            arrived.is_none_or(|arrived| Some(arrived) == sent || self.is_identified(part, arrived))
         });
         self.whole(None, same, Fault::Changed, || "without findings other bytes arrived".to_owned());
+    }
+
+    /// Whether the same arrived but for the fields of which the route makes
+    /// tokens whatever they hold.
+    fn is_identified(&self, part: &Part<'_>, arrived: &str) -> bool {
+        let all = part.template.holes.iter().zip(&part.fillings);
+        self.ground.route.identity == Identity::Token
+            && part.template.fit(arrived, part.escape).is_ok_and(|contents| {
+                contents.iter().zip(all).all(|(got, (hole, filling))| hole.want == Want::Who || *got == filling.text)
+            })
     }
 
     /// Without consent nothing is forwarded, or nothing that can be restored.
@@ -199,7 +210,8 @@ impl<'a> Trial<'a> {
     /// Whether the value arrived where it should not.
     fn leaked(&self, hole: &Hole, kind: Kind, all: &str, planted: &Planted) -> bool {
         let kept = match hole.want {
-            Want::Who => self.ground.route.identity == Identity::Keep,
+            // The name of a person is one of the fields that name whoever speaks.
+            Want::Who | Want::Name => self.ground.route.identity == Identity::Keep,
             // Half a value may stand anywhere; the fields themselves tell.
             Want::Never | Want::First | Want::Rest => true,
             _ => false,
@@ -217,7 +229,9 @@ impl<'a> Trial<'a> {
         content: &str,
     ) -> Option<String> {
         let (Some(planted), true) = (planted, looked_at(hole.want)) else {
-            return (content != filling.text).then(|| format!("{content:?} stands for what should stay"));
+            let is_identified = hole.want == Want::Who && self.ground.route.identity == Identity::Token;
+            return (content != filling.text && !is_identified)
+                .then(|| format!("{content:?} stands for what should stay"));
         };
         let Some(stand) = planted.stand_in(content) else {
             return Some(format!("the words around the value became {content:?}"));
@@ -226,7 +240,7 @@ impl<'a> Trial<'a> {
             (None, _) => true,
             // All of a value that was cut stands in front.
             (_, Want::Rest) => stand.is_empty(),
-            (_, Want::Who) if self.ground.route.identity != Identity::Scan => true,
+            (_, Want::Who | Want::Name) if self.ground.route.identity != Identity::Scan => true,
             (Some(Operator::Token), Want::Number) => is_token(stand.trim_matches('"'), kind),
             (Some(Operator::Token), _) => is_token(stand, kind),
             (Some(_), _) => stand != planted.value,
@@ -342,10 +356,7 @@ impl Place<'_> {
     fn of(self, call: &Call) -> Option<&str> {
         match self {
             Self::Target => Some(&call.target),
-            Self::Header(name) => {
-                let named = |(known, _): &&(String, String)| known.eq_ignore_ascii_case(name);
-                call.headers.iter().find(named).map(|(_, value)| value.as_str())
-            }
+            Self::Header(name) => call.header_value(name),
             Self::Body => Some(std::str::from_utf8(&call.body).unwrap_or_default()),
         }
     }

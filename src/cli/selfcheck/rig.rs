@@ -199,7 +199,7 @@ impl Rig {
                 heard.notify_one();
             }
             let coding = head.headers.get(http::header::CONTENT_ENCODING);
-            let coding = coding.map(|coding| String::from_utf8_lossy(coding.as_bytes()).into_owned());
+            let coding = coding.and_then(|coding| coding.to_str().ok()).map(str::to_owned);
             Ok::<_, String>((head.status.as_u16(), read, coding, broke_off))
         };
         let (status, body, coding, broke_off) = tokio::time::timeout(PATIENCE, exchanged)
@@ -216,6 +216,12 @@ pub(super) fn lock<T>(script: &Mutex<Script>, with: impl FnOnce(&mut Script) -> 
 }
 
 impl Call {
+    /// The first value of this header.
+    pub(super) fn header_value(&self, name: &str) -> Option<&str> {
+        let named = |(known, _): &&(String, String)| known.eq_ignore_ascii_case(name);
+        self.headers.iter().find(named).map(|(_, value)| value.as_str())
+    }
+
     pub(super) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self

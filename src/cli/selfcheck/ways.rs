@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::coding;
 use super::plant::Kind;
 use super::report::{Fault, Side};
-use super::rig::{Answer, Course, Exchange};
+use super::rig::{Answer, Call, Course, Exchange};
 use super::said::{Said, Saying, Whose, written};
 use super::sample::{Framing, ReplySample};
 use super::{Effort, Trial};
@@ -144,16 +144,34 @@ impl Trial<'_> {
             // What is refused is seen elsewhere.
             return;
         };
-        for coding in coding::ALL {
+        let headers = |call: &Call| -> Vec<Option<String>> {
+            let names = self.sample.request.headers.iter().map(|(name, _)| name.as_str());
+            names.map(|name| call.header_value(name).map(str::to_owned)).collect()
+        };
+        let mut faults = Vec::new();
+        for (nth, coding) in coding::ALL.into_iter().enumerate() {
             let Ok(pieces) = coding::encode(coding, &[Bytes::copy_from_slice(&call.body)]) else { continue };
-            let mut encoded = call.clone().header("content-encoding", coding);
-            encoded.body = pieces.concat();
+            let mut encoded = Call { body: pieces.concat(), ..call.clone() };
+            // The header goes with the coding, from among whichever others.
+            let place = nth * encoded.headers.len() / (coding::ALL.len() - 1);
+            encoded.headers.insert(place, ("content-encoding".to_owned(), coding.to_owned()));
             let got = self.rig.exchange(&encoded, usize::MAX, Answer::empty()).await;
-            let wanted = if wanted.body == call.body { &encoded.body } else { &wanted.body };
-            let holds = got.is_ok_and(|got| got.received.is_some_and(|got| got.body == *wanted));
-            let row = self.field(Side::Request, "(encoded)");
-            let fault = (!holds).then(|| (Fault::Changed, format!("encoded with {coding} something else arrived")));
-            self.report.check(&row, Some(Kind::ALL[0]), fault);
+            let body = if wanted.body == call.body { &encoded.body } else { &wanted.body };
+            faults.push(match got.map(|got| (got.status, got.received)) {
+                Ok((_, Some(got))) if got.body != *body || got.target != wanted.target => {
+                    Some(format!("encoded with {coding} something else arrived"))
+                }
+                Ok((_, Some(got))) if headers(&got) != headers(&wanted) => {
+                    Some(format!("encoded with {coding} other headers arrived"))
+                }
+                Ok((_, Some(_))) => None,
+                Ok((status, None)) => Some(format!("encoded with {coding} it was not forwarded: {status}")),
+                Err(why) => Some(why),
+            });
+        }
+        let row = self.field(Side::Request, "(encoded)");
+        for fault in faults {
+            self.report.check(&row, Some(Kind::ALL[0]), fault.map(|why| (Fault::Changed, why)));
         }
     }
 }
