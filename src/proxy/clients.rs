@@ -53,7 +53,7 @@ impl Clients {
 fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits((address.to_bits() >> 64) << 64)),
-        address => address,
+        address @ IpAddr::V4(_) => address,
     }
 }
 

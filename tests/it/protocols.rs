@@ -71,12 +71,12 @@ fn samples() -> Vec<(String, Value)> {
         names(&folder).iter().filter_map(|name| name.strip_suffix(".toml").map(str::to_owned)).collect();
     assert!(protocols.len() >= 14, "{protocols:?}");
     let mut all = Vec::new();
+    let number = regex::Regex::new(r#""\{\{number(:[^}]*)?\}\}""#).unwrap();
+    let hole = regex::Regex::new(r"\{\{(\w+)(:[^}]*)?\}\}").unwrap();
     for protocol in protocols {
         let folder = folder.join("samples").join(&protocol);
         for name in names(&folder) {
             let text = std::fs::read_to_string(folder.join(&name)).unwrap();
-            let number = regex::Regex::new(r#""\{\{number(:[^}]*)?\}\}""#).unwrap();
-            let hole = regex::Regex::new(r"\{\{(\w+)(:[^}]*)?\}\}").unwrap();
             let text = number.replace_all(&text, "42");
             // Escapes that nobody needs stay as they are.
             let filled = hole.replace_all(&text, |found: &regex::Captures<'_>| match &found[1] {

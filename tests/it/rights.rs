@@ -410,7 +410,7 @@ async fn each_tenant_has_persons_of_its_own() {
     assert_eq!(values(&person.ask("GET", "/data", Value::Null).await.json()), ["ana.bank@example.org"]);
     assert_eq!(person.ask("POST", "/erase", json!({})).await.status, 200);
     let of = |tenant: &str| output(&rig.vault, &["subject", "export", "u1", "--tenant", tenant]);
-    assert!(of("shop").contains(EMAIL) && !of("bank").contains("@"), "only those of the bank went");
+    assert!(of("shop").contains(EMAIL) && !of("bank").contains('@'), "only those of the bank went");
 }
 
 #[tokio::test]

@@ -144,13 +144,13 @@ strict = true
 /// A deployment that asks for much, and whose files lie in this folder.
 fn demanding(folder: &std::path::Path) -> String {
     let kept = folder.join("kept");
-    let file = |name: &str| format!("{:?}", kept.join(name));
+    let file = |name: &str| format!("\"{}\"", kept.join(name).display());
     format!(
         r#"
 upstream = "https://chatbot.invalid/base"
 erasures = {erasures}
 backup = {{ dir = {backups}, every = "1s" }}
-transcripts = {{ to = {transcripts} }}
+transcripts = {{ to = "file:{transcripts}" }}
 webhooks = [{{ url = "https://crm.invalid/", events = ["subject.erased"], secret = "0123456789abcdef" }}]
 cors = {{ origins = ["https://shop.example"] }}
 subject = {{ from = ["header:X-User", "cookie:sid", "jwt:sub", "body:user"] }}
@@ -203,7 +203,7 @@ reply = "pass"
 "#,
         erasures = file("erasures"),
         backups = file("backups"),
-        transcripts = format!("\"file:{}\"", kept.join("transcripts").display()),
+        transcripts = kept.join("transcripts").display(),
     )
 }
 

@@ -109,7 +109,7 @@ async fn what_is_said_is_kept_without_whoever_said_it() {
         let mut command = privet();
         command.args(["report", "transcripts", "--k", k, "--config"]).arg(&config).env("PRIVET_KEY", KEY);
         let done = command.output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        assert!(done.status.success(), "{}", done.stderr.escape_ascii());
         String::from_utf8(done.stdout).unwrap()
     };
     assert!(report("5").contains("| EMAIL | 30 |"), "{}", report("5"));

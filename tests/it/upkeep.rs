@@ -121,7 +121,11 @@ fn read_all(folder: &Path, bytes: &mut Vec<u8>) -> usize {
 async fn no_file_shows_a_value(held: &str, other: &str, folder: &Path, folders: &[&Path], settle: impl Fn()) {
     let (backup, backups, erasures) =
         (folder.join("privet.backup"), folder.join("backups"), folder.join("erasures.jsonl"));
-    let toml = format!("erasures = {erasures:?}\n[backup]\ndir = {backups:?}\nevery = \"1s\"\nkeep = 2\n");
+    let toml = format!(
+        "erasures = \"{}\"\n[backup]\ndir = \"{}\"\nevery = \"1s\"\nkeep = 2\n",
+        erasures.display(),
+        backups.display()
+    );
     let (backup, erasures) = (backup.to_str().unwrap(), erasures.to_str().unwrap());
     let upstream = Upstream::echo().await;
     let gateway = Setup::new(&upstream).vault_at(held).toml(&toml).env("PRIVET_OLD_KEYS", NEW_KEY).start();

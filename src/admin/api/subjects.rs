@@ -158,7 +158,7 @@ async fn show(call: Call<BySubject, Which>) -> Result<Json<Shown>, Problem> {
     let values = rights.located(&tenant, &subject).await?;
     let cases = rights.register().of_subject(&tenant, &subject).await?;
     let restricted = rights.restrictions().hold(&tenant, &subject).await?;
-    Ok(Json(Shown { values, restricted, cases, subject }))
+    Ok(Json(Shown { subject, values, restricted, cases }))
 }
 
 async fn export(call: Call<BySubject, Wanted>) -> Result<Streamed, Problem> {

@@ -143,17 +143,15 @@ type Read<T> = Result<T, (usize, &'static str)>;
 impl<'a> Members<'a> {
     /// Opens the object; says whether it has a member.
     fn open(&mut self) -> Read<bool> {
-        match self.peek() {
-            Some(b'{') => self.at += 1,
-            // Another value, if it is one, has no members.
-            _ => {
-                json::walk(self.line, &mut Any).map_err(|error| match error.fault {
-                    Fault::UnexpectedEnd => (error.offset, ENDS_EARLY),
-                    _ => (error.offset, NOT_JSON),
-                })?;
-                return Ok(false);
-            }
+        // Another value, if it is one, has no members.
+        if self.peek() != Some(b'{') {
+            json::walk(self.line, &mut Any).map_err(|error| match error.fault {
+                Fault::UnexpectedEnd => (error.offset, ENDS_EARLY),
+                _ => (error.offset, NOT_JSON),
+            })?;
+            return Ok(false);
         }
+        self.at += 1;
         if self.peek() != Some(b'}') {
             return Ok(true);
         }

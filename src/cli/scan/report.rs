@@ -330,7 +330,7 @@ pub(super) fn write_score(score: f32, out: &mut Vec<u8>) {
     write_number(hundredths / 100, out);
     let digit = |value: usize| b'0' + (value % 10) as u8;
     out.extend_from_slice(&[b'.', digit(hundredths / 10)]);
-    if hundredths % 10 != 0 {
+    if !hundredths.is_multiple_of(10) {
         out.push(digit(hundredths));
     }
 }

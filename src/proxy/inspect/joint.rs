@@ -18,6 +18,10 @@ const LONGEST_SIDE: usize = 320;
 /// together: else a word follows, as in "ana@example.com" and "please".
 const LONGEST_TOP: usize = 4;
 
+/// Top-level domains that no other one of at most [`LONGEST_TOP`] letters
+/// begins with (IANA root zone), so that they are not cut.
+const WHOLE_TOPS: [&str; 6] = ["com", "net", "org", "edu", "gov", "mil"];
+
 /// The end of the texts so far.
 #[derive(Default)]
 pub(in crate::proxy) struct Joint {
@@ -265,9 +269,10 @@ fn is_address_and_word(value: &str, border: usize, detector: Detector<'_>) -> bo
     let Some((left, right)) = value.split_at_checked(border) else { return false };
     let word = first_letters(right);
     let top = value.rsplit('.').next().unwrap_or_default();
-    has_top(left.trim_end_matches('.'))
-        && !word.is_empty()
-        && (detector.engine.is_ordinary_word(word) || top.len() > LONGEST_TOP)
+    let left = left.trim_end_matches('.');
+    let is_whole =
+        left.rsplit('.').next().is_some_and(|top| WHOLE_TOPS.iter().any(|whole| top.eq_ignore_ascii_case(whole)));
+    has_top(left) && !word.is_empty() && (is_whole || detector.engine.is_ordinary_word(word) || top.len() > LONGEST_TOP)
 }
 
 /// Whether a value that ends with another, whole by itself, is one all the same.

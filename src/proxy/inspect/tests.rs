@@ -381,6 +381,7 @@ fn what_stands_on_one_side_of_a_border_is_not_joined() {
         (&["I shop at Zalando.", "anna@example.com"], &["I shop at Zalando.", "[EMAIL]"]),
         (&["it is v2.0", "anna@example.com"], &["it is v2.0", "[EMAIL]"]),
         (&["anna@example.com", "42"], &["[EMAIL]", "42"]),
+        (&["anna@example.com", "b"], &["[EMAIL]", "b"]),
         (&["+49 151 20000000", "42"], &["[PHONE]", "42"]),
     ] {
         check_split(texts, wanted);

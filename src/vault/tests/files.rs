@@ -167,13 +167,13 @@ fn a_damaged_file_never_gives_a_wrong_value() {
         let mut reader = std::process::Command::new(std::env::current_exe().unwrap());
         reader.args(["vault::tests::files::reader_of_damaged_files", "--exact", "--nocapture", "--test-threads=1"]);
         let read = reader.env(DAMAGED, folder.path()).env(FROM, (came_to.len() + ended).to_string()).output().unwrap();
-        let said = String::from_utf8_lossy(&read.stdout);
+        let said = String::from_utf8(read.stdout).unwrap();
         came_to.extend(said.lines().filter_map(|line| {
             let (_, which) = line.split_once(CAME_TO)?.1.split_once(' ')?;
             Some(which.to_owned())
         }));
         if came_to.len() + ended < FLIPS {
-            let why = String::from_utf8_lossy(&read.stderr);
+            let why = String::from_utf8(read.stderr).unwrap();
             assert!(read.status.signal().is_some() && why.contains("redb"), "a value is wrong: {why}");
             ended += 1;
         }

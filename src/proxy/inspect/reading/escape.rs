@@ -55,7 +55,7 @@ fn digits(text: &str, at: usize) -> Option<(usize, char)> {
         _ => (3, 8, 3),
     };
     let code = u32::from_str_radix(text.get(at..at + length)?, radix).ok()?;
-    let c = char::from_u32(code).filter(|c| c.is_ascii_graphic())?;
+    let c = char::from_u32(code).filter(char::is_ascii_graphic)?;
     Some((at + end, c))
 }
 
