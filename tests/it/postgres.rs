@@ -221,7 +221,7 @@ async fn what_a_replica_that_is_cut_off_cannot_hear_binds_it_all_the_same() {
         _ => _ = ledger.withdraw(ledger.row("default", subject), withdrawn.clone()).await.unwrap(),
     };
     // Connections for all that follows are made while they can be, and stay.
-    act("somebody").await;
+    tokio::join!(act("dora"), act("eli"), act("fay"), act("gus"));
     let here =
         format!("select coalesce(string_agg(pid::text, ','), '0') from pg_stat_activity where datname = '{database}'");
     let own = CLUSTER.primary.ask(&here);
