@@ -113,6 +113,14 @@ impl Keep {
             TranscriptPlace::Postgres(_) => Err(TranscriptError::Url("this build knows none".into())),
         }
     }
+
+    fn prepare(&self) -> Result<(), TranscriptError> {
+        match self {
+            Self::Files(files) => Ok(files.make_folder()?),
+            #[cfg(feature = "postgres")]
+            Self::Table(_) => Ok(()),
+        }
+    }
 }
 
 impl Transcripts {
@@ -124,9 +132,7 @@ impl Transcripts {
     /// Where the folder cannot be made, or the URL of the database is none.
     pub fn open(config: &config::Transcripts, vault: &Vault, metrics: &Arc<Metrics>) -> Result<Self, TranscriptError> {
         let keep = Keep::open(config)?;
-        if let Keep::Files(files) = &keep {
-            files.make_folder()?;
-        }
+        keep.prepare()?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (metrics, closing) = (Arc::clone(metrics), CancellationToken::new());
         let writer = writer::Writer {

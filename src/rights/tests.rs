@@ -22,9 +22,12 @@ async fn rigs_with(more: &str) -> Vec<Rig> {
     let folder = tempfile::tempdir().unwrap();
     let embedded = format!("embedded:{}", folder.path().display());
     let mut rigs = Vec::new();
-    let mut places = vec![("memory:".to_owned(), None), (embedded, Some(folder))];
-    #[cfg(feature = "postgres")]
-    places.push((crate::store::postgres::tests::CLUSTER.database(), None));
+    let places = [
+        ("memory:".to_owned(), None),
+        (embedded, Some(folder)),
+        #[cfg(feature = "postgres")]
+        (crate::store::postgres::tests::CLUSTER.database(), None),
+    ];
     for (url, folder) in places {
         let vault = Vault::open(&url.parse().unwrap(), Key::generate(), Options::default()).await.unwrap();
         let toml = format!("upstream = \"http://bot.example\"\n{more}");
