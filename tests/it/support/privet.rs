@@ -134,9 +134,23 @@ impl Privet {
         Self { child, gateway, admin, log, reader: Some(reader), stdout, folder: None }
     }
 
-    /// What it wrote to standard error so far.
+    /// The whole lines that it wrote to standard error so far.
     pub fn log(&self) -> String {
-        text(&self.log)
+        let mut log = text(&self.log);
+        log.truncate(log.rfind('\n').map_or(0, |end| end + 1));
+        log
+    }
+
+    /// Waits until its log holds this: a line is written before the reply, yet
+    /// read from a pipe, which may take longer. Gives what it wrote so far.
+    pub async fn log_becomes(&self, has: &str) -> String {
+        for _ in 0..200 {
+            if self.log().contains(has) {
+                return self.log();
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the log does not come to hold {has:?}: {}", self.log());
     }
 
     /// The id of its process.
