@@ -519,7 +519,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
 
     fn begin_array(&mut self, path: &Path<'a>, start: usize) {
         self.is_empty_so_far = true;
-        self.numbers = Numbers::default();
+        self.numbers = Numbers::after(self.findings.list.len());
         self.beside.begin(path.depth(), start);
     }
 
@@ -527,7 +527,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
         self.check_known_empty(path);
         let numbers = std::mem::take(&mut self.numbers);
         if let Some(card) = numbers.card(self.rules.detector, self.scratch) {
-            self.findings.add_numbers(&numbers.places, &card, &numbers.digits, self.quotes);
+            numbers.replace(card, self.quotes, &mut self.findings);
         }
     }
 

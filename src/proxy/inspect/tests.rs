@@ -143,8 +143,9 @@ fn texts_in_base64_are_found_where_nobody_speaks_of_them() {
     let wanted = encode(r#"{"mail":"[EMAIL]","n":"[CREDIT_CARD]"}"#);
     check("json", &body, &format!(r#"{{"a":"[EMAIL] {wanted} and [EMAIL]","b":"[EMAIL]"}}"#));
     // What is signed cannot be changed.
-    let body = format!(r#"{{"a":"x.{inner}.y"}}"#);
+    let body = format!(r#"{{"a":"x.{inner}.keIHyJHiB8iR4gfIkeIHyJHiB8g"}}"#);
     check("json", &body, &body);
+    check("json", &format!(r#"{{"a":"x.{inner}.y"}}"#), &format!(r#"{{"a":"x.{wanted}.y"}}"#));
 }
 
 #[test]
@@ -173,6 +174,9 @@ fn values_cut_over_members_that_count_are_found() {
 fn the_numbers_of_a_card_are_found_in_an_array() {
     for (body, wanted) in [
         (r#"{"pan":[4111,1111,1111,1111]}"#, r#"{"pan":["[CREDIT_CARD]",null,null,null]}"#),
+        // One of them may be a finding by itself.
+        (r#"{"pan":[42,36700102000000]}"#, r#"{"pan":["[CREDIT_CARD]",null]}"#),
+        (r#"{"pan":[411111,1111111111],"to":"a@b.example"}"#, r#"{"pan":["[CREDIT_CARD]",null],"to":"[EMAIL]"}"#),
         (r#"{"a":"{\"pan\":[411111,1111111111]}"}"#, r#"{"a":"{\"pan\":[\"[CREDIT_CARD]\",null]}"}"#),
         (
             r"[4,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
