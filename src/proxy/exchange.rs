@@ -142,7 +142,8 @@ async fn forward(
     let in_shadow = SCRATCH.with_borrow_mut(|scratch| gateway.watch.found_in_shadow(scratch));
     let all_found = || findings.each().chain(in_head.findings.each());
     judge(gateway, all_found())?;
-    let is_sensitive = findings.sensitive || in_shadow || special::is_among(all_found(), gateway);
+    // Of what is removed beyond recovery nothing is asked, and nothing kept.
+    let is_sensitive = reversible && (findings.sensitive || in_shadow || special::is_among(all_found(), gateway));
     match (special::allow(is_sensitive, &judged, &presented, route, gateway).await, handshake.take()) {
         (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, &refusal, settle)),
         (allowed, taken) => (reversible, handshake) = (reversible & allowed?, taken),
