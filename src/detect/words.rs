@@ -172,7 +172,10 @@ impl Eight {
     }
 }
 
-/// What 64 bytes of a text are, a bit for each, the first byte lowest.
+/// Bytes whose kinds are told together, as sets of bits.
+pub(crate) const BLOCK: usize = 64;
+
+/// What the bytes of a block of a text are, a bit for each, the first byte lowest.
 pub(crate) struct Block {
     /// ASCII letters.
     pub(crate) letters: u64,
@@ -181,29 +184,16 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub(crate) const LEN: usize = 64;
+    pub(crate) const LEN: usize = BLOCK;
 
     /// The bytes from `base` on; behind the end of the text there is nothing.
     #[inline]
     pub(crate) fn at(text: &[u8], base: usize) -> Self {
-        let rest = text.get(base..).unwrap_or_default();
-        if let Some(chunk) = rest.first_chunk::<64>() {
-            return Self::of(chunk);
-        }
-        let mut chunk = [0; 64];
-        chunk.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        Self::of(&chunk)
-    }
-
-    #[inline]
-    fn of(chunk: &[u8; 64]) -> Self {
-        // Without a branch or a bit set in it the compiler makes vector code of this loop.
-        let (mut letters, mut others) = ([0; 64], [0; 64]);
-        for ((&b, letter), other) in chunk.iter().zip(&mut letters).zip(&mut others) {
-            *letter = u8::from((b | 0x20).wrapping_sub(b'a') < 26);
-            *other = u8::from(b.wrapping_sub(b'/') <= 11) | u8::from(b == b'@') | b >> 7;
-        }
-        Self { letters: bits(&letters), others: bits(&others) }
+        let [letters, others] = byte_masks(text, base, 0, |b| {
+            let letter = (b | 0x20).wrapping_sub(b'a') < 26;
+            [letter, (b.wrapping_sub(b'/') <= 11) | (b == b'@') | (b >= 0x80)]
+        });
+        Self { letters, others }
     }
 
     /// Letters with none in front of them.
@@ -222,16 +212,37 @@ impl Block {
 /// end of the text are zeros, of which it must not.
 #[inline]
 pub(crate) fn mask(text: &[u8], base: usize, is: impl Fn(u8) -> bool) -> u64 {
+    let [mask] = byte_masks(text, base, 0, |b| [is(b)]);
+    mask
+}
+
+/// For each of some kinds a bit for each of the [`BLOCK`] bytes from `base` on,
+/// the first byte lowest. Behind the end of the text stands `beyond`. `kinds`
+/// must not branch, so that the compiler makes vector code of it.
+#[inline]
+pub(crate) fn byte_masks<const N: usize>(
+    text: &[u8],
+    base: usize,
+    beyond: u8,
+    kinds: impl Fn(u8) -> [bool; N],
+) -> [u64; N] {
     let rest = text.get(base..).unwrap_or_default();
-    let mut chunk = [0; Block::LEN];
-    match rest.first_chunk() {
-        Some(whole) => chunk = *whole,
-        None => chunk.iter_mut().zip(rest).for_each(|(to, from)| *to = *from),
+    let mut masks = [[0; BLOCK]; N];
+    let mut tell = |chunk: &[u8; BLOCK]| {
+        for (at, &b) in chunk.iter().enumerate() {
+            for (mask, is) in masks.iter_mut().zip(kinds(b)) {
+                mask[at] = u8::from(is);
+            }
+        }
+    };
+    if let Some(chunk) = rest.first_chunk() {
+        tell(chunk);
+    } else {
+        let mut chunk = [beyond; BLOCK];
+        chunk.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        tell(&chunk);
     }
-    for byte in &mut chunk {
-        *byte = u8::from(is(*byte));
-    }
-    bits(&chunk)
+    masks.map(|mask| bits(&mask))
 }
 
 /// The word that starts with the letter of a block at `bit`. Words of less than
