@@ -76,6 +76,8 @@ pub(crate) struct Names<'a> {
     judged_from: usize,
     /// Words before this offset belong to the last run.
     judged_until: usize,
+    /// The letters around the last run.
+    letters: feature::Window,
     /// In training: what the labels are, and where features go.
     lesson: Option<&'a mut train::Lesson>,
 }
@@ -84,7 +86,7 @@ impl<'a> Names<'a> {
     /// At the start of a text.
     pub(crate) fn new(kept: &'a mut Kept) -> Self {
         kept.start_text();
-        Self { kept, judged_from: 0, judged_until: 0, lesson: None }
+        Self { kept, judged_from: 0, judged_until: 0, letters: feature::Window::default(), lesson: None }
     }
 
     /// At the start of a text to learn from.
@@ -222,12 +224,14 @@ impl Pass<'_> {
 
     /// Labels the run that starts with `word` and keeps its names.
     fn judge(&mut self, word: Word, classes: Classes, cue: Option<Pending>) {
-        let classes =
-            if classes.bits() == 0 { inflection::classes(&self.engine.lexicon, self.text, &word) } else { classes };
+        let classes = inflection::classes(&self.engine.lexicon, self.text, &word, classes);
         let mut run = Run::new(word, classes, cue);
         self.complete(&mut run);
         self.names.judged_until = run.end();
         self.names.kept.spans.clear();
+        if self.names.lesson.is_none() && self.near.is_none() && self.is_no_place_for_a_name(&run) {
+            return;
+        }
         let (opinions, evidence) = self.opinions(&run);
         let around = self.surroundings(&run);
         if self.names.lesson.is_some() {
@@ -245,6 +249,12 @@ impl Pass<'_> {
         let mut odds = [Odds::default(); MAX_RUN];
         model.marginals(emissions.get(..tokens.len()).unwrap_or_default(), &mut odds);
         self.decode(&run, &odds, &evidence);
+    }
+
+    /// Whether what stands behind the only word rules out a name, whatever the
+    /// model would say.
+    fn is_no_place_for_a_name(&self, run: &Run) -> bool {
+        matches!(run.tokens(), parts @ [only] if !self.is_free_behind(parts, only.word.end))
     }
 
     /// What the grammar makes of each word.

@@ -5,7 +5,7 @@ use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue, MAX_PHRASE};
 use crate::detect::name::{Kept, Lesson, Names};
 use crate::detect::normalize::{self, Reading};
-use crate::detect::words::{self, Block, Shape, Word};
+use crate::detect::words::{self, Block, Shape, Word, not_before};
 use crate::detect::{Engine, Finding, Input, Operator, Plan, RuleId, State, Treatment, pattern, resolve};
 use std::ops::{BitOr, BitOrAssign};
 
@@ -270,12 +270,6 @@ pub(crate) fn teach(engine: &Engine, text: &str, scratch: &mut Scratch, lesson: 
         url_until: 0,
     };
     pass.run();
-}
-
-/// The places of a block that are not before `at`.
-#[inline]
-fn not_before(at: usize, base: usize) -> u64 {
-    u32::try_from(at.saturating_sub(base)).ok().and_then(|passed| u64::MAX.checked_shl(passed)).unwrap_or(0)
 }
 
 /// The last word of a run that speaks for or against a rule.

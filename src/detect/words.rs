@@ -360,12 +360,19 @@ pub(crate) fn each_with_gaps<'a>(text: &'a str, mut found: impl FnMut(&'a [u8], 
 
 fn humps(text: &str, heads: bool, mut found: impl FnMut(&Word)) {
     let bytes = text.as_bytes();
-    let mut at = 0;
-    while let Some(&b) = bytes.get(at) {
-        if !b.is_ascii_alphabetic() && b.is_ascii() {
-            at += 1;
-            continue;
+    let may_start = |b: u8| ((b | 0x20).wrapping_sub(b'a') < 26) | (b >= 0x80);
+    let mut base = 0;
+    let mut starts = mask(bytes, base, may_start);
+    loop {
+        // A text may hold much that is no word: it is passed over 64 bytes at a time.
+        while starts == 0 {
+            base += BLOCK;
+            if base >= bytes.len() {
+                return;
+            }
+            starts = mask(bytes, base, may_start);
         }
+        let at = base + starts.trailing_zeros() as usize;
         let word = read_from(text, at);
         let hump = camel(text, &word);
         match hump.and_then(|hump| text.get(..hump)) {
@@ -374,11 +381,22 @@ fn humps(text: &str, heads: bool, mut found: impl FnMut(&Word)) {
             _ => {}
         }
         // What is no letter at all is passed over as a whole character.
-        at = hump.unwrap_or(word.end).max(at + 1);
-        while !text.is_char_boundary(at) {
-            at += 1;
+        let mut next = hump.unwrap_or(word.end).max(at + 1);
+        while !text.is_char_boundary(next) {
+            next += 1;
         }
+        if next >= base + BLOCK {
+            base += (next - base) / BLOCK * BLOCK;
+            starts = mask(bytes, base, may_start);
+        }
+        starts &= not_before(next, base);
     }
+}
+
+/// The places of a block that are not before `at`.
+#[inline]
+pub(crate) fn not_before(at: usize, base: usize) -> u64 {
+    u32::try_from(at.saturating_sub(base)).ok().and_then(|passed| u64::MAX.checked_shl(passed)).unwrap_or(0)
 }
 
 fn camel(text: &str, word: &Word) -> Option<usize> {

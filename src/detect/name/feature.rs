@@ -3,7 +3,7 @@
 
 use crate::detect::name::run::{Gap, MAX_RUN, Run, Token};
 use crate::detect::scan::Pass;
-use crate::detect::words::{self, Shape};
+use crate::detect::words::Shape;
 
 /// Features of a word.
 pub(crate) const FEATURES: usize = 32;
@@ -111,11 +111,58 @@ fn kind_of(c: Option<char>) -> u8 {
 
 /// Bytes around a run in which its capitals are weighed.
 const CAPITALS_AROUND: usize = 160;
-const _: () = assert!(CAPITALS_AROUND <= u8::MAX as usize, "they are counted in bytes");
+
+/// How many ASCII letters there are, capitals and small ones.
+#[derive(Clone, Copy, Default)]
+struct Letters {
+    upper: u32,
+    lower: u32,
+}
+
+impl Letters {
+    fn of(bytes: &[u8]) -> Self {
+        let mut all = Self::default();
+        // In bytes, which hold so few: the compiler makes vector code of it.
+        for chunk in bytes.chunks(u8::MAX as usize) {
+            let (upper, lower) = chunk.iter().fold((0_u8, 0_u8), |(upper, lower), b| {
+                let capital = b.wrapping_sub(b'A') < 26;
+                let small = b.wrapping_sub(b'a') < 26;
+                (upper.wrapping_add(u8::from(capital)), lower.wrapping_add(u8::from(small)))
+            });
+            all.upper += u32::from(upper);
+            all.lower += u32::from(lower);
+        }
+        all
+    }
+}
+
+/// The letters in a stretch of the text that only moves forward: each byte is
+/// counted once when it comes in and once when it goes out, however many runs
+/// there are.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Window {
+    from: usize,
+    to: usize,
+    count: Letters,
+}
+
+impl Window {
+    fn slide(&mut self, text: &[u8], from: usize, to: usize) {
+        let of = |from: usize, to: usize| Letters::of(text.get(from..to).unwrap_or_default());
+        if from >= self.to || from < self.from || to < self.to {
+            *self = Self { from, to, count: of(from, to) };
+            return;
+        }
+        let (gone, come) = (of(self.from, from), of(self.to, to));
+        self.count.upper = self.count.upper + come.upper - gone.upper;
+        self.count.lower = self.count.lower + come.lower - gone.lower;
+        (self.from, self.to) = (from, to);
+    }
+}
 
 impl Pass<'_> {
     /// Looks around a run.
-    pub(crate) fn surroundings(&self, run: &Run) -> Surroundings {
+    pub(crate) fn surroundings(&mut self, run: &Run) -> Surroundings {
         let (start, end) = (run.start(), run.end());
         let mut before = [Neighbour::default(); 2];
         let mut spaces = start;
@@ -145,14 +192,14 @@ impl Pass<'_> {
                 at += c.len_utf8();
                 steps += 1;
             }
-            let Some(word) = words::read(self.text, at) else { break };
-            let classes = self.engine.lexicon.classes(word.hash).bits() & SEEN;
-            *slot = Neighbour { hash: word.hash, classes, shape: shape_code(word.shape) };
+            let Some((word, classes)) = self.word_behind(run, at) else { break };
+            *slot = Neighbour { hash: word.hash, classes: classes.bits() & SEEN, shape: shape_code(word.shape) };
             at = word.end;
         }
         if right == 18 && behind.first().is_some_and(|n| n.hash == 0) {
             right = 19;
         }
+        let caps = self.capitals_around(start, end);
         let left = if spaces == start { kind_of(last) } else { 20 + kind_of(last) };
         let cue = run.cue.map_or(0, |c| 1 + c.cue as u8 + if c.label { 8 } else { 0 });
         let own_line = matches!(last, None | Some('\n' | '\r'))
@@ -167,7 +214,7 @@ impl Pass<'_> {
             left,
             right,
             cue,
-            caps: self.capitals_around(start, end),
+            caps,
             sentence: self.starts_sentence(start),
             own_line,
         }
@@ -175,26 +222,17 @@ impl Pass<'_> {
 
     /// Whether capitals say anything here: 0 none stands around the run, 1 few,
     /// 2 many, 3 nearly all letters are capitals.
-    fn capitals_around(&self, start: usize, end: usize) -> u8 {
-        let count = |from: usize, to: usize| {
-            let bytes = self.bytes.get(from..to.min(self.bytes.len())).unwrap_or_default();
-            // In bytes, which hold so few: the compiler makes vector code of it.
-            let (upper, lower) = bytes.iter().fold((0_u8, 0_u8), |(upper, lower), b| {
-                let capital = b.wrapping_sub(b'A') < 26;
-                let small = b.wrapping_sub(b'a') < 26;
-                (upper.wrapping_add(u8::from(capital)), lower.wrapping_add(u8::from(small)))
-            });
-            (u32::from(upper), u32::from(lower))
-        };
-        let (a, b) = count(start.saturating_sub(CAPITALS_AROUND), start);
-        let (c, d) = count(end, end + CAPITALS_AROUND);
-        let (upper, lower) = (a + c, b + d);
-        match (upper, lower) {
+    fn capitals_around(&mut self, start: usize, end: usize) -> u8 {
+        let (from, to) = (start.saturating_sub(CAPITALS_AROUND), (end + CAPITALS_AROUND).min(self.bytes.len()));
+        self.names.letters.slide(self.bytes, from, to);
+        let around = self.names.letters.count;
+        let run = Letters::of(self.bytes.get(start..end).unwrap_or_default());
+        match (around.upper - run.upper, around.lower - run.lower) {
             (0, 0) => 4,
             (0, _) => 0,
-            _ if lower == 0 => 3,
-            _ if upper > 2 * lower => 3,
-            _ if upper * 7 > lower => 2,
+            (_, 0) => 3,
+            (upper, lower) if upper > 2 * lower => 3,
+            (upper, lower) if upper * 7 > lower => 2,
             _ => 1,
         }
     }
