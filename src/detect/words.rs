@@ -311,7 +311,7 @@ fn read_unicode(text: &str, start: usize) -> Word {
                 break;
             }
         } else if is_letter(c) {
-            let capital = c.is_uppercase();
+            let capital = is_capital(c);
             first_is_capital |= capital && letters == 0;
             capitals += usize::from(capital);
             letters += 1;
@@ -455,6 +455,21 @@ pub(crate) fn is_letter(c: char) -> bool {
     }
 }
 
+/// The same as `c.is_uppercase()`, without a search in tables for most letters
+/// of Latin and Cyrillic.
+#[inline]
+fn is_capital(c: char) -> bool {
+    match c {
+        '\u{c0}'..='\u{de}' => c != '×',
+        '\u{df}'..='\u{ff}' | '\u{430}'..='\u{45f}' => false,
+        // Capitals and small letters take turns.
+        '\u{100}'..='\u{137}' | '\u{14a}'..='\u{177}' | '\u{218}'..='\u{21b}' => c as u32 & 1 == 0,
+        '\u{139}'..='\u{148}' | '\u{179}'..='\u{17e}' => c as u32 & 1 == 1,
+        '\u{400}'..='\u{42f}' => true,
+        _ => c.is_uppercase(),
+    }
+}
+
 /// A combining mark that decomposed Latin letters use.
 pub(crate) fn is_mark(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}')
@@ -534,7 +549,9 @@ mod tests {
 
     #[test]
     fn letters_are_those_of_unicode() {
-        assert!((0..=0x0010_ffff).filter_map(char::from_u32).all(|c| is_letter(c) == c.is_alphabetic()));
+        for c in (0..=0x0010_ffff).filter_map(char::from_u32) {
+            assert_eq!((is_letter(c), is_capital(c)), (c.is_alphabetic(), c.is_uppercase()), "{c:?}");
+        }
     }
 
     #[test]
