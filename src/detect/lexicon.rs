@@ -301,11 +301,6 @@ pub(crate) struct Asked {
     first: (u32, Classes),
 }
 
-impl Asked {
-    /// Of no word.
-    pub(crate) const NONE: Self = Self { may_matter: false, first: (0, Classes(0)) };
-}
-
 /// Why a word could not be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadWord {

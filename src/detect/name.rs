@@ -232,18 +232,22 @@ impl Pass<'_> {
         if self.names.lesson.is_none() && self.near.is_none() && self.is_no_place_for_a_name(&run) {
             return;
         }
-        let (opinions, evidence) = self.opinions(&run);
         let around = self.surroundings(&run);
+        let model = &self.engine.model;
+        let tokens = run.tokens();
+        let mut weights = [model.weights(); MAX_RUN];
+        for (i, weights) in weights.iter_mut().enumerate().take(tokens.len()) {
+            self.features(&run, &around, i, |_, slot| weights.add(slot));
+        }
+        let (opinions, evidence) = self.opinions(&run);
         if self.names.lesson.is_some() {
             self.learn(&run, &around, &opinions);
             return;
         }
-        let model = &self.engine.model;
         let mut emissions = [Odds::default(); MAX_RUN];
-        let tokens = run.tokens();
-        for (i, emission) in emissions.iter_mut().enumerate().take(tokens.len()) {
-            let mut weights = model.weights();
-            self.features(&run, &around, &opinions, i, |slot| weights.add(slot));
+        let each = emissions.iter_mut().zip(&mut weights).zip(opinions).enumerate();
+        for (i, ((emission, weights), opinion)) in each.take(tokens.len()) {
+            self.features_of_opinion(&run, &around, i, opinion, |_, slot| weights.add(slot));
             *emission = weights.emission();
         }
         let mut odds = [Odds::default(); MAX_RUN];

@@ -35,6 +35,7 @@ pub struct Scratch {
     in_conversation: bool,
     patterns: pattern::Scratch,
     reading: Reading,
+    ahead: Vec<Ahead>,
 }
 
 impl Scratch {
@@ -190,7 +191,7 @@ fn find(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
     if let Some(label) = input.label.filter(|l| l.len() <= 256) {
         words::each(label, |hash| scratch.label.push(hash));
     }
-    let Scratch { candidates, patterns, label, near, names, .. } = scratch;
+    let Scratch { candidates, patterns, label, near, names, ahead, .. } = scratch;
     let mut pass = Pass {
         engine,
         plan,
@@ -210,7 +211,7 @@ fn find(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
         pass.cue = Some(Pending { cue: Cue::Strong, end: 0, label: true });
     }
     pass.labelled_secret();
-    pass.run();
+    pass.run(ahead);
     pass.second_look();
     if !engine.patterns.is_empty() {
         pass.patterns(patterns);
@@ -270,7 +271,7 @@ pub(crate) fn teach(engine: &Engine, text: &str, scratch: &mut Scratch, lesson: 
         resume: 0,
         url_until: 0,
     };
-    pass.run();
+    pass.run(&mut scratch.ahead);
 }
 
 /// The last word of a run that speaks for or against a rule.
@@ -304,14 +305,6 @@ impl<'a> Nearest<'a> {
 struct Ahead {
     word: Word,
     asked: Asked,
-}
-
-impl Ahead {
-    /// Stands where no word has been read yet.
-    const NONE: Self = Self {
-        word: Word { start: usize::MAX, end: usize::MAX, hash: 0, shape: Shape::Lower },
-        asked: Asked::NONE,
-    };
 }
 
 /// A cue that waits for its name.
@@ -379,18 +372,17 @@ impl Pass<'_> {
     /// The main loop. It takes 64 bytes at a time, as bit sets of the places
     /// where something may start: with a branch for each byte the processor
     /// would guess wrong about once a word, which costs more than the work.
-    fn run(&mut self) {
+    fn run(&mut self, ahead: &mut Vec<Ahead>) {
         let bytes = self.bytes;
         let mut at = 0;
         let mut behind_letter = false;
-        let mut ahead = [Ahead::NONE; Block::LEN / 2];
         for base in (0..bytes.len()).step_by(Block::LEN) {
             let block = Block::at(bytes, base);
             // What has been read is done with.
             let starts = block.word_starts(behind_letter) & not_before(at, base);
             let mut stops = starts | block.others & not_before(at, base);
             behind_letter = block.ends_with_letter();
-            self.look_ahead(&block, base, starts, &mut ahead);
+            self.look_ahead(&block, base, starts, ahead);
             let mut words = ahead.iter();
             while stops != 0 {
                 let bit = stops.trailing_zeros();
@@ -417,13 +409,11 @@ impl Pass<'_> {
     /// the lists are larger than the caches near the processor, and so the reads
     /// of several words are under way at the same time.
     #[inline]
-    fn look_ahead(&self, block: &Block, base: usize, mut starts: u64, ahead: &mut [Ahead; Block::LEN / 2]) {
-        for slot in ahead {
-            if starts == 0 {
-                break;
-            }
+    fn look_ahead(&self, block: &Block, base: usize, mut starts: u64, ahead: &mut Vec<Ahead>) {
+        ahead.clear();
+        while starts != 0 {
             let word = words::read_in(block, self.text, base, starts.trailing_zeros());
-            *slot = Ahead { word, asked: self.engine.lexicon.ask(&word) };
+            ahead.push(Ahead { word, asked: self.engine.lexicon.ask(&word) });
             starts &= starts - 1;
         }
     }

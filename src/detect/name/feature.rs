@@ -1,7 +1,7 @@
 //! What the model sees of a word: a fixed number of features, each a slot of
 //! its table. Training and scanning compute them by this code alone.
 
-use crate::detect::name::run::{Gap, MAX_RUN, Run, Token};
+use crate::detect::name::run::{Gap, Run, Token};
 use crate::detect::scan::Pass;
 use crate::detect::words::Shape;
 
@@ -43,6 +43,24 @@ pub(crate) struct Surroundings {
     own_line: bool,
 }
 
+impl Neighbour {
+    fn of(token: &Token) -> Self {
+        Self { hash: token.word.hash, classes: token.classes.bits() & SEEN, shape: shape_of(token) }
+    }
+}
+
+impl Surroundings {
+    /// The word at place `at` of the run, or behind it.
+    #[inline]
+    fn on(&self, run: &Run, at: usize) -> Neighbour {
+        let tokens = run.tokens();
+        match tokens.get(at) {
+            Some(token) => Neighbour::of(token),
+            None => self.behind.get(at - tokens.len()).copied().unwrap_or_default(),
+        }
+    }
+}
+
 /// The classes that features are made of.
 const SEEN: u32 = 0x00_1f_e9_ff;
 
@@ -73,8 +91,8 @@ fn shape_code(shape: Shape) -> u8 {
 
 /// The slot of a feature of kind `kind` with value `value`.
 #[inline]
-fn slot(kind: u64, value: u64) -> u32 {
-    let mixed = (value ^ (value >> 29)).wrapping_add(kind.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+fn slot(kind: usize, value: u64) -> u32 {
+    let mixed = (value ^ (value >> 29)).wrapping_add((kind as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
     (mixed >> (64 - TABLE_BITS)) as u32
 }
@@ -237,31 +255,18 @@ impl Pass<'_> {
         }
     }
 
-    /// Shows the slots of the features of the run's word `i`, in the order of
-    /// their kinds. No array is between: they are summed up as they are made.
+    /// Shows the kinds and the slots of the features of the run's word `i`, but
+    /// for those of [`Self::features_of_opinion`]. No array is between: they are
+    /// summed up as they are made.
     #[inline]
-    pub(crate) fn features(
-        &self,
-        run: &Run,
-        around: &Surroundings,
-        opinions: &[Opinion; MAX_RUN],
-        i: usize,
-        mut show: impl FnMut(u32),
-    ) {
+    pub(crate) fn features(&self, run: &Run, around: &Surroundings, i: usize, mut show: impl FnMut(usize, u32)) {
         let tokens = run.tokens();
-        let beside = |at: Option<&Token>| {
-            at.map(|t| Neighbour { hash: t.word.hash, classes: t.classes.bits() & SEEN, shape: shape_of(t) })
-        };
         let back = |n: usize| match i.checked_sub(n) {
-            Some(at) => beside(tokens.get(at)).unwrap_or_default(),
+            Some(at) => tokens.get(at).map(Neighbour::of).unwrap_or_default(),
             None => around.before.get(n - i - 1).copied().unwrap_or_default(),
         };
-        let on = |n: usize| match tokens.get(i + n) {
-            some @ Some(_) => beside(some).unwrap_or_default(),
-            None => around.behind.get(i + n - tokens.len()).copied().unwrap_or_default(),
-        };
         let Some(token) = tokens.get(i) else { return };
-        let (before, before2, next, next2) = (back(1), back(2), on(1), on(2));
+        let (before, before2, next, next2) = (back(1), back(2), around.on(run, i + 1), around.on(run, i + 2));
         let word = token.word.hash;
         let classes = u64::from(token.classes.bits() & SEEN);
         let shape = u64::from(shape_of(token));
@@ -274,11 +279,10 @@ impl Pass<'_> {
         let cue = u64::from(around.cue) << 2 | i.min(2) as u64;
         let caps = u64::from(around.caps);
         let sentence = u64::from(first && around.sentence);
-        let opinion = opinions.get(i).copied().map_or(0, u64::from);
         let (bc, nc) = (u64::from(before.classes), u64::from(next.classes));
         let next_shape = u64::from(next.shape);
         let known = classes & KNOWN;
-        let mut feature = |kind, value| show(slot(kind, value));
+        let mut feature = |kind, value| show(kind, slot(kind, value));
         feature(0, word);
         feature(1, pack(&[shape, token.len().min(12) as u64]));
         feature(2, before.hash);
@@ -300,9 +304,6 @@ impl Pass<'_> {
         feature(18, pack(&[left, right, shape]));
         feature(19, pack(&[left, classes]));
         feature(20, pack(&[right, classes]));
-        feature(21, opinion);
-        feature(22, pack(&[opinion, classes, shape]));
-        feature(23, pack(&[opinion, caps, sentence]));
         feature(24, pack(&[place, shape, caps]));
         feature(25, pack(&[left, place, known]));
         feature(26, pack(&[u64::from(around.own_line), cue, place]));
@@ -310,7 +311,29 @@ impl Pass<'_> {
         feature(28, pack(&[next.hash, known, shape]));
         feature(29, pack(&[before.hash, next.hash]));
         feature(30, pack(&[end & 0xff_ff_ff, shape, place]));
-        feature(31, pack(&[opinion, next.hash]));
+    }
+
+    /// The same of the features that are made of what the grammar thinks. They
+    /// come later, so that the reads for the others are under way meanwhile: the
+    /// model is larger than the caches near the processor.
+    #[inline]
+    pub(crate) fn features_of_opinion(
+        &self,
+        run: &Run,
+        around: &Surroundings,
+        i: usize,
+        opinion: Opinion,
+        mut show: impl FnMut(usize, u32),
+    ) {
+        let Some(token) = run.tokens().get(i) else { return };
+        let classes = u64::from(token.classes.bits() & SEEN);
+        let sentence = u64::from(i == 0 && around.sentence);
+        let opinion = u64::from(opinion);
+        let mut feature = |kind, value| show(kind, slot(kind, value));
+        feature(21, opinion);
+        feature(22, pack(&[opinion, classes, u64::from(shape_of(token))]));
+        feature(23, pack(&[opinion, u64::from(around.caps), sentence]));
+        feature(31, pack(&[opinion, around.on(run, i + 1).hash]));
     }
 
     /// The first and the last four bytes of a word, ASCII in small letters.

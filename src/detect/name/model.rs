@@ -145,6 +145,7 @@ fn table(weights: impl Iterator<Item = [i8; 2]>) -> Box<Table> {
 }
 
 /// What the features of a word weigh together.
+#[derive(Clone, Copy)]
 pub(crate) struct Weights<'m> {
     table: &'m Table,
     step: f32,
