@@ -64,23 +64,22 @@ struct Found<'r> {
 impl<'t> Reading<'t> {
     /// All that there are of a text behind this label.
     pub(in crate::proxy) fn all(text: &'t str, label: Option<&str>) -> impl Iterator<Item = Self> {
-        let in_lines = || Self::of(text, tag::Break::Newline);
-        [in_lines(), Self::of_one_line(text), Self::of_file_names(text, label)].into_iter().flatten()
-    }
-
-    /// Of a text of which a value may go on behind the break of a line (`<br>`).
-    fn of_one_line(text: &'t str) -> Option<Self> {
-        if tag::has_breaks(text) { Self::of(text, tag::Break::Nothing) } else { None }
+        // Most texts hold none of this, and are told by two quick searches.
+        let bytes = text.as_bytes();
+        let (markup, equals) = (memchr::memchr3(b'<', b'&', b'\\', bytes), memchr::memchr(b'=', bytes));
+        let lines = mail::Lines::of(text, equals);
+        let has_words = || equals.is_some_and(|first| word::may_stand_in(text, first));
+        let is_plain = markup.is_none() && lines.are_plain() && !has_words();
+        let in_lines = if is_plain { None } else { Self::of(text, lines, tag::Break::Newline) };
+        // A value may go on behind the break of a line (`<br>`).
+        let has_breaks = markup.is_some_and(|first| tag::has_breaks(text, first));
+        let in_one_line = if has_breaks { Self::of(text, lines, tag::Break::Nothing) } else { None };
+        [in_lines, in_one_line, Self::of_file_names(text, label)].into_iter().flatten()
     }
 
     /// Of a text of any kind; none where it reads as it stands.
-    fn of(text: &'t str, breaks: tag::Break) -> Option<Self> {
+    fn of(text: &'t str, lines: mail::Lines, breaks: tag::Break) -> Option<Self> {
         let bytes = text.as_bytes();
-        let lines = mail::Lines::of(text);
-        let is_plain = memchr::memchr3(b'<', b'&', b'\\', bytes).is_none() && !word::may_stand_in(text);
-        if is_plain && lines.are_plain() {
-            return None;
-        }
         let marks: &[u8] = if lines.are_plain() { b"<&\\=]" } else { b"<&\\=]\r\n" };
         let mut reading = Writer::new(text);
         let mut tags = tag::Tags::new(text, breaks);
@@ -228,8 +227,11 @@ impl<'t> Writer<'t> {
     }
 
     fn finish(mut self) -> Option<Reading<'t>> {
+        if self.reading.edits.is_empty() {
+            return None;
+        }
         self.reading.text.push_str(self.reading.source.get(self.taken..).unwrap_or_default());
-        (!self.reading.edits.is_empty()).then_some(self.reading)
+        Some(self.reading)
     }
 }
 

@@ -34,6 +34,10 @@ pub(super) fn names(text: &str, label: Option<&str>) -> Vec<Range<usize>> {
 
 /// The word with an ending behind this stop, if its parts have no blanks between them.
 fn word(text: &str, dot: usize) -> Option<Range<usize>> {
+    // Most stops end a sentence.
+    if !text.as_bytes().get(dot + 1)?.is_ascii_alphanumeric() {
+        return None;
+    }
     let ending = text.get(dot + 1..)?.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
     ENDINGS.iter().find(|known| known.eq_ignore_ascii_case(ending))?;
     let before = text.get(dot.saturating_sub(LONGEST)..dot).or_else(|| {

@@ -3,7 +3,7 @@
 //! (RFC 2045, 6.7).
 
 use encoding_rs::WINDOWS_1252;
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 
 /// In which of these ways a text is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,15 +21,17 @@ pub(super) enum Written {
 }
 
 impl Lines {
-    /// By what the text says of itself.
-    pub(super) fn of(text: &str) -> Self {
+    /// By what the text says of itself, of which the first `=` stands at `equals`.
+    /// Of a way of which nothing stands in it there is no need to know.
+    pub(super) fn of(text: &str, equals: Option<usize>) -> Self {
         let bytes = text.as_bytes();
-        let is_folded = memmem::find(bytes, b"BEGIN:V").is_some();
+        let is_folded = has_folds(bytes) && memmem::find(bytes, b"BEGIN:V").is_some();
         // Both parts of the word begin so in each of its spellings.
-        let is_quoted = memmem::find_iter(bytes, b"-").any(|at| {
-            let word = at.checked_sub(6).and_then(|start| text.get(start..start + 16));
-            word.is_some_and(|word| word.eq_ignore_ascii_case("quoted-printable"))
-        });
+        let is_quoted = equals.is_some()
+            && memchr_iter(b'-', bytes).any(|at| {
+                let word = at.checked_sub(6).and_then(|start| text.get(start..start + 16));
+                word.is_some_and(|word| word.eq_ignore_ascii_case("quoted-printable"))
+            });
         Self { is_folded, is_quoted }
     }
 
@@ -58,6 +60,11 @@ impl Lines {
             _ => None,
         }
     }
+}
+
+/// Whether a line goes on in the next, if lines do that at all.
+fn has_folds(bytes: &[u8]) -> bool {
+    memchr_iter(b'\n', bytes).any(|at| matches!(bytes.get(at + 1), Some(b' ' | b'\t')))
 }
 
 /// The characters of `=C3=BC` and what follows in the same way, and its length.
@@ -115,11 +122,11 @@ mod tests {
 
     #[test]
     fn a_text_says_how_it_is_written() {
-        assert!(Lines::of("well-known, x-y, quoted-").are_plain());
-        assert_eq!(Lines::of("BEGIN:VCARD\n"), Lines { is_folded: true, is_quoted: false });
-        assert_eq!(
-            Lines::of("Content-Transfer-Encoding: Quoted-Printable\n"),
-            Lines { is_folded: false, is_quoted: true }
-        );
+        let of = |text: &str| Lines::of(text, text.find('='));
+        for plain in ["well-known, x-y, quoted-", "a =\n b", "BEGIN:VCARD\nN:Ana", "Quoted-Printable"] {
+            assert!(of(plain).are_plain(), "{plain}");
+        }
+        assert_eq!(of("BEGIN:VCARD\r\nN:Ana\r\n Novak"), Lines { is_folded: true, is_quoted: false });
+        assert_eq!(of("Encoding: Quoted-Printable\n=40"), Lines { is_folded: false, is_quoted: true });
     }
 }
