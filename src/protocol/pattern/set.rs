@@ -95,8 +95,7 @@ impl<T: Copy + Ord> Group<T> {
             Some(Want::Element) if !open => ELEMENT,
             _ => ANY,
         };
-        let (first, last) =
-            (bit(pattern.steps.first(), pattern.anywhere), bit(pattern.steps.last(), pattern.below));
+        let (first, last) = (bit(pattern.steps.first(), pattern.anywhere), bit(pattern.steps.last(), pattern.below));
         self.firsts |= first;
         self.lasts |= last;
         let place = self.patterns.partition_point(|other| other.says <= says);

@@ -6,6 +6,7 @@
 mod escape;
 mod file;
 mod mail;
+mod marks;
 mod tag;
 mod word;
 
@@ -64,17 +65,17 @@ struct Found<'r> {
 impl<'t> Reading<'t> {
     /// All that there are of a text behind this label.
     pub(in crate::proxy) fn all(text: &'t str, label: Option<&str>) -> impl Iterator<Item = Self> {
-        // Most texts hold none of this, and are told by two quick searches.
-        let bytes = text.as_bytes();
-        let (markup, equals) = (memchr::memchr3(b'<', b'&', b'\\', bytes), memchr::memchr(b'=', bytes));
-        let lines = mail::Lines::of(text, equals);
-        let has_words = || equals.is_some_and(|first| word::may_stand_in(text, first));
-        let is_plain = markup.is_none() && lines.are_plain() && !has_words();
+        let marks = marks::of(text);
+        let lines = mail::Lines::of(text, marks);
+        let has_words = marks & marks::EQUALS != 0 && word::may_stand_in(text);
+        let is_plain = marks & marks::MARKUP == 0 && lines.are_plain() && !has_words;
         let in_lines = if is_plain { None } else { Self::of(text, lines, tag::Break::Newline) };
         // A value may go on behind the break of a line (`<br>`).
-        let has_breaks = markup.is_some_and(|first| tag::has_breaks(text, first));
+        let has_breaks = marks & marks::MARKUP != 0 && tag::has_breaks(text);
         let in_one_line = if has_breaks { Self::of(text, lines, tag::Break::Nothing) } else { None };
-        [in_lines, in_one_line, Self::of_file_names(text, label)].into_iter().flatten()
+        let has_names = marks & marks::DOT != 0 || file::is_named(label);
+        let of_names = if has_names { Self::of_file_names(text, label) } else { None };
+        [in_lines, in_one_line, of_names].into_iter().flatten()
     }
 
     /// Of a text of any kind; none where it reads as it stands.

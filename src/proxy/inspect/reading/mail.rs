@@ -2,6 +2,7 @@
 //! are folded (RFC 5545, 3.1; RFC 6350, 3.2), and characters may be quoted
 //! (RFC 2045, 6.7).
 
+use super::marks;
 use encoding_rs::WINDOWS_1252;
 use memchr::{memchr_iter, memmem};
 
@@ -21,13 +22,13 @@ pub(super) enum Written {
 }
 
 impl Lines {
-    /// By what the text says of itself, of which the first `=` stands at `equals`.
-    /// Of a way of which nothing stands in it there is no need to know.
-    pub(super) fn of(text: &str, equals: Option<usize>) -> Self {
+    /// By what the text says of itself. Of a way of which there are no marks in
+    /// it there is no need to know.
+    pub(super) fn of(text: &str, marks: u8) -> Self {
         let bytes = text.as_bytes();
-        let is_folded = has_folds(bytes) && memmem::find(bytes, b"BEGIN:V").is_some();
+        let is_folded = marks & marks::FOLD != 0 && memmem::find(bytes, b"BEGIN:V").is_some();
         // Both parts of the word begin so in each of its spellings.
-        let is_quoted = equals.is_some()
+        let is_quoted = marks & marks::EQUALS != 0
             && memchr_iter(b'-', bytes).any(|at| {
                 let word = at.checked_sub(6).and_then(|start| text.get(start..start + 16));
                 word.is_some_and(|word| word.eq_ignore_ascii_case("quoted-printable"))
@@ -60,11 +61,6 @@ impl Lines {
             _ => None,
         }
     }
-}
-
-/// Whether a line goes on in the next, if lines do that at all.
-fn has_folds(bytes: &[u8]) -> bool {
-    memchr_iter(b'\n', bytes).any(|at| matches!(bytes.get(at + 1), Some(b' ' | b'\t')))
 }
 
 /// The characters of `=C3=BC` and what follows in the same way, and its length.
@@ -122,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_text_says_how_it_is_written() {
-        let of = |text: &str| Lines::of(text, text.find('='));
+        let of = |text: &str| Lines::of(text, marks::of(text));
         for plain in ["well-known, x-y, quoted-", "a =\n b", "BEGIN:VCARD\nN:Ana", "Quoted-Printable"] {
             assert!(of(plain).are_plain(), "{plain}");
         }

@@ -120,9 +120,9 @@ pub(super) enum Break {
     Nothing,
 }
 
-/// Whether lines of a text end by a tag, from a byte on.
-pub(super) fn has_breaks(text: &str, from: usize) -> bool {
-    let bytes = text.as_bytes().get(from..).unwrap_or_default();
+/// Whether lines of a text end by a tag.
+pub(super) fn has_breaks(text: &str) -> bool {
+    let bytes = text.as_bytes();
     let is_break = |at: usize| bytes.get(at..at + 3).is_some_and(|tag| tag.eq_ignore_ascii_case(b"<br"));
     memchr::memchr_iter(b'<', bytes).any(is_break)
 }

@@ -16,9 +16,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Whether a text may hold some, of which the first `=` stands at `from`.
-pub(super) fn may_stand_in(text: &str, from: usize) -> bool {
-    let bytes = text.as_bytes().get(from..).unwrap_or_default();
+/// Whether a text may hold some.
+pub(super) fn may_stand_in(text: &str) -> bool {
+    let bytes = text.as_bytes();
     memchr::memchr_iter(b'=', bytes).any(|at| bytes.get(at + 1) == Some(&b'?'))
 }
 
