@@ -139,7 +139,7 @@ struct Route {
     place: Arc<audit::Place>,
     /// By what its transcripts are redacted; none where none are kept.
     redactor: Option<Arc<Redactor>>,
-    /// Parts of heads in which nothing is found under this plan.
+    /// Texts in which nothing is found under this plan.
     clean: clean::Clean,
 }
 

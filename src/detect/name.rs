@@ -27,6 +27,7 @@ use crate::detect::words::{self, Shape, Word};
 use feature::Opinion;
 use model::{BEGINS, OTHER, Odds};
 use run::{Gap, MAX_RUN, Run, Token};
+use std::hash::{Hash as _, Hasher};
 
 /// A name that was seen before in the same conversation needs this share of the
 /// model's threshold.
@@ -67,6 +68,16 @@ impl Kept {
     /// Forgets all names.
     pub(crate) fn forget(&mut self) {
         self.memory.clear();
+    }
+
+    /// How many words of names were learned since.
+    pub(crate) fn learned(&self) -> u64 {
+        self.memory.learned()
+    }
+
+    /// Feeds a hash with the names that are known.
+    pub(crate) fn hash_known(&self, state: &mut impl Hasher) {
+        self.memory.hash(state);
     }
 }
 

@@ -7,6 +7,7 @@ use crate::detect::name::{Kept, Lesson, Names};
 use crate::detect::normalize::{self, Reading};
 use crate::detect::words::{self, Block, Shape, Word};
 use crate::detect::{Engine, Finding, Input, Operator, Plan, RuleId, State, Treatment, pattern, resolve};
+use std::hash::Hasher;
 use std::ops::{BitOr, BitOrAssign};
 
 /// What a finding needs where no plan says otherwise.
@@ -26,6 +27,8 @@ pub struct Scratch {
     shadow: Vec<Finding>,
     /// How often rules in shadow found something since that was last asked for.
     shadow_counts: Vec<u64>,
+    /// What all scans found so far, in shadow too.
+    found: u64,
     /// Everything that was proposed, where somebody wants to know.
     pub(crate) near: Option<Vec<Candidate>>,
     label: Vec<u64>,
@@ -59,6 +62,18 @@ impl Scratch {
     /// and apart from the findings, which they do not touch.
     pub fn shadow(&self) -> &[Finding] {
         &self.shadow
+    }
+
+    /// A number that grows with everything that scans find or learn, in shadow
+    /// too: where it is the same behind a scan, the text holds nothing.
+    pub fn found(&self) -> u64 {
+        self.found.wrapping_add(self.names.learned())
+    }
+
+    /// Feeds a hash with all that the next scan depends on besides its text,
+    /// label and plan: the names that are known in the conversation.
+    pub fn hash_known(&self, state: &mut impl Hasher) {
+        self.names.hash_known(state);
     }
 
     /// Hands out how often each rule in shadow found something in all scans
@@ -219,6 +234,7 @@ fn find(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
     }
     resolve::resolve(&mut scratch.candidates, input.text);
     scratch.findings.extend(scratch.candidates.iter().map(|c| finding(engine, c)));
+    scratch.found += (scratch.findings.len() + scratch.shadow.len()) as u64;
 }
 
 /// Takes the candidates of rules in shadow out, and settles them among themselves.

@@ -337,6 +337,7 @@ fn read_and_inspect(
     let looked = SCRATCH.with_borrow_mut(|scratch| {
         let rules = inspect::Rules {
             detector,
+            clean: Some(&route.clean),
             fields: &protocol.request,
             identity: route.identity,
             binary: route.binary,

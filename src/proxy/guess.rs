@@ -56,8 +56,12 @@ pub(super) fn of_beginning(bytes: &[u8]) -> Guess {
     }
 }
 
-/// Whether these bytes are a text in UTF-8 as it stands, or the beginning of
-/// one, where a character may be cut at the end.
+/// Whether these bytes are a text in UTF-8 as it stands.
+pub(super) fn is_utf8(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(is_text)
+}
+
+/// The same of the beginning of one, where a character may be cut at the end.
 pub(super) fn begins_utf8(bytes: &[u8]) -> bool {
     let text = std::str::from_utf8(bytes).or_else(|error| match error.error_len() {
         None => bytes.get(..error.valid_up_to()).map_or(Ok(""), std::str::from_utf8),

@@ -98,7 +98,7 @@ impl<'t> Reading<'t> {
             at = match bytes.get(at) {
                 Some(b'<' | b']') => match tags.at(at) {
                     Some((end, tag)) => {
-                        reading.replace(at..end, tags.stands_for(tag), tag.kind());
+                        reading.replace(at..end, tags.stands_for(tag, at..end), tag.kind());
                         end
                     }
                     None => at + 1,

@@ -72,15 +72,14 @@ fn quoted(rest: &[u8]) -> Option<(usize, String)> {
         }
         _ => None,
     };
-    let bytes: Vec<u8> = rest.chunks(3).map_while(byte).collect();
-    // One that ASCII has stands for itself.
-    let bytes = match bytes.first()? {
-        first if first.is_ascii() => bytes.get(..1)?,
-        _ => bytes.split(u8::is_ascii).next()?,
-    };
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
+    let mut units = rest.chunks(3).map_while(byte);
+    let first = units.next()?;
+    // One that ASCII has stands for itself, and those behind it are not looked at.
+    let others = units.take_while(|byte| !first.is_ascii() && !byte.is_ascii());
+    let bytes: Vec<u8> = std::iter::once(first).chain(others).collect();
+    let text = match String::from_utf8(bytes.clone()) {
+        Ok(text) => text,
+        Err(_) => WINDOWS_1252.decode_without_bom_handling(&bytes).0.into_owned(),
     };
     Some((bytes.len() * 3, text))
 }
@@ -113,6 +112,17 @@ mod tests {
         ] {
             let found = lines.at(text, 0);
             assert_eq!(found, want.map(|want| (length, want)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn each_character_is_looked_at_once() {
+        // Would not end if all that follows were decoded for each.
+        for unit in ["=41", "=C3=BC", "=C3"] {
+            let text = unit.repeat(1 << 20);
+            let lines = Lines { is_quoted: true, ..Lines::default() };
+            let ends = std::iter::successors(Some(0), |at| lines.at(&text, *at).map(|(end, _)| end));
+            assert_eq!(ends.last(), Some(text.len()));
         }
     }
 

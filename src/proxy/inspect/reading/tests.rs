@@ -43,6 +43,7 @@ fn markup_hides_nothing_and_stays() {
         ("I am <b>Anna</b> <i>Kowalska</i>.", "I am <b>[PERSON]</b><i></i>.", "Anna Kowalska"),
         ("to ana.lopez@<br>example.com", "to [EMAIL]<br>", "ana.lopez@example.com"),
         ("card 41111111<BR/>11111111.", "card [CREDIT_CARD]<BR/>.", "4111111111111111"),
+        ("card 4111 1111<br>1111 1111.", "card [CREDIT_CARD]<br>.", "4111 1111 1111 1111"),
     ] {
         assert_eq!(redacted(text, None), (want.to_owned(), vec![value.to_owned()]), "{text}");
     }
