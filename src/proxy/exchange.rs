@@ -200,7 +200,8 @@ async fn forward(
     if let Some(handshake) = handshake {
         let consent = websocket::Consent { presented, judged, withdrawn };
         let conversation = Conversation::new(gateway, route, restoring, &handshake.address, consent);
-        return websocket::open(handshake, head, conversation, &counts, settle).await;
+        // Boxed, or each exchange would have its size.
+        return Box::pin(websocket::open(handshake, head, conversation, &counts, settle)).await;
     }
     let answering = async {
         let response = route.upstream.send(Request::from_parts(head, Full::new(body.bytes))).await?;
