@@ -64,7 +64,11 @@ impl<'a> Outline<'a> {
                 escaped = true;
             }
             if quotes != 0 {
-                return Ok(Quoted { start: start + 1, end: self.block.base + quotes.trailing_zeros() as usize, escaped });
+                return Ok(Quoted {
+                    start: start + 1,
+                    end: self.block.base + quotes.trailing_zeros() as usize,
+                    escaped,
+                });
             }
             if !self.advance() {
                 return Err(NoString::Open);
@@ -125,9 +129,8 @@ impl<'a> Outline<'a> {
 impl Block {
     /// The block at `base`, which this one is in front of.
     fn next(&self, bytes: &[u8], base: usize) -> Self {
-        let [quotes, brackets, odd] = byte_masks(bytes, base, b' ', |b| {
-            [b == b'"', matches!(b | 0x20, b'{' | b'}'), (b < b' ') | (b == b'\\')]
-        });
+        let [quotes, brackets, odd] =
+            byte_masks(bytes, base, b' ', |b| [b == b'"', matches!(b | 0x20, b'{' | b'}'), (b < b' ') | (b == b'\\')]);
         let mut escaped = 0;
         let mut carry = 0;
         if odd != 0 || self.escaped != 0 {

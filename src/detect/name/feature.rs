@@ -226,16 +226,7 @@ impl Pass<'_> {
                 .get(end..)
                 .and_then(|t| t.trim_start_matches([' ', '.', ',', '!', '\t']).chars().next())
                 .is_none_or(|c| c == '\n' || c == '\r');
-        Surroundings {
-            before,
-            behind,
-            left,
-            right,
-            cue,
-            caps,
-            sentence: self.starts_sentence(start),
-            own_line,
-        }
+        Surroundings { before, behind, left, right, cue, caps, sentence: self.starts_sentence(start), own_line }
     }
 
     /// Whether capitals say anything here: 0 none stands around the run, 1 few,
