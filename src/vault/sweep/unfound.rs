@@ -11,6 +11,7 @@ use crate::token::Token;
 use crate::vault::Shared;
 use crate::vault::error::VaultError;
 use crate::vault::find::{Blind, removals};
+use crate::vault::seal::Nonces;
 use crate::vault::subject_keys::{SubjectKeys, is_anonymized};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -69,12 +70,12 @@ impl Unfound {
             let page = vault.store.page(who.row, after, PAGE).await?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = Some(*last);
-            let mut changes = Vec::new();
+            let (mut changes, mut nonces) = (Vec::new(), Nonces::default());
             for (token, record) in page {
                 if who.blind(vault, &token, &record).is_some_and(|blind| blinds.contains(&blind)) {
                     let value = who.keys.open_value(who.row, &token, &record)?;
                     let names = (who.tenant.as_str(), who.subject.expose());
-                    changes.extend(vault.entries_of(who.row, names, token.entity(), value.expose())?);
+                    changes.extend(vault.entries_of(who.row, names, token.entity(), value.expose(), &mut nonces)?);
                 }
             }
             if !changes.is_empty() {
