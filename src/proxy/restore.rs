@@ -117,6 +117,14 @@ impl Context {
         }
     }
 
+    /// Waits until the access log tells of what was put back so far.
+    async fn shown(&self) -> Result<(), ReplyError> {
+        match &self.line {
+            Some(line) => line.shown().await.map_err(|_| ReplyError::Unrecorded),
+            None => Ok(()),
+        }
+    }
+
     /// The value of a token where it is at hand.
     fn cached(&self, token: &Token) -> Option<Value> {
         self.subject.as_ref().and_then(|subject| subject.cached(token))
@@ -514,6 +522,11 @@ where
                 self.error = Some(error);
             }
             if !self.out.is_empty() {
+                if let Err(error) = self.context.shown().await {
+                    self.ended = true;
+                    self.error = None;
+                    return Some(Err(error));
+                }
                 return Some(Ok(self.out.split().freeze()));
             }
         }
