@@ -92,4 +92,3 @@ impl Table {
         Ok(counts)
     }
 }
-
