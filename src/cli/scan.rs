@@ -2,6 +2,7 @@
 
 mod inputs;
 mod lines;
+mod outline;
 mod pieces;
 mod progress;
 pub(in crate::cli) mod report;

@@ -27,6 +27,8 @@ struct Entry {
     /// The purposes whose consent it stands on. Without any, only what ends
     /// all of a subject ends it.
     purposes: [Option<Arc<str>>; 2],
+    /// Whether an objection by a signal ends it.
+    yields: bool,
     ended: CancellationToken,
 }
 
@@ -52,13 +54,25 @@ impl Registered {
 
     /// From now on it stands on the consent to this purpose too.
     pub fn also(&self, purpose: &str) {
+        self.change(|entry| {
+            if !entry.stands_on(|known| known == purpose)
+                && let Some(free) = entry.purposes.iter_mut().find(|place| place.is_none())
+            {
+                *free = Some(purpose.into());
+            }
+        });
+    }
+
+    /// From now on an objection by a signal ends it.
+    pub fn yields(&self) {
+        self.change(|entry| entry.yields = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Entry)) {
         let mut part = self.open.part(self.row);
-        let entry =
-            part.get_mut(&self.row).and_then(|entries| entries.iter_mut().find(|one| one.number == self.number));
-        if let Some(entry) = entry.filter(|entry| !entry.stands_on(|known| known == purpose))
-            && let Some(free) = entry.purposes.iter_mut().find(|place| place.is_none())
-        {
-            *free = Some(purpose.into());
+        let mut entries = part.get_mut(&self.row).into_iter().flatten();
+        if let Some(entry) = entries.find(|one| one.number == self.number) {
+            change(entry);
         }
     }
 }
@@ -69,7 +83,8 @@ impl Open {
     pub(super) fn register(&self, row: Row, purpose: Option<&Arc<str>>, ended: CancellationToken) -> Registered {
         let number = self.0.count.fetch_add(1, Ordering::Relaxed);
         let begun = clock::unix_seconds();
-        let entry = Entry { number, begun, purposes: [purpose.cloned(), None], ended: ended.clone() };
+        let purposes = [purpose.cloned(), None];
+        let entry = Entry { number, begun, purposes, yields: false, ended: ended.clone() };
         self.part(row).entry(row).or_default().push(entry);
         Registered { open: self.clone(), row, number, ended }
     }
@@ -92,6 +107,11 @@ impl Open {
     /// Ends what began before this moment, in Unix seconds.
     pub(super) fn end_begun_before(&self, row: Row, moment: u64) {
         self.told(row, |entry| entry.begun < moment).iter().for_each(CancellationToken::cancel);
+    }
+
+    /// Ends what of a subject yields to an objection by a signal.
+    pub(super) fn end_yielding(&self, row: Row) {
+        self.told(row, |entry| entry.yields).iter().for_each(CancellationToken::cancel);
     }
 
     /// What cancels that which stands open on such purposes and was not told yet.

@@ -182,6 +182,9 @@ async fn forward(
     gateway.watch.ends(Stage::Vault, &mut clock);
     settle.replaced(counts.sum());
     counts.each().for_each(|(entity, count)| line.tokenized(entity, count));
+    if reversible && route.reply != Reply::Pass {
+        line.announce();
+    }
 
     // 9. Forward. A WebSocket goes on from here by itself.
     let in_elements = protocol.reply.comes_in_elements(head.uri.path());
@@ -197,7 +200,8 @@ async fn forward(
     if let Some(handshake) = handshake {
         let consent = websocket::Consent { presented, judged, withdrawn };
         let conversation = Conversation::new(gateway, route, restoring, &handshake.address, consent);
-        return websocket::open(handshake, head, conversation, &counts, settle).await;
+        // Boxed, or each exchange would have its size.
+        return Box::pin(websocket::open(handshake, head, conversation, &counts, settle)).await;
     }
     let answering = async {
         let response = route.upstream.send(Request::from_parts(head, Full::new(body.bytes))).await?;
@@ -380,7 +384,21 @@ pub(super) struct Restoring {
     pub(super) chain: Option<Chain>,
 }
 
+/// Puts the values back into a reply. What is in its head, and in what is whole,
+/// stands in the access log when this returns.
 pub(super) async fn restore(
+    gateway: &Gateway,
+    route: &Route,
+    restoring: Restoring,
+    response: Response<Incoming>,
+) -> Result<Response<ReplyBody>, ProxyError> {
+    let line = Arc::clone(&restoring.line);
+    let restored = restore_parts(gateway, route, restoring, response).await?;
+    line.shown().await.map_err(|error| ProxyError::unrestorable(&error))?;
+    Ok(restored)
+}
+
+async fn restore_parts(
     gateway: &Gateway,
     route: &Route,
     Restoring { protocol, subject, surrogates, in_elements, door, chain, line, transcript }: Restoring,

@@ -222,6 +222,10 @@ impl Judged {
             Some((row, registered)) => {
                 registered.also(&purpose.name);
                 let known = gateway.ledger.known(*row).await?;
+                if purpose.yields_to_gpc() && !presented.gpc {
+                    registered.yields();
+                    gateway.ledger.opens(*row).await?;
+                }
                 let decision = presented.decide(known.state().of(&purpose.name), purpose, gateway);
                 (decision, presented.news(&known, route, gateway))
             }
@@ -278,10 +282,17 @@ pub(super) async fn judge(
     let purpose = is_asked.then_some(&route.purpose_name);
     // In this order no withdrawal can come between.
     let whose = row.map(|row| (row, gateway.ledger.register(row, purpose, ended)));
-    let Some((row, _)) = whose.as_ref().filter(|_| is_asked) else {
+    if let Some((row, _)) = whose.as_ref().filter(|_| presented.gpc && gateway.heeds_gpc) {
+        gateway.ledger.signal(*row).await?;
+    }
+    let Some((row, registered)) = whose.as_ref().filter(|_| is_asked) else {
         let decision = presented.decide(&Standing::default(), &route.purpose, gateway);
         return Ok(Judged { decision, whose, news: None });
     };
+    if route.purpose.yields_to_gpc() && !presented.gpc {
+        registered.yields();
+        gateway.ledger.opens(*row).await?;
+    }
     let known = gateway.ledger.known(*row).await?;
     let decision = presented.decide(known.state().of(&route.purpose.name), &route.purpose, gateway);
     let news = presented.news(&known, route, gateway);

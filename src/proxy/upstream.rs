@@ -152,7 +152,7 @@ where
 /// An error with its causes, outermost first. They name hosts, ports and what
 /// was expected of the protocol, and nothing of a message.
 fn causes(error: &(dyn Error + 'static)) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(cause).collect::<Vec<_>>().join(": ")
+    std::iter::successors(Some(error), |error| (**error).source()).map(cause).collect::<Vec<_>>().join(": ")
 }
 
 fn cause(error: &(dyn Error + 'static)) -> String {

@@ -515,6 +515,37 @@ async fn what_was_used_once_is_used_after_a_restart_too() {
 }
 
 #[tokio::test]
+async fn nobodys_questions_lock_a_person_out_or_flood_them() {
+    for rig in rigs_with(WEBHOOK).await {
+        rig.mint("ana", EMAIL, "ana@example.org").await;
+        let (mut sent, mut theirs) = (0, Vec::new());
+        for _ in 0..40 {
+            let question = rig.rights.question().unwrap();
+            sent += rig.rights.send_codes("shop", "ana", &question).await.unwrap();
+            theirs.push(question);
+        }
+        assert_eq!(sent, 3, "messages of ten minutes");
+        // None is left for her, and yet what lies in her box lets her in.
+        let question = rig.rights.question().unwrap();
+        assert_eq!(rig.rights.send_codes("shop", "ana", &question).await.unwrap(), 0);
+        let codes = codes(&rig).await;
+        assert_eq!(codes.len(), 3);
+        let mut let_in = Vec::new();
+        for (_, code) in &codes {
+            let_in.push(rig.rights.answer(&question, code).await.unwrap().is_some());
+        }
+        let_in.sort_unstable();
+        assert_eq!(let_in, [false, false, true], "one of them does");
+        // Who has shown it is sent a new one the next time.
+        let question = rig.rights.question().unwrap();
+        assert_eq!(rig.rights.send_codes("shop", "ana", &question).await.unwrap(), 1);
+        for question in theirs {
+            assert!(rig.rights.answer(&question, "WRNG0000").await.unwrap().is_none());
+        }
+    }
+}
+
+#[tokio::test]
 async fn nobody_has_anything_written_by_guesses() {
     for rig in rigs_with(WEBHOOK).await {
         assert!(rig.rights.answer(&rig.rights.question().unwrap(), "WRNG0000").await.unwrap().is_none());

@@ -4,7 +4,7 @@
 use super::findings::{Base64, Findings, Form};
 use super::reading::{Manner, Reading};
 use crate::detect::{Input, Scratch};
-use crate::proxy::guess::{self, Guess};
+use crate::proxy::guess;
 use memchr::memmem;
 use std::ops::Range;
 
@@ -81,38 +81,30 @@ pub(in crate::proxy) fn look(
 
 /// The next run of characters of base64 that is long enough.
 fn next(bytes: &[u8], from: usize) -> Option<Range<usize>> {
-    let is_digit = |at: usize| bytes.get(at).is_some_and(|b| is_digit(*b));
-    let mut from = from;
-    loop {
-        let probe = from + SHORTEST - 1;
-        if !is_digit(probe) {
-            bytes.get(probe)?;
-            from = probe + 1;
-            continue;
-        }
-        let start = (from..probe).rev().find(|at| !is_digit(*at)).map_or(from, |gap| gap + 1);
-        let mut line = start;
-        let mut end = probe + 1;
-        loop {
-            while is_digit(end) {
-                end += 1;
-            }
-            let next = match bytes.get(end..) {
-                Some([b'\n', ..]) => end + 1,
-                Some([b'\r', b'\n', ..]) => end + 2,
-                _ => break,
-            };
-            if end - line < FULL_LINE || !is_digit(next) {
-                break;
-            }
-            (line, end) = (next, next);
-        }
-        let padding = bytes.get(end..).unwrap_or_default().iter().take(2).take_while(|b| **b == b'=').count();
-        if end - start >= SHORTEST {
-            return Some(start..end + padding);
-        }
-        from = end;
+    let mut start = from;
+    // Words are shorter: from the end of so many bytes the last of their gaps is near.
+    while let Some(gap) = bytes.get(start..start + SHORTEST)?.iter().rposition(|b| !is_digit(*b)) {
+        start += gap + 1;
     }
+    let is_digit = |at: usize| bytes.get(at).is_some_and(|b| is_digit(*b));
+    let mut line = start;
+    let mut end = start + SHORTEST;
+    loop {
+        while is_digit(end) {
+            end += 1;
+        }
+        let next = match bytes.get(end..) {
+            Some([b'\n', ..]) => end + 1,
+            Some([b'\r', b'\n', ..]) => end + 2,
+            _ => break,
+        };
+        if end - line < FULL_LINE || !is_digit(next) {
+            break;
+        }
+        (line, end) = (next, next);
+    }
+    let padding = bytes.get(end..).unwrap_or_default().iter().take(2).take_while(|b| **b == b'=').count();
+    Some(start..end + padding)
 }
 
 fn read(text: &str, at: Range<usize>) -> Option<Run> {
@@ -122,13 +114,12 @@ fn read(text: &str, at: Range<usize>) -> Option<Run> {
     [Some(at), slash].into_iter().flatten().find_map(|at| {
         let raw = bytes.get(at.clone())?;
         let (probe, _) = Base64::decode(raw.get(..PROBE)?)?;
-        if guess::of_beginning(&probe) != Guess::Utf8 {
+        if !guess::begins_utf8(&probe) {
             return None;
         }
         let bare: Vec<u8> = raw.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
         let (decoded, base64) = Base64::decode(&bare)?;
-        let is_text = guess::of(&decoded) == Guess::Utf8;
-        let text = String::from_utf8(decoded).ok().filter(|_| is_text && !is_signed(bytes, &at))?;
+        let text = String::from_utf8(decoded).ok().filter(|text| guess::is_text(text) && !is_signed(bytes, &at))?;
         Some(Run { at, text, base64 })
     })
 }
@@ -145,7 +136,7 @@ fn is_signed(bytes: &[u8], at: &Range<usize>) -> bool {
     let is_padded = at.end.checked_sub(1).is_some_and(|last| bytes.get(last) == Some(&b'='));
     let shortest = if is_padded { HEX_SIGNATURE } else { SIGNATURE };
     let is_signature = |part: &[u8]| {
-        part.len() >= shortest && Base64::decode(part).is_none_or(|(decoded, _)| guess::of(&decoded) != Guess::Utf8)
+        part.len() >= shortest && Base64::decode(part).is_none_or(|(decoded, _)| !guess::is_utf8(&decoded))
     };
     let has_signature = behind.first().is_some_and(joins) && parts.next().is_some_and(is_signature);
     let before = bytes.get(at.start.saturating_sub(LONGEST_SIGNATURE)..at.start).unwrap_or_default();
@@ -155,8 +146,18 @@ fn is_signed(bytes: &[u8], at: &Range<usize>) -> bool {
     has_signature || chain > 0 && Base64::decode(header).is_some_and(is_header)
 }
 
+/// Whether a byte is a digit of base64, in either alphabet.
 fn is_digit(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+    const DIGITS: [bool; 256] = {
+        let mut digits = [false; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            digits[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'+' | b'/' | b'-' | b'_');
+            byte += 1;
+        }
+        digits
+    };
+    DIGITS[usize::from(byte)]
 }
 
 #[cfg(test)]

@@ -135,6 +135,9 @@ impl Conversation {
         }
         state.replaced += replacements.counts.sum();
         replacements.counts.each().for_each(|(entity, count)| self.line.tokenized(entity, count));
+        if state.subject.is_some() && self.route.reply != Reply::Pass {
+            self.line.announce();
+        }
         Ok(message.bytes)
     }
 
@@ -183,7 +186,12 @@ impl Conversation {
         if let Some(context) = self.context().await? {
             restore::headers::restore(headers, &context).await;
         }
-        Ok(())
+        self.shown().await
+    }
+
+    /// Waits until the access log tells of what was put back so far.
+    pub(super) async fn shown(&self) -> Result<(), ProxyError> {
+        self.line.shown().await.map_err(|error| ProxyError::unrestorable(&error))
     }
 
     /// What the client is sent where the chatbot opens no WebSocket.

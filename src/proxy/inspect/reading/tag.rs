@@ -123,8 +123,9 @@ pub(super) enum Break {
 
 /// Whether lines of a text end by a tag.
 pub(super) fn has_breaks(text: &str) -> bool {
-    let is_break = |at: usize| text.get(at..at + 3).is_some_and(|tag| tag.eq_ignore_ascii_case("<br"));
-    memchr::memchr_iter(b'<', text.as_bytes()).any(is_break)
+    let bytes = text.as_bytes();
+    let is_break = |at: usize| bytes.get(at..at + 3).is_some_and(|tag| tag.eq_ignore_ascii_case(b"<br"));
+    memchr::memchr_iter(b'<', bytes).any(is_break)
 }
 
 /// Goes through the markup of a text once.
