@@ -325,8 +325,8 @@ impl Rights {
         if by.case.is_some() { self.begin(tenant, subject, &[Kind::Objection], by).await.map(drop) } else { Ok(()) }
     }
 
-    /// Notes an objection to purposes, after `recorded` has seen to it that it
-    /// holds: the ledger of consent is what every request is judged by.
+    /// Notes an objection to purposes. That it holds is written before: the ledger
+    /// of consent is what every request is judged by.
     pub async fn objected(
         &self,
         tenant: &str,
