@@ -258,7 +258,7 @@ impl Pass<'_> {
         let mut emissions = [Odds::default(); MAX_RUN];
         let each = emissions.iter_mut().zip(&mut weights).zip(opinions).enumerate();
         for (i, ((emission, weights), opinion)) in each.take(tokens.len()) {
-            self.features_of_opinion(&run, &around, i, opinion, |_, slot| weights.add(slot));
+            around.features_of_opinion(&run, i, opinion, |_, slot| weights.add(slot));
             *emission = weights.emission();
         }
         let mut odds = [Odds::default(); MAX_RUN];

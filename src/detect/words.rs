@@ -196,6 +196,7 @@ impl Block {
 
     /// The bytes from `base` on; behind the end of the text there is nothing.
     #[inline]
+    #[expect(clippy::needless_bitwise_bool, reason = "a branch would keep it from being vector code")]
     pub(crate) fn at(text: &[u8], base: usize) -> Self {
         let [letters, others] = byte_masks(text, base, 0, |b| {
             let letter = (b | 0x20).wrapping_sub(b'a') < 26;
@@ -402,6 +403,7 @@ fn humps(text: &str, heads: bool, mut found: impl FnMut(&Word)) {
 
 /// The bytes of a block that a word may start with.
 #[inline(never)]
+#[expect(clippy::needless_bitwise_bool, reason = "a branch would keep it from being vector code")]
 fn word_bytes(bytes: &[u8], base: usize) -> u64 {
     mask(bytes, base, |b| ((b | 0x20).wrapping_sub(b'a') < 26) | (b >= 0x80))
 }

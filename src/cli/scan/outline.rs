@@ -128,6 +128,7 @@ impl<'a> Outline<'a> {
 
 impl Block {
     /// The block at `base`, which this one is in front of.
+    #[expect(clippy::needless_bitwise_bool, reason = "a branch would keep it from being vector code")]
     fn next(&self, bytes: &[u8], base: usize) -> Self {
         let [quotes, brackets, odd] =
             byte_masks(bytes, base, b' ', |b| [b == b'"', matches!(b | 0x20, b'{' | b'}'), (b < b' ') | (b == b'\\')]);

@@ -59,6 +59,22 @@ impl Surroundings {
             None => self.behind.get(at - tokens.len()).copied().unwrap_or_default(),
         }
     }
+
+    /// Shows the same as [`Pass::features`] of the features that are made of what the grammar thinks. They
+    /// come later, so that the reads for the others are under way meanwhile: the
+    /// model is larger than the caches near the processor.
+    #[inline]
+    pub(crate) fn features_of_opinion(&self, run: &Run, i: usize, opinion: Opinion, mut show: impl FnMut(usize, u32)) {
+        let Some(token) = run.tokens().get(i) else { return };
+        let classes = u64::from(token.classes.bits() & SEEN);
+        let sentence = u64::from(i == 0 && self.sentence);
+        let opinion = u64::from(opinion);
+        let mut feature = |kind, value| show(kind, slot(kind, value));
+        feature(21, opinion);
+        feature(22, pack(&[opinion, classes, u64::from(shape_of(token))]));
+        feature(23, pack(&[opinion, u64::from(self.caps), sentence]));
+        feature(31, pack(&[opinion, self.on(run, i + 1).hash]));
+    }
 }
 
 /// The classes that features are made of.
@@ -247,7 +263,7 @@ impl Pass<'_> {
     }
 
     /// Shows the kinds and the slots of the features of the run's word `i`, but
-    /// for those of [`Self::features_of_opinion`]. No array is between: they are
+    /// for those of [`Surroundings::features_of_opinion`]. No array is between: they are
     /// summed up as they are made.
     #[inline]
     pub(crate) fn features(&self, run: &Run, around: &Surroundings, i: usize, mut show: impl FnMut(usize, u32)) {
@@ -302,29 +318,6 @@ impl Pass<'_> {
         feature(28, pack(&[next.hash, known, shape]));
         feature(29, pack(&[before.hash, next.hash]));
         feature(30, pack(&[end & 0xff_ff_ff, shape, place]));
-    }
-
-    /// The same of the features that are made of what the grammar thinks. They
-    /// come later, so that the reads for the others are under way meanwhile: the
-    /// model is larger than the caches near the processor.
-    #[inline]
-    pub(crate) fn features_of_opinion(
-        &self,
-        run: &Run,
-        around: &Surroundings,
-        i: usize,
-        opinion: Opinion,
-        mut show: impl FnMut(usize, u32),
-    ) {
-        let Some(token) = run.tokens().get(i) else { return };
-        let classes = u64::from(token.classes.bits() & SEEN);
-        let sentence = u64::from(i == 0 && around.sentence);
-        let opinion = u64::from(opinion);
-        let mut feature = |kind, value| show(kind, slot(kind, value));
-        feature(21, opinion);
-        feature(22, pack(&[opinion, classes, u64::from(shape_of(token))]));
-        feature(23, pack(&[opinion, u64::from(around.caps), sentence]));
-        feature(31, pack(&[opinion, around.on(run, i + 1).hash]));
     }
 
     /// The first and the last four bytes of a word, ASCII in small letters.

@@ -28,11 +28,14 @@ pub(crate) type Transitions = [[f32; LABELS]; LABELS];
 /// The weights of all slots. Its length is known, so that no look-up need check it.
 type Table = [[i8; 2]; SLOTS];
 
+/// Of no model.
+static NO_WEIGHTS: Table = [[0; 2]; SLOTS];
+
 /// What the model learned.
 #[derive(Clone)]
 pub(crate) struct Model {
     /// The weights of "begins" and "goes on" for each slot, in steps of `step`.
-    table: Box<Table>,
+    table: Vec<[i8; 2]>,
     step: f32,
     /// From this probability on a word is one of a name.
     pub(crate) threshold: f32,
@@ -75,7 +78,8 @@ impl Model {
         const LARGEST: f32 = 4.0;
         let step = LARGEST / 127.0;
         let round = |w: &f32| (w / step).round().clamp(-127.0, 127.0) as i8;
-        let table = table(weights.iter().map(|[b, g]| [round(b), round(g)]));
+        let mut table: Vec<[i8; 2]> = weights.iter().map(|[b, g]| [round(b), round(g)]).collect();
+        table.resize(SLOTS, [0; 2]);
         Self { table, step, threshold, transitions, factors: factors(&transitions) }
     }
 
@@ -105,7 +109,7 @@ impl Model {
             return Err(BadModel::Damaged);
         }
         let weights = bytes.get(HEAD..).unwrap_or_default().as_chunks::<2>().0;
-        let table = table(weights.iter().map(|pair| pair.map(u8::cast_signed)));
+        let table = weights.iter().map(|pair| pair.map(u8::cast_signed)).collect();
         Ok(Self { table, step, threshold, transitions, factors: factors(&transitions) })
     }
 
@@ -127,7 +131,8 @@ impl Model {
     /// The weights of a word, of which no feature has been seen yet.
     #[inline]
     pub(crate) fn weights(&self) -> Weights<'_> {
-        Weights { table: &self.table, step: self.step, begins: 0, goes_on: 0 }
+        let table = self.table.as_slice().try_into().unwrap_or(&NO_WEIGHTS);
+        Weights { table, step: self.step, begins: 0, goes_on: 0 }
     }
 
     /// The probabilities of the labels of each word, given what each word weighs
@@ -135,13 +140,6 @@ impl Model {
     pub(crate) fn marginals(&self, emissions: &[Odds], odds: &mut [Odds; MAX_RUN]) {
         marginals(&self.factors, emissions, odds);
     }
-}
-
-/// The table of these weights; zero where there are too few.
-fn table(weights: impl Iterator<Item = [i8; 2]>) -> Box<Table> {
-    let mut all: Vec<[i8; 2]> = weights.take(SLOTS).collect();
-    all.resize(SLOTS, [0; 2]);
-    all.try_into().unwrap_or_else(|_| Box::new([[0; 2]; SLOTS]))
 }
 
 /// What the features of a word weigh together.
