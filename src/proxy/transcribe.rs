@@ -1,7 +1,8 @@
 //! What a transcript is given of a request: the texts that were looked
 //! through, with the names of kinds in place of findings.
 
-use super::inspect::{Findings, Spot};
+use super::inspect::{Findings, Spelling, Spot};
+use super::percent::Encoding;
 use super::{Gateway, Route};
 use crate::json::{self, OffsetMap};
 use crate::transcripts::Draft;
@@ -55,7 +56,7 @@ fn redacted(body: &[u8], spot: &Spot, findings: &Findings) -> String {
     let first = findings.list.partition_point(|found| found.at.end <= spot.at.start);
     let here = findings.list.get(first..).unwrap_or_default().iter();
     for found in here.take_while(|found| found.at.start < spot.at.end) {
-        copy(body.get(copied..found.at.start).unwrap_or_default(), spot.escaped, &mut text);
+        copy(body.get(copied..found.at.start).unwrap_or_default(), spot.spelling, &mut text);
         copied = copied.max(found.at.end);
         if found.form.is_first() {
             text.push('[');
@@ -63,19 +64,21 @@ fn redacted(body: &[u8], spot: &Spot, findings: &Findings) -> String {
             text.push(']');
         }
     }
-    copy(body.get(copied..spot.at.end).unwrap_or_default(), spot.escaped, &mut text);
+    copy(body.get(copied..spot.at.end).unwrap_or_default(), spot.spelling, &mut text);
     text
 }
 
-fn copy(part: &[u8], escaped: bool, text: &mut String) {
+fn copy(part: &[u8], spelling: Spelling, text: &mut String) {
     // A text that was looked through is UTF-8, and no finding ends within a character.
     let Ok(part) = std::str::from_utf8(part) else { return };
-    if escaped {
-        let mut plain = String::with_capacity(part.len());
-        json::unescape(part, &mut plain, &mut OffsetMap::default());
-        text.push_str(&plain);
-    } else {
-        text.push_str(part);
+    match spelling {
+        Spelling::Plain => text.push_str(part),
+        Spelling::Json => {
+            let mut plain = String::with_capacity(part.len());
+            json::unescape(part, &mut plain, &mut OffsetMap::default());
+            text.push_str(&plain);
+        }
+        Spelling::Form => text.push_str(&Encoding::FORM.decode(part).unwrap_or_default()),
     }
 }
 
@@ -93,12 +96,12 @@ mod tests {
         assert_eq!(findings.list.len(), 1);
         let at = body.find("caf").unwrap()..body.len() - 2;
         for (at, wanted) in [(at, "caf\u{e9}: [EMAIL], \"yes\""), (7..8, "x")] {
-            let spot = Spot { at, escaped: true };
+            let spot = Spot { at, spelling: Spelling::Json };
             assert_eq!(redacted(body.as_bytes(), &spot, &findings), wanted);
         }
         // Part of a finding is no text either.
         let middle = findings.list[0].at.start + 3;
-        let spot = Spot { at: middle..middle + 4, escaped: false };
+        let spot = Spot { at: middle..middle + 4, spelling: Spelling::Plain };
         assert_eq!(redacted(body.as_bytes(), &spot, &findings), "[EMAIL]");
         findings.list.clear();
         assert_eq!(redacted(body.as_bytes(), &spot, &findings), ".sil");
