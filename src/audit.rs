@@ -134,6 +134,12 @@ impl Audit {
         self.0.chain.page(after, limit).await
     }
 
+    /// The number of the last of so many lines behind the one with this number,
+    /// and those of them that are not the gateway's own: what was looked at, and by whom.
+    pub async fn looks(&self, after: u64, limit: usize) -> Result<(u64, Vec<Line>), VaultError> {
+        self.0.chain.looks(after, limit).await
+    }
+
     /// The number of the last line.
     pub async fn last(&self) -> Result<u64, VaultError> {
         Ok(self.0.chain.head().await?.seq)

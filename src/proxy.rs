@@ -141,7 +141,7 @@ struct Route {
     place: Arc<audit::Place>,
     /// By what its transcripts are redacted; none where none are kept.
     redactor: Option<Arc<Redactor>>,
-    /// Parts of heads in which nothing is found under this plan.
+    /// Texts in which nothing is found under this plan.
     clean: clean::Clean,
 }
 
@@ -320,7 +320,8 @@ impl Gateway {
             Err(ProxyError::rate_limited(wait))
         } else if own::is_own(request.uri().path()) {
             settle.outcome(Outcome::Answered);
-            own::answer(&self, request, settle.id()).await
+            // Boxed, or each exchange would have its size.
+            Box::pin(own::answer(&self, request, settle.id())).await
         } else {
             exchange::exchange(&self, request, &mut settle).await
         };

@@ -142,7 +142,8 @@ async fn forward(
     let in_shadow = SCRATCH.with_borrow_mut(|scratch| gateway.watch.found_in_shadow(scratch));
     let all_found = || findings.each().chain(in_head.findings.each());
     judge(gateway, all_found())?;
-    let is_sensitive = findings.sensitive || in_shadow || special::is_among(all_found(), gateway);
+    // Of what is removed beyond recovery nothing is asked, and nothing kept.
+    let is_sensitive = reversible && (findings.sensitive || in_shadow || special::is_among(all_found(), gateway));
     match (special::allow(is_sensitive, &judged, &presented, route, gateway).await, handshake.take()) {
         (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, &refusal, settle)),
         (allowed, taken) => (reversible, handshake) = (reversible & allowed?, taken),
@@ -199,7 +200,8 @@ async fn forward(
     if let Some(handshake) = handshake {
         let consent = websocket::Consent { presented, judged, withdrawn };
         let conversation = Conversation::new(gateway, route, restoring, &handshake.address, consent);
-        return websocket::open(handshake, head, conversation, &counts, settle).await;
+        // Boxed, or each exchange would have its size.
+        return Box::pin(websocket::open(handshake, head, conversation, &counts, settle)).await;
     }
     let answering = async {
         let response = route.upstream.send(Request::from_parts(head, Full::new(body.bytes))).await?;
@@ -339,6 +341,7 @@ fn read_and_inspect(
     let looked = SCRATCH.with_borrow_mut(|scratch| {
         let rules = inspect::Rules {
             detector,
+            clean: Some(&route.clean),
             fields: &protocol.request,
             identity: route.identity,
             binary: route.binary,

@@ -20,6 +20,7 @@ pub(super) use findings::{Findings, Form, Located, Spelling, Spot};
 pub(super) use joint::Places;
 pub(super) use reading::{Manner, Reading};
 
+use super::clean::Clean;
 use super::look::{Look, any};
 use super::percent::NotUtf8;
 use crate::config::{Binary, Identity};
@@ -101,6 +102,8 @@ fn texts_of_form(text: &str) -> Vec<Spot> {
 #[derive(Clone, Copy)]
 pub(super) struct Rules<'r> {
     pub(super) detector: Detector<'r>,
+    /// Which texts are known to hold nothing under its plan.
+    pub(super) clean: Option<&'r Clean>,
     pub(super) fields: &'r RequestFields,
     pub(super) identity: Identity,
     /// What happens to the parts that cannot be inspected.

@@ -262,7 +262,7 @@ pub(super) async fn whole_reply(body: Bytes, shape: Shape, context: Context) -> 
 pub(super) async fn whole(body: Bytes, shape: Shape, context: &Context) -> Bytes {
     let started = Instant::now();
     let restored = match (context.protocol.socket.framing, in_utf8(&body, shape, context.charset)) {
-        (Some(MessageFraming::SocketIo), _) => packets::restore(body, context).await,
+        (Some(MessageFraming::SocketIo), _) => Box::pin(packets::restore(body, context)).await,
         (None, None) => parsed(body, shape, context).await,
         (None, Some((charset, text))) => {
             let restored = parsed(text.into(), shape, context).await;
@@ -287,12 +287,16 @@ async fn parsed(body: Bytes, shape: Shape, context: &Context) -> Bytes {
     if shape == Shape::Document {
         return document::restore(body, context).await;
     }
-    let (mut restorer, mut out) = (Restorer::new(shape, usize::MAX, context), BytesMut::new());
-    // No part of it is longer than itself, and it has a limit.
-    if restorer.push(body, usize::MAX, context, &mut out).await.is_ok() {
-        restorer.finish(context, &mut out).await;
-    }
-    out.freeze()
+    let other = async {
+        let (mut restorer, mut out) = (Restorer::new(shape, usize::MAX, context), BytesMut::new());
+        // No part of it is longer than itself, and it has a limit.
+        if restorer.push(body, usize::MAX, context, &mut out).await.is_ok() {
+            restorer.finish(context, &mut out).await;
+        }
+        out.freeze()
+    };
+    // Boxed, or documents would have the size of that.
+    Box::pin(other).await
 }
 
 /// Reads the body to its end. The error is none where no next piece came within

@@ -83,6 +83,8 @@ impl Vault {
             let mut changes = shared.forgotten(state, token.entity(), before.expose());
             changes.extend(shared.entries(state, token.entity(), value.expose())?);
             shared.store.write(changes, Some(event)).await?;
+            let (tenant, _) = state.identity();
+            shared.settle_entry(state.row, tenant, token.entity(), before.expose()).await?;
             return Ok(true);
         }
         Err(VaultError::unavailable("a value keeps changing"))

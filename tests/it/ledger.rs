@@ -485,6 +485,26 @@ async fn data_of_special_categories_needs_a_consent_of_its_own() {
     assert_eq!(send("/", "support", &said).await.status, 200);
 }
 
+/// On a route that asks for no consent of its own, what allows it is kept all
+/// the same, and so is what refuses it.
+#[tokio::test]
+async fn what_was_said_of_special_categories_is_kept_where_it_decides() {
+    let toml = "[consent]\nspecial_categories = \"health\"\n[[purposes]]\nname = \"support\"\nbasis = \"contract\"\n\
+                [[purposes]]\nname = \"health\"\nexplicit = true\n[detection]\npacks = [\"sensitive\"]\n";
+    let (_upstream, _privet, client) = gateway(toml).await;
+    let events = async |subject: &str, consent: &str, status: u16, text: &str| {
+        let who = ("privet-subject", subject);
+        let body = chat(text).to_string();
+        assert_eq!(client.send("POST", CHAT, &[JSON, who, ("privet-consent", consent)], body).await.status, status);
+        client.send("GET", CONSENT_PATH, &[who], "").await.json()["event_count"].as_u64()
+    };
+    assert_eq!(events("ana", "health, method=click", 200, "I am fine").await, Some(0));
+    for _ in 0..2 {
+        assert_eq!(events("ana", "health, method=click", 200, "I am diabetic").await, Some(1));
+    }
+    assert_eq!(events("ben", "health=?0", 403, "I am diabetic").await, Some(1));
+}
+
 #[tokio::test]
 async fn the_consent_of_special_categories_ends_what_stood_on_it() {
     let toml = "[consent]\nspecial_categories = \"health\"\n[[purposes]]\nname = \"support\"\nbasis = \"contract\"\n\

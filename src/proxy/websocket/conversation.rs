@@ -112,7 +112,11 @@ impl Conversation {
         route.coverage.add(&findings);
         exchange::judge(gateway, findings.each())?;
         let subject = self.subject(&protocol, &findings).await?;
-        let subject = if self.allows(&findings).await? { subject } else { None };
+        // Of what is removed beyond recovery nothing is asked, and nothing kept.
+        let subject = match subject {
+            Some(subject) if self.allows(&findings).await? => Some(subject),
+            _ => None,
+        };
         let lookalikes = lookalike::unknown(&lookalike::tokens_in(content.text()), subject.as_ref()).await?;
         gateway.watch.metrics.unknown_tokens_sent.inc_by(lookalikes as u64);
         let standing = Standing::of_message(content.text(), content.text().len() > INLINE_LIMIT);

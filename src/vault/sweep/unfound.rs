@@ -1,10 +1,13 @@
-//! Takes what is forgotten out of the index that subjects are found by.
+//! Takes what is forgotten, or corrected, out of the index that subjects are
+//! found by.
 //!
 //! The entries go before the values, so that a walk which is cut off leaves no
 //! entry behind. Two spellings of one address share an entry; where the other
-//! spelling is kept, it is entered again once the walk is past the subject.
+//! spelling is kept, it is entered again: by a walk once it is past the subject,
+//! by a correction at once.
 
 use super::Due;
+use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 use crate::store::{Batch, Outcome, Row};
 use crate::token::Token;
@@ -63,37 +66,29 @@ impl Unfound {
 
     /// The walk is past the subject: what is kept of it is entered again.
     pub(super) async fn settle(&mut self, vault: &Shared) -> Result<(), VaultError> {
-        let Some(Taken { who, blinds }) = self.0.take() else { return Ok(()) };
-        let mut after = None;
-        loop {
-            let page = vault.store.page(who.row, after, PAGE).await?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            after = Some(*last);
-            let mut changes = Vec::new();
-            for (token, record) in page {
-                if who.blind(vault, &token, &record).is_some_and(|blind| blinds.contains(&blind)) {
-                    let value = who.keys.open_value(who.row, &token, &record)?;
-                    let names = (who.tenant.as_str(), who.subject.expose());
-                    changes.extend(vault.entries_of(who.row, names, token.entity(), value.expose())?);
-                }
-            }
-            if !changes.is_empty() {
-                let mut batch = Batch {
-                    row: who.row,
-                    subject: Arc::clone(who.keys.record()),
-                    first_contact: false,
-                    mappings: Vec::new(),
-                    changes,
-                };
-                // As long as the subject is there: of one who was erased nothing
-                // is entered.
-                for _ in 0..ATTEMPTS {
-                    match vault.store.put(batch.clone()).await? {
-                        Outcome::Superseded(Some(standing)) => batch.subject = standing.into(),
-                        _ => break,
-                    }
-                }
-            }
+        match self.0.take() {
+            Some(Taken { who, blinds }) => who.enter_again(vault, &blinds).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Shared {
+    /// One value of a subject is another one now, and its entry was removed:
+    /// what else of the subject shares the entry is entered again.
+    pub(in crate::vault) async fn settle_entry(
+        &self,
+        row: Row,
+        tenant: &str,
+        entity: Entity,
+        value: &str,
+    ) -> Result<(), VaultError> {
+        let Some(blind) = self.blind_of(tenant, entity, value).filter(|_| self.indexed.holds(entity)) else {
+            return Ok(());
+        };
+        match Who::open(self, row).await? {
+            Some(who) => who.enter_again(self, &HashSet::from([blind])).await,
+            None => Ok(()),
         }
     }
 }
@@ -107,6 +102,41 @@ impl Who {
             Ok((keys, tenant, subject)) => Ok(Some(Self { row, keys, tenant, subject })),
             Err(VaultError::Corrupt { .. }) => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Enters what stands of the subject and is found by one of these.
+    async fn enter_again(&self, vault: &Shared, blinds: &HashSet<Blind>) -> Result<(), VaultError> {
+        let mut after = None;
+        loop {
+            let page = vault.store.page(self.row, after, PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(*last);
+            let mut changes = Vec::new();
+            for (token, record) in page {
+                if self.blind(vault, &token, &record).is_some_and(|blind| blinds.contains(&blind)) {
+                    let value = self.keys.open_value(self.row, &token, &record)?;
+                    let names = (self.tenant.as_str(), self.subject.expose());
+                    changes.extend(vault.entries_of(self.row, names, token.entity(), value.expose())?);
+                }
+            }
+            if !changes.is_empty() {
+                let mut batch = Batch {
+                    row: self.row,
+                    subject: Arc::clone(self.keys.record()),
+                    first_contact: false,
+                    mappings: Vec::new(),
+                    changes,
+                };
+                // As long as the subject is there: of one who was erased nothing
+                // is entered.
+                for _ in 0..ATTEMPTS {
+                    match vault.store.put(batch.clone()).await? {
+                        Outcome::Superseded(Some(standing)) => batch.subject = standing.into(),
+                        _ => break,
+                    }
+                }
+            }
         }
     }
 
