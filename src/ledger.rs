@@ -422,12 +422,13 @@ async fn follow(ledger: Weak<Inner>, mut events: broadcast::Receiver<Event>) {
                 }
             }
             Ok(Event { row, kind: EventKind::Opened }) => ledger.signal_again(row).await,
-            // What was missed may be a withdrawal of anybody's, or a signal.
+            // What was missed may be a withdrawal of anybody's, a signal or an erasure.
             Ok(Event { kind: EventKind::Missed, .. }) | Err(RecvError::Lagged(_)) => {
                 ledger.0.known.forget_all();
                 for row in ledger.0.open.rows() {
                     ledger.0.open.end_yielding(row);
                     ledger.look_again(row).await;
+                    ledger.look_for_erasure(row).await;
                 }
             }
             Ok(_) => {}
@@ -443,6 +444,16 @@ impl Ledger {
         let is_late = self.0.known.find(row).is_ok_and(|known| known.was_opened());
         if is_late && let Err(error) = self.signal(row).await {
             tracing::warn!(%error, "An objection by a signal cannot be told to other replicas.");
+        }
+    }
+
+    /// Ends what was opened before the subject was erased elsewhere, with some
+    /// seconds for clocks that differ; all of it where that cannot be read.
+    async fn look_for_erasure(&self, row: Row) {
+        match self.0.records.erased(row).await {
+            Ok(Some(at)) => self.0.open.end_older(row, at.saturating_add(AHEAD)),
+            Ok(None) => {}
+            Err(_) => _ = self.0.open.end_all(row),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What stands open on somebody's consent: a withdrawal ends it.
 
+use crate::clock;
 use crate::store::Row;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +27,8 @@ struct Entry {
     purposes: [Option<Arc<str>>; 2],
     /// Whether an objection by a signal ends it.
     yields: bool,
+    /// When it was opened, in Unix seconds.
+    since: u64,
     ended: CancellationToken,
 }
 
@@ -79,7 +82,13 @@ impl Open {
     /// stands on one, cancels `ended`; so does what ends all of the subject.
     pub(super) fn register(&self, row: Row, purpose: Option<&Arc<str>>, ended: CancellationToken) -> Registered {
         let number = self.0.count.fetch_add(1, Ordering::Relaxed);
-        let entry = Entry { number, purposes: [purpose.cloned(), None], yields: false, ended: ended.clone() };
+        let entry = Entry {
+            number,
+            purposes: [purpose.cloned(), None],
+            yields: false,
+            since: clock::unix_seconds(),
+            ended: ended.clone(),
+        };
         self.part(row).entry(row).or_default().push(entry);
         Registered { open: self.clone(), row, number, ended }
     }
@@ -102,6 +111,11 @@ impl Open {
     /// Ends what of a subject yields to an objection by a signal.
     pub(super) fn end_yielding(&self, row: Row) {
         self.told(row, |entry| entry.yields).iter().for_each(CancellationToken::cancel);
+    }
+
+    /// Ends what stands open of a subject since this second or before.
+    pub(super) fn end_older(&self, row: Row, at: u64) {
+        self.told(row, |entry| entry.since <= at).iter().for_each(CancellationToken::cancel);
     }
 
     /// What cancels that which stands open on such purposes and was not told yet.

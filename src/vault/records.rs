@@ -172,7 +172,7 @@ impl Records {
     }
 
     /// When a subject was erased last, in Unix seconds, if it ever was.
-    pub(super) async fn erased(&self, row: Row) -> Result<Option<u64>, VaultError> {
+    pub(crate) async fn erased(&self, row: Row) -> Result<Option<u64>, VaultError> {
         let at = self.get(Owner::Row(row), Space::Erasure, ERASED).await?;
         at.map(|at| at.try_into().map(u64::from_be_bytes).map_err(|_| RECORD)).transpose()
     }
