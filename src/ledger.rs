@@ -88,8 +88,9 @@ impl Ledger {
         Self(Arc::new(Inner { records: vault.records().clone(), notices, known, open }))
     }
 
-    /// Follows what other replicas, and other parts of this process, do to the
-    /// consent of subjects, as long as the ledger is used.
+    /// Follows what other replicas, and other parts of this process, do to
+    /// subjects and their consent, as long as the ledger is used: it ends what
+    /// stands open on it.
     pub fn follow(&self, vault: &Vault) -> impl Future<Output = ()> + Send + 'static {
         follow(Arc::downgrade(&self.0), vault.subscribe())
     }
@@ -380,6 +381,7 @@ async fn follow(ledger: Weak<Inner>, mut events: broadcast::Receiver<Event>) {
         match event {
             Ok(Event { row, kind: EventKind::Withdrawn }) => ledger.look_again(row).await,
             Ok(Event { row, kind: EventKind::Changed }) => ledger.0.known.forget(row),
+            Ok(Event { row, kind: EventKind::Erased }) => _ = ledger.end(row),
             Ok(Event { row, kind: EventKind::Signalled }) => {
                 ledger.0.open.end_yielding(row);
                 if let Ok(known) = ledger.0.known.find(row) {
@@ -387,11 +389,12 @@ async fn follow(ledger: Weak<Inner>, mut events: broadcast::Receiver<Event>) {
                 }
             }
             Ok(Event { row, kind: EventKind::Opened }) => ledger.signal_again(row).await,
-            // What was missed may be a withdrawal of anybody's, or a signal.
+            // What was missed may be anybody's withdrawal or erasure, or a signal.
             Ok(Event { kind: EventKind::Missed, .. }) | Err(RecvError::Lagged(_)) => {
                 ledger.0.known.forget_all();
                 for row in ledger.0.open.rows() {
                     ledger.0.open.end_yielding(row);
+                    ledger.look_whether_erased(row).await;
                     ledger.look_again(row).await;
                 }
             }
@@ -402,6 +405,17 @@ async fn follow(ledger: Weak<Inner>, mut events: broadcast::Receiver<Event>) {
 }
 
 impl Ledger {
+    /// Ends what stood open of a subject when it was erased elsewhere: a running
+    /// reply holds values of its own. Where that cannot be read, all of it.
+    async fn look_whether_erased(&self, row: Row) {
+        match self.0.records.erased(row).await {
+            // The clock of whoever erased it may be behind.
+            Ok(Some(at)) => self.0.open.end_begun_before(row, at.saturating_add(AHEAD)),
+            Ok(None) => {}
+            Err(_) => _ = self.end(row),
+        }
+    }
+
     /// Something was opened elsewhere that a signal ends, perhaps while one was
     /// on its way.
     async fn signal_again(&self, row: Row) {

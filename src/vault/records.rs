@@ -167,13 +167,13 @@ impl Records {
     }
 
     /// When a subject was erased last, in Unix seconds, if it ever was.
-    pub(super) async fn erased(&self, row: Row) -> Result<Option<u64>, VaultError> {
+    pub(crate) async fn erased(&self, row: Row) -> Result<Option<u64>, VaultError> {
         let at = self.get(Owner::Row(row), Space::Erasure, ERASED).await?;
         at.map(|at| at.try_into().map(u64::from_be_bytes).map_err(|_| RECORD)).transpose()
     }
 
     /// Takes note, in the vault, that a subject was erased.
-    pub(super) async fn note_erased(&self, row: Row, at: u64) -> Result<(), VaultError> {
+    pub(crate) async fn note_erased(&self, row: Row, at: u64) -> Result<(), VaultError> {
         let at = at.to_be_bytes();
         let (owner, space, expected) = (Owner::Row(row), Space::Erasure, Expected::Anything);
         let change = RecordChange { owner, space, key: ERASED, expected, value: Some(&at) };
