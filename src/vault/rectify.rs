@@ -6,7 +6,7 @@
 //! with any two values that meet at one token; the corrected value has, besides
 //! this one, a token of its own once it is minted.
 
-use super::seal::random;
+use super::seal::{Nonces, random};
 use super::subject_keys::{Head, Origin, is_anonymized};
 use super::{Kind, Vault, VaultError, clock, surrogates};
 use crate::entity::Entity;
@@ -81,7 +81,7 @@ impl Vault {
             let event = Event { row: state.row, kind: EventKind::Rectified };
             shared.heed(event);
             let mut changes = shared.forgotten(state, token.entity(), before.expose());
-            changes.extend(shared.entries(state, token.entity(), value.expose())?);
+            changes.extend(shared.entries(state, token.entity(), value.expose(), &mut Nonces::default())?);
             shared.store.write(changes, Some(event)).await?;
             let (tenant, _) = state.identity();
             shared.settle_entry(state.row, tenant, token.entity(), before.expose()).await?;
