@@ -15,8 +15,8 @@ const PARTS: usize = 16;
 /// How much of what a client has presented is known again by its bytes.
 const PRESENTED: usize = 16;
 
-/// How long news of other replicas may be on their way, and longer.
-const ON_THE_WAY: Duration = Duration::from_secs(3);
+/// How long news of other replicas may be on their way.
+const ON_THE_WAY: Duration = Duration::from_secs(1);
 
 /// The state of a subject, and what it has presented of late.
 #[derive(Debug, Default)]

@@ -102,13 +102,9 @@ async fn a_listener_with_tls_is_asked_over_tls() {
     let identity = Identity::new();
     let tls = format!("[tls]\nadmin = true\ncertificate = {:?}\nkey = {:?}\n", identity.certificate(), identity.key());
     let dialogue = Dialogue::new(&tls).await;
-    let address = dialogue.privet.admin.strip_prefix("https://").unwrap();
-    let folder = scratch_folder();
-    let file = folder.path().join("privet.toml");
-    std::fs::write(&file, format!("upstream = \"http://127.0.0.1:1\"\nadmin = \"{address}\"\n{tls}")).unwrap();
     for (trusted, code) in [(identity.certificate(), 0), (Identity::new().certificate(), 2)] {
         let mut command = privet();
-        command.args(["report", "coverage", "--config"]).arg(&file).env("SSL_CERT_FILE", trusted);
+        command.args(["report", "coverage", "--admin", &dialogue.privet.admin]).env("SSL_CERT_FILE", trusted);
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         assert_eq!(output.status.code(), Some(code), "{output:?}");
     }
