@@ -1,6 +1,6 @@
 //! `privet report`: what a running gateway has counted, from outside.
 
-use crate::support::{Dialogue, Identity, port_of_nobody, privet, scratch_folder};
+use crate::support::{Dialogue, Identity, Setup, port_of_nobody, privet, scratch_folder};
 use serde_json::{Value, json};
 use std::process::Output;
 
@@ -51,6 +51,25 @@ async fn coverage_is_told_by_route() {
     let wanted = json!({"unit": "bytes", "routes": routes, "all": row("", [61, 20, 34, 15])});
     // Reading a number may move its last bit.
     assert_eq!(report, serde_json::from_str::<Value>(&wanted.to_string()).unwrap());
+}
+
+#[tokio::test]
+async fn coverage_asks_an_admin_listener_by_the_certificate_of_the_configuration() {
+    let (own, other, folder) = (Identity::new(), Identity::new(), scratch_folder());
+    let toml = |identity: &Identity, rest: &str| {
+        let (certificate, key) = (identity.certificate(), identity.key());
+        format!("{rest}[tls]\ncertificate = {certificate:?}\nkey = {key:?}\nadmin = true\n")
+    };
+    let privet = Setup::at("http://127.0.0.1:1").toml(&toml(&own, "")).start();
+    let admin = privet.admin.strip_prefix("https://").unwrap();
+    let file = folder.path().join("privet.toml");
+    let head = format!("upstream = \"http://127.0.0.1:1\"\nadmin = {admin:?}\n");
+    let ask = async |identity: &Identity| {
+        std::fs::write(&file, toml(identity, &head)).unwrap();
+        coverage(&["--config", file.to_str().unwrap()]).await
+    };
+    assert!(printed(&ask(&own).await).contains("no data yet"));
+    assert_eq!(ask(&other).await.status.code(), Some(2), "another certificate");
 }
 
 #[tokio::test]

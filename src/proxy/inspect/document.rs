@@ -3,7 +3,7 @@
 use super::beside::Beside;
 use super::encoded;
 use super::fields::FieldSeries;
-use super::findings::{Base64, Findings, Form, Spot};
+use super::findings::{Base64, Findings, Form, Spelling, Spot};
 use super::joint::Joint;
 use super::media::{self, Media};
 use super::numbers::Numbers;
@@ -212,7 +212,8 @@ impl Inspector<'_> {
         let is_prose = manner.is_speech || value.raw.contains(' ');
         if self.rules.texts && self.level == 0 && manner.form == Form::Text && is_prose {
             let at = self.place.range(value.start..value.start + value.raw.len());
-            self.findings.texts.push(Spot { at, escaped: value.escaped });
+            let spelling = if value.escaped { Spelling::Json } else { Spelling::Plain };
+            self.findings.texts.push(Spot { at, spelling });
         }
         let outer = Some(self.place);
         if manner.form == Form::Bare && !value.escaped && value.raw.contains('_') {
