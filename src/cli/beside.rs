@@ -34,6 +34,7 @@ use crate::telemetry::Metrics;
 use crate::vault::{Vault, VaultError, VaultUrl};
 
 pub(super) use address::{Published, Unpublish};
+pub(super) use pinned::client as pinned_client;
 pub(super) use pinned::hash as certificate_hash;
 
 /// Which vault a command is about.
@@ -100,7 +101,7 @@ impl Api {
             Ok(vault) => {
                 open::keep_erasures(&config, &vault)?;
                 let metrics = Metrics::new().map_err(|e| failed(&e))?;
-                let services = Services::new(Arc::new(config), vault, proofs, metrics);
+                let services = Services::new(Arc::new(config), vault, proofs, metrics, None);
                 let services = services.await.map_err(|e| failed(&e))?;
                 Ok(Self(Kind::Here { router: api::router(&services), services }))
             }

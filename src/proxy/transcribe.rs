@@ -2,7 +2,8 @@
 //! through, with the names of kinds in place of findings. And by what all of a
 //! transcript is redacted: it is read in every way that a request is.
 
-use super::inspect::{self, Findings, Spot};
+use super::inspect::{self, Findings, Spelling, Spot};
+use super::percent::Encoding;
 use super::{Gateway, Route, lookalike};
 use crate::detect::{Detector, Engine, Plan, Scratch, Wishes};
 use crate::entity::Entity;
@@ -21,7 +22,7 @@ pub(crate) fn redactor(engine: &Arc<Engine>, plan: &Plan) -> Redactor {
     let clean = move |text: &str, scratch: &mut Scratch| {
         plans.iter().fold(without_tokens(text), |text, plan| {
             let findings = inspect::inspect_value(&text, None, Detector { engine: &engine, plan }, scratch);
-            redacted(text.as_bytes(), &Spot { at: 0..text.len(), escaped: false }, &findings)
+            redacted(text.as_bytes(), &Spot { at: 0..text.len(), spelling: Spelling::Plain }, &findings)
         })
     };
     Redactor::new(kinds.into_iter(), Box::new(clean))
@@ -83,13 +84,14 @@ pub(super) fn request(body: &[u8], findings: &Findings, surrogates: Option<&Arc<
 /// So many bytes of the end of a text, from a blank on, which no escape holds:
 /// nobody waits for more of it to be copied than is kept.
 fn end_of(body: &[u8], spot: &Spot, most: usize) -> Spot {
-    let Spot { at: Range { start, end }, escaped } = *spot;
+    let Spot { at: Range { start, end }, spelling } = *spot;
     if end.saturating_sub(start) <= most {
-        return Spot { at: start..end, escaped };
+        return Spot { at: start..end, spelling };
     }
     let last = end - most..end;
-    let blank = memchr::memchr(b' ', body.get(last.clone()).unwrap_or_default());
-    Spot { at: blank.map_or(end, |blank| last.start + blank)..end, escaped }
+    let blank = if spelling == Spelling::Form { b'+' } else { b' ' };
+    let blank = memchr::memchr(blank, body.get(last.clone()).unwrap_or_default());
+    Spot { at: blank.map_or(end, |blank| last.start + blank)..end, spelling }
 }
 
 /// The text with its findings replaced beyond recovery, and without escapes.
@@ -99,13 +101,13 @@ fn redacted(body: &[u8], spot: &Spot, findings: &Findings) -> String {
     let first = findings.list.partition_point(|found| found.at.end <= spot.at.start);
     let here = findings.list.get(first..).unwrap_or_default().iter();
     for found in here.take_while(|found| found.at.start < spot.at.end) {
-        copy(body.get(copied..found.at.start).unwrap_or_default(), spot.escaped, &mut text);
+        copy(body.get(copied..found.at.start).unwrap_or_default(), spot.spelling, &mut text);
         copied = copied.max(found.at.end);
         if found.form.is_first() {
             push_kind(&mut text, found.entity);
         }
     }
-    copy(body.get(copied..spot.at.end).unwrap_or_default(), spot.escaped, &mut text);
+    copy(body.get(copied..spot.at.end).unwrap_or_default(), spot.spelling, &mut text);
     text
 }
 
@@ -115,15 +117,17 @@ fn push_kind(text: &mut String, entity: Entity) {
     text.push(']');
 }
 
-fn copy(part: &[u8], escaped: bool, text: &mut String) {
+fn copy(part: &[u8], spelling: Spelling, text: &mut String) {
     // A text that was looked through is UTF-8, and no finding ends within a character.
     let Ok(part) = std::str::from_utf8(part) else { return };
-    if escaped {
-        let mut plain = String::with_capacity(part.len());
-        json::unescape(part, &mut plain, &mut OffsetMap::default());
-        text.push_str(&plain);
-    } else {
-        text.push_str(part);
+    match spelling {
+        Spelling::Plain => text.push_str(part),
+        Spelling::Json => {
+            let mut plain = String::with_capacity(part.len());
+            json::unescape(part, &mut plain, &mut OffsetMap::default());
+            text.push_str(&plain);
+        }
+        Spelling::Form => text.push_str(&Encoding::FORM.decode(part).unwrap_or_default()),
     }
 }
 
@@ -136,7 +140,7 @@ mod tests {
     fn of_a_long_text_the_end_is_kept() {
         let body = format!(r"{}\u00e9 the caf\u00e9", "x\\n\u{e9} ".repeat(1_000));
         let plain = format!("{}\u{e9} the caf\u{e9}", "x\n\u{e9} ".repeat(1_000));
-        let whole = Spot { at: 0..body.len(), escaped: true };
+        let whole = Spot { at: 0..body.len(), spelling: Spelling::Json };
         for most in 0..80 {
             let end = end_of(body.as_bytes(), &whole, most);
             let text = redacted(body.as_bytes(), &end, &Findings::default());
@@ -154,12 +158,12 @@ mod tests {
         assert_eq!(findings.list.len(), 1);
         let at = body.find("caf").unwrap()..body.len() - 2;
         for (at, wanted) in [(at, "caf\u{e9}: [EMAIL], \"yes\""), (7..8, "x")] {
-            let spot = Spot { at, escaped: true };
+            let spot = Spot { at, spelling: Spelling::Json };
             assert_eq!(redacted(body.as_bytes(), &spot, &findings), wanted);
         }
         // Part of a finding is no text either.
         let middle = findings.list[0].at.start + 3;
-        let spot = Spot { at: middle..middle + 4, escaped: false };
+        let spot = Spot { at: middle..middle + 4, spelling: Spelling::Plain };
         assert_eq!(redacted(body.as_bytes(), &spot, &findings), "[EMAIL]");
         findings.list.clear();
         assert_eq!(redacted(body.as_bytes(), &spot, &findings), ".sil");

@@ -111,6 +111,11 @@ impl Records {
         self.0.store.is_shared()
     }
 
+    /// Whether they end with the process.
+    pub fn is_volatile(&self) -> bool {
+        self.0.store.is_volatile()
+    }
+
     /// A record's contents.
     pub async fn get(&self, owner: Owner<'_>, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
         let row = self.row_of(owner);

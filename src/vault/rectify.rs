@@ -8,7 +8,7 @@
 
 use super::seal::{Nonces, random};
 use super::subject_keys::{Head, Origin, is_anonymized};
-use super::{Kind, Vault, VaultError, clock, surrogates};
+use super::{Kind, Vault, VaultError, clock, find, surrogates};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 use crate::store::{Event, EventKind};
@@ -80,11 +80,12 @@ impl Vault {
             }
             let event = Event { row: state.row, kind: EventKind::Rectified };
             shared.heed(event);
-            let mut changes = shared.forgotten(state, token.entity(), before.expose());
-            changes.extend(shared.entries(state, token.entity(), value.expose(), &mut Nonces::default())?);
+            let (_, before) = find::meant(token.entity(), before.expose());
+            let mut changes = shared.forgotten(state, entity, before);
+            changes.extend(shared.entries(state, entity, value.expose(), &mut Nonces::default())?);
             shared.store.write(changes, Some(event)).await?;
             let (tenant, _) = state.identity();
-            shared.settle_entry(state.row, tenant, token.entity(), before.expose()).await?;
+            shared.settle_entry(state.row, tenant, entity, before).await?;
             return Ok(true);
         }
         Err(VaultError::unavailable("a value keeps changing"))

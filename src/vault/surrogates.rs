@@ -4,7 +4,7 @@
 use super::error::VaultError;
 use super::mint::NO_ROOM;
 use super::retention::PurposeId;
-use super::seal::random;
+use super::seal::{Nonces, random};
 use super::subject::State;
 use super::subject_keys::{Origin, SubjectKeys};
 use super::{Shared, clock};
@@ -380,8 +380,10 @@ pub(super) async fn mint(
             continue;
         }
         let origin = Origin { created: clock::unix_seconds(), purpose };
-        let mut mappings = Vec::with_capacity(new.len());
+        let (mut mappings, mut changes) = (Vec::with_capacity(new.len()), Vec::new());
+        let mut nonces = Nonces::default();
         for one in &new {
+            changes.extend(vault.entries(state, one.entity, one.value.expose(), &mut nonces)?);
             let token = token(one);
             let content = content(&one.text, one.entity, &one.value);
             let sealed = keys.seal(state.row, &token, one.entity, content.expose(), origin, *random()?)?;
@@ -392,7 +394,7 @@ pub(super) async fn mint(
             subject: Arc::clone(keys.record()),
             first_contact: !keys.are_stored(),
             mappings,
-            changes: Vec::new(),
+            changes,
         };
         let is_first = !keys.are_stored();
         match vault.store.put(batch).await? {

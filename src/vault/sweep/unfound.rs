@@ -13,7 +13,7 @@ use crate::store::{Batch, Outcome, Row};
 use crate::token::Token;
 use crate::vault::Shared;
 use crate::vault::error::VaultError;
-use crate::vault::find::{Blind, removals};
+use crate::vault::find::{Blind, meant, removals};
 use crate::vault::seal::Nonces;
 use crate::vault::subject_keys::{SubjectKeys, is_anonymized};
 use std::collections::HashSet;
@@ -46,7 +46,7 @@ impl Unfound {
     /// their rows.
     pub(super) async fn take_out(&mut self, vault: &Shared, due: &Due) -> Result<(), VaultError> {
         for (row, due) in due {
-            if !due.iter().any(|(token, ..)| vault.indexed.holds(token.entity())) {
+            if !due.iter().any(|(token, ..)| vault.indexed.may_hold(token.entity())) {
                 continue;
             }
             if self.0.as_ref().is_none_or(|taken| taken.who.row != *row) {
@@ -57,7 +57,7 @@ impl Unfound {
             }
             let Some(Taken { who, blinds }) = &mut self.0 else { continue };
             let of_due: Vec<Blind> =
-                due.iter().filter_map(|(token, record, _)| who.blind(vault, token, record)).collect();
+                due.iter().filter_map(|(token, record, _)| Some(who.entered(vault, token, record)?.0)).collect();
             let changes = of_due.iter().flat_map(|blind| removals(*row, blind)).collect();
             blinds.extend(of_due);
             vault.store.write(changes, None).await?;
@@ -115,10 +115,10 @@ impl Who {
             after = Some(*last);
             let (mut changes, mut nonces) = (Vec::new(), Nonces::default());
             for (token, record) in page {
-                if self.blind(vault, &token, &record).is_some_and(|blind| blinds.contains(&blind)) {
-                    let value = self.keys.open_value(self.row, &token, &record)?;
+                let entered = self.entered(vault, &token, &record).filter(|(blind, ..)| blinds.contains(blind));
+                if let Some((_, entity, value)) = entered {
                     let names = (self.tenant.as_str(), self.subject.expose());
-                    changes.extend(vault.entries_of(self.row, names, token.entity(), value.expose(), &mut nonces)?);
+                    changes.extend(vault.entries_of(self.row, names, entity, value.expose(), &mut nonces)?);
                 }
             }
             if !changes.is_empty() {
@@ -141,12 +141,15 @@ impl Who {
         }
     }
 
-    /// What a value is found by; none of one that is not, or does not open.
-    fn blind(&self, vault: &Shared, token: &Token, record: &[u8]) -> Option<Blind> {
-        if !vault.indexed.holds(token.entity()) || is_anonymized(record) {
+    /// What a value is found by, and its kind and itself; none of one that is
+    /// not entered, or does not open.
+    fn entered(&self, vault: &Shared, token: &Token, record: &[u8]) -> Option<(Blind, Entity, Sensitive)> {
+        if !vault.indexed.may_hold(token.entity()) || is_anonymized(record) {
             return None;
         }
-        let value = self.keys.open_value(self.row, token, record).ok()?;
-        vault.blind_of(&self.tenant, token.entity(), value.expose())
+        let content = self.keys.open_value(self.row, token, record).ok()?;
+        let (entity, value) = meant(token.entity(), content.expose());
+        let blind = vault.blind_of(&self.tenant, entity, value).filter(|_| vault.indexed.holds(entity))?;
+        Some((blind, entity, Sensitive::from(value)))
     }
 }
