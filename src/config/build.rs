@@ -315,6 +315,7 @@ fn consent(section: &Section<'_>, found: &mut Found) -> ConsentConfig {
         require_signed,
         hs256_secret,
         jwks,
+        plain_http,
         expected,
         special_categories,
     }
