@@ -212,6 +212,8 @@ pub struct ConsentConfig {
     pub hs256_secret: Option<Sensitive>,
     /// Where the site's public keys are.
     pub jwks: Option<Jwks>,
+    /// Whether they may come from another machine over plain HTTP.
+    pub plain_http: bool,
     /// What a token must fit beside its signature.
     pub expected: Expected,
     /// The purpose that needs consent too where sensitive data is found; one

@@ -293,7 +293,8 @@ fn consent(section: &Section<'_>, found: &mut Found) -> ConsentConfig {
         _ => {}
     }
     let hs256_secret = checked(section.text("hs256_secret"), check::secret, found);
-    let jwks = checked(section.text("jwks"), check::jwks, found);
+    let plain_http = section.boolean("plain_http");
+    let jwks = checked(section.text("jwks"), |text| check::jwks(text, plain_http), found);
     let require_signed = section.boolean("require_signed");
     if require_signed && section.text("hs256_secret").is_none() && section.text("jwks").is_none() {
         let mend = "write jwks = \"https://…\" or a file, or set PRIVET_CONSENT__HS256_SECRET";
@@ -314,6 +315,7 @@ fn consent(section: &Section<'_>, found: &mut Found) -> ConsentConfig {
         require_signed,
         hs256_secret,
         jwks,
+        plain_http,
         expected,
         special_categories,
     }

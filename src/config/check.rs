@@ -207,14 +207,15 @@ pub(super) fn secret(text: &str) -> Result<Sensitive, Wrong> {
 }
 
 /// Where a JWK Set is: a URL, or a file, which is read.
-pub(super) fn jwks(text: &str) -> Result<Jwks, Wrong> {
+pub(super) fn jwks(text: &str, is_plain_allowed: bool) -> Result<Jwks, Wrong> {
     if text.starts_with("https://") || text.starts_with("http://") {
-        let mend = "write https://HOST/PATH, or name a file; http:// is for this machine alone";
+        let mend =
+            "write https://HOST/PATH, or name a file; or `plain_http = true` beside it where the network is your own";
         let is_here = |url: &Uri| url.host().is_some_and(is_this_machine);
         return match text.parse::<Uri>() {
             Ok(url) if !text.contains('#') && !url.authority().is_some_and(|a| a.as_str().contains('@')) => {
                 // Whoever can answer in the stead of the site signs for everybody.
-                if text.starts_with("http:") && !is_here(&url) {
+                if text.starts_with("http:") && !is_here(&url) && !is_plain_allowed {
                     return Err(wrong("the keys would be read over a connection that anybody can change", mend));
                 }
                 Ok(Jwks::Url(url))

@@ -552,6 +552,14 @@ fn a_webhook_leaves_this_machine_only_under_tls() {
 }
 
 #[test]
+fn keys_come_over_plain_http_where_the_network_is_ones_own() {
+    let text = format!("{UPSTREAM}[consent]\njwks = \"http://idp:8080/keys\"\n");
+    assert!(Config::parse(&text).is_err());
+    let config = Config::parse(&format!("{text}plain_http = true\n")).unwrap().config;
+    assert_eq!(config.consent.jwks, Some(Jwks::Url("http://idp:8080/keys".parse().unwrap())));
+}
+
+#[test]
 fn transcripts_are_kept_where_a_purpose_allows_it() {
     let config = |more: &str| Config::parse(&format!("{UPSTREAM}{more}")).map_err(|problems| problems.to_string());
     let allowed = "[[purposes]]\nname = \"support\"\ntranscripts = true\n";
