@@ -89,8 +89,9 @@ impl Ledger {
         Self(Arc::new(Inner { records: vault.records().clone(), notices, known, open }))
     }
 
-    /// Follows what other replicas, and other parts of this process, do to the
-    /// consent of subjects, as long as the ledger is used.
+    /// Follows what other replicas, and other parts of this process, do to
+    /// subjects and their consent, as long as the ledger is used: it ends what
+    /// stands open on it.
     pub fn follow(&self, vault: &Vault) -> impl Future<Output = ()> + Send + 'static {
         follow(Arc::downgrade(&self.0), vault.subscribe())
     }
@@ -415,6 +416,7 @@ async fn follow(ledger: Weak<Inner>, mut events: broadcast::Receiver<Event>) {
                     let _ = ledger.known(row).await;
                 }
             }
+            Ok(Event { row, kind: EventKind::Erased }) => _ = ledger.end(row),
             Ok(Event { row, kind: EventKind::Signalled }) => {
                 ledger.0.open.end_yielding(row);
                 if let Ok(known) = ledger.0.known.find(row) {
@@ -422,13 +424,13 @@ async fn follow(ledger: Weak<Inner>, mut events: broadcast::Receiver<Event>) {
                 }
             }
             Ok(Event { row, kind: EventKind::Opened }) => ledger.signal_again(row).await,
-            // What was missed may be a withdrawal of anybody's, a signal or an erasure.
+            // What was missed may be anybody's withdrawal or erasure, or a signal.
             Ok(Event { kind: EventKind::Missed, .. }) | Err(RecvError::Lagged(_)) => {
                 ledger.0.known.forget_all();
                 for row in ledger.0.open.rows() {
                     ledger.0.open.end_yielding(row);
+                    ledger.look_whether_erased(row).await;
                     ledger.look_again(row).await;
-                    ledger.look_for_erasure(row).await;
                 }
             }
             Ok(_) => {}
@@ -438,22 +440,23 @@ async fn follow(ledger: Weak<Inner>, mut events: broadcast::Receiver<Event>) {
 }
 
 impl Ledger {
+    /// Ends what stood open of a subject when it was erased elsewhere: a running
+    /// reply holds values of its own. Where that cannot be read, all of it.
+    async fn look_whether_erased(&self, row: Row) {
+        match self.0.records.erased(row).await {
+            // The clock of whoever erased it may be behind.
+            Ok(Some(at)) => self.0.open.end_begun_before(row, at.saturating_add(AHEAD)),
+            Ok(None) => {}
+            Err(_) => _ = self.end(row),
+        }
+    }
+
     /// Something was opened elsewhere that a signal ends, perhaps while one was
     /// on its way.
     async fn signal_again(&self, row: Row) {
         let is_late = self.0.known.find(row).is_ok_and(|known| known.was_opened());
         if is_late && let Err(error) = self.signal(row).await {
             tracing::warn!(%error, "An objection by a signal cannot be told to other replicas.");
-        }
-    }
-
-    /// Ends what was opened before the subject was erased elsewhere, with some
-    /// seconds for clocks that differ; all of it where that cannot be read.
-    async fn look_for_erasure(&self, row: Row) {
-        match self.0.records.erased(row).await {
-            Ok(Some(at)) => self.0.open.end_older(row, at.saturating_add(AHEAD)),
-            Ok(None) => {}
-            Err(_) => _ = self.0.open.end_all(row),
         }
     }
 

@@ -327,8 +327,8 @@ impl Rights {
         if by.case.is_some() { self.begin(tenant, subject, &[Kind::Objection], by).await.map(drop) } else { Ok(()) }
     }
 
-    /// Notes an objection to purposes, after `recorded` has seen to it that it
-    /// holds: the ledger of consent is what every request is judged by.
+    /// Notes an objection to purposes. That it holds is written before: the ledger
+    /// of consent is what every request is judged by.
     pub async fn objected(
         &self,
         tenant: &str,
@@ -423,8 +423,8 @@ impl Rights {
     /// What goes on beside requests, for as long as the gateway runs: messages
     /// are sent, due dates watched (`due` gets the number of open cases by
     /// their urgency), and restrictions taken over that other replicas make.
-    /// `ended` gets the row of each who is restricted or erased, for what
-    /// stands open to end: a running reply holds values of its own.
+    /// `ended` gets the row of each who is restricted, for what stands open to
+    /// end: a running reply holds values of its own.
     pub async fn run(&self, due: impl Fn([u64; 3]), ended: impl Fn(Row)) {
         let mut events = self.vault.subscribe();
         let watch_restrictions = async {
@@ -436,10 +436,6 @@ impl Rights {
                             ended(row);
                         }
                         refreshed
-                    }
-                    Ok(Event { row, kind: EventKind::Erased }) => {
-                        ended(row);
-                        Ok(())
                     }
                     Ok(Event { kind: EventKind::Missed, .. }) | Err(RecvError::Lagged(_)) => {
                         let loaded = self.restrictions.load().await;

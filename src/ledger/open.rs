@@ -22,13 +22,13 @@ struct Parts {
 
 struct Entry {
     number: u64,
+    /// In Unix seconds.
+    begun: u64,
     /// The purposes whose consent it stands on. Without any, only what ends
     /// all of a subject ends it.
     purposes: [Option<Arc<str>>; 2],
     /// Whether an objection by a signal ends it.
     yields: bool,
-    /// When it was opened, in Unix seconds.
-    since: u64,
     ended: CancellationToken,
 }
 
@@ -82,13 +82,9 @@ impl Open {
     /// stands on one, cancels `ended`; so does what ends all of the subject.
     pub(super) fn register(&self, row: Row, purpose: Option<&Arc<str>>, ended: CancellationToken) -> Registered {
         let number = self.0.count.fetch_add(1, Ordering::Relaxed);
-        let entry = Entry {
-            number,
-            purposes: [purpose.cloned(), None],
-            yields: false,
-            since: clock::unix_seconds(),
-            ended: ended.clone(),
-        };
+        let begun = clock::unix_seconds();
+        let purposes = [purpose.cloned(), None];
+        let entry = Entry { number, begun, purposes, yields: false, ended: ended.clone() };
         self.part(row).entry(row).or_default().push(entry);
         Registered { open: self.clone(), row, number, ended }
     }
@@ -108,14 +104,14 @@ impl Open {
         over.len()
     }
 
+    /// Ends what began before this moment, in Unix seconds.
+    pub(super) fn end_begun_before(&self, row: Row, moment: u64) {
+        self.told(row, |entry| entry.begun < moment).iter().for_each(CancellationToken::cancel);
+    }
+
     /// Ends what of a subject yields to an objection by a signal.
     pub(super) fn end_yielding(&self, row: Row) {
         self.told(row, |entry| entry.yields).iter().for_each(CancellationToken::cancel);
-    }
-
-    /// Ends what stands open of a subject since this second or before.
-    pub(super) fn end_older(&self, row: Row, at: u64) {
-        self.told(row, |entry| entry.since <= at).iter().for_each(CancellationToken::cancel);
     }
 
     /// What cancels that which stands open on such purposes and was not told yet.

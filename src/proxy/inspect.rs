@@ -14,7 +14,7 @@ mod place;
 mod reading;
 
 pub(super) use document::{Series, check_json, inspect_json};
-pub(super) use encoded::look as look_encoded;
+pub(super) use encoded::{look as look_encoded, runs as encoded_runs};
 pub(super) use fields::FieldSeries;
 pub(super) use findings::{Findings, Form, Located, Spelling, Spot};
 pub(super) use joint::Places;

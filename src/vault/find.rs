@@ -7,6 +7,7 @@
 
 use super::contact::{self, EMAIL, PHONE};
 use super::records::Owner;
+use super::seal::Nonces;
 use super::subject::State;
 use super::subject_keys::created;
 use super::{Kind, Shared, Vault, VaultError, surrogates};
@@ -95,8 +96,14 @@ impl Vault {
 
 impl Shared {
     /// The entries for a new value, to be written together with it.
-    pub(super) fn entries(&self, state: &State, entity: Entity, value: &str) -> Result<Vec<Change>, VaultError> {
-        self.entries_of(state.row, state.identity(), entity, value)
+    pub(super) fn entries(
+        &self,
+        state: &State,
+        entity: Entity,
+        value: &str,
+        nonces: &mut Nonces,
+    ) -> Result<Vec<Change>, VaultError> {
+        self.entries_of(state.row, state.identity(), entity, value, nonces)
     }
 
     /// The same of a tenant's subject, with its row.
@@ -106,13 +113,16 @@ impl Shared {
         (tenant, subject): (&str, &str),
         entity: Entity,
         value: &str,
+        nonces: &mut Nonces,
     ) -> Result<Vec<Change>, VaultError> {
-        let Some(blind) = self.blind_of(tenant, entity, value).filter(|_| self.indexed.holds(entity)) else {
+        if !self.indexed.holds(entity) {
             return Ok(Vec::new());
-        };
+        }
+        let Some(blind) = self.blind_of(tenant, entity, value) else { return Ok(Vec::new()) };
+        let (of_tenant, subject) = (row.index_key(&blind), subject.as_bytes());
         Ok(vec![
-            self.records.change(row.of_tenant(), Space::Index, &row.index_key(&blind), subject.as_bytes())?,
-            self.records.change(row, Space::Index, &blind, &[])?,
+            self.records.change(row.of_tenant(), Space::Index, &of_tenant, subject, nonces)?,
+            self.records.change(row, Space::Index, &blind, &[], nonces)?,
         ])
     }
 

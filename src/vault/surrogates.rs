@@ -4,7 +4,7 @@
 use super::error::VaultError;
 use super::mint::NO_ROOM;
 use super::retention::PurposeId;
-use super::seal::random;
+use super::seal::{Nonces, random};
 use super::subject::State;
 use super::subject_keys::{Origin, SubjectKeys};
 use super::{Shared, clock};
@@ -381,8 +381,9 @@ pub(super) async fn mint(
         }
         let origin = Origin { created: clock::unix_seconds(), purpose };
         let (mut mappings, mut changes) = (Vec::with_capacity(new.len()), Vec::new());
+        let mut nonces = Nonces::default();
         for one in &new {
-            changes.extend(vault.entries(state, one.entity, one.value.expose())?);
+            changes.extend(vault.entries(state, one.entity, one.value.expose(), &mut nonces)?);
             let token = token(one);
             let content = content(&one.text, one.entity, &one.value);
             let sealed = keys.seal(state.row, &token, one.entity, content.expose(), origin, *random()?)?;

@@ -146,7 +146,7 @@ impl Memory {
         self.subjects.get([tenant, "\0", subject].concat().as_str()).map(|known| Arc::clone(&known))
     }
 
-    /// The subjects of a tenant that have a value which is sought, at most `limit`.
+    /// The subjects of a tenant that have a value which is sought.
     pub(super) fn find(&self, tenant: &str, is_sought: impl Fn(Entity, &str) -> bool) -> Vec<Sensitive> {
         let of_tenant = |name: &str| name.strip_prefix(tenant)?.strip_prefix('\0').map(Sensitive::from);
         let has = |subject: &Volatile| {

@@ -14,6 +14,7 @@ use crate::token::Token;
 use crate::vault::Shared;
 use crate::vault::error::VaultError;
 use crate::vault::find::{Blind, meant, removals};
+use crate::vault::seal::Nonces;
 use crate::vault::subject_keys::{SubjectKeys, is_anonymized};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -112,12 +113,12 @@ impl Who {
             let page = vault.store.page(self.row, after, PAGE).await?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = Some(*last);
-            let mut changes = Vec::new();
+            let (mut changes, mut nonces) = (Vec::new(), Nonces::default());
             for (token, record) in page {
                 let entered = self.entered(vault, &token, &record).filter(|(blind, ..)| blinds.contains(blind));
                 if let Some((_, entity, value)) = entered {
                     let names = (self.tenant.as_str(), self.subject.expose());
-                    changes.extend(vault.entries_of(self.row, names, entity, value.expose())?);
+                    changes.extend(vault.entries_of(self.row, names, entity, value.expose(), &mut nonces)?);
                 }
             }
             if !changes.is_empty() {
