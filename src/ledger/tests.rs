@@ -235,20 +235,3 @@ async fn made_up_subjects_do_not_fill_a_vault_in_memory() {
     assert!(ledger.statements(ledger.row("t", "made-up-0")).await.unwrap().is_empty());
     assert_eq!(ledger.statements(ledger.row("t", "made-up-49999")).await.unwrap().len(), 1);
 }
-
-#[tokio::test]
-async fn who_was_erased_while_news_were_missed_has_nothing_open() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("embedded:{}", folder.path().display()).parse().unwrap();
-    let vault = Vault::open(&url, Key::generate(), Options::default()).await.unwrap();
-    let ledger = ledger(&vault);
-    let following = tokio::spawn(ledger.follow(&vault));
-    let (ana, bo) = (ledger.row("t", "ana"), ledger.row("t", "bo"));
-    let open = [ana, bo].map(|row| ledger.register(row, None, CancellationToken::new()));
-    vault.erase("t", "ana").await.unwrap();
-    let missed = Event { row: Row::DEPLOYMENT, kind: EventKind::Missed };
-    vault.records().write(&[], Some(missed)).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(5), open[0].ended().cancelled()).await.expect("it stays open");
-    assert!(!open[1].ended().is_cancelled(), "another person's goes on");
-    following.abort();
-}
