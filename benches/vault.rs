@@ -261,7 +261,8 @@ async fn put(store: Arc<Embedded>, number: u64) {
         subject: b"keys".as_slice().into(),
         first_contact: true,
         mappings: vec![(Token::new(EMAIL, number), vec![7; 73])],
-        changes: Vec::new(),
+        found_by: Vec::new(),
+        is_told: false,
     };
     store.put(batch).await.unwrap();
 }
@@ -402,7 +403,10 @@ const NO_BOUND: usize = 16 << 10;
 
 fn measure_cache(mebibytes: usize, scale: usize) {
     let (runtime, folder) = (runtime(1), tempfile::tempdir().unwrap());
-    let vault = open(&runtime, &VaultUrl::Embedded(folder.path().to_owned()), mebibytes << 20);
+    let url = VaultUrl::Embedded(folder.path().to_owned());
+    // Of the store's own cache little, so that it is full before.
+    let options = Options { cache_bytes: mebibytes << 20, page_cache_bytes: 1 << 20, ..Options::default() };
+    let vault = runtime.block_on(Vault::open(&url, Key::generate(), options)).unwrap();
     let through = |people: Range<usize>| {
         for people in people.collect::<Vec<_>>().chunks(16) {
             let calls = people.iter().map(|number| {

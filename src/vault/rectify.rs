@@ -80,8 +80,7 @@ impl Vault {
             }
             let event = Event { row: state.row, kind: EventKind::Rectified };
             shared.heed(event);
-            let mut changes = shared.forgotten(state, token.entity(), before.expose());
-            changes.extend(shared.entries(state, token.entity(), value.expose())?);
+            let changes = shared.entries_of_corrected(state, token.entity(), before.expose(), value.expose());
             shared.store.write(changes, Some(event)).await?;
             return Ok(true);
         }

@@ -10,7 +10,7 @@ use super::subject_keys::{Origin, SubjectKeys};
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
-use crate::store::{Batch, Event, EventKind, Outcome};
+use crate::store::{Batch, Outcome};
 use crate::surrogate::{self, ATTEMPTS, Matcher, Part, Search};
 use crate::token::Token;
 use std::borrow::Borrow;
@@ -392,16 +392,13 @@ pub(super) async fn mint(
             subject: Arc::clone(keys.record()),
             first_contact: !keys.are_stored(),
             mappings,
-            changes: Vec::new(),
+            found_by: Vec::new(),
+            // In a reply through another replica they would not be looked for.
+            is_told: keys.are_stored(),
         };
         let is_first = !keys.are_stored();
         match vault.store.put(batch).await? {
             Outcome::Stored => {
-                if vault.store.is_shared() && !is_first {
-                    // In a reply through another replica they would not be looked for.
-                    let event = Event { row: state.row, kind: EventKind::Changed };
-                    vault.store.write(Vec::new(), Some(event)).await?;
-                }
                 if let Some((contact, _)) = contact {
                     contact.end(vault, state.row, &keys).await?;
                 }
@@ -435,7 +432,6 @@ pub(super) async fn mint(
                     state.surrogates().insert(text, entity, value.expose());
                 }
             }
-            Outcome::Conflict => return Err(VaultError::unavailable("its records keep changing")),
             Outcome::Superseded(standing) => {
                 // Another key may have to come into use.
                 drop(contact);

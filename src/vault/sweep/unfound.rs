@@ -5,12 +5,11 @@
 //! spelling is kept, it is entered again once the walk is past the subject.
 
 use super::Due;
-use crate::sensitive::Sensitive;
-use crate::store::{Batch, Outcome, Row};
+use crate::store::{Batch, Blind, Outcome, Row};
 use crate::token::Token;
 use crate::vault::Shared;
 use crate::vault::error::VaultError;
-use crate::vault::find::{Blind, removals};
+use crate::vault::find::removal;
 use crate::vault::subject_keys::{SubjectKeys, is_anonymized};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -34,7 +33,6 @@ struct Who {
     row: Row,
     keys: SubjectKeys,
     tenant: String,
-    subject: Sensitive,
 }
 
 impl Unfound {
@@ -54,7 +52,7 @@ impl Unfound {
             let Some(Taken { who, blinds }) = &mut self.0 else { continue };
             let of_due: Vec<Blind> =
                 due.iter().filter_map(|(token, record, _)| who.blind(vault, token, record)).collect();
-            let changes = of_due.iter().flat_map(|blind| removals(*row, blind)).collect();
+            let changes = of_due.iter().map(|blind| removal(*row, *blind)).collect();
             blinds.extend(of_due);
             vault.store.write(changes, None).await?;
         }
@@ -69,21 +67,16 @@ impl Unfound {
             let page = vault.store.page(who.row, after, PAGE).await?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = Some(*last);
-            let mut changes = Vec::new();
-            for (token, record) in page {
-                if who.blind(vault, &token, &record).is_some_and(|blind| blinds.contains(&blind)) {
-                    let value = who.keys.open_value(who.row, &token, &record)?;
-                    let names = (who.tenant.as_str(), who.subject.expose());
-                    changes.extend(vault.entries_of(who.row, names, token.entity(), value.expose())?);
-                }
-            }
-            if !changes.is_empty() {
+            let kept = page.iter().filter_map(|(token, record)| who.blind(vault, token, record));
+            let found_by: Vec<Blind> = kept.filter(|blind| blinds.contains(blind)).collect();
+            if !found_by.is_empty() {
                 let mut batch = Batch {
                     row: who.row,
                     subject: Arc::clone(who.keys.record()),
                     first_contact: false,
                     mappings: Vec::new(),
-                    changes,
+                    found_by,
+                    is_told: false,
                 };
                 // As long as the subject is there: of one who was erased nothing
                 // is entered.
@@ -104,7 +97,7 @@ impl Who {
         let Some(record) = vault.store.subject(row).await? else { return Ok(None) };
         let root = vault.envelope.root_for(&record).await?;
         match SubjectKeys::open_named(&root, row, record) {
-            Ok((keys, tenant, subject)) => Ok(Some(Self { row, keys, tenant, subject })),
+            Ok((keys, tenant, _)) => Ok(Some(Self { row, keys, tenant })),
             Err(VaultError::Corrupt { .. }) => Ok(None),
             Err(error) => Err(error),
         }
