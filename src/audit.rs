@@ -10,6 +10,7 @@
 
 mod base;
 mod chain;
+mod exchange;
 mod export;
 mod line;
 mod signer;
@@ -21,14 +22,14 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc::{self, OwnedPermit};
+use tokio::sync::mpsc;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::entity::Entity;
-use crate::vault::{Records, Subject, Vault, VaultError};
+use crate::vault::{Records, Vault, VaultError};
 
+pub use exchange::{Exchange, Place};
 pub use export::{ExportError, Exported, verify_export};
 pub use line::{Action, Line, Look};
 pub use signer::PublicKey;
@@ -46,11 +47,14 @@ pub struct Options {
     /// The newest lines that are kept; all of them where there is none. A vault
     /// in memory needs a bound.
     pub keep: Option<u64>,
+    /// Whether a line tells in advance what an exchange may show. It need not
+    /// where the log does not outlive the process.
+    pub in_advance: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { queue: 8192, keep: None }
+        Self { queue: 8192, keep: None, in_advance: true }
     }
 }
 
@@ -78,6 +82,8 @@ struct Queue {
     hurry: Arc<Notify>,
     /// Whether the writer has failed for long.
     is_down: Arc<AtomicBool>,
+    /// Places that exchanges leave for lines in advance; none where there are none.
+    spare: usize,
 }
 
 /// The access log takes no line now, so nothing may be looked at.
@@ -95,8 +101,10 @@ impl Audit {
     /// The access log of this vault, with a writer on the runtime at hand.
     pub async fn open(vault: &Vault, options: Options) -> Result<Self, VaultError> {
         let chain = Chain::open(vault.records().clone(), options.keep).await?;
-        let (entries, receiver) = mpsc::channel(options.queue.max(1));
-        let queue = Queue { entries, hurry: Arc::default(), is_down: Arc::default() };
+        let places = options.queue.max(1);
+        let spare = if options.in_advance { places } else { 0 };
+        let (entries, receiver) = mpsc::channel(places + spare);
+        let queue = Queue { entries, hurry: Arc::default(), is_down: Arc::default(), spare };
         let (told, written) = watch::channel(0);
         let closing = CancellationToken::new();
         let (is_down, hurry) = (Arc::clone(&queue.is_down), Arc::clone(&queue.hurry));
@@ -124,6 +132,12 @@ impl Audit {
     /// Lines behind the one with this number, in order.
     pub async fn page(&self, after: u64, limit: usize) -> Result<Vec<Line>, VaultError> {
         self.0.chain.page(after, limit).await
+    }
+
+    /// The number of the last of so many lines behind the one with this number,
+    /// and those of them that are not the gateway's own: what was looked at, and by whom.
+    pub async fn looks(&self, after: u64, limit: usize) -> Result<(u64, Vec<Line>), VaultError> {
+        self.0.chain.looks(after, limit).await
     }
 
     /// The number of the last line.
@@ -182,21 +196,6 @@ impl Recorder {
         Self { queue: None }
     }
 
-    /// Takes a place in the queue for the line of an exchange. No I/O.
-    pub fn begin(&self, place: &Arc<Place>, request_id: &str, subject: Option<Subject>) -> Result<Exchange, Refused> {
-        let permit = match &self.queue {
-            Some(queue) => {
-                if queue.is_down.load(Ordering::Relaxed) {
-                    return Err(Refused::Down);
-                }
-                Some(queue.entries.clone().try_reserve_owned().map_err(|_| Refused::Full)?)
-            }
-            None => None,
-        };
-        let said = Said { place: Arc::clone(place), request_id: request_id.into(), subject, ..Said::default() };
-        Ok(Exchange { permit, said: Mutex::new(said) })
-    }
-
     /// Writes a look and waits until it is durable: nothing is to be shown before.
     pub async fn record(&self, look: Look) -> Result<(), VaultError> {
         match &self.queue {
@@ -222,82 +221,6 @@ impl Queue {
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Recorder")
-    }
-}
-
-/// What all exchanges of a route have in common.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Place {
-    /// The tenant.
-    pub tenant: String,
-    /// The path of the route in the configuration.
-    pub route: String,
-    /// The purpose.
-    pub purpose: String,
-    /// The upstream, by its name or its host.
-    pub recipient: String,
-}
-
-/// The line of an exchange in the making. It is written when this is dropped,
-/// if anything was tokenized or restored.
-pub struct Exchange {
-    permit: Option<OwnedPermit<Entry>>,
-    said: Mutex<Said>,
-}
-
-/// What is known of an exchange.
-#[derive(Default)]
-struct Said {
-    place: Arc<Place>,
-    request_id: Box<str>,
-    subject: Option<Subject>,
-    tokenized: Vec<(Entity, u32)>,
-    restored: Vec<(Entity, u32)>,
-}
-
-impl Exchange {
-    /// So many findings of an entity were replaced.
-    pub fn tokenized(&self, entity: Entity, count: u32) {
-        add(&mut self.said().tokenized, entity, count);
-    }
-
-    /// A value was put back.
-    pub fn restored(&self, entity: Entity) {
-        add(&mut self.said().restored, entity, 1);
-    }
-
-    /// A message has told whose exchange it is.
-    pub fn is_of(&self, subject: &Subject) {
-        self.said().subject = Some(subject.clone());
-    }
-
-    fn said(&self) -> std::sync::MutexGuard<'_, Said> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        let said = std::mem::take(self.said.get_mut().unwrap_or_else(PoisonError::into_inner));
-        if let Some(permit) = self.permit.take()
-            && !(said.tokenized.is_empty() && said.restored.is_empty())
-        {
-            permit.send(Entry::Exchange(said));
-        }
-    }
-}
-
-impl fmt::Debug for Exchange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Exchange")
-    }
-}
-
-fn add(counts: &mut Vec<(Entity, u32)>, entity: Entity, count: u32) {
-    match counts.iter_mut().find(|(known, _)| *known == entity) {
-        Some((_, sum)) => *sum = sum.saturating_add(count),
-        None if count > 0 => counts.push((entity, count)),
-        None => {}
     }
 }
 

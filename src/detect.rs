@@ -55,6 +55,7 @@ pub use rule::{
     BadSwitch, ContextWord, Pack, PackSwitch, RuleError, RuleErrors, RuleInfo, RuleSet, RuleSource, State, UnknownPack,
 };
 pub use scan::{Evidence, Scratch};
+pub(crate) use words::{BLOCK, byte_masks};
 
 use crate::entity::Entity;
 use lexicon::Lexicon;

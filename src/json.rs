@@ -14,7 +14,6 @@ mod walker;
 
 pub use error::{Fault, JsonError};
 pub use path::{Path, Step};
-pub(crate) use plain::plain_end;
 pub use string::{ESCAPE_MEMORY, OffsetMap, Str, escape, unescape};
 pub use walker::{walk, walk_within};
 

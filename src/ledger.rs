@@ -117,6 +117,35 @@ impl Ledger {
         self.0.open.end_all(row)
     }
 
+    /// The subject objects by a signal, such as `Sec-GPC`, to what yields to it:
+    /// what stands open so ends, on every replica. Nothing is kept of it, and
+    /// replicas are told once, until something is opened that yields.
+    pub async fn signal(&self, row: Row) -> Result<(), VaultError> {
+        self.0.open.end_yielding(row);
+        if self.0.records.is_shared() && self.known(row).await?.is_signalled() {
+            self.tell(row, EventKind::Signalled).await?;
+        }
+        Ok(())
+    }
+
+    /// Something of the subject is about to be opened that a signal is to end,
+    /// whichever replica that comes to. It must be registered before.
+    pub async fn opens(&self, row: Row) -> Result<(), VaultError> {
+        if self.0.records.is_shared() && self.known(row).await?.is_opened() {
+            self.tell(row, EventKind::Opened).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, row: Row, kind: EventKind) -> Result<(), VaultError> {
+        let told = self.0.records.write(&[], Some(Event { row, kind })).await;
+        if told.is_err() {
+            // What nobody was told is told the next time.
+            self.0.known.forget(row);
+        }
+        told.map(drop)
+    }
+
     /// What stands of a subject's consent; from memory, if it was read before
     /// and nobody can have changed it unheard.
     pub async fn known(&self, row: Row) -> Result<Arc<Known>, VaultError> {
@@ -351,10 +380,18 @@ async fn follow(ledger: Weak<Inner>, mut events: broadcast::Receiver<Event>) {
         match event {
             Ok(Event { row, kind: EventKind::Withdrawn }) => ledger.look_again(row).await,
             Ok(Event { row, kind: EventKind::Changed }) => ledger.0.known.forget(row),
-            // What was missed may be a withdrawal of anybody's.
+            Ok(Event { row, kind: EventKind::Signalled }) => {
+                ledger.0.open.end_yielding(row);
+                if let Ok(known) = ledger.0.known.find(row) {
+                    known.was_signalled();
+                }
+            }
+            Ok(Event { row, kind: EventKind::Opened }) => ledger.signal_again(row).await,
+            // What was missed may be a withdrawal of anybody's, or a signal.
             Ok(Event { kind: EventKind::Missed, .. }) | Err(RecvError::Lagged(_)) => {
                 ledger.0.known.forget_all();
                 for row in ledger.0.open.rows() {
+                    ledger.0.open.end_yielding(row);
                     ledger.look_again(row).await;
                 }
             }
@@ -365,6 +402,15 @@ async fn follow(ledger: Weak<Inner>, mut events: broadcast::Receiver<Event>) {
 }
 
 impl Ledger {
+    /// Something was opened elsewhere that a signal ends, perhaps while one was
+    /// on its way.
+    async fn signal_again(&self, row: Row) {
+        let is_late = self.0.known.find(row).is_ok_and(|known| known.was_opened());
+        if is_late && let Err(error) = self.signal(row).await {
+            tracing::warn!(%error, "An objection by a signal cannot be told to other replicas.");
+        }
+    }
+
     /// Ends what stands open on what a subject has withdrawn elsewhere. Where
     /// that cannot be read, all of the subject's ends.
     async fn look_again(&self, row: Row) {

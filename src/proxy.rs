@@ -108,6 +108,8 @@ pub struct Gateway {
     presented: RandomState,
     /// The purpose that sensitive data needs too.
     special: Option<Purpose>,
+    /// Whether there is a purpose that `Sec-GPC` objects to.
+    heeds_gpc: bool,
 }
 
 /// How requests under one path are treated.
@@ -139,7 +141,7 @@ struct Route {
     place: Arc<audit::Place>,
     /// By what its transcripts are redacted; none where none are kept.
     redactor: Option<Arc<Redactor>>,
-    /// Parts of heads in which nothing is found under this plan.
+    /// Texts in which nothing is found under this plan.
     clean: clean::Clean,
 }
 
@@ -249,6 +251,7 @@ impl Gateway {
             tokens: signed::Tokens::new(&config.consent, timeouts).map_err(problem)?,
             presented: RandomState::new(),
             special,
+            heeds_gpc: config.purposes.iter().any(Purpose::yields_to_gpc),
             config,
         }))
     }
@@ -317,7 +320,8 @@ impl Gateway {
             Err(ProxyError::rate_limited(wait))
         } else if own::is_own(request.uri().path()) {
             settle.outcome(Outcome::Answered);
-            own::answer(&self, request, settle.id()).await
+            // Boxed, or each exchange would have its size.
+            Box::pin(own::answer(&self, request, settle.id())).await
         } else {
             exchange::exchange(&self, request, &mut settle).await
         };

@@ -236,13 +236,17 @@ pub enum EventKind {
     Rotated = 7,
     /// Anything may have happened to any row: events were missed.
     Missed = 8,
+    /// The subject objected by a signal: what yields to it ends.
+    Signalled = 9,
+    /// Something of the subject stands open that a signal ends.
+    Opened = 10,
 }
 
 impl EventKind {
     /// The kind of a number as it stands in a store.
     pub fn from_number(number: u8) -> Option<Self> {
-        use EventKind::{Changed, Erased, Missed, Rectified, Rekeyed, Removed, Rotated, Withdrawn};
-        [Erased, Rekeyed, Rectified, Removed, Withdrawn, Changed, Rotated, Missed]
+        use EventKind::{Changed, Erased, Missed, Opened, Rectified, Rekeyed, Removed, Rotated, Signalled, Withdrawn};
+        [Erased, Rekeyed, Rectified, Removed, Withdrawn, Changed, Rotated, Missed, Signalled, Opened]
             .into_iter()
             .find(|kind| *kind as u8 == number)
     }

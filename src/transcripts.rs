@@ -19,10 +19,11 @@ mod writer;
 pub use draft::{Draft, Redactor};
 
 use crate::audit::Place;
+use crate::clock::Time;
 use crate::config::{self, TranscriptPlace};
 use crate::store::StoreError;
 use crate::telemetry::Metrics;
-use crate::vault::{Vault, VaultError};
+use crate::vault::{Records, Vault, VaultError};
 use counts::Counts;
 use draft::Said;
 use files::Files;
@@ -32,6 +33,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -72,15 +74,18 @@ pub enum TranscriptError {
     /// The URL of the database is none, or this build knows no databases.
     #[error("the database of the transcripts: {0}")]
     Url(Cow<'static, str>),
+    /// What the database says cannot be read.
+    #[error("the database of the transcripts: its answer cannot be read")]
+    Answer,
     /// The vault does not do its part.
     #[error(transparent)]
     Vault(#[from] VaultError),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random,
-    /// What was to redact them has ended.
-    #[error("a transcript cannot be redacted")]
-    Redaction,
+    /// The thread that was to redact, write, count or remove them has ended.
+    #[error("a thread that works on transcripts has ended")]
+    Ended,
 }
 
 /// Takes transcripts. Clones share the queue.
@@ -89,6 +94,10 @@ pub struct Transcripts(Arc<Inner>);
 
 struct Inner {
     queue: mpsc::Sender<Said>,
+    keep: Keep,
+    /// For how long they are kept.
+    time: Duration,
+    records: Records,
     metrics: Arc<Metrics>,
     max_bytes: usize,
     closing: CancellationToken,
@@ -137,20 +146,41 @@ impl Transcripts {
         let (metrics, closing) = (Arc::clone(metrics), CancellationToken::new());
         let writer = writer::Writer {
             queue: receiver,
-            keep,
-            time: config.retention,
+            keep: keep.clone(),
             records: vault.records().clone(),
             metrics: Arc::clone(&metrics),
             closing: closing.clone(),
         };
         let writer = Mutex::new(Some(tokio::spawn(writer.run())));
-        Ok(Self(Arc::new(Inner { queue: sender, metrics, max_bytes: config.max_bytes, closing, writer })))
+        let (time, records) = (config.retention, vault.records().clone());
+        let max_bytes = config.max_bytes;
+        Ok(Self(Arc::new(Inner { queue: sender, keep, time, records, metrics, max_bytes, closing, writer })))
     }
 
     /// A transcript in the making, of nobody until [it is said](Draft::is_of).
     /// It is redacted and written when it is dropped.
     pub fn begin(&self, place: &Arc<Place>, redactor: &Arc<Redactor>) -> Draft {
         Draft::new(self.clone(), Arc::clone(place), Arc::clone(redactor))
+    }
+
+    /// Removes what is over its time at `now`, and forgets who was whose number.
+    /// Whoever calls this has seen that the clock can be believed.
+    ///
+    /// # Errors
+    ///
+    /// Where the vault, the folder or the database cannot be used.
+    pub async fn sweep(&self, now: Time) -> Result<(), TranscriptError> {
+        number::forget(&self.0.records, now).await?;
+        let before = Time(now.0.saturating_sub(self.0.time.as_secs())).day();
+        match &self.0.keep {
+            Keep::Files(files) => {
+                let files = files.clone();
+                let swept = tokio::task::spawn_blocking(move || files.remove_before(&before));
+                Ok(swept.await.map_err(|_| TranscriptError::Ended)??)
+            }
+            #[cfg(feature = "postgres")]
+            Keep::Table(table) => table.remove_before(&before).await,
+        }
     }
 
     /// Writes what was taken, and ends.
@@ -185,7 +215,7 @@ pub async fn count(config: &config::Transcripts) -> Result<Counts, TranscriptErr
     match Keep::open(config)? {
         Keep::Files(files) => {
             let counted = tokio::task::spawn_blocking(move || files.count());
-            Ok(counted.await.map_err(|_| TranscriptError::Redaction)??)
+            Ok(counted.await.map_err(|_| TranscriptError::Ended)??)
         }
         #[cfg(feature = "postgres")]
         Keep::Table(table) => table.count().await,

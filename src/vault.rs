@@ -216,7 +216,7 @@ impl Vault {
             return Ok(Subject::kept(Arc::clone(shared), state));
         }
         let changes = shared.changes.load(Ordering::SeqCst);
-        let keys = shared.keys(row, tenant, subject).await?;
+        let keys = Box::pin(shared.keys(row, tenant, subject)).await?;
         let state = Arc::new(State::new(row, tenant, subject, keys));
         let cost = state.cost();
         let state = shared.cache.subject_or_insert(row, state, cost);

@@ -105,7 +105,8 @@ impl Services {
         rights.restrictions().load().await?;
         let logins = Logins::new(&vault, Some(proofs), Arc::clone(&metrics));
         let keep = (config.vault.expose() == "memory:").then_some(KEPT_IN_MEMORY);
-        let audit = Audit::open(&vault, Options { keep, ..Options::default() }).await?;
+        let options = Options { keep, in_advance: keep.is_none(), ..Options::default() };
+        let audit = Audit::open(&vault, options).await?;
         let incidents = Register::new(&vault);
         Ok(Arc::new(Self { config, vault, audit, incidents, rights, metrics, logins }))
     }

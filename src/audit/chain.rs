@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use memchr::memmem;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
@@ -212,7 +213,19 @@ impl Chain {
         self.raw(after, limit).await?.into_iter().map(read).collect()
     }
 
-    /// The same as they are stored, by their numbers.
+    /// The number of the last of so many lines behind the one with this number,
+    /// and those of them that are not the gateway's own, which are few of many.
+    pub(super) async fn looks(&self, after: u64, limit: usize) -> Result<(u64, Vec<Line>), VaultError> {
+        let lines = self.raw(after, limit).await?;
+        let last = lines.last().map_or(after, |(seq, _)| u64::from_be_bytes(*seq));
+        // No text in a line is written so: its quotes would be escaped.
+        let own = memmem::Finder::new(br#","actor":"gateway","#);
+        let others = lines.iter().filter(|(_, text)| own.find(text).is_none());
+        let read = others.map(|(_, text)| serde_json::from_slice(text).map_err(|_| LINE));
+        Ok((last, read.collect::<Result<_, _>>()?))
+    }
+
+    /// Lines as they are stored, by their numbers.
     pub(super) async fn raw(&self, after: u64, limit: usize) -> Result<Written, VaultError> {
         let mut lines = self.whole(after, limit).await?;
         lines.retain(|(seq, _)| u64::from_be_bytes(*seq) > after);

@@ -32,6 +32,9 @@ macro_rules! actions {
 actions! {
     /// The gateway replaced findings of a request or restored values in its reply.
     Exchange => "exchange",
+    /// An exchange goes on, and values of the entities named may be restored
+    /// from now on. Its end is told by a line of its own, with the same request id.
+    Begin => "begin",
     /// Subjects, or one of them, were looked for or listed.
     Find => "find",
     /// Values of a subject were shown.
@@ -142,7 +145,8 @@ pub struct Line {
     /// Why.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// How many values of each entity were replaced or shown.
+    /// How many values of each entity were replaced or shown; of an exchange that
+    /// goes on 0 too, where values of before may come back.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub entities: BTreeMap<String, u64>,
     /// How many values of each entity were put back.

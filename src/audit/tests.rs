@@ -5,6 +5,7 @@ use std::io::BufReader;
 use std::time::Duration;
 
 use super::*;
+use crate::entity::Entity;
 use crate::store::Space;
 use crate::vault::{Expected, Key, Owner, RecordChange, VaultUrl};
 
@@ -301,7 +302,7 @@ async fn checkpoints_are_never_far_apart() {
 #[tokio::test]
 async fn a_full_queue_refuses_and_drops_nothing() {
     let vault = vault().await;
-    let audit = Audit::open(&vault, Options { queue: 3, keep: None }).await.unwrap();
+    let audit = Audit::open(&vault, Options { queue: 3, ..Options::default() }).await.unwrap();
     let recorder = audit.recorder();
     let open: Vec<_> = (0..3).map(|_| recorder.begin(&place(), "r", None).unwrap()).collect();
     assert_eq!(recorder.begin(&place(), "r", None).unwrap_err(), Refused::Full);
@@ -313,6 +314,89 @@ async fn a_full_queue_refuses_and_drops_nothing() {
     assert_eq!(audit.verify().await.unwrap().unwrap().last, 4, "three lines and a checkpoint");
     assert!(recorder.begin(&place(), "r", None).is_err());
     assert!(audit.record(look(0)).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_be_shown_is_told_in_advance() {
+    const IP: Entity = Entity::constant("IP");
+    let vault = vault().await;
+    let audit = open(&vault).await;
+    let said = async || {
+        let lines = audit.page(0, 99).await.unwrap();
+        let of = |line: &Line| {
+            (line.action != Action::Checkpoint).then(|| {
+                (
+                    line.action,
+                    line.entities.get("EMAIL").copied(),
+                    line.entities.get("IP").copied(),
+                    line.restored.clone(),
+                )
+            })
+        };
+        lines.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    let none = BTreeMap::new();
+    let restored = |count| BTreeMap::from([("EMAIL".to_owned(), count)]);
+    let exchange = audit.recorder().begin(&place(), "r", None).unwrap();
+    exchange.shown().await.unwrap();
+    exchange.announce();
+    assert_eq!(said().await, [], "of nothing there is no line");
+    exchange.tokenized(EMAIL, 2);
+    exchange.announce();
+    exchange.announce();
+    exchange.restored(EMAIL);
+    exchange.shown().await.unwrap();
+    assert_eq!(said().await, [(Action::Begin, Some(2), None, none.clone())]);
+    // What it names may come again and again; for another entity it does not speak.
+    exchange.restored(EMAIL);
+    exchange.shown().await.unwrap();
+    assert_eq!(said().await.len(), 1);
+    exchange.restored(IP);
+    exchange.shown().await.unwrap();
+    let mut both = restored(2);
+    both.insert("IP".into(), 1);
+    assert_eq!(said().await[1], (Action::Begin, Some(2), Some(0), both));
+    // Nor does it speak for ever.
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    exchange.shown().await.unwrap();
+    assert_eq!(said().await.len(), 2);
+    exchange.restored(EMAIL);
+    exchange.shown().await.unwrap();
+    assert_eq!(said().await[2].3["EMAIL"], 3);
+    assert_eq!(audit.verify().await.unwrap().unwrap().unfinished, 1);
+    assert_eq!(check(&export(&audit).await).unwrap().0.unfinished, 1);
+    drop(exchange);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(audit.verify().await.unwrap().unwrap().unfinished, 0);
+    assert_eq!((said().await.len(), said().await[3].0), (4, Action::Exchange));
+    // Whom a message names is not told of by what was said before.
+    let exchange = audit.recorder().begin(&place(), "r2", None).unwrap();
+    exchange.tokenized(EMAIL, 1);
+    exchange.announce();
+    exchange.is_of(&vault.subject("shop", "ana").await.unwrap());
+    exchange.restored(EMAIL);
+    exchange.shown().await.unwrap();
+    let lines = audit.page(0, 99).await.unwrap();
+    assert_eq!(lines.last().unwrap().subject.len(), 32, "{lines:?}");
+    // After the end nothing may be shown that is not told of.
+    audit.close().await;
+    exchange.restored(IP);
+    assert!(exchange.shown().await.is_err() && exchange.shown().await.is_err());
+}
+
+#[tokio::test]
+async fn where_the_log_ends_with_the_process_nothing_is_told_in_advance() {
+    let vault = vault().await;
+    let audit = Audit::open(&vault, Options { in_advance: false, ..Options::default() }).await.unwrap();
+    let exchange = audit.recorder().begin(&place(), "r", None).unwrap();
+    exchange.tokenized(EMAIL, 2);
+    exchange.announce();
+    exchange.restored(EMAIL);
+    exchange.shown().await.unwrap();
+    drop(exchange);
+    audit.close().await;
+    let lines = audit.page(0, 9).await.unwrap();
+    assert_eq!((lines[0].action, lines.len()), (Action::Exchange, 2));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Checks a chain: that no line was changed, cut out, added or moved.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -13,6 +14,9 @@ use crate::vault::VaultError;
 
 const PAGE: usize = 512;
 
+/// Exchanges without an end that are counted at most.
+const UNFINISHED: usize = 65_536;
+
 /// How often a check begins anew because lines were cut off under it.
 const ATTEMPTS: usize = 16;
 
@@ -25,6 +29,9 @@ pub struct Verified {
     pub last: u64,
     /// How many checkpoints it has.
     pub checkpoints: u64,
+    /// Exchanges that began and of whose end no line tells, 65,536 at most: they
+    /// go on, or a process broke off with them.
+    pub unfinished: u64,
     /// The hash of the last line.
     pub hash: String,
 }
@@ -76,12 +83,22 @@ pub(super) struct Verifier {
     /// Numbers of the checkpoints, what they sign, and their signatures.
     checkpoints: Vec<(u64, String, String)>,
     checked: u64,
+    /// Ids of the exchanges that go on.
+    begun: HashSet<String>,
 }
 
 impl Verifier {
     /// Of a chain whose first line follows the one with this number and hash.
     pub(super) fn unsigned(seq: u64, hash: String) -> Self {
-        Self { first: seq + 1, base: hash.clone(), last: seq, hash, checkpoints: Vec::new(), checked: 0 }
+        Self {
+            first: seq + 1,
+            base: hash.clone(),
+            last: seq,
+            hash,
+            checkpoints: Vec::new(),
+            checked: 0,
+            begun: HashSet::new(),
+        }
     }
 
     /// The next line, as it was written.
@@ -95,8 +112,13 @@ impl Verifier {
         if line.prev != self.hash {
             return Err(broken(Fault::Link));
         }
-        if line.action == Action::Checkpoint {
-            self.checkpoints.push((at, chain::checkpoint(line.seq, line.at, &line.prev), line.signature));
+        match line.action {
+            Action::Checkpoint => {
+                self.checkpoints.push((at, chain::checkpoint(line.seq, line.at, &line.prev), line.signature));
+            }
+            Action::Begin if self.begun.len() < UNFINISHED => _ = self.begun.insert(line.request_id),
+            Action::Exchange => _ = self.begun.remove(&line.request_id),
+            _ => {}
         }
         (self.last, self.hash) = (line.seq, line.hash);
         Ok(())
@@ -126,8 +148,8 @@ impl Verifier {
     /// What was found, where all checkpoints are signed with this key.
     pub(super) fn signed_by(mut self, key: PublicKey) -> Result<Verified, Broken> {
         self.check(key)?;
-        let Self { first, last, hash, checked: checkpoints, .. } = self;
-        Ok(Verified { first, last, checkpoints, hash })
+        let Self { first, last, hash, checked: checkpoints, begun, .. } = self;
+        Ok(Verified { first, last, checkpoints, unfinished: begun.len() as u64, hash })
     }
 }
 

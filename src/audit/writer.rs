@@ -8,8 +8,8 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::Said;
 use super::chain::Chain;
+use super::exchange::Said;
 use super::line::{Action, Line, Look};
 
 /// Lines of one write at most.
@@ -26,13 +26,15 @@ const LAST_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is to become a line.
 pub(super) enum Entry {
-    Exchange(Said),
+    /// Of an exchange that is over; or in advance, with whom it is told that
+    /// its line is durable.
+    Exchange(Said, Option<oneshot::Sender<u64>>),
     /// Tells the number of its line when that is durable.
     Look(Box<Look>, oneshot::Sender<u64>),
 }
 
 impl Entry {
-    /// Whether somebody waits until it is durable.
+    /// Whether somebody waits from the beginning until it is durable.
     fn is_awaited(&self) -> bool {
         matches!(self, Self::Look(..))
     }
@@ -81,7 +83,11 @@ pub(super) async fn run(mut queue: mpsc::Receiver<Entry>, chain: Chain, told: To
         let mut waiting = Vec::new();
         for entry in entries.drain(..) {
             match entry {
-                Entry::Exchange(said) => lines.push(of_exchange(said)),
+                Entry::Exchange(said, None) => lines.push(of_exchange(said, Action::Exchange)),
+                Entry::Exchange(said, Some(done)) => {
+                    waiting.push((lines.len() as u64, done));
+                    lines.push(of_exchange(said, Action::Begin));
+                }
                 Entry::Look(look, done) => {
                     waiting.push((lines.len() as u64, done));
                     lines.push(of_look(*look));
@@ -114,8 +120,8 @@ pub(super) async fn run(mut queue: mpsc::Receiver<Entry>, chain: Chain, told: To
     }
 }
 
-fn of_exchange(said: Said) -> Line {
-    let Said { place, request_id, subject, tokenized, restored } = said;
+fn of_exchange(said: Said, action: Action) -> Line {
+    let Said { place, request_id, subject, tokenized, restored, .. } = said;
     let counts = |counts: Vec<(crate::entity::Entity, u32)>| {
         counts.into_iter().map(|(entity, count)| (entity.as_str().to_owned(), u64::from(count))).collect()
     };
@@ -128,7 +134,7 @@ fn of_exchange(said: Said) -> Line {
         entities: counts(tokenized),
         restored: counts(restored),
         request_id: request_id.into(),
-        ..Line::draft("gateway".to_owned(), Action::Exchange)
+        ..Line::draft("gateway".to_owned(), action)
     }
 }
 

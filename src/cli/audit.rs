@@ -86,6 +86,7 @@ fn verify_file(file: &PathBuf, key: Option<PublicKey>) -> Result<ExitCode, Failu
         Ok((found, signer)) => {
             let (first, last, checkpoints) = (found.first, found.last, found.checkpoints);
             writeln!(out, "whole: lines {first} to {last}, {checkpoints} checkpoints, signed with the key {signer}")?;
+            write_unfinished(&mut out, found.unfinished)?;
             Ok(ExitCode::SUCCESS)
         }
         Err(ExportError::Read(error)) => Err(unreadable(&error)),
@@ -102,8 +103,25 @@ async fn verify_vault(api: &Api) -> Result<ExitCode, Failure> {
     }
     let chain = &verdict["chain"];
     let (first, last, checkpoints) = (&chain["first"], &chain["last"], &chain["checkpoints"]);
-    writeln!(io::stdout(), "whole: lines {first} to {last}, {checkpoints} checkpoints, signed with the key {key}")?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "whole: lines {first} to {last}, {checkpoints} checkpoints, signed with the key {key}")?;
+    write_unfinished(&mut out, chain["unfinished"].as_u64().unwrap_or_default())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A process that was killed leaves exchanges of which the end is not known.
+fn write_unfinished(out: &mut impl Write, count: u64) -> io::Result<()> {
+    match count {
+        0 => Ok(()),
+        1 => writeln!(
+            out,
+            "1 exchange has no end: it goes on, or a process broke off with it (`begin` tells what it may have shown)"
+        ),
+        _ => writeln!(
+            out,
+            "{count} exchanges have no end: they go on, or a process broke off with them (`begin` tells what they may have shown)"
+        ),
+    }
 }
 
 async fn export(api: &Api, after: u64) -> Result<ExitCode, Failure> {

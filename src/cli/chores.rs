@@ -10,6 +10,7 @@ use crate::audit::Audit;
 use crate::clock::Time;
 use crate::config::{AuditConfig, Config};
 use crate::telemetry::Metrics;
+use crate::transcripts::Transcripts;
 use crate::vault::{Backups, ClockCheck, Made, Policy, Reading, Rotation, Vault, VaultError};
 
 /// The first sweep comes no later than this after the start.
@@ -28,15 +29,22 @@ pub(super) struct Chores(Vec<JoinHandle<()>>);
 
 impl Chores {
     /// Begins what the configuration asks for.
-    pub(super) fn begin(config: &Config, vault: &Vault, audit: &Audit, metrics: &Arc<Metrics>) -> Self {
+    pub(super) fn begin(
+        config: &Config,
+        vault: &Vault,
+        audit: &Audit,
+        transcripts: Option<&Transcripts>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         let mut chores = Vec::new();
         let policy = Policy::new(vault, &config.retention);
         let log = config.audit.clone();
-        if policy.forgets() || log.keep.is_some() {
+        if policy.forgets() || log.keep.is_some() || transcripts.is_some() {
             let sweeps = Sweeps {
                 vault: vault.clone(),
                 audit: audit.clone(),
                 log,
+                transcripts: transcripts.cloned(),
                 policy,
                 every: config.sweep.every,
                 check: ClockCheck::new(config.sweep.max_gap),
@@ -74,6 +82,7 @@ struct Sweeps {
     vault: Vault,
     audit: Audit,
     log: AuditConfig,
+    transcripts: Option<Transcripts>,
     policy: Policy,
     every: Duration,
     check: ClockCheck,
@@ -104,6 +113,11 @@ impl Sweeps {
             if let Err(error) = forgotten {
                 tracing::error!(%error, "Old lines of the access log stay.");
             }
+        }
+        if let Some(transcripts) = &self.transcripts
+            && let Err(error) = transcripts.sweep(Time(now.wall)).await
+        {
+            tracing::error!(%error, "Old transcripts cannot be removed.");
         }
         if !self.policy.forgets() {
             return Ok(());

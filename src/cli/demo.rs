@@ -41,6 +41,10 @@ pub struct Args {
 /// the demo is left.
 #[expect(clippy::needless_pass_by_value, reason = "every command takes its arguments over")]
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    if args.listen == args.admin && !args.listen.ends_with(":0") {
+        let said = "`--listen` and `--admin` name one address; give them two ports.";
+        return Err(Failure::Usage(said.to_owned()));
+    }
     check_free("--listen", &args.listen)?;
     check_free("--admin", &args.admin)?;
     let folder = tempfile::Builder::new()
@@ -162,6 +166,13 @@ mod tests {
 
     fn args(listen: &str) -> Args {
         Args { listen: listen.to_owned(), admin: "127.0.0.1:0".to_owned() }
+    }
+
+    #[test]
+    fn one_address_for_both_is_refused() {
+        let args = Args { admin: "127.0.0.1:9300".to_owned(), ..args("127.0.0.1:9300") };
+        let Err(Failure::Usage(said)) = run(args) else { panic!("it was not refused") };
+        assert!(said.contains("`--listen` and `--admin`"), "{said}");
     }
 
     #[test]

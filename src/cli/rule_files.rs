@@ -128,6 +128,12 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_there_is_not_has_no_line() {
+        let errors = load(Some(Path::new("/none-such"))).unwrap_err().to_string();
+        assert!(errors.starts_with("/none-such: cannot be read: "), "{errors}");
+    }
+
+    #[test]
     fn a_pack_that_there_is_not_is_named() {
         let files = RuleFiles { rules: None, packs: vec!["none-such".parse().unwrap()], level: None };
         let error = files.set().unwrap_err().to_string();

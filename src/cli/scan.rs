@@ -2,6 +2,7 @@
 
 mod inputs;
 mod lines;
+mod outline;
 mod pieces;
 mod progress;
 pub(in crate::cli) mod report;
@@ -119,6 +120,10 @@ impl From<RuleFilesError> for ScanError {
 
 /// Runs the command: 0, or 1 where `--fail` is set and something was found.
 pub fn run(args: &ScanArgs) -> Result<ExitCode, ScanError> {
+    if args.redact && args.explain && args.format == Format::Text {
+        let problem = "--redact prints the text alone, with no place for what --explain says; write --format json with them, or one of them";
+        return Err(ScanError::Usage(problem.to_owned()));
+    }
     let engine = args.rules.engine()?;
     // Only lines for people have colours, which are left out where nobody looks;
     // all else goes out byte by byte.
@@ -335,6 +340,12 @@ mod tests {
     fn redact_puts_the_entity_in_place() {
         let (_, out) = output(Format::Text, "to ana@example.com\nor +49 30 123456!\n", |a| a.redact = true).unwrap();
         assert_eq!(out, "to [EMAIL]\nor [PHONE]!\n");
+    }
+
+    #[test]
+    fn what_a_text_has_no_place_for_is_refused() {
+        let args = ScanArgs { redact: true, explain: true, ..ScanArgs::default() };
+        assert!(run(&args).unwrap_err().to_string().contains("--format json"));
     }
 
     #[test]

@@ -185,7 +185,6 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
     };
     let services = Services::new(Arc::new(config.clone()), vault.clone(), proofs, Arc::clone(&metrics)).await;
     let services = services.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
-    let chores = Chores::begin(&config, &vault, &services.audit, &metrics);
     let alerts =
         Alerts::start(services.config.alerts, &services.audit, &services.incidents, &services.rights, &metrics);
     if let Some(syslog) = services.config.audit.syslog.clone() {
@@ -193,9 +192,17 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         tokio::spawn(services.audit.clone().forward(syslog));
     }
     let recorder = services.audit.recorder();
-    let gateway =
-        Gateway::new(config, engine, vault.clone(), Arc::clone(&services.rights), Arc::clone(&metrics), recorder)
-            .map_err(|e| Failure::Usage(e.to_string()))?;
+    let gateway = Gateway::new(
+        config.clone(),
+        engine,
+        vault.clone(),
+        Arc::clone(&services.rights),
+        Arc::clone(&metrics),
+        recorder,
+    )
+    .map_err(|e| Failure::Usage(e.to_string()))?;
+    let transcripts = gateway.transcripts().cloned();
+    let chores = Chores::begin(&config, &vault, &services.audit, transcripts.as_ref(), &metrics);
     // It ends by itself when nobody uses the ledger any more.
     tokio::spawn(gateway.ledger().follow(&vault));
     let beside = tokio::spawn({
@@ -225,7 +232,6 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         #[cfg(feature = "postgres")]
         VaultUrl::Postgres(_) => None,
     };
-    let transcripts = gateway.transcripts().cloned();
     let serving = move |peer: Peer| DataService { gateway: Arc::clone(&gateway), client: peer.address.ip() };
     let tasks = [
         tokio::spawn(server::serve(data_listener, serving, limits, shutdown.clone())),

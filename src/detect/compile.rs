@@ -219,7 +219,6 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
     let shared: Vec<Arc<Shared>> = set.files.iter().map(|file| Arc::new(Shared::new(&file.raw.defaults))).collect();
     let mut infos = Vec::with_capacity(rules.len());
     let mut scorings = Vec::with_capacity(rules.len());
-    let mut listening = Vec::new();
     let mut examples = Vec::new();
     let mut budget = crate::detect::pattern::BUDGET;
     let lines: Vec<Lines> = set.files.iter().map(|file| Lines::new(&file.text)).collect();
@@ -232,9 +231,6 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
         match &rule.source {
             Source::Patterns(_) | Source::Words(_) if !runs && file.is_builtin() => {}
             Source::Finder(finder) if runs => {
-                if *finder == Finder::Account {
-                    listening.push(i);
-                }
                 if let Some(list) = finders.get_mut(*finder as usize) {
                     list.push(id);
                 }
@@ -245,7 +241,6 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
                 patterns.extend(pattern.filter(|_| runs));
             }
             Source::Shapes(texts) => {
-                listening.push(i);
                 for (shape, span, cued) in texts {
                     if let Err(problem) = Shapes::check(shape) {
                         errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
@@ -284,7 +279,7 @@ pub(crate) fn compile(set: &RuleSet) -> Result<Engine, RuleErrors> {
     if !errors.is_empty() {
         return Err(RuleErrors(errors));
     }
-    let listened = Listened::of(listening.iter().filter_map(|i| scorings.get(*i)).flat_map(Scoring::words));
+    let listened = Listened::of(scorings.iter().flat_map(Scoring::words));
     let identity = NEXT.fetch_add(1, Ordering::Relaxed);
     let plan = Plan::of(identity, &infos, &Wishes::default());
     Ok(Engine {

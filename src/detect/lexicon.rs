@@ -2,7 +2,7 @@
 //! one from the hash of a phrase to the cue it is.
 
 use crate::detect::filter::Filter;
-use crate::detect::words;
+use crate::detect::words::{self, Shape, Word};
 use std::ops::{BitOr, BitOrAssign};
 
 /// A set of word classes.
@@ -260,13 +260,28 @@ impl Lexicon {
         self.words.find(hash)
     }
 
-    /// Whether a word may matter when it is written in small letters behind
-    /// another and no cue: as a name, as a part of an address, as the end of a
-    /// cue. Most words of a text do not, and need no other look-up.
+    /// The same in two steps: the memory is read in the first, and nothing waits
+    /// for it before the second. A word in small letters that matters by itself
+    /// to nobody is not looked for.
     #[inline]
-    pub(crate) fn may_matter_small(&self, hash: u64, before: u64) -> bool {
-        // Both at once: of the words that end phrases, such as "is", few end one here.
-        self.small.may_hold(hash) | self.ends.may_hold(words::join(words::join(0, hash), before))
+    pub(crate) fn ask(&self, word: &Word) -> Asked {
+        let may_matter = (word.shape != Shape::Lower) | self.small.may_hold(word.hash);
+        // No branch: whether a word matters the processor cannot guess.
+        let first = self.words.first(std::hint::select_unpredictable(may_matter, word.hash, 0));
+        Asked { may_matter, first }
+    }
+
+    /// The classes of the word that was asked for.
+    #[inline]
+    pub(crate) fn answer(&self, word: &Word, asked: Asked) -> Classes {
+        if asked.may_matter { self.words.find_from(asked.first, word.hash) } else { self.classes(word.hash) }
+    }
+
+    /// Whether a word and the one before it end a longer cue. Of the words that
+    /// end phrases, such as "is", few end one where they stand.
+    #[inline]
+    pub(crate) fn may_end_phrase(&self, hash: u64, before: u64) -> bool {
+        self.ends.may_hold(words::join(words::join(0, hash), before))
     }
 
     /// The cue that a phrase is.
@@ -274,6 +289,16 @@ impl Lexicon {
     pub(crate) fn cue(&self, phrase: u64) -> Option<Cue> {
         if self.phrase_filter.may_hold(phrase) { self.phrases.find(phrase) } else { None }
     }
+}
+
+/// What is known of a word before its classes are.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    /// Whether it may matter, where no cue waits: as a name, as a part of an
+    /// address, as a cue of one word. Most words of a text do not.
+    pub(crate) may_matter: bool,
+    /// The first place where it can be in the table.
+    first: (u32, Classes),
 }
 
 /// Why a word could not be added.
@@ -316,7 +341,7 @@ impl LexiconBuilder {
     }
 
     pub(crate) fn build(self) -> Lexicon {
-        let mut words: Table<Classes> = Table::with_room(self.words.len());
+        let mut words: Table<Classes> = Table::with_room(distinct(&self.words));
         for (hash, class) in &self.words {
             *words.entry(*hash) |= *class;
         }
@@ -340,6 +365,19 @@ impl LexiconBuilder {
     }
 }
 
+/// About how many different words there are: many stand in several lists, and
+/// a table with room for each of them would be twice as large.
+fn distinct(words: &[(u64, Classes)]) -> usize {
+    let mut seen = Filter::with_bits(22);
+    let mut count = 0;
+    for (hash, _) in words {
+        count += usize::from(!seen.may_hold(*hash));
+        seen.add(*hash);
+    }
+    // What was taken for another: there is room for some more.
+    count + count / 16
+}
+
 /// Hash of a phrase from the hashes of its words, the last word first.
 pub(crate) fn phrase_hash(words_backwards: impl Iterator<Item = u64>) -> u64 {
     words_backwards.fold(0, words::join)
@@ -360,6 +398,21 @@ impl<V: Copy + Default> Table<V> {
         // there is always an empty slot to end it.
         let size = (n * 5 / 3 + 8).next_power_of_two();
         Self { slots: vec![(0, V::default()); size], mask: size - 1 }
+    }
+
+    /// What stands where the search for a hash starts.
+    #[inline]
+    fn first(&self, hash: u64) -> (u32, V) {
+        self.slots.get(hash as usize & self.mask).copied().unwrap_or_default()
+    }
+
+    /// The value of a hash, of which [`Self::first`] is known.
+    #[inline]
+    fn find_from(&self, (found, value): (u32, V), hash: u64) -> V {
+        if found == tag(hash) {
+            return value;
+        }
+        if found == 0 { V::default() } else { self.find(hash) }
     }
 
     #[inline]
@@ -409,10 +462,13 @@ mod tests {
         let will = lexicon.classes(hash("WILL"));
         assert!(will.has(Classes::GIVEN) && will.has(Classes::COMMON) && !will.has(Classes::SURNAME));
         assert!(lexicon.classes(hash("is")).has(Classes::ends_phrase(3)));
-        assert!(
-            lexicon.may_matter_small(hash("is"), hash("name")) && !lexicon.may_matter_small(hash("is"), hash("it"))
-        );
-        assert!(lexicon.may_matter_small(hash("will"), 0) && !lexicon.may_matter_small(hash("parcel"), hash("my")));
+        assert!(lexicon.may_end_phrase(hash("is"), hash("name")) && !lexicon.may_end_phrase(hash("is"), hash("it")));
+        for (text, matters) in [("will", true), ("parcel", false), ("Parcel", true), ("is", false)] {
+            let word = words::read(text, 0).unwrap();
+            let asked = lexicon.ask(&word);
+            assert_eq!(asked.may_matter, matters, "{text}");
+            assert_eq!(lexicon.answer(&word, asked), lexicon.classes(word.hash), "{text}");
+        }
         let phrase = |s: &str| {
             let mut all = Vec::new();
             words::each(s, |h| all.push(h));

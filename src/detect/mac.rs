@@ -6,6 +6,8 @@ use crate::detect::scan::{Evidence, Pass};
 
 /// Eight pairs and their separators.
 const MAX_MAC: usize = 23;
+/// Three fours and theirs.
+const MIN_MAC: usize = 14;
 
 impl Pass<'_> {
     /// Looks at the run of hex digits and separators around `at` as a hardware
@@ -20,8 +22,11 @@ impl Pass<'_> {
             return None;
         }
         let in_run = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'-' | b'.');
-        let mut start = at - before.iter().rev().take_while(|b| in_run(b)).count();
         let mut end = at + behind.iter().take_while(|b| in_run(b)).count();
+        let mut start = at - before.iter().rev().take_while(|b| in_run(b)).count();
+        if end - start < MIN_MAC {
+            return None;
+        }
         // A word, a colon, a full stop may stand around it; in `mac:00:…` the
         // run starts in the middle of the word.
         if self.before(start).is_some_and(is_word) {

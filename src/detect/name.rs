@@ -27,6 +27,7 @@ use crate::detect::words::{self, Shape, Word};
 use feature::Opinion;
 use model::{BEGINS, OTHER, Odds};
 use run::{Gap, MAX_RUN, Run, Token};
+use std::hash::{Hash as _, Hasher};
 
 /// A name that was seen before in the same conversation needs this share of the
 /// model's threshold.
@@ -68,6 +69,16 @@ impl Kept {
     pub(crate) fn forget(&mut self) {
         self.memory.clear();
     }
+
+    /// How many words of names were learned since.
+    pub(crate) fn learned(&self) -> u64 {
+        self.memory.learned()
+    }
+
+    /// Feeds a hash with the names that are known.
+    pub(crate) fn hash_known(&self, state: &mut impl Hasher) {
+        self.memory.hash(state);
+    }
 }
 
 /// What the pass knows of the run it is in.
@@ -76,6 +87,8 @@ pub(crate) struct Names<'a> {
     judged_from: usize,
     /// Words before this offset belong to the last run.
     judged_until: usize,
+    /// The letters around the last run.
+    letters: feature::Window,
     /// In training: what the labels are, and where features go.
     lesson: Option<&'a mut train::Lesson>,
 }
@@ -84,7 +97,7 @@ impl<'a> Names<'a> {
     /// At the start of a text.
     pub(crate) fn new(kept: &'a mut Kept) -> Self {
         kept.start_text();
-        Self { kept, judged_from: 0, judged_until: 0, lesson: None }
+        Self { kept, judged_from: 0, judged_until: 0, letters: feature::Window::default(), lesson: None }
     }
 
     /// At the start of a text to learn from.
@@ -222,29 +235,41 @@ impl Pass<'_> {
 
     /// Labels the run that starts with `word` and keeps its names.
     fn judge(&mut self, word: Word, classes: Classes, cue: Option<Pending>) {
-        let classes =
-            if classes.bits() == 0 { inflection::classes(&self.engine.lexicon, self.text, &word) } else { classes };
+        let classes = inflection::classes(&self.engine.lexicon, self.text, &word, classes);
         let mut run = Run::new(word, classes, cue);
         self.complete(&mut run);
         self.names.judged_until = run.end();
         self.names.kept.spans.clear();
-        let (opinions, evidence) = self.opinions(&run);
+        if self.names.lesson.is_none() && self.near.is_none() && self.is_no_place_for_a_name(&run) {
+            return;
+        }
         let around = self.surroundings(&run);
+        let model = &self.engine.model;
+        let tokens = run.tokens();
+        let mut weights = [model.weights(); MAX_RUN];
+        for (i, weights) in weights.iter_mut().enumerate().take(tokens.len()) {
+            self.features(&run, &around, i, |_, slot| weights.add(slot));
+        }
+        let (opinions, evidence) = self.opinions(&run);
         if self.names.lesson.is_some() {
             self.learn(&run, &around, &opinions);
             return;
         }
-        let model = &self.engine.model;
         let mut emissions = [Odds::default(); MAX_RUN];
-        let tokens = run.tokens();
-        for (i, emission) in emissions.iter_mut().enumerate().take(tokens.len()) {
-            let mut weights = model.weights();
-            self.features(&run, &around, &opinions, i, |slot| weights.add(slot));
+        let each = emissions.iter_mut().zip(&mut weights).zip(opinions).enumerate();
+        for (i, ((emission, weights), opinion)) in each.take(tokens.len()) {
+            self.features_of_opinion(&run, &around, i, opinion, |_, slot| weights.add(slot));
             *emission = weights.emission();
         }
         let mut odds = [Odds::default(); MAX_RUN];
         model.marginals(emissions.get(..tokens.len()).unwrap_or_default(), &mut odds);
         self.decode(&run, &odds, &evidence);
+    }
+
+    /// Whether what stands behind the only word rules out a name, whatever the
+    /// model would say.
+    fn is_no_place_for_a_name(&self, run: &Run) -> bool {
+        matches!(run.tokens(), parts @ [only] if !self.is_free_behind(parts, only.word.end))
     }
 
     /// What the grammar makes of each word.

@@ -115,7 +115,7 @@ impl Pass<'_> {
         let free = self.is_free_left(start);
         // A card has no `+`, but one number in ten passes the card check.
         if !plus
-            && (free || self.before(start) == Some('#'))
+            && (free || matches!(self.before(start), Some('#' | '/' | '\\')))
             && let Some(end) = self.card(&number)
         {
             return end;
@@ -307,14 +307,17 @@ impl Pass<'_> {
     fn card(&mut self, number: &Number) -> Option<usize> {
         let start = number.groups().first()?.start;
         let tagged = self.before(start) == Some('#');
+        // Most numbers in paths and addresses are ids, of which one in ten passes the check.
+        let in_path = matches!(self.before(start), Some('/' | '\\'));
         // A shorter number at the start of a card passes the check at times.
         for last in (0..number.groups().len().min(6)).rev() {
             let digits = number.digits(last + 1);
-            if !validate::is_card_number(digits) || !is_card_grouping(number, last) || !self.is_free_right(number, last)
-            {
+            let Some(end) = number.groups().get(last).map(|group| group.end) else { continue };
+            let is_segment = in_path && matches!(self.at(end), Some('/' | '\\'));
+            let is_free = is_segment || self.is_free_right(number, last);
+            if !validate::is_card_number(digits) || !is_card_grouping(number, last) || !is_free {
                 continue;
             }
-            let end = number.groups().get(last)?.end;
             // In one group with an ending it is the name of a file.
             if last == 0 && self.at(end) == Some('.') && self.at(end + 1).is_some_and(char::is_alphabetic) {
                 continue;
@@ -330,6 +333,9 @@ impl Pass<'_> {
             };
             // Cards of 13 digits are no longer issued, but articles have 13 (EAN).
             let known = !tagged && digits.len() > 13 && validate::is_card_prefix(prefix, digits.len());
+            if in_path && (last > 0 || !known) {
+                continue;
+            }
             let finder = if known { Finder::Card } else { Finder::CardByCue };
             // Some groups of a card whose check fails are none either.
             let goes_on = number.groups().get(last + 1).is_some_and(|next| next.gap == Gap::SPACE);

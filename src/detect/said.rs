@@ -23,6 +23,12 @@ impl Listened {
         Self(filter)
     }
 
+    /// Whether some rule may listen to a word; false is certain.
+    #[inline]
+    pub(crate) fn may_heed(&self, word: u64) -> bool {
+        self.0.may_hold(word)
+    }
+
     /// What is heard in a text.
     pub(crate) fn hear(&self, text: &str) -> Heard {
         let mut heard = Heard::default();

@@ -2,11 +2,13 @@
 
 use crate::detect::compile::{Scoring, Verdict};
 use crate::detect::finder::Finder;
-use crate::detect::lexicon::{Classes, Cue, MAX_PHRASE};
+use crate::detect::lexicon::{Asked, Classes, Cue, MAX_PHRASE};
 use crate::detect::name::{Kept, Lesson, Names};
 use crate::detect::normalize::{self, Reading};
-use crate::detect::words::{self, Block, Shape, Word};
+use crate::detect::said::Listened;
+use crate::detect::words::{self, Block, Shape, Word, not_before};
 use crate::detect::{Engine, Finding, Input, Operator, Plan, RuleId, State, Treatment, pattern, resolve};
+use std::hash::Hasher;
 use std::ops::{BitOr, BitOrAssign};
 
 /// What a finding needs where no plan says otherwise.
@@ -26,6 +28,8 @@ pub struct Scratch {
     shadow: Vec<Finding>,
     /// How often rules in shadow found something since that was last asked for.
     shadow_counts: Vec<u64>,
+    /// What all scans found so far, in shadow too.
+    found: u64,
     /// Everything that was proposed, where somebody wants to know.
     pub(crate) near: Option<Vec<Candidate>>,
     label: Vec<u64>,
@@ -34,6 +38,7 @@ pub struct Scratch {
     in_conversation: bool,
     patterns: pattern::Scratch,
     reading: Reading,
+    ahead: Vec<Ahead>,
 }
 
 impl Scratch {
@@ -59,6 +64,18 @@ impl Scratch {
     /// and apart from the findings, which they do not touch.
     pub fn shadow(&self) -> &[Finding] {
         &self.shadow
+    }
+
+    /// A number that grows with everything that scans find or learn, in shadow
+    /// too: where it is the same behind a scan, the text holds nothing.
+    pub fn found(&self) -> u64 {
+        self.found.wrapping_add(self.names.learned())
+    }
+
+    /// Feeds a hash with all that the next scan depends on besides its text,
+    /// label and plan: the names that are known in the conversation.
+    pub fn hash_known(&self, state: &mut impl Hasher) {
+        self.names.hash_known(state);
     }
 
     /// Hands out how often each rule in shadow found something in all scans
@@ -189,7 +206,7 @@ fn find(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
     if let Some(label) = input.label.filter(|l| l.len() <= 256) {
         words::each(label, |hash| scratch.label.push(hash));
     }
-    let Scratch { candidates, patterns, label, near, names, .. } = scratch;
+    let Scratch { candidates, patterns, label, near, names, ahead, .. } = scratch;
     let mut pass = Pass {
         engine,
         plan,
@@ -209,7 +226,7 @@ fn find(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
         pass.cue = Some(Pending { cue: Cue::Strong, end: 0, label: true });
     }
     pass.labelled_secret();
-    pass.run();
+    pass.run(ahead);
     pass.second_look();
     if !engine.patterns.is_empty() {
         pass.patterns(patterns);
@@ -219,6 +236,7 @@ fn find(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
     }
     resolve::resolve(&mut scratch.candidates, input.text);
     scratch.findings.extend(scratch.candidates.iter().map(|c| finding(engine, c)));
+    scratch.found += (scratch.findings.len() + scratch.shadow.len()) as u64;
 }
 
 /// Takes the candidates of rules in shadow out, and settles them among themselves.
@@ -269,17 +287,12 @@ pub(crate) fn teach(engine: &Engine, text: &str, scratch: &mut Scratch, lesson: 
         resume: 0,
         url_until: 0,
     };
-    pass.run();
-}
-
-/// The places of a block that are not before `at`.
-#[inline]
-fn not_before(at: usize, base: usize) -> u64 {
-    u32::try_from(at.saturating_sub(base)).ok().and_then(|passed| u64::MAX.checked_shl(passed)).unwrap_or(0)
+    pass.run(&mut scratch.ahead);
 }
 
 /// The last word of a run that speaks for or against a rule.
 struct Nearest<'a> {
+    listened: &'a Listened,
     scoring: &'a Scoring,
     /// What the word before the present one said.
     last: Option<Verdict>,
@@ -287,12 +300,12 @@ struct Nearest<'a> {
 }
 
 impl<'a> Nearest<'a> {
-    fn new(scoring: &'a Scoring) -> Self {
-        Self { scoring, last: None, found: None }
+    fn new(engine: &'a Engine, scoring: &'a Scoring) -> Self {
+        Self { listened: &engine.listened, scoring, last: None, found: None }
     }
 
     fn step(&mut self, hash: u64) {
-        let mut judged = self.scoring.judge(hash);
+        let mut judged = if self.listened.may_heed(hash) { self.scoring.judge(hash) } else { None };
         // In "order number" the first word says what the second is of.
         let says = |verdict: Option<Verdict>, what| verdict.is_some_and(|v| v.evidence == what);
         if says(judged, Evidence::CONTEXT) && says(self.last, Evidence::AGAINST) {
@@ -301,6 +314,13 @@ impl<'a> Nearest<'a> {
         self.last = judged;
         self.found = judged.or(self.found);
     }
+}
+
+/// A word that the pass comes to next.
+#[derive(Clone, Copy)]
+struct Ahead {
+    word: Word,
+    asked: Asked,
 }
 
 /// A cue that waits for its name.
@@ -368,33 +388,49 @@ impl Pass<'_> {
     /// The main loop. It takes 64 bytes at a time, as bit sets of the places
     /// where something may start: with a branch for each byte the processor
     /// would guess wrong about once a word, which costs more than the work.
-    fn run(&mut self) {
+    fn run(&mut self, ahead: &mut Vec<Ahead>) {
         let bytes = self.bytes;
         let mut at = 0;
         let mut behind_letter = false;
         for base in (0..bytes.len()).step_by(Block::LEN) {
             let block = Block::at(bytes, base);
-            let mut stops = block.word_starts(behind_letter) | block.others;
-            behind_letter = block.ends_with_letter();
             // What has been read is done with.
-            stops &= not_before(at, base);
+            let starts = block.word_starts(behind_letter) & not_before(at, base);
+            let mut stops = starts | block.others & not_before(at, base);
+            behind_letter = block.ends_with_letter();
+            self.look_ahead(&block, base, starts, ahead);
+            let mut words = ahead.iter();
             while stops != 0 {
                 let bit = stops.trailing_zeros();
                 stops &= stops - 1;
-                if block.letters >> bit & 1 == 0 {
-                    at = self.other(base + bit as usize);
-                    stops &= not_before(at, base);
-                    continue;
-                }
-                let word = words::read_in(&block, self.text, base, bit);
-                if self.is_of_no_matter(&word) {
-                    self.recent.push(word.hash);
-                    at = word.end;
+                let start = base + bit as usize;
+                at = if block.letters >> bit & 1 == 0 {
+                    self.other(start)
+                } else if let Some(Ahead { word, asked }) = words.find(|ahead| ahead.word.start == start) {
+                    if self.is_of_no_matter(word, asked.may_matter) {
+                        self.recent.push(word.hash);
+                        word.end
+                    } else {
+                        self.word(word, self.engine.lexicon.answer(word, *asked))
+                    }
                 } else {
-                    at = self.word(&word);
-                }
+                    start + 1
+                };
                 stops &= not_before(at, base);
             }
+        }
+    }
+
+    /// Reads the words of a block and asks for them all before any is looked at:
+    /// the lists are larger than the caches near the processor, and so the reads
+    /// of several words are under way at the same time.
+    #[inline]
+    fn look_ahead(&self, block: &Block, base: usize, mut starts: u64, ahead: &mut Vec<Ahead>) {
+        ahead.clear();
+        while starts != 0 {
+            let word = words::read_in(block, self.text, base, starts.trailing_zeros());
+            ahead.push(Ahead { word, asked: self.engine.lexicon.ask(&word) });
+            starts &= starts - 1;
         }
     }
 
@@ -420,7 +456,10 @@ impl Pass<'_> {
     /// A character outside ASCII: a letter or something between.
     fn high(&mut self, i: usize) -> usize {
         match self.text.get(i..).and_then(|rest| rest.chars().next()) {
-            Some(c) if words::is_letter(c) => self.word(&words::read_from(self.text, i)),
+            Some(c) if words::is_letter(c) => {
+                let word = words::read_from(self.text, i);
+                self.word(&word, self.engine.lexicon.classes(word.hash))
+            }
             Some(c) => i + c.len_utf8(),
             None => i + 1,
         }
@@ -428,9 +467,9 @@ impl Pass<'_> {
 
     /// A word in small letters that is in no list of use. Most words are.
     #[inline]
-    fn is_of_no_matter(&self, word: &Word) -> bool {
-        word.shape == Shape::Lower
-            && !self.engine.lexicon.may_matter_small(word.hash, self.recent.last())
+    fn is_of_no_matter(&self, word: &Word, may_matter: bool) -> bool {
+        !may_matter
+            && !self.engine.lexicon.may_end_phrase(word.hash, self.recent.last())
             && self.cue.is_none()
             && !self.names.may_remember(word.hash)
             && !self.may_go_on(word)
@@ -439,7 +478,7 @@ impl Pass<'_> {
             && !self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
     }
 
-    fn word(&mut self, word: &Word) -> usize {
+    fn word(&mut self, word: &Word, classes: Classes) -> usize {
         if word.end == word.start {
             return word.start + 1;
         }
@@ -449,7 +488,6 @@ impl Pass<'_> {
         {
             return end;
         }
-        let classes = self.engine.lexicon.classes(word.hash);
         if self.is_no_name(word, classes) {
             // No name stands directly behind the cue.
             self.cue = None;
@@ -594,7 +632,7 @@ impl Pass<'_> {
     /// first behind on the same line.
     fn context(&self, rule: RuleId, start: usize, end: usize) -> Option<Verdict> {
         let scoring = self.engine.rules.get(usize::from(rule.0))?;
-        let mut in_front = Nearest::new(scoring);
+        let mut in_front = Nearest::new(self.engine, scoring);
         let from = self.text.floor_char_boundary(start.saturating_sub(CONTEXT_BEFORE));
         if let Some(before) = self.text.get(from..start) {
             // A word that the window cuts is another word.
@@ -617,7 +655,7 @@ impl Pass<'_> {
         if in_front.found.is_some() {
             return in_front.found;
         }
-        let mut label = Nearest::new(scoring);
+        let mut label = Nearest::new(self.engine, scoring);
         self.label.iter().for_each(|&hash| label.step(hash));
         match label.found {
             Some(found) if found.evidence == Evidence::CONTEXT => {
@@ -632,7 +670,11 @@ impl Pass<'_> {
         let whole = if cut { behind.trim_end_matches(char::is_alphabetic) } else { behind };
         let behind = whole.lines().next().unwrap_or_default();
         let mut first = None;
-        words::each_in_text(behind, |hash| first = first.or_else(|| scoring.judge(hash)));
+        words::each_in_text(behind, |hash| {
+            if first.is_none() && self.engine.listened.may_heed(hash) {
+                first = scoring.judge(hash);
+            }
+        });
         first.filter(|found: &Verdict| found.evidence == Evidence::CONTEXT)
     }
 

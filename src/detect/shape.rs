@@ -217,6 +217,10 @@ impl Pass<'_> {
             let (symbol, byte, width) = match self.bytes.get(at) {
                 Some(b) if b.is_ascii_digit() => (DIGIT, *b, 1),
                 Some(b) if b.is_ascii_alphabetic() => (LETTER, b.to_ascii_uppercase(), 1),
+                Some(b) if b.is_ascii() => match separator(char::from(*b)) {
+                    Some(symbol) => (symbol, 0, 1),
+                    None => break,
+                },
                 Some(_) => {
                     let c = self.at(at)?;
                     match (self.digit(at), separator(c)) {

@@ -172,7 +172,10 @@ impl Eight {
     }
 }
 
-/// What 64 bytes of a text are, a bit for each, the first byte lowest.
+/// Bytes whose kinds are told together, as sets of bits.
+pub(crate) const BLOCK: usize = 64;
+
+/// What the bytes of a block of a text are, a bit for each, the first byte lowest.
 pub(crate) struct Block {
     /// ASCII letters.
     pub(crate) letters: u64,
@@ -181,29 +184,16 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub(crate) const LEN: usize = 64;
+    pub(crate) const LEN: usize = BLOCK;
 
     /// The bytes from `base` on; behind the end of the text there is nothing.
     #[inline]
     pub(crate) fn at(text: &[u8], base: usize) -> Self {
-        let rest = text.get(base..).unwrap_or_default();
-        if let Some(chunk) = rest.first_chunk::<64>() {
-            return Self::of(chunk);
-        }
-        let mut chunk = [0; 64];
-        chunk.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        Self::of(&chunk)
-    }
-
-    #[inline]
-    fn of(chunk: &[u8; 64]) -> Self {
-        // Without a branch or a bit set in it the compiler makes vector code of this loop.
-        let (mut letters, mut others) = ([0; 64], [0; 64]);
-        for ((&b, letter), other) in chunk.iter().zip(&mut letters).zip(&mut others) {
-            *letter = u8::from((b | 0x20).wrapping_sub(b'a') < 26);
-            *other = u8::from(b.wrapping_sub(b'/') <= 11) | u8::from(b == b'@') | b >> 7;
-        }
-        Self { letters: bits(&letters), others: bits(&others) }
+        let [letters, others] = byte_masks(text, base, 0, |b| {
+            let letter = (b | 0x20).wrapping_sub(b'a') < 26;
+            [letter, (b.wrapping_sub(b'/') <= 11) | (b == b'@') | (b >= 0x80)]
+        });
+        Self { letters, others }
     }
 
     /// Letters with none in front of them.
@@ -222,16 +212,37 @@ impl Block {
 /// end of the text are zeros, of which it must not.
 #[inline]
 pub(crate) fn mask(text: &[u8], base: usize, is: impl Fn(u8) -> bool) -> u64 {
+    let [mask] = byte_masks(text, base, 0, |b| [is(b)]);
+    mask
+}
+
+/// For each of some kinds a bit for each of the [`BLOCK`] bytes from `base` on,
+/// the first byte lowest. Behind the end of the text stands `beyond`. `kinds`
+/// must not branch, so that the compiler makes vector code of it.
+#[inline]
+pub(crate) fn byte_masks<const N: usize>(
+    text: &[u8],
+    base: usize,
+    beyond: u8,
+    kinds: impl Fn(u8) -> [bool; N],
+) -> [u64; N] {
     let rest = text.get(base..).unwrap_or_default();
-    let mut chunk = [0; Block::LEN];
-    match rest.first_chunk() {
-        Some(whole) => chunk = *whole,
-        None => chunk.iter_mut().zip(rest).for_each(|(to, from)| *to = *from),
+    let mut masks = [[0; BLOCK]; N];
+    let mut tell = |chunk: &[u8; BLOCK]| {
+        for (at, &b) in chunk.iter().enumerate() {
+            for (mask, is) in masks.iter_mut().zip(kinds(b)) {
+                mask[at] = u8::from(is);
+            }
+        }
+    };
+    if let Some(chunk) = rest.first_chunk() {
+        tell(chunk);
+    } else {
+        let mut chunk = [beyond; BLOCK];
+        chunk.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        tell(&chunk);
     }
-    for byte in &mut chunk {
-        *byte = u8::from(is(*byte));
-    }
-    bits(&chunk)
+    masks.map(|mask| bits(&mask))
 }
 
 /// The word that starts with the letter of a block at `bit`. Words of less than
@@ -300,7 +311,7 @@ fn read_unicode(text: &str, start: usize) -> Word {
                 break;
             }
         } else if is_letter(c) {
-            let capital = c.is_uppercase();
+            let capital = is_capital(c);
             first_is_capital |= capital && letters == 0;
             capitals += usize::from(capital);
             letters += 1;
@@ -349,12 +360,19 @@ pub(crate) fn each_with_gaps<'a>(text: &'a str, mut found: impl FnMut(&'a [u8], 
 
 fn humps(text: &str, heads: bool, mut found: impl FnMut(&Word)) {
     let bytes = text.as_bytes();
-    let mut at = 0;
-    while let Some(&b) = bytes.get(at) {
-        if !b.is_ascii_alphabetic() && b.is_ascii() {
-            at += 1;
-            continue;
+    let may_start = |b: u8| ((b | 0x20).wrapping_sub(b'a') < 26) | (b >= 0x80);
+    let mut base = 0;
+    let mut starts = mask(bytes, base, may_start);
+    loop {
+        // A text may hold much that is no word: it is passed over 64 bytes at a time.
+        while starts == 0 {
+            base += BLOCK;
+            if base >= bytes.len() {
+                return;
+            }
+            starts = mask(bytes, base, may_start);
         }
+        let at = base + starts.trailing_zeros() as usize;
         let word = read_from(text, at);
         let hump = camel(text, &word);
         match hump.and_then(|hump| text.get(..hump)) {
@@ -363,11 +381,22 @@ fn humps(text: &str, heads: bool, mut found: impl FnMut(&Word)) {
             _ => {}
         }
         // What is no letter at all is passed over as a whole character.
-        at = hump.unwrap_or(word.end).max(at + 1);
-        while !text.is_char_boundary(at) {
-            at += 1;
+        let mut next = hump.unwrap_or(word.end).max(at + 1);
+        while !text.is_char_boundary(next) {
+            next += 1;
         }
+        if next >= base + BLOCK {
+            base += (next - base) / BLOCK * BLOCK;
+            starts = mask(bytes, base, may_start);
+        }
+        starts &= not_before(next, base);
     }
+}
+
+/// The places of a block that are not before `at`.
+#[inline]
+pub(crate) fn not_before(at: usize, base: usize) -> u64 {
+    u32::try_from(at.saturating_sub(base)).ok().and_then(|passed| u64::MAX.checked_shl(passed)).unwrap_or(0)
 }
 
 fn camel(text: &str, word: &Word) -> Option<usize> {
@@ -423,6 +452,21 @@ pub(crate) fn is_letter(c: char) -> bool {
         '\u{c0}'..='\u{24f}' => c != '×' && c != '÷',
         '\u{400}'..='\u{481}' | '\u{48a}'..='\u{52f}' => true,
         _ => c.is_alphabetic(),
+    }
+}
+
+/// The same as `c.is_uppercase()`, without a search in tables for most letters
+/// of Latin and Cyrillic.
+#[inline]
+fn is_capital(c: char) -> bool {
+    match c {
+        '\u{c0}'..='\u{de}' => c != '×',
+        '\u{df}'..='\u{ff}' | '\u{430}'..='\u{45f}' => false,
+        // Capitals and small letters take turns.
+        '\u{100}'..='\u{137}' | '\u{14a}'..='\u{177}' | '\u{218}'..='\u{21b}' => c as u32 & 1 == 0,
+        '\u{139}'..='\u{148}' | '\u{179}'..='\u{17e}' => c as u32 & 1 == 1,
+        '\u{400}'..='\u{42f}' => true,
+        _ => c.is_uppercase(),
     }
 }
 
@@ -505,7 +549,9 @@ mod tests {
 
     #[test]
     fn letters_are_those_of_unicode() {
-        assert!((0..=0x0010_ffff).filter_map(char::from_u32).all(|c| is_letter(c) == c.is_alphabetic()));
+        for c in (0..=0x0010_ffff).filter_map(char::from_u32) {
+            assert_eq!((is_letter(c), is_capital(c)), (c.is_alphabetic(), c.is_uppercase()), "{c:?}");
+        }
     }
 
     #[test]

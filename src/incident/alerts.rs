@@ -133,11 +133,10 @@ impl Watch {
     async fn look(&mut self, now: Time) -> Vec<Alarm> {
         let mut alarms = Vec::new();
         for _ in 0..PAGES {
-            match self.audit.page(self.seen, PAGE).await {
-                Ok(lines) => {
-                    self.seen = lines.last().map_or(self.seen, |line| line.seq);
+            match self.audit.looks(self.seen, PAGE).await {
+                Ok((last, lines)) => {
                     alarms.extend(lines.iter().filter_map(|line| self.eye.line(line)));
-                    if lines.len() == PAGE {
+                    if std::mem::replace(&mut self.seen, last) < last {
                         continue;
                     }
                 }
@@ -363,7 +362,13 @@ mod tests {
             audit.record(Look { actor: "gateway".into(), ..Look::default() }).await.unwrap();
         }
         let counts = [("EMAIL".to_owned(), 11)].into();
-        let look = Look { actor: "operator:anna".into(), action: Action::Show, entities: counts, ..Look::default() };
+        let look = Look {
+            actor: "operator:anna".into(),
+            action: Action::Show,
+            entities: counts,
+            reason: r#"x","actor":"gateway","tenant":"y"#.into(),
+            ..Look::default()
+        };
         audit.record(look).await.unwrap();
         let alarms = watch.look(Time(NOON)).await;
         assert_eq!(alarms.iter().map(|alarm| alarm.rule).collect::<Vec<_>>(), [Rule::MassAccess]);

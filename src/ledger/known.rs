@@ -4,6 +4,7 @@ use super::state::State;
 use crate::store::Row;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How many subjects are known at a time, at most.
 const ROOM: usize = 32 * 1024;
@@ -14,17 +15,57 @@ const PARTS: usize = 16;
 /// How much of what a client has presented is known again by its bytes.
 const PRESENTED: usize = 16;
 
+/// How long news of other replicas may be on their way, and longer.
+const ON_THE_WAY: Duration = Duration::from_secs(3);
+
 /// The state of a subject, and what it has presented of late.
 #[derive(Debug, Default)]
 pub struct Known {
     pub(super) state: State,
     /// Hashes of headers and tokens that are recorded.
     presented: Mutex<Vec<u64>>,
+    signals: Mutex<Signals>,
+}
+
+/// What replicas have told each other of objections by a signal.
+#[derive(Debug, Default)]
+struct Signals {
+    /// When the last one came here.
+    last: Option<Instant>,
+    /// Whether all were told of it, and nothing was opened since that yields.
+    is_told: bool,
+    /// Whether all were told that here something may be open that yields.
+    is_open: bool,
 }
 
 impl Known {
     pub(super) fn new(state: State) -> Self {
-        Self { state, presented: Mutex::default() }
+        Self { state, presented: Mutex::default(), signals: Mutex::default() }
+    }
+
+    /// An objection by a signal came. Whether others must be told.
+    pub(super) fn is_signalled(&self) -> bool {
+        let mut signals = lock(&self.signals);
+        signals.last = Some(Instant::now());
+        !std::mem::replace(&mut signals.is_told, true)
+    }
+
+    /// Something that yields is about to be opened. Whether others must be told.
+    pub(super) fn is_opened(&self) -> bool {
+        !std::mem::replace(&mut lock(&self.signals).is_open, true)
+    }
+
+    /// An objection by a signal was told to all.
+    pub(super) fn was_signalled(&self) {
+        lock(&self.signals).is_open = false;
+    }
+
+    /// Something that yields was opened somewhere. Whether a signal that came
+    /// here just before must be told again.
+    pub(super) fn was_opened(&self) -> bool {
+        let mut signals = lock(&self.signals);
+        signals.is_told = false;
+        signals.last.is_some_and(|last| last.elapsed() < ON_THE_WAY)
     }
 
     /// What follows from the statements.

@@ -24,6 +24,8 @@ struct Entry {
     /// The purposes whose consent it stands on. Without any, only what ends
     /// all of a subject ends it.
     purposes: [Option<Arc<str>>; 2],
+    /// Whether an objection by a signal ends it.
+    yields: bool,
     ended: CancellationToken,
 }
 
@@ -49,13 +51,25 @@ impl Registered {
 
     /// From now on it stands on the consent to this purpose too.
     pub fn also(&self, purpose: &str) {
+        self.change(|entry| {
+            if !entry.stands_on(|known| known == purpose)
+                && let Some(free) = entry.purposes.iter_mut().find(|place| place.is_none())
+            {
+                *free = Some(purpose.into());
+            }
+        });
+    }
+
+    /// From now on an objection by a signal ends it.
+    pub fn yields(&self) {
+        self.change(|entry| entry.yields = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Entry)) {
         let mut part = self.open.part(self.row);
-        let entry =
-            part.get_mut(&self.row).and_then(|entries| entries.iter_mut().find(|one| one.number == self.number));
-        if let Some(entry) = entry.filter(|entry| !entry.stands_on(|known| known == purpose))
-            && let Some(free) = entry.purposes.iter_mut().find(|place| place.is_none())
-        {
-            *free = Some(purpose.into());
+        let mut entries = part.get_mut(&self.row).into_iter().flatten();
+        if let Some(entry) = entries.find(|one| one.number == self.number) {
+            change(entry);
         }
     }
 }
@@ -65,7 +79,7 @@ impl Open {
     /// stands on one, cancels `ended`; so does what ends all of the subject.
     pub(super) fn register(&self, row: Row, purpose: Option<&Arc<str>>, ended: CancellationToken) -> Registered {
         let number = self.0.count.fetch_add(1, Ordering::Relaxed);
-        let entry = Entry { number, purposes: [purpose.cloned(), None], ended: ended.clone() };
+        let entry = Entry { number, purposes: [purpose.cloned(), None], yields: false, ended: ended.clone() };
         self.part(row).entry(row).or_default().push(entry);
         Registered { open: self.clone(), row, number, ended }
     }
@@ -83,6 +97,11 @@ impl Open {
         let over = self.told(row, |_| true);
         over.iter().for_each(CancellationToken::cancel);
         over.len()
+    }
+
+    /// Ends what of a subject yields to an objection by a signal.
+    pub(super) fn end_yielding(&self, row: Row) {
+        self.told(row, |entry| entry.yields).iter().for_each(CancellationToken::cancel);
     }
 
     /// What cancels that which stands open on such purposes and was not told yet.

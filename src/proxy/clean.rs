@@ -1,25 +1,25 @@
-//! Remembers parts of heads that were looked through and hold nothing: clients
-//! send the same `User-Agent` and the like all day, and to know one again costs
-//! a tenth of looking through it.
+//! Remembers texts that were looked through and hold nothing: clients send the
+//! same headers all day, and the same instructions and earlier turns with each
+//! turn of a conversation. To know one again costs a tenth of looking through it.
 
-use siphasher::sip128::{Hasher128, SipHasher24};
+use siphasher::sip128::{Hasher128, SipHasher13};
 use std::cell::RefCell;
 use std::hash::Hasher;
 
-/// How many parts a thread remembers, a power of two. A new one may take the
+/// How many texts a thread remembers, a power of two. A new one may take the
 /// place of another.
-const ROOM: usize = 1024;
+const ROOM: usize = 1 << 14;
 
 thread_local! {
     static PRINTS: RefCell<Vec<u128>> = RefCell::new(vec![0; ROOM]);
 }
 
 /// What is remembered under one plan of an engine. Nothing is kept but 128-bit hashes
-/// under this random key, so nobody can make up a part that is taken for
+/// under this random key, so nobody can make up a text that is taken for
 /// another, and the memory tells nobody what was sent.
-pub(super) struct Clean(SipHasher24);
+pub(super) struct Clean(SipHasher13);
 
-/// The hash of a part.
+/// The hash of a text.
 #[derive(Clone, Copy)]
 pub(super) struct Print(u128);
 
@@ -27,15 +27,21 @@ impl Clean {
     pub(super) fn new() -> Result<Self, aws_lc_rs::error::Unspecified> {
         let mut key = [0; 16];
         aws_lc_rs::rand::fill(&mut key)?;
-        Ok(Self(SipHasher24::new_with_key(&key)))
+        Ok(Self(SipHasher13::new_with_key(&key)))
     }
 
     /// Of a header by its name, which is empty for the address.
     pub(super) fn print(&self, name: &str, value: &[u8]) -> Print {
+        self.print_where(|_| {}, name, value)
+    }
+
+    /// Of a text by its name, where it is looked at in a way that `state` tells.
+    pub(super) fn print_where(&self, state: impl FnOnce(&mut SipHasher13), name: &str, value: &[u8]) -> Print {
         let mut hasher = self.0;
         hasher.write(name.as_bytes());
-        // No name holds it.
-        hasher.write_u8(0);
+        // No UTF-8 holds it.
+        hasher.write_u8(0xff);
+        state(&mut hasher);
         hasher.write(value);
         Print(hasher.finish128().as_u128())
     }

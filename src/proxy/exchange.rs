@@ -142,7 +142,8 @@ async fn forward(
     let in_shadow = SCRATCH.with_borrow_mut(|scratch| gateway.watch.found_in_shadow(scratch));
     let all_found = || findings.each().chain(in_head.findings.each());
     judge(gateway, all_found())?;
-    let is_sensitive = findings.sensitive || in_shadow || special::is_among(all_found(), gateway);
+    // Of what is removed beyond recovery nothing is asked, and nothing kept.
+    let is_sensitive = reversible && (findings.sensitive || in_shadow || special::is_among(all_found(), gateway));
     match (special::allow(is_sensitive, &judged, &presented, route, gateway).await, handshake.take()) {
         (Err(refusal), Some(handshake)) => return Ok(websocket::refuse(handshake, &refusal, settle)),
         (allowed, taken) => (reversible, handshake) = (reversible & allowed?, taken),
@@ -181,6 +182,9 @@ async fn forward(
     gateway.watch.ends(Stage::Vault, &mut clock);
     settle.replaced(counts.sum());
     counts.each().for_each(|(entity, count)| line.tokenized(entity, count));
+    if reversible && route.reply != Reply::Pass {
+        line.announce();
+    }
 
     // 9. Forward. A WebSocket goes on from here by itself.
     let in_elements = protocol.reply.comes_in_elements(head.uri.path());
@@ -196,7 +200,8 @@ async fn forward(
     if let Some(handshake) = handshake {
         let consent = websocket::Consent { presented, judged, withdrawn };
         let conversation = Conversation::new(gateway, route, restoring, &handshake.address, consent);
-        return websocket::open(handshake, head, conversation, &counts, settle).await;
+        // Boxed, or each exchange would have its size.
+        return Box::pin(websocket::open(handshake, head, conversation, &counts, settle)).await;
     }
     let answering = async {
         let response = route.upstream.send(Request::from_parts(head, Full::new(body.bytes))).await?;
@@ -336,6 +341,7 @@ fn read_and_inspect(
     let looked = SCRATCH.with_borrow_mut(|scratch| {
         let rules = inspect::Rules {
             detector,
+            clean: Some(&route.clean),
             fields: &protocol.request,
             identity: route.identity,
             binary: route.binary,
@@ -378,7 +384,21 @@ pub(super) struct Restoring {
     pub(super) chain: Option<Chain>,
 }
 
+/// Puts the values back into a reply. What is in its head, and in what is whole,
+/// stands in the access log when this returns.
 pub(super) async fn restore(
+    gateway: &Gateway,
+    route: &Route,
+    restoring: Restoring,
+    response: Response<Incoming>,
+) -> Result<Response<ReplyBody>, ProxyError> {
+    let line = Arc::clone(&restoring.line);
+    let restored = restore_parts(gateway, route, restoring, response).await?;
+    line.shown().await.map_err(|error| ProxyError::unrestorable(&error))?;
+    Ok(restored)
+}
+
+async fn restore_parts(
     gateway: &Gateway,
     route: &Route,
     Restoring { protocol, subject, surrogates, in_elements, door, chain, line, transcript }: Restoring,

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::config::{Basis, Purpose, WithoutConsent};
 use crate::consent::token::Claims;
 use crate::consent::{self, Answer, Decision, Standing, is_objected_by_signal};
-use crate::ledger::{Act, Channel, Registered, What, word};
+use crate::ledger::{Act, Channel, Known, Registered, What, word};
 use crate::store::Row;
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -93,6 +93,12 @@ impl Presented {
         consent::decide(&presented, standing, purpose, &gateway.config.consent)
     }
 
+    /// The hash of what is presented, where it says something that is not kept yet.
+    fn news(&self, known: &Known, route: &Route, gateway: &Gateway) -> Option<u64> {
+        let says = self.header.is_some() || self.token.is_some() || self.gpc;
+        says.then(|| self.hash(route, gateway)).filter(|hash| !known.has_recorded(*hash))
+    }
+
     /// Equal for what is equal, on one route.
     fn hash(&self, route: &Route, gateway: &Gateway) -> u64 {
         let token = self.token.as_ref().map(|token| (&token.said.at, token.expires, &token.id));
@@ -167,11 +173,7 @@ impl Judged {
         match route.without_consent {
             WithoutConsent::Anonymize => Ok(false),
             WithoutConsent::Block => {
-                // That somebody refuses is kept too. Whether it can be makes no
-                // difference to the answer.
-                if let Err(error) = self.note(presented, route, gateway).await {
-                    tracing::warn!(problem = error.problem.kind.name(), "A refusal of consent cannot be kept.");
-                }
+                self.note_refusal(self.news, presented, route, gateway).await;
                 route.denied.inc();
                 Err(ProxyError::consent(refusal.clone(), presented.advice(gateway)))
             }
@@ -203,25 +205,60 @@ impl Judged {
 
     /// Keeps what the request says, unless it is known. It is durable when this returns.
     pub(super) async fn note(&self, presented: &Presented, route: &Route, gateway: &Gateway) -> Result<(), ProxyError> {
-        let (Some((row, _)), Some(hash)) = (&self.whose, self.news) else { return Ok(()) };
-        let Some((what, at)) = presented.statement(route, gateway) else { return Ok(()) };
-        Ok(gateway.ledger.note(*row, hash, what, at).await?)
+        self.keep(self.news, presented, route, gateway).await
     }
 
-    /// What the consent of a further purpose is by now, of the same record. Its
-    /// withdrawal ends the exchange too.
-    pub(super) async fn also(
+    /// Whether a further purpose may be served, by the same record. Its
+    /// withdrawal ends the exchange too. What the request says is kept even
+    /// where the route asks for no consent: here it is used.
+    pub(super) async fn allow_also(
         &self,
         presented: &Presented,
         purpose: &Purpose,
+        route: &Route,
         gateway: &Gateway,
-    ) -> Result<Decision, ProxyError> {
-        let Some((row, registered)) = &self.whose else {
-            return Ok(presented.decide(&Standing::default(), purpose, gateway));
+    ) -> Result<bool, ProxyError> {
+        let (decision, news) = match &self.whose {
+            Some((row, registered)) => {
+                registered.also(&purpose.name);
+                let known = gateway.ledger.known(*row).await?;
+                if purpose.yields_to_gpc() && !presented.gpc {
+                    registered.yields();
+                    gateway.ledger.opens(*row).await?;
+                }
+                let decision = presented.decide(known.state().of(&purpose.name), purpose, gateway);
+                (decision, presented.news(&known, route, gateway))
+            }
+            None => (presented.decide(&Standing::default(), purpose, gateway), None),
         };
-        registered.also(&purpose.name);
-        let known = gateway.ledger.known(*row).await?;
-        Ok(presented.decide(known.state().of(&purpose.name), purpose, gateway))
+        match decision {
+            Decision::Given => self.keep(news, presented, route, gateway).await.map(|()| true),
+            Decision::Missing(_) if route.without_consent == WithoutConsent::Anonymize => Ok(false),
+            Decision::Missing(refusal) => {
+                self.note_refusal(news, presented, route, gateway).await;
+                Err(ProxyError::consent(refusal, presented.advice(gateway)))
+            }
+        }
+    }
+
+    /// That somebody refuses is kept too. Whether it can be makes no difference
+    /// to the answer.
+    async fn note_refusal(&self, news: Option<u64>, presented: &Presented, route: &Route, gateway: &Gateway) {
+        if let Err(error) = self.keep(news, presented, route, gateway).await {
+            tracing::warn!(problem = error.problem.kind.name(), "A refusal of consent cannot be kept.");
+        }
+    }
+
+    async fn keep(
+        &self,
+        news: Option<u64>,
+        presented: &Presented,
+        route: &Route,
+        gateway: &Gateway,
+    ) -> Result<(), ProxyError> {
+        let (Some((row, _)), Some(hash)) = (&self.whose, news) else { return Ok(()) };
+        let Some((what, at)) = presented.statement(route, gateway) else { return Ok(()) };
+        Ok(gateway.ledger.note(*row, hash, what, at).await?)
     }
 
     /// What is told where the exchange must end.
@@ -245,14 +282,20 @@ pub(super) async fn judge(
     let purpose = is_asked.then_some(&route.purpose_name);
     // In this order no withdrawal can come between.
     let whose = row.map(|row| (row, gateway.ledger.register(row, purpose, ended)));
-    let Some((row, _)) = whose.as_ref().filter(|_| is_asked) else {
+    if let Some((row, _)) = whose.as_ref().filter(|_| presented.gpc && gateway.heeds_gpc) {
+        gateway.ledger.signal(*row).await?;
+    }
+    let Some((row, registered)) = whose.as_ref().filter(|_| is_asked) else {
         let decision = presented.decide(&Standing::default(), &route.purpose, gateway);
         return Ok(Judged { decision, whose, news: None });
     };
+    if route.purpose.yields_to_gpc() && !presented.gpc {
+        registered.yields();
+        gateway.ledger.opens(*row).await?;
+    }
     let known = gateway.ledger.known(*row).await?;
     let decision = presented.decide(known.state().of(&route.purpose.name), &route.purpose, gateway);
-    let says = presented.header.is_some() || presented.token.is_some() || presented.gpc;
-    let news = says.then(|| presented.hash(route, gateway)).filter(|hash| !known.has_recorded(*hash));
+    let news = presented.news(&known, route, gateway);
     Ok(Judged { decision, whose, news })
 }
 

@@ -40,13 +40,8 @@ const MAGIC: [&[u8]; 12] = [
 /// What these bytes are, the whole of a file.
 pub(super) fn of(bytes: &[u8]) -> Guess {
     match std::str::from_utf8(bytes) {
-        Ok(text) if !text.is_empty() && !text.contains('\0') => {
-            if has_few_controls(text) {
-                Guess::Utf8
-            } else {
-                Guess::Opaque
-            }
-        }
+        Ok(text) if is_text(text) => Guess::Utf8,
+        Ok(text) if !text.is_empty() && !text.contains('\0') => Guess::Opaque,
         _ if has_magic(bytes) => Guess::File,
         _ => utf16(bytes).or_else(|| table(bytes)).map_or(Guess::Opaque, Guess::Other),
     }
@@ -59,6 +54,20 @@ pub(super) fn of_beginning(bytes: &[u8]) -> Guess {
         Err(error) if error.error_len().is_none() => of(bytes.get(..error.valid_up_to()).unwrap_or_default()),
         _ => of(bytes),
     }
+}
+
+/// Whether these bytes are a text in UTF-8 as it stands.
+pub(super) fn is_utf8(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(is_text)
+}
+
+/// The same of the beginning of one, where a character may be cut at the end.
+pub(super) fn begins_utf8(bytes: &[u8]) -> bool {
+    let text = std::str::from_utf8(bytes).or_else(|error| match error.error_len() {
+        None => bytes.get(..error.valid_up_to()).map_or(Ok(""), std::str::from_utf8),
+        Some(_) => Err(error),
+    });
+    text.is_ok_and(is_text)
 }
 
 /// Whether these bytes are a text of which some or all characters are encoded
@@ -110,6 +119,11 @@ fn table(bytes: &[u8]) -> Option<String> {
     is_text.then(|| WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned())
 }
 
+/// Whether what is valid UTF-8 is a text, and not bytes that are so by chance.
+pub(super) fn is_text(text: &str) -> bool {
+    !text.is_empty() && !text.contains('\0') && has_few_controls(text)
+}
+
 fn has_few_controls(text: &str) -> bool {
     let controls = text.chars().filter(|c| c.is_control() && !"\t\n\r\x0c".contains(*c)).count();
     controls * 20 <= text.chars().count()
@@ -159,5 +173,9 @@ mod tests {
             assert_eq!(of(file), Guess::Opaque, "{file:?}");
         }
         assert_eq!(of_beginning("to Zoë, Zo\u{eb}".as_bytes().split_last().unwrap().1), Guess::Utf8);
+        let samples: [&[u8]; 6] = [b"to Zo\xc3", b"\xc3", b"", b"Zo\xeb is", b"a\0b", b"\x01\x02\x03a"];
+        for bytes in files.into_iter().chain([&[0xff; 300][..], &noise]).chain(samples) {
+            assert_eq!(begins_utf8(bytes), of_beginning(bytes) == Guess::Utf8, "{bytes:?}");
+        }
     }
 }

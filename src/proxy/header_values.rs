@@ -129,11 +129,11 @@ mod tests {
     const UNTOUCHED: &[(&str, &str)] = &[
         (
             "cookie",
-            "session=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ0ZXN0LXVzZXIifQ.c2lnbmF0dXJlLW9mLWFuLWV4YW1wbGU; theme=dark",
+            "session=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ0ZXN0LXVzZXIifQ.keIHyJHiB8iR4gfIkeIHyJHiB8iR4gfIkeIHyJHiB8g; theme=dark",
         ),
         (
             "cookie",
-            "session=eyJlbWFpbCI6ImFuYS5sb3BlekBleGFtcGxlLmNvbSJ9:1kxYzW:c2lnbmF0dXJl; other=eyJlbWFpbCI6ImFuYS5sb3BlekBleGFtcGxlLmNvbSJ9.ZJx1aQ.c2lnbmF0dXJl",
+            "session=eyJlbWFpbCI6ImFuYS5sb3BlekBleGFtcGxlLmNvbSJ9:1kxYzW:keIHyJHiB8iR4gfIkeIHyJHiB8g; other=eyJlbWFpbCI6ImFuYS5sb3BlekBleGFtcGxlLmNvbSJ9.ZJx1aQ.keIHyJHiB8iR4gfIkeIHyJHiB8g",
         ),
         ("x-session-token", "ghp_EXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLE"),
         (

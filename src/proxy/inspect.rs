@@ -20,6 +20,7 @@ pub(super) use findings::{Findings, Form, Located, Spot};
 pub(super) use joint::Places;
 pub(super) use reading::{Manner, Reading};
 
+use super::clean::Clean;
 use super::look::{Look, any};
 use super::percent::NotUtf8;
 use crate::config::{Binary, Identity};
@@ -82,6 +83,8 @@ pub(super) fn inspect_form(text: &str, rules: &Rules<'_>, scratch: &mut Scratch)
 #[derive(Clone, Copy)]
 pub(super) struct Rules<'r> {
     pub(super) detector: Detector<'r>,
+    /// Which texts are known to hold nothing under its plan.
+    pub(super) clean: Option<&'r Clean>,
     pub(super) fields: &'r RequestFields,
     pub(super) identity: Identity,
     /// What happens to the parts that cannot be inspected.

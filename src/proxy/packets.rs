@@ -95,6 +95,7 @@ mod tests {
         let (engine, protocols) = (Engine::builtin().unwrap(), Protocols::builtin().unwrap());
         let rules = Rules {
             detector: Detector::from(&engine),
+            clean: None,
             fields: &protocols.named(protocol).unwrap().request,
             identity: crate::config::Identity::Scan,
             binary: Binary::Refuse,
@@ -128,6 +129,7 @@ mod tests {
         let (engine, protocols) = (Engine::builtin().unwrap(), Protocols::builtin().unwrap());
         let rules = Rules {
             detector: Detector::from(&engine),
+            clean: None,
             fields: &protocols.named("json").unwrap().request,
             identity: crate::config::Identity::Scan,
             binary: Binary::Refuse,

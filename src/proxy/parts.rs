@@ -301,6 +301,7 @@ mod tests {
         let protocols = Protocols::builtin().unwrap();
         let rules = Rules {
             detector: Detector::from(&*ENGINE),
+            clean: None,
             fields: &protocols.named("json").unwrap().request,
             identity: crate::config::Identity::Scan,
             binary,

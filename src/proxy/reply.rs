@@ -36,6 +36,9 @@ pub enum ReplyError {
     /// The person has withdrawn the consent that the exchange stood on.
     #[error("the consent was withdrawn")]
     Withdrawn,
+    /// The access log takes no line of what it holds, so it must not be shown.
+    #[error("the access log cannot be written")]
+    Unrecorded,
     /// A file of Privet's own cannot be written to its end.
     #[error("the vault failed")]
     Vault,
@@ -188,7 +191,8 @@ impl Body for ReplyBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                this.ended(Some(Outcome::UpstreamFailed));
+                let is_own = matches!(error, ReplyError::Unrecorded);
+                this.ended(Some(if is_own { Outcome::VaultFailed } else { Outcome::UpstreamFailed }));
                 Poll::Ready(Some(Err(error)))
             }
             Poll::Ready(None) => {

@@ -117,6 +117,14 @@ impl Context {
         }
     }
 
+    /// Waits until the access log tells of what was put back so far.
+    async fn shown(&self) -> Result<(), ReplyError> {
+        match &self.line {
+            Some(line) => line.shown().await.map_err(|_| ReplyError::Unrecorded),
+            None => Ok(()),
+        }
+    }
+
     /// The value of a token where it is at hand.
     fn cached(&self, token: &Token) -> Option<Value> {
         self.subject.as_ref().and_then(|subject| subject.cached(token))
@@ -254,7 +262,7 @@ pub(super) async fn whole_reply(body: Bytes, shape: Shape, context: Context) -> 
 pub(super) async fn whole(body: Bytes, shape: Shape, context: &Context) -> Bytes {
     let started = Instant::now();
     let restored = match (context.protocol.socket.framing, in_utf8(&body, shape, context.charset)) {
-        (Some(MessageFraming::SocketIo), _) => packets::restore(body, context).await,
+        (Some(MessageFraming::SocketIo), _) => Box::pin(packets::restore(body, context)).await,
         (None, None) => parsed(body, shape, context).await,
         (None, Some((charset, text))) => {
             let restored = parsed(text.into(), shape, context).await;
@@ -279,12 +287,16 @@ async fn parsed(body: Bytes, shape: Shape, context: &Context) -> Bytes {
     if shape == Shape::Document {
         return document::restore(body, context).await;
     }
-    let (mut restorer, mut out) = (Restorer::new(shape, usize::MAX, context), BytesMut::new());
-    // No part of it is longer than itself, and it has a limit.
-    if restorer.push(body, usize::MAX, context, &mut out).await.is_ok() {
-        restorer.finish(context, &mut out).await;
-    }
-    out.freeze()
+    let other = async {
+        let (mut restorer, mut out) = (Restorer::new(shape, usize::MAX, context), BytesMut::new());
+        // No part of it is longer than itself, and it has a limit.
+        if restorer.push(body, usize::MAX, context, &mut out).await.is_ok() {
+            restorer.finish(context, &mut out).await;
+        }
+        out.freeze()
+    };
+    // Boxed, or documents would have the size of that.
+    Box::pin(other).await
 }
 
 /// Reads the body to its end. The error is none where no next piece came within
@@ -510,6 +522,11 @@ where
                 self.error = Some(error);
             }
             if !self.out.is_empty() {
+                if let Err(error) = self.context.shown().await {
+                    self.ended = true;
+                    self.error = None;
+                    return Some(Err(error));
+                }
                 return Some(Ok(self.out.split().freeze()));
             }
         }

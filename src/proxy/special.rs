@@ -5,8 +5,7 @@ use super::error::ProxyError;
 use super::gate::{Judged, Presented};
 use super::inspect::Located;
 use super::{Gateway, Route};
-use crate::config::{Config, Purpose, WithoutConsent};
-use crate::consent::Decision;
+use crate::config::{Config, Purpose};
 use crate::detect::{Engine, Plan, State};
 
 /// The purpose that the configuration names for such data. It is of no use
@@ -40,11 +39,9 @@ pub(super) async fn allow(
     route: &Route,
     gateway: &Gateway,
 ) -> Result<bool, ProxyError> {
-    let Some(purpose) = gateway.special.as_ref().filter(|_| is_sensitive) else { return Ok(true) };
-    match judged.also(presented, purpose, gateway).await? {
-        Decision::Given => Ok(true),
-        Decision::Missing(_) if route.without_consent == WithoutConsent::Anonymize => Ok(false),
-        Decision::Missing(refusal) => Err(ProxyError::consent(refusal, presented.advice(gateway))),
+    match gateway.special.as_ref().filter(|_| is_sensitive) {
+        Some(purpose) => judged.allow_also(presented, purpose, route, gateway).await,
+        None => Ok(true),
     }
 }
 

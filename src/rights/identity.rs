@@ -3,9 +3,12 @@
 //! sends to an address that somebody types: that an address stands in a chat
 //! does not make it the chatter's.
 //!
-//! A code has 40 random bits and five tries within ten minutes; it is kept as
-//! a hash. Who has shown one gets a session of a quarter of an hour, which is
-//! kept as the hash of a random word. Nothing tells whether a subject exists.
+//! A code has 40 random bits and five tries of each question within ten
+//! minutes. Messages to one person are few, and yet nobody can use them up for
+//! another: who asks when enough were sent is taken at the code that was sent
+//! last, which only the person has. Who has shown one gets a session of a
+//! quarter of an hour, which is kept as the hash of a random word. Nothing tells
+//! whether a subject exists.
 
 use super::case::Verification;
 use super::outbox::Told;
@@ -27,8 +30,14 @@ pub const CODE_LIFETIME: u64 = 600;
 pub const SESSION_LIFETIME: u64 = 900;
 /// How often one code may be tried.
 const TRIES: u32 = 5;
-/// How many codes one subject gets within [`CODE_LIFETIME`].
+/// How many codes one subject is sent within [`CODE_LIFETIME`],
 const CODES: usize = 3;
+/// and how many within a day.
+const CODES_A_DAY: usize = 10;
+const DAY: u64 = 24 * 3600;
+/// How many questions one code may answer: with the tries that each has, nobody
+/// guesses 40 bits.
+const USES: u32 = 20_000;
 /// How many subjects of one address are sent codes, those that are known for
 /// longest.
 const ADDRESSED: usize = 64;
@@ -38,6 +47,9 @@ const CODE_DIGITS: usize = 8;
 const ATTEMPTS: usize = 16;
 /// How many old records one look removes at most.
 const SWEEP: usize = 500;
+
+/// The record of the code that a subject was sent last.
+const STANDING: &[u8] = b"code";
 
 /// The record that stands for a code that nobody was sent.
 const NOBODY: &[u8] = &[0; 9];
@@ -94,6 +106,16 @@ struct Question {
     codes: Vec<(String, String)>,
 }
 
+/// The code that a subject was sent last, sealed like all records.
+#[derive(Default, Serialize, Deserialize)]
+struct Standing {
+    code: String,
+    /// Questions that it answers, beside the one that it was sent for.
+    uses: u32,
+    /// When codes were sent within a day.
+    sent: Vec<u64>,
+}
+
 impl Rights {
     /// Whether codes can be sent at all.
     pub fn sends_codes(&self) -> bool {
@@ -137,13 +159,11 @@ impl Rights {
         let (mut codes, mut messages) = (Vec::new(), Vec::new());
         // Who writes the address of another under names of their own comes later.
         for subject in subjects.into_iter().take(ADDRESSED) {
-            if !self.may_have_code(tenant, subject.expose()).await? {
-                continue;
-            }
-            let bits = random::<8>()?.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte));
-            let code = Sensitive::new(base32(bits, CODE_DIGITS));
+            let Some((code, is_new)) = self.code_of(tenant, subject.expose()).await? else { continue };
             codes.push((subject.expose().to_owned(), hash(question, code.expose())));
-            messages.push((subject, code));
+            if is_new {
+                messages.push((subject, code));
+            }
         }
         if codes.is_empty() {
             return Ok(0);
@@ -180,6 +200,11 @@ impl Rights {
                 continue;
             }
             let Some(subject) = found else { return Ok(None) };
+            // It answers no further question, and who asks next is sent a new one.
+            let owner = Owner::Subject { tenant: &kept.tenant, subject: &subject };
+            let used =
+                RecordChange { owner, space: Space::Code, key: STANDING, expected: Expected::Anything, value: None };
+            self.vault.records().write(&[used], None).await?;
             return self.open_session(&kept.tenant, &subject, Verification::CodeOnFile).await.map(Some);
         }
         // Where nobody was sent a code it takes as long to say no.
@@ -245,27 +270,36 @@ impl Rights {
         Ok(!self.vault.values(tenant, subject, None, 1).await?.is_empty())
     }
 
-    /// Whether a subject may have another code: at most three in ten minutes,
-    /// so that nobody can be flooded with them. Each takes one of as many
-    /// places, which are free again when their time has run out.
-    async fn may_have_code(&self, tenant: &str, subject: &str) -> Result<bool, RightsError> {
+    /// The code that answers another question of a subject, and whether it is new
+    /// and to be sent: a new one as long as few were sent of late, so that nobody
+    /// can be flooded with them; else the last one, so that nobody can be locked
+    /// out by somebody else's questions.
+    async fn code_of(&self, tenant: &str, subject: &str) -> Result<Option<(Sensitive, bool)>, RightsError> {
         let now = clock::unix_seconds();
         let owner = Owner::Subject { tenant, subject };
-        for place in 0..CODES {
-            let key = [place as u8];
-            let old = self.vault.records().get(owner, Space::Code, &key).await?;
-            let until = old.as_deref().and_then(|old| old.first_chunk()).map_or(0, |old| u64::from_be_bytes(*old));
-            if until > now {
-                continue;
+        for _ in 0..ATTEMPTS {
+            let old = self.vault.records().get(owner, Space::Code, STANDING).await?;
+            let standing = old.as_deref().map(serde_json::from_slice::<Standing>).transpose();
+            let mut standing = standing.map_err(|_| RightsError::Damaged)?.unwrap_or_default();
+            standing.sent.retain(|at| now.saturating_sub(*at) < DAY);
+            let of_late = standing.sent.iter().filter(|at| now.saturating_sub(**at) < CODE_LIFETIME).count();
+            let is_new = (of_late < CODES && standing.sent.len() < CODES_A_DAY) || standing.uses >= USES;
+            if is_new {
+                let bits = random::<8>()?.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte));
+                standing.code = base32(bits, CODE_DIGITS);
+                standing.uses = 0;
+                standing.sent.push(now);
+            } else {
+                standing.uses += 1;
             }
+            let value = json(&standing)?;
             let expected = old.as_deref().map_or(Expected::Absent, Expected::Unchanged);
-            let value = (now + CODE_LIFETIME).to_be_bytes();
-            let change = RecordChange { owner, space: Space::Code, key: &key, expected, value: Some(&value) };
+            let change = RecordChange { owner, space: Space::Code, key: STANDING, expected, value: Some(&value) };
             if self.vault.records().write(&[change], None).await? {
-                return Ok(true);
+                return Ok(Some((Sensitive::new(standing.code), is_new)));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     async fn put(

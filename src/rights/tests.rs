@@ -528,6 +528,37 @@ async fn what_was_used_once_is_used_after_a_restart_too() {
     assert!(used(&rig, &questions[1]).await, "this one was not");
 }
 
+#[tokio::test]
+async fn nobodys_questions_lock_a_person_out_or_flood_them() {
+    for rig in rigs_with(WEBHOOK).await {
+        rig.mint("ana", EMAIL, "ana@example.org").await;
+        let (mut sent, mut theirs) = (0, Vec::new());
+        for _ in 0..40 {
+            let question = rig.rights.question().unwrap();
+            sent += rig.rights.send_codes("shop", "ana", &question).await.unwrap();
+            theirs.push(question);
+        }
+        assert_eq!(sent, 3, "messages of ten minutes");
+        // None is left for her, and yet what lies in her box lets her in.
+        let question = rig.rights.question().unwrap();
+        assert_eq!(rig.rights.send_codes("shop", "ana", &question).await.unwrap(), 0);
+        let codes = codes(&rig).await;
+        assert_eq!(codes.len(), 3);
+        let mut let_in = Vec::new();
+        for (_, code) in &codes {
+            let_in.push(rig.rights.answer(&question, code).await.unwrap().is_some());
+        }
+        let_in.sort_unstable();
+        assert_eq!(let_in, [false, false, true], "one of them does");
+        // Who has shown it is sent a new one the next time.
+        let question = rig.rights.question().unwrap();
+        assert_eq!(rig.rights.send_codes("shop", "ana", &question).await.unwrap(), 1);
+        for question in theirs {
+            assert!(rig.rights.answer(&question, "WRNG0000").await.unwrap().is_none());
+        }
+    }
+}
+
 /// A write is what takes long: without it the time would tell who is known.
 #[tokio::test]
 async fn a_code_for_nobody_is_refused_as_slowly_as_a_wrong_one() {

@@ -85,12 +85,10 @@ impl Table {
     pub(super) async fn count(&self) -> Result<Counts, TranscriptError> {
         let mut counts = Counts::default();
         for row in self.ready().await?.query(COUNT, &[]).await? {
-            let text = |at: usize| row.try_get::<_, String>(at).map_err(|_| UNREADABLE);
-            let persons: i64 = row.try_get(4).map_err(|_| UNREADABLE)?;
+            let text = |at: usize| row.try_get::<_, String>(at).map_err(|_| TranscriptError::Answer);
+            let persons: i64 = row.try_get(4).map_err(|_| TranscriptError::Answer)?;
             counts.add([text(0)?, text(1)?], text(2)?, text(3)?, u64::try_from(persons).unwrap_or_default());
         }
         Ok(counts)
     }
 }
-
-const UNREADABLE: TranscriptError = TranscriptError::Url(Cow::Borrowed("its answer cannot be read"));

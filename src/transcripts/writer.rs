@@ -1,30 +1,23 @@
 //! Redacts transcripts and writes them, beside all that serves somebody.
 
 use super::draft::Said;
-use super::number::{self, DayKey};
+use super::number::DayKey;
 use super::{Keep, Transcript, TranscriptError};
 use crate::clock::Time;
 use crate::detect::Scratch;
 use crate::telemetry::Metrics;
 use crate::vault::Records;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// How many are written at once.
 const BATCH: usize = 64;
-/// How often old ones are removed.
-const SWEEP_EVERY: Duration = Duration::from_hours(1);
-/// How long the end of the process waits for exchanges that hang.
-const LAST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Writes what the queue brings.
 pub(super) struct Writer {
     pub(super) queue: mpsc::Receiver<Said>,
     pub(super) keep: Keep,
-    /// For how long they are kept.
-    pub(super) time: Duration,
     pub(super) records: Records,
     pub(super) metrics: Arc<Metrics>,
     pub(super) closing: CancellationToken,
@@ -33,7 +26,6 @@ pub(super) struct Writer {
 impl Writer {
     /// Writes until it is told to close, and then what was taken before.
     pub(super) async fn run(mut self) {
-        let mut sweep = tokio::time::interval(SWEEP_EVERY);
         let (mut batch, mut key) = (Vec::with_capacity(BATCH), None);
         loop {
             tokio::select! {
@@ -50,12 +42,6 @@ impl Writer {
                     }
                 }
                 () = self.closing.cancelled(), if !self.queue.is_closed() => self.queue.close(),
-                () = tokio::time::sleep(LAST_PATIENCE), if self.queue.is_closed() => return,
-                _ = sweep.tick(), if !self.queue.is_closed() => {
-                    if let Err(why) = self.sweep(Time::now()).await {
-                        tracing::error!(%why, "Old transcripts cannot be removed.");
-                    }
-                }
             }
         }
     }
@@ -70,30 +56,15 @@ impl Writer {
             let mut scratch = Scratch::default();
             batch.into_iter().map(|said| said.redacted(&day, &key, &mut scratch)).collect::<Vec<Transcript>>()
         });
-        let redacted = redacting.await.map_err(|_| TranscriptError::Redaction)?;
+        let redacted = redacting.await.map_err(|_| TranscriptError::Ended)?;
         match &self.keep {
             Keep::Files(files) => {
                 let files = files.clone();
                 let written = tokio::task::spawn_blocking(move || files.write(&redacted));
-                Ok(written.await.map_err(|_| TranscriptError::Redaction)??)
+                Ok(written.await.map_err(|_| TranscriptError::Ended)??)
             }
             #[cfg(feature = "postgres")]
             Keep::Table(table) => table.write(&redacted).await,
-        }
-    }
-
-    /// Removes what is over its time, and forgets who was whose number.
-    pub(super) async fn sweep(&self, now: Time) -> Result<(), TranscriptError> {
-        number::forget(&self.records, now).await?;
-        let before = Time(now.0.saturating_sub(self.time.as_secs())).day();
-        match &self.keep {
-            Keep::Files(files) => {
-                let files = files.clone();
-                let swept = tokio::task::spawn_blocking(move || files.remove_before(&before));
-                Ok(swept.await.map_err(|_| TranscriptError::Redaction)??)
-            }
-            #[cfg(feature = "postgres")]
-            Keep::Table(table) => table.remove_before(&before).await,
         }
     }
 }

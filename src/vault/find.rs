@@ -194,6 +194,19 @@ mod tests {
         }
     }
 
+    /// Two spellings of one address are two values, and one entry.
+    #[tokio::test]
+    async fn who_has_another_spelling_of_a_corrected_value_is_found_by_it() {
+        for (vault, _folder) in vaults().await {
+            let token = mint(&vault, "u1", EMAIL, "Ana@Example.org").await;
+            mint(&vault, "u1", EMAIL, "ana@example.org").await;
+            assert!(vault.rectify("shop", "u1", &token, "new@example.org").await.unwrap());
+            for address in ["ana@example.org", "new@example.org"] {
+                assert_eq!(found(&vault, "shop", address).await, ["u1"]);
+            }
+        }
+    }
+
     /// Whoever writes somebody's address under many names of their own.
     #[tokio::test]
     async fn nobody_is_hidden_behind_others() {

@@ -85,7 +85,7 @@ impl Shared {
                         state.doubt();
                     }
                 }
-                EventKind::Withdrawn | EventKind::Rotated => {}
+                EventKind::Withdrawn | EventKind::Rotated | EventKind::Signalled | EventKind::Opened => {}
             }
         }
         if !rows.is_empty() {

@@ -106,6 +106,11 @@ impl Records {
         self.0.store.is_current()
     }
 
+    /// Whether other processes use the same records.
+    pub fn is_shared(&self) -> bool {
+        self.0.store.is_shared()
+    }
+
     /// A record's contents.
     pub async fn get(&self, owner: Owner<'_>, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
         let row = self.row_of(owner);

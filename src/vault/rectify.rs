@@ -82,6 +82,8 @@ impl Vault {
             shared.heed(event);
             let changes = shared.entries_of_corrected(state, token.entity(), before.expose(), value.expose());
             shared.store.write(changes, Some(event)).await?;
+            let (tenant, _) = state.identity();
+            shared.settle_entry(state.row, tenant, token.entity(), before.expose()).await?;
             return Ok(true);
         }
         Err(VaultError::unavailable("a value keeps changing"))

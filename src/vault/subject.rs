@@ -55,7 +55,9 @@ impl Subject {
     /// and has cached nothing that is not durable.
     pub async fn tokenize(&self, values: &[(Entity, &str)]) -> Result<Vec<Token>, VaultError> {
         match &self.0 {
-            Kind::Kept { vault, state, purpose } => mint::tokenize(vault, state, *purpose, values).await,
+            // Boxed, as is all that may wait for the store: else whoever asks for
+            // what is at hand would have the size of that.
+            Kind::Kept { vault, state, purpose } => Box::pin(mint::tokenize(vault, state, *purpose, values)).await,
             Kind::Volatile { known, purpose } => known.tokenize(*purpose, values),
         }
     }
@@ -86,11 +88,14 @@ impl Subject {
         {
             let absent = tokens.iter().zip(&values).filter(|(_, value)| value.is_none());
             let absent: Vec<Token> = absent.map(|(token, _)| *token).collect();
-            let read = match state.read(vault, &absent).await {
-                // Perhaps the subject was erased elsewhere, and came again.
-                Err(VaultError::Corrupt { .. }) if state.catch_up(vault).await? => state.read(vault, &absent).await?,
-                read => read?,
-            };
+            let read = Box::pin(async {
+                match state.read(vault, &absent).await {
+                    // Perhaps the subject was erased elsewhere, and came again.
+                    Err(VaultError::Corrupt { .. }) if state.catch_up(vault).await? => state.read(vault, &absent).await,
+                    read => read,
+                }
+            });
+            let read = read.await?;
             let places = values.iter_mut().filter(|value| value.is_none());
             for (place, value) in places.zip(read) {
                 *place = value.map(Value::from);
@@ -144,7 +149,9 @@ impl Subject {
         standing: &Standing<'_>,
     ) -> Result<Vec<Option<String>>, VaultError> {
         match &self.0 {
-            Kind::Kept { vault, state, purpose } => surrogates::mint(vault, state, *purpose, values, standing).await,
+            Kind::Kept { vault, state, purpose } => {
+                Box::pin(surrogates::mint(vault, state, *purpose, values, standing)).await
+            }
             Kind::Volatile { known, purpose } => Ok(known.mint_surrogates(*purpose, values, standing).await),
         }
     }
@@ -156,7 +163,7 @@ impl Subject {
                 // Of a subject that is not stored there is nothing to read,
                 // unless another replica has met it since.
                 if state.keys().are_stored() || vault.store.is_shared() {
-                    surrogates::load(vault, state).await?;
+                    Box::pin(surrogates::load(vault, state)).await?;
                 }
                 Ok(state.surrogates().share())
             }
@@ -293,10 +300,13 @@ impl State {
         if keys.are_stored() && self.is_certain(vault) {
             return Ok(keys);
         }
-        let keys = match vault.store.subject(self.row).await? {
-            None if !keys.are_stored() => keys,
-            standing => self.adopt(vault, &keys, standing).await?,
-        };
+        let read = Box::pin(async {
+            match vault.store.subject(self.row).await? {
+                None if !keys.are_stored() => Ok(keys),
+                standing => self.adopt(vault, &keys, standing).await,
+            }
+        });
+        let keys = read.await?;
         self.settled.fetch_max(doubts, Ordering::SeqCst);
         Ok(keys)
     }

@@ -67,47 +67,60 @@ impl Vault {
         only_look: bool,
         pause: impl Fn() -> P,
     ) -> Result<Swept, VaultError> {
-        let mut swept = Swept::default();
         let shared = match &self.0 {
             Kind::Stored(shared) => shared,
             Kind::Memory(memory) => return Ok(memory.sweep(policy, now, only_look, pause).await),
         };
-        let mut after = None;
         let mut unfound = Unfound::default();
-        loop {
-            // Each step reads a snapshot of its own, so that none is held long.
-            let page = shared.store.snapshot().await?.mappings(after, STEP).await?;
-            let Some((row, token, _)) = page.last() else { break };
-            after = Some((*row, *token));
-            let mut due = Due::new();
-            for (row, token, record) in page {
-                swept.seen += 1;
-                let Some(head) = Head::of(&record) else { continue };
-                if head.is_anonymized {
-                    continue;
-                }
-                let kept =
-                    Kept { tenant: row.tenant, entity: token.entity(), purpose: head.purpose, created: head.created };
-                match policy.due(&kept, now) {
-                    Some(action) => due.entry(row).or_default().push((token, record, action)),
-                    None => swept.keep(policy.rule_of(&kept, now), head.created),
-                }
-            }
-            if !only_look {
-                unfound.take_out(shared, &due).await?;
-            }
-            let events: Vec<Event> = due.keys().map(|row| Event { row: *row, kind: EventKind::Removed }).collect();
-            let forgotten = forget(shared, due, only_look, &mut swept).await;
-            if !only_look {
-                // Together, as each look through the cache is one through all of it.
-                shared.heed_all(&events);
-            }
-            forgotten?;
-            pause().await;
-        }
+        let walked = walk(shared, policy, now, only_look, pause, &mut unfound).await;
+        // Also where the walk broke off, as nobody else knows what was taken out.
         unfound.settle(shared).await?;
-        Ok(swept)
+        walked
     }
+}
+
+async fn walk<P: Future<Output = ()>>(
+    shared: &Shared,
+    policy: &Policy,
+    now: u64,
+    only_look: bool,
+    pause: impl Fn() -> P,
+    unfound: &mut Unfound,
+) -> Result<Swept, VaultError> {
+    let mut swept = Swept::default();
+    let mut after = None;
+    loop {
+        // Each step reads a snapshot of its own, so that none is held long.
+        let page = shared.store.snapshot().await?.mappings(after, STEP).await?;
+        let Some((row, token, _)) = page.last() else { break };
+        after = Some((*row, *token));
+        let mut due = Due::new();
+        for (row, token, record) in page {
+            swept.seen += 1;
+            let Some(head) = Head::of(&record) else { continue };
+            if head.is_anonymized {
+                continue;
+            }
+            let kept =
+                Kept { tenant: row.tenant, entity: token.entity(), purpose: head.purpose, created: head.created };
+            match policy.due(&kept, now) {
+                Some(action) => due.entry(row).or_default().push((token, record, action)),
+                None => swept.keep(policy.rule_of(&kept, now), head.created),
+            }
+        }
+        if !only_look {
+            unfound.take_out(shared, &due).await?;
+        }
+        let events: Vec<Event> = due.keys().map(|row| Event { row: *row, kind: EventKind::Removed }).collect();
+        let forgotten = forget(shared, due, only_look, &mut swept).await;
+        if !only_look {
+            // Together, as each look through the cache is one through all of it.
+            shared.heed_all(&events);
+        }
+        forgotten?;
+        pause().await;
+    }
+    Ok(swept)
 }
 
 /// Values that are due, with their records and what becomes of them.

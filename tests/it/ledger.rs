@@ -181,6 +181,41 @@ async fn an_objection_stands_against_legitimate_interest_and_gpc_against_sale() 
 }
 
 #[tokio::test]
+async fn a_signal_ends_what_began_without_it() {
+    let upstream = Upstream::start(|_| {
+        let event =
+            bytes::Bytes::from_static(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi \"}}]}\n\n");
+        Answer::new("text/event-stream", vec![event; 100]).gate(&Arc::new(Semaphore::new(1)))
+    })
+    .await;
+    let privet = Setup::new(&upstream).toml(PURPOSES).start();
+    let client = Client::new(&privet.gateway);
+    let (bo, gpc, marketing) = (("privet-subject", "bo"), ("sec-gpc", "1"), ("privet-consent", "support, marketing"));
+    let open = async |path: &str, who: (&'static str, &'static str)| {
+        let body = chat_stream("hi").to_string();
+        let reply = client.open("POST", path, &[JSON, marketing, who], body).await;
+        assert_eq!(reply.status(), 200, "{path}");
+        let mut stream = reply.into_body();
+        stream.frame().await.unwrap().unwrap();
+        stream
+    };
+    for path in ["/marketing", CHAT] {
+        let (mut hers, mut his, mut other) =
+            (open("/marketing", ANA).await, open("/marketing", bo).await, open(CHAT, ANA).await);
+        // The signal may come with anything that she sends.
+        let status = client.open("POST", path, &[JSON, marketing, ANA, gpc], chat_stream("hi").to_string()).await;
+        assert_eq!(status.status() == 200, path == CHAT);
+        let ended = tokio::time::timeout(Duration::from_secs(1), hers.frame()).await.expect("it goes on");
+        assert!(ended.is_none_or(|frame| frame.is_err()));
+        for goes_on in [&mut his, &mut other] {
+            assert!(tokio::time::timeout(Duration::from_millis(200), goes_on.frame()).await.is_err(), "it goes on");
+        }
+    }
+    // It speaks for its own moment.
+    drop(open("/marketing", ANA).await);
+}
+
+#[tokio::test]
 async fn what_is_no_consent_changes_nothing() {
     let (_upstream, _privet, client) = gateway(PURPOSES).await;
     let post =
@@ -448,6 +483,26 @@ async fn data_of_special_categories_needs_a_consent_of_its_own() {
     assert_eq!(tokens(&upstream.last().said()).len(), 1);
     give(&client, &json!({"purposes": {"health": true}, "method": "click"}), &[ANA]).await;
     assert_eq!(send("/", "support", &said).await.status, 200);
+}
+
+/// On a route that asks for no consent of its own, what allows it is kept all
+/// the same, and so is what refuses it.
+#[tokio::test]
+async fn what_was_said_of_special_categories_is_kept_where_it_decides() {
+    let toml = "[consent]\nspecial_categories = \"health\"\n[[purposes]]\nname = \"support\"\nbasis = \"contract\"\n\
+                [[purposes]]\nname = \"health\"\nexplicit = true\n[detection]\npacks = [\"sensitive\"]\n";
+    let (_upstream, _privet, client) = gateway(toml).await;
+    let events = async |subject: &str, consent: &str, status: u16, text: &str| {
+        let who = ("privet-subject", subject);
+        let body = chat(text).to_string();
+        assert_eq!(client.send("POST", CHAT, &[JSON, who, ("privet-consent", consent)], body).await.status, status);
+        client.send("GET", CONSENT_PATH, &[who], "").await.json()["event_count"].as_u64()
+    };
+    assert_eq!(events("ana", "health, method=click", 200, "I am fine").await, Some(0));
+    for _ in 0..2 {
+        assert_eq!(events("ana", "health, method=click", 200, "I am diabetic").await, Some(1));
+    }
+    assert_eq!(events("ben", "health=?0", 403, "I am diabetic").await, Some(1));
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ mod forwarding;
 mod layers;
 mod ledger;
 mod limits;
+mod looks;
 mod messages;
 mod multipart;
 mod operators;

@@ -275,6 +275,59 @@ async fn what_one_replica_is_told_ends_streams_and_sockets_of_another() {
     client.chat(&chat("hello"), &of("ana")).await.problem(403, "consent-required");
 }
 
+const SALE: &str = "[[purposes]]\nname = \"support\"\n[[purposes]]\nname = \"marketing\"\nsale = true\n\
+                    [[routes]]\npath = \"/\"\npurpose = \"support\"\n[[routes]]\npath = \"/ads\"\npurpose = \"marketing\"\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_at_one_replica_ends_streams_and_sockets_of_another() {
+    let url = CLUSTER.database();
+    let upstream = Upstream::start(|_| {
+        let event =
+            bytes::Bytes::from_static(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi \"}}]}\n\n");
+        Answer::new("text/event-stream", vec![event; 100]).gate(&Arc::new(Semaphore::new(1)))
+    })
+    .await;
+    let echo = SocketUpstream::echo().await;
+    let start = || Setup::new(&upstream).vault_at(&url).toml(SALE).start();
+    let (here, there) = (start(), start());
+    let sockets = Setup::at(&echo.url()).vault_at(&url).toml(SALE).start();
+    let (one, other) = (Client::new(&here.gateway), Client::new(&there.gateway));
+    let ana =
+        [("content-type", "application/json"), ("privet-consent", "support, marketing"), ("privet-subject", "ana")];
+    let events = async || {
+        let (_, database) = url.rsplit_once('/').unwrap();
+        let last = CLUSTER.primary.ask_in(database, "select coalesce(max(id), 0) from privet_events");
+        last.trim().parse::<u64>().unwrap()
+    };
+    for round in 0..3 {
+        let mut stream = other.open("POST", "/ads", &ana, chat_stream("hi").to_string()).await.into_body();
+        stream.frame().await.unwrap().unwrap();
+        let address = "/ads?privet-consent=marketing&privet-subject=ana";
+        let mut socket = Socket::open(&sockets.gateway, address, &[]).await;
+        socket.send("hello").await;
+        assert_eq!(socket.text().await, "hello");
+        // The signal comes at once, or later; on the route of another purpose too.
+        tokio::time::sleep(Duration::from_millis(700 * (round % 2))).await;
+        let signal = [&ana[..], &[("sec-gpc", "1")]].concat();
+        let path = if round == 2 { "/ads" } else { "/v1/chat/completions" };
+        let status = one.open("POST", path, &signal, chat_stream("hi").to_string()).await.status();
+        assert_eq!(status == 403, round == 2);
+        let cut = tokio::time::timeout(SOON, stream.frame()).await.expect("the stream goes on");
+        assert!(cut.is_none_or(|frame| frame.is_err()));
+        let closed = tokio::time::timeout(SOON, socket.closed()).await.expect("the socket stays open");
+        assert_eq!(closed, Some((1008, "urn:privet:problem:consent-required".to_owned())));
+    }
+    // Who signals with each request costs nobody a write for each.
+    let signal = [&ana[..], &[("sec-gpc", "1")]].concat();
+    tokio::time::sleep(SOON).await;
+    let before = events().await;
+    for _ in 0..20 {
+        one.send("POST", "/ads", &signal, chat_stream("hi").to_string()).await.problem(403, "consent-required");
+    }
+    let after = events().await;
+    assert!(before > 0 && after <= before + 1, "{before} events, then {after}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_id_of_a_consent_token_is_taken_once_by_all_replicas() {
     let (upstream, url) = (Upstream::echo().await, CLUSTER.database());

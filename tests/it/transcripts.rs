@@ -13,7 +13,7 @@ const EMAIL: &str = "ana.silva@example.org";
 fn toml(folder: &Path) -> String {
     let to = format!("file:{}", folder.display());
     format!(
-        "[transcripts]\nto = {to:?}\nfile_bytes = 4096\n[[purposes]]\nname = \"support\"\ntranscripts = true\n\
+        "[transcripts]\nto = {to:?}\nfile_bytes = 4096\n[sweep]\nevery = \"1s\"\n[[purposes]]\nname = \"support\"\ntranscripts = true\n\
          [[purposes]]\nname = \"sales\"\n[[routes]]\npath = \"/\"\nwithout_consent = \"anonymize\"\n\
          [[routes]]\npath = \"/sales\"\npurpose = \"sales\"\n"
     )
@@ -46,6 +46,9 @@ async fn what_is_said_is_kept_without_whoever_said_it() {
     let (folder, vault) = (scratch.path().join("transcripts"), scratch.path().join("vault"));
     let upstream = Upstream::echo().await;
     let gateway = Setup::new(&upstream).vault(&vault).toml(&toml(&folder)).start();
+    // What is over its time goes with the next sweep.
+    let old = folder.join("transcripts-2020-01-01-000000.jsonl");
+    std::fs::write(&old, "").unwrap();
     let client = Client::new(&gateway.gateway);
     let ask = async |path: &str, consent: &str, subject: &str, body: String| {
         let path = format!("{path}/v1/chat/completions");
@@ -86,6 +89,11 @@ async fn what_is_said_is_kept_without_whoever_said_it() {
     }
     let read = lines(&folder, 32).await;
     assert_eq!(read.len(), 32);
+    let patience = Instant::now() + Duration::from_secs(20);
+    while old.exists() && Instant::now() < patience {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!old.exists());
     let mut files = 0;
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();

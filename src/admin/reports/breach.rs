@@ -1,7 +1,7 @@
 //! What a notification of a breach needs (GDPR Articles 33 and 34): what data
 //! of how many persons passed in a time, by whom it was seen, and who got it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::audit::{Action, Audit, Line};
 use crate::clock::Time;
@@ -35,24 +35,42 @@ struct Sums {
     sent: BTreeMap<String, u64>,
     by_recipient: BTreeMap<String, u64>,
     /// Looks by actor and action.
-    looks: BTreeMap<(String, &'static str), u64>,
+    looks: BTreeMap<(String, &'static str), (u64, u64)>,
     exchanges: u64,
+    /// Lines of exchanges that began, by their requests, as long as no end of them is told.
+    begun: HashMap<String, Line>,
+    /// Exchanges among them.
+    unfinished: u64,
 }
 
 impl Sums {
     fn add(&mut self, line: Line) {
         let count: u64 = line.entities.values().sum();
-        if line.action == Action::Exchange {
-            self.exchanges += 1;
-            for (entity, count) in line.entities {
-                *self.sent.entry(entity).or_default() += count;
-            }
-            *self.by_recipient.entry(line.recipient).or_default() += count;
-        } else {
-            *self.looks.entry((line.actor, line.action.as_str())).or_default() += count.max(1);
+        if !line.subject.is_empty() && !self.subjects.contains(&line.subject) {
+            self.subjects.insert(line.subject.clone());
         }
-        if !line.subject.is_empty() {
-            self.subjects.insert(line.subject);
+        match line.action {
+            Action::Exchange => {
+                self.exchanges += 1;
+                for (entity, count) in line.entities {
+                    *self.sent.entry(entity).or_default() += count;
+                }
+                *self.by_recipient.entry(line.recipient).or_default() += count;
+            }
+            Action::Begin => _ = self.begun.insert(line.request_id.clone(), line),
+            _ => {
+                let (times, values) = self.looks.entry((line.actor, line.action.as_str())).or_default();
+                *times += 1;
+                *values += count;
+            }
+        }
+    }
+
+    /// What began and has no end may have shown as much as it tells.
+    fn finish(&mut self) {
+        for (_, line) in std::mem::take(&mut self.begun) {
+            self.unfinished += 1;
+            self.add(Line { action: Action::Exchange, ..line });
         }
     }
 }
@@ -75,8 +93,16 @@ pub async fn breach(
         after = last.seq;
         let fits = |line: &Line| about.upstream.as_ref().is_none_or(|one| line.recipient == *one);
         let of_record = |line: &Line| line.action != Action::Checkpoint && is_within(line.at) && fits(line);
-        page.into_iter().filter(of_record).for_each(|line| sums.add(line));
+        for line in page {
+            if line.action == Action::Exchange {
+                sums.begun.remove(&line.request_id);
+            }
+            if of_record(&line) {
+                sums.add(line);
+            }
+        }
     }
+    sums.finish();
     let mut incidents: Vec<Incident> = Vec::new();
     loop {
         let page = register.list(incidents.last().map(|last| last.id.as_str()), PAGE).await?;
@@ -128,10 +154,14 @@ fn written(about: &Breach, sums: Sums, incidents: &[Incident], exposed: Option<(
             ["Recipient".into(), about.upstream.clone().unwrap_or_else(|| "all".to_owned())],
             ["Persons concerned, at most".into(), sums.subjects.len().to_string()],
             ["Exchanges concerned".into(), sums.exchanges.to_string()],
+            ["Of these without an end (they go on, or broke off with a process)".into(), sums.unfinished.to_string()],
             ["Records (values that were replaced)".into(), count.to_string()],
         ],
     );
-    let looks = sums.looks.into_iter().map(|((actor, action), count)| [actor, action.to_owned(), count.to_string()]);
+    let looks = sums
+        .looks
+        .into_iter()
+        .map(|((actor, action), (times, values))| [actor, action.to_owned(), times.to_string(), values.to_string()]);
     let cases = incidents.iter().map(|incident| {
         let state = serde_json::to_value(incident.state).ok();
         let state = state.and_then(|state| state.as_str().map(str::to_owned)).unwrap_or_default();
@@ -155,7 +185,7 @@ fn written(about: &Breach, sums: Sums, incidents: &[Incident], exposed: Option<(
             ["recipient", "values replaced"],
             sums.by_recipient.into_iter().map(|(who, count)| [who, count.to_string()]),
         ))
-        .with(Section::new("Who looked").table(["who", "what", "how many values"], looks))
+        .with(Section::new("Who looked").table(["who", "what", "how often", "values and other items"], looks))
         .with(Section::new("Incidents").table(["id", "known since", "authority by", "state", "summary"], cases))
         .with(Section::new("Measures (Article 33(3)(d))").table(["incident", "when", "by", "what"], measures))
         .with(
@@ -201,7 +231,7 @@ mod tests {
             assert!(text.contains(says), "{says}: {text}");
         }
         let all = breach(&vault, &audit, &register, &Breach::default(), Time(0)).await.unwrap().write(Format::Markdown);
-        assert!(all.contains("at most | 3 |") && all.contains("| operator:anna | show | 1 |"), "{all}");
+        assert!(all.contains("at most | 3 |") && all.contains("| operator:anna | show | 1 | 0 |"), "{all}");
         let past = Breach { to: Some(Time(1)), ..Breach::default() };
         let none = breach(&vault, &audit, &register, &past, Time(0)).await.unwrap().write(Format::Markdown);
         assert!(none.contains("at most | 0 |") && !none.contains("laptop"), "{none}");

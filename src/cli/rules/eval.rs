@@ -65,7 +65,7 @@ pub(super) fn run(args: &EvalArgs, out: &mut impl Write) -> Result<ExitCode, Sca
     let given = args.findings.as_deref().map(corpus::findings).transpose()?;
     let mut records = Vec::new();
     corpus::read(&args.corpus, |record| records.push(record))?;
-    let entities = entities(args, &records);
+    let entities = entities(args, &engine, &records)?;
     let mut all = Evaluation::new(entities.iter().copied());
     let mut groups: BTreeMap<String, Evaluation> = BTreeMap::new();
     let mut errors = Vec::new();
@@ -110,12 +110,22 @@ pub(super) fn run(args: &EvalArgs, out: &mut impl Write) -> Result<ExitCode, Sca
     Ok(ExitCode::SUCCESS)
 }
 
-fn entities(args: &EvalArgs, records: &[Record]) -> BTreeSet<Entity> {
-    if !args.entities.is_empty() {
-        return args.entities.iter().copied().collect();
+/// What is measured. What neither a rule finds nor the corpus labels is a typing
+/// error: its figures would say nothing.
+fn entities(args: &EvalArgs, engine: &Engine, records: &[Record]) -> Result<BTreeSet<Entity>, ScanError> {
+    let labelled: BTreeSet<Entity> = records.iter().flat_map(|r| r.gold.iter().map(|g| g.entity)).collect();
+    if args.entities.is_empty() {
+        return Ok(corpus::labelled(&args.corpus).map_or(labelled, |list| list.into_iter().collect()));
     }
-    let labelled = || records.iter().flat_map(|r| r.gold.iter().map(|g| g.entity)).collect();
-    corpus::labelled(&args.corpus).map_or_else(labelled, |list| list.into_iter().collect())
+    let known: BTreeSet<Entity> = engine.rules().map(|rule| rule.entity).chain(labelled).collect();
+    match args.entities.iter().find(|entity| !known.contains(entity)) {
+        Some(unknown) => {
+            let known = known.iter().map(Entity::as_str).collect::<Vec<_>>().join(", ");
+            let problem = format!("--entities: no rule finds `{unknown}` and no line labels it; there are {known}");
+            Err(ScanError::Usage(problem))
+        }
+        None => Ok(args.entities.iter().copied().collect()),
+    }
 }
 
 /// Findings in the form in which they are judged.

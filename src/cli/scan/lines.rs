@@ -1,10 +1,11 @@
 //! `--format jsonl`: one object a line in, one a line out, in the same order
 //! and in bounded memory.
 
+use super::outline::{NoString, Outline, Quoted};
 use super::report::Report;
 use super::{ScanArgs, ScanError};
 use crate::detect::{Engine, Scratch};
-use crate::json::{self, Fault, Path, Str, Visitor};
+use crate::json::{self, Fault, JsonError, Path, Str, Visitor};
 use std::io::{self, BufRead, Write};
 
 /// Scans all lines; says whether something was found.
@@ -86,23 +87,30 @@ impl<'a> Line<'a> {
     /// are closed.
     fn read(line: &'a [u8]) -> Result<Self, (usize, &'static str)> {
         let line = std::str::from_utf8(line).map_err(|error| (error.valid_up_to(), "not UTF-8"))?;
-        let mut members = Members { line, at: 0 };
+        let mut members = Members { line, at: 0, outline: Outline::of(line.as_bytes()) };
         let (mut id, mut text) = (None, None);
         let mut more = members.open()?;
         while more {
             let key = members.key()?;
             let start = members.at;
-            members.pass_value()?;
-            let value = line.get(start..members.at).unwrap_or_default();
-            let twice = if key.is("id") {
-                json::walk(value, &mut Any).map_err(|error| (start + error.offset, NOT_JSON))?;
-                id.replace(value).is_some()
-            } else if key.is("text") {
-                let mut string = OneString(None);
-                json::walk(value, &mut string).map_err(|error| (start + error.offset, NOT_JSON))?;
-                text.replace(string.0.ok_or((start, WRONG))?).is_some()
-            } else {
-                false
+            let plain = members.pass_value()?;
+            let fault = |error: JsonError| (start + error.offset, NOT_JSON);
+            let twice = match key {
+                Key::Id => {
+                    let value = members.since(start);
+                    if plain.is_none() {
+                        json::walk(value, &mut Any).map_err(fault)?;
+                    }
+                    id.replace(value).is_some()
+                }
+                Key::Text => {
+                    let mut string = OneString(plain.map(|quoted| members.string(quoted)));
+                    if plain.is_none() {
+                        json::walk(members.since(start), &mut string).map_err(fault)?;
+                    }
+                    text.replace(string.0.ok_or((start, WRONG))?).is_some()
+                }
+                Key::Other => false,
             };
             if twice {
                 return Err((start, WRONG));
@@ -132,10 +140,18 @@ impl<'a> Visitor<'a> for OneString<'a> {
     }
 }
 
+/// What a key is to a line.
+enum Key {
+    Id,
+    Text,
+    Other,
+}
+
 /// Goes through the members of an object.
 struct Members<'a> {
     line: &'a str,
     at: usize,
+    outline: Outline<'a>,
 }
 
 type Read<T> = Result<T, (usize, &'static str)>;
@@ -160,19 +176,23 @@ impl<'a> Members<'a> {
     }
 
     /// Reads a key and its colon, up to the value.
-    fn key(&mut self) -> Read<Str<'a>> {
+    fn key(&mut self) -> Read<Key> {
         if self.peek() != Some(b'"') {
             return Err(self.fault());
         }
-        let start = self.at + 1;
-        let escaped = self.pass_string()?;
-        let raw = self.line.get(start..self.at - 1).unwrap_or_default();
+        let key = self.pass_string()?;
         if self.peek() != Some(b':') {
             return Err(self.fault());
         }
         self.at += 1;
         self.peek();
-        Ok(Str { raw, start, escaped })
+        Ok(match self.line.as_bytes().get(key.start..key.end) {
+            Some(b"id") => Key::Id,
+            Some(b"text") => Key::Text,
+            Some(_) if key.escaped && self.string(key).is("id") => Key::Id,
+            Some(_) if key.escaped && self.string(key).is("text") => Key::Text,
+            _ => Key::Other,
+        })
     }
 
     /// Goes behind a value; says whether another member follows.
@@ -194,33 +214,31 @@ impl<'a> Members<'a> {
         if self.peek().is_none() { Ok(false) } else { Err(self.fault()) }
     }
 
-    fn pass_value(&mut self) -> Read<()> {
+    /// Goes behind a value; gives it where it is a string that nothing can be
+    /// wrong with.
+    fn pass_value(&mut self) -> Read<Option<Quoted>> {
         let start = self.at;
         match self.byte() {
-            Some(b'"') => self.pass_string().map(drop),
-            Some(b'{' | b'[') => self.pass_brackets(),
+            Some(b'"') => return self.pass_string().map(|string| Some(string).filter(|string| !string.escaped)),
+            Some(b'{' | b'[') => self.pass_brackets()?,
             _ => {
-                let ends = |b: &u8| matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
-                self.at = self.find(ends).unwrap_or(self.line.len());
-                if self.at > start { Ok(()) } else { Err(self.fault()) }
+                let ends = |b: &u8| matches!(b, b',' | b'}' | b']' | b'"' | b' ' | b'\t' | b'\r' | b'\n');
+                let rest = self.line.as_bytes().get(start..).unwrap_or_default();
+                self.at += rest.iter().position(ends).unwrap_or(rest.len());
+                if self.at == start {
+                    return Err(self.fault());
+                }
             }
         }
+        Ok(None)
     }
 
     /// Goes behind the object or array that starts here.
     fn pass_brackets(&mut self) -> Read<()> {
         let mut depth = 0_usize;
-        // Both kinds of brackets, and the quote.
-        while let Some(at) = self.find(|b| matches!(b | 0x20, b'{' | b'}') || *b == b'"') {
+        while let Some(at) = self.outline.bracket(self.at) {
             self.at = at;
-            match self.byte() {
-                Some(b'"') => {
-                    self.pass_string()?;
-                    continue;
-                }
-                Some(b'{' | b'[') => depth += 1,
-                _ => depth -= 1,
-            }
+            depth = if matches!(self.byte(), Some(b'{' | b'[')) { depth + 1 } else { depth - 1 };
             self.at += 1;
             if depth == 0 {
                 return Ok(());
@@ -229,30 +247,24 @@ impl<'a> Members<'a> {
         Err((self.line.len(), ENDS_EARLY))
     }
 
-    /// Goes behind the string that starts here; says whether it has an escape.
-    fn pass_string(&mut self) -> Read<bool> {
-        let mut escaped = false;
-        self.at += 1;
-        loop {
-            self.at = json::plain_end(self.line.as_bytes(), self.at);
-            match self.byte() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(escaped);
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.at += 2;
-                }
-                _ => return Err(self.fault()),
-            }
-        }
+    /// Goes behind the string that starts here.
+    #[inline]
+    fn pass_string(&mut self) -> Read<Quoted> {
+        let quoted = self.outline.string(self.at).map_err(|problem| match problem {
+            NoString::Control(at) => (at, NOT_JSON),
+            NoString::Open => (self.line.len(), ENDS_EARLY),
+        })?;
+        self.at = quoted.end + 1;
+        Ok(quoted)
     }
 
-    /// Where the next byte of a kind stands.
-    #[inline]
-    fn find(&self, is: impl Fn(&u8) -> bool) -> Option<usize> {
-        self.line.as_bytes().get(self.at..)?.iter().position(is).map(|distance| self.at + distance)
+    fn string(&self, Quoted { start, end, escaped }: Quoted) -> Str<'a> {
+        Str { raw: self.line.get(start..end).unwrap_or_default(), start, escaped }
+    }
+
+    /// What has been passed over since an offset.
+    fn since(&self, start: usize) -> &'a str {
+        self.line.get(start..self.at).unwrap_or_default()
     }
 
     fn byte(&self) -> Option<u8> {

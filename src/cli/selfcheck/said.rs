@@ -85,7 +85,8 @@ impl Trial<'_> {
                 let one = |(at, hole): (usize, &Hole)| {
                     texts += 1;
                     // What stands in no quotes is not escaped, and cannot hold everything.
-                    let bare = reply.escape == Escape::Json && !frame.quotes(at).0 && saying.whose == Whose::Nasty;
+                    let quoted = hole.want == Want::Markup || frame.quotes(at).0;
+                    let bare = reply.escape == Escape::Json && !quoted && saying.whose == Whose::Nasty;
                     let known = if bare { &straight } else { &wanted };
                     let known = known.get(texts % known.len().max(1));
                     known.map(|(planted, stand)| self.speak(hole, planted, stand, saying)).unwrap_or_default()

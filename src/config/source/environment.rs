@@ -10,6 +10,9 @@ use super::super::settings::{Settings, Value};
 use super::convert;
 use super::{document, nearest};
 
+/// What the names of all begin with.
+const PREFIX: &str = "PRIVET_";
+
 /// Variables that are no settings: the keys themselves, the name of the file.
 const RESERVED: [&str; 6] = [
     "PRIVET_KEY",
@@ -25,7 +28,7 @@ const RESERVED: [&str; 6] = [
 pub(super) fn read(variables: &[(String, OsString)], settings: &mut Settings, found: &mut Found) {
     let mut written = Vec::new();
     for (name, value) in variables {
-        let Some(path) = name.strip_prefix("PRIVET_") else { continue };
+        let Some(path) = name.strip_prefix(PREFIX) else { continue };
         if value.is_empty() || RESERVED.contains(&name.as_str()) {
             continue;
         }
@@ -48,7 +51,7 @@ pub(super) fn read(variables: &[(String, OsString)], settings: &mut Settings, fo
 /// The name of the variable of a key.
 pub(in crate::config) fn name(key: &Key) -> String {
     let path = keys::spelled(key.path).replace("[].", "__0__").replace('.', "__").replace('-', "_");
-    format!("PRIVET_{}", path.to_uppercase())
+    format!("{PREFIX}{}", path.to_uppercase())
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,10 +134,12 @@ fn set(key: &'static Key, steps: &[Step], value: &str, origin: &Origin, settings
 }
 
 fn unknown(name: &str, found: &mut Found) {
-    let names: Vec<String> = keys::all().map(self::name).collect();
-    let names = names.iter().map(String::as_str).chain(RESERVED);
-    let mend = match nearest(name, names) {
-        Some(near) => format!("write {near}, or unset it"),
+    // What all of them begin with makes none like another.
+    let own = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
+    let names: Vec<String> =
+        keys::all().map(|key| own(&self::name(key))).chain(RESERVED.iter().map(|name| own(name))).collect();
+    let mend = match nearest(&own(name), names.iter().map(String::as_str)) {
+        Some(near) => format!("write {PREFIX}{near}, or unset it"),
         None => "unset it, or see `privet config --defaults` for the settings".to_owned(),
     };
     found.warning(&Origin::Environment(name.to_owned()), "no setting has this name, so it does nothing", mend);

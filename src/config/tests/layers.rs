@@ -78,11 +78,13 @@ fn an_unknown_variable_is_a_warning() {
         ("PRIVET_SERVICE_PORT_HTTP", "80"),
         ("PRIVET_CONSENT", "x"),
         ("PRIVET_listen", "x"),
+        ("PRIVET_FOO", "x"),
         ("HOME", "/"),
     ];
     let warnings = with_environment(UPSTREAM, &variables).unwrap().warnings;
     let said: Vec<_> = warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(said.len(), 4, "{said:?}");
+    assert_eq!(said.len(), 5, "{said:?}");
+    assert!(said.iter().any(|line| line.starts_with("PRIVET_FOO") && line.contains("; unset it, or see")), "{said:?}");
     assert!(
         said.iter().any(|line| line.starts_with("PRIVET_LISEN (environment): no setting has this name")
             && line.ends_with("write PRIVET_LISTEN, or unset it")),

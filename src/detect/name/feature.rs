@@ -1,9 +1,9 @@
 //! What the model sees of a word: a fixed number of features, each a slot of
 //! its table. Training and scanning compute them by this code alone.
 
-use crate::detect::name::run::{Gap, MAX_RUN, Run, Token};
+use crate::detect::name::run::{Gap, Run, Token};
 use crate::detect::scan::Pass;
-use crate::detect::words::{self, Shape};
+use crate::detect::words::Shape;
 
 /// Features of a word.
 pub(crate) const FEATURES: usize = 32;
@@ -43,6 +43,24 @@ pub(crate) struct Surroundings {
     own_line: bool,
 }
 
+impl Neighbour {
+    fn of(token: &Token) -> Self {
+        Self { hash: token.word.hash, classes: token.classes.bits() & SEEN, shape: shape_of(token) }
+    }
+}
+
+impl Surroundings {
+    /// The word at place `at` of the run, or behind it.
+    #[inline]
+    fn on(&self, run: &Run, at: usize) -> Neighbour {
+        let tokens = run.tokens();
+        match tokens.get(at) {
+            Some(token) => Neighbour::of(token),
+            None => self.behind.get(at - tokens.len()).copied().unwrap_or_default(),
+        }
+    }
+}
+
 /// The classes that features are made of.
 const SEEN: u32 = 0x00_1f_e9_ff;
 
@@ -73,8 +91,8 @@ fn shape_code(shape: Shape) -> u8 {
 
 /// The slot of a feature of kind `kind` with value `value`.
 #[inline]
-fn slot(kind: u64, value: u64) -> u32 {
-    let mixed = (value ^ (value >> 29)).wrapping_add(kind.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+fn slot(kind: usize, value: u64) -> u32 {
+    let mixed = (value ^ (value >> 29)).wrapping_add((kind as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
     (mixed >> (64 - TABLE_BITS)) as u32
 }
@@ -111,11 +129,58 @@ fn kind_of(c: Option<char>) -> u8 {
 
 /// Bytes around a run in which its capitals are weighed.
 const CAPITALS_AROUND: usize = 160;
-const _: () = assert!(CAPITALS_AROUND <= u8::MAX as usize, "they are counted in bytes");
+
+/// How many ASCII letters there are, capitals and small ones.
+#[derive(Clone, Copy, Default)]
+struct Letters {
+    upper: u32,
+    lower: u32,
+}
+
+impl Letters {
+    fn of(bytes: &[u8]) -> Self {
+        let mut all = Self::default();
+        // In bytes, which hold so few: the compiler makes vector code of it.
+        for chunk in bytes.chunks(u8::MAX as usize) {
+            let (upper, lower) = chunk.iter().fold((0_u8, 0_u8), |(upper, lower), b| {
+                let capital = b.wrapping_sub(b'A') < 26;
+                let small = b.wrapping_sub(b'a') < 26;
+                (upper.wrapping_add(u8::from(capital)), lower.wrapping_add(u8::from(small)))
+            });
+            all.upper += u32::from(upper);
+            all.lower += u32::from(lower);
+        }
+        all
+    }
+}
+
+/// The letters in a stretch of the text that only moves forward: each byte is
+/// counted once when it comes in and once when it goes out, however many runs
+/// there are.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Window {
+    from: usize,
+    to: usize,
+    count: Letters,
+}
+
+impl Window {
+    fn slide(&mut self, text: &[u8], from: usize, to: usize) {
+        let of = |from: usize, to: usize| Letters::of(text.get(from..to).unwrap_or_default());
+        if from >= self.to || from < self.from || to < self.to {
+            *self = Self { from, to, count: of(from, to) };
+            return;
+        }
+        let (gone, come) = (of(self.from, from), of(self.to, to));
+        self.count.upper = self.count.upper + come.upper - gone.upper;
+        self.count.lower = self.count.lower + come.lower - gone.lower;
+        (self.from, self.to) = (from, to);
+    }
+}
 
 impl Pass<'_> {
     /// Looks around a run.
-    pub(crate) fn surroundings(&self, run: &Run) -> Surroundings {
+    pub(crate) fn surroundings(&mut self, run: &Run) -> Surroundings {
         let (start, end) = (run.start(), run.end());
         let mut before = [Neighbour::default(); 2];
         let mut spaces = start;
@@ -145,14 +210,14 @@ impl Pass<'_> {
                 at += c.len_utf8();
                 steps += 1;
             }
-            let Some(word) = words::read(self.text, at) else { break };
-            let classes = self.engine.lexicon.classes(word.hash).bits() & SEEN;
-            *slot = Neighbour { hash: word.hash, classes, shape: shape_code(word.shape) };
+            let Some((word, classes)) = self.word_behind(run, at) else { break };
+            *slot = Neighbour { hash: word.hash, classes: classes.bits() & SEEN, shape: shape_code(word.shape) };
             at = word.end;
         }
         if right == 18 && behind.first().is_some_and(|n| n.hash == 0) {
             right = 19;
         }
+        let caps = self.capitals_around(start, end);
         let left = if spaces == start { kind_of(last) } else { 20 + kind_of(last) };
         let cue = run.cue.map_or(0, |c| 1 + c.cue as u8 + if c.label { 8 } else { 0 });
         let own_line = matches!(last, None | Some('\n' | '\r'))
@@ -161,69 +226,38 @@ impl Pass<'_> {
                 .get(end..)
                 .and_then(|t| t.trim_start_matches([' ', '.', ',', '!', '\t']).chars().next())
                 .is_none_or(|c| c == '\n' || c == '\r');
-        Surroundings {
-            before,
-            behind,
-            left,
-            right,
-            cue,
-            caps: self.capitals_around(start, end),
-            sentence: self.starts_sentence(start),
-            own_line,
-        }
+        Surroundings { before, behind, left, right, cue, caps, sentence: self.starts_sentence(start), own_line }
     }
 
     /// Whether capitals say anything here: 0 none stands around the run, 1 few,
     /// 2 many, 3 nearly all letters are capitals.
-    fn capitals_around(&self, start: usize, end: usize) -> u8 {
-        let count = |from: usize, to: usize| {
-            let bytes = self.bytes.get(from..to.min(self.bytes.len())).unwrap_or_default();
-            // In bytes, which hold so few: the compiler makes vector code of it.
-            let (upper, lower) = bytes.iter().fold((0_u8, 0_u8), |(upper, lower), b| {
-                let capital = b.wrapping_sub(b'A') < 26;
-                let small = b.wrapping_sub(b'a') < 26;
-                (upper.wrapping_add(u8::from(capital)), lower.wrapping_add(u8::from(small)))
-            });
-            (u32::from(upper), u32::from(lower))
-        };
-        let (a, b) = count(start.saturating_sub(CAPITALS_AROUND), start);
-        let (c, d) = count(end, end + CAPITALS_AROUND);
-        let (upper, lower) = (a + c, b + d);
-        match (upper, lower) {
+    fn capitals_around(&mut self, start: usize, end: usize) -> u8 {
+        let (from, to) = (start.saturating_sub(CAPITALS_AROUND), (end + CAPITALS_AROUND).min(self.bytes.len()));
+        self.names.letters.slide(self.bytes, from, to);
+        let around = self.names.letters.count;
+        let run = Letters::of(self.bytes.get(start..end).unwrap_or_default());
+        match (around.upper - run.upper, around.lower - run.lower) {
             (0, 0) => 4,
             (0, _) => 0,
-            _ if lower == 0 => 3,
-            _ if upper > 2 * lower => 3,
-            _ if upper * 7 > lower => 2,
+            (_, 0) => 3,
+            (upper, lower) if upper > 2 * lower => 3,
+            (upper, lower) if upper * 7 > lower => 2,
             _ => 1,
         }
     }
 
-    /// Shows the slots of the features of the run's word `i`, in the order of
-    /// their kinds. No array is between: they are summed up as they are made.
+    /// Shows the kinds and the slots of the features of the run's word `i`, but
+    /// for those of [`Self::features_of_opinion`]. No array is between: they are
+    /// summed up as they are made.
     #[inline]
-    pub(crate) fn features(
-        &self,
-        run: &Run,
-        around: &Surroundings,
-        opinions: &[Opinion; MAX_RUN],
-        i: usize,
-        mut show: impl FnMut(u32),
-    ) {
+    pub(crate) fn features(&self, run: &Run, around: &Surroundings, i: usize, mut show: impl FnMut(usize, u32)) {
         let tokens = run.tokens();
-        let beside = |at: Option<&Token>| {
-            at.map(|t| Neighbour { hash: t.word.hash, classes: t.classes.bits() & SEEN, shape: shape_of(t) })
-        };
         let back = |n: usize| match i.checked_sub(n) {
-            Some(at) => beside(tokens.get(at)).unwrap_or_default(),
+            Some(at) => tokens.get(at).map(Neighbour::of).unwrap_or_default(),
             None => around.before.get(n - i - 1).copied().unwrap_or_default(),
         };
-        let on = |n: usize| match tokens.get(i + n) {
-            some @ Some(_) => beside(some).unwrap_or_default(),
-            None => around.behind.get(i + n - tokens.len()).copied().unwrap_or_default(),
-        };
         let Some(token) = tokens.get(i) else { return };
-        let (before, before2, next, next2) = (back(1), back(2), on(1), on(2));
+        let (before, before2, next, next2) = (back(1), back(2), around.on(run, i + 1), around.on(run, i + 2));
         let word = token.word.hash;
         let classes = u64::from(token.classes.bits() & SEEN);
         let shape = u64::from(shape_of(token));
@@ -236,11 +270,10 @@ impl Pass<'_> {
         let cue = u64::from(around.cue) << 2 | i.min(2) as u64;
         let caps = u64::from(around.caps);
         let sentence = u64::from(first && around.sentence);
-        let opinion = opinions.get(i).copied().map_or(0, u64::from);
         let (bc, nc) = (u64::from(before.classes), u64::from(next.classes));
         let next_shape = u64::from(next.shape);
         let known = classes & KNOWN;
-        let mut feature = |kind, value| show(slot(kind, value));
+        let mut feature = |kind, value| show(kind, slot(kind, value));
         feature(0, word);
         feature(1, pack(&[shape, token.len().min(12) as u64]));
         feature(2, before.hash);
@@ -262,9 +295,6 @@ impl Pass<'_> {
         feature(18, pack(&[left, right, shape]));
         feature(19, pack(&[left, classes]));
         feature(20, pack(&[right, classes]));
-        feature(21, opinion);
-        feature(22, pack(&[opinion, classes, shape]));
-        feature(23, pack(&[opinion, caps, sentence]));
         feature(24, pack(&[place, shape, caps]));
         feature(25, pack(&[left, place, known]));
         feature(26, pack(&[u64::from(around.own_line), cue, place]));
@@ -272,7 +302,29 @@ impl Pass<'_> {
         feature(28, pack(&[next.hash, known, shape]));
         feature(29, pack(&[before.hash, next.hash]));
         feature(30, pack(&[end & 0xff_ff_ff, shape, place]));
-        feature(31, pack(&[opinion, next.hash]));
+    }
+
+    /// The same of the features that are made of what the grammar thinks. They
+    /// come later, so that the reads for the others are under way meanwhile: the
+    /// model is larger than the caches near the processor.
+    #[inline]
+    pub(crate) fn features_of_opinion(
+        &self,
+        run: &Run,
+        around: &Surroundings,
+        i: usize,
+        opinion: Opinion,
+        mut show: impl FnMut(usize, u32),
+    ) {
+        let Some(token) = run.tokens().get(i) else { return };
+        let classes = u64::from(token.classes.bits() & SEEN);
+        let sentence = u64::from(i == 0 && around.sentence);
+        let opinion = u64::from(opinion);
+        let mut feature = |kind, value| show(kind, slot(kind, value));
+        feature(21, opinion);
+        feature(22, pack(&[opinion, classes, u64::from(shape_of(token))]));
+        feature(23, pack(&[opinion, u64::from(around.caps), sentence]));
+        feature(31, pack(&[opinion, around.on(run, i + 1).hash]));
     }
 
     /// The first and the last four bytes of a word, ASCII in small letters.

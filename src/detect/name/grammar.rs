@@ -5,7 +5,7 @@ use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue};
 use crate::detect::name::run::{Gap, Run, Token};
 use crate::detect::scan::{Evidence, Pass, Pending};
-use crate::detect::words::{self, Shape};
+use crate::detect::words::{self, Shape, Word};
 
 /// A name has at most so many words.
 const MAX_PARTS: usize = 6;
@@ -144,13 +144,12 @@ impl Pass<'_> {
             _ => {}
         }
         let end = parts.last()?.word.end;
-        if self.is_paired(first, end) {
+        let next = if self.bytes.get(end) == Some(&b' ') { self.word_behind(run, end + 1) } else { None };
+        if self.is_paired(first, next) {
             score += 0.3;
             evidence |= Evidence::AFTER;
         }
-        if let Some(next) = self.bytes.get(end).filter(|b| **b == b' ').and_then(|_| words::read(self.text, end + 1))
-            && self.engine.lexicon.classes(next.hash).has(Classes::AFTER)
-        {
+        if next.is_some_and(|(_, classes)| classes.has(Classes::AFTER)) {
             score += 0.3;
             evidence |= Evidence::AFTER;
         }
@@ -158,7 +157,7 @@ impl Pass<'_> {
     }
 
     /// Whether another name stands beside: "daniel and vanessa".
-    fn is_paired(&self, first: &Token, end: usize) -> bool {
+    fn is_paired(&self, first: &Token, next: Option<(Word, Classes)>) -> bool {
         if self.named_until > 0
             && let Some(between) = self.text.get(self.named_until..first.word.start)
             && (3..=8).contains(&between.len())
@@ -168,11 +167,8 @@ impl Pass<'_> {
         {
             return self.engine.lexicon.classes(and.hash).has(Classes::AND);
         }
-        if self.bytes.get(end) != Some(&b' ') || !first.classes.has(Classes::GIVEN) {
-            return false;
-        }
-        let Some(and) = words::read(self.text, end + 1) else { return false };
-        if !self.engine.lexicon.classes(and.hash).has(Classes::AND) || self.bytes.get(and.end) != Some(&b' ') {
+        let Some((and, classes)) = next.filter(|_| first.classes.has(Classes::GIVEN)) else { return false };
+        if !classes.has(Classes::AND) || self.bytes.get(and.end) != Some(&b' ') {
             return false;
         }
         let Some(other) = words::read(self.text, and.end + 1) else { return false };
@@ -193,9 +189,10 @@ impl Pass<'_> {
     /// "Johnson & Johnson" is a firm.
     fn is_beside_ampersand(&self, parts: &[Token]) -> bool {
         let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return false };
-        let before = self.text.get(..first.word.start).unwrap_or_default().trim_end_matches(' ');
-        let behind = self.text.get(last.word.end..).unwrap_or_default().trim_start_matches(' ');
-        before.ends_with('&') || behind.starts_with('&')
+        let is_other = |b: &&u8| **b != b' ';
+        let before = self.bytes.get(..first.word.start).unwrap_or_default();
+        let behind = self.bytes.get(last.word.end..).unwrap_or_default();
+        before.iter().rev().find(is_other) == Some(&b'&') || behind.iter().find(is_other) == Some(&b'&')
     }
 
     pub(crate) fn starts_sentence(&self, start: usize) -> bool {

@@ -39,11 +39,16 @@ const SHORTEST: usize = 3;
 
 /// The classes of a word, or where no list has it, of the name that it is a
 /// form of.
-pub(crate) fn classes(lexicon: &Lexicon, text: &str, word: &Word) -> Classes {
-    let classes = lexicon.classes(word.hash);
-    if classes.bits() != 0 || word.shape != Shape::Capitalised || word.is_too_long() {
-        return classes;
+#[inline]
+pub(crate) fn classes(lexicon: &Lexicon, text: &str, word: &Word, listed: Classes) -> Classes {
+    if listed.bits() != 0 || word.shape != Shape::Capitalised || word.is_too_long() {
+        return listed;
     }
+    base(lexicon, text, word).unwrap_or(listed)
+}
+
+/// The classes of the name that a word is a form of.
+fn base(lexicon: &Lexicon, text: &str, word: &Word) -> Option<Classes> {
     let written = text.get(word.start..word.end).unwrap_or_default();
     let last = written.as_bytes().last();
     ENDINGS
@@ -52,7 +57,6 @@ pub(crate) fn classes(lexicon: &Lexicon, text: &str, word: &Word) -> Classes {
         .filter_map(|(ending, base)| Some((written.strip_suffix(ending)?, base)))
         .filter(|(stem, _)| stem.len() >= SHORTEST)
         .find_map(|(stem, base)| name(lexicon, stem, base))
-        .unwrap_or(classes)
 }
 
 /// The name classes of a stem and its ending, where it is nothing but a name.
@@ -83,7 +87,10 @@ mod tests {
         }
         builder.add("common", "petr").unwrap();
         let lexicon = builder.build();
-        let of = |text: &str| classes(&lexicon, text, &words::read(text, 0).unwrap());
+        let of = |text: &str| {
+            let word = words::read(text, 0).unwrap();
+            classes(&lexicon, text, &word, lexicon.classes(word.hash))
+        };
         for given in ["Anna", "Anny", "Annu", "Annou", "Annę", "Janem", "Janovi", "Janowi", "Mariei", "Annas"] {
             assert!(of(given).has(Classes::GIVEN), "{given}");
         }

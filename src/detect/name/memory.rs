@@ -4,6 +4,7 @@
 use crate::detect::lexicon::Classes;
 use crate::detect::name::run::Token;
 use crate::detect::words::Shape;
+use std::hash::{Hash, Hasher};
 
 /// So many words are kept; the oldest are forgotten first.
 const ROOM: usize = 64;
@@ -34,6 +35,14 @@ impl std::fmt::Debug for Memory {
     }
 }
 
+impl Hash for Memory {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // More of them take the places of the first ones.
+        state.write_usize(self.count);
+        self.words.iter().take(self.count.min(ROOM)).for_each(|word| state.write_u64(*word));
+    }
+}
+
 fn bit(hash: u64) -> u64 {
     1 << (hash >> 58)
 }
@@ -42,6 +51,11 @@ impl Memory {
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         (self.count, self.filter) = (0, 0);
+    }
+
+    /// How many words were learned since it was cleared.
+    pub(crate) fn learned(&self) -> u64 {
+        self.count as u64
     }
 
     /// Whether a word may be known; false is certain.

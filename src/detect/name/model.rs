@@ -25,11 +25,14 @@ pub(crate) type Odds = [f32; LABELS];
 /// Transition weights: `[before][now]`.
 pub(crate) type Transitions = [[f32; LABELS]; LABELS];
 
+/// The weights of all slots. Its length is known, so that no look-up need check it.
+type Table = [[i8; 2]; SLOTS];
+
 /// What the model learned.
 #[derive(Clone)]
 pub(crate) struct Model {
     /// The weights of "begins" and "goes on" for each slot, in steps of `step`.
-    table: Vec<[i8; 2]>,
+    table: Box<Table>,
     step: f32,
     /// From this probability on a word is one of a name.
     pub(crate) threshold: f32,
@@ -72,8 +75,7 @@ impl Model {
         const LARGEST: f32 = 4.0;
         let step = LARGEST / 127.0;
         let round = |w: &f32| (w / step).round().clamp(-127.0, 127.0) as i8;
-        let mut table: Vec<[i8; 2]> = weights.iter().map(|[b, g]| [round(b), round(g)]).collect();
-        table.resize(SLOTS, [0; 2]);
+        let table = table(weights.iter().map(|[b, g]| [round(b), round(g)]));
         Self { table, step, threshold, transitions, factors: factors(&transitions) }
     }
 
@@ -102,8 +104,8 @@ impl Model {
         if bytes.len() != HEAD + 2 * SLOTS || checksum(body) != sum || !finite || !(0.0..1.0).contains(&threshold) {
             return Err(BadModel::Damaged);
         }
-        let table = bytes.get(HEAD..).unwrap_or_default();
-        let table = table.chunks_exact(2).map(|c| [0, 1].map(|i| c.get(i).map_or(0, |b| b.cast_signed()))).collect();
+        let weights = bytes.get(HEAD..).unwrap_or_default().as_chunks::<2>().0;
+        let table = table(weights.iter().map(|pair| pair.map(u8::cast_signed)));
         Ok(Self { table, step, threshold, transitions, factors: factors(&transitions) })
     }
 
@@ -135,9 +137,17 @@ impl Model {
     }
 }
 
+/// The table of these weights; zero where there are too few.
+fn table(weights: impl Iterator<Item = [i8; 2]>) -> Box<Table> {
+    let mut all: Vec<[i8; 2]> = weights.take(SLOTS).collect();
+    all.resize(SLOTS, [0; 2]);
+    all.try_into().unwrap_or_else(|_| Box::new([[0; 2]; SLOTS]))
+}
+
 /// What the features of a word weigh together.
+#[derive(Clone, Copy)]
 pub(crate) struct Weights<'m> {
-    table: &'m [[i8; 2]],
+    table: &'m Table,
     step: f32,
     begins: i32,
     goes_on: i32,

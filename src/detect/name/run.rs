@@ -68,6 +68,8 @@ impl Token {
 pub(crate) struct Run {
     room: [Token; MAX_RUN],
     count: usize,
+    /// The word behind that is none of the run, and its classes.
+    behind: Option<(Word, Classes)>,
     pub(crate) cue: Option<Pending>,
 }
 
@@ -75,7 +77,7 @@ impl Run {
     /// A run of one word so far.
     #[inline]
     pub(crate) fn new(word: Word, classes: Classes, cue: Option<Pending>) -> Self {
-        let mut run = Self { room: [Token::NONE; MAX_RUN], count: 0, cue };
+        let mut run = Self { room: [Token::NONE; MAX_RUN], count: 0, behind: None, cue };
         run.push(Token { word, classes, gap: Gap::First });
         run
     }
@@ -113,15 +115,25 @@ impl Pass<'_> {
         while let Some(last) = run.tokens().last().copied() {
             let Some((start, gap)) = self.joint(&last, run.count == 1) else { break };
             let Some(word) = words::read(self.text, start) else { break };
-            let classes = inflection::classes(&self.engine.lexicon, self.text, &word);
+            let listed = self.engine.lexicon.classes(word.hash);
+            let classes = inflection::classes(&self.engine.lexicon, self.text, &word, listed);
             let token = Token { word, classes, gap };
             if !self.continues(&last, &token) || !run.push(token) {
+                run.behind = Some((word, listed));
                 break;
             }
         }
         while run.count > 1 && run.tokens().last().is_some_and(|t| t.is_particle() && t.word.shape == Shape::Lower) {
             run.count -= 1;
         }
+    }
+
+    /// The word that starts at an offset behind the run, and its classes.
+    pub(crate) fn word_behind(&self, run: &Run, at: usize) -> Option<(Word, Classes)> {
+        run.behind.filter(|(word, _)| word.start == at).or_else(|| {
+            let word = words::read(self.text, at)?;
+            Some((word, self.engine.lexicon.classes(word.hash)))
+        })
     }
 
     /// Whether a word may stand in a name behind the last one.

@@ -255,8 +255,9 @@ impl Pass<'_> {
     fn slots(&self, run: &Run, around: &Surroundings, opinions: &[Opinion; MAX_RUN]) -> Vec<Slots> {
         let slots = |i| {
             let mut slots = [0; FEATURES];
-            let mut room = slots.iter_mut();
-            self.features(run, around, opinions, i, |slot| room.next().into_iter().for_each(|room| *room = slot));
+            let mut show = |kind: usize, slot| slots.get_mut(kind).into_iter().for_each(|room| *room = slot);
+            self.features(run, around, i, &mut show);
+            self.features_of_opinion(run, around, i, opinions.get(i).copied().unwrap_or_default(), show);
             slots
         };
         (0..run.tokens().len()).map(slots).collect()

@@ -150,17 +150,17 @@ impl Doubts<'_> {
     fn kept_and_found(&mut self, rules: &[Rule]) {
         let (keep, find): (Vec<&Rule>, Vec<&Rule>) = rules.iter().partition(|r| r.operator == Operator::Keep);
         let mut found: HashMap<Sought, &Rule> = HashMap::new();
-        for rule in find.iter().filter(|r| r.operator != Operator::Block) {
-            found.extend(sought(rule).into_iter().map(|(sought, _)| (sought, *rule)));
+        for rule in find {
+            found.extend(sought(rule).into_iter().map(|(sought, _)| (sought, rule)));
         }
         for rule in keep {
             for (sought, at) in sought(rule) {
                 if let Some(other) = found.get(&sought) {
-                    let problem = format!(
-                        "`{}` finds what this rule keeps, so it never finds this {}; remove one",
-                        other.id,
-                        sought.name()
-                    );
+                    let (id, what) = (&other.id, sought.name());
+                    let problem = match other.operator {
+                        Operator::Block => format!("`{id}` blocks what this rule keeps, and blocking wins; remove one"),
+                        _ => format!("`{id}` finds what this rule keeps, so it never finds this {what}; remove one"),
+                    };
                     self.say(rule, at, problem);
                 }
             }
@@ -242,6 +242,9 @@ mod tests {
         check(&rule("a", "pattern = 'x1'\ncontext = [\"desk\"]\nagainst = [\"Desk\"]"), "5:12", "context wins");
         let both = rule("a", "words = [\"heron\"]") + &rule("b", "words = [\"heron\"]\noperator = \"keep\"");
         check(&both, "8:10", "never finds this word");
+        let both = rule("a", "words = [\"heron\"]\noperator = \"block\"")
+            + &rule("b", "words = [\"heron\"]\noperator = \"keep\"");
+        check(&both, "9:10", "blocks what this rule keeps");
     }
 
     #[test]

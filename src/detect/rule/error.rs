@@ -5,11 +5,11 @@ use std::ops::Range;
 
 /// A mistake in a rule file and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-#[error("{file}:{line}:{column}: {problem}")]
+#[error("{}: {problem}", self.place())]
 pub struct RuleError {
     /// The file as it was named to [`RuleSet::add`](crate::detect::RuleSet::add).
     pub file: String,
-    /// Line, from 1.
+    /// Line, from 1; 0 where the file as a whole is meant.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
@@ -21,6 +21,11 @@ impl RuleError {
     pub(crate) fn at(file: &str, text: &str, span: Range<usize>, problem: impl Into<String>) -> Self {
         let (line, column) = position(text, span.start);
         Self { file: file.to_owned(), line, column, problem: problem.into() }
+    }
+
+    fn place(&self) -> String {
+        let Self { file, line, column, .. } = self;
+        if *line == 0 { file.clone() } else { format!("{file}:{line}:{column}") }
     }
 }
 

@@ -16,9 +16,18 @@ pub(in crate::protocol) struct PatternMap<T> {
 /// Patterns, and the outlines of the paths that they may cover.
 #[derive(Debug)]
 struct Group<T> {
-    patterns: Vec<(Pattern, T)>,
+    /// With the outlines of their own, so that few are looked at closely.
+    patterns: Vec<Outlined<T>>,
     firsts: u64,
     lasts: u64,
+}
+
+#[derive(Debug)]
+struct Outlined<T> {
+    first: u64,
+    last: u64,
+    says: T,
+    pattern: Pattern,
 }
 
 /// A few bits of a path, by which most patterns can be ruled out.
@@ -49,7 +58,7 @@ impl<T: Copy + Ord> PatternMap<T> {
     /// Whether what a pattern covers may stand within what is at `path`.
     pub(in crate::protocol) fn leads_through(&self, path: &Path<'_>) -> bool {
         let groups = self.by_length.iter().chain([&self.loose]);
-        groups.flat_map(|group| &group.patterns).any(|(pattern, _)| pattern.leads_through(path))
+        groups.flat_map(|group| &group.patterns).any(|one| one.pattern.leads_through(path))
     }
 
     fn is_empty(&self) -> bool {
@@ -75,8 +84,9 @@ impl<T: Copy + Ord> Group<T> {
         if self.firsts & outline.first == 0 || self.lasts & outline.last == 0 {
             return None;
         }
+        let may = |one: &&Outlined<T>| one.first & outline.first != 0 && one.last & outline.last != 0;
         let mut covers = |pattern: &Pattern| pattern.matches(path) && pattern.conditions.iter().all(&mut *holds);
-        self.patterns.iter().find(|(pattern, _)| covers(pattern)).map(|(_, says)| *says)
+        self.patterns.iter().filter(may).find(|one| covers(&one.pattern)).map(|one| one.says)
     }
 
     fn push(&mut self, pattern: Pattern, says: T) {
@@ -85,10 +95,11 @@ impl<T: Copy + Ord> Group<T> {
             Some(Want::Element) if !open => ELEMENT,
             _ => ANY,
         };
-        self.firsts |= bit(pattern.steps.first(), pattern.anywhere);
-        self.lasts |= bit(pattern.steps.last(), pattern.below);
-        let place = self.patterns.partition_point(|(_, other)| *other <= says);
-        self.patterns.insert(place, (pattern, says));
+        let (first, last) = (bit(pattern.steps.first(), pattern.anywhere), bit(pattern.steps.last(), pattern.below));
+        self.firsts |= first;
+        self.lasts |= last;
+        let place = self.patterns.partition_point(|other| other.says <= says);
+        self.patterns.insert(place, Outlined { first, last, says, pattern });
     }
 }
 
@@ -139,7 +150,7 @@ pub struct PatternSet(PatternMap<()>);
 impl PatternSet {
     /// Whether a pattern covers the value at `path`.
     pub fn matches(&self, path: &Path<'_>) -> bool {
-        self.covers(path, Outline::of(path))
+        !self.is_empty() && self.covers(path, Outline::of(path))
     }
 
     /// The same, for who asks of one path more than once.

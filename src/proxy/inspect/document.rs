@@ -15,8 +15,11 @@ use crate::detect::{Input, Scratch};
 use crate::entity::Entity;
 use crate::json::{self, Fault, OffsetMap, Path, Step, Str, Visitor};
 use crate::protocol::{Conversation, RequestField};
+use crate::proxy::clean::Print;
 use crate::proxy::content::declares_entities;
 use crate::proxy::look::any;
+use siphasher::sip128::SipHasher13;
+use std::hash::Hasher as _;
 use std::ops::Range;
 
 /// The entity of an identity field that is replaced as a whole.
@@ -274,6 +277,36 @@ impl Inspector<'_> {
     /// Adds what is found in a text behind the first bytes that are `gone`.
     /// `text` is what is read of `written`, byte for byte.
     fn scan(&mut self, text: &str, written: &str, manner: Manner<'_>, place: &Place<'_>, gone: usize) {
+        let print = self.print(text, manner).filter(|_| gone == 0);
+        if print.is_some_and(Print::is_known) {
+            return;
+        }
+        let before = self.traces();
+        self.scan_anew(text, written, manner, place, gone);
+        if let Some(print) = print
+            && self.traces() == before
+        {
+            print.remember();
+        }
+    }
+
+    /// The hash of a text and of all that decides what is found in it.
+    fn print(&self, text: &str, manner: Manner<'_>) -> Option<Print> {
+        let state = |hasher: &mut SipHasher13| {
+            hasher.write_u8(u8::from(manner.form == Form::Bare) | u8::from(self.in_base64) << 1);
+            hasher.write_u8(u8::from(manner.label.is_some()));
+            self.scratch.hash_known(hasher);
+        };
+        Some(self.rules.clean?.print_where(state, manner.label.unwrap_or_default(), text.as_bytes()))
+    }
+
+    /// What a text leaves behind that holds something.
+    fn traces(&self) -> (u64, [usize; 3], bool) {
+        let Findings { list, scanned, uninspected, .. } = &self.findings;
+        (self.scratch.found(), [list.len(), *scanned, *uninspected], self.refused.is_some())
+    }
+
+    fn scan_anew(&mut self, text: &str, written: &str, manner: Manner<'_>, place: &Place<'_>, gone: usize) {
         let first = self.findings.list.len();
         for found in self.rules.detector.scan(Input { text, label: manner.label }, self.scratch) {
             let start = found.start.max(gone);
@@ -486,7 +519,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
 
     fn begin_array(&mut self, path: &Path<'a>, start: usize) {
         self.is_empty_so_far = true;
-        self.numbers = Numbers::default();
+        self.numbers = Numbers::after(self.findings.list.len());
         self.beside.begin(path.depth(), start);
     }
 
@@ -494,7 +527,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
         self.check_known_empty(path);
         let numbers = std::mem::take(&mut self.numbers);
         if let Some(card) = numbers.card(self.rules.detector, self.scratch) {
-            self.findings.add_numbers(&numbers.places, &card, &numbers.digits, self.quotes);
+            numbers.replace(card, self.quotes, &mut self.findings);
         }
     }
 

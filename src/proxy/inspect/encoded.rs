@@ -4,7 +4,8 @@
 use super::findings::{Base64, Findings, Form};
 use super::reading::{Manner, Reading};
 use crate::detect::{Input, Scratch};
-use crate::proxy::guess::{self, Guess};
+use crate::proxy::guess;
+use memchr::memmem;
 use std::ops::Range;
 
 /// What is shorter, in characters, holds no address of mail, and may be a word.
@@ -12,6 +13,12 @@ const SHORTEST: usize = 16;
 
 /// So many characters are a group of which the bytes tell whether it is a text.
 const PROBE: usize = 16;
+
+/// A signature has at least so many characters, in hexadecimal so many, and of
+/// one with what stands in front of it so many are looked at.
+const SIGNATURE: usize = 20;
+const HEX_SIGNATURE: usize = 40;
+const LONGEST_SIGNATURE: usize = 1024;
 
 /// A line that is this long may go on in the next (RFC 2045, 6.8; RFC 7468, 2).
 const FULL_LINE: usize = 60;
@@ -74,66 +81,83 @@ pub(in crate::proxy) fn look(
 
 /// The next run of characters of base64 that is long enough.
 fn next(bytes: &[u8], from: usize) -> Option<Range<usize>> {
-    let is_digit = |at: usize| bytes.get(at).is_some_and(|b| is_digit(*b));
-    let mut from = from;
-    loop {
-        let probe = from + SHORTEST - 1;
-        if !is_digit(probe) {
-            bytes.get(probe)?;
-            from = probe + 1;
-            continue;
-        }
-        let start = (from..probe).rev().find(|at| !is_digit(*at)).map_or(from, |gap| gap + 1);
-        let mut line = start;
-        let mut end = probe + 1;
-        loop {
-            while is_digit(end) {
-                end += 1;
-            }
-            let next = match bytes.get(end..) {
-                Some([b'\n', ..]) => end + 1,
-                Some([b'\r', b'\n', ..]) => end + 2,
-                _ => break,
-            };
-            if end - line < FULL_LINE || !is_digit(next) {
-                break;
-            }
-            (line, end) = (next, next);
-        }
-        let padding = bytes.get(end..).unwrap_or_default().iter().take(2).take_while(|b| **b == b'=').count();
-        if end - start >= SHORTEST {
-            return Some(start..end + padding);
-        }
-        from = end;
+    let mut start = from;
+    // Words are shorter: from the end of so many bytes the last of their gaps is near.
+    while let Some(gap) = bytes.get(start..start + SHORTEST)?.iter().rposition(|b| !is_digit(*b)) {
+        start += gap + 1;
     }
+    let is_digit = |at: usize| bytes.get(at).is_some_and(|b| is_digit(*b));
+    let mut line = start;
+    let mut end = start + SHORTEST;
+    loop {
+        while is_digit(end) {
+            end += 1;
+        }
+        let next = match bytes.get(end..) {
+            Some([b'\n', ..]) => end + 1,
+            Some([b'\r', b'\n', ..]) => end + 2,
+            _ => break,
+        };
+        if end - line < FULL_LINE || !is_digit(next) {
+            break;
+        }
+        (line, end) = (next, next);
+    }
+    let padding = bytes.get(end..).unwrap_or_default().iter().take(2).take_while(|b| **b == b'=').count();
+    Some(start..end + padding)
 }
 
 fn read(text: &str, at: Range<usize>) -> Option<Run> {
     let bytes = text.as_bytes();
-    let is_signed = |at: &Range<usize>| {
-        let before = bytes.get(..at.start).unwrap_or_default();
-        let behind = bytes.get(at.end..).unwrap_or_default();
-        matches!(before, [.., beside, b'.'] if is_digit(*beside))
-            || matches!(behind, [b'.' | b':' | b'|', beside, ..] if is_digit(*beside))
-    };
     // In front of it the rest of an address may stand.
     let slash = text.get(at.clone())?.rfind('/').map(|slash| at.start + slash + 1..at.end);
     [Some(at), slash].into_iter().flatten().find_map(|at| {
-        let raw = bytes.get(at.clone()).filter(|_| !is_signed(&at))?;
+        let raw = bytes.get(at.clone())?;
         let (probe, _) = Base64::decode(raw.get(..PROBE)?)?;
-        if guess::of_beginning(&probe) != Guess::Utf8 {
+        if !guess::begins_utf8(&probe) {
             return None;
         }
         let bare: Vec<u8> = raw.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
         let (decoded, base64) = Base64::decode(&bare)?;
-        let is_text = guess::of(&decoded) == Guess::Utf8;
-        let text = String::from_utf8(decoded).ok().filter(|_| is_text)?;
+        let text = String::from_utf8(decoded).ok().filter(|text| guess::is_text(text) && !is_signed(bytes, &at))?;
         Some(Run { at, text, base64 })
     })
 }
 
+/// Whether it is a part of a signed text: one behind the header of a JWS (RFC
+/// 7515), or one with a signature behind it, as in the cookies of web
+/// frameworks. What only stands beside a point or a colon is none.
+fn is_signed(bytes: &[u8], at: &Range<usize>) -> bool {
+    let joins = |b: &u8| matches!(b, b'.' | b':' | b'|');
+    let is_part = |b: &&u8| is_digit(**b) || joins(b);
+    let behind = bytes.get(at.end..).unwrap_or_default();
+    let chain = behind.iter().take(LONGEST_SIGNATURE).take_while(is_part).count();
+    let mut parts = behind.get(..chain).unwrap_or_default().rsplit(joins).skip_while(|part| part.is_empty());
+    let is_padded = at.end.checked_sub(1).is_some_and(|last| bytes.get(last) == Some(&b'='));
+    let shortest = if is_padded { HEX_SIGNATURE } else { SIGNATURE };
+    let is_signature = |part: &[u8]| {
+        part.len() >= shortest && Base64::decode(part).is_none_or(|(decoded, _)| !guess::is_utf8(&decoded))
+    };
+    let has_signature = behind.first().is_some_and(joins) && parts.next().is_some_and(is_signature);
+    let before = bytes.get(at.start.saturating_sub(LONGEST_SIGNATURE)..at.start).unwrap_or_default();
+    let chain = before.iter().rev().take_while(is_part).count();
+    let header = before.get(before.len() - chain..).unwrap_or_default().split(joins).next().unwrap_or_default();
+    let is_header = |(decoded, _): (Vec<u8>, Base64)| memmem::find(&decoded, b"\"alg\"").is_some();
+    has_signature || chain > 0 && Base64::decode(header).is_some_and(is_header)
+}
+
+/// Whether a byte is a digit of base64, in either alphabet.
 fn is_digit(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+    const DIGITS: [bool; 256] = {
+        let mut digits = [false; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            digits[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'+' | b'/' | b'-' | b'_');
+            byte += 1;
+        }
+        digits
+    };
+    DIGITS[usize::from(byte)]
 }
 
 #[cfg(test)]
@@ -185,12 +209,33 @@ mod tests {
     #[test]
     fn what_is_signed_is_none() {
         let claims = URL_SAFE_NO_PAD.encode("{\"email\":\"ana@example.com\"}");
+        let signature = URL_SAFE_NO_PAD.encode([0x91, 0xe2, 0x07, 0xc8].repeat(8));
+        let hex = "91e207c8".repeat(8);
+        let padded = STANDARD.encode("ana.lopez@example.com");
         for token in [
-            format!("eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmF0dXJlLW9mLWFuLWV4YW1wbGU"),
-            format!("{claims}.Zm9v.YmFy"),
-            format!("{claims}:1kxYzW:c2lnbmF0dXJl"),
+            format!("eyJhbGciOiJIUzI1NiJ9.{claims}.{signature}"),
+            format!("{claims}.{signature}"),
+            format!("{claims}.Zm9v.{signature}"),
+            format!("{claims}:1kxYzW:{signature}."),
+            format!("2|1:0|10:1790000000|4:user|28:{padded}|{hex}"),
         ] {
             assert!(texts(&token).is_empty(), "{token}");
+        }
+        // Of one that says to have none nothing is read but its header.
+        let read = texts(&format!("eyJhbGciOiJub25lIn0.{claims}."));
+        assert_eq!(read, [("eyJhbGciOiJub25lIn0".to_owned(), "{\"alg\":\"none\"}".to_owned())]);
+        // Words beside it are no signature, and nothing is behind padding but one in full.
+        for (before, run, after) in [
+            ("decode ", &padded, ".Thanks"),
+            ("user:", &padded, ":x"),
+            ("k=", &padded, "|next"),
+            ("", &claims, ".pdf"),
+            ("v1.", &claims, ""),
+            ("", &padded, ".c2lnbmF0dXJlLW9mLWFu"),
+            ("", &claims, ".dGhlIG90aGVyIHRleHQgaXMgaGVyZQ"),
+        ] {
+            let token = [before, run, after].concat();
+            assert_eq!(texts(&token).first().map(|(raw, _)| raw), Some(run), "{token}");
         }
     }
 

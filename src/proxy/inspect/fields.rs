@@ -32,8 +32,8 @@ impl FieldSeries {
     /// The same of a member of the object that is known by this number; none
     /// where nothing goes on from it, or to it.
     pub(super) fn of_member(&mut self, object: usize, name: &str, text: &str) -> Option<&mut Joint> {
-        let concerns = self.object == object && (self.is_open || text.starts_with('@'));
-        if concerns || counts(name) || text.len() <= LONGEST_HALF {
+        let concerns = || self.object == object && (self.is_open || text.starts_with('@'));
+        if text.len() <= LONGEST_HALF || concerns() || counts(name) {
             return Some(self.joint_in(object, Some(name), text));
         }
         *self = Self::default();
@@ -80,6 +80,10 @@ fn is_counter(word: &str) -> bool {
 
 /// Whether a name counts others like it.
 fn counts(name: &str) -> bool {
+    // Most are one word.
+    if name.bytes().all(|b| b.is_ascii_lowercase()) {
+        return !name.is_empty() && is_counter(name);
+    }
     words(name).any(is_counter)
 }
 

@@ -3,7 +3,7 @@
 use crate::detect::{Finding, Operator, RuleId};
 use crate::entity::Entity;
 use base64::Engine as _;
-use base64::alphabet;
+use base64::alphabet::{self, Alphabet};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -355,12 +355,24 @@ impl Base64 {
         self.engine().encode(bytes)
     }
 
-    fn engine(self) -> GeneralPurpose {
-        let alphabet = if self.url_safe { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
-        let config = GeneralPurposeConfig::new()
-            .with_encode_padding(self.padded)
-            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-            .with_decode_allow_trailing_bits(true);
-        GeneralPurpose::new(alphabet, config)
+    /// Their tables are made once: many a number is looked at that is no text.
+    fn engine(self) -> &'static GeneralPurpose {
+        const fn of(alphabet: &Alphabet, padded: bool) -> GeneralPurpose {
+            let config = GeneralPurposeConfig::new()
+                .with_encode_padding(padded)
+                .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+                .with_decode_allow_trailing_bits(true);
+            GeneralPurpose::new(alphabet, config)
+        }
+        static STANDARD: GeneralPurpose = of(&alphabet::STANDARD, true);
+        static STANDARD_BARE: GeneralPurpose = of(&alphabet::STANDARD, false);
+        static URL_SAFE: GeneralPurpose = of(&alphabet::URL_SAFE, true);
+        static URL_SAFE_BARE: GeneralPurpose = of(&alphabet::URL_SAFE, false);
+        match (self.url_safe, self.padded) {
+            (false, true) => &STANDARD,
+            (false, false) => &STANDARD_BARE,
+            (true, true) => &URL_SAFE,
+            (true, false) => &URL_SAFE_BARE,
+        }
     }
 }

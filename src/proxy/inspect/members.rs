@@ -35,6 +35,10 @@ const SURE: f32 = 0.83;
 /// `anna_schmidt`, as where members are named after people. Of the words of
 /// identifiers hardly any two are not ordinary.
 pub(super) fn person(name: &str, detector: Detector<'_>, scratch: &mut Scratch) -> Option<Finding> {
+    // Most are one word.
+    if !name.as_bytes().contains(&b'_') {
+        return None;
+    }
     let words = || name.split('_');
     let is_own = |word: &str| word.len() > 1 && !detector.engine.is_ordinary_word(word);
     if !(2..=4).contains(&words().count()) || !words().all(is_own) {

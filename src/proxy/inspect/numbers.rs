@@ -1,6 +1,7 @@
 //! The digits of a card that a client sends as an array of numbers, one for
 //! each box into which they were typed. Pure.
 
+use super::findings::{Findings, Located};
 use crate::detect::{Detector, Finding, Input, Scratch};
 use crate::entity::Entity;
 use std::ops::Range;
@@ -14,13 +15,20 @@ const LONGEST: usize = 19;
 /// The numbers at the start of one array.
 #[derive(Default)]
 pub(super) struct Numbers {
-    pub(super) digits: String,
+    digits: String,
     /// Where they stand in the body.
-    pub(super) places: Vec<Range<usize>>,
+    places: Vec<Range<usize>>,
     is_other: bool,
+    /// Where the findings in them begin in the list of all.
+    first: usize,
 }
 
 impl Numbers {
+    /// Of an array before which so many findings stand.
+    pub(super) fn after(first: usize) -> Self {
+        Self { first, ..Self::default() }
+    }
+
     /// Goes on with the element of this number in its array.
     pub(super) fn push(&mut self, nth: u32, raw: &str, at: Range<usize>) {
         let is_next = usize::try_from(nth).is_ok_and(|nth| nth == self.places.len());
@@ -39,5 +47,15 @@ impl Numbers {
         }
         let found = detector.scan(Input { text: &self.digits, label: None }, scratch).first()?;
         (found.entity == CARD && found.start == 0 && found.end == self.digits.len()).then_some(*found)
+    }
+
+    /// Puts the card in the place of what was found in its numbers, each by
+    /// itself: all that is theirs stands at the end of the list.
+    pub(super) fn replace(&self, mut card: Finding, depth: usize, findings: &mut Findings) {
+        let stricter = |one: &Located| (one.operator.strictness() > card.operator.strictness()).then_some(one.operator);
+        let strictest =
+            findings.list.drain(self.first..).filter_map(|one| stricter(&one)).max_by_key(|o| o.strictness());
+        card.operator = strictest.unwrap_or(card.operator);
+        findings.add_numbers(&self.places, &card, &self.digits, depth);
     }
 }

@@ -6,6 +6,7 @@
 mod escape;
 mod file;
 mod mail;
+mod marks;
 mod tag;
 mod word;
 
@@ -64,23 +65,22 @@ struct Found<'r> {
 impl<'t> Reading<'t> {
     /// All that there are of a text behind this label.
     pub(in crate::proxy) fn all(text: &'t str, label: Option<&str>) -> impl Iterator<Item = Self> {
-        let in_lines = || Self::of(text, tag::Break::Newline);
-        [in_lines(), Self::of_one_line(text), Self::of_file_names(text, label)].into_iter().flatten()
-    }
-
-    /// Of a text of which a value may go on behind the break of a line (`<br>`).
-    fn of_one_line(text: &'t str) -> Option<Self> {
-        if tag::has_breaks(text) { Self::of(text, tag::Break::Nothing) } else { None }
+        let marks = marks::of(text);
+        let lines = mail::Lines::of(text, marks);
+        let has_words = marks & marks::EQUALS != 0 && word::may_stand_in(text);
+        let is_plain = marks & marks::MARKUP == 0 && lines.are_plain() && !has_words;
+        let in_lines = if is_plain { None } else { Self::of(text, lines, tag::Break::Newline) };
+        // A value may go on behind the break of a line (`<br>`).
+        let has_breaks = marks & marks::MARKUP != 0 && tag::has_breaks(text);
+        let in_one_line = if has_breaks { Self::of(text, lines, tag::Break::Nothing) } else { None };
+        let has_names = marks & marks::DOT != 0 || file::is_named(label);
+        let of_names = if has_names { Self::of_file_names(text, label) } else { None };
+        [in_lines, in_one_line, of_names].into_iter().flatten()
     }
 
     /// Of a text of any kind; none where it reads as it stands.
-    fn of(text: &'t str, breaks: tag::Break) -> Option<Self> {
+    fn of(text: &'t str, lines: mail::Lines, breaks: tag::Break) -> Option<Self> {
         let bytes = text.as_bytes();
-        let lines = mail::Lines::of(text);
-        let is_plain = memchr::memchr3(b'<', b'&', b'\\', bytes).is_none() && !word::may_stand_in(text);
-        if is_plain && lines.are_plain() {
-            return None;
-        }
         let marks: &[u8] = if lines.are_plain() { b"<&\\=]" } else { b"<&\\=]\r\n" };
         let mut reading = Writer::new(text);
         let mut tags = tag::Tags::new(text, breaks);
@@ -98,7 +98,7 @@ impl<'t> Reading<'t> {
             at = match bytes.get(at) {
                 Some(b'<' | b']') => match tags.at(at) {
                     Some((end, tag)) => {
-                        reading.replace(at..end, tags.stands_for(tag), tag.kind());
+                        reading.replace(at..end, tags.stands_for(tag, at..end), tag.kind());
                         end
                     }
                     None => at + 1,
@@ -228,8 +228,11 @@ impl<'t> Writer<'t> {
     }
 
     fn finish(mut self) -> Option<Reading<'t>> {
+        if self.reading.edits.is_empty() {
+            return None;
+        }
         self.reading.text.push_str(self.reading.source.get(self.taken..).unwrap_or_default());
-        (!self.reading.edits.is_empty()).then_some(self.reading)
+        Some(self.reading)
     }
 }
 

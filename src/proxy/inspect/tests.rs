@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::builtin().unwrap());
 static PLAN: LazyLock<Plan> = LazyLock::new(|| ENGINE.plan(&Wishes::default()));
+static CLEAN: LazyLock<Clean> = LazyLock::new(|| Clean::new().unwrap());
 static PROTOCOLS: LazyLock<Protocols> = LazyLock::new(|| Protocols::builtin().unwrap());
 
 fn protocol(name: &str) -> &'static Protocol {
@@ -15,6 +16,7 @@ fn protocol(name: &str) -> &'static Protocol {
 fn rules(name: &str) -> Rules<'static> {
     Rules {
         detector: Detector { engine: &ENGINE, plan: &PLAN },
+        clean: None,
         fields: &protocol(name).request,
         identity: Identity::Scan,
         binary: Binary::Refuse,
@@ -28,8 +30,20 @@ fn rules(name: &str) -> Rules<'static> {
 
 fn inspect(name: &str, body: &str) -> Findings {
     let mut scratch = Scratch::default();
-    scratch.start_conversation();
-    inspect_json(body, &rules(name), &mut scratch).unwrap()
+    let mut look = |clean| {
+        scratch.start_conversation();
+        inspect_json(body, &Rules { clean, ..rules(name) }, &mut scratch).unwrap()
+    };
+    let found = look(None);
+    let told = |found: &Findings| {
+        let values: Vec<_> = found.each().map(|one| found.value(one).to_owned()).collect();
+        (found.list.iter().map(|one| (one.at.clone(), one.form)).collect::<Vec<_>>(), values)
+    };
+    // What is remembered changes nothing.
+    for _ in 0..2 {
+        assert_eq!(told(&look(Some(&CLEAN))), told(&found), "{body}");
+    }
+    found
 }
 
 /// The body with `[ENTITY]` in the place of what was found, and the values.
@@ -129,8 +143,9 @@ fn texts_in_base64_are_found_where_nobody_speaks_of_them() {
     let wanted = encode(r#"{"mail":"[EMAIL]","n":"[CREDIT_CARD]"}"#);
     check("json", &body, &format!(r#"{{"a":"[EMAIL] {wanted} and [EMAIL]","b":"[EMAIL]"}}"#));
     // What is signed cannot be changed.
-    let body = format!(r#"{{"a":"x.{inner}.y"}}"#);
+    let body = format!(r#"{{"a":"x.{inner}.keIHyJHiB8iR4gfIkeIHyJHiB8g"}}"#);
     check("json", &body, &body);
+    check("json", &format!(r#"{{"a":"x.{inner}.y"}}"#), &format!(r#"{{"a":"x.{wanted}.y"}}"#));
 }
 
 #[test]
@@ -159,6 +174,9 @@ fn values_cut_over_members_that_count_are_found() {
 fn the_numbers_of_a_card_are_found_in_an_array() {
     for (body, wanted) in [
         (r#"{"pan":[4111,1111,1111,1111]}"#, r#"{"pan":["[CREDIT_CARD]",null,null,null]}"#),
+        // One of them may be a finding by itself.
+        (r#"{"pan":[42,36700102000000]}"#, r#"{"pan":["[CREDIT_CARD]",null]}"#),
+        (r#"{"pan":[411111,1111111111],"to":"a@b.example"}"#, r#"{"pan":["[CREDIT_CARD]",null],"to":"[EMAIL]"}"#),
         (r#"{"a":"{\"pan\":[411111,1111111111]}"}"#, r#"{"a":"{\"pan\":[\"[CREDIT_CARD]\",null]}"}"#),
         (
             r"[4,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
@@ -605,5 +623,30 @@ fn the_conversation_is_told_by_the_first_place_that_names_it() {
     for (body, forgotten) in [(r#"{"store":false}"#, true), (r#"{"store":true}"#, false), (r#"{"input":"hi"}"#, false)]
     {
         assert_eq!(inspect("openai-responses", body).forgotten, forgotten, "{body}");
+    }
+}
+
+#[test]
+fn a_text_that_held_nothing_is_looked_at_again_where_it_may_hold_something() {
+    let clean = Clean::new().unwrap();
+    let rules = Rules { clean: Some(&clean), ..rules("openai-chat") };
+    let mut scratch = Scratch::default();
+    let mut values = |body: &str| {
+        scratch.start_conversation();
+        let found = inspect_json(body, &rules, &mut scratch).unwrap();
+        found.each().map(|one| found.value(one).to_owned()).collect::<Vec<_>>()
+    };
+    let turns = |texts: &[&str]| {
+        let turn = |text: &&str| serde_json::json!({"role": "user", "content": text});
+        serde_json::json!({"messages": texts.iter().map(turn).collect::<Vec<_>>()}).to_string()
+    };
+    let said = "the parcel went to novak and not to me";
+    for _ in 0..2 {
+        assert_eq!(values(&turns(&[said])), Vec::<String>::new());
+        // Known by name, the same words are a finding.
+        assert_eq!(values(&turns(&["My name is Jana Novak.", said])), ["Jana Novak", "novak"]);
+        // So are they under a name that says what they are.
+        assert_eq!(values("{\"note\": \"nightjar9-Blue\"}"), Vec::<String>::new());
+        assert_eq!(values("{\"password\": \"nightjar9-Blue\"}"), ["nightjar9-Blue"]);
     }
 }

@@ -26,13 +26,16 @@ pub(in crate::proxy) async fn restore(body: Bytes, context: &Context) -> Bytes {
     let text = match std::str::from_utf8(&body) {
         Ok(text) => text,
         // Other clients may be more lenient.
-        Err(_) if context.screens_binary() => return plain::restore(&body, Escape::None, context).await,
+        Err(_) if context.screens_binary() => {
+            return Box::pin(plain::restore(&body, Escape::None, context)).await;
+        }
         Err(_) => return body,
     };
     let document = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut found = Found::default();
     if found.read_document(document, &context.protocol.reply, context.shortest()).is_err() {
-        return restore_lines(&body, document, context).await;
+        // Rare, and boxed, or each reply would have the size of that.
+        return Box::pin(restore_lines(&body, document, context)).await;
     }
     let (mut edits, mut pieces, mut splicer) = (Edits::default(), Pieces::default(), Splicer::default());
     let mut changed = false;

@@ -112,7 +112,11 @@ impl Conversation {
         route.coverage.add(&findings);
         exchange::judge(gateway, findings.each())?;
         let subject = self.subject(&protocol, &findings).await?;
-        let subject = if self.allows(&findings).await? { subject } else { None };
+        // Of what is removed beyond recovery nothing is asked, and nothing kept.
+        let subject = match subject {
+            Some(subject) if self.allows(&findings).await? => Some(subject),
+            _ => None,
+        };
         let lookalikes = lookalike::unknown(&lookalike::tokens_in(content.text()), subject.as_ref()).await?;
         gateway.watch.metrics.unknown_tokens_sent.inc_by(lookalikes as u64);
         let standing = Standing::of_message(content.text(), content.text().len() > INLINE_LIMIT);
@@ -131,6 +135,9 @@ impl Conversation {
         }
         state.replaced += replacements.counts.sum();
         replacements.counts.each().for_each(|(entity, count)| self.line.tokenized(entity, count));
+        if state.subject.is_some() && self.route.reply != Reply::Pass {
+            self.line.announce();
+        }
         Ok(message.bytes)
     }
 
@@ -179,7 +186,12 @@ impl Conversation {
         if let Some(context) = self.context().await? {
             restore::headers::restore(headers, &context).await;
         }
-        Ok(())
+        self.shown().await
+    }
+
+    /// Waits until the access log tells of what was put back so far.
+    pub(super) async fn shown(&self) -> Result<(), ProxyError> {
+        self.line.shown().await.map_err(|error| ProxyError::unrestorable(&error))
     }
 
     /// What the client is sent where the chatbot opens no WebSocket.

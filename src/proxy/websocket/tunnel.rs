@@ -155,13 +155,13 @@ async fn replies(upstream: &Side, client: &Side, conversation: &Conversation, ov
             biased;
             ending = over.ending() => {
                 // Whether the client takes it makes no difference any more.
-                let _ = pass(replies.break_off().await, true, client).await;
+                let _ = pass(replies.break_off().await, true, client, conversation).await;
                 return ending;
             }
             next = upstream.next() => next,
             pause = paused => {
                 quiet = quiet.and_then(|(heard, _)| Some((heard, pause.next()?)));
-                match pass(replies.pause(pause).await, true, client).await {
+                match pass(replies.pause(pause).await, true, client, conversation).await {
                     Ok(()) => continue,
                     Err(ending) => return ending,
                 }
@@ -170,7 +170,7 @@ async fn replies(upstream: &Side, client: &Side, conversation: &Conversation, ov
         let message = match next {
             Ok(message) => message,
             Err(error) => {
-                let _ = pass(replies.break_off().await, true, client).await;
+                let _ = pass(replies.break_off().await, true, client, conversation).await;
                 return Ending::upstream_failed(&error);
             }
         };
@@ -178,10 +178,13 @@ async fn replies(upstream: &Side, client: &Side, conversation: &Conversation, ov
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
             Message::Close(frame) => {
                 let held = replies.finish().await;
-                let _ = pass(held, true, client).await;
+                let _ = pass(held, true, client, conversation).await;
                 let reason = frame.as_ref().map(|frame| Bytes::from(frame.reason.clone()));
                 let reason = Replies::new(conversation).reveal(reason.unwrap_or_default()).await;
                 let reason = reason.unwrap_or_default().pop().unwrap_or_default();
+                if let Err(refusal) = conversation.shown().await {
+                    return Ending::refused(&refusal);
+                }
                 return Ending { to_client: with_reason(frame.clone(), &reason), ..Ending::told(frame) };
             }
             Message::Text(text) => (text.into(), true),
@@ -193,7 +196,7 @@ async fn replies(upstream: &Side, client: &Side, conversation: &Conversation, ov
             quiet = Some((Instant::now(), Pause::Breath));
         }
         let passed = match revealed {
-            Ok(revealed) => pass(revealed, is_text, client).await,
+            Ok(revealed) => pass(revealed, is_text, client, conversation).await,
             Err(refusal) => Err(Ending::refused(&refusal)),
         };
         if let Err(ending) = passed {
@@ -202,7 +205,8 @@ async fn replies(upstream: &Side, client: &Side, conversation: &Conversation, ov
     }
 }
 
-async fn pass(messages: Vec<Bytes>, is_text: bool, client: &Side) -> Result<(), Ending> {
+async fn pass(messages: Vec<Bytes>, is_text: bool, client: &Side, conversation: &Conversation) -> Result<(), Ending> {
+    conversation.shown().await.map_err(|refusal| Ending::refused(&refusal))?;
     for bytes in messages {
         let message = if is_text { as_text(bytes).map_err(|e| Ending::refused(&e))? } else { Message::Binary(bytes) };
         match client.send(message).await {

@@ -174,9 +174,11 @@ impl Tokens {
 
 /// What is still to be sent would be sent twice, and how far the change of a
 /// key has come is not true of another vault. Codes and sessions last minutes:
-/// they would only keep the ids of people who were erased since.
+/// they would only keep the ids of people who were erased since. The keys of
+/// days are forgotten with the day, so that nothing leads from a transcript to
+/// a person.
 fn is_backed_up(space: Space) -> bool {
-    !matches!(space, Space::Outbox | Space::Rotation | Space::Code | Space::Session)
+    !matches!(space, Space::Outbox | Space::Rotation | Space::Code | Space::Session | Space::Daily)
 }
 
 /// A file under a name of its own. What is not finished is removed.

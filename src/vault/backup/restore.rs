@@ -102,9 +102,11 @@ impl Vault {
                 if erasure.what == What::Erased {
                     let latest = erased.entry(erasure.row).or_insert(0);
                     *latest = erasure.at.max(*latest);
-                } else if erasure.at >= head.created || !is_own {
-                    // No statement of another vault comes with its backup, so that
-                    // those of before it are lost as well.
+                } else {
+                    // Which of its own a vault has lost is told by what stands
+                    // there, and not by the clock of whoever wrote them. No
+                    // statement of another vault comes with its backup, so that
+                    // all are lost.
                     withdrawals.take(&records, is_own, erasure);
                 }
             }

@@ -449,7 +449,7 @@ async fn who_was_erased_by_a_slow_clock_stays_so() {
 }
 
 #[tokio::test]
-async fn operators_do_not_come_back() {
+async fn operators_and_keys_of_days_do_not_come_back() {
     let setting = Setting::new().await;
     let put = async |space, key: &'static [u8]| {
         let (owner, expected) = (Owner::Deployment, Expected::Anything);
@@ -459,6 +459,8 @@ async fn operators_do_not_come_back() {
     put(Space::Operator, b"eve").await;
     put(Space::Incident, b"1").await;
     put(Space::Audit, b"1").await;
+    // By the key of a day the numbers in transcripts lead to persons.
+    put(Space::Daily, b"2026-05-01").await;
     setting.back_up().await;
     let again = setting.vault.restore(&setting.path("backup"), None).await.unwrap();
     assert_eq!(again.foreign, 0, "what is there already is not left out");
@@ -466,6 +468,7 @@ async fn operators_do_not_come_back() {
     let held = async |space, key| vault.records().get(Owner::Deployment, space, key).await.unwrap();
     assert_eq!(held(Space::Operator, b"eve".as_slice()).await, None);
     assert!(held(Space::Incident, b"1").await.is_some());
+    assert_eq!(held(Space::Daily, b"2026-05-01").await, None);
     assert_eq!(done.foreign, 1);
     // The second time all is there, but for the operator.
     let again = vault.restore(&setting.path("backup"), None).await.unwrap();

@@ -1,10 +1,13 @@
-//! Takes what is forgotten out of the index that subjects are found by.
+//! Takes what is forgotten, or corrected, out of the index that subjects are
+//! found by.
 //!
 //! The entries go before the values, so that a walk which is cut off leaves no
 //! entry behind. Two spellings of one address share an entry; where the other
-//! spelling is kept, it is entered again once the walk is past the subject.
+//! spelling is kept, it is entered again: by a walk once it is past the subject,
+//! by a correction at once.
 
 use super::Due;
+use crate::entity::Entity;
 use crate::store::{Batch, Blind, Outcome, Row};
 use crate::token::Token;
 use crate::vault::Shared;
@@ -61,18 +64,58 @@ impl Unfound {
 
     /// The walk is past the subject: what is kept of it is entered again.
     pub(super) async fn settle(&mut self, vault: &Shared) -> Result<(), VaultError> {
-        let Some(Taken { who, blinds }) = self.0.take() else { return Ok(()) };
+        match self.0.take() {
+            Some(Taken { who, blinds }) => who.enter_again(vault, &blinds).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Shared {
+    /// One value of a subject is another one now, and its entry was removed:
+    /// what else of the subject shares the entry is entered again.
+    pub(in crate::vault) async fn settle_entry(
+        &self,
+        row: Row,
+        tenant: &str,
+        entity: Entity,
+        value: &str,
+    ) -> Result<(), VaultError> {
+        let Some(blind) = self.blind_of(tenant, entity, value).filter(|_| self.indexed.holds(entity)) else {
+            return Ok(());
+        };
+        match Who::open(self, row).await? {
+            Some(who) => who.enter_again(self, &HashSet::from([blind])).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Who {
+    /// None of a subject that is gone, or is damaged.
+    async fn open(vault: &Shared, row: Row) -> Result<Option<Self>, VaultError> {
+        let Some(record) = vault.store.subject(row).await? else { return Ok(None) };
+        let root = vault.envelope.root_for(&record).await?;
+        match SubjectKeys::open_named(&root, row, record) {
+            Ok((keys, tenant, _)) => Ok(Some(Self { row, keys, tenant })),
+            Err(VaultError::Corrupt { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Enters what stands of the subject and is found by one of these.
+    async fn enter_again(&self, vault: &Shared, blinds: &HashSet<Blind>) -> Result<(), VaultError> {
         let mut after = None;
         loop {
-            let page = vault.store.page(who.row, after, PAGE).await?;
+            let page = vault.store.page(self.row, after, PAGE).await?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = Some(*last);
-            let kept = page.iter().filter_map(|(token, record)| who.blind(vault, token, record));
+            let kept = page.iter().filter_map(|(token, record)| self.blind(vault, token, record));
             let found_by: Vec<Blind> = kept.filter(|blind| blinds.contains(blind)).collect();
             if !found_by.is_empty() {
                 let mut batch = Batch {
-                    row: who.row,
-                    subject: Arc::clone(who.keys.record()),
+                    row: self.row,
+                    subject: Arc::clone(self.keys.record()),
                     first_contact: false,
                     mappings: Vec::new(),
                     found_by,
@@ -87,19 +130,6 @@ impl Unfound {
                     }
                 }
             }
-        }
-    }
-}
-
-impl Who {
-    /// None of a subject that is gone, or is damaged.
-    async fn open(vault: &Shared, row: Row) -> Result<Option<Self>, VaultError> {
-        let Some(record) = vault.store.subject(row).await? else { return Ok(None) };
-        let root = vault.envelope.root_for(&record).await?;
-        match SubjectKeys::open_named(&root, row, record) {
-            Ok((keys, tenant, _)) => Ok(Some(Self { row, keys, tenant })),
-            Err(VaultError::Corrupt { .. }) => Ok(None),
-            Err(error) => Err(error),
         }
     }
 

@@ -190,6 +190,19 @@ async fn what_is_forgotten_leads_to_nobody() {
 }
 
 #[tokio::test]
+async fn a_sweep_that_breaks_off_hides_nobody() {
+    let (vault, spy) = spied(Options::default(), 35).await;
+    let subject = vault.subject("default", "ana").await.unwrap();
+    subject.clone().for_purpose("support").tokenize(&emails(&["Ana@Example.org"])).await.unwrap();
+    subject.for_purpose("billing").tokenize(&emails(&["ana@example.org"])).await.unwrap();
+    let policy = Policy::new(&vault, &[rule(Some("EMAIL"), Some("support"), 30, Expiry::Delete)]);
+    let now = clock::unix_seconds() + 31 * DAY;
+    spy.keeps_all.store(true, Ordering::Relaxed);
+    vault.sweep(&policy, now, false, tokio::task::yield_now).await.unwrap_err();
+    assert_eq!(vault.find("default", "ana@example.org").await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_value_that_came_again_meanwhile_stays() {
     let (vault, spy) = spied(SMALL, 35).await;
     let subject = vault.subject("default", "ana").await.unwrap();

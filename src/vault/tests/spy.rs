@@ -22,6 +22,8 @@ pub(super) struct Spy {
     pub(super) broken: AtomicBool,
     /// How many writes of a rotation succeed before all fail.
     pub(super) rotation_writes: AtomicUsize,
+    /// Whether it fails to remove tokens.
+    pub(super) keeps_all: AtomicBool,
     /// Whether other processes share it.
     pub(super) shared: AtomicBool,
     /// Whether it does not know what others changed a second ago.
@@ -42,6 +44,7 @@ impl Default for Spy {
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             broken: AtomicBool::new(false),
             rotation_writes: AtomicUsize::new(usize::MAX),
+            keeps_all: AtomicBool::new(false),
             shared: AtomicBool::new(false),
             is_behind: AtomicBool::new(false),
             bend: Mutex::new(None),
@@ -150,6 +153,9 @@ impl Store for Arc<Spy> {
     fn remove(&self, row: Row, tokens: Vec<(Token, Vec<u8>)>) -> Answer<'_, usize> {
         if let Some(other) = &*self.before_removal.lock().unwrap() {
             other(&self.memory);
+        }
+        if self.keeps_all.load(Ordering::Relaxed) {
+            return Box::pin(async { Err(StoreError::Unavailable { cause: "cut off".into() }) });
         }
         self.memory.remove(row, tokens)
     }

@@ -23,17 +23,25 @@ const LONGEST: usize = 128;
 /// The names of files in a text behind this label, in order: all of it, or
 /// words with an ending that is known.
 pub(super) fn names(text: &str, label: Option<&str>) -> Vec<Range<usize>> {
-    let is_one =
-        label.is_some_and(|label| FILE_NAMES.contains(&label) || (TITLES.contains(&label) && has_ending(text)));
-    if is_one {
+    let is_title = || label.is_some_and(|label| TITLES.contains(&label)) && has_ending(text);
+    if is_named(label) || is_title() {
         let whole = 0..text.len();
         return vec![whole];
     }
     memchr_iter(b'.', text.as_bytes()).filter_map(|dot| word(text, dot)).collect()
 }
 
+/// Whether all that stands behind this label is the name of a file.
+pub(super) fn is_named(label: Option<&str>) -> bool {
+    label.is_some_and(|label| FILE_NAMES.contains(&label))
+}
+
 /// The word with an ending behind this stop, if its parts have no blanks between them.
 fn word(text: &str, dot: usize) -> Option<Range<usize>> {
+    // Most stops end a sentence.
+    if !text.as_bytes().get(dot + 1)?.is_ascii_alphanumeric() {
+        return None;
+    }
     let ending = text.get(dot + 1..)?.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
     ENDINGS.iter().find(|known| known.eq_ignore_ascii_case(ending))?;
     let before = text.get(dot.saturating_sub(LONGEST)..dot).or_else(|| {

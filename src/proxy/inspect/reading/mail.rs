@@ -2,8 +2,9 @@
 //! are folded (RFC 5545, 3.1; RFC 6350, 3.2), and characters may be quoted
 //! (RFC 2045, 6.7).
 
+use super::marks;
 use encoding_rs::WINDOWS_1252;
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 
 /// In which of these ways a text is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,15 +22,17 @@ pub(super) enum Written {
 }
 
 impl Lines {
-    /// By what the text says of itself.
-    pub(super) fn of(text: &str) -> Self {
+    /// By what the text says of itself. Of a way of which there are no marks in
+    /// it there is no need to know.
+    pub(super) fn of(text: &str, marks: u8) -> Self {
         let bytes = text.as_bytes();
-        let is_folded = memmem::find(bytes, b"BEGIN:V").is_some();
+        let is_folded = marks & marks::FOLD != 0 && memmem::find(bytes, b"BEGIN:V").is_some();
         // Both parts of the word begin so in each of its spellings.
-        let is_quoted = memmem::find_iter(bytes, b"-").any(|at| {
-            let word = at.checked_sub(6).and_then(|start| text.get(start..start + 16));
-            word.is_some_and(|word| word.eq_ignore_ascii_case("quoted-printable"))
-        });
+        let is_quoted = marks & marks::EQUALS != 0
+            && memchr_iter(b'-', bytes).any(|at| {
+                let word = at.checked_sub(6).and_then(|start| text.get(start..start + 16));
+                word.is_some_and(|word| word.eq_ignore_ascii_case("quoted-printable"))
+            });
         Self { is_folded, is_quoted }
     }
 
@@ -69,15 +72,14 @@ fn quoted(rest: &[u8]) -> Option<(usize, String)> {
         }
         _ => None,
     };
-    let bytes: Vec<u8> = rest.chunks(3).map_while(byte).collect();
-    // One that ASCII has stands for itself.
-    let bytes = match bytes.first()? {
-        first if first.is_ascii() => bytes.get(..1)?,
-        _ => bytes.split(u8::is_ascii).next()?,
-    };
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
+    let mut units = rest.chunks(3).map_while(byte);
+    let first = units.next()?;
+    // One that ASCII has stands for itself, and those behind it are not looked at.
+    let others = units.take_while(|byte| !first.is_ascii() && !byte.is_ascii());
+    let bytes: Vec<u8> = std::iter::once(first).chain(others).collect();
+    let text = match String::from_utf8(bytes.clone()) {
+        Ok(text) => text,
+        Err(_) => WINDOWS_1252.decode_without_bom_handling(&bytes).0.into_owned(),
     };
     Some((bytes.len() * 3, text))
 }
@@ -114,12 +116,23 @@ mod tests {
     }
 
     #[test]
+    fn each_character_is_looked_at_once() {
+        // Would not end if all that follows were decoded for each.
+        for unit in ["=41", "=C3=BC", "=C3"] {
+            let text = unit.repeat(1 << 20);
+            let lines = Lines { is_quoted: true, ..Lines::default() };
+            let ends = std::iter::successors(Some(0), |at| lines.at(&text, *at).map(|(end, _)| end));
+            assert_eq!(ends.last(), Some(text.len()));
+        }
+    }
+
+    #[test]
     fn a_text_says_how_it_is_written() {
-        assert!(Lines::of("well-known, x-y, quoted-").are_plain());
-        assert_eq!(Lines::of("BEGIN:VCARD\n"), Lines { is_folded: true, is_quoted: false });
-        assert_eq!(
-            Lines::of("Content-Transfer-Encoding: Quoted-Printable\n"),
-            Lines { is_folded: false, is_quoted: true }
-        );
+        let of = |text: &str| Lines::of(text, marks::of(text));
+        for plain in ["well-known, x-y, quoted-", "a =\n b", "BEGIN:VCARD\nN:Ana", "Quoted-Printable"] {
+            assert!(of(plain).are_plain(), "{plain}");
+        }
+        assert_eq!(of("BEGIN:VCARD\r\nN:Ana\r\n Novak"), Lines { is_folded: true, is_quoted: false });
+        assert_eq!(of("Encoding: Quoted-Printable\n=40"), Lines { is_folded: false, is_quoted: true });
     }
 }

@@ -3,6 +3,7 @@
 
 use super::Kind;
 use memchr::{memchr, memmem};
+use std::ops::Range;
 
 /// A tag with more in it, in bytes, ends at its first `>`, in quotes or not.
 const LONGEST: usize = 512;
@@ -122,8 +123,9 @@ pub(super) enum Break {
 
 /// Whether lines of a text end by a tag.
 pub(super) fn has_breaks(text: &str) -> bool {
-    let is_break = |at: usize| text.get(at..at + 3).is_some_and(|tag| tag.eq_ignore_ascii_case("<br"));
-    memchr::memchr_iter(b'<', text.as_bytes()).any(is_break)
+    let bytes = text.as_bytes();
+    let is_break = |at: usize| bytes.get(at..at + 3).is_some_and(|tag| tag.eq_ignore_ascii_case(b"<br"));
+    memchr::memchr_iter(b'<', bytes).any(is_break)
 }
 
 /// Goes through the markup of a text once.
@@ -149,13 +151,28 @@ impl<'t> Tags<'t> {
     }
 
     /// What this markup is for the words around it.
-    pub(super) fn stands_for(&self, tag: Tag) -> &'static str {
+    pub(super) fn stands_for(&self, tag: Tag, at: Range<usize>) -> &'static str {
         match tag {
             Tag::Inline | Tag::Unknown => "",
             Tag::Cell => " ",
-            Tag::Break if self.breaks == Break::Nothing => "",
+            Tag::Break if self.breaks == Break::Nothing => {
+                if self.parts_groups(at) {
+                    " "
+                } else {
+                    ""
+                }
+            }
             Tag::Block | Tag::Break => "\n",
         }
+    }
+
+    /// Whether it stands where a blank would, between two groups of one number.
+    fn parts_groups(&self, at: Range<usize>) -> bool {
+        let behind = self.text.as_bytes().get(at.end);
+        let before = self.text.get(..at.start).unwrap_or_default();
+        let rest = before.trim_end_matches(|c: char| c.is_ascii_digit());
+        let is_grouped = matches!(rest.as_bytes(), [.., b'0'..=b'9', b' ' | b'-']);
+        behind.is_some_and(u8::is_ascii_digit) && rest.len() < before.len() && is_grouped
     }
 
     /// The markup at `at`, if some stands there, and where it ends. Places must

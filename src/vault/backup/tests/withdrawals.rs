@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ledger::{self, Act, Channel, Ledger, Notices, What};
+use crate::vault::erasures;
 
 fn what(act: Act, purpose: &str) -> What {
     What { purposes: [(purpose.to_owned(), act != Act::Withdrawn)].into(), ..What::new(act, Channel::Endpoint) }
@@ -82,6 +83,24 @@ async fn what_was_withdrawn_since_is_withdrawn_again() {
     // Without the file nobody could know.
     let (vault, _) = setting.restore("third", None).await.unwrap();
     assert_eq!(standing(&vault, "person-2").await, [GIVEN, GIVEN]);
+}
+
+/// By the clock of the replica that was asked it was before the backup.
+#[tokio::test]
+async fn what_was_withdrawn_by_a_slow_clock_is_withdrawn_again() {
+    let setting = Setting::new().await;
+    let (erasures, slow) = (setting.path("erasures.jsonl"), setting.path("slow.jsonl"));
+    withdrawn_since(&setting, &erasures).await;
+    let index = shared(&setting.vault).index.clone();
+    let file = ErasureFile::open(&slow, index.clone()).unwrap();
+    let lines = erasures::read(std::fs::File::open(&erasures).unwrap(), &index).unwrap().unwrap();
+    for line in lines.into_iter().filter(|line| line.statement.is_some()) {
+        file.append(Erasure { at: line.at - 3_600, ..line }).await.unwrap();
+    }
+    let (vault, done) = setting.restore("other", Some(&slow)).await.unwrap();
+    assert_eq!(done.withdrawn, 3);
+    assert_eq!(standing(&vault, "person-1").await, [GIVEN, WITHDRAWN], "before the backup");
+    assert_eq!(standing(&vault, "person-2").await, [WITHDRAWN, GIVEN]);
 }
 
 #[tokio::test]
