@@ -46,8 +46,8 @@ pub struct Restored {
     /// Withdrawals of consent that were made after the backup, and were lost but
     /// for the file of erasures. They hold again.
     pub withdrawn: u64,
-    /// Records that were left out and are not there: they are of another vault
-    /// or of an earlier log, or say who was an operator.
+    /// Records that were left out, since they are of another vault, or say who
+    /// was an operator.
     pub foreign: u64,
 }
 

@@ -27,6 +27,9 @@ const LACKING: &[&str] = &[
     "deferrable",
 ];
 
+/// The code of a message that asks for TLS.
+const ASKS_FOR_TLS: u32 = 80_877_103;
+
 /// What it was asked for and has not.
 #[derive(Clone, Default)]
 pub(crate) struct Refused(Arc<Mutex<Vec<String>>>);
@@ -72,8 +75,12 @@ async fn connection(client: TcpStream, server: TcpStream, refused: Refused, name
     let (mut from_client, to_client) = client.into_split();
     let (from_server, mut to_server) = server.into_split();
     let to_client = Arc::new(tokio::sync::Mutex::new(to_client));
-    // The first message has no kind. Nobody asks for TLS here.
-    let first = body(&mut from_client).await?;
+    // The first message has no kind. It may ask for TLS, which is not to be had.
+    let mut first = body(&mut from_client).await?;
+    if first.get(4..) == Some(ASKS_FOR_TLS.to_be_bytes().as_slice()) {
+        to_client.lock().await.write_all(b"N").await.ok()?;
+        first = body(&mut from_client).await?;
+    }
     to_server.write_all(&first).await.ok()?;
     tokio::spawn(answers(from_server, Arc::clone(&to_client)));
     loop {
