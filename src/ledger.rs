@@ -84,12 +84,14 @@ pub struct Changed {
 impl Ledger {
     /// That of a vault. What a statement says of a notice is looked up in `notices`.
     pub fn new(vault: &Vault, notices: Notices) -> Self {
-        let (known, open) = (Cache::default(), Open::default());
+        let known = if vault.records().is_volatile() { Cache::that_tells() } else { Cache::default() };
+        let open = Open::default();
         Self(Arc::new(Inner { records: vault.records().clone(), notices, known, open }))
     }
 
-    /// Follows what other replicas, and other parts of this process, do to the
-    /// consent of subjects, as long as the ledger is used.
+    /// Follows what other replicas, and other parts of this process, do to
+    /// subjects and their consent, as long as the ledger is used: it ends what
+    /// stands open on it.
     pub fn follow(&self, vault: &Vault) -> impl Future<Output = ()> + Send + 'static {
         follow(Arc::downgrade(&self.0), vault.subscribe())
     }
@@ -161,7 +163,25 @@ impl Ledger {
         };
         let known = Arc::new(Known::new(self.read(row).await?));
         self.0.known.insert(row, &known, changes);
+        self.forget_outlived(row).await?;
         Ok(known)
+    }
+
+    /// In a vault in memory the statements go of those who were not spoken of
+    /// for longest, or whoever makes subjects up would fill the memory.
+    async fn forget_outlived(&self, row: Row) -> Result<(), VaultError> {
+        for row in self.0.known.outlived(row) {
+            let statements = self.0.records.scan(Owner::Row(row), Space::Consent, None, usize::MAX).await?;
+            let mut gone = Vec::with_capacity(2 * statements.len());
+            for (key, value) in statements {
+                let tenant = Row { tenant: row.tenant, ..Row::DEPLOYMENT };
+                gone.push((tenant, journal_key(read_statement(&value)?.time, row, &key)));
+                gone.push((row, key));
+            }
+            let gone: Vec<RecordChange<'_>> = gone.iter().map(|(row, key)| removal(*row, key)).collect();
+            self.0.records.write(&gone, None).await?;
+        }
+        Ok(())
     }
 
     /// Keeps what a request has said, once. `presented` is a hash of it, under
@@ -322,7 +342,7 @@ impl Ledger {
     ) -> Result<bool, VaultError> {
         let (Ok(value), key) = (serde_json::to_vec(statement), number.to_be_bytes()) else { return Err(UNREADABLE) };
         // Beside the subject's own, one that the statements of all can be counted by.
-        let journal = [&statement.time.to_be_bytes()[..], &row.to_bytes(), &key].concat();
+        let journal = journal_key(statement.time, row, &key);
         let tenant = Row { tenant: row.tenant, ..Row::DEPLOYMENT };
         let change = |row, key, expected, value| {
             let value = Some(value);
@@ -345,6 +365,16 @@ impl Ledger {
 const CONTENDED: VaultError =
     VaultError::Unavailable { cause: Cow::Borrowed("others write the same ledger all the time") };
 const UNREADABLE: VaultError = VaultError::Corrupt { what: "statement of consent" };
+
+fn removal(row: Row, key: &[u8]) -> RecordChange<'_> {
+    let (owner, space) = (Owner::Row(row), Space::Consent);
+    RecordChange { owner, space, key, expected: Expected::Anything, value: None }
+}
+
+/// Under which a statement stands beside those of all others of its tenant.
+fn journal_key(time: u64, row: Row, number: &[u8]) -> Vec<u8> {
+    [&time.to_be_bytes()[..], &row.to_bytes(), number].concat()
+}
 
 fn number_of(key: &[u8]) -> Result<u64, VaultError> {
     Ok(u64::from_be_bytes(key.try_into().map_err(|_| UNREADABLE)?))
@@ -379,7 +409,14 @@ async fn follow(ledger: Weak<Inner>, mut events: broadcast::Receiver<Event>) {
         let ledger = Ledger(inner);
         match event {
             Ok(Event { row, kind: EventKind::Withdrawn }) => ledger.look_again(row).await,
-            Ok(Event { row, kind: EventKind::Changed }) => ledger.0.known.forget(row),
+            Ok(Event { row, kind: EventKind::Changed }) => {
+                ledger.0.known.forget(row);
+                if ledger.0.records.is_volatile() {
+                    // Of whom it does not know it cannot tell that they are to go.
+                    let _ = ledger.known(row).await;
+                }
+            }
+            Ok(Event { row, kind: EventKind::Erased }) => _ = ledger.end(row),
             Ok(Event { row, kind: EventKind::Signalled }) => {
                 ledger.0.open.end_yielding(row);
                 if let Ok(known) = ledger.0.known.find(row) {
@@ -387,11 +424,12 @@ async fn follow(ledger: Weak<Inner>, mut events: broadcast::Receiver<Event>) {
                 }
             }
             Ok(Event { row, kind: EventKind::Opened }) => ledger.signal_again(row).await,
-            // What was missed may be a withdrawal of anybody's, or a signal.
+            // What was missed may be anybody's withdrawal or erasure, or a signal.
             Ok(Event { kind: EventKind::Missed, .. }) | Err(RecvError::Lagged(_)) => {
                 ledger.0.known.forget_all();
                 for row in ledger.0.open.rows() {
                     ledger.0.open.end_yielding(row);
+                    ledger.look_whether_erased(row).await;
                     ledger.look_again(row).await;
                 }
             }
@@ -402,6 +440,17 @@ async fn follow(ledger: Weak<Inner>, mut events: broadcast::Receiver<Event>) {
 }
 
 impl Ledger {
+    /// Ends what stood open of a subject when it was erased elsewhere: a running
+    /// reply holds values of its own. Where that cannot be read, all of it.
+    async fn look_whether_erased(&self, row: Row) {
+        match self.0.records.erased(row).await {
+            // The clock of whoever erased it may be behind.
+            Ok(Some(at)) => self.0.open.end_begun_before(row, at.saturating_add(AHEAD)),
+            Ok(None) => {}
+            Err(_) => _ = self.end(row),
+        }
+    }
+
     /// Something was opened elsewhere that a signal ends, perhaps while one was
     /// on its way.
     async fn signal_again(&self, row: Row) {

@@ -38,7 +38,7 @@ mod signed;
 mod special;
 mod standing;
 mod subject;
-mod transcribe;
+pub(crate) mod transcribe;
 mod unpacked;
 mod upstream;
 mod watch;
@@ -196,7 +196,7 @@ impl Gateway {
                 Arc::new(restore::Redaction { engine, plan, means: means(), passes_binary })
             });
             let keeps = config.transcripts.is_some() && purpose.transcripts;
-            let redactor = keeps.then(|| Arc::new(Redactor::new(&engine, &plan)));
+            let redactor = keeps.then(|| Arc::new(transcribe::redactor(&engine, &plan)));
             routes.push(Arc::new(Route {
                 purpose_name: purpose.name.as_str().into(),
                 purpose,

@@ -30,9 +30,9 @@ use crate::clock::Time;
 use crate::config::{Config, WebhookEvent};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
-use crate::store::{Event, EventKind, Row};
+use crate::store::{Event, EventKind, Row, Space};
 use crate::token::Token;
-use crate::vault::{Kept, Vault, VaultError};
+use crate::vault::{Kept, Owner, Vault, VaultError};
 use case::{Case, CaseError, Kind, Proof, State, Step, Urgency, Verification};
 use outbox::{Alarmed, Outbox, Told};
 use serde_json::{Value, json};
@@ -292,9 +292,11 @@ impl Rights {
         // The message first: whoever is not told after a crash never would be.
         let told = Told::of(tenant, Some(subject), Some(&case.id));
         self.outbox.put(WebhookEvent::SubjectErased, &told).await?;
+        let statements = self.statements(tenant, subject).await?;
         let erased = self.vault.erase(tenant, subject).await?;
         self.restrictions.set(tenant, subject, false).await?;
-        let counts = BTreeMap::from([("values".to_owned(), erased.values as u64)]);
+        let counts =
+            BTreeMap::from([("values".to_owned(), erased.values as u64), ("statements".to_owned(), statements)]);
         self.finish(&case, Step::Locate(located), Proof { counts, ..Proof::default() }, by).await
     }
 
@@ -325,8 +327,8 @@ impl Rights {
         if by.case.is_some() { self.begin(tenant, subject, &[Kind::Objection], by).await.map(drop) } else { Ok(()) }
     }
 
-    /// Notes an objection to purposes, after `recorded` has seen to it that it
-    /// holds: the ledger of consent is what every request is judged by.
+    /// Notes an objection to purposes. That it holds is written before: the ledger
+    /// of consent is what every request is judged by.
     pub async fn objected(
         &self,
         tenant: &str,
@@ -404,11 +406,25 @@ impl Rights {
 }
 
 impl Rights {
+    /// How many statements of consent are kept of a subject.
+    async fn statements(&self, tenant: &str, subject: &str) -> Result<u64, RightsError> {
+        const PAGE: usize = 1000;
+        let (owner, mut count, mut after) = (Owner::Subject { tenant, subject }, 0, None::<Vec<u8>>);
+        loop {
+            let page = self.vault.records().scan(owner, Space::Consent, after.as_deref(), PAGE).await?;
+            count += page.len() as u64;
+            match page.into_iter().next_back() {
+                Some((last, _)) => after = Some(last),
+                None => return Ok(count),
+            }
+        }
+    }
+
     /// What goes on beside requests, for as long as the gateway runs: messages
     /// are sent, due dates watched (`due` gets the number of open cases by
     /// their urgency), and restrictions taken over that other replicas make.
-    /// `ended` gets the row of each who is restricted or erased, for what
-    /// stands open to end: a running reply holds values of its own.
+    /// `ended` gets the row of each who is restricted, for what stands open to
+    /// end: a running reply holds values of its own.
     pub async fn run(&self, due: impl Fn([u64; 3]), ended: impl Fn(Row)) {
         let mut events = self.vault.subscribe();
         let watch_restrictions = async {
@@ -420,10 +436,6 @@ impl Rights {
                             ended(row);
                         }
                         refreshed
-                    }
-                    Ok(Event { row, kind: EventKind::Erased }) => {
-                        ended(row);
-                        Ok(())
                     }
                     Ok(Event { kind: EventKind::Missed, .. }) | Err(RecvError::Lagged(_)) => {
                         let loaded = self.restrictions.load().await;

@@ -382,6 +382,10 @@ pub trait Store: Send + Sync {
     fn is_shared(&self) -> bool {
         false
     }
+    /// Whether it ends with the process.
+    fn is_volatile(&self) -> bool {
+        false
+    }
     /// Whether all is known that other processes changed a second ago.
     fn is_current(&self) -> bool {
         true

@@ -16,7 +16,7 @@ mod number;
 mod table;
 mod writer;
 
-pub use draft::{Draft, Redactor};
+pub use draft::{Clean, Draft, Redactor};
 
 use crate::audit::Place;
 use crate::clock::Time;

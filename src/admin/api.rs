@@ -14,6 +14,7 @@ pub mod incidents;
 pub mod operators;
 mod page;
 pub mod reports;
+pub mod rules;
 pub mod subjects;
 pub mod vault;
 
@@ -36,6 +37,7 @@ use super::login::{self, Logins, Proofs};
 use super::role::Role;
 use crate::audit::{Action, Audit, KEPT_IN_MEMORY, Look, Options};
 use crate::config::Config;
+use crate::detect::Engine;
 use crate::incident::Register;
 use crate::problem::{self, Problem, ProblemKind};
 use crate::rights::{Rights, RightsError};
@@ -74,6 +76,8 @@ pub struct Services {
     pub metrics: Arc<Metrics>,
     /// Who may come in.
     pub logins: Logins,
+    /// The rules of the gateway; none beside a command that is by itself.
+    pub engine: Option<Arc<Engine>>,
 }
 
 impl<P, Q, B> Call<P, Q, B> {
@@ -100,6 +104,7 @@ impl Services {
         vault: Vault,
         proofs: Proofs,
         metrics: Arc<Metrics>,
+        engine: Option<Arc<Engine>>,
     ) -> Result<Arc<Self>, RightsError> {
         let rights = Rights::new(vault.clone(), &config)?;
         rights.restrictions().load().await?;
@@ -108,7 +113,7 @@ impl Services {
         let options = Options { keep, in_advance: keep.is_none(), ..Options::default() };
         let audit = Audit::open(&vault, options).await?;
         let incidents = Register::new(&vault);
-        Ok(Arc::new(Self { config, vault, audit, incidents, rights, metrics, logins }))
+        Ok(Arc::new(Self { config, vault, audit, incidents, rights, metrics, logins, engine }))
     }
 
     /// Finishes what is to be written and closes the vault.
@@ -187,6 +192,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     all.extend(audit::endpoints());
     all.extend(incidents::endpoints());
     all.extend(reports::endpoints());
+    all.extend(rules::endpoints());
     all.extend(subjects::endpoints());
     all.extend(vault::endpoints());
     all.extend(cases::endpoints());

@@ -5,7 +5,7 @@ mod breach;
 mod records;
 mod transcripts;
 
-pub use breach::{Breach, breach};
+pub use breach::{Breach, BreachError, breach};
 pub use records::{data_map, dpia, ropa};
 pub use transcripts::transcripts;
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum Role {
     /// Sees counts and settings, and nothing of any person.
     Viewer,
-    /// Tunes rules, which are files: here it sees what a viewer sees.
+    /// Tunes rules, which are files: sees how often they fire, and tries them.
     Tuner,
     /// Answers people and authorities: subjects, cases, consents, the access
     /// log, incidents and reports.

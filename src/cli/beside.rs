@@ -34,6 +34,7 @@ use crate::telemetry::Metrics;
 use crate::vault::{Vault, VaultError, VaultUrl};
 
 pub(super) use address::{Published, Unpublish};
+pub(super) use pinned::client as pinned_client;
 pub(super) use pinned::hash as certificate_hash;
 
 /// Which vault a command is about.
@@ -51,8 +52,11 @@ pub(super) struct Which {
 /// not asked.
 const NO_FILE: &str = "upstream = \"http://127.0.0.1:1\"\n";
 
-/// How long a gateway may take to begin its answer.
+/// How long a gateway may take to begin its answer,
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// and where it first goes through all subjects, or all of the access log.
+const LONG_PATIENCE: Duration = Duration::from_hours(12);
 
 /// How long systems behind have to take what a command has to tell them.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -97,7 +101,7 @@ impl Api {
             Ok(vault) => {
                 open::keep_erasures(&config, &vault)?;
                 let metrics = Metrics::new().map_err(|e| failed(&e))?;
-                let services = Services::new(Arc::new(config), vault, proofs, metrics);
+                let services = Services::new(Arc::new(config), vault, proofs, metrics, None);
                 let services = services.await.map_err(|e| failed(&e))?;
                 Ok(Self(Kind::Here { router: api::router(&services), services }))
             }
@@ -140,7 +144,7 @@ impl Api {
                 let proof = proof.map_err(|e| failed(e.to_string()))?;
                 let request = request.uri(format!("{url}{target}")).header(header::AUTHORIZATION, proof);
                 let request = request.body(Full::from(body)).map_err(|_| misspelled(path))?;
-                let answered = tokio::time::timeout(PATIENCE, client.request(request)).await;
+                let answered = tokio::time::timeout(patience(path), client.request(request)).await;
                 let answered = answered.map_err(|_| failed("no answer in time".to_owned()))?;
                 answered.map_err(|e| failed(innermost(&e).to_string()))?.map(Body::new)
             }
@@ -207,4 +211,22 @@ async fn refused(response: Response<Body>) -> Failure {
     let said = problem["detail"].as_str().or(problem["title"].as_str());
     let said = said.map_or_else(|| format!("it was answered with {status}"), str::to_owned);
     if status == StatusCode::BAD_REQUEST { Failure::Usage(said) } else { Failure::Failed(said) }
+}
+
+/// How long the operation at `path` may take.
+fn patience(path: &str) -> Duration {
+    let is_long = ["/vault/", "/audit/", "/reports/"].iter().any(|all| path.starts_with(all));
+    if is_long { LONG_PATIENCE } else { PATIENCE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_through_everything_is_waited_for() {
+        assert!(patience("/reports/breach?key_id=k") > Duration::from_hours(1));
+        assert!(patience("/vault/verify") > Duration::from_hours(1));
+        assert!(patience("/operators/anna") <= Duration::from_mins(1));
+    }
 }

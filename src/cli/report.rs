@@ -21,8 +21,11 @@ use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::rt::TokioExecutor;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
+use super::beside::{certificate_hash, pinned_client};
 use super::table::{Align, Table};
 use super::{Failure, demo, flags, innermost, serve};
 use crate::config::{Config, Sources};
@@ -110,11 +113,11 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
 }
 
 fn coverage(CoverageArgs { admin, config, format }: CoverageArgs) -> Result<ExitCode, Failure> {
-    let admin = match admin {
-        Some(url) => url,
+    let (admin, certificate) = match admin {
+        Some(url) => (url, None),
         None => configured(config)?,
     };
-    let page = serve::runtime()?.block_on(metrics(&admin))?;
+    let page = serve::runtime()?.block_on(metrics(&admin, certificate))?;
     let coverage = Coverage::read(&page).map_err(|why| Failure::Usage(format!("{admin}/metrics: {why}")))?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     match format {
@@ -142,18 +145,24 @@ fn base_url(given: &str) -> Result<String, String> {
     }
 }
 
-/// The URL of the admin listener that the configuration names.
-fn configured(file: Option<PathBuf>) -> Result<String, Failure> {
+/// The URL of the admin listener that the configuration names, and the hash of
+/// its certificate where it has one.
+fn configured(file: Option<PathBuf>) -> Result<(String, Option<String>), Failure> {
     let file = flags::file(file);
     let text = file.is_none().then(|| NO_FILE.to_owned());
     let sources = Sources { file, text, environment: Sources::process_environment(), ..Sources::default() };
     let config = Config::load(&sources)?.config;
-    let scheme = if config.tls.is_some_and(|tls| tls.admin) { "https" } else { "http" };
-    base_url(&format!("{scheme}://{}", config.admin)).map_err(|why| Failure::Usage(format!("admin: {why}")))
+    let tls = config.tls.filter(|tls| tls.admin);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url = base_url(&format!("{scheme}://{}", config.admin)).map_err(|why| Failure::Usage(format!("admin: {why}")));
+    let unread = |error| Failure::Usage(format!("tls.certificate: {error}"));
+    let first = tls.map(|tls| CertificateDer::from_pem_file(&tls.certificate).map_err(unread)).transpose()?;
+    Ok((url?, first.as_ref().map(certificate_hash)))
 }
 
-/// The page of metrics of the gateway.
-async fn metrics(admin: &str) -> Result<String, Failure> {
+/// The page of metrics of the gateway, which is known by the certificate with
+/// this hash; without one as any website is.
+async fn metrics(admin: &str, certificate: Option<String>) -> Result<String, Failure> {
     let failed = |why: String| {
         Failure::Usage(format!(
             "no metrics from {admin}: {why}; is the gateway running? `--admin HOST:PORT` says where its admin \
@@ -163,7 +172,13 @@ async fn metrics(admin: &str) -> Result<String, Failure> {
     let uri: Uri = format!("{admin}/metrics").parse().map_err(|error| failed(format!("{error}")))?;
     let page = async {
         if uri.scheme_str() == Some("https") {
-            let tls = HttpsConnectorBuilder::new().with_native_roots().map_err(|error| error.to_string())?;
+            let tls = match certificate {
+                Some(own) => {
+                    let client = pinned_client(Some(own)).map_err(|error| error.to_string())?;
+                    HttpsConnectorBuilder::new().with_tls_config(client)
+                }
+                None => HttpsConnectorBuilder::new().with_native_roots().map_err(|error| error.to_string())?,
+            };
             get(tls.https_only().enable_http1().build(), uri).await
         } else {
             get(HttpConnector::new(), uri).await

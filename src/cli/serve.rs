@@ -183,8 +183,9 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> Result<Running,
         }
         _ => None,
     };
-    let services = Services::new(Arc::new(config.clone()), vault.clone(), proofs, Arc::clone(&metrics)).await;
-    let services = services.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
+    let rules = Some(Arc::clone(&engine));
+    let services = Services::new(Arc::new(config.clone()), vault.clone(), proofs, Arc::clone(&metrics), rules);
+    let services = services.await.map_err(|e| Failure::Failed(format!("{place}: {e}")))?;
     let alerts =
         Alerts::start(services.config.alerts, &services.audit, &services.incidents, &services.rights, &metrics);
     if let Some(syslog) = services.config.audit.syslog.clone() {

@@ -160,7 +160,14 @@ async fn work(api: &Api, what: What) -> Result<(), Failure> {
         }
         What::Erase(EraseArgs { person, .. }) => {
             let path = person.path(api, "/erase", None).await?;
-            tell(&api.json(Method::POST, &path, Some(&json!({}))).await?)?;
+            let case = api.json(Method::POST, &path, Some(&json!({}))).await?;
+            tell(&case)?;
+            let counts = &case["proof"]["counts"];
+            if counts["values"] == 0 && counts["statements"] == 0 {
+                let hint =
+                    "nothing was held of this subject, and so nothing was erased: is the id right, and its tenant?";
+                writeln!(io::stderr().lock(), "{hint}")?;
+            }
         }
         What::Restrict(RestrictArgs { lift, person }) => {
             let path = person.path(api, "/restriction", None).await?;

@@ -232,7 +232,8 @@ pub(super) fn jwks(text: &str) -> Result<Jwks, Wrong> {
     }
 }
 
-fn is_this_machine(host: &str) -> bool {
+/// Whether the host of a URL is this machine, whatever its names resolve to.
+pub(super) fn is_this_machine(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare.eq_ignore_ascii_case("localhost") || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

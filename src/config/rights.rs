@@ -1,7 +1,6 @@
 //! What the rights of persons need: systems behind that are told, what people
 //! are found by, and transcripts that name nobody.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -131,10 +130,7 @@ fn webhook_url(text: &str, is_plain_allowed: bool) -> Result<Uri, Wrong> {
     };
     let bare = text.split('?').next().unwrap_or_default();
     let url: Uri = check::url(bare).and_then(|_| text.parse().map_err(|_| check::wrong("", ""))).map_err(wrong)?;
-    let is_here = url.host().is_some_and(|host| {
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    });
+    let is_here = url.host().is_some_and(check::is_this_machine);
     if url.scheme_str() == Some("https") || is_here || is_plain_allowed {
         return Ok(url);
     }

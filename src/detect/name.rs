@@ -327,16 +327,16 @@ impl Pass<'_> {
                 }
                 _ => threshold,
             };
-            // "May Whitaker called": what names follow is one the sooner.
+            // "May Whitaker called", "N. Whitaker": what names follow is one the sooner.
             let fronts = |i: usize| {
-                tokens.get(i).is_some_and(|t| t.word.shape == Shape::Capitalised && t.classes.has(Classes::GIVEN))
-                    && tokens.get(i + 1).is_some_and(|t| {
-                        t.gap == Gap::Space
-                            && t.word.shape == Shape::Capitalised
-                            && t.classes.has(Classes::SURNAME)
-                            && !t.is_ordinary()
-                    })
-                    && person(i + 1) >= usual(i + 1)
+                let (Some(first), Some(next)) = (tokens.get(i), tokens.get(i + 1)) else { return false };
+                let given = first.word.shape == Shape::Capitalised
+                    && first.classes.has(Classes::GIVEN)
+                    && next.gap == Gap::Space
+                    && next.classes.has(Classes::SURNAME)
+                    && !next.is_ordinary();
+                let initial = first.word.shape == Shape::Initial && next.gap == Gap::Point;
+                (given || initial) && next.word.shape == Shape::Capitalised && person(i + 1) >= usual(i + 1)
             };
             let wanted = |i: usize| usual(i) * least * if fronts(i) { BEFORE_A_NAME } else { 1.0 };
             if person(at) < wanted(at) {
@@ -353,7 +353,8 @@ impl Pass<'_> {
             let mut end = at + 1;
             let mut sum = person(at);
             while let (Some(token), Some(odd)) = (tokens.get(end), odds.get(end)) {
-                let joined = !matches!(token.gap, Gap::Space | Gap::First);
+                // Two names of a list have a comma between them too.
+                let joined = !matches!(token.gap, Gap::Space | Gap::First | Gap::Comma);
                 if person(end) < wanted(end)
                     || (!joined && !fronts(end - 1) && odd[BEGINS] > APART * odd[model::GOES_ON])
                 {
@@ -522,13 +523,17 @@ impl Pass<'_> {
         let joined = |c: Option<&u8>| c.is_some_and(|b| b.is_ascii_alphanumeric() || *b >= 0x80);
         match self.at(end) {
             None => true,
-            Some('_' | '@' | '=') => false,
+            Some('_' | '=') => false,
+            // "John Griffith@EXAMPLE": the name of an account, written out.
+            Some('@') => parts.len() > 1,
             // "Jana Novak</td>", but not `Map<Key, Value>`.
             Some('<') => parts.len() > 1 || matches!(next, Some(b'/' | b'!' | b' ')) || self.is_line_break_tag(end),
             // JSON within a string.
             Some('\\') => matches!(next, Some(b'"' | b'n' | b'r' | b't' | b'\\')),
             Some('(') => parts.len() > 1,
-            Some('.' | '-') => !joined(next) || (parts.last().is_some_and(|p| p.word.shape == Shape::Initial)),
+            Some('.' | '-') => {
+                !joined(next) || parts.last().is_some_and(|p| p.word.shape == Shape::Initial || p.is_numeral(self.text))
+            }
             Some(':') => next != Some(&b':') && next != Some(&b'/'),
             Some(c) => !c.is_alphanumeric(),
         }

@@ -39,7 +39,7 @@ impl Listened {
                 at += 1;
                 continue;
             }
-            let word = words::read_from(text, at);
+            let word = words::read_once(text, at);
             match word.shape {
                 Shape::Mixed(_) => {
                     let text = text.get(word.start..word.end).unwrap_or_default();

@@ -457,7 +457,7 @@ impl Pass<'_> {
     fn high(&mut self, i: usize) -> usize {
         match self.text.get(i..).and_then(|rest| rest.chars().next()) {
             Some(c) if words::is_letter(c) => {
-                let word = words::read_from(self.text, i);
+                let word = words::read_once(self.text, i);
                 self.word(&word, self.engine.lexicon.classes(word.hash))
             }
             Some(c) => i + c.len_utf8(),

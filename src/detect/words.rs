@@ -51,9 +51,17 @@ pub(crate) fn join(first: u64, second: u64) -> u64 {
 }
 
 /// Reads the word that starts at `start`; `None` where no letter stands there.
+#[inline]
 pub(crate) fn read(text: &str, start: usize) -> Option<Word> {
-    let word = read_from(text, start);
+    let word = read_once(text, start);
     (word.end > start).then_some(word)
+}
+
+/// The same as [`read_from`], for all but the scan itself: a short text goes
+/// through so much code that copies of this one cost more than the call.
+#[inline(never)]
+pub(crate) fn read_once(text: &str, start: usize) -> Word {
+    read_from(text, start)
 }
 
 /// Reads the word that starts at `start`; an empty one where no letter stands
@@ -360,9 +368,8 @@ pub(crate) fn each_with_gaps<'a>(text: &'a str, mut found: impl FnMut(&'a [u8], 
 
 fn humps(text: &str, heads: bool, mut found: impl FnMut(&Word)) {
     let bytes = text.as_bytes();
-    let may_start = |b: u8| ((b | 0x20).wrapping_sub(b'a') < 26) | (b >= 0x80);
     let mut base = 0;
-    let mut starts = mask(bytes, base, may_start);
+    let mut starts = word_bytes(bytes, base);
     loop {
         // A text may hold much that is no word: it is passed over 64 bytes at a time.
         while starts == 0 {
@@ -370,13 +377,13 @@ fn humps(text: &str, heads: bool, mut found: impl FnMut(&Word)) {
             if base >= bytes.len() {
                 return;
             }
-            starts = mask(bytes, base, may_start);
+            starts = word_bytes(bytes, base);
         }
         let at = base + starts.trailing_zeros() as usize;
-        let word = read_from(text, at);
+        let word = read_once(text, at);
         let hump = camel(text, &word);
         match hump.and_then(|hump| text.get(..hump)) {
-            Some(head) if heads => found(&read_from(head, at)),
+            Some(head) if heads => found(&read_once(head, at)),
             None if word.end > at => found(&word),
             _ => {}
         }
@@ -387,10 +394,16 @@ fn humps(text: &str, heads: bool, mut found: impl FnMut(&Word)) {
         }
         if next >= base + BLOCK {
             base += (next - base) / BLOCK * BLOCK;
-            starts = mask(bytes, base, may_start);
+            starts = word_bytes(bytes, base);
         }
         starts &= not_before(next, base);
     }
+}
+
+/// The bytes of a block that a word may start with.
+#[inline(never)]
+fn word_bytes(bytes: &[u8], base: usize) -> u64 {
+    mask(bytes, base, |b| ((b | 0x20).wrapping_sub(b'a') < 26) | (b >= 0x80))
 }
 
 /// The places of a block that are not before `at`.

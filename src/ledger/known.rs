@@ -15,8 +15,8 @@ const PARTS: usize = 16;
 /// How much of what a client has presented is known again by its bytes.
 const PRESENTED: usize = 16;
 
-/// How long news of other replicas may be on their way, and longer.
-const ON_THE_WAY: Duration = Duration::from_secs(3);
+/// How long news of other replicas may be on their way.
+const ON_THE_WAY: Duration = Duration::from_secs(1);
 
 /// The state of a subject, and what it has presented of late.
 #[derive(Debug, Default)]
@@ -93,6 +93,8 @@ pub(super) struct Cache([Mutex<Part>; PARTS]);
 
 #[derive(Default)]
 struct Part {
+    /// Rows that were forgotten for want of room; none where nobody asks.
+    outlived: Option<Vec<Row>>,
     young: HashMap<Row, Arc<Known>>,
     old: HashMap<Row, Arc<Known>>,
     /// Counts what was forgotten because it changed, so that what was read
@@ -101,6 +103,18 @@ struct Part {
 }
 
 impl Cache {
+    /// One that tells whom it has forgotten for want of room.
+    pub(super) fn that_tells() -> Self {
+        let cache = Self::default();
+        cache.0.iter().for_each(|part| lock(part).outlived = Some(Vec::new()));
+        cache
+    }
+
+    /// Those who were forgotten for want of room, with whom this one shares it.
+    pub(super) fn outlived(&self, row: Row) -> Vec<Row> {
+        self.part(row).outlived.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// What is known, else the count of changes for [`insert`](Self::insert).
     pub(super) fn find(&self, row: Row) -> Result<Arc<Known>, u64> {
         let mut part = self.part(row);
@@ -144,7 +158,7 @@ impl Cache {
         for part in &self.0 {
             let mut part = lock(part);
             let changes = part.changes + 1;
-            *part = Part { changes, ..Part::default() };
+            *part = Part { changes, outlived: part.outlived.take(), ..Part::default() };
         }
     }
 
@@ -157,7 +171,10 @@ impl Cache {
 impl Part {
     fn keep(&mut self, row: Row, known: &Arc<Known>) {
         if self.young.len() >= ROOM / PARTS / 2 {
-            self.old = std::mem::take(&mut self.young);
+            let gone = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
+            if let Some(outlived) = &mut self.outlived {
+                outlived.extend(gone.into_keys());
+            }
         }
         self.young.insert(row, Arc::clone(known));
     }

@@ -1,5 +1,6 @@
 //! What stands open on somebody's consent: a withdrawal ends it.
 
+use crate::clock;
 use crate::store::Row;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +22,8 @@ struct Parts {
 
 struct Entry {
     number: u64,
+    /// In Unix seconds.
+    begun: u64,
     /// The purposes whose consent it stands on. Without any, only what ends
     /// all of a subject ends it.
     purposes: [Option<Arc<str>>; 2],
@@ -79,7 +82,9 @@ impl Open {
     /// stands on one, cancels `ended`; so does what ends all of the subject.
     pub(super) fn register(&self, row: Row, purpose: Option<&Arc<str>>, ended: CancellationToken) -> Registered {
         let number = self.0.count.fetch_add(1, Ordering::Relaxed);
-        let entry = Entry { number, purposes: [purpose.cloned(), None], yields: false, ended: ended.clone() };
+        let begun = clock::unix_seconds();
+        let purposes = [purpose.cloned(), None];
+        let entry = Entry { number, begun, purposes, yields: false, ended: ended.clone() };
         self.part(row).entry(row).or_default().push(entry);
         Registered { open: self.clone(), row, number, ended }
     }
@@ -97,6 +102,11 @@ impl Open {
         let over = self.told(row, |_| true);
         over.iter().for_each(CancellationToken::cancel);
         over.len()
+    }
+
+    /// Ends what began before this moment, in Unix seconds.
+    pub(super) fn end_begun_before(&self, row: Row, moment: u64) {
+        self.told(row, |entry| entry.begun < moment).iter().for_each(CancellationToken::cancel);
     }
 
     /// Ends what of a subject yields to an objection by a signal.

@@ -151,6 +151,29 @@ async fn a_withdrawal_that_was_missed_is_found() {
 }
 
 #[tokio::test]
+async fn what_stands_open_of_an_erased_subject_ends() {
+    let vault = memory().await;
+    let ledger = ledger(&vault);
+    let register = |subject: &str| ledger.register(ledger.row("t", subject), None, CancellationToken::new());
+    let open = ["u1", "u2", "u3"].map(register);
+    let is_told = async |at: usize| {
+        tokio::time::timeout(Duration::from_secs(5), open[at].ended().cancelled()).await.expect("it was not told");
+    };
+    // What nobody heard of,
+    vault.erase("t", "u1").await.unwrap();
+    // also of somebody who was erased long before.
+    vault.records().note_erased(ledger.row("t", "u3"), 1_000).await.unwrap();
+    let _following = tokio::spawn(ledger.follow(&vault));
+    let missed = Event { row: Row::DEPLOYMENT, kind: EventKind::Missed };
+    vault.records().write(&[], Some(missed)).await.unwrap();
+    is_told(0).await;
+    // and what is heard.
+    vault.erase("t", "u2").await.unwrap();
+    is_told(1).await;
+    assert!(!open[2].ended().is_cancelled());
+}
+
+#[tokio::test]
 async fn a_receipt_reads_the_latest_statements_alone() {
     let vault = memory().await;
     let ledger = ledger(&vault);
@@ -190,4 +213,42 @@ async fn the_text_of_a_notice_is_kept_by_its_hash() {
     let kept = vault.records().get(Owner::Deployment, Space::Consent, key.as_bytes()).await.unwrap();
     assert_eq!(kept.as_deref(), Some(b"May we?\n\nWe would like to.".as_slice()));
     assert_eq!(statement.what.lang.as_deref(), Some("en"));
+}
+
+#[tokio::test]
+async fn made_up_subjects_do_not_fill_a_vault_in_memory() {
+    let vault = memory().await;
+    let ledger = ledger(&vault);
+    let kept = async || vault.records().scan(Owner::Tenant("t"), Space::Consent, None, usize::MAX).await.unwrap().len();
+    let ana = ledger.row("t", "ana");
+    ledger.give(ana, what(Act::Given, &[("support", true)]), None).await.unwrap();
+    for n in 0..50_000 {
+        let row = ledger.row("t", &format!("made-up-{n}"));
+        ledger.note(row, 1, what(Act::Request, &[("support", true)]), None).await.unwrap();
+        if n % 500 == 0 {
+            assert!(ledger.known(ana).await.unwrap().state().of("support").given.is_some(), "who is there stays");
+        }
+    }
+    let kept = kept().await;
+    assert!((10_000..=32 * 1024).contains(&kept), "{kept}");
+    assert_eq!(ledger.statements(ana).await.unwrap().len(), 1);
+    assert!(ledger.statements(ledger.row("t", "made-up-0")).await.unwrap().is_empty());
+    assert_eq!(ledger.statements(ledger.row("t", "made-up-49999")).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn who_was_erased_while_news_were_missed_has_nothing_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("embedded:{}", folder.path().display()).parse().unwrap();
+    let vault = Vault::open(&url, Key::generate(), Options::default()).await.unwrap();
+    let ledger = ledger(&vault);
+    let following = tokio::spawn(ledger.follow(&vault));
+    let (ana, bo) = (ledger.row("t", "ana"), ledger.row("t", "bo"));
+    let open = [ana, bo].map(|row| ledger.register(row, None, CancellationToken::new()));
+    vault.erase("t", "ana").await.unwrap();
+    let missed = Event { row: Row::DEPLOYMENT, kind: EventKind::Missed };
+    vault.records().write(&[], Some(missed)).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), open[0].ended().cancelled()).await.expect("it stays open");
+    assert!(!open[1].ended().is_cancelled(), "another person's goes on");
+    following.abort();
 }

@@ -248,6 +248,9 @@ impl ReplyFields {
 
     /// Whether the reply to this path is an array that comes element by element.
     pub fn comes_in_elements(&self, path: &str) -> bool {
+        if self.elements.is_empty() {
+            return false;
+        }
         let path: Vec<_> = path.split('/').skip(1).collect();
         self.elements.iter().any(|glob| glob.matches(&path))
     }

@@ -16,14 +16,22 @@ const ROOM: usize = 64 * 1024;
 pub(super) struct Clients {
     /// Requests a minute; none sets no limit.
     limit: Option<NonZeroU32>,
-    /// When the bucket of a client is full again; those that are stand for nothing.
-    full_at: Mutex<HashMap<IpAddr, Instant>>,
+    buckets: Mutex<Buckets>,
+}
+
+/// When the bucket of a client is full again. Two generations: where the young
+/// one is full, the old one is forgotten, so that a crowd of strangers neither
+/// gives a client its requests anew nor makes others wait for a walk through all.
+#[derive(Default)]
+struct Buckets {
+    young: HashMap<IpAddr, Instant>,
+    old: HashMap<IpAddr, Instant>,
 }
 
 impl Clients {
     /// So many requests a minute; with 0 as many as they like.
     pub(super) fn new(per_minute: u32) -> Self {
-        Self { limit: NonZeroU32::new(per_minute), full_at: Mutex::default() }
+        Self { limit: NonZeroU32::new(per_minute), buckets: Mutex::default() }
     }
 
     /// Takes a request; where it is one too many, how long the client has to
@@ -31,21 +39,25 @@ impl Clients {
     pub(super) fn take(&self, client: IpAddr, now: Instant) -> Result<(), Duration> {
         let Some(limit) = self.limit else { return Ok(()) };
         let each = MINUTE / limit.get();
-        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if full_at.len() >= ROOM {
-            full_at.retain(|_, at| *at > now);
-            if full_at.len() >= ROOM {
-                // So many clients at once are more than a limit for each can hold off.
-                full_at.clear();
-            }
-        }
-        let at = full_at.entry(network(client)).or_insert(now);
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = buckets.of(network(client), now);
         let taken = (*at).max(now) + each;
         if let Some(wait) = taken.checked_duration_since(now + MINUTE).filter(|wait| !wait.is_zero()) {
             return Err(wait);
         }
         *at = taken;
         Ok(())
+    }
+}
+
+impl Buckets {
+    /// That of a client, which is full where it was not asked for of late.
+    fn of(&mut self, client: IpAddr, now: Instant) -> &mut Instant {
+        if self.young.len() >= ROOM / 2 && !self.young.contains_key(&client) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        let old = self.old.get(&client).copied();
+        self.young.entry(client).or_insert(old.unwrap_or(now))
     }
 }
 
@@ -83,11 +95,24 @@ mod tests {
     fn no_limit_is_set_by_default_and_what_is_known_is_bounded() {
         let (none, now) = (Clients::new(0), Instant::now());
         assert!((0..10_000).all(|_| none.take(ip("192.0.2.1"), now).is_ok()));
-        assert!(none.full_at.lock().unwrap().is_empty());
+        assert!(none.buckets.lock().unwrap().young.is_empty());
         let one = Clients::new(1);
         for n in 0..2 * ROOM as u32 {
             assert!(one.take(IpAddr::V4(n.into()), now).is_ok());
         }
-        assert!(one.full_at.lock().unwrap().len() <= ROOM);
+        let buckets = one.buckets.lock().unwrap();
+        assert!(buckets.young.len() + buckets.old.len() <= ROOM);
+    }
+
+    #[test]
+    fn no_crowd_of_strangers_gives_a_client_its_requests_anew() {
+        let (clients, now) = (Clients::new(1), Instant::now());
+        assert!(clients.take(ip("2001:db8::1"), now).is_ok());
+        for n in 0..3 * ROOM as u32 {
+            assert!(clients.take(IpAddr::V4(n.into()), now).is_ok());
+            if n % 10_000 == 0 {
+                assert!(clients.take(ip("2001:db8::1"), now).is_err(), "after {n} others");
+            }
+        }
     }
 }

@@ -173,7 +173,7 @@ pub(super) fn inspect(
         if let Ok(findings) = &mut looked
             && rules.texts
         {
-            findings.texts.push(inspect::Spot { at: 0..text.len(), escaped: false });
+            findings.texts.push(inspect::Spot { at: 0..text.len(), spelling: inspect::Spelling::Plain });
         }
         looked
     };

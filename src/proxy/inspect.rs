@@ -14,9 +14,9 @@ mod place;
 mod reading;
 
 pub(super) use document::{Series, check_json, inspect_json};
-pub(super) use encoded::look as look_encoded;
+pub(super) use encoded::{look as look_encoded, runs as encoded_runs};
 pub(super) use fields::FieldSeries;
-pub(super) use findings::{Findings, Form, Located, Spot};
+pub(super) use findings::{Findings, Form, Located, Spelling, Spot};
 pub(super) use joint::Places;
 pub(super) use reading::{Manner, Reading};
 
@@ -74,9 +74,28 @@ pub(super) fn inspect_value(
 pub(super) fn inspect_form(text: &str, rules: &Rules<'_>, scratch: &mut Scratch) -> Result<Findings, Uninspectable> {
     let mut look = Look::within(rules, scratch);
     match look.at_pairs(text, 0, |_| false) {
-        Ok(()) => Ok(Findings { scanned: text.len(), ..look.findings }),
+        Ok(()) => {
+            let texts = if rules.texts { texts_of_form(text) } else { Vec::new() };
+            Ok(Findings { scanned: text.len(), texts, ..look.findings })
+        }
         Err(NotUtf8) => Err(Uninspectable("The form is not UTF-8 where its percent-encoding is undone.")),
     }
+}
+
+/// Where the values of a form stand that somebody may have written: a word by
+/// itself may as well be an id.
+fn texts_of_form(text: &str) -> Vec<Spot> {
+    let (mut texts, mut start) = (Vec::new(), 0);
+    for pair in text.split('&') {
+        if let Some((name, value)) = pair.split_once('=')
+            && (value.contains('+') || value.contains("%20"))
+        {
+            let from = start + name.len() + 1;
+            texts.push(Spot { at: from..from + value.len(), spelling: Spelling::Form });
+        }
+        start += pair.len() + 1;
+    }
+    texts
 }
 
 /// By what a JSON document is looked through.

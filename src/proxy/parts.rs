@@ -27,8 +27,13 @@ pub(super) fn inspect(
     rules: &Rules<'_>,
     scratch: &mut Scratch,
 ) -> Result<Findings, Uninspectable> {
-    let mut parts =
-        Parts { rules, scratch, found: Findings::seeking(rules.sought.len()), series: FieldSeries::default() };
+    let mut parts = Parts {
+        rules,
+        scratch,
+        found: Findings::seeking(rules.sought.len()),
+        series: FieldSeries::default(),
+        in_file: false,
+    };
     parts.look_at_body(body, 0, boundary, DEPTH)?;
     Ok(parts.found)
 }
@@ -38,6 +43,8 @@ struct Parts<'p> {
     scratch: &'p mut Scratch,
     found: Findings,
     series: FieldSeries,
+    /// Whether the part at hand is a file.
+    in_file: bool,
 }
 
 /// What the header of a part says of it.
@@ -74,6 +81,7 @@ impl Parts<'_> {
         depth: usize,
     ) -> Result<(), Uninspectable> {
         let name = about.name.as_deref();
+        self.in_file = about.is_file;
         let kind = match about.content_type {
             Some(named) => Kind::of_type(named),
             None => Ok(Kind { format: Format::Unsaid, charset: Charset::Utf8 }),
@@ -141,6 +149,11 @@ impl Parts<'_> {
             (Format::Text, Ok(text)) if looks_like_text(content) && !content::declares_entities(text) => {
                 if let Some(looked) = content::inspect_document(text, self.rules, self.scratch) {
                     return self.take(looked, start, content.len());
+                }
+                // A word by itself may as well be an id.
+                if self.rules.texts && !self.in_file && name.is_some() && text.contains(' ') {
+                    let at = start..start + text.len();
+                    self.found.texts.push(inspect::Spot { at, spelling: inspect::Spelling::Plain });
                 }
                 // The name of its field says what a text is.
                 self.found.append(inspect::inspect_value(text, name, self.rules.detector, self.scratch), start);

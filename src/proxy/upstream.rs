@@ -12,6 +12,8 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::error::Error;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -149,8 +151,46 @@ where
 
 /// An error with its causes, outermost first. They name hosts, ports and what
 /// was expected of the protocol, and nothing of a message.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let chain: Vec<String> =
-        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
-    chain.join(": ")
+fn causes(error: &(dyn Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| (**error).source()).map(cause).collect::<Vec<_>>().join(": ")
+}
+
+fn cause(error: &(dyn Error + 'static)) -> String {
+    let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    match (error.downcast_ref::<h2::Error>(), within) {
+        // Its own text repeats whatever the upstream wrote into a GOAWAY.
+        (Some(error), _) => match (error.reason(), error.get_io()) {
+            (Some(reason), _) => reason.to_string(),
+            (None, Some(error)) => cause(error),
+            (None, None) => "HTTP/2 was used wrongly".to_owned(),
+        },
+        (None, Some(within)) => cause(within),
+        (None, None) => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::AsyncWriteExt;
+
+    /// RFC 9113, sections 6.5 and 6.8.
+    #[tokio::test]
+    async fn what_an_upstream_says_of_its_end_is_not_told() {
+        let (ours, mut theirs) = tokio::io::duplex(4_096);
+        let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        let text = b"ana@example.org";
+        let goaway = [0, 0, 8 + text.len() as u8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11];
+        theirs.write_all(&[&settings[..], &goaway, text].concat()).await.unwrap();
+        let connecting = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(ours));
+        let (mut sender, connection) = connecting.await.unwrap();
+        let request = Request::new(Full::<Bytes>::default());
+        let (answered, ended) = tokio::join!(sender.send_request(request), connection);
+        for error in [answered.map(drop).unwrap_err(), ended.unwrap_err()] {
+            let told = causes(&error);
+            assert!(!told.contains("ana"), "{told}");
+            assert!(told.contains("http2 error"), "{told}");
+        }
+    }
 }

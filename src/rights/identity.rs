@@ -51,9 +51,6 @@ const SWEEP: usize = 500;
 /// The record of the code that a subject was sent last.
 const STANDING: &[u8] = b"code";
 
-/// The record that stands for a code that nobody was sent.
-const NOBODY: &[u8] = &[0; 9];
-
 /// How many people may wait for a code to be sent.
 const WAITING: usize = 64;
 
@@ -180,9 +177,11 @@ impl Rights {
 
     /// Takes a code as the answer to a question: a session, where it is right.
     /// Each try counts before it is looked at, so that many at once are no more.
+    /// Where nobody was sent a code nothing is written, so `None` comes sooner
+    /// than for a wrong one: whoever tells a stranger of it waits.
     pub async fn answer(&self, question: &str, code: &str) -> Result<Option<(Sensitive, Session)>, RightsError> {
         let now = clock::unix_seconds();
-        let Some((key, until)) = key_of(question) else { return Ok(None) };
+        let Some((key, until)) = key_of(question).filter(|_| self.sends_codes()) else { return Ok(None) };
         let code = plain_code(code);
         for _ in 0..ATTEMPTS {
             let Some(old) = self.vault.records().get(Owner::Deployment, Space::Code, &key).await? else { break };
@@ -207,9 +206,6 @@ impl Rights {
             self.vault.records().write(&[used], None).await?;
             return self.open_session(&kept.tenant, &subject, Verification::CodeOnFile).await.map(Some);
         }
-        // Where nobody was sent a code it takes as long to say no.
-        self.vault.records().get(Owner::Deployment, Space::Code, NOBODY).await?;
-        self.put(Space::Code, NOBODY, Expected::Anything, Some(&[])).await?;
         Ok(None)
     }
 
@@ -246,7 +242,10 @@ impl Rights {
 
     /// Ends a session.
     pub async fn close_session(&self, word: &str) -> Result<(), RightsError> {
-        if let Some((key, _)) = key_of(word) {
+        // Anybody may close what is none, at the cost of a look.
+        if let Some((key, _)) = key_of(word)
+            && self.vault.records().get(Owner::Deployment, Space::Session, &key).await?.is_some()
+        {
             self.put(Space::Session, &key, Expected::Anything, None).await?;
         }
         Ok(())

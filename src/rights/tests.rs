@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::entity::Entity;
-use crate::vault::{Key, Options};
+use crate::store::Space;
+use crate::vault::{Key, Options, Owner};
 use std::collections::BTreeSet;
 
 const EMAIL: Entity = Entity::constant("EMAIL");
@@ -127,7 +128,7 @@ async fn erasure_takes_all_and_leaves_a_signed_proof_that_names_nobody() {
         let of_ben = rig.mint("ben", EMAIL, "ben@example.org").await;
         let case = rig.rights.erase("shop", "ana-7781", &by()).await.unwrap();
         let proof = case.proof.clone().unwrap();
-        assert_eq!(proof.counts, BTreeMap::from([("values".to_owned(), 2)]));
+        assert_eq!(proof.counts, BTreeMap::from([("statements".to_owned(), 0), ("values".to_owned(), 2)]));
         assert!(proof.confirmation.is_some());
         let text = serde_json::to_string(&case).unwrap();
         assert!(!text.contains("ana"), "{text}");
@@ -332,21 +333,6 @@ async fn rights_hold_while_the_subject_chats() {
         rig.rights.erase("shop", "ana", &by()).await.unwrap();
         assert!(rig.values("ana").await.is_empty());
         assert!(rig.rights.find("shop", "v3@example.org").await.unwrap().is_empty());
-    }
-}
-
-#[tokio::test]
-async fn what_stands_open_of_an_erased_subject_ends() {
-    for rig in rigs().await {
-        rig.mint("ana", EMAIL, "ana@example.org").await;
-        let (ended, mut rows) = tokio::sync::mpsc::unbounded_channel();
-        let rights = Arc::clone(&rig.rights);
-        let running = tokio::spawn(async move { rights.run(|_| {}, |row| ended.send(row).unwrap()).await });
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        rig.rights.erase("shop", "ana", &by()).await.unwrap();
-        let row = tokio::time::timeout(Duration::from_secs(10), rows.recv()).await.unwrap();
-        assert_eq!(row, Some(rig.vault.row("shop", "ana")));
-        running.abort();
     }
 }
 
@@ -559,19 +545,11 @@ async fn nobodys_questions_lock_a_person_out_or_flood_them() {
     }
 }
 
-/// A write is what takes long: without it the time would tell who is known.
 #[tokio::test]
-async fn a_code_for_nobody_is_refused_as_slowly_as_a_wrong_one() {
-    use crate::store::Space;
-    use crate::vault::Owner;
+async fn nobody_has_anything_written_by_guesses() {
     for rig in rigs_with(WEBHOOK).await {
-        let written = async || rig.vault.records().scan(Owner::Deployment, Space::Code, None, 9).await.unwrap().len();
-        assert_eq!(written().await, 0);
         assert!(rig.rights.answer(&rig.rights.question().unwrap(), "WRNG0000").await.unwrap().is_none());
-        assert!(rig.rights.answer(&rig.rights.question().unwrap(), "WRNG0001").await.unwrap().is_none());
-        assert_eq!(written().await, 1, "however often that is");
-        rig.rights.sweep().await.unwrap();
-        assert_eq!(written().await, 0);
+        assert_eq!(rig.vault.records().scan(Owner::Deployment, Space::Code, None, 9).await.unwrap(), []);
     }
 }
 

@@ -30,6 +30,10 @@ struct Subject {
 }
 
 impl Store for Memory {
+    fn is_volatile(&self) -> bool {
+        true
+    }
+
     fn meta(&self) -> Answer<'_, Option<Vec<u8>>> {
         now(self.tables().meta.clone())
     }

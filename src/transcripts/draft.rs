@@ -3,7 +3,7 @@
 use super::number::DayKey;
 use super::{Transcript, Transcripts};
 use crate::audit::Place;
-use crate::detect::{Detector, Engine, Input, Plan, Scratch, Wishes};
+use crate::detect::Scratch;
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 use crate::surrogate;
@@ -27,11 +27,13 @@ const MOST_TEXTS: usize = 32;
 /// Stands in for the id of the subject.
 const IDENTITY: Entity = Entity::constant("IDENTITY");
 
-/// By what transcripts of a route are redacted: by its own plan, and by that of
-/// the rules themselves, under which nothing is kept.
+/// Gives a text with the names of kinds, such as `[EMAIL]`, in place of whatever
+/// is personal in it.
+pub type Clean = dyn Fn(&str, &mut Scratch) -> String + Send + Sync;
+
+/// By what transcripts of a route are redacted.
 pub struct Redactor {
-    engine: Arc<Engine>,
-    plans: [Plan; 2],
+    clean: Box<Clean>,
     /// Tokens of these are found.
     kinds: Arc<Kinds>,
 }
@@ -68,11 +70,9 @@ struct Text {
 }
 
 impl Redactor {
-    /// For a route with this plan.
-    pub fn new(engine: &Arc<Engine>, plan: &Plan) -> Self {
-        let kinds = engine.rules().map(|rule| rule.entity).chain([IDENTITY]);
-        let kinds = Arc::new(Kinds::new(kinds));
-        Self { engine: Arc::clone(engine), plans: [plan.clone(), engine.plan(&Wishes::default())], kinds }
+    /// With what finds whatever is personal, and the kinds that there are.
+    pub fn new(kinds: impl Iterator<Item = Entity>, clean: Box<Clean>) -> Self {
+        Self { clean, kinds: Arc::new(Kinds::new(kinds.chain([IDENTITY]))) }
     }
 
     /// The text with the name of its kind in place of whatever is personal in it.
@@ -97,18 +97,7 @@ impl Redactor {
         let mut restorer = token::Restorer::new(Arc::clone(&self.kinds));
         restorer.push(&text, &mut out);
         restorer.finish(&mut out);
-        for plan in &self.plans {
-            let detector = Detector { engine: &self.engine, plan };
-            let (mut clean, mut copied) = (String::with_capacity(plain.len()), 0);
-            for found in detector.scan(Input::text(&plain), scratch) {
-                clean.push_str(plain.get(copied..found.start).unwrap_or_default());
-                push_kind(&mut clean, found.entity);
-                copied = found.end;
-            }
-            clean.push_str(plain.get(copied..).unwrap_or_default());
-            plain = clean;
-        }
-        plain
+        (self.clean)(&plain, scratch)
     }
 }
 

@@ -35,7 +35,7 @@ fn place() -> Arc<Place> {
 }
 
 fn redactor(wishes: &Wishes) -> Arc<Redactor> {
-    Arc::new(Redactor::new(&ENGINE, &ENGINE.plan(wishes)))
+    Arc::new(crate::proxy::transcribe::redactor(&ENGINE, &ENGINE.plan(wishes)))
 }
 
 async fn ana(vault: &Vault) -> Subject {
@@ -153,6 +153,24 @@ async fn nothing_of_a_person_is_left() {
     assert_eq!(written.request, "I am [IDENTITY], at [EMAIL], as visitor-77 knows");
     assert_eq!(written.reply, "Hello [PERSON], write to [EMAIL]\nnothing but a word or two");
     assert_eq!((written.purpose.as_str(), written.person.len()), ("analytics", 16));
+}
+
+/// What a request is read for is read for here too.
+#[tokio::test]
+async fn nothing_of_a_person_is_left_in_disguise() {
+    use base64::Engine as _;
+    let encode = |text: &str| base64::prelude::BASE64_STANDARD.encode(text);
+    let address = encode("my mail is dora@example.net");
+    let token = Token::new("PERSON".parse().unwrap(), 77).to_string();
+    let echoed = encode(&format!("this is what {token} has said"));
+    let written = one(|draft| {
+        draft.asked(&format!("{address} and {echoed}"));
+        draft.answered(1, &format!("or bo<b>ris</b>@example.net, {address} or fred@exam<wbr>ple.net, {echoed}."));
+    })
+    .await;
+    assert_eq!(written.request, "[EMAIL] and [PERSON]");
+    assert!(!written.reply.contains("ris") && !written.reply.contains("fred"), "{}", written.reply);
+    assert!(!written.reply.contains(&address[..12]) && !written.reply.contains(&echoed[..12]), "{}", written.reply);
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ impl<S> Cache<S> {
         let least = overhead::<S>() + allocated(0) + allocated(counted::<Sensitive>());
         let room = (budget / least).min(RESERVED) / 20 * 21;
         Self {
-            map: DashMap::with_capacity_and_hasher(room, BuildHasherDefault::default()),
+            map: DashMap::with_capacity_and_hasher(2 * room, BuildHasherDefault::default()),
             rings: std::array::from_fn(|_| Mutex::new(VecDeque::with_capacity(room / RINGS))),
             bytes: AtomicUsize::new(0),
             budget,
@@ -231,11 +231,11 @@ impl<S> Slot<S> {
 }
 
 /// What an entry costs beyond what it holds, at most: key and slot in the map,
-/// of which a part is filled to seven sixteenths at least, and the key in its
-/// ring.
+/// of which a part where entries come and go is filled to seven parts in
+/// thirty-two at least, and the key in its ring.
 const fn overhead<S>() -> usize {
     let slot = size_of::<(Place, Slot<S>)>() + 1;
-    slot * 7 / 3 + size_of::<Place>() * 5 / 4
+    slot * 32 / 7 + size_of::<Place>() * 5 / 4
 }
 
 /// What somebody's shared value takes with its two counts.

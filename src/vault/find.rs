@@ -8,7 +8,7 @@ use super::contact::{self, EMAIL, PHONE};
 use super::root::tenant_row;
 use super::subject::State;
 use super::subject_keys::{SubjectKeys, created, is_anonymized};
-use super::{Kind, Shared, Vault, VaultError};
+use super::{Kind, Shared, Vault, VaultError, surrogates};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 use crate::store::{Blind, Change, Expect, Row, Space};
@@ -35,6 +35,12 @@ impl Indexed {
     /// What a list of entities comes to.
     pub fn of(entities: &[Entity]) -> Self {
         Self { email: entities.contains(&EMAIL), phone: entities.contains(&PHONE) }
+    }
+
+    /// Whether what a token of this entity stands for may be entered: behind a
+    /// surrogate any kind of value stands.
+    pub(super) fn may_hold(self, entity: Entity) -> bool {
+        self.holds(entity) || (entity == Entity::SURROGATE && (self.email || self.phone))
     }
 
     /// Whether values of this kind are entered.
@@ -83,12 +89,17 @@ impl Shared {
             Err(VaultError::Corrupt { .. }) => return Ok(None),
             opened => opened?,
         };
-        let all = self.store.all(row, entity).await?;
-        let mut values = all.iter().filter(|(_, record)| !is_anonymized(record));
-        let has_it = values.any(|(token, record)| {
-            let value = keys.open_value(row, token, record).ok();
-            value.and_then(|value| contact::plain(entity, value.expose())).is_some_and(|value| value == plain)
-        });
+        let mut has_it = false;
+        for kept_as in [entity, Entity::SURROGATE] {
+            let all = self.store.all(row, kept_as).await?;
+            let mut values = all.iter().filter(|(_, record)| !is_anonymized(record));
+            has_it = has_it
+                || values.any(|(token, record)| {
+                    let Ok(content) = keys.open_value(row, token, record) else { return false };
+                    let (of, value) = meant(kept_as, content.expose());
+                    of == entity && contact::plain(of, value).is_some_and(|value| value == plain)
+                });
+        }
         Ok((has_it && of == tenant).then_some((since, subject)))
     }
 
@@ -122,6 +133,15 @@ impl Shared {
     }
 }
 
+/// The value that is kept under a token, and its kind: behind a surrogate those
+/// of the value that it stands in for.
+pub(super) fn meant(entity: Entity, content: &str) -> (Entity, &str) {
+    match surrogates::parts(content).filter(|_| entity == Entity::SURROGATE) {
+        Some((_, entity, value)) => (entity, value),
+        None => (entity, content),
+    }
+}
+
 /// The change by which a subject is not found by a hash any more.
 pub(super) fn removal(row: Row, blind: Blind) -> Change {
     change(row, blind, None)
@@ -133,7 +153,7 @@ fn change(row: Row, blind: Blind, value: Option<Vec<u8>>) -> Change {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Key, Options};
+    use super::super::{Key, Options, Standing};
     use super::*;
     use crate::token::Token;
 
@@ -204,6 +224,31 @@ mod tests {
             for address in ["ana@example.org", "new@example.org"] {
                 assert_eq!(found(&vault, "shop", address).await, ["u1"]);
             }
+        }
+    }
+
+    /// A stand-in goes out for an address, and leads to the person all the same.
+    #[tokio::test]
+    async fn who_has_a_surrogate_is_found_by_what_it_stands_for() {
+        let standing: &Standing<'_> = &|search| Box::pin(async move { vec![false; search.texts().len()] });
+        for (vault, _folder) in vaults().await {
+            let subject = vault.subject("shop", "u1").await.unwrap();
+            let values = [(EMAIL, "Ana@Example.org"), (PHONE, "+49 30 1234567")];
+            let given = subject.mint_surrogates(&values, standing).await.unwrap();
+            let given: Vec<String> = given.into_iter().flatten().collect();
+            assert_eq!(found(&vault, "shop", "ana@example.org").await, ["u1"]);
+            assert_eq!(found(&vault, "shop", "0049 30 1234567").await, ["u1"]);
+            assert!(found(&vault, "shop", &given[0]).await.is_empty(), "nobody's address leads anywhere");
+            assert!(found(&vault, "bank", "ana@example.org").await.is_empty());
+            let token = vault.token_of("shop", "u1", &given[0]).await.unwrap().unwrap();
+            mint(&vault, "u1", EMAIL, "ana@example.org").await;
+            assert!(vault.rectify("shop", "u1", &token, "new@example.org").await.unwrap());
+            for address in ["ana@example.org", "new@example.org"] {
+                assert_eq!(found(&vault, "shop", address).await, ["u1"], "{address}");
+            }
+            vault.erase("shop", "u1").await.unwrap();
+            assert!(found(&vault, "shop", "new@example.org").await.is_empty());
+            assert!(found(&vault, "shop", "0049 30 1234567").await.is_empty());
         }
     }
 

@@ -8,7 +8,7 @@
 
 use super::error::VaultError;
 use super::retention::PurposeId;
-use super::seal::{NONCE, fill_random};
+use super::seal::Nonces;
 use super::subject::State;
 use super::subject_keys::{Origin, SubjectKeys, is_anonymized};
 use super::{Shared, clock};
@@ -203,18 +203,17 @@ impl<'a> Minting<'a> {
                 Entry::Occupied(first) => open.absent = self.values.get(*first.get()) == self.values.get(open.index),
             }
         }
-        let mut nonces = vec![0; NONCE * minted.len()];
-        fill_random(&mut nonces)?;
-        let (nonces, _) = nonces.as_chunks::<NONCE>();
+        let mut nonces = Nonces::default();
         let origin = Origin { created: clock::unix_seconds(), purpose };
         let mut found_by: Vec<Blind> = Vec::new();
         for (token, index) in &minted {
             let value = self.values.get(*index).map_or("", |(_, value)| *value);
             found_by.extend(self.vault.entry(self.state.identity().0, token.entity(), value));
         }
-        let mappings = minted.into_iter().zip(nonces).map(|((token, index), nonce)| {
+        let mappings = minted.into_iter().map(|(token, index)| {
             let value = self.values.get(index).map_or("", |(_, value)| *value);
-            let sealed = self.keys.seal(self.state.row, &token, token.entity(), value, origin, *nonce);
+            let nonce = nonces.next()?;
+            let sealed = self.keys.seal(self.state.row, &token, token.entity(), value, origin, nonce);
             sealed.map(|record| (token, record))
         });
         Ok(Batch {

@@ -8,7 +8,7 @@ use super::erasures::{Erasure, ErasureFile, Statement, What};
 use super::error::VaultError;
 use super::root::tenant_row;
 use super::rows::Rows;
-use super::seal::{SealingKey, random};
+use super::seal::{Nonces, SealingKey};
 use crate::clock;
 use crate::store::{Change, Event, EventKind, Expect, Row, Space, Store};
 use aws_lc_rs::hmac;
@@ -111,6 +111,11 @@ impl Records {
         self.0.store.is_shared()
     }
 
+    /// Whether they end with the process.
+    pub fn is_volatile(&self) -> bool {
+        self.0.store.is_volatile()
+    }
+
     /// A record's contents.
     pub async fn get(&self, owner: Owner<'_>, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
         let row = self.row_of(owner);
@@ -140,7 +145,7 @@ impl Records {
     /// it did. They are durable when this returns. Subscribers here and on
     /// other replicas are told of `event`.
     pub async fn write(&self, changes: &[RecordChange<'_>], event: Option<Event>) -> Result<bool, VaultError> {
-        let mut sealed = Vec::with_capacity(changes.len());
+        let (mut sealed, mut nonces) = (Vec::with_capacity(changes.len()), Nonces::default());
         for RecordChange { owner, space, key, expected, value } in changes {
             let row = self.row_of(*owner);
             let expect = match expected {
@@ -152,7 +157,7 @@ impl Records {
                     _ => return Ok(false),
                 },
             };
-            let value = value.map(|value| self.seal(row, *space, key, value)).transpose()?;
+            let value = value.map(|value| self.seal(row, *space, key, value, &mut nonces)).transpose()?;
             sealed.push(Change { row, space: *space, key: key.to_vec(), expect, value });
         }
         if let Some(Event { row, kind: EventKind::Withdrawn }) = event {
@@ -167,13 +172,13 @@ impl Records {
     }
 
     /// When a subject was erased last, in Unix seconds, if it ever was.
-    pub(super) async fn erased(&self, row: Row) -> Result<Option<u64>, VaultError> {
+    pub(crate) async fn erased(&self, row: Row) -> Result<Option<u64>, VaultError> {
         let at = self.get(Owner::Row(row), Space::Erasure, ERASED).await?;
         at.map(|at| at.try_into().map(u64::from_be_bytes).map_err(|_| RECORD)).transpose()
     }
 
     /// Takes note, in the vault, that a subject was erased.
-    pub(super) async fn note_erased(&self, row: Row, at: u64) -> Result<(), VaultError> {
+    pub(crate) async fn note_erased(&self, row: Row, at: u64) -> Result<(), VaultError> {
         let at = at.to_be_bytes();
         let (owner, space, expected) = (Owner::Row(row), Space::Erasure, Expected::Anything);
         let change = RecordChange { owner, space, key: ERASED, expected, value: Some(&at) };
@@ -208,8 +213,15 @@ impl Records {
     }
 
     /// A record as a change of the store, for a batch of mappings.
-    pub(super) fn change(&self, row: Row, space: Space, key: &[u8], value: &[u8]) -> Result<Change, VaultError> {
-        let value = Some(self.seal(row, space, key, value)?);
+    pub(super) fn change(
+        &self,
+        row: Row,
+        space: Space,
+        key: &[u8],
+        value: &[u8],
+        nonces: &mut Nonces,
+    ) -> Result<Change, VaultError> {
+        let value = Some(self.seal(row, space, key, value, nonces)?);
         Ok(Change { row, space, key: key.to_vec(), expect: Expect::Anything, value })
     }
 
@@ -244,9 +256,16 @@ impl Records {
         Ok(self.0.store.get(row, space, vec![key.to_vec()]).await?.into_iter().next().flatten())
     }
 
-    fn seal(&self, row: Row, space: Space, key: &[u8], value: &[u8]) -> Result<Vec<u8>, VaultError> {
+    fn seal(
+        &self,
+        row: Row,
+        space: Space,
+        key: &[u8],
+        value: &[u8],
+        nonces: &mut Nonces,
+    ) -> Result<Vec<u8>, VaultError> {
         let mut sealed = Vec::with_capacity(value.len() + 28);
-        self.key(row, space)?.seal(*random()?, &aad(row, space, key), value, &mut sealed)?;
+        self.key(row, space)?.seal(nonces.next()?, &aad(row, space, key), value, &mut sealed)?;
         Ok(sealed)
     }
 

@@ -8,7 +8,7 @@
 
 use super::seal::random;
 use super::subject_keys::{Head, Origin, is_anonymized};
-use super::{Kind, Vault, VaultError, clock, surrogates};
+use super::{Kind, Vault, VaultError, clock, find, surrogates};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
 use crate::store::{Event, EventKind};
@@ -80,10 +80,11 @@ impl Vault {
             }
             let event = Event { row: state.row, kind: EventKind::Rectified };
             shared.heed(event);
-            let changes = shared.entries_of_corrected(state, token.entity(), before.expose(), value.expose());
+            let (_, before) = find::meant(token.entity(), before.expose());
+            let changes = shared.entries_of_corrected(state, entity, before, value.expose());
             shared.store.write(changes, Some(event)).await?;
             let (tenant, _) = state.identity();
-            shared.settle_entry(state.row, tenant, token.entity(), before.expose()).await?;
+            shared.settle_entry(state.row, tenant, entity, before).await?;
             return Ok(true);
         }
         Err(VaultError::unavailable("a value keeps changing"))

@@ -25,6 +25,23 @@ pub(super) fn fill_random(bytes: &mut [u8]) -> Result<(), VaultError> {
     rand::fill(bytes).map_err(|_| VaultError::unavailable("the operating system gives no random numbers"))
 }
 
+/// Nonces for records that are sealed together. To draw many random bytes costs
+/// little more than to draw a few. What is left over is never used.
+#[derive(Default)]
+pub(super) struct Nonces(Vec<[u8; NONCE]>);
+
+impl Nonces {
+    /// One that was not given before.
+    pub(super) fn next(&mut self) -> Result<[u8; NONCE], VaultError> {
+        if self.0.is_empty() {
+            let mut drawn = vec![[0; NONCE]; 32];
+            fill_random(drawn.as_flattened_mut())?;
+            self.0 = drawn;
+        }
+        self.0.pop().ok_or_else(|| VaultError::unavailable("no nonce is left"))
+    }
+}
+
 impl SealingKey {
     pub(super) fn new(key: &[u8; 32]) -> Result<Self, VaultError> {
         UnboundKey::new(&AES_256_GCM, key)
@@ -102,6 +119,14 @@ mod tests {
         wiping::wiped(&key.open(b"", &sealed).unwrap());
         let SealingKey(context) = &key;
         wiping::wiped_by_library(context);
+    }
+
+    #[test]
+    fn no_nonce_is_given_twice() {
+        let mut nonces = Nonces::default();
+        let given: std::collections::HashSet<_> = (0..200).map(|_| nonces.next().unwrap()).collect();
+        assert_eq!(given.len(), 200);
+        assert!(!given.contains(&[0; NONCE]));
     }
 
     #[test]

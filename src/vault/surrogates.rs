@@ -380,8 +380,9 @@ pub(super) async fn mint(
             continue;
         }
         let origin = Origin { created: clock::unix_seconds(), purpose };
-        let mut mappings = Vec::with_capacity(new.len());
+        let (mut mappings, mut found_by) = (Vec::with_capacity(new.len()), Vec::new());
         for one in &new {
+            found_by.extend(vault.entry(state.identity().0, one.entity, one.value.expose()));
             let token = token(one);
             let content = content(&one.text, one.entity, &one.value);
             let sealed = keys.seal(state.row, &token, one.entity, content.expose(), origin, *random()?)?;
@@ -392,7 +393,7 @@ pub(super) async fn mint(
             subject: Arc::clone(keys.record()),
             first_contact: !keys.are_stored(),
             mappings,
-            found_by: Vec::new(),
+            found_by,
             // In a reply through another replica they would not be looked for.
             is_told: keys.are_stored(),
         };

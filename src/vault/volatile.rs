@@ -4,6 +4,7 @@
 mod sweep;
 
 use super::error::VaultError;
+use super::find::meant;
 use super::hashing::Hashing;
 use super::mint::{MAX_COUNTER, NO_ROOM};
 use super::mix::Mix;
@@ -145,14 +146,23 @@ impl Memory {
         self.subjects.get([tenant, "\0", subject].concat().as_str()).map(|known| Arc::clone(&known))
     }
 
-    /// The subjects of a tenant that have a value which is sought, at most `limit`.
+    /// The subjects of a tenant that have a value which is sought.
     pub(super) fn find(&self, tenant: &str, is_sought: impl Fn(Entity, &str) -> bool) -> Vec<Sensitive> {
         let of_tenant = |name: &str| name.strip_prefix(tenant)?.strip_prefix('\0').map(Sensitive::from);
-        let has = |known: &Volatile| {
-            let known = known.known();
-            known
-                .tokens()
-                .any(|token| known.value(&token).is_some_and(|value| is_sought(token.entity(), value.expose())))
+        let has = |subject: &Volatile| {
+            let behind_token = {
+                let known = subject.known();
+                let is_sought =
+                    |token: Token| known.value(&token).is_some_and(|value| is_sought(token.entity(), value.expose()));
+                known.tokens().any(is_sought)
+            };
+            let surrogates = subject.surrogates.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut contents = surrogates.iter().flat_map(|chosen| chosen.known.contents());
+            behind_token
+                || contents.any(|content| {
+                    let (entity, value) = meant(Entity::SURROGATE, content.expose());
+                    is_sought(entity, value)
+                })
         };
         let named = self.subjects.iter().filter_map(|known| Some((of_tenant(known.key())?, Arc::clone(known.value()))));
         named.filter(|(_, known)| has(known)).map(|(subject, _)| subject).collect()

@@ -26,6 +26,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The page.
 pub const ME: &str = "/.privet/me";
@@ -37,6 +38,10 @@ const PAGE: usize = 200;
 const SCOPE: &str = "privet:me";
 /// For so many seconds such a token may have been on its way.
 const FRESH: u64 = 300;
+
+/// A code is refused after a multiple of this time, so that whoever guesses does
+/// not learn by a write whether somebody was sent one.
+const REFUSAL: Duration = Duration::from_millis(250);
 
 /// The body of an answer.
 pub enum Body {
@@ -157,7 +162,12 @@ impl Me<'_> {
         let shown: Shown = if self.asked.body.is_empty() { Shown::default() } else { self.body()? };
         let opened = match (self.asked.token, shown) {
             (_, Shown { question: Some(question), code: Some(code), .. }) => {
-                self.rights.answer(&question, &code).await.map_err(|error| problem(&error))?
+                let begun = Instant::now();
+                let opened = self.rights.answer(&question, &code).await.map_err(|error| problem(&error))?;
+                if opened.is_none() {
+                    tokio::time::sleep(left_of_refusal(begun.elapsed())).await;
+                }
+                opened
             }
             (Some(token), Shown { tenant, .. }) => {
                 let tenant = self.tenant(tenant)?;
@@ -370,6 +380,12 @@ impl Me<'_> {
     }
 }
 
+/// How long a refusal waits after so much time.
+fn left_of_refusal(elapsed: Duration) -> Duration {
+    let steps = u32::try_from(elapsed.as_millis() / REFUSAL.as_millis()).unwrap_or(u32::MAX - 1) + 1;
+    REFUSAL.saturating_mul(steps).saturating_sub(elapsed)
+}
+
 /// A case as its person sees it.
 fn shown(case: &Case) -> Value {
     json!({
@@ -399,4 +415,17 @@ fn problem(error: &RightsError) -> Refused {
         _ => (ProblemKind::InternalError, "The request cannot be served."),
     };
     Refused::Problem(Box::new(Problem::new(kind, detail)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_come_at_multiples_of_one_time() {
+        for (millis, left) in [(0, 250), (1, 249), (249, 1), (250, 250), (613, 137)] {
+            assert_eq!(left_of_refusal(Duration::from_millis(millis)), Duration::from_millis(left));
+        }
+        assert_eq!(left_of_refusal(Duration::MAX), Duration::ZERO);
+    }
 }

@@ -1,6 +1,6 @@
 //! `privet report`: what a running gateway has counted, from outside.
 
-use crate::support::{Dialogue, Identity, port_of_nobody, privet, scratch_folder};
+use crate::support::{Dialogue, Identity, Setup, port_of_nobody, privet, scratch_folder};
 use serde_json::{Value, json};
 use std::process::Output;
 
@@ -54,6 +54,25 @@ async fn coverage_is_told_by_route() {
 }
 
 #[tokio::test]
+async fn coverage_asks_an_admin_listener_by_the_certificate_of_the_configuration() {
+    let (own, other, folder) = (Identity::new(), Identity::new(), scratch_folder());
+    let toml = |identity: &Identity, rest: &str| {
+        let (certificate, key) = (identity.certificate(), identity.key());
+        format!("{rest}[tls]\ncertificate = {certificate:?}\nkey = {key:?}\nadmin = true\n")
+    };
+    let privet = Setup::at("http://127.0.0.1:1").toml(&toml(&own, "")).start();
+    let admin = privet.admin.strip_prefix("https://").unwrap();
+    let file = folder.path().join("privet.toml");
+    let head = format!("upstream = \"http://127.0.0.1:1\"\nadmin = {admin:?}\n");
+    let ask = async |identity: &Identity| {
+        std::fs::write(&file, toml(identity, &head)).unwrap();
+        coverage(&["--config", file.to_str().unwrap()]).await
+    };
+    assert!(printed(&ask(&own).await).contains("no data yet"));
+    assert_eq!(ask(&other).await.status.code(), Some(2), "another certificate");
+}
+
+#[tokio::test]
 async fn the_table_is_that_of_the_readme() {
     let dialogue = after_three_requests().await;
     let address = dialogue.privet.admin.strip_prefix("http://").unwrap();
@@ -83,13 +102,9 @@ async fn a_listener_with_tls_is_asked_over_tls() {
     let identity = Identity::new();
     let tls = format!("[tls]\nadmin = true\ncertificate = {:?}\nkey = {:?}\n", identity.certificate(), identity.key());
     let dialogue = Dialogue::new(&tls).await;
-    let address = dialogue.privet.admin.strip_prefix("https://").unwrap();
-    let folder = scratch_folder();
-    let file = folder.path().join("privet.toml");
-    std::fs::write(&file, format!("upstream = \"http://127.0.0.1:1\"\nadmin = \"{address}\"\n{tls}")).unwrap();
     for (trusted, code) in [(identity.certificate(), 0), (Identity::new().certificate(), 2)] {
         let mut command = privet();
-        command.args(["report", "coverage", "--config"]).arg(&file).env("SSL_CERT_FILE", trusted);
+        command.args(["report", "coverage", "--admin", &dialogue.privet.admin]).env("SSL_CERT_FILE", trusted);
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         assert_eq!(output.status.code(), Some(code), "{output:?}");
     }

@@ -111,6 +111,9 @@ async fn an_erased_subject_is_nowhere_any_more() {
     let rig = Rig::new("").await;
     rig.say("u1", &format!("I am at {EMAIL}")).await;
     let token = token_of(&rig.export("u1"), EMAIL).to_owned();
+    let nobody = command(&rig.vault, &["subject", "erase", "u-1", "--yes"]);
+    let told = String::from_utf8(nobody.stderr).unwrap();
+    assert!(nobody.status.success() && told.contains("nothing was held of this subject"), "{told}");
     let refused = command(&rig.vault, &["subject", "erase", "u1"]);
     assert_eq!(refused.status.code(), Some(2), "nobody can be asked");
     assert_eq!(values(&rig.export("u1")), [EMAIL]);

@@ -28,8 +28,8 @@ fn say(text: &str, stream: bool) -> String {
 async fn lines(folder: &Path, wanted: usize) -> Vec<Value> {
     let patience = Instant::now() + Duration::from_secs(20);
     loop {
-        let files =
-            std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+        let files = std::fs::read_dir(folder).into_iter().flatten();
+        let files = files.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
         let all: Vec<Value> = files
             .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>())
             .collect();
@@ -37,6 +37,36 @@ async fn lines(folder: &Path, wanted: usize) -> Vec<Value> {
             return all;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn forms_parts_and_arguments_of_tools_are_kept_too() {
+    let scratch = scratch_folder();
+    let (folder, vault) = (scratch.path().join("transcripts"), scratch.path().join("vault"));
+    let upstream = Upstream::start(|_| Answer::json(&json!({"ok": true}))).await;
+    let gateway = Setup::new(&upstream).vault(&vault).toml(&toml(&folder)).start();
+    let client = Client::new(&gateway.gateway);
+    let arguments = json!({"query": format!("look for {EMAIL} now")}).to_string();
+    let tool = json!({"messages": [{"role": "assistant", "tool_calls": [
+        {"id": "c1", "type": "function", "function": {"name": "find", "arguments": arguments}}]}]});
+    let form = format!("id=abc&text=It+is+caf%C3%A9+and+{}%2C+yes", EMAIL.replace('@', "%40"));
+    let part = |name: &str, text: &str| format!("--b\r\ncontent-disposition: form-data; {name}\r\n\r\n{text}\r\n");
+    let parts = part("name=\"id\"", "abc")
+        + &part("name=\"text\"", &format!("Write to {EMAIL} please"))
+        + &part("name=\"f\"; filename=\"a.txt\"", "a file of many words")
+        + "--b--\r\n";
+    for (kind, body, wanted) in [
+        ("application/json", tool.to_string(), "{\"query\":\"look for [EMAIL] now\"}"),
+        ("application/x-www-form-urlencoded", form, "It is caf\u{e9} and [EMAIL], yes"),
+        ("multipart/form-data; boundary=b", parts, "Write to [EMAIL] please"),
+    ] {
+        let before = lines(&folder, 0).await.len();
+        let headers = [("content-type", kind), ("privet-subject", "visitor-7"), ("privet-consent", "support")];
+        let reply = client.send("POST", "/v1/chat/completions", &headers, body).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let read = lines(&folder, before + 1).await;
+        assert_eq!(read.last().unwrap()["request"], json!(wanted), "{kind}");
     }
 }
 

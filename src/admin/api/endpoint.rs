@@ -367,8 +367,12 @@ where
     let Path(path) = Path::<P>::from_request_parts(&mut head, &())
         .await
         .map_err(|_| bad("A variable of the path cannot be read; /api/v1/openapi.json tells its form."))?;
-    let Query(query) = Query::<Q>::try_from_uri(&head.uri)
-        .map_err(|_| bad("The query cannot be read; /api/v1/openapi.json tells its members."))?;
+    let Query(query) = Query::<Q>::try_from_uri(&head.uri).map_err(|error| {
+        let error: &dyn std::error::Error = &error;
+        let expected = expected(&error.source().map_or_else(|| error.to_string(), ToString::to_string));
+        let detail = format!("The query cannot be read{expected}; /api/v1/openapi.json tells its members.");
+        Problem::new(ProblemKind::BadRequest, detail)
+    })?;
     let body = if takes_body {
         if !is_json(&head) {
             return Err(Problem::new(ProblemKind::UnsupportedBody, "The body must be of type application/json."));
@@ -383,9 +387,10 @@ where
             Problem::new(
                 ProblemKind::BadRequest,
                 format!(
-                    "The body cannot be read at line {}, column {}; /api/v1/openapi.json tells its form.",
+                    "The body cannot be read at line {}, column {}{}; /api/v1/openapi.json tells its form.",
                     error.line(),
-                    error.column()
+                    error.column(),
+                    expected(&error.to_string())
                 ),
             )
         })?
@@ -396,6 +401,20 @@ where
     };
     let reason = super::reason(&head);
     Ok(Call { services, who, request_id, reason, path, query, body })
+}
+
+/// What the reader says would be right. Of its messages these parts alone are
+/// words of this program; the rest quotes what it was given.
+fn expected(message: &str) -> String {
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    let quotes = ["unknown variant", "unknown field", "invalid type", "invalid value", "invalid length"];
+    let missing = message.find("missing field `").and_then(|at| message.get(at..)).filter(|_| !message.contains(", "));
+    let wanted = message.rfind(", expected ").and_then(|at| message.get(at + 2..));
+    match (missing, wanted) {
+        (Some(missing), _) => format!(": {missing}"),
+        (None, Some(wanted)) if quotes.iter().any(|kind| message.contains(kind)) => format!(": {wanted}"),
+        _ => String::new(),
+    }
 }
 
 /// A text of at most `MOST` characters, as its schema says.

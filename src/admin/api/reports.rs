@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::endpoint::at_most;
 use super::{Call, Endpoint, Nothing, Streamed};
-use crate::admin::reports::{self, Breach};
+use crate::admin::reports::{self, Breach, BreachError};
 use crate::admin::role::Role;
 use crate::clock::Time;
 use crate::problem::{Problem, ProblemKind};
@@ -118,8 +118,13 @@ async fn breach(call: Call<Nothing, About>) -> Result<Streamed, Problem> {
     // An upstream goes by the name of its recipient there.
     let named = |name: &String| services.config.upstream(Some(name)).map(|upstream| upstream.recipient.clone());
     let upstream = upstream.as_ref().map(|name| named(name).unwrap_or_else(|| name.clone()));
-    let about = Breach { from: *from, to: *to, upstream, key: key_id.clone() };
-    let report = reports::breach(&services.vault, &services.audit, &services.incidents, &about, Time::now()).await?;
+    let is_configured = services.config.upstreams.iter().any(|one| Some(&one.recipient) == upstream.as_ref());
+    let about = Breach { from: *from, to: *to, upstream, is_configured, key: key_id.clone() };
+    let report = reports::breach(&services.vault, &services.audit, &services.incidents, &about, Time::now()).await;
+    let report = report.map_err(|error| match error {
+        BreachError::Vault(error) => error.into(),
+        wrong => Problem::new(ProblemKind::BadRequest, format!("There is no report: {wrong}.")),
+    })?;
     Ok(answer(&report, *format))
 }
 

@@ -143,7 +143,7 @@ pub struct Objection {
 async fn find(call: Call<Nothing, Which, Sought>) -> Result<Json<Found>, Problem> {
     let tenant = tenant(&call.services.config, call.query.tenant.clone());
     let contact = &call.body.contact;
-    if contact.is_empty() || contact.chars().count() > 512 {
+    if contact.is_empty() {
         return Err(Problem::new(ProblemKind::BadRequest, "A contact has 1 to 512 characters."));
     }
     let found = call.services.rights.find(&tenant, contact).await?;

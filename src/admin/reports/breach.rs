@@ -1,7 +1,7 @@
 //! What a notification of a breach needs (GDPR Articles 33 and 34): what data
 //! of how many persons passed in a time, by whom it was seen, and who got it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::audit::{Action, Audit, Line};
 use crate::clock::Time;
@@ -23,8 +23,25 @@ pub struct Breach {
     pub to: Option<Time>,
     /// Data that this recipient was sent, alone.
     pub upstream: Option<String>,
+    /// Whether the configuration names it, so that nothing may be right.
+    pub is_configured: bool,
     /// The key that is known to others.
     pub key: Option<String>,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum BreachError {
+    /// The vault cannot be used.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The time ends before it begins.
+    #[error("`from` must be before `to`")]
+    Backwards,
+    /// Nobody of this name was ever sent anything: a slip of the pen would be
+    /// told to an authority as nothing.
+    #[error("no recipient has this name; those of the access log are: {0}")]
+    Recipient(String),
 }
 
 /// What is added up over the lines.
@@ -83,7 +100,13 @@ pub async fn breach(
     register: &Register,
     about: &Breach,
     made: Time,
-) -> Result<Report, VaultError> {
+) -> Result<Report, BreachError> {
+    if let (Some(from), Some(to)) = (about.from, about.to)
+        && from >= to
+    {
+        return Err(BreachError::Backwards);
+    }
+    let mut recipients = BTreeSet::new();
     let is_within = |at: Time| about.from.is_none_or(|from| at >= from) && about.to.is_none_or(|to| at < to);
     let mut sums = Sums::default();
     let mut after = 0;
@@ -94,6 +117,9 @@ pub async fn breach(
         let fits = |line: &Line| about.upstream.as_ref().is_none_or(|one| line.recipient == *one);
         let of_record = |line: &Line| line.action != Action::Checkpoint && is_within(line.at) && fits(line);
         for line in page {
+            if !line.route.is_empty() && !recipients.contains(&line.recipient) {
+                recipients.insert(line.recipient.clone());
+            }
             if line.action == Action::Exchange {
                 sums.begun.remove(&line.request_id);
             }
@@ -103,6 +129,10 @@ pub async fn breach(
         }
     }
     sums.finish();
+    if about.upstream.as_ref().is_some_and(|one| !about.is_configured && !recipients.contains(one)) {
+        let known: Vec<String> = recipients.into_iter().map(|name| format!("`{name}`")).collect();
+        return Err(BreachError::Recipient(if known.is_empty() { "none".to_owned() } else { known.join(", ") }));
+    }
     let mut incidents: Vec<Incident> = Vec::new();
     loop {
         let page = register.list(incidents.last().map(|last| last.id.as_str()), PAGE).await?;
@@ -181,7 +211,7 @@ fn written(about: &Breach, sums: Sums, incidents: &[Incident], exposed: Option<(
             Section::new("Categories of data")
                 .table(["entity", "values"], sums.sent.into_iter().map(|(entity, count)| [entity, count.to_string()])),
         )
-        .with(Section::new("Recipients").says("They were sent tokens; the values stayed in the vault.").table(
+        .with(Section::new("Recipients").says("They were sent what stands in for these values, and what routes keep or pass uninspected as it was.").table(
             ["recipient", "values replaced"],
             sums.by_recipient.into_iter().map(|(who, count)| [who, count.to_string()]),
         ))
@@ -211,7 +241,7 @@ mod tests {
         let vault = Vault::open(&VaultUrl::Memory, Key::generate(), crate::vault::Options::default()).await.unwrap();
         let (audit, register) = (Audit::open(&vault, Options::default()).await.unwrap(), Register::new(&vault));
         for (subject, recipient, count) in [("ana", "eu", 2), ("ana", "eu", 1), ("eve", "eu", 4), ("bob", "us", 8)] {
-            let place = Place { recipient: recipient.into(), ..Place::default() };
+            let place = Place { route: "/".into(), recipient: recipient.into(), ..Place::default() };
             let subject = vault.subject("default", subject).await.unwrap();
             let line = audit.recorder().begin(&Arc::new(place), "r", Some(subject)).unwrap();
             line.tokenized(Entity::constant("EMAIL"), count);
@@ -235,7 +265,47 @@ mod tests {
         let past = Breach { to: Some(Time(1)), ..Breach::default() };
         let none = breach(&vault, &audit, &register, &past, Time(0)).await.unwrap().write(Format::Markdown);
         assert!(none.contains("at most | 0 |") && !none.contains("laptop"), "{none}");
+        // Nothing is told of what nobody can have meant.
+        let refused = async |about: Breach| {
+            breach(&vault, &audit, &register, &about, Time(0))
+                .await
+                .map(|report| report.write(Format::Markdown))
+                .unwrap_err()
+        };
+        let unknown = refused(Breach { upstream: Some("uk".into()), ..Breach::default() }).await.to_string();
+        assert!(unknown.contains("`eu`, `us`"), "{unknown}");
+        let backwards = refused(Breach { from: Some(Time(2)), to: Some(Time(1)), ..Breach::default() }).await;
+        assert!(matches!(backwards, BreachError::Backwards));
+        let unused = Breach { upstream: Some("uk".into()), is_configured: true, ..Breach::default() };
+        let unused = breach(&vault, &audit, &register, &unused, Time(0)).await.unwrap().write(Format::Markdown);
+        assert!(unused.contains("at most | 0 |"), "{unused}");
     }
+
+    #[tokio::test]
+    async fn what_broke_off_counts_as_much_as_it_may_have_shown() {
+        let vault = Vault::open(&VaultUrl::Memory, Key::generate(), crate::vault::Options::default()).await.unwrap();
+        let (audit, register) = (Audit::open(&vault, Options::default()).await.unwrap(), Register::new(&vault));
+        let place = Arc::new(Place { route: "/".into(), recipient: "eu".into(), ..Place::default() });
+        let email = Entity::constant("EMAIL");
+        let mut open = Vec::new();
+        for (id, subject) in [("r1", "ana"), ("r2", "eve")] {
+            let subject = vault.subject("default", subject).await.unwrap();
+            let line = audit.recorder().begin(&place, id, Some(subject)).unwrap();
+            line.tokenized(email, 3);
+            line.restored(email);
+            line.shown().await.unwrap();
+            open.push(line);
+        }
+        drop(open.pop());
+        audit.record(Look { actor: "operator:anna".into(), action: Action::Show, ..Look::default() }).await.unwrap();
+        let all = breach(&vault, &audit, &register, &Breach::default(), Time(0)).await.unwrap().write(Format::Markdown);
+        for says in
+            ["at most | 2 |", "Exchanges concerned | 2 |", "with a process) | 1 |", "| EMAIL | 6 |", "| eu | 6 |"]
+        {
+            assert!(all.contains(says), "{says}: {all}");
+        }
+    }
+
     #[tokio::test]
     async fn a_key_that_others_know_lists_whom_it_concerns() {
         let folder = tempfile::tempdir().unwrap();

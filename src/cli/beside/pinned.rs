@@ -16,7 +16,7 @@ pub(in crate::cli) fn hash(certificate: &CertificateDer<'_>) -> String {
 }
 
 /// Takes the certificate with this hash and no other; none: none at all.
-pub(super) fn client(certificate: Option<String>) -> Result<ClientConfig, Error> {
+pub(in crate::cli) fn client(certificate: Option<String>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let pinned = Pinned { certificate: certificate.unwrap_or_default(), provider: Arc::clone(&provider) };
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;

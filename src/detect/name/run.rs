@@ -62,6 +62,15 @@ impl Token {
     pub(crate) fn len(&self) -> usize {
         self.word.end - self.word.start
     }
+
+    /// "I" to "XXIII", as kings and popes are counted.
+    pub(crate) fn is_numeral(&self, text: &str) -> bool {
+        matches!(self.word.shape, Shape::Upper | Shape::Initial)
+            && self.len() <= 5
+            && text
+                .get(self.word.start..self.word.end)
+                .is_some_and(|t| t.bytes().all(|b| matches!(b, b'I' | b'V' | b'X')))
+    }
 }
 
 /// The words of a run; never empty.
@@ -142,12 +151,21 @@ impl Pass<'_> {
         if word.is_too_long() {
             return false;
         }
-        if token.gap == Gap::Space && self.is_local_part(word.end) {
+        if token.gap == Gap::Space && self.is_local_part(word) {
             // "Jana Novak jana@example.com"
             return false;
         }
         if matches!(token.gap, Gap::Hyphen | Gap::Apostrophe) {
-            return word.shape != Shape::Lower || last.word.shape == Shape::Lower || token.len() <= 5;
+            // "Ludovic al XIV-lea": what is hung on capitals is an ending.
+            return word.shape != Shape::Lower
+                || last.word.shape == Shape::Lower
+                || (token.len() <= 5 && !last.is_numeral(self.text));
+        }
+        if token.gap == Gap::Space
+            && token.is_numeral(self.text)
+            && (last.word.shape == Shape::Capitalised || last.is_particle())
+        {
+            return true;
         }
         let initial = self.is_initial(word)
             || (word.shape == Shape::Initial && (self.has_capital_next(word.end) || self.is_parted_initial(word)));
@@ -169,7 +187,8 @@ impl Pass<'_> {
             Shape::Mixed(false) => false,
             Shape::Lower if last.word.shape == Shape::Lower && last.len() == 1 => true,
             Shape::Lower => {
-                token.is_particle()
+                // "al-Sadr", but not "Sharon le-a cerut"
+                (token.is_particle() && !self.is_clitic(word.end))
                     || (token.is_known() && !token.is_ordinary())
                     // "ed sheeran"
                     || (classes.bits() == 0 && last.classes.has(Classes::FREQUENT_GIVEN) && token.len() > 3 && last.word.shape == Shape::Lower)
@@ -178,11 +197,19 @@ impl Pass<'_> {
         }
     }
 
-    /// Whether a word that ends at `end` starts the local part of a mail address.
-    fn is_local_part(&self, end: usize) -> bool {
+    /// A hyphen and a small letter stand at `end`.
+    fn is_clitic(&self, end: usize) -> bool {
+        self.bytes.get(end) == Some(&b'-') && self.at(end + 1).is_some_and(char::is_lowercase)
+    }
+
+    /// Whether a word starts the local part of a mail address.
+    fn is_local_part(&self, word: &Word) -> bool {
         let more = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'%' | b'+' | b'-');
-        let rest = self.bytes.get(end..).unwrap_or_default();
-        rest.iter().take(64).find(|b| !more(b)) == Some(&b'@')
+        let rest = self.bytes.get(word.end..).unwrap_or_default();
+        let Some(at) = rest.iter().take(64).position(|b| !more(b)) else { return false };
+        let mut domain = rest.iter().skip(at + 1).take(64).take_while(|b| more(b));
+        // "John Griffith@EXAMPLE" is how some programs write an account.
+        rest.get(at) == Some(&b'@') && (word.shape == Shape::Lower || domain.any(|b| *b == b'.'))
     }
 
     /// A function word of some language that is a name in another: "Min-jun",
@@ -332,5 +359,41 @@ impl Pass<'_> {
             _ => {}
         }
         Some(pending)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::detect::{Engine, Input, Scratch};
+
+    /// The names that are found in a text.
+    fn names(text: &str) -> Vec<&str> {
+        let engine = Engine::builtin().unwrap();
+        let found = engine.scan(Input::text(text), &mut Scratch::default()).to_vec();
+        found.iter().filter(|f| f.entity.as_str() == "PERSON").map(|f| &text[f.start..f.end]).collect()
+    }
+
+    #[test]
+    fn a_numeral_belongs_to_the_name_and_its_ending_does_not() {
+        assert_eq!(names("Regele Ferdinand al XIV-lea a murit la Viena."), ["Ferdinand al XIV"]);
+        assert_eq!(names("Thanks to Anna I found the parcel."), ["Anna"]);
+    }
+
+    #[test]
+    fn a_pronoun_that_hangs_on_a_verb_ends_a_name() {
+        assert_eq!(names("Premierul Vasile Ionescu le-a cerut asta."), ["Vasile Ionescu"]);
+        assert_eq!(names("my name is Fatima al-Zahrani, hello"), ["Fatima al-Zahrani"]);
+    }
+
+    #[test]
+    fn an_account_with_a_program_behind_it_is_a_name_and_an_address_is_none() {
+        assert_eq!(names("To: Robert Hartwell@EXAMPLE"), ["Robert Hartwell"]);
+        assert_eq!(names("Contact Maria Lopez maria.lopez@example.com"), ["Maria Lopez"]);
+    }
+
+    #[test]
+    fn initials_belong_to_the_name_and_names_of_a_list_are_apart() {
+        assert_eq!(names("activitatea lui N. Ionescu și colonelul M.A. Dobre"), ["N. Ionescu", "M.A. Dobre"]);
+        assert_eq!(names("Opere de Mozart, Bach și Vivaldi au fost cântate."), ["Mozart", "Bach", "Vivaldi"]);
     }
 }

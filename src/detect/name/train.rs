@@ -299,7 +299,7 @@ const DECAY: f32 = 0.012;
 const HIDDEN: f32 = 0.4;
 /// The chance that a run is learned once more with some of its words in no list
 /// of names.
-const UNLISTED: f32 = 0.3;
+const UNLISTED: f32 = 0.15;
 
 impl Learner {
     fn new() -> Self {

@@ -64,6 +64,11 @@ impl<T: Copy + Ord> PatternMap<T> {
     fn is_empty(&self) -> bool {
         self.loose.patterns.is_empty() && self.by_length.is_empty()
     }
+
+    /// Whether a pattern may cover paths of so many steps.
+    fn has_depth(&self, depth: usize) -> bool {
+        !self.loose.patterns.is_empty() || self.by_length.get(depth).is_some_and(|group| !group.patterns.is_empty())
+    }
 }
 
 impl Outline {
@@ -150,7 +155,8 @@ pub struct PatternSet(PatternMap<()>);
 impl PatternSet {
     /// Whether a pattern covers the value at `path`.
     pub fn matches(&self, path: &Path<'_>) -> bool {
-        !self.is_empty() && self.covers(path, Outline::of(path))
+        // Mostly there is none for paths of this length.
+        self.0.has_depth(path.depth()) && self.covers(path, Outline::of(path))
     }
 
     /// The same, for who asks of one path more than once.

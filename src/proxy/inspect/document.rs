@@ -3,7 +3,7 @@
 use super::beside::Beside;
 use super::encoded;
 use super::fields::FieldSeries;
-use super::findings::{Base64, Findings, Form, Spot};
+use super::findings::{Base64, Findings, Form, Spelling, Spot};
 use super::joint::Joint;
 use super::media::{self, Media};
 use super::numbers::Numbers;
@@ -206,13 +206,20 @@ impl Inspector<'_> {
         }
     }
 
+    /// Notes where a text stands that somebody may have written: a word by itself
+    /// may as well be an id.
+    fn note_text(&mut self, value: &Str<'_>, is_speech: bool) {
+        if self.rules.texts && self.level == 0 && (is_speech || value.raw.contains(' ')) {
+            let at = self.place.range(value.start..value.start + value.raw.len());
+            let spelling = if value.escaped { Spelling::Json } else { Spelling::Plain };
+            self.findings.texts.push(Spot { at, spelling });
+        }
+    }
+
     /// Undoes the escapes and looks through the text.
     fn look_at_string(&mut self, value: Str<'_>, manner: Manner<'_>) {
-        // A word by itself may as well be an id.
-        let is_prose = manner.is_speech || value.raw.contains(' ');
-        if self.rules.texts && self.level == 0 && manner.form == Form::Text && is_prose {
-            let at = self.place.range(value.start..value.start + value.raw.len());
-            self.findings.texts.push(Spot { at, escaped: value.escaped });
+        if manner.form == Form::Text {
+            self.note_text(&value, manner.is_speech);
         }
         let outer = Some(self.place);
         if manner.form == Form::Bare && !value.escaped && value.raw.contains('_') {
@@ -573,7 +580,10 @@ impl<'a> Visitor<'a> for Inspector<'_> {
                 let says_text = self.beside.says_text(path.depth());
                 self.look_at_media(value, label(path), says_text);
             }
-            RequestField::Nested => self.look_nested(value),
+            RequestField::Nested => {
+                self.note_text(&value, false);
+                self.look_nested(value);
+            }
             RequestField::Identity => match self.rules.identity {
                 Identity::Keep => self.findings.skipped += value.raw.len(),
                 Identity::Token => self.replace_whole(value, form()),

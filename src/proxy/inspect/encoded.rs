@@ -24,16 +24,16 @@ const LONGEST_SIGNATURE: usize = 1024;
 const FULL_LINE: usize = 60;
 
 /// A text in base64.
-pub(super) struct Run {
-    pub(super) at: Range<usize>,
-    pub(super) text: String,
+pub(in crate::proxy) struct Run {
+    pub(in crate::proxy) at: Range<usize>,
+    pub(in crate::proxy) text: String,
     pub(super) base64: Base64,
 }
 
 /// Those in a text, in order. What has a signature behind it
 /// (`header.claims.signature`, `session:time:signature`) is none, as nothing in
 /// it can be replaced.
-pub(super) fn runs(text: &str) -> impl Iterator<Item = Run> {
+pub(in crate::proxy) fn runs(text: &str) -> impl Iterator<Item = Run> {
     let mut from = 0;
     std::iter::from_fn(move || {
         loop {

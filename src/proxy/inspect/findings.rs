@@ -40,8 +40,18 @@ pub(in crate::proxy) struct Findings {
 pub(in crate::proxy) struct Spot {
     /// Bytes of the body.
     pub(in crate::proxy) at: Range<usize>,
-    /// Whether it has the escapes of JSON.
-    pub(in crate::proxy) escaped: bool,
+    pub(in crate::proxy) spelling: Spelling,
+}
+
+/// How a text is spelled in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum Spelling {
+    /// As it is.
+    Plain,
+    /// With the escapes of JSON.
+    Json,
+    /// As the value of a form.
+    Form,
 }
 
 /// A finding and where it stands in the body.
@@ -133,7 +143,7 @@ impl Findings {
             }
             self.list.push(found);
         }
-        let moved = |Spot { at, escaped }| Spot { at: start + at.start..start + at.end, escaped };
+        let moved = |Spot { at, spelling }| Spot { at: start + at.start..start + at.end, spelling };
         self.texts.extend(other.texts.into_iter().map(moved));
         self.scanned += other.scanned;
         self.skipped += other.skipped;

@@ -33,13 +33,12 @@ impl Last {
 
     /// The segment that one more entry goes to.
     fn next(&self, entries: &Entries<'_>) -> Result<u32, redb::Error> {
-        let (segment, count) = match self.0.get() {
-            Some(known) => known,
-            None => {
-                let last = last(entries)?;
-                let begin = entry(last, Row::DEPLOYMENT, [0; 16]);
-                (last, u32::try_from(entries.range::<&Entry>(&begin..)?.count()).unwrap_or(u32::MAX))
-            }
+        let (segment, count) = if let Some(known) = self.0.get() {
+            known
+        } else {
+            let last = last(entries)?;
+            let begin = entry(last, Row::DEPLOYMENT, [0; 16]);
+            (last, u32::try_from(entries.range::<&Entry>(&begin..)?.count()).unwrap_or(u32::MAX))
         };
         let next = if count < SEGMENT { (segment, count + 1) } else { (segment.saturating_add(1), 1) };
         self.0.set(Some(next));

@@ -77,7 +77,9 @@ fn serve(file: &File, last: &Last, group: Vec<Request>) {
         Ok(done) => group.into_iter().zip(done).for_each(|(request, done)| request.answer(Ok(done))),
         Err(error) => {
             last.forget();
-            group.into_iter().for_each(|request| request.answer(Err(error.clone())));
+            for request in group {
+                request.answer(Err(error.clone()));
+            }
         }
     }
 }

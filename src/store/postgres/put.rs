@@ -90,7 +90,11 @@ impl Inner {
                     Some(outcome) => waiting.answer(Ok(outcome)),
                     None => self.again(waiting),
                 }),
-                Err(error) => group.into_iter().for_each(|waiting| waiting.answer(Err(error.clone()))),
+                Err(error) => {
+                    for waiting in group {
+                        waiting.answer(Err(error.clone()));
+                    }
+                }
             }
         }
     }

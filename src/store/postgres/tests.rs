@@ -95,7 +95,7 @@ async fn requests_that_wait_share_a_statement() {
         first_contact: true,
         mappings: vec![(Token::new(Entity::constant("EMAIL"), bits), vec![n])],
         found_by: vec![[n; 16]],
-        is_told: n % 2 == 0,
+        is_told: n.is_multiple_of(2),
     };
     // Some of them are not to be stored, which harms no other.
     assert_eq!(store.put(Batch { subject: b"other".as_slice().into(), ..batch(7, 9) }).await.unwrap(), Outcome::Stored);

@@ -65,7 +65,7 @@ impl Vault {
         let (head, _) = check(backup, &keys).await?;
         // Before anything is made.
         if let Some(path) = erasures {
-            File::open(path).map_err(unread)?;
+            File::open(path).map_err(|error| unread(&error))?;
         }
         let mut vault = Self::open(at, keys.clone(), options.clone()).await?;
         if let Kind::Stored(shared) = &vault.0
@@ -95,7 +95,7 @@ impl Vault {
         let mut withdrawals = Withdrawals::default();
         for (index, is_own) in [(&source.index, is_same), (&shared.index, true)] {
             let Some(path) = erasures else { break };
-            let read = File::open(path).and_then(|file| erasures::read(file, index)).map_err(unread)?;
+            let read = File::open(path).and_then(|file| erasures::read(file, index)).map_err(|error| unread(&error))?;
             let read = read.map_err(|line| BackupError::Erasures { line })?;
             let records = Records::new(Arc::clone(&shared.store), index.clone());
             for erasure in read {
@@ -496,7 +496,7 @@ fn open_both(root: &Root, source: &Root, from: &Place, to: &Place) -> Result<(Su
     Ok((old, new))
 }
 
-fn unread(error: std::io::Error) -> BackupError {
+fn unread(error: &std::io::Error) -> BackupError {
     BackupError::ErasuresFile(error.kind())
 }
 

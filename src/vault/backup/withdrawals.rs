@@ -10,6 +10,7 @@ use crate::vault::Shared;
 use crate::vault::erasures::Erasure;
 use crate::vault::error::VaultError;
 use crate::vault::records::Records;
+use crate::vault::seal::Nonces;
 use std::collections::{HashMap, HashSet};
 
 /// How often the statements of a subject may change while they are restored.
@@ -92,17 +93,17 @@ pub(super) async fn replay(
             value: Some(sealed.clone()),
         };
         let mut changes: Vec<Change> = missing.iter().map(|one| change(one)).collect();
-        let (added, mut again) = (changes.len() as u64, 0);
+        let (added, mut again, mut nonces) = (changes.len() as u64, 0, Nonces::default());
         for Lost { at, contents } in &lost {
             if !known.insert(contents.clone()) {
                 continue;
             }
             let key = number.to_be_bytes();
-            let own = records.change(row, Space::Consent, &key, contents)?;
+            let own = records.change(row, Space::Consent, &key, contents, &mut nonces)?;
             changes.push(Change { expect: Expect::Absent, ..own });
             let tenant = Row { tenant: row.tenant, ..Row::DEPLOYMENT };
             let place = [&at.to_be_bytes()[..], &row.to_bytes(), &key].concat();
-            changes.push(records.change(tenant, Space::Consent, &place, contents)?);
+            changes.push(records.change(tenant, Space::Consent, &place, contents, &mut nonces)?);
             (number, again) = (number + 1, again + 1);
         }
         if changes.is_empty() {

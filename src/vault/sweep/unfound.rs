@@ -12,7 +12,7 @@ use crate::store::{Batch, Blind, Outcome, Row};
 use crate::token::Token;
 use crate::vault::Shared;
 use crate::vault::error::VaultError;
-use crate::vault::find::removal;
+use crate::vault::find::{meant, removal};
 use crate::vault::subject_keys::{SubjectKeys, is_anonymized};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl Unfound {
     /// their rows.
     pub(super) async fn take_out(&mut self, vault: &Shared, due: &Due) -> Result<(), VaultError> {
         for (row, due) in due {
-            if !due.iter().any(|(token, ..)| vault.indexed.holds(token.entity())) {
+            if !due.iter().any(|(token, ..)| vault.indexed.may_hold(token.entity())) {
                 continue;
             }
             if self.0.as_ref().is_none_or(|taken| taken.who.row != *row) {
@@ -135,10 +135,11 @@ impl Who {
 
     /// What a value is found by; none of one that is not, or does not open.
     fn blind(&self, vault: &Shared, token: &Token, record: &[u8]) -> Option<Blind> {
-        if !vault.indexed.holds(token.entity()) || is_anonymized(record) {
+        if !vault.indexed.may_hold(token.entity()) || is_anonymized(record) {
             return None;
         }
-        let value = self.keys.open_value(self.row, token, record).ok()?;
-        vault.blind_of(&self.tenant, token.entity(), value.expose())
+        let content = self.keys.open_value(self.row, token, record).ok()?;
+        let (entity, value) = meant(token.entity(), content.expose());
+        vault.entry(&self.tenant, entity, value)
     }
 }

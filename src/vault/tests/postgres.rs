@@ -240,7 +240,7 @@ fn asked_since(cluster: &Cluster, before: usize) -> Vec<String> {
     let log = cluster.primary.log();
     let is_statement = |line: &&str| line.contains("execute ") || line.contains("statement: ");
     let lines = log.get(before..).unwrap_or_default().split("LOG: ").filter(is_statement);
-    let of_news = ["newest from privet_lanes", "event from privet_events", "pg_notify", "listen "];
+    let of_news = ["newest from privet_lanes", "event from privet_events", "pg_notify", "listen ", "current_setting"];
     lines.filter(|line| !of_news.iter().any(|news| line.contains(news))).map(str::to_owned).collect()
 }
 

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! `{given}`, `{family}`, `{full}`, `{short}` ("J. Novak"), `{formal}` ("Novak,
-//! Jana"), `{common}` (a given name that is a word too) and `{given+de}` ("Jana
-//! de Novak") become names, `{n}` a number, `{code}` a code. With a `!` the same
+//! Jana"), `{common}` (a given name that is a word too), `{given+de}` ("Jana de
+//! Novak") and `{given+al-}` ("Jana al-Novak") become names, `{n}` a number,
+//! `{code}` a code. With a `!` the same
 //! words are no name, as in "{!given} Street". `\n` is a line break.
 
 use crate::detect::name::train::Sample;
@@ -61,7 +62,7 @@ fn fill(line: &str, slots: &BTreeMap<&str, Vec<&str>>, lists: &Lists, chance: &m
         push(&mut sample.text, before);
         let close = behind.find('}').unwrap_or(0);
         let slot = behind.get(1..close).unwrap_or_default();
-        let is_slot = !slot.is_empty() && slot.chars().all(|c| c.is_ascii_alphabetic() || "!+ '".contains(c));
+        let is_slot = !slot.is_empty() && slot.chars().all(|c| c.is_ascii_alphabetic() || "!+ '-".contains(c));
         if !is_slot {
             sample.text.push('{');
             rest = behind.get(1..).unwrap_or_default();

@@ -19,9 +19,12 @@ const WORDS_TOO: &[&str] = &[
 ];
 
 /// The chance that a name is one that many people bear.
-const FREQUENT: f32 = 0.5;
-/// The chance that a name is spelled as no list spells it.
-const RESPELLED: f32 = 0.4;
+const FREQUENT: f32 = 0.25;
+/// The chance that a name in a template is spelled as no list spells it. Most of
+/// them stand where little but the list tells a name from another word.
+const RESPELLED: f32 = 0.15;
+/// The chance that a name that takes the place of another one is.
+const REPLACED_BY_UNKNOWN: f32 = 0.4;
 
 /// Numbers that look like chance and are the same each time (`SplitMix64`).
 pub(crate) struct Chance(u64);
@@ -118,11 +121,11 @@ impl Lists {
                 0 => format!("{given} {} {family}", self.plain(chance)),
                 1 | 12 => format!("{} {family}", self.word_too(chance)),
                 2 => format!("{given} {}. {family}", given.chars().next().unwrap_or('J')),
-                3 => format!("{given} {} {family}", joint(chance)),
+                3 => format!("{given} {}", behind(joint(chance), &family)),
                 6 => format!("{} {family}", titled(&self.places, chance)),
                 7 => format!("{given} {}", titled(&self.common_family, chance)),
-                8 => format!("{given} {} {} {family}", self.plain(chance), joint(chance)),
-                9 => format!("{given} {} {}", joint(chance), titled(&self.common_family, chance)),
+                8 => format!("{given} {} {}", self.plain(chance), behind(joint(chance), &family)),
+                9 => format!("{given} {}", behind(joint(chance), &titled(&self.common_family, chance))),
                 10 => format!("{given} {family} {}", titled(&self.all[1], chance)),
                 11 => initialled(&family, chance),
                 4 => format!("{given} {family}-{}", self.plain(chance)),
@@ -135,8 +138,8 @@ impl Lists {
             "particle" => format!("van der {family}"),
             "common" => self.word_too(chance),
             _ => match slot.split_once('+')? {
-                ("given", joint) => format!("{given} {joint} {family}"),
-                ("particle", joint) => format!("{joint} {family}"),
+                ("given", joint) => format!("{given} {}", behind(joint, &family)),
+                ("particle", joint) => behind(joint, &family),
                 _ => return None,
             },
         })
@@ -169,10 +172,18 @@ fn initialled(family: &str, chance: &mut Chance) -> String {
     format!("{first}.{gap}{second}. {family}")
 }
 
+/// A family name behind its particle: "van Houten", "al-Masri".
+fn behind(joint: &str, family: &str) -> String {
+    let gap = if joint.ends_with('-') { "" } else { " " };
+    format!("{joint}{gap}{family}")
+}
+
 /// What stands between given and family names.
 fn joint(chance: &mut Chance) -> &'static str {
-    const JOINTS: &[&str] =
-        &["van", "van der", "von", "von der", "de", "de la", "del", "da", "dos", "di", "bin", "al", "Ní", "Văn", "Thị"];
+    const JOINTS: &[&str] = &[
+        "van", "van der", "von", "von der", "de", "de la", "del", "da", "dos", "di", "bin", "al", "al-", "Ní", "Văn",
+        "Thị",
+    ];
     JOINTS.get(chance.below(JOINTS.len())).copied().unwrap_or("van")
 }
 
@@ -254,7 +265,7 @@ fn renamed(sample: &Sample, lists: &Lists, chance: &mut Chance) -> Sample {
 }
 
 fn replace(old: &str, lists: &Lists, chance: &mut Chance, out: &mut String) {
-    let unknown = chance.happens(RESPELLED);
+    let unknown = chance.happens(REPLACED_BY_UNKNOWN);
     let often = chance.happens(FREQUENT);
     let words: Vec<&str> = old.split(' ').collect();
     // What is more than letters and spaces keeps its form.

@@ -86,7 +86,10 @@ async fn connection(client: TcpStream, server: TcpStream, refused: Refused, name
     loop {
         let kind = from_client.read_u8().await.ok()?;
         let message = body(&mut from_client).await?;
-        let text = |from: usize| String::from_utf8_lossy(&message[from..]).to_lowercase();
+        let text = |from: usize| {
+            let text = message[from..].split(|byte| *byte == 0).next().unwrap_or_default();
+            String::from_utf8(text.to_vec()).unwrap().to_lowercase()
+        };
         let sql = match kind {
             b'Q' => text(4),
             b'P' => {
