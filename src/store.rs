@@ -55,10 +55,9 @@ impl Row {
         Self { subject: Self::DEPLOYMENT.subject, ..self }
     }
 
-    /// The key at the tenant of a record of [`Space::Index`] with this key at
-    /// the subject.
-    pub fn index_key(&self, key: &[u8]) -> Vec<u8> {
-        [key, &self.subject].concat()
+    /// Whether it is that of a tenant, or of the deployment.
+    pub fn is_of_tenant(&self) -> bool {
+        self.subject == Self::DEPLOYMENT.subject
     }
 
     /// Its bytes, the tenant's first.
@@ -84,6 +83,9 @@ impl fmt::Debug for Row {
     }
 }
 
+/// The keyed hash of a value that subjects are found by.
+pub type Blind = [u8; 16];
+
 /// What a record beside the values is about. The numbers are part of the
 /// format of stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,8 +103,10 @@ pub enum Space {
     Incident = 5,
     /// What may be used once.
     Once = 6,
-    /// Subjects by the keyed hash of a value: the hash at the subject, and
-    /// once more at its tenant, [followed by the subject](Row::index_key).
+    /// What subjects are found by: at a subject the [keyed hashes](Blind) of
+    /// values, as keys of empty records. The store itself leads [from the hash
+    /// to the subjects](Store::found), also after such a record is removed or
+    /// its subject is erased.
     Index = 7,
     /// Signed points of the access log.
     Checkpoint = 8,
@@ -269,8 +273,11 @@ pub struct Batch {
     pub first_contact: bool,
     /// The records of tokens.
     pub mappings: Vec<(Token, Vec<u8>)>,
-    /// Other records.
-    pub changes: Vec<Change>,
+    /// What the subject is found by from now on: records of [`Space::Index`].
+    pub found_by: Vec<Blind>,
+    /// Whether other processes are told that records of the subject
+    /// [changed](EventKind::Changed).
+    pub is_told: bool,
 }
 
 /// What became of a [`Batch`].
@@ -283,8 +290,6 @@ pub enum Outcome {
     /// Nothing was written, since the subject's (durable) record is this one,
     /// or none any more where the batch may not create it.
     Superseded(Option<Vec<u8>>),
-    /// Nothing was written, since another record is not what was expected.
-    Conflict,
 }
 
 /// The place of a record beside the values.
@@ -336,9 +341,8 @@ pub trait Store: Send + Sync {
     /// Removes tokens of a subject whose records are these; says how many there
     /// were.
     fn remove(&self, row: Row, tokens: Vec<(Token, Vec<u8>)>) -> Answer<'_, usize>;
-    /// Removes a subject's record, all its tokens, all its other records but
-    /// those [that are kept](Space::is_kept), and with those of
-    /// [`Space::Index`] theirs at the tenant; says how many tokens there were.
+    /// Removes a subject's record, all its tokens, and all its other records but
+    /// those [that are kept](Space::is_kept); says how many tokens there were.
     fn erase(&self, row: Row) -> Answer<'_, usize>;
 
     /// Other records, in the order of `keys`.
@@ -347,6 +351,9 @@ pub trait Store: Send + Sync {
     /// on, at most `limit`.
     fn scan(&self, row: Row, space: Space, after: Option<Vec<u8>>, limit: usize)
     -> Answer<'_, Vec<(Vec<u8>, Vec<u8>)>>;
+    /// The subjects of a tenant that have a record of [`Space::Index`] with this
+    /// key.
+    fn found(&self, tenant: Row, key: Blind) -> Answer<'_, Vec<Row>>;
     /// Writes other records, all or (where an expectation fails) none; says
     /// whether it did. Other processes are told of `event`.
     fn write(&self, changes: Vec<Change>, event: Option<Event>) -> Answer<'_, bool>;

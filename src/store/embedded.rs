@@ -6,17 +6,19 @@
 //! transaction takes microseconds and sees durable commits only.
 
 mod file;
+mod index;
 mod upgrade;
 mod view;
 mod writer;
 
 pub use upgrade::upgrade;
 
-use super::{Answer, Batch, Change, Event, Outcome, Row, Snapshot, Space, Store, StoreError};
+use super::{Answer, Batch, Blind, Change, Event, Outcome, Row, Snapshot, Space, Store, StoreError};
 use crate::entity::Entity;
 use crate::token::Token;
 use file::File;
-use redb::{ReadableDatabase, TableDefinition};
+use index::INDEX;
+use redb::{ReadableDatabase, Table, TableDefinition};
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,15 +34,20 @@ const SUBJECTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subjec
 /// row | entity | 0 | token bits -> sealed value. Ordered, so the rows of one
 /// subject are neighbours and its entities are found by skipping.
 const MAPPINGS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("mappings");
-/// row | space | key -> sealed record
+/// row | space | key -> sealed record; of what a subject is found by, the number
+/// of the [segment](index) that leads to it.
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 
 const OWN_RECORD: &str = "vault";
 const FORMAT_RECORD: &str = "format";
 /// How the tables are laid out. The first layout had rows of 16 bytes, without
-/// the tenant, and no records.
-const FORMAT: u32 = 2;
+/// the tenant, and no records. In the second, what subjects are found by stood
+/// among the records of their tenant.
+const FORMAT: u32 = 3;
 const PROBE: &str = "probe";
+
+type Bytes<'t> = Table<'t, &'static [u8], &'static [u8]>;
+type Entries<'t> = Table<'t, &'static index::Entry, ()>;
 
 /// How many requests may wait for the writer before callers wait to ask.
 const QUEUE: usize = 1024;
@@ -252,7 +259,7 @@ impl Store for Embedded {
             self.file.read(|database| {
                 let table = database.begin_read()?.open_table(RECORDS)?;
                 let record = |key: &Vec<u8>| table.get(record_key(row, space, key).as_slice());
-                let records = keys.iter().map(|key| Ok(record(key)?.map(|record| record.value().to_vec())));
+                let records = keys.iter().map(|key| Ok(record(key)?.map(|record| shown(space, record.value()))));
                 records.collect()
             })
         })
@@ -276,10 +283,16 @@ impl Store for Embedded {
                     let (key, record) = entry?;
                     let own = key.value().strip_prefix(prefix.as_slice()).filter(|_| page.len() < limit);
                     let Some(key) = own else { break };
-                    page.push((key.to_vec(), record.value().to_vec()));
+                    page.push((key.to_vec(), shown(space, record.value())));
                 }
                 Ok(page)
             })
+        })
+    }
+
+    fn found(&self, tenant: Row, key: Blind) -> Answer<'_, Vec<Row>> {
+        Box::pin(async move {
+            self.file.read(|database| index::found(&database.begin_read()?.open_table(INDEX)?, tenant, key))
         })
     }
 
@@ -324,6 +337,11 @@ const LOST: StoreError = StoreError::Unavailable { cause: std::borrow::Cow::Borr
 
 fn record_key(row: Row, space: Space, key: &[u8]) -> Vec<u8> {
     [row.to_bytes().as_slice(), &[space as u8], key].concat()
+}
+
+/// What others see of a record.
+fn shown(space: Space, record: &[u8]) -> Vec<u8> {
+    if space == Space::Index { Vec::new() } else { record.to_vec() }
 }
 
 /// Writes the keys of one subject's mappings into one buffer.

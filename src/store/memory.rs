@@ -1,6 +1,8 @@
 //! The `memory:` store: maps that end with the process.
 
-use super::{Answer, Batch, Change, Event, Expect, Outcome, RecordPlace, Row, Snapshot, Space, Store, StoreError};
+use super::{
+    Answer, Batch, Blind, Change, Event, Expect, Outcome, RecordPlace, Row, Snapshot, Space, Store, StoreError,
+};
 use crate::entity::Entity;
 use crate::token::Token;
 use std::collections::BTreeMap;
@@ -122,9 +124,6 @@ impl Store for Memory {
         let own: Vec<_> =
             own.take_while(|(of, ..)| *of == row).filter(|(_, space, _)| !space.is_kept()).cloned().collect();
         for place in own {
-            if place.1 == Space::Index {
-                tables.records.remove(&(row.of_tenant(), Space::Index, row.index_key(&place.2)));
-            }
             tables.records.remove(&place);
         }
         let subject = tables.subjects.remove(&row);
@@ -151,6 +150,14 @@ impl Store for Memory {
         let page = tables.records.range((from, Bound::Unbounded));
         let page = page.take_while(|((of, about, _), _)| (*of, *about) == (row, space)).take(limit);
         now(page.map(|((_, _, key), value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn found(&self, tenant: Row, key: Blind) -> Answer<'_, Vec<Row>> {
+        let tables = self.tables();
+        let places = tables.records.keys().filter(|(row, space, of)| {
+            *space == Space::Index && row.tenant == tenant.tenant && !row.is_of_tenant() && **of == key
+        });
+        now(places.map(|(row, ..)| *row).collect())
     }
 
     fn write(&self, changes: Vec<Change>, _: Option<Event>) -> Answer<'_, bool> {
@@ -228,10 +235,9 @@ impl Tables {
         if !taken.is_empty() {
             return Outcome::Taken(taken);
         }
-        if !self.fit(&batch.changes) {
-            return Outcome::Conflict;
+        for key in batch.found_by {
+            self.records.insert((batch.row, Space::Index, key.to_vec()), Vec::new());
         }
-        self.apply(batch.changes);
         let new = || Subject { record: batch.subject, mappings: BTreeMap::new() };
         let subject = self.subjects.entry(batch.row).or_insert_with(new);
         for (token, record) in batch.mappings {

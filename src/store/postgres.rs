@@ -7,6 +7,7 @@
 mod database;
 mod news;
 mod pool;
+mod put;
 mod schema;
 mod snapshot;
 mod statements;
@@ -19,11 +20,14 @@ pub use database::Database;
 pub use pool::Parameter;
 pub use url::{PostgresUrl, PostgresUrlError};
 
-use super::{Answer, Batch, Change, Event, EventKind, Expect, News, Outcome, Row, Snapshot, Space, Store, StoreError};
+use super::{
+    Answer, Batch, Blind, Change, Event, EventKind, Expect, News, Outcome, Row, Snapshot, Space, Store, StoreError,
+};
 use crate::entity::Entity;
 use crate::token::Token;
 use news::Reader;
 use pool::{Again, Pool};
+use put::Puts;
 use schema::NOBODY;
 use statements as sql;
 use statements::Columns;
@@ -36,14 +40,12 @@ use tokio_postgres::types::{FromSql, Type};
 const OWN_RECORD: &[u8] = b"vault";
 const PROBE: &[u8] = b"probe";
 
-/// How often a batch is tried that meets others who write and erase the same.
-const ATTEMPTS: usize = 16;
-
 const STATEMENT: StoreError = StoreError::Corrupt { what: "answer of PostgreSQL" };
 
 /// Records in a `PostgreSQL` database, or one that speaks its protocol.
 pub struct Postgres {
     pool: Arc<Pool>,
+    puts: Puts,
     news: Reader,
     /// Tells this process's events from those of others.
     origin: u64,
@@ -61,58 +63,8 @@ impl Postgres {
         let pool = Arc::new(Pool::new(url.clone())?);
         schema::prepare(&pool).await?;
         let news = Reader::new(Arc::clone(&pool), url.statement_timeout, origin);
-        Ok(Self { pool, news, origin })
-    }
-
-    /// Tries a batch once; none where others were in between.
-    async fn try_put(&self, batch: &Batch) -> Result<Option<Outcome>, StoreError> {
-        let keys: Vec<Vec<u8>> = batch.mappings.iter().map(|(token, _)| sql::token_key(token)).collect();
-        let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-        let records: Vec<&[u8]> = batch.mappings.iter().map(|(_, record)| record.as_slice()).collect();
-        let (tenant, subject, record) = (batch.row.tenant.as_slice(), batch.row.subject.as_slice(), &*batch.subject);
-        let columns = Columns::new(&batch.changes);
-        let parameters: [pool::Parameter<'_>; 13] = [
-            (&tenant, Type::BYTEA),
-            (&subject, Type::BYTEA),
-            (&record, Type::BYTEA),
-            (&batch.first_contact, Type::BOOL),
-            (&keys, Type::BYTEA_ARRAY),
-            (&records, Type::BYTEA_ARRAY),
-            (&columns.tenants, Type::BYTEA_ARRAY),
-            (&columns.subjects, Type::BYTEA_ARRAY),
-            (&columns.spaces, Type::INT2_ARRAY),
-            (&columns.keys, Type::BYTEA_ARRAY),
-            (&columns.expects, Type::INT2_ARRAY),
-            (&columns.olds, Type::BYTEA_ARRAY),
-            (&columns.values, Type::BYTEA_ARRAY),
-        ];
-        let rows = if batch.changes.is_empty() {
-            let (of_mappings, _) = parameters.split_at(6);
-            self.pool.query(sql::PUT, of_mappings, Again::Harmless).await?
-        } else {
-            self.pool.query(&sql::PUT_WITH_RECORDS, &parameters, columns.again()).await?
-        };
-
-        let (mut standing, mut taken, mut is_new, mut misfits) = (None, Vec::new(), false, false);
-        for row in rows {
-            match field::<i16>(&row, 0)? {
-                1 => standing = Some(field::<Vec<u8>>(&row, 2)?),
-                2 => taken.push((token(&row, 1)?, field::<Vec<u8>>(&row, 2)?)),
-                3 => is_new = true,
-                _ => misfits = true,
-            }
-        }
-        Ok(match standing {
-            Some(other) if *other != *batch.subject => Some(Outcome::Superseded(Some(other))),
-            Some(_) if !taken.is_empty() => Some(Outcome::Taken(taken)),
-            Some(_) if misfits => Some(Outcome::Conflict),
-            None if misfits && taken.is_empty() && batch.first_contact => Some(Outcome::Conflict),
-            Some(_) => Some(Outcome::Stored),
-            None if is_new => Some(Outcome::Stored),
-            None if !batch.first_contact => Some(Outcome::Superseded(None)),
-            // The subject was erased while the statement waited for that.
-            None => None,
-        })
+        let puts = Puts::new(Arc::clone(&pool), news.notifier(), origin);
+        Ok(Self { pool, puts, news, origin })
     }
 
     async fn write_columns(&self, columns: &Columns<'_>, event: Option<Event>) -> Result<bool, StoreError> {
@@ -132,7 +84,7 @@ impl Postgres {
         let again = columns.again();
         let misfits = if event.is_some() {
             let misfits = self.pool.query(&sql::WRITE_AND_TELL, &parameters, again).await?;
-            self.news.notify();
+            self.news.notifier().notify();
             misfits
         } else {
             let (of_records, _) = parameters.split_at(7);
@@ -226,14 +178,7 @@ impl Store for Postgres {
     }
 
     fn put(&self, batch: Batch) -> Answer<'_, Outcome> {
-        Box::pin(async move {
-            for _ in 0..ATTEMPTS {
-                if let Some(outcome) = self.try_put(&batch).await? {
-                    return Ok(outcome);
-                }
-            }
-            Err(StoreError::unavailable("a subject is erased again and again"))
-        })
+        Box::pin(self.puts.put(batch))
     }
 
     fn subjects(&self, after: Option<Row>, limit: usize) -> Answer<'_, Vec<(Row, Vec<u8>)>> {
@@ -282,7 +227,7 @@ impl Store for Postgres {
                 (&told, Type::BYTEA),
             ];
             let swapped = !self.pool.query(&sql::SWAP_MAPPING, &parameters, Again::Never).await?.is_empty();
-            self.news.notify();
+            self.news.notifier().notify();
             Ok(swapped)
         })
     }
@@ -302,7 +247,7 @@ impl Store for Postgres {
                 (&told, Type::BYTEA),
             ];
             let rows = self.pool.query(&sql::REMOVE, &parameters, Again::Harmless).await?;
-            self.news.notify();
+            self.news.notifier().notify();
             count(&rows)
         })
     }
@@ -322,7 +267,7 @@ impl Store for Postgres {
             ];
             let (place, _) = rest.split_at(2);
             let rows = self.pool.transaction(&[(sql::ERASE_SUBJECT, place), (&sql::ERASE_REST, &rest)]).await?;
-            self.news.notify();
+            self.news.notifier().notify();
             count(rows.last().map(Vec::as_slice).unwrap_or_default())
         })
     }
@@ -358,8 +303,19 @@ impl Store for Postgres {
         })
     }
 
+    fn found(&self, tenant: Row, key: Blind) -> Answer<'_, Vec<Row>> {
+        Box::pin(async move {
+            let [from, to] = [[0; 16], [0xff; 16]].map(|subject| sql::entry_key(&key, Row { subject, ..tenant }));
+            let of = tenant.tenant.as_slice();
+            let parameters: [pool::Parameter<'_>; 3] = [(&of, Type::BYTEA), (&from, Type::BYTEA), (&to, Type::BYTEA)];
+            let rows = self.pool.query(&sql::FOUND, &parameters, Again::Harmless).await?;
+            let subject = |row| field::<&[u8]>(row, 0)?.last_chunk().copied().ok_or(STATEMENT);
+            rows.iter().map(|row| Ok(Row { subject: subject(row)?, ..tenant })).collect()
+        })
+    }
+
     fn write(&self, changes: Vec<Change>, event: Option<Event>) -> Answer<'_, bool> {
-        Box::pin(async move { self.write_columns(&Columns::new(&changes), event).await })
+        Box::pin(async move { self.write_columns(&Columns::new(&sql::with_entries(changes)), event).await })
     }
 
     fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot>> {

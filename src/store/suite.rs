@@ -1,12 +1,13 @@
 //! What every store must do, checked against each of them.
 
-use super::{Batch, Change, Expect, Outcome, Row, Space, Store};
+use super::{Batch, Blind, Change, Expect, Outcome, Row, Space, Store};
 use crate::entity::Entity;
 use crate::token::Token;
 use std::sync::Arc;
 
 const ROW: Row = Row { tenant: [1; 8], subject: [7; 16] };
 const TENANT: Row = Row { tenant: [1; 8], subject: [0; 16] };
+const ELSEWHERE: Row = Row { tenant: [2; 8], subject: [7; 16] };
 const OTHER: Row = Row { tenant: [1; 8], subject: [8; 16] };
 
 /// Runs the suite; `make` gives a new, empty store each time.
@@ -21,7 +22,7 @@ pub(crate) async fn run<S: Store + 'static, F: Future<Output = S>>(make: impl Fn
     swaps(&make().await).await;
     erasure(&make().await).await;
     records(&make().await).await;
-    records_of_a_batch(&make().await).await;
+    index(&make().await).await;
     snapshots(&make().await).await;
     many_at_once(Arc::new(make().await)).await;
     make().await.close().await.unwrap();
@@ -37,7 +38,8 @@ fn batch(row: Row, subject: &str, first_contact: bool, mappings: &[(Token, &str)
         subject: subject.as_bytes().into(),
         first_contact,
         mappings: mappings.iter().map(|(token, record)| (*token, record.as_bytes().to_vec())).collect(),
-        changes: Vec::new(),
+        found_by: Vec::new(),
+        is_told: false,
     }
 }
 
@@ -218,20 +220,13 @@ async fn swaps(store: &dyn Store) {
     assert_eq!(store.mappings(ROW, &[a]).await.unwrap(), [Some(b"B".to_vec())]);
 }
 
-/// The key at the tenant of what a subject is found by.
-fn found_by(row: Row) -> String {
-    format!("blind{}", str::from_utf8(&row.subject).unwrap())
-}
-
 async fn erasure(store: &dyn Store) {
     let (a, b) = (token("EMAIL", 1), token("PHONE", 2));
     for row in [ROW, OTHER] {
         store.put(batch(row, "keys", true, &[(a, "A"), (b, "B")])).await.unwrap();
         let own = [change(row, Space::Link, "l", Some("x")), change(row, Space::Case, "c", Some("y"))];
         assert!(store.write(own.to_vec(), None).await.unwrap());
-        let at_tenant = change(TENANT, Space::Index, &found_by(row), Some("who"));
-        let found_by = [change(row, Space::Index, "blind", Some("")), at_tenant];
-        assert!(store.write(found_by.to_vec(), None).await.unwrap());
+        assert_eq!(store.put(found_by(row, &[BLIND])).await.unwrap(), Outcome::Stored);
     }
     let (gone, other) = ((a, b"A".to_vec()), (b, b"another record".to_vec()));
     assert_eq!(store.remove(ROW, vec![gone, other, (token("EMAIL", 9), Vec::new())]).await.unwrap(), 1);
@@ -244,9 +239,10 @@ async fn erasure(store: &dyn Store) {
     assert_eq!(get(store, ROW, Space::Case, "c").await.as_deref(), Some("y"), "proof is kept");
     assert_eq!(store.mappings(OTHER, &[a, b]).await.unwrap(), [Some(b"A".to_vec()), Some(b"B".to_vec())]);
     assert_eq!(get(store, OTHER, Space::Link, "l").await.as_deref(), Some("x"));
+    assert_eq!(found(store, TENANT, BLIND).await, [OTHER], "nobody finds it");
     for (row, is_left) in [(ROW, false), (OTHER, true)] {
-        assert_eq!(get(store, row, Space::Index, "blind").await.is_some(), is_left);
-        assert_eq!(get(store, TENANT, Space::Index, &found_by(row)).await.is_some(), is_left, "nobody finds it");
+        let own = store.scan(row, Space::Index, None, 9).await.unwrap();
+        assert_eq!(own.len(), usize::from(is_left));
     }
     assert_eq!(store.erase(ROW).await.unwrap(), 0);
     let late = store.put(batch(ROW, "keys", false, &[(a, "A")])).await.unwrap();
@@ -288,15 +284,69 @@ async fn records(store: &dyn Store) {
     assert_eq!(scan(None, 9).await, ["", "a", "aa", "c"]);
 }
 
-async fn records_of_a_batch(store: &dyn Store) {
-    let (a, b) = (token("EMAIL", 1), token("EMAIL", 2));
-    let with =
-        |change: Change, token: Token| Batch { changes: vec![change], ..batch(ROW, "keys", true, &[(token, "A")]) };
-    let fresh = Change { expect: Expect::Absent, ..change(ROW, Space::Index, "k", Some("v")) };
-    assert_eq!(store.put(with(fresh.clone(), a)).await.unwrap(), Outcome::Stored);
-    assert_eq!(get(store, ROW, Space::Index, "k").await.as_deref(), Some("v"));
-    assert_eq!(store.put(with(fresh, b)).await.unwrap(), Outcome::Conflict);
-    assert_eq!(store.mappings(ROW, &[b]).await.unwrap(), [None], "written wholly or not at all");
+const BLIND: Blind = [9; 16];
+
+fn found_by(row: Row, keys: &[Blind]) -> Batch {
+    Batch { found_by: keys.to_vec(), ..batch(row, "keys", true, &[]) }
+}
+
+/// Who is found, in order.
+async fn found(store: &dyn Store, tenant: Row, key: Blind) -> Vec<Row> {
+    let mut found = store.found(tenant, key).await.unwrap();
+    found.sort();
+    found
+}
+
+async fn index(store: &dyn Store) {
+    let many: Vec<Blind> = (0..10_000_u128).map(|n| (n * 7_919 % 10_000).to_be_bytes()).collect();
+    let elsewhere = ELSEWHERE.of_tenant();
+    for row in [ROW, OTHER, ELSEWHERE] {
+        assert_eq!(store.put(found_by(row, &[BLIND])).await.unwrap(), Outcome::Stored);
+        // Once more comes to the same.
+        assert_eq!(store.put(found_by(row, &[BLIND])).await.unwrap(), Outcome::Stored);
+    }
+    assert_eq!(found(store, TENANT, BLIND).await, [ROW, OTHER]);
+    assert_eq!(found(store, elsewhere, BLIND).await, [ELSEWHERE]);
+    assert_eq!(found(store, TENANT, [8; 16]).await, [] as [Row; 0]);
+    let late = Batch { first_contact: false, ..found_by(Row { subject: [3; 16], ..ROW }, &[BLIND]) };
+    assert_eq!(store.put(late).await.unwrap(), Outcome::Superseded(None));
+    assert_eq!(found(store, TENANT, BLIND).await, [ROW, OTHER], "written wholly or not at all");
+
+    for keys in many.chunks(1_000) {
+        assert_eq!(store.put(found_by(OTHER, keys)).await.unwrap(), Outcome::Stored);
+    }
+    for key in [0, 1, 4_095, 4_096, 9_999] {
+        assert_eq!(found(store, TENANT, many[key]).await, [OTHER], "{key}");
+        assert_eq!(found(store, elsewhere, many[key]).await, [] as [Row; 0]);
+    }
+    let set = |row, key: Blind, value: Option<&[u8]>| Change {
+        row,
+        space: Space::Index,
+        key: key.to_vec(),
+        expect: Expect::Anything,
+        value: value.map(<[u8]>::to_vec),
+    };
+    assert!(store.write(vec![set(ROW, BLIND, None), set(ROW, many[5], Some(b""))], None).await.unwrap());
+    assert_eq!(found(store, TENANT, BLIND).await, [OTHER]);
+    assert_eq!(found(store, TENANT, many[5]).await, [ROW, OTHER]);
+    let fails = Change { expect: Expect::Absent, ..set(ROW, many[5], Some(b"")) };
+    assert!(!store.write(vec![set(ROW, many[6], Some(b"")), fails], None).await.unwrap());
+    assert_eq!(found(store, TENANT, many[6]).await, [OTHER], "all or none");
+
+    let snapshot = store.snapshot().await.unwrap();
+    let all = snapshot.records(None, 20_000).await.unwrap();
+    assert!(
+        all.iter().all(|((row, space, _), value)| *space == Space::Index && !row.is_of_tenant() && value.is_empty())
+    );
+    assert_eq!(all.len(), 1 + 10_001 + 1, "a snapshot has each once, at its subject");
+    drop(snapshot);
+    store.check().await.unwrap();
+    store.erase(OTHER).await.unwrap();
+    for key in [BLIND, many[0], many[5], many[4_096], many[9_999]] {
+        assert_eq!(found(store, TENANT, key).await, if key == many[5] { vec![ROW] } else { vec![] });
+    }
+    assert_eq!(found(store, elsewhere, BLIND).await, [ELSEWHERE]);
+    store.check().await.unwrap();
 }
 
 async fn many_at_once<S: Store + 'static>(store: Arc<S>) {

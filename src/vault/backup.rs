@@ -59,6 +59,9 @@ pub enum BackupError {
         /// Where the part begins that is not whole.
         at: u64,
     },
+    /// The file of erasures.
+    #[error("the file of erasures cannot be read ({0}): nothing was restored")]
+    ErasuresFile(io::ErrorKind),
     /// A file of erasures has a line that is none.
     #[error("line {line} of the erasures was changed: nothing was restored")]
     Erasures {

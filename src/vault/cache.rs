@@ -1,5 +1,6 @@
 //! The hot cache: values by token, and unwrapped keys by subject, together
-//! below one budget of bytes.
+//! below one budget of bytes, by which all is counted that they take of memory:
+//! tables at their emptiest and what allocators round up, too.
 //!
 //! Eviction is CLOCK with a second chance: each ring holds the keys in the
 //! order they came; the hand takes the oldest, spares it once where it was
@@ -19,6 +20,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const RINGS: usize = 16;
+/// For so many entries there is room from the beginning, at most.
+const RESERVED: usize = 1 << 20;
 /// How many entries one insertion may look at: a bound on its time.
 const STEPS: usize = 64;
 
@@ -48,11 +51,16 @@ enum Held<S> {
 }
 
 impl<S> Cache<S> {
-    /// A cache of about `budget` bytes.
+    /// A cache that takes `budget` bytes of memory at most, but for subjects that
+    /// somebody holds.
     pub(super) fn new(budget: usize) -> Self {
+        // Tables that never grow leave nothing behind in the allocator. What of
+        // them is not used takes no memory.
+        let least = overhead::<S>() + allocated(0) + allocated(counted::<Sensitive>());
+        let room = (budget / least).min(RESERVED) / 20 * 21;
         Self {
-            map: DashMap::default(),
-            rings: std::array::from_fn(|_| Mutex::default()),
+            map: DashMap::with_capacity_and_hasher(2 * room, BuildHasherDefault::default()),
+            rings: std::array::from_fn(|_| Mutex::new(VecDeque::with_capacity(room / RINGS))),
             bytes: AtomicUsize::new(0),
             budget,
         }
@@ -69,7 +77,7 @@ impl<S> Cache<S> {
 
     pub(super) fn insert_value(&self, row: Row, token: Token, value: Arc<Sensitive>) {
         let place = Place { row, token: Some(token) };
-        let cost = value.expose().len() + size_of::<Sensitive>();
+        let cost = allocated(value.expose().len()) + allocated(counted::<Sensitive>());
         let fresh = match self.map.entry(place) {
             // The mapping of a token never changes, so what is here is right.
             Entry::Occupied(_) => false,
@@ -222,10 +230,22 @@ impl<S> Slot<S> {
     }
 }
 
-/// What an entry costs beyond what it holds: key and slot in the map with its
-/// free places, the key in its ring, the reference counts, the allocators'.
+/// What an entry costs beyond what it holds, at most: key and slot in the map,
+/// of which a part where entries come and go is filled to seven parts in
+/// thirty-two at least, and the key in its ring.
 const fn overhead<S>() -> usize {
-    2 * (size_of::<Place>() + size_of::<Slot<S>>()) + size_of::<Place>() + 64
+    let slot = size_of::<(Place, Slot<S>)>() + 1;
+    slot * 32 / 7 + size_of::<Place>() * 5 / 4
+}
+
+/// What somebody's shared value takes with its two counts.
+const fn counted<T>() -> usize {
+    2 * size_of::<usize>() + size_of::<T>()
+}
+
+/// What allocators take for so many bytes.
+pub(super) const fn allocated(bytes: usize) -> usize {
+    (bytes + 24) & !15
 }
 
 impl Hash for Place {
@@ -266,7 +286,7 @@ mod tests {
 
     #[test]
     fn stays_within_its_budget() {
-        let budget = 100 * (overhead::<u32>() + size_of::<Sensitive>() + 10);
+        let budget = 100 * one();
         let cache = Cache::<u32>::new(budget);
         for i in 0..10_000 {
             cache.insert_value(row(i as u8), token(i), value("0123456789"));
@@ -274,6 +294,50 @@ mod tests {
         }
         assert!(cache.map.len() > 80, "{} entries", cache.map.len());
         assert_eq!(cache.rings.iter().map(|r| r.lock().unwrap().len()).sum::<usize>(), cache.map.len());
+    }
+
+    /// What a value of ten bytes costs.
+    fn one() -> usize {
+        overhead::<u32>() + allocated(10) + allocated(counted::<Sensitive>())
+    }
+
+    /// In a process of its own, where nothing else takes memory meanwhile.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_process_takes_no_more_memory_than_the_budget() {
+        const CHILD: &str = "PRIVET_TEST_CACHE_MEBIBYTES";
+        // Without what is read of the program itself.
+        let resident = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap()
+        };
+        if let Ok(mebibytes) = std::env::var(CHILD) {
+            let before = resident();
+            let cache = Cache::<u32>::new(mebibytes.parse::<usize>().unwrap() << 20);
+            let mut most = 0;
+            for n in 0..400_000_u64 {
+                let text = "ana.example".repeat(1 + n as usize % 5);
+                cache.insert_value(row((n / 50) as u8), token(n), value(&text));
+                if n % 5_000 == 0 {
+                    most = most.max(resident() - before);
+                }
+            }
+            println!("took {most} KiB");
+            return;
+        }
+        for mebibytes in [8, 16, 20, 64] {
+            let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+            child.args(["the_process_takes_no_more_memory_than_the_budget", "--nocapture"]);
+            let output = child.env(CHILD, mebibytes.to_string()).output().unwrap();
+            let output = String::from_utf8(output.stdout).unwrap();
+            let took = output.split("took ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+            let took: usize = took.parse().unwrap();
+            println!("{took} KiB of {mebibytes} MiB");
+            // Some pages may be taken by the process itself.
+            assert!(took <= (mebibytes << 10) + 512, "{took} KiB of {mebibytes} MiB");
+            assert!(took >= mebibytes << 9, "{took} KiB of {mebibytes} MiB: the budget is not used");
+        }
     }
 
     #[test]
@@ -294,7 +358,7 @@ mod tests {
 
     #[test]
     fn what_is_used_outlives_what_is_not() {
-        let cache = Cache::<u32>::new(200 * (overhead::<u32>() + size_of::<Sensitive>() + 10));
+        let cache = Cache::<u32>::new(200 * one());
         for i in 0..5_000 {
             cache.insert_value(row(1), token(i), value("0123456789"));
             cache.value(row(1), &token(0));

@@ -1,26 +1,20 @@
 //! Finds subjects by an address or a number: a blind index, which is a keyed
 //! hash of the plain spelling, so that nobody without the key can try values.
 //!
-//! An entry stands at the tenant, from the hash to the subject's sealed id,
-//! and once more at the subject, so that it is found when the subject is
-//! erased. Both are written in the batch of the mapping itself.
+//! The hash leads to rows, and is written in the batch of the mapping itself.
+//! It proves nothing: who is found is who has the value, which is opened.
 
 use super::contact::{self, EMAIL, PHONE};
-use super::records::Owner;
-use super::seal::Nonces;
+use super::root::tenant_row;
 use super::subject::State;
-use super::subject_keys::created;
+use super::subject_keys::{SubjectKeys, created, is_anonymized};
 use super::{Kind, Shared, Vault, VaultError, surrogates};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
-use crate::store::{Change, Expect, Row, Space};
+use crate::store::{Blind, Change, Expect, Row, Space};
 use aws_lc_rs::hmac;
 
 const LABEL: &[u8] = b"privet blind index\0";
-/// The part of the hash that leads an entry.
-pub(super) type Blind = [u8; 16];
-/// How many entries are read at once.
-const PAGE: usize = 256;
 
 /// What subjects can be found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,23 +65,8 @@ impl Vault {
         };
         let blind = shared.blind(tenant, entity, &plain);
         let mut found = Vec::new();
-        let mut after = blind.to_vec();
-        loop {
-            let page = shared.records.scan(Owner::Tenant(tenant), Space::Index, Some(&after), PAGE).await?;
-            let entries: Vec<_> = page.into_iter().take_while(|(key, _)| key.starts_with(&blind)).collect();
-            let is_last = entries.len() < PAGE;
-            for (key, subject) in entries {
-                after = key;
-                let Ok(subject) = String::from_utf8(subject) else { continue };
-                let row = shared.records.row(tenant, &subject);
-                if shared.records.get(Owner::Row(row), Space::Index, &blind).await?.is_some() {
-                    let record = shared.store.subject(row).await?;
-                    found.push((record.as_deref().and_then(created), Sensitive::new(subject)));
-                }
-            }
-            if is_last {
-                break;
-            }
+        for row in shared.store.found(tenant_row(&shared.index, tenant), blind).await? {
+            found.extend(shared.holder(row, tenant, entity, &plain).await?);
         }
         found.sort_by_key(|(created, _)| created.unwrap_or(u64::MAX));
         Ok(found.into_iter().map(|(_, subject)| subject).collect())
@@ -95,41 +74,47 @@ impl Vault {
 }
 
 impl Shared {
-    /// The entries for a new value, to be written together with it.
-    pub(super) fn entries(
-        &self,
-        state: &State,
-        entity: Entity,
-        value: &str,
-        nonces: &mut Nonces,
-    ) -> Result<Vec<Change>, VaultError> {
-        self.entries_of(state.row, state.identity(), entity, value, nonces)
-    }
-
-    /// The same of a tenant's subject, with its row.
-    pub(super) fn entries_of(
+    /// The subject of a row, and since when it is known, where it is one of this
+    /// tenant and has a value with this plain spelling.
+    async fn holder(
         &self,
         row: Row,
-        (tenant, subject): (&str, &str),
+        tenant: &str,
         entity: Entity,
-        value: &str,
-        nonces: &mut Nonces,
-    ) -> Result<Vec<Change>, VaultError> {
-        if !self.indexed.holds(entity) {
-            return Ok(Vec::new());
+        plain: &str,
+    ) -> Result<Option<(Option<u64>, Sensitive)>, VaultError> {
+        let Some(record) = self.store.subject(row).await? else { return Ok(None) };
+        let (root, since) = (self.envelope.root_for(&record).await?, created(&record));
+        let (keys, of, subject) = match SubjectKeys::open_named(&root, row, record) {
+            Err(VaultError::Corrupt { .. }) => return Ok(None),
+            opened => opened?,
+        };
+        let mut has_it = false;
+        for kept_as in [entity, Entity::SURROGATE] {
+            let all = self.store.all(row, kept_as).await?;
+            let mut values = all.iter().filter(|(_, record)| !is_anonymized(record));
+            has_it = has_it
+                || values.any(|(token, record)| {
+                    let Ok(content) = keys.open_value(row, token, record) else { return false };
+                    let (of, value) = meant(kept_as, content.expose());
+                    of == entity && contact::plain(of, value).is_some_and(|value| value == plain)
+                });
         }
-        let Some(blind) = self.blind_of(tenant, entity, value) else { return Ok(Vec::new()) };
-        let (of_tenant, subject) = (row.index_key(&blind), subject.as_bytes());
-        Ok(vec![
-            self.records.change(row.of_tenant(), Space::Index, &of_tenant, subject, nonces)?,
-            self.records.change(row, Space::Index, &blind, &[], nonces)?,
-        ])
+        Ok((has_it && of == tenant).then_some((since, subject)))
     }
 
-    /// The removals of what a value was found by that is a subject's no more.
-    pub(super) fn forgotten(&self, state: &State, entity: Entity, value: &str) -> Vec<Change> {
-        let blind = self.blind_of(state.identity().0, entity, value);
-        blind.map_or_else(Vec::new, |blind| removals(state.row, &blind).to_vec())
+    /// What a subject is found by from a new value on, which is to be written
+    /// together with it.
+    pub(super) fn entry(&self, tenant: &str, entity: Entity, value: &str) -> Option<Blind> {
+        self.blind_of(tenant, entity, value).filter(|_| self.indexed.holds(entity))
+    }
+
+    /// The changes of what a subject is found by where a value is corrected.
+    pub(super) fn entries_of_corrected(&self, state: &State, entity: Entity, old: &str, new: &str) -> Vec<Change> {
+        let tenant = state.identity().0;
+        let removed = self.blind_of(tenant, entity, old).map(|blind| removal(state.row, blind));
+        let added = self.entry(tenant, entity, new).map(|blind| change(state.row, blind, Some(Vec::new())));
+        removed.into_iter().chain(added).collect()
     }
 
     /// What a value is found by; none where it has no plain spelling.
@@ -157,10 +142,13 @@ pub(super) fn meant(entity: Entity, content: &str) -> (Entity, &str) {
     }
 }
 
-/// The removals of both entries of a value.
-pub(super) fn removals(row: Row, blind: &[u8]) -> [Change; 2] {
-    let removed = |row, key| Change { row, space: Space::Index, key, expect: Expect::Anything, value: None };
-    [removed(row.of_tenant(), row.index_key(blind)), removed(row, blind.to_vec())]
+/// The change by which a subject is not found by a hash any more.
+pub(super) fn removal(row: Row, blind: Blind) -> Change {
+    change(row, blind, None)
+}
+
+fn change(row: Row, blind: Blind, value: Option<Vec<u8>>) -> Change {
+    Change { row, space: Space::Index, key: blind.to_vec(), expect: Expect::Anything, value }
 }
 
 #[cfg(test)]

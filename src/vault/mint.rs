@@ -14,7 +14,7 @@ use super::subject_keys::{Origin, SubjectKeys, is_anonymized};
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
-use crate::store::{Batch, Event, EventKind, Outcome};
+use crate::store::{Batch, Blind, Outcome};
 use crate::token::Token;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -55,15 +55,12 @@ pub(super) async fn tokenize(
         }
         match vault.store.put(minting.batch(purpose)?).await? {
             Outcome::Stored => {
-                minting.tell().await?;
                 if let Some((contact, _)) = contact {
                     contact.end(vault, state.row, &minting.keys).await?;
                 }
                 minting.settle();
             }
             Outcome::Taken(records) => minting.yield_to(&records)?,
-            // Nothing is expected beside the tokens.
-            Outcome::Conflict => return Err(VaultError::unavailable("its records keep changing")),
             Outcome::Superseded(standing) => {
                 // Another key may have to come into use.
                 drop(contact);
@@ -208,10 +205,10 @@ impl<'a> Minting<'a> {
         }
         let mut nonces = Nonces::default();
         let origin = Origin { created: clock::unix_seconds(), purpose };
-        let mut changes = Vec::new();
+        let mut found_by: Vec<Blind> = Vec::new();
         for (token, index) in &minted {
             let value = self.values.get(*index).map_or("", |(_, value)| *value);
-            changes.extend(self.vault.entries(self.state, token.entity(), value, &mut nonces)?);
+            found_by.extend(self.vault.entry(self.state.identity().0, token.entity(), value));
         }
         let mappings = minted.into_iter().map(|(token, index)| {
             let value = self.values.get(index).map_or("", |(_, value)| *value);
@@ -224,19 +221,11 @@ impl<'a> Minting<'a> {
             subject: Arc::clone(self.keys.record()),
             first_contact: !self.keys.are_stored(),
             mappings: mappings.collect::<Result<_, _>>()?,
-            changes,
+            found_by,
+            // Of the first token of its kind, before anybody gets it: in a reply
+            // through other replicas they would not look for it.
+            is_told: self.keys.are_stored() && self.state.lacks(self.open.iter().map(|open| open.entity)),
         })
-    }
-
-    /// Tells other replicas of the first token of its kind, before anybody gets
-    /// it: in a reply through them they would not look for it.
-    async fn tell(&self) -> Result<(), VaultError> {
-        let is_known_elsewhere = self.vault.store.is_shared() && self.keys.are_stored();
-        if is_known_elsewhere && self.state.lacks(self.open.iter().map(|open| open.entity)) {
-            let event = Event { row: self.state.row, kind: EventKind::Changed };
-            self.vault.store.write(Vec::new(), Some(event)).await?;
-        }
-        Ok(())
     }
 
     /// The batch is durable.

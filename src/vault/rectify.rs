@@ -6,7 +6,7 @@
 //! with any two values that meet at one token; the corrected value has, besides
 //! this one, a token of its own once it is minted.
 
-use super::seal::{Nonces, random};
+use super::seal::random;
 use super::subject_keys::{Head, Origin, is_anonymized};
 use super::{Kind, Vault, VaultError, clock, find, surrogates};
 use crate::entity::Entity;
@@ -81,8 +81,7 @@ impl Vault {
             let event = Event { row: state.row, kind: EventKind::Rectified };
             shared.heed(event);
             let (_, before) = find::meant(token.entity(), before.expose());
-            let mut changes = shared.forgotten(state, entity, before);
-            changes.extend(shared.entries(state, entity, value.expose(), &mut Nonces::default())?);
+            let changes = shared.entries_of_corrected(state, entity, before, value.expose());
             shared.store.write(changes, Some(event)).await?;
             let (tenant, _) = state.identity();
             shared.settle_entry(state.row, tenant, entity, before).await?;

@@ -285,7 +285,7 @@ impl State {
     pub(super) fn cost(&self) -> usize {
         let texts = self.tenant.len() + self.subject.expose().len() + self.keys().record().len();
         // The rest stands for the kinds and what the contexts of keys allocate.
-        size_of::<Self>() + size_of::<SubjectKeys>() + texts + 512 + self.surrogates().cost()
+        size_of::<Self>() + size_of::<SubjectKeys>() + texts + 2048 + self.surrogates().cost()
     }
 
     pub(super) fn keys(&self) -> Arc<SubjectKeys> {

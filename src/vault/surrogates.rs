@@ -4,13 +4,13 @@
 use super::error::VaultError;
 use super::mint::NO_ROOM;
 use super::retention::PurposeId;
-use super::seal::{Nonces, random};
+use super::seal::random;
 use super::subject::State;
 use super::subject_keys::{Origin, SubjectKeys};
 use super::{Shared, clock};
 use crate::entity::Entity;
 use crate::sensitive::Sensitive;
-use crate::store::{Batch, Event, EventKind, Outcome};
+use crate::store::{Batch, Outcome};
 use crate::surrogate::{self, ATTEMPTS, Matcher, Part, Search};
 use crate::token::Token;
 use std::borrow::Borrow;
@@ -380,10 +380,9 @@ pub(super) async fn mint(
             continue;
         }
         let origin = Origin { created: clock::unix_seconds(), purpose };
-        let (mut mappings, mut changes) = (Vec::with_capacity(new.len()), Vec::new());
-        let mut nonces = Nonces::default();
+        let (mut mappings, mut found_by) = (Vec::with_capacity(new.len()), Vec::new());
         for one in &new {
-            changes.extend(vault.entries(state, one.entity, one.value.expose(), &mut nonces)?);
+            found_by.extend(vault.entry(state.identity().0, one.entity, one.value.expose()));
             let token = token(one);
             let content = content(&one.text, one.entity, &one.value);
             let sealed = keys.seal(state.row, &token, one.entity, content.expose(), origin, *random()?)?;
@@ -394,16 +393,13 @@ pub(super) async fn mint(
             subject: Arc::clone(keys.record()),
             first_contact: !keys.are_stored(),
             mappings,
-            changes,
+            found_by,
+            // In a reply through another replica they would not be looked for.
+            is_told: keys.are_stored(),
         };
         let is_first = !keys.are_stored();
         match vault.store.put(batch).await? {
             Outcome::Stored => {
-                if vault.store.is_shared() && !is_first {
-                    // In a reply through another replica they would not be looked for.
-                    let event = Event { row: state.row, kind: EventKind::Changed };
-                    vault.store.write(Vec::new(), Some(event)).await?;
-                }
                 if let Some((contact, _)) = contact {
                     contact.end(vault, state.row, &keys).await?;
                 }
@@ -437,7 +433,6 @@ pub(super) async fn mint(
                     state.surrogates().insert(text, entity, value.expose());
                 }
             }
-            Outcome::Conflict => return Err(VaultError::unavailable("its records keep changing")),
             Outcome::Superseded(standing) => {
                 // Another key may have to come into use.
                 drop(contact);

@@ -88,6 +88,23 @@ fn a_vault_is_made_counted_and_verified() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let folder = scratch_folder();
+    let vault = folder.path().join("vault");
+    assert!(with_key(&vault, &["init"]).status.success());
+    let (backup, erasures) = (folder.path().join("privet.backup"), folder.path().join("none.jsonl"));
+    let (backup, erasures) = (backup.to_str().unwrap(), erasures.to_str().unwrap());
+    assert!(with_key(&vault, &["backup", backup]).status.success());
+    let refused = with_key(&vault, &["restore", backup, "--erasures", erasures]);
+    let said = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said.contains(erasures) && said.contains("the file of erasures cannot be read"), "{said}");
+    assert!(!said.contains(backup), "{said}");
+    let again = with_key(&vault, &["restore", backup]);
+    assert!(again.status.success() && !stderr(&again).contains("left out"), "{}", stderr(&again));
+}
+
+#[test]
 fn a_wrong_key_and_a_lost_key_are_told_apart() {
     let folder = scratch_folder();
     let vault = folder.path().join("vault");

@@ -48,7 +48,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
         let told = [
             ("erased", "subjects stay erased"),
             ("withdrawn", "withdrawals of consent were made since, and hold again"),
-            ("foreign", "records belong to another vault, or to an earlier log, and were left out"),
+            ("foreign", "records were left out: of another vault, of a log that goes on otherwise, or of operators"),
         ];
         for (what, text) in told {
             if let Some(count) = done[what].as_u64().filter(|count| *count > 0) {
@@ -61,7 +61,6 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
 
 async fn restore(config: Config, file: &Path, erasures: Option<&Path>) -> Result<Value, Failure> {
     let place = open::place(&config)?;
-    let named = |error: &BackupError| Failure::Failed(format!("{}: {error}", file.display()));
     let keys = open::keys(&config)?;
     // What the configuration names counts, too, where it is there.
     let configured = config.erasures.clone().filter(|path| path.exists());
@@ -79,6 +78,10 @@ async fn restore(config: Config, file: &Path, erasures: Option<&Path>) -> Result
             api.close().await;
             done
         }
-        Err(error) => Err(named(&error)),
+        Err(error) => {
+            let of_erasures = matches!(error, BackupError::ErasuresFile(_) | BackupError::Erasures { .. });
+            let named = erasures.filter(|_| of_erasures).unwrap_or(file);
+            Err(Failure::Failed(format!("{}: {error}", named.display())))
+        }
     }
 }

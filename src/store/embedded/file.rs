@@ -1,5 +1,6 @@
 //! The redb file: opening it, and opening it anew after a failure.
 
+use super::index::INDEX;
 use super::{FORMAT, FORMAT_RECORD, MAPPINGS, META, RECORDS, SUBJECTS};
 use crate::store::StoreError;
 use redb::{
@@ -216,6 +217,7 @@ pub(super) fn database(backend: impl StorageBackend, page_cache_bytes: usize) ->
         transaction.open_table(SUBJECTS)?;
         transaction.open_table(MAPPINGS)?;
         transaction.open_table(RECORDS)?;
+        transaction.open_table(INDEX)?;
         transaction.commit()?;
     }
     Ok(database)

@@ -98,7 +98,8 @@ fn batch(n: u64) -> Batch {
         subject: b"keys".as_slice().into(),
         first_contact: true,
         mappings: vec![(token, record)],
-        changes: Vec::new(),
+        found_by: Vec::new(),
+        is_told: false,
     }
 }
 

@@ -1,13 +1,17 @@
-//! Upgrades a file of the first format: every key is led by its tenant now.
+//! Upgrades a file of an older format.
 //!
-//! The new file is made beside the old one and takes its place by a rename, so
-//! a crash at any point leaves one whole file of either format.
+//! Of the first, every key is led by its tenant now: the new file is made beside
+//! the old one and takes its place by a rename. Of the second, what subjects are
+//! found by has a table of its own now: it is moved in the file itself, and
+//! nothing of that stands before all does. So a crash at any point leaves one
+//! whole file of either format.
 
-use super::file::{database, fault, guarded, on_path, private, remove_unfinished};
-use super::{MAPPINGS, META, OWN_RECORD, SUBJECTS};
-use crate::store::{Row, StoreError};
+use super::file::{database, fault, format, guarded, on_path, private, remove_unfinished};
+use super::index::{self, INDEX, Last};
+use super::{FORMAT, FORMAT_RECORD, MAPPINGS, META, OWN_RECORD, RECORDS, SUBJECTS, record_key};
+use crate::store::{Row, Space, StoreError};
 use redb::backends::FileBackend;
-use redb::{Database, Durability, ReadableDatabase};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable};
 use std::ops::Bound;
 use std::path::Path;
 
@@ -39,6 +43,10 @@ pub fn upgrade<E: From<StoreError>>(
     let unfinished = remove_unfinished(folder).map_err(|error| failed(error.into()))?;
     let new = || database(FileBackend::new(private::file(&unfinished)?)?, page_cache_bytes);
     let old = guarded(|| on_path(&path, page_cache_bytes)).map_err(failed)?;
+    if guarded(|| format(&old)).map_err(failed)? == Some(2) {
+        guarded(|| move_index(&old)).map_err(failed)?;
+        return old.close().map_err(|error| failed(error.into()));
+    }
     let new = guarded(new).map_err(failed)?;
 
     let meta = guarded(|| own_record(&old)).map_err(failed)?;
@@ -59,6 +67,62 @@ pub fn upgrade<E: From<StoreError>>(
     old.close().map_err(|error| failed(error.into()))?;
     new.close().map_err(|error| failed(error.into()))?;
     std::fs::rename(&unfinished, &path).and_then(|()| turn.sync_all()).map_err(|error| failed(error.into()))
+}
+
+/// Moves what subjects are found by out of the records of their tenants.
+fn move_index(old: &Database) -> Result<(), redb::Error> {
+    let last = Last::default();
+    let mut from = Some(0);
+    while let Some(tenant) = from.map(|from| tenant(old, from)).transpose()?.flatten() {
+        let row = Row { tenant: tenant.to_be_bytes(), ..Row::DEPLOYMENT };
+        while move_some(old, &last, row)? == STEP {}
+        from = tenant.checked_add(1);
+    }
+    // The last commit is durable, and all before it with it.
+    let mut transaction = old.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    transaction.set_quick_repair(true);
+    transaction.open_table(INDEX)?;
+    transaction.open_table(META)?.insert(FORMAT_RECORD, FORMAT.to_be_bytes().as_slice())?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The first tenant with records from `from` on.
+fn tenant(old: &Database, from: u64) -> Result<Option<u64>, redb::Error> {
+    let records = old.begin_read()?.open_table(RECORDS)?;
+    let first = records.range::<&[u8]>(from.to_be_bytes().as_slice()..)?.next().transpose()?;
+    Ok(first.and_then(|(key, _)| key.value().first_chunk().copied().map(u64::from_be_bytes)))
+}
+
+/// Moves some of a tenant; says how many.
+fn move_some(old: &Database, last: &Last, tenant: Row) -> Result<usize, redb::Error> {
+    let prefix = record_key(tenant, Space::Index, &[]);
+    let mut transaction = old.begin_write()?;
+    transaction.set_durability(Durability::None)?;
+    let moved = {
+        let mut records = transaction.open_table(RECORDS)?;
+        let mut entries = transaction.open_table(INDEX)?;
+        let mut keys = Vec::new();
+        for entry in records.range(prefix.as_slice()..)?.take(STEP) {
+            let (key, _) = entry?;
+            let Some(key) = key.value().strip_prefix(prefix.as_slice()) else { break };
+            keys.push(key.to_vec());
+        }
+        for key in &keys {
+            records.remove([prefix.as_slice(), key].concat().as_slice())?;
+            let parts = key.split_first_chunk().and_then(|(hash, subject)| Some((*hash, subject.try_into().ok()?)));
+            let Some((hash, subject)) = parts else { return Err(redb::Error::Corrupted(String::new())) };
+            let row = Row { subject, ..tenant };
+            // Without its counterpart it led to nobody.
+            if records.remove(record_key(row, Space::Index, &hash).as_slice())?.is_some() {
+                index::enter(&mut entries, &mut records, last, row, hash)?;
+            }
+        }
+        keys.len()
+    };
+    transaction.commit()?;
+    Ok(moved)
 }
 
 fn own_record(old: &Database) -> Result<Option<Vec<u8>>, redb::Error> {

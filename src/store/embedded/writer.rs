@@ -1,7 +1,8 @@
 //! The thread that writes: one durable commit for all who wait.
 
 use super::file::File;
-use super::{MAPPINGS, META, MappingKey, OWN_RECORD, PROBE, RECORDS, SUBJECTS, record_key};
+use super::index::{self, INDEX, Last};
+use super::{Bytes, Entries, MAPPINGS, META, MappingKey, OWN_RECORD, PROBE, RECORDS, SUBJECTS, record_key};
 use crate::clock;
 use crate::store::{Batch, Change, Expect, Outcome, Row, Space, StoreError};
 use crate::token::Token;
@@ -11,8 +12,6 @@ use tokio::sync::{mpsc, oneshot};
 /// How many requests one commit may take, so that the first does not wait for
 /// an unbounded one.
 const GROUP: usize = 512;
-
-type Bytes<'t> = Table<'t, &'static [u8], &'static [u8]>;
 
 /// Work, and who waits for it. Nobody may be waiting any more.
 pub(super) struct Request {
@@ -50,17 +49,18 @@ pub(super) enum Done {
 pub(super) fn run(file: &File, mut requests: mpsc::Receiver<Request>) {
     let mut group = Vec::new();
     let mut closing = Vec::new();
+    let last = Last::default();
     while closing.is_empty() && requests.blocking_recv_many(&mut group, GROUP) > 0 {
         let (work, close) = group.drain(..).partition(|request| !matches!(request.work, Work::Close));
         closing = close;
-        serve(file, work);
+        serve(file, &last, work);
     }
     // Who asks from now on is refused; what was accepted before is done.
     requests.close();
     while let Ok(late) = requests.try_recv() {
         match late.work {
             Work::Close => closing.push(late),
-            _ => serve(file, vec![late]),
+            _ => serve(file, &last, vec![late]),
         }
     }
     file.close();
@@ -69,24 +69,29 @@ pub(super) fn run(file: &File, mut requests: mpsc::Receiver<Request>) {
     }
 }
 
-fn serve(file: &File, group: Vec<Request>) {
+fn serve(file: &File, last: &Last, group: Vec<Request>) {
     if group.is_empty() {
         return;
     }
-    match file.write(|database| commit(database, &group)) {
+    match file.write(|database| commit(database, last, &group)) {
         Ok(done) => group.into_iter().zip(done).for_each(|(request, done)| request.answer(Ok(done))),
-        Err(error) => group.into_iter().for_each(|request| request.answer(Err(error.clone()))),
+        Err(error) => {
+            last.forget();
+            for request in group {
+                request.answer(Err(error.clone()));
+            }
+        }
     }
 }
 
 /// Carries out a group in one transaction. Nothing may be answered before the
 /// commit: also what one request finds taken may be another's of this group.
-fn commit(database: &Database, group: &[Request]) -> Result<Vec<Done>, redb::Error> {
+fn commit(database: &Database, last: &Last, group: &[Request]) -> Result<Vec<Done>, redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     // Reopening after a crash then takes the same time at every size.
     transaction.set_quick_repair(true);
-    let done = apply(&transaction, group)?;
+    let done = apply(&transaction, last, group)?;
     let changed = done.iter().any(|done| match done {
         Done::Put(outcome) => *outcome == Outcome::Stored,
         Done::Meta(_) | Done::Erased(_) | Done::Yes => true,
@@ -107,14 +112,18 @@ struct Tables<'t> {
     subjects: Bytes<'t>,
     mappings: Bytes<'t>,
     records: Bytes<'t>,
+    index: Entries<'t>,
+    last: &'t Last,
 }
 
-fn apply(transaction: &WriteTransaction, group: &[Request]) -> Result<Vec<Done>, redb::Error> {
+fn apply(transaction: &WriteTransaction, last: &Last, group: &[Request]) -> Result<Vec<Done>, redb::Error> {
     let mut tables = Tables {
         meta: transaction.open_table(META)?,
         subjects: transaction.open_table(SUBJECTS)?,
         mappings: transaction.open_table(MAPPINGS)?,
         records: transaction.open_table(RECORDS)?,
+        index: transaction.open_table(INDEX)?,
+        last,
     };
     group.iter().map(|request| tables.carry_out(&request.work)).collect()
 }
@@ -182,16 +191,15 @@ impl Tables<'_> {
         if !taken.is_empty() {
             return Ok(Outcome::Taken(taken));
         }
-        if !self.fit(&batch.changes)? {
-            return Ok(Outcome::Conflict);
-        }
         if first_contact {
             self.subjects.insert(row.as_slice(), &*batch.subject)?;
         }
         for (token, record) in &batch.mappings {
             self.mappings.insert(key.of(token), record.as_slice())?;
         }
-        self.write(&batch.changes)?;
+        for key in &batch.found_by {
+            index::enter(&mut self.index, &mut self.records, self.last, batch.row, *key)?;
+        }
         Ok(Outcome::Stored)
     }
 
@@ -200,10 +208,9 @@ impl Tables<'_> {
         let known = self.subjects.remove(prefix.as_slice())?.is_some();
         let mappings = remove_all(&mut self.mappings, &prefix, |_| true)?;
         let found_by = record_key(row, Space::Index, &[]);
-        for key in keys_of(&self.records, &found_by, |_| true)? {
-            let blind = key.get(found_by.len()..).unwrap_or_default();
-            let at_tenant = record_key(row.of_tenant(), Space::Index, &row.index_key(blind));
-            self.records.remove(at_tenant.as_slice())?;
+        for own in keys_of(&self.records, &found_by, |_| true)? {
+            let key = own.get(found_by.len()..).unwrap_or_default();
+            self.remove_record(row, Space::Index, key)?;
         }
         let is_removed = |key: &[u8]| {
             let space = key.get(Row::LEN).copied().and_then(Space::from_number);
@@ -235,11 +242,25 @@ impl Tables<'_> {
 
     fn write(&mut self, changes: &[Change]) -> Result<(), redb::Error> {
         for Change { row, space, key, value, .. } in changes {
-            let key = record_key(*row, *space, key);
-            match value {
-                Some(value) => drop(self.records.insert(key.as_slice(), value.as_slice())?),
-                None => drop(self.records.remove(key.as_slice())?),
+            match (value, key.as_slice().try_into()) {
+                (Some(_), Ok(key)) if *space == Space::Index => {
+                    index::enter(&mut self.index, &mut self.records, self.last, *row, key)?;
+                }
+                (Some(value), _) => {
+                    self.records.insert(record_key(*row, *space, key).as_slice(), value.as_slice())?;
+                }
+                (None, _) => self.remove_record(*row, *space, key)?,
             }
+        }
+        Ok(())
+    }
+
+    fn remove_record(&mut self, row: Row, space: Space, key: &[u8]) -> Result<(), redb::Error> {
+        let own = self.records.remove(record_key(row, space, key).as_slice())?;
+        if let (Some(own), Ok(key)) = (own, key.try_into())
+            && space == Space::Index
+        {
+            index::remove(&mut self.index, row, key, own.value())?;
         }
         Ok(())
     }

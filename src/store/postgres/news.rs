@@ -25,6 +25,20 @@ const AT_MOST_EVERY: Duration = Duration::from_millis(10);
 
 const CHANNEL: &str = "privet_events";
 
+/// Tells other processes to ask.
+#[derive(Clone)]
+pub(super) struct Notifier(Arc<Pool>);
+
+impl Notifier {
+    /// Tells the other processes to ask. Nothing is lost where that fails.
+    pub(super) fn notify(&self) {
+        let pool = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let _ = pool.query("select pg_notify($1, '')", &[(&CHANNEL, Type::TEXT)], Again::Harmless).await;
+        });
+    }
+}
+
 /// Follows the events of other processes.
 pub(super) struct Reader {
     pool: Arc<Pool>,
@@ -64,12 +78,8 @@ impl Reader {
         until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Tells the other processes to ask. Nothing is lost where that fails.
-    pub(super) fn notify(&self) {
-        let pool = Arc::clone(&self.pool);
-        tokio::spawn(async move {
-            let _ = pool.query("select pg_notify($1, '')", &[(&CHANNEL, Type::TEXT)], Again::Harmless).await;
-        });
+    pub(super) fn notifier(&self) -> Notifier {
+        Notifier(Arc::clone(&self.pool))
     }
 
     /// Waits for the next events, for so long as an answer holds at most. To

@@ -55,7 +55,7 @@ impl Snapshot for View {
                 (&key, Type::BYTEA),
                 (&limit, Type::INT8),
             ];
-            let rows = self.0.query(ALL_RECORDS, &parameters).await?;
+            let rows = self.0.query(&ALL_RECORDS, &parameters).await?;
             let read = |row| {
                 let space = u8::try_from(field::<i16>(row, 2)?).ok().and_then(Space::from_number).ok_or(STATEMENT)?;
                 Ok(((row_at(row, 0)?, space, field(row, 3)?), field(row, 4)?))

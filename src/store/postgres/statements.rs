@@ -57,58 +57,99 @@ pub(super) const ENTITIES: &str = "
     select name from entity where name is not null
 ";
 
-/// Tries a batch: its mappings are written where the subject's record is the
-/// one they were made under and none of their tokens is taken.
-pub(super) const PUT: &str = "
-    with standing as (
-        select record from privet_subjects where tenant = $1 and subject = $2 for share
-    ), taken as (
-        select token, record from privet_mappings where tenant = $1 and subject = $2 and token = any($5)
-    ), owner as (
-        insert into privet_subjects (tenant, subject, record)
-        select $1, $2, $3 where $4 and not exists (select 1 from standing) and not exists (select 1 from taken)
-        returning 1
-    ), stored as (
-        insert into privet_mappings (tenant, subject, token, record)
-        select $1, $2, new.token, new.record from unnest($5, $6) as new (token, record)
-        where not exists (select 1 from taken)
-        and (exists (select 1 from owner) or exists (select 1 from standing where record = $3))
-        returning 1
-    )
-    select 1::smallint, null::bytea, record from standing
-    union all select 2::smallint, token, record from taken
-    union all select 3::smallint, null, null from owner
+/// Tries batches of different subjects, by their numbers `n`: of each either
+/// all is written or nothing, as the subject's record is the one that it was
+/// made under or not, and tokens of it are taken or not. A row of the answer
+/// has the number and what happened: [`STORED`], [`OTHER_KEYS`] or [`TAKEN`].
+pub(super) static PUT: LazyLock<String> = LazyLock::new(|| format!("with {} {OUTCOMES}", putting()));
+
+/// The same with events of those that are stored.
+pub(super) static PUT_AND_TELL: LazyLock<String> =
+    LazyLock::new(|| format!("with {}, {} {OUTCOMES}", putting(), told_of_many(12)));
+
+pub(super) const STORED: i16 = 0;
+pub(super) const OTHER_KEYS: i16 = 1;
+pub(super) const TAKEN: i16 = 2;
+
+const OUTCOMES: &str = "
+    select n, 0::smallint, null::bytea, null::bytea from going
+    union all select n, 1::smallint, null, record from standing where not fits
+    union all select n, 2::smallint, token, record from taken
 ";
 
-/// The same with other records, which all have to be as expected.
-pub(super) static PUT_WITH_RECORDS: LazyLock<String> = LazyLock::new(|| {
-    let fits = "not exists (select 1 from misfit) and not exists (select 1 from taken)";
-    let goes =
-        format!("{fits} and (exists (select 1 from owner) or exists (select 1 from standing where record = $3))");
+/// The batches (five arrays), their tokens (three), and what their subjects are
+/// found by (three).
+fn putting() -> String {
     format!(
         "
-        with standing as (
-            select record from privet_subjects where tenant = $1 and subject = $2 for share
+        batch as materialized (
+            select * from unnest($1::integer[], $2::bytea[], $3::bytea[], $4::bytea[], $5::boolean[])
+            as batch (n, tenant, subject, record, may_come)
+        ), mapping as materialized (
+            select n, tenant, subject, new.token, new.record
+            from unnest($6::integer[], $7::bytea[], $8::bytea[]) as new (n, token, record) join batch using (n)
+        ), standing as (
+            select n, batch.record = known.record as fits, known.record
+            from batch join privet_subjects as known using (tenant, subject) for share of known
         ), taken as (
-            select token, record from privet_mappings where tenant = $1 and subject = $2 and token = any($5)
-        ), {misfit}, owner as (
+            select n, known.token, known.record
+            from mapping join privet_mappings as known using (tenant, subject, token)
+        ), going as materialized (
+            select n, standing.fits is null as is_new from batch left join standing using (n)
+            where (standing.fits or standing.fits is null and may_come) and n not in (select n from taken)
+        ), owner as (
             insert into privet_subjects (tenant, subject, record)
-            select $1, $2, $3 where $4 and not exists (select 1 from standing) and {fits}
-            returning 1
+            select tenant, subject, record from going join batch using (n) where is_new order by n
         ), stored as (
             insert into privet_mappings (tenant, subject, token, record)
-            select $1, $2, new.token, new.record from unnest($5, $6) as new (token, record) where {goes}
+            select tenant, subject, token, mapping.record from mapping join going using (n) order by n, token
             returning 1
-        ), {changed}
-        select 1::smallint, null::bytea, record from standing
-        union all select 2::smallint, token, record from taken
-        union all select 3::smallint, null, null from owner
-        union all (select 4::smallint, null, null from misfit limit 1)
-        ",
-        misfit = misfit(7),
-        changed = changed(&goes),
+        ), entered as (
+            insert into privet_records (tenant, subject, space, key, value)
+            select tenant, entry.subject, {index}, key, ''
+            from unnest($9::integer[], $10::bytea[], $11::bytea[]) as entry (n, subject, key)
+            join batch using (n) join going using (n)
+            on conflict (tenant, subject, space, key) do nothing
+            returning 1
+        )",
+        index = Space::Index as i16,
     )
-});
+}
+
+/// Writes events of the batches that go, in three arrays from `$n` on: their
+/// numbers, the lanes, the events. Lanes are waited for in one order, behind
+/// all else.
+fn told_of_many(n: usize) -> String {
+    let nobody = "'\\x0000000000000000'::bytea";
+    format!(
+        "
+        telling as materialized (
+            select lane, event, row_number() over (partition by lane) as place
+            from unnest(${n}::integer[], ${lane}::bytea[], ${event}::bytea[]) as event (n, lane, event)
+            join going using (n)
+            where (select count(*) from stored) + (select count(*) from entered) >= 0
+        ), held as materialized (
+            select subject as lane from privet_lanes
+            where tenant = {nobody} and subject in (select lane from telling) order by subject for update
+        ), lane as (
+            update privet_lanes set newest = newest + events.count
+            from (select lane, count(*) from telling join held using (lane) group by lane) as events
+            where tenant = {nobody} and subject = events.lane
+            returning events.lane, newest, events.count
+        ), told as (
+            insert into privet_events (tenant, subject, id, event)
+            select {nobody}, lane, newest - count + place, event from telling join lane using (lane)
+            returning 1
+        ), past as (
+            delete from privet_events using lane
+            where tenant = {nobody} and subject = lane.lane
+            and id <= lane.newest - {KEPT} and id > lane.newest - {KEPT} - lane.count
+            returning 1
+        )",
+        lane = n + 1,
+        event = n + 2,
+    )
+}
 
 pub(super) const SWAP_SUBJECT: &str = "
     update privet_subjects set record = $4 where tenant = $1 and subject = $2 and record = $3 returning 1
@@ -156,16 +197,27 @@ pub(super) static ERASE_REST: LazyLock<String> = LazyLock::new(|| {
         ), others as (
             delete from privet_records where tenant = $1 and subject = $2 and not (space = any($3)) returning 1
         ), entries as (
-            delete from privet_records as entry using privet_records as own
-            where own.tenant = $1 and own.subject = $2 and own.space = {index}
-            and entry.tenant = $1 and entry.subject = '\\x00000000000000000000000000000000'::bytea
-            and entry.space = {index} and entry.key = own.key || own.subject
+            delete from privet_records
+            where tenant = $1 and subject = '\\x00000000000000000000000000000000'::bytea and space = {index}
+            and key = any(array(
+                select key || subject from privet_records where tenant = $1 and subject = $2 and space = {index}
+            ))
             returning 1
         ), {}
         select count(*) from removed
         ",
         told(4, "(select count(*) from removed) + (select count(*) from others) + (select count(*) from entries) >= 0"),
         index = Space::Index as i16,
+    )
+});
+
+/// The subjects that are found by `$2`, which leads keys before `$3`.
+pub(super) static FOUND: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select key from privet_records where tenant = $1 and subject = '\\x{}'::bytea and space = {} \
+         and key >= $2 and key <= $3",
+        "00".repeat(16),
+        Space::Index as i16,
     )
 });
 
@@ -202,12 +254,20 @@ pub(super) const ALL_MAPPINGS: &str = "
     where (tenant, subject, token) > ($1, $2, $3) order by tenant, subject, token limit $4
 ";
 
-/// All other records but the vault's own, in the order of their keys.
-pub(super) const ALL_RECORDS: &str = "
-    select tenant, subject, space, key, value from privet_records
-    where (tenant, subject, space, key) > ($1, $2, $3, $4) and space <> 0
-    order by tenant, subject, space, key limit $5
-";
+/// All other records but the vault's own, and but what leads from hashes to
+/// subjects, in the order of their keys.
+pub(super) static ALL_RECORDS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "
+        select tenant, subject, space, key, value from privet_records
+        where (tenant, subject, space, key) > ($1, $2, $3, $4) and space <> 0
+        and not (space = {} and subject = '\\x{}'::bytea)
+        order by tenant, subject, space, key limit $5
+        ",
+        Space::Index as i16,
+        "00".repeat(16),
+    )
+});
 
 /// How far each lane has come.
 pub(super) const NEWEST: &str = "select subject, newest from privet_lanes where tenant = $1";
@@ -340,6 +400,26 @@ pub(super) fn entity_of(name: &[u8]) -> Option<Entity> {
         return Some(Entity::SURROGATE);
     }
     std::str::from_utf8(name).ok()?.parse().ok()
+}
+
+/// The key at the tenant that leads from a hash to a subject.
+pub(super) fn entry_key(key: &[u8], row: Row) -> Vec<u8> {
+    [key, &row.subject].concat()
+}
+
+/// The changes with those that let subjects be found, or no more.
+pub(super) fn with_entries(mut changes: Vec<Change>) -> Vec<Change> {
+    let of_index = changes.iter().filter(|change| change.space == Space::Index && !change.row.is_of_tenant());
+    let entries: Vec<Change> = of_index
+        .map(|change| Change {
+            row: change.row.of_tenant(),
+            key: entry_key(&change.key, change.row),
+            expect: Expect::Anything,
+            ..change.clone()
+        })
+        .collect();
+    changes.extend(entries);
+    changes
 }
 
 /// Changes as columns.

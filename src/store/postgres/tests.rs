@@ -9,6 +9,8 @@ use std::sync::{LazyLock, Mutex};
 #[allow(dead_code, unreachable_pub, reason = "the integration tests use the rest")]
 pub(crate) mod cluster;
 
+pub(crate) mod engine;
+
 /// One server for all tests of this process that do not harm it.
 pub(crate) static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start(Durability::None, &[]));
 
@@ -38,6 +40,106 @@ async fn conforms_behind_a_pooler() {
         open(&BOUNCER.url(database)).await.unwrap()
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conforms_on_an_engine_that_lacks_much() {
+    let engine = engine::Engine::before(CLUSTER.primary.port).await;
+    suite::run(|| async {
+        let url = CLUSTER.database().replace(&CLUSTER.primary.port.to_string(), &engine.port.to_string());
+        open(&url).await.unwrap()
+    })
+    .await;
+    let refused = engine.refused.all();
+    assert!(refused.iter().all(|sql| sql.contains("notify")), "only telling may be lacking: {refused:#?}");
+    assert!(!refused.is_empty(), "nothing was refused");
+    assert!(engine.named.all().is_empty(), "a statement has a name");
+}
+
+/// So tables can be split by tenant, and all of a subject lies together.
+#[tokio::test]
+async fn every_key_is_led_by_tenant_and_subject() {
+    let url = CLUSTER.database();
+    open(&url).await.unwrap().close().await.unwrap();
+    let (_, database) = url.rsplit_once('/').unwrap();
+    let ask = |sql: &str| CLUSTER.primary.ask_in(database, sql);
+    let tables = ask("select count(*) from pg_tables where schemaname = 'public' and tablename like 'privet%'");
+    let led = ask("select count(*) from pg_index as i join pg_class as c on c.oid = i.indrelid
+         where c.relname like 'privet%' and i.indisprimary
+         and (select attname from pg_attribute where attrelid = c.oid and attnum = i.indkey[0]) = 'tenant'
+         and (select attname from pg_attribute where attrelid = c.oid and attnum = i.indkey[1]) = 'subject'");
+    assert_eq!((tables.as_str(), led.as_str()), ("6", "6"));
+    assert_eq!(
+        ask(
+            "select count(*) from pg_index as i join pg_class as c on c.oid = i.indrelid where c.relname like 'privet%'"
+        ),
+        led
+    );
+    let others = "select (select count(*) from pg_sequences) + (select count(*) from pg_trigger)
+                  + (select count(*) from pg_constraint as c join pg_class as t on t.oid = c.conrelid
+                     where t.relname like 'privet%' and contype <> 'p')
+                  + (select count(*) from pg_proc where pronamespace = 'public'::regnamespace)
+                  + (select count(*) from pg_extension where extname <> 'plpgsql')";
+    assert_eq!(ask(others), "0", "no sequence, trigger, constraint, function or extension");
+}
+
+/// Requests that come at once share a statement.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_wait_share_a_statement() {
+    let cluster = Cluster::start(Durability::None, &["log_statement = 'all'"]);
+    let store = Arc::new(open(&cluster.database()).await.unwrap());
+    let row = |n: u8| Row { tenant: [1; 8], subject: [n; 16] };
+    let batch = |n: u8, bits: u64| Batch {
+        row: row(n),
+        subject: vec![n].into(),
+        first_contact: true,
+        mappings: vec![(Token::new(Entity::constant("EMAIL"), bits), vec![n])],
+        found_by: vec![[n; 16]],
+        is_told: n.is_multiple_of(2),
+    };
+    // Some of them are not to be stored, which harms no other.
+    assert_eq!(store.put(Batch { subject: b"other".as_slice().into(), ..batch(7, 9) }).await.unwrap(), Outcome::Stored);
+    assert_eq!(store.put(batch(8, 1)).await.unwrap(), Outcome::Stored);
+    let seen = cluster.primary.log().len();
+    let puts = (0..100).map(|n| {
+        let (store, batch) = (Arc::clone(&store), batch(n, 1));
+        tokio::spawn(async move { store.put(batch).await.unwrap() })
+    });
+    let puts: Vec<_> = puts.collect();
+    for (n, put) in (0..).zip(puts) {
+        let expected = match n {
+            7 => Outcome::Superseded(Some(b"other".to_vec())),
+            8 => Outcome::Taken(vec![(Token::new(Entity::constant("EMAIL"), 1), vec![8])]),
+            _ => Outcome::Stored,
+        };
+        assert_eq!(put.await.unwrap(), expected, "{n}");
+    }
+    let log = cluster.primary.log();
+    let statements = log.get(seen..).unwrap_or_default().matches("insert into privet_mappings").count();
+    assert!((1..50).contains(&statements), "{statements} statements for a hundred batches");
+    let tenant = Row { tenant: [1; 8], subject: [0; 16] };
+    for n in 0..100 {
+        let found = store.found(tenant, [n; 16]).await.unwrap();
+        assert_eq!(found, [row(n)]);
+    }
+    // Several of one subject come one after another.
+    let puts = (0..50).map(|bits| {
+        let (store, batch) = (Arc::clone(&store), batch(1, 100 + bits));
+        tokio::spawn(async move { store.put(batch).await.unwrap() })
+    });
+    for put in puts.collect::<Vec<_>>() {
+        assert_eq!(put.await.unwrap(), Outcome::Stored);
+    }
+    assert_eq!(store.all(row(1), Entity::constant("EMAIL")).await.unwrap().len(), 51);
+    let database = store_events(&cluster, "privet_0");
+    assert_eq!(database.0, database.1, "each lane numbers its events without a gap");
+    assert!(database.0 >= 40, "{} events", database.0);
+}
+
+/// How many events there are, and how many the lanes have counted.
+fn store_events(cluster: &Cluster, database: &str) -> (usize, usize) {
+    let count = |sql: &str| cluster.primary.ask_in(database, sql).parse::<usize>().unwrap();
+    (count("select count(*) from privet_events"), count("select sum(newest) from privet_lanes"))
 }
 
 #[tokio::test]
@@ -111,7 +213,8 @@ async fn an_erasure_leaves_nothing_of_those_who_write_at_the_same_time() {
                     subject: b"keys".as_slice().into(),
                     first_contact: true,
                     mappings: vec![(token, b"value".to_vec())],
-                    changes: Vec::new(),
+                    found_by: Vec::new(),
+                    is_told: false,
                 };
                 stored += usize::from(store.put(batch).await.unwrap() == Outcome::Stored);
             }
@@ -206,7 +309,8 @@ async fn who_stops_waiting_for_an_erasure_harms_nobody() {
             subject: b"k".as_slice().into(),
             first_contact: true,
             mappings: Vec::new(),
-            changes: Vec::new(),
+            found_by: Vec::new(),
+            is_told: false,
         };
         assert_eq!(store.put(batch).await.unwrap(), Outcome::Stored);
     }

@@ -29,9 +29,6 @@ use std::sync::Arc;
 /// its commits.
 const AT_ONCE: usize = 256;
 
-/// How far the clock of another process may be behind, in seconds.
-const BEHIND: u64 = 300;
-
 /// How many tokens are written together.
 const BATCH: usize = 256;
 
@@ -66,6 +63,10 @@ impl Vault {
     ) -> Result<(Self, Restored), BackupError> {
         let keys = keys.into();
         let (head, _) = check(backup, &keys).await?;
+        // Before anything is made.
+        if let Some(path) = erasures {
+            File::open(path).map_err(|error| unread(&error))?;
+        }
         let mut vault = Self::open(at, keys.clone(), options.clone()).await?;
         if let Kind::Stored(shared) = &vault.0
             && is_empty(&*shared.store).await?
@@ -94,16 +95,18 @@ impl Vault {
         let mut withdrawals = Withdrawals::default();
         for (index, is_own) in [(&source.index, is_same), (&shared.index, true)] {
             let Some(path) = erasures else { break };
-            let read = erasures::read(File::open(path)?, index)?;
+            let read = File::open(path).and_then(|file| erasures::read(file, index)).map_err(|error| unread(&error))?;
             let read = read.map_err(|line| BackupError::Erasures { line })?;
             let records = Records::new(Arc::clone(&shared.store), index.clone());
             for erasure in read {
                 if erasure.what == What::Erased {
                     let latest = erased.entry(erasure.row).or_insert(0);
                     *latest = erasure.at.max(*latest);
-                } else if is_own || erasure.at.saturating_add(BEHIND) >= head.created {
+                } else {
                     // Which of its own a vault has lost is told by what stands
-                    // there, and not by the clock of whoever wrote them.
+                    // there, and not by the clock of whoever wrote them. No
+                    // statement of another vault comes with its backup, so that
+                    // all are lost.
                     withdrawals.take(&records, is_own, erasure);
                 }
             }
@@ -170,8 +173,11 @@ struct Restore<'v> {
     done: Restored,
 }
 
-/// A write on its way, and what it comes to: what was added, what was present.
-type Flight<'v> = Pin<Box<dyn Future<Output = Result<(Counts, Counts), VaultError>> + Send + 'v>>;
+/// A write on its way, and what it comes to.
+type Flight<'v> = Pin<Box<dyn Future<Output = Result<Landed, VaultError>> + Send + 'v>>;
+
+/// What was added, what was present, and how many records were left out.
+type Landed = (Counts, Counts, u64);
 
 /// The subject whose tokens are being read.
 struct Current {
@@ -315,9 +321,25 @@ impl<'v> Restore<'v> {
         // with its own. Who was an operator once need not be one now: whoever has
         // the vault's key says who is.
         let is_own = matches!(space, Space::Audit | Space::Checkpoint | Space::Once);
-        if !self.is_same || space == Space::Operator || is_own && !self.into_empty {
+        if space == Space::Index && row.is_of_tenant() {
+            // Older backups have what subjects are found by twice. The store makes
+            // that of the tenant by itself.
+            return Ok(());
+        }
+        let store = &self.vault.store;
+        let one = Counts { records: 1, ..Counts::default() };
+        if !self.is_same {
             self.done.foreign += 1;
             return Ok(());
+        }
+        if space == Space::Operator || is_own && !self.into_empty {
+            return self
+                .depart(Box::pin(async move {
+                    let standing = store.get(row, space, vec![key]).await?.pop().flatten();
+                    let none = Counts::default();
+                    Ok(if standing == Some(value) { (none, one, 0) } else { (none, none, 1) })
+                }))
+                .await;
         }
         if self.statements.as_ref().is_some_and(|(of, _)| *of != row || space != Space::Consent) {
             self.settle().await?;
@@ -333,12 +355,12 @@ impl<'v> Restore<'v> {
         if space == Space::Link && self.unlinked.contains(&row) {
             return Ok(());
         }
-        let store = &self.vault.store;
+        // In older backups it was sealed.
+        let value = if space == Space::Index { Vec::new() } else { value };
         let change = Change { row, space, key, expect: Expect::Absent, value: Some(value) };
-        let one = Counts { records: 1, ..Counts::default() };
         self.depart(Box::pin(async move {
             let added = store.write(vec![change], None).await?;
-            Ok(if added { (one, Counts::default()) } else { (Counts::default(), one) })
+            Ok(if added { (one, Counts::default(), 0) } else { (Counts::default(), one, 0) })
         }))
         .await
     }
@@ -374,13 +396,9 @@ impl<'v> Restore<'v> {
     }
 }
 
-/// Whose record it is: what subjects are found by stands at the tenant, the
-/// list of links by age at the deployment.
+/// Whose record it is: the list of links by age stands at the deployment.
 fn subject_of(row: Row, space: Space, key: &[u8]) -> Row {
     let subject = match space {
-        Space::Index if row.subject == Row::DEPLOYMENT.subject => {
-            key.last_chunk().map(|subject| Row { subject: *subject, ..row })
-        }
         Space::Link | Space::Restriction if row == Row::DEPLOYMENT => key.last_chunk().map(Row::from_bytes),
         _ => None,
     };
@@ -394,7 +412,8 @@ fn link_of(row: Row, space: Space, key: &[u8]) -> Option<Row> {
 }
 
 impl Restored {
-    fn count(&mut self, (added, present): (Counts, Counts)) {
+    fn count(&mut self, (added, present, left_out): Landed) {
+        self.foreign += left_out;
         for (sum, part) in [(&mut self.added, added), (&mut self.present, present)] {
             sum.subjects += part.subjects;
             sum.tokens += part.tokens;
@@ -412,7 +431,7 @@ async fn put(
     from: Place,
     mut to: Place,
     read: Vec<(Token, Vec<u8>)>,
-) -> Result<(Counts, Counts), VaultError> {
+) -> Result<Landed, VaultError> {
     let (mut added, mut present) = (Counts::default(), Counts::default());
     let (row, mut is_new) = (to.row, vault.store.subject(to.row).await?.is_none());
     let mut keys = None;
@@ -428,7 +447,14 @@ async fn put(
     loop {
         let mappings = reseal(&keys, &left)?;
         let count = mappings.len() as u64;
-        let batch = Batch { row, subject: Arc::clone(&to.record), first_contact: true, mappings, changes: Vec::new() };
+        let batch = Batch {
+            row,
+            subject: Arc::clone(&to.record),
+            first_contact: true,
+            mappings,
+            found_by: Vec::new(),
+            is_told: false,
+        };
         let contact = vault.envelope.contact().await;
         if vault.envelope.root().epoch != root.epoch {
             return Err(VaultError::unavailable("its key is being changed; restore once more when that is over"));
@@ -440,7 +466,7 @@ async fn put(
                 vault.see_wrapped(row, &to.record, &root).await?;
                 added.tokens += count;
                 added.subjects += u64::from(is_new);
-                return Ok((added, present));
+                return Ok((added, present, 0));
             }
             Outcome::Taken(taken) => {
                 let taken: HashSet<Token> = taken.into_iter().map(|(token, _)| token).collect();
@@ -452,12 +478,12 @@ async fn put(
                 to.record = standing.into();
                 keys = Some(open_both(&root, &source, &from, &to)?);
             }
-            Outcome::Superseded(None) | Outcome::Conflict => {
+            Outcome::Superseded(None) => {
                 return Err(VaultError::unavailable("its records keep changing"));
             }
         }
         if left.is_empty() && !is_new {
-            return Ok((added, present));
+            return Ok((added, present, 0));
         }
     }
 }
@@ -468,6 +494,10 @@ fn open_both(root: &Root, source: &Root, from: &Place, to: &Place) -> Result<(Su
     let (old, ..) = SubjectKeys::open_named(source, from.row, from.record.to_vec())?;
     let (new, ..) = SubjectKeys::open_named(root, to.row, to.record.to_vec())?;
     Ok((old, new))
+}
+
+fn unread(error: &std::io::Error) -> BackupError {
+    BackupError::ErasuresFile(error.kind())
 }
 
 /// Reads the whole backup; an error where anything of it is not as it was

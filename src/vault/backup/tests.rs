@@ -195,10 +195,8 @@ async fn ways_to(vault: &Vault, name: &str) -> (usize, bool, usize) {
     let address = values(name, 1).remove(0);
     let found = vault.find("default", &address).await.unwrap().len();
     let linked = vault.linked("default", &format!("reply to {name}")).await.unwrap().is_some();
-    let row = vault.row("default", name);
-    let at_tenant = Owner::Row(Row { subject: Row::DEPLOYMENT.subject, ..row });
-    let entries = vault.records().scan(at_tenant, Space::Index, None, 10_000).await.unwrap();
-    (found, linked, entries.iter().filter(|(key, _)| key.ends_with(&row.subject)).count())
+    let entries = vault.shared().store.scan(vault.row("default", name), Space::Index, None, 10_000).await.unwrap();
+    (found, linked, entries.len())
 }
 
 #[tokio::test]
@@ -460,13 +458,28 @@ async fn operators_and_keys_of_days_do_not_come_back() {
     };
     put(Space::Operator, b"eve").await;
     put(Space::Incident, b"1").await;
+    put(Space::Audit, b"1").await;
     // By the key of a day the numbers in transcripts lead to persons.
     put(Space::Daily, b"2026-05-01").await;
     setting.back_up().await;
+    let again = setting.vault.restore(&setting.path("backup"), None).await.unwrap();
+    assert_eq!(again.foreign, 0, "what is there already is not left out");
     let (vault, done) = setting.restore("other", None).await.unwrap();
     let held = async |space, key| vault.records().get(Owner::Deployment, space, key).await.unwrap();
     assert_eq!(held(Space::Operator, b"eve".as_slice()).await, None);
     assert!(held(Space::Incident, b"1").await.is_some());
     assert_eq!(held(Space::Daily, b"2026-05-01").await, None);
     assert_eq!(done.foreign, 1);
+    // The second time all is there, but for the operator.
+    let again = vault.restore(&setting.path("backup"), None).await.unwrap();
+    assert_eq!((again.foreign, again.added.records), (1, 0));
+}
+
+#[tokio::test]
+async fn a_file_of_erasures_that_cannot_be_read_is_told_of_before_anything_is_made() {
+    let setting = Setting::new().await;
+    setting.back_up().await;
+    let error = setting.restore("other", Some(&setting.path("nowhere"))).await.err().unwrap();
+    assert_eq!(error, BackupError::ErasuresFile(std::io::ErrorKind::NotFound));
+    assert!(!setting.path("other").exists());
 }

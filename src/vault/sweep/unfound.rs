@@ -8,13 +8,11 @@
 
 use super::Due;
 use crate::entity::Entity;
-use crate::sensitive::Sensitive;
-use crate::store::{Batch, Outcome, Row};
+use crate::store::{Batch, Blind, Outcome, Row};
 use crate::token::Token;
 use crate::vault::Shared;
 use crate::vault::error::VaultError;
-use crate::vault::find::{Blind, meant, removals};
-use crate::vault::seal::Nonces;
+use crate::vault::find::{meant, removal};
 use crate::vault::subject_keys::{SubjectKeys, is_anonymized};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -38,7 +36,6 @@ struct Who {
     row: Row,
     keys: SubjectKeys,
     tenant: String,
-    subject: Sensitive,
 }
 
 impl Unfound {
@@ -57,8 +54,8 @@ impl Unfound {
             }
             let Some(Taken { who, blinds }) = &mut self.0 else { continue };
             let of_due: Vec<Blind> =
-                due.iter().filter_map(|(token, record, _)| Some(who.entered(vault, token, record)?.0)).collect();
-            let changes = of_due.iter().flat_map(|blind| removals(*row, blind)).collect();
+                due.iter().filter_map(|(token, record, _)| who.blind(vault, token, record)).collect();
+            let changes = of_due.iter().map(|blind| removal(*row, *blind)).collect();
             blinds.extend(of_due);
             vault.store.write(changes, None).await?;
         }
@@ -100,7 +97,7 @@ impl Who {
         let Some(record) = vault.store.subject(row).await? else { return Ok(None) };
         let root = vault.envelope.root_for(&record).await?;
         match SubjectKeys::open_named(&root, row, record) {
-            Ok((keys, tenant, subject)) => Ok(Some(Self { row, keys, tenant, subject })),
+            Ok((keys, tenant, _)) => Ok(Some(Self { row, keys, tenant })),
             Err(VaultError::Corrupt { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -113,21 +110,16 @@ impl Who {
             let page = vault.store.page(self.row, after, PAGE).await?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = Some(*last);
-            let (mut changes, mut nonces) = (Vec::new(), Nonces::default());
-            for (token, record) in page {
-                let entered = self.entered(vault, &token, &record).filter(|(blind, ..)| blinds.contains(blind));
-                if let Some((_, entity, value)) = entered {
-                    let names = (self.tenant.as_str(), self.subject.expose());
-                    changes.extend(vault.entries_of(self.row, names, entity, value.expose(), &mut nonces)?);
-                }
-            }
-            if !changes.is_empty() {
+            let kept = page.iter().filter_map(|(token, record)| self.blind(vault, token, record));
+            let found_by: Vec<Blind> = kept.filter(|blind| blinds.contains(blind)).collect();
+            if !found_by.is_empty() {
                 let mut batch = Batch {
                     row: self.row,
                     subject: Arc::clone(self.keys.record()),
                     first_contact: false,
                     mappings: Vec::new(),
-                    changes,
+                    found_by,
+                    is_told: false,
                 };
                 // As long as the subject is there: of one who was erased nothing
                 // is entered.
@@ -141,15 +133,13 @@ impl Who {
         }
     }
 
-    /// What a value is found by, and its kind and itself; none of one that is
-    /// not entered, or does not open.
-    fn entered(&self, vault: &Shared, token: &Token, record: &[u8]) -> Option<(Blind, Entity, Sensitive)> {
+    /// What a value is found by; none of one that is not, or does not open.
+    fn blind(&self, vault: &Shared, token: &Token, record: &[u8]) -> Option<Blind> {
         if !vault.indexed.may_hold(token.entity()) || is_anonymized(record) {
             return None;
         }
         let content = self.keys.open_value(self.row, token, record).ok()?;
         let (entity, value) = meant(token.entity(), content.expose());
-        let blind = vault.blind_of(&self.tenant, entity, value).filter(|_| vault.indexed.holds(entity))?;
-        Some((blind, entity, Sensitive::from(value)))
+        vault.entry(&self.tenant, entity, value)
     }
 }

@@ -70,7 +70,8 @@ async fn a_copy_of_its_rows_does_not_open() {
         subject: standing.into(),
         first_contact: false,
         mappings: copies,
-        changes: Vec::new(),
+        found_by: Vec::new(),
+        is_told: false,
     };
     assert_eq!(spy.memory.put(batch).await.unwrap(), crate::store::Outcome::Stored);
     assert!(subject.restore(&tokens).await.is_err());

@@ -1,6 +1,7 @@
 //! A vault of every format that there was opens, and all of its tokens restore.
 
 use super::*;
+use crate::sensitive::Sensitive;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -46,12 +47,27 @@ async fn compare(vault: &Vault, format: &str) -> usize {
 
 #[tokio::test]
 async fn a_vault_of_each_format_opens() {
-    for format in ["v1", "v2"] {
+    for format in ["v1", "v2", "v3"] {
         let folder = folder(format);
         // The second time it has the new format.
         for _ in 0..2 {
             let vault = open(folder.path()).await.unwrap();
             assert_eq!(compare(&vault, format).await, 125, "{format}");
+            if format != "v1" {
+                // What people are found by is older than the second format.
+                for (tenant, text, expected) in [
+                    ("shop", "4@example.com", vec!["Zoë"]),
+                    ("default", "15@EXAMPLE.org", vec!["ben@example.com"]),
+                    ("default", "001 415 555 0100", vec!["ana", "ben@example.com"]),
+                    ("bank", "4@example.com", vec![]),
+                ] {
+                    let found = vault.find(tenant, text).await.unwrap();
+                    let mut found: Vec<_> = found.iter().map(Sensitive::expose).collect();
+                    found.sort_unstable();
+                    assert_eq!(found, expected, "{format} {text}");
+                }
+            }
+            assert!(vault.verify(Owner::Deployment).await.unwrap().holds());
             vault.close().await;
         }
         let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
@@ -75,7 +91,7 @@ async fn an_old_vault_is_not_upgraded_with_another_key() {
 async fn an_upgrade_that_was_cut_short_begins_again() {
     // What a crash may leave beside the old file: nothing, a beginning of the
     // new one, all of it.
-    let whole = std::fs::read(data("v2.redb")).unwrap();
+    let whole = std::fs::read(data("v3.redb")).unwrap();
     for len in [0, 1, 4096, whole.len() / 2, whole.len()] {
         let folder = folder("v1");
         std::fs::write(folder.path().join("vault.redb.new"), &whole[..len]).unwrap();
@@ -93,11 +109,11 @@ async fn a_newer_format_is_refused_untouched() {
     let database = redb::Database::create(&path).unwrap();
     let transaction = database.begin_write().unwrap();
     let meta = redb::TableDefinition::<&str, &[u8]>::new("meta");
-    transaction.open_table(meta).unwrap().insert("format", 3_u32.to_be_bytes().as_slice()).unwrap();
+    transaction.open_table(meta).unwrap().insert("format", 4_u32.to_be_bytes().as_slice()).unwrap();
     transaction.commit().unwrap();
     drop(database);
     let error = open(folder.path()).await.unwrap_err();
-    assert_eq!(error, VaultError::NewerFormat { found: 3, known: 2 });
+    assert_eq!(error, VaultError::NewerFormat { found: 4, known: 3 });
 }
 
 /// The file of the format of this build. `PRIVET_MAKE_VAULT=1` replaces the one
@@ -132,7 +148,7 @@ async fn the_file_of_this_format_is_made() {
     vault.close().await;
     assert_eq!(list.lines().count(), 2 + 5 * 26);
     if std::env::var_os("PRIVET_MAKE_VAULT").is_some() {
-        std::fs::copy(folder.path().join("vault.redb"), data("v2.redb")).unwrap();
-        std::fs::write(data("v2.tsv"), list).unwrap();
+        std::fs::copy(folder.path().join("vault.redb"), data("v3.redb")).unwrap();
+        std::fs::write(data("v3.tsv"), list).unwrap();
     }
 }

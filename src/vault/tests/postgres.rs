@@ -4,6 +4,7 @@ use super::*;
 use crate::store::EventKind;
 use crate::store::postgres::tests::CLUSTER;
 use crate::store::postgres::tests::cluster::{Bouncer, Cluster, Durability};
+use crate::store::postgres::tests::engine::Engine;
 
 use tokio::sync::broadcast::Receiver;
 
@@ -190,6 +191,18 @@ async fn a_change_is_heard_of_behind_a_pooler_that_tells_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_is_heard_of_on_an_engine_that_tells_nothing() {
+    let engine = Engine::before(CLUSTER.primary.port).await;
+    let url = CLUSTER.database().replace(&CLUSTER.primary.port.to_string(), &engine.port.to_string());
+    changes_are_heard_of(&url, || ()).await;
+    let refused = engine.refused.all();
+    let count = |what: &str| refused.iter().filter(|sql| sql.contains(what)).count();
+    assert!(count("listen ") >= 2 && count("pg_notify") >= 4, "{refused:#?}");
+    assert_eq!(count("listen ") + count("pg_notify"), refused.len(), "nothing else is lacking: {refused:#?}");
+    assert!(engine.named.all().is_empty(), "a statement has a name");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_looks_for_what_another_minted_first() {
     let (url, key) = (CLUSTER.database(), Key::generate());
     let (here, there) = (open(&url, &key).await, open(&url, &key).await);
@@ -222,12 +235,13 @@ async fn what_cannot_be_asked_is_not_believed() {
 }
 
 /// Statements that the server was sent between two looks into its log, without
-/// those by which news are asked for.
+/// those by which news are asked for and told of, which no request waits for.
 fn asked_since(cluster: &Cluster, before: usize) -> Vec<String> {
     let log = cluster.primary.log();
     let is_statement = |line: &&str| line.contains("execute ") || line.contains("statement: ");
     let lines = log.get(before..).unwrap_or_default().split("LOG: ").filter(is_statement);
-    lines.filter(|line| !line.contains("privet_lanes") && !line.contains("privet_events")).map(str::to_owned).collect()
+    let of_news = ["newest from privet_lanes", "event from privet_events", "pg_notify", "listen ", "current_setting"];
+    lines.filter(|line| !of_news.iter().any(|news| line.contains(news))).map(str::to_owned).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -246,6 +260,13 @@ async fn a_request_is_one_statement_and_known_values_are_none() {
     };
     subject.tokenize(&twenty).await.unwrap();
     are_asked("twenty new values", 1);
+    subject.tokenize(&[(entity("PHONE"), "+1 415 555 0100")]).await.unwrap();
+    are_asked("the first value of its kind", 1);
+    let standing: &Standing<'_> = &|_| Box::pin(async { vec![false; 64] });
+    subject.mint_surrogates(&[(entity("PERSON"), "Ana Berg")], standing).await.unwrap()[0].as_ref().unwrap();
+    are_asked("the first surrogate, with a look for others", 2);
+    subject.mint_surrogates(&[(entity("PERSON"), "Ben Falk")], standing).await.unwrap()[0].as_ref().unwrap();
+    are_asked("a new surrogate", 1);
     subject.tokenize(&twenty).await.unwrap();
     subject.restore(&tokens).await.unwrap();
     are_asked("what is known", 0);

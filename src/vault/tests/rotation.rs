@@ -348,7 +348,8 @@ async fn who_is_written_behind_the_last_pass_is_found() {
         subject: Arc::clone(keys.record()),
         first_contact: true,
         mappings: Vec::new(),
-        changes: Vec::new(),
+        found_by: Vec::new(),
+        is_told: false,
     };
     let mut steps = 0;
     let mut at_second = |_| {

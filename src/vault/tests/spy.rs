@@ -3,7 +3,7 @@
 
 use crate::entity::Entity;
 use crate::store::memory::Memory;
-use crate::store::{Answer, Batch, Change, Event, Outcome, Row, Snapshot, Space, Store, StoreError};
+use crate::store::{Answer, Batch, Blind, Change, Event, Outcome, Row, Snapshot, Space, Store, StoreError};
 use crate::token::Token;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -166,6 +166,10 @@ impl Store for Arc<Spy> {
 
     fn get(&self, row: Row, space: Space, keys: Vec<Vec<u8>>) -> Answer<'_, Vec<Option<Vec<u8>>>> {
         self.memory.get(row, space, keys)
+    }
+
+    fn found(&self, tenant: Row, key: Blind) -> Answer<'_, Vec<Row>> {
+        self.memory.found(tenant, key)
     }
 
     fn scan(

@@ -126,8 +126,8 @@ async fn a_withdrawal_follows_its_person_into_another_vault() {
     give(&other, "person-2", "support").await;
     other.close().await;
     let (vault, done) = setting.restore("other", Some(&erasures)).await.unwrap();
-    // One was made just before the backup, or by a slow clock just after it.
     assert_eq!(done.withdrawn, 4, "of the persons whom the backup brings");
+    assert_eq!(standing(&vault, "person-1").await, [NOTHING, WITHDRAWN], "also what was withdrawn before the backup");
     for name in ["person-2", "person-3", "person-5"] {
         assert_eq!(standing(&vault, name).await, [WITHDRAWN, NOTHING]);
     }
