@@ -94,7 +94,7 @@ impl Recorder {
             ahead,
             said: Mutex::new(said),
             owes: AtomicBool::new(false),
-            pending: Default::default(),
+            pending: tokio::sync::Mutex::default(),
         })
     }
 }
