@@ -525,12 +525,11 @@ impl Pass<'_> {
             None => true,
             Some('_' | '=') => false,
             // "John Griffith@EXAMPLE": the name of an account, written out.
-            Some('@') => parts.len() > 1,
+            Some('@' | '(') => parts.len() > 1,
             // "Jana Novak</td>", but not `Map<Key, Value>`.
             Some('<') => parts.len() > 1 || matches!(next, Some(b'/' | b'!' | b' ')) || self.is_line_break_tag(end),
             // JSON within a string.
             Some('\\') => matches!(next, Some(b'"' | b'n' | b'r' | b't' | b'\\')),
-            Some('(') => parts.len() > 1,
             Some('.' | '-') => {
                 !joined(next) || parts.last().is_some_and(|p| p.word.shape == Shape::Initial || p.is_numeral(self.text))
             }

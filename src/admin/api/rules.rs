@@ -10,7 +10,6 @@ use crate::admin::role::Role;
 use crate::config::Config;
 use crate::detect::{Engine, Input, Plan, RuleInfo, Scratch, Wishes};
 use crate::problem::{Problem, ProblemKind};
-use std::sync::Arc;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -99,7 +98,7 @@ pub struct Found {
 }
 
 async fn list(call: Call) -> Result<Json<Rules>, Problem> {
-    let engine = engine(&call.services.engine)?;
+    let engine = engine(call.services.engine.as_deref())?;
     let of = |rule: &RuleInfo| {
         let counted = call.services.metrics.rule(rule.entity, &rule.id).ok();
         Rule {
@@ -122,7 +121,7 @@ async fn list(call: Call) -> Result<Json<Rules>, Problem> {
 }
 
 async fn try_on(call: Call<Nothing, Nothing, Trial>) -> Result<Json<Tried>, Problem> {
-    let engine = engine(&call.services.engine)?;
+    let engine = engine(call.services.engine.as_deref())?;
     let Trial { text, label, path } = &call.body;
     let plan = path.as_ref().map(|path| plan_of(&call.services.config, engine, path)).transpose()?;
     let (input, mut scratch) = (Input { text, label: label.as_deref() }, Scratch::default());
@@ -150,9 +149,9 @@ fn plan_of(config: &Config, engine: &Engine, path: &str) -> Result<Plan, Problem
     Ok(engine.plan(&Wishes { reversible, ..route.detection.wishes() }))
 }
 
-fn engine(engine: &Option<Arc<Engine>>) -> Result<&Engine, Problem> {
+fn engine(engine: Option<&Engine>) -> Result<&Engine, Problem> {
     let nowhere = || Problem::new(ProblemKind::Conflict, "Rules run in a gateway, and none is running here.");
-    engine.as_deref().ok_or_else(nowhere)
+    engine.ok_or_else(nowhere)
 }
 
 fn hundredths(score: f32) -> f64 {

@@ -175,8 +175,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The same, byte by byte: each string with what it is, and the brackets.
-    fn by_hand(line: &[u8]) -> (Vec<(usize, Result<Quoted, NoString>)>, Vec<usize>) {
+    /// The strings, each with what it is, and the brackets.
+    type Seen = (Vec<(usize, Result<Quoted, NoString>)>, Vec<usize>);
+
+    /// The same, byte by byte.
+    fn by_hand(line: &[u8]) -> Seen {
         let (mut strings, mut brackets) = (Vec::new(), Vec::new());
         let mut at = 0;
         while at < line.len() {
