@@ -205,6 +205,15 @@ impl ProxyError {
         Self::new(Kind::VaultUnavailable, Outcome::VaultFailed, detail)
     }
 
+    /// The access log failed once the chatbot had answered: what it does not
+    /// tell of is not shown.
+    pub(super) fn unrecorded(error: &VaultError) -> Self {
+        tracing::error!(%error, "The access log failed before a reply was shown.");
+        let detail =
+            "The access log cannot be written, so the chatbot's reply cannot be shown. The request was forwarded.";
+        Self::new(Kind::VaultUnavailable, Outcome::VaultFailed, detail)
+    }
+
     /// The problem as the client gets it.
     pub(super) fn into_response(self, request_id: &str) -> Response<ReplyBody> {
         let problem = self.problem.with_request_id(request_id);

@@ -394,7 +394,7 @@ pub(super) async fn restore(
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let line = Arc::clone(&restoring.line);
     let restored = restore_parts(gateway, route, restoring, response).await?;
-    line.shown().await.map_err(|error| ProxyError::unrestorable(&error))?;
+    line.shown().await.map_err(|error| ProxyError::unrecorded(&error))?;
     Ok(restored)
 }
 

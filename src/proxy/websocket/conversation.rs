@@ -191,7 +191,7 @@ impl Conversation {
 
     /// Waits until the access log tells of what was put back so far.
     pub(super) async fn shown(&self) -> Result<(), ProxyError> {
-        self.line.shown().await.map_err(|error| ProxyError::unrestorable(&error))
+        self.line.shown().await.map_err(|error| ProxyError::unrecorded(&error))
     }
 
     /// What the client is sent where the chatbot opens no WebSocket.
