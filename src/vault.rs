@@ -96,7 +96,8 @@ pub struct Options {
     pub create: bool,
     /// Bytes of values and unwrapped keys that are kept at hand; 64 MiB.
     pub cache_bytes: usize,
-    /// Bytes of pages that an embedded store keeps at hand; 32 MiB.
+    /// Bytes of pages that an embedded store keeps at hand; 96 MiB. The ways to ten
+    /// million tokens fit in.
     pub page_cache_bytes: usize,
     /// The entities whose values are in the second layer, under keys of their
     /// own; by default [`sensitive_entities`].
@@ -112,7 +113,7 @@ impl Default for Options {
         Self {
             create: true,
             cache_bytes: 64 << 20,
-            page_cache_bytes: 32 << 20,
+            page_cache_bytes: 96 << 20,
             indexed: Indexed::default(),
             sensitive: sensitive_entities(),
             links_for: Duration::from_hours(30 * 24),

@@ -246,15 +246,20 @@ async fn what_a_replica_that_is_cut_off_cannot_hear_binds_it_all_the_same() {
     CLUSTER.primary.run(&format!("alter database {database} allow_connections true"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_replica_is_told_ends_streams_and_sockets_of_another() {
-    let url = CLUSTER.database();
-    let upstream = Upstream::start(|_| {
+/// A chatbot whose streams begin and do not go on.
+async fn endless() -> Upstream {
+    Upstream::start(|_| {
         let event =
             bytes::Bytes::from_static(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi \"}}]}\n\n");
         Answer::new("text/event-stream", vec![event; 100]).gate(&Arc::new(Semaphore::new(1)))
     })
-    .await;
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_replica_is_told_ends_streams_and_sockets_of_another() {
+    let url = CLUSTER.database();
+    let upstream = endless().await;
     let echo = SocketUpstream::echo().await;
     let (here, there) = (replica(&upstream, &url), replica(&upstream, &url));
     let sockets = Setup::at(&echo.url()).vault_at(&url).start();
@@ -281,12 +286,7 @@ const SALE: &str = "[[purposes]]\nname = \"support\"\n[[purposes]]\nname = \"mar
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signal_at_one_replica_ends_streams_and_sockets_of_another() {
     let url = CLUSTER.database();
-    let upstream = Upstream::start(|_| {
-        let event =
-            bytes::Bytes::from_static(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi \"}}]}\n\n");
-        Answer::new("text/event-stream", vec![event; 100]).gate(&Arc::new(Semaphore::new(1)))
-    })
-    .await;
+    let upstream = endless().await;
     let echo = SocketUpstream::echo().await;
     let start = || Setup::new(&upstream).vault_at(&url).toml(SALE).start();
     let (here, there) = (start(), start());
