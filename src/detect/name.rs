@@ -148,6 +148,7 @@ impl Pass<'_> {
             1 => Finder::PersonCue,
             _ => Finder::PersonName,
         };
+        let start = self.article_before(start).unwrap_or(start);
         self.report(finder, start, end, score, evidence).then_some(end)
     }
 
@@ -354,6 +355,12 @@ impl Pass<'_> {
             let mut sum = person(at);
             while let (Some(token), Some(odd)) = (tokens.get(end), odds.get(end)) {
                 // Two names of a list have a comma between them too.
+                if self.is_article(run, end) {
+                    // "Moqtada al-Sadr": the article and what it belongs to stay together.
+                    sum += person(end) + person(end + 1);
+                    end += 2;
+                    continue;
+                }
                 let joined = !matches!(token.gap, Gap::Space | Gap::First | Gap::Comma);
                 if person(end) < wanted(end)
                     || (!joined && !fronts(end - 1) && odd[BEGINS] > APART * odd[model::GOES_ON])
@@ -497,7 +504,8 @@ impl Pass<'_> {
             Some('-' | '.' | ':') => {
                 let c = self.text.get(..start - 1).and_then(|t| t.chars().next_back());
                 let colon = self.bytes.get(start - 1) == Some(&b':');
-                !c.is_some_and(|c| if colon { c == ':' } else { c.is_alphanumeric() || c == ')' })
+                (!colon && self.article_before(start).is_some())
+                    || !c.is_some_and(|c| if colon { c == ':' } else { c.is_alphanumeric() || c == ')' })
                     || self.ends_sentence(start - 1)
             }
             Some(c) => !c.is_alphanumeric(),

@@ -32,6 +32,10 @@ pub(super) struct TrainArgs {
     /// How often to go through all texts
     #[arg(long, value_name = "N", default_value_t = Schedule::default().rounds)]
     pub rounds: usize,
+    /// Of how many models the mean is taken; each sees other names in the
+    /// templates, other variants and another order
+    #[arg(long, value_name = "N", default_value_t = Schedule::default().models)]
+    pub models: usize,
     /// Where all chance comes from
     #[arg(long, value_name = "N", default_value_t = Schedule::default().seed)]
     pub seed: u64,
@@ -55,7 +59,12 @@ pub(super) struct TrainArgs {
 }
 
 pub(super) fn run(args: &TrainArgs, out: &mut impl Write) -> Result<ExitCode, ScanError> {
-    let schedule = Schedule { rounds: args.rounds, seed: args.seed, threshold: args.threshold.clamp(0.01, 0.99) };
+    let schedule = Schedule {
+        rounds: args.rounds,
+        models: args.models,
+        seed: args.seed,
+        threshold: args.threshold.clamp(0.01, 0.99),
+    };
     let mut trainer = Trainer::new(args.rules.engine()?, schedule);
     let hold_back = if args.validate.is_some() { 0 } else { args.hold_back };
     for input in &args.inputs {
@@ -80,7 +89,8 @@ pub(super) fn run(args: &TrainArgs, out: &mut impl Write) -> Result<ExitCode, Sc
         if told.is_ok() && progress.wanted > 0 {
             told = writeln!(
                 out,
-                "round {:2}  names found to the letter {} of {}, {} found in all, F1 {:.2} %",
+                "model {:2} round {:2}  names found to the letter {} of {}, {} found in all, F1 {:.2} %",
+                progress.model,
                 progress.round,
                 progress.right,
                 progress.wanted,
@@ -140,6 +150,7 @@ mod tests {
             inputs: inputs.iter().map(|name| dir.join(name)).collect(),
             out: dir.join(out),
             rounds: 3,
+            models: 2,
             seed: 1,
             threshold: 0.45,
             times: 3,
@@ -168,7 +179,7 @@ mod tests {
         run(&args(dir.path(), &["own.jsonl", "own.txt"], "a.bin"), &mut out).unwrap();
         run(&args(dir.path(), &["own.jsonl", "own.txt"], "b.bin"), &mut Vec::new()).unwrap();
         let out = String::from_utf8(out).unwrap();
-        assert!(out.starts_with("round  1  names found") && out.contains("round  3 "), "{out}");
+        assert!(out.starts_with("model  1 round  1  names found") && out.contains("model  2 round  3 "), "{out}");
         let [a, b] = ["a.bin", "b.bin"].map(|name| fs::read(dir.path().join(name)).unwrap());
         assert!(a == b, "the same input gives the same model");
         let rules = tempfile::tempdir().unwrap();

@@ -23,6 +23,9 @@ pub(crate) enum Gap {
     Comma,
 }
 
+/// The Arabic article, as it is written in Latin letters.
+const ARTICLES: &[&str] = &["al", "el", "ul", "as", "ash", "at", "ar", "ad", "an", "az"];
+
 /// A word of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Token {
@@ -317,10 +320,47 @@ impl Pass<'_> {
                     (last.word.shape, next.shape),
                     (Shape::Capitalised | Shape::Mixed(true), Shape::Capitalised)
                 );
-                (given && family && capitals).then_some((end + 2, Gap::Comma))
+                (given && family && capitals && !self.is_listed(next.end)).then_some((end + 2, Gap::Comma))
             }
             _ => None,
         }
+    }
+
+    /// "Burgess, Adrian, Novak", "Pralea, Adrian Novak": behind the second name
+    /// stands what makes it one of a list, not the given name of the first.
+    fn is_listed(&self, end: usize) -> bool {
+        let gap = match (self.bytes.get(end), self.bytes.get(end + 1)) {
+            (Some(b','), Some(b' ')) => 2,
+            (Some(b' '), _) => 1,
+            _ => return false,
+        };
+        let Some(next) = words::read(self.text, end + gap) else { return false };
+        let classes = self.engine.lexicon.classes(next.hash);
+        let capital = matches!(next.shape, Shape::Capitalised | Shape::Mixed(true));
+        match gap {
+            2 => capital,
+            _ => {
+                classes.has(Classes::AND) || (capital && classes.has(Classes::SURNAME) && !classes.has(Classes::GIVEN))
+            }
+        }
+    }
+
+    /// Where the article starts that a hyphen joins to the word at `start`:
+    /// "al-Sadr".
+    pub(crate) fn article_before(&self, start: usize) -> Option<usize> {
+        let text = self.text.get(..start)?.strip_suffix('-')?;
+        let before = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
+        let free = !before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '/' | '@' | '#' | '.'));
+        (free && ARTICLES.contains(&text.get(before.len()..)?)).then_some(before.len())
+    }
+
+    /// Whether the word at place `i` is an article that a hyphen joins to the next.
+    pub(crate) fn is_article(&self, run: &Run, i: usize) -> bool {
+        let (Some(token), Some(next)) = (run.tokens().get(i), run.tokens().get(i + 1)) else { return false };
+        next.gap == Gap::Hyphen
+            && next.word.shape == Shape::Capitalised
+            && token.gap == Gap::Space
+            && self.text.get(token.word.start..token.word.end).is_some_and(|t| ARTICLES.contains(&t))
     }
 
     /// "J." of "J. Novak", "O'" of "O'Brien"; not "I'" of "I'm".
@@ -389,6 +429,21 @@ mod tests {
     fn an_account_with_a_program_behind_it_is_a_name_and_an_address_is_none() {
         assert_eq!(names("To: Robert Hartwell@EXAMPLE"), ["Robert Hartwell"]);
         assert_eq!(names("Contact Maria Lopez maria.lopez@example.com"), ["Maria Lopez"]);
+    }
+
+    #[test]
+    fn an_arabic_article_belongs_to_the_name_behind_it() {
+        assert_eq!(names("The cleric Hamid al-Rashid left; al-Rashid said no."), ["Hamid al-Rashid", "al-Rashid"]);
+        // What stands in front of the hyphen is no article.
+        assert_eq!(names("Thanks to ex-Rashid and a/al-Rashid"), [""; 0]);
+    }
+
+    #[test]
+    fn a_comma_joins_a_family_and_a_given_name_but_not_the_names_of_a_list() {
+        assert_eq!(names("Contact: Kowalska, Maria (sales)"), ["Kowalska, Maria"]);
+        assert_eq!(names("Contact: Kowalska, Maria and Peter"), ["Kowalska", "Maria", "Peter"]);
+        assert_eq!(names("Contact: Kowalska, Maria, Novak"), ["Kowalska", "Maria", "Novak"]);
+        assert_eq!(names("Poeți ca Pralea, Dimitrie Mihalache"), ["Pralea", "Dimitrie Mihalache"]);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //!
 //! The weights are those of a conditional random field, found by stochastic
 //! gradient descent with steps per weight (`AdaGrad`; Duchi, Hazan, Singer 2011)
-//! and averaged over the rounds. The same samples in the same order with the
-//! same seed give the same model.
+//! and averaged over the rounds. Several models are trained, each with other
+//! names in the templates, other variants and another order; their mean is the
+//! model: what only one of them happened to learn fades, what all learned stays.
+//! The same samples in the same order with the same seed give the same model.
 
 mod template;
 mod vary;
@@ -35,6 +37,8 @@ pub struct Sample {
 pub struct Schedule {
     /// How often all samples are gone through.
     pub rounds: usize,
+    /// Of how many models the mean is taken.
+    pub models: usize,
     /// Where all chance comes from.
     pub seed: u64,
     /// The probability from which on a word is one of a name.
@@ -43,14 +47,16 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { rounds: 8, seed: 1, threshold: 0.5 }
+        Self { rounds: 8, models: 8, seed: 1, threshold: 0.5 }
     }
 }
 
 /// How far the training is.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// The round that ended, from 1.
+    /// The model that is being trained, from 1.
+    pub model: usize,
+    /// Its round that ended, from 1.
     pub round: usize,
     /// Names of the held-back samples that were found to the letter.
     pub right: usize,
@@ -93,13 +99,18 @@ pub(crate) struct Lesson {
     lectures: Vec<Lecture>,
 }
 
+/// What one of the models learns from: the samples with its own variants.
+struct Student {
+    chance: Chance,
+    samples: Vec<Sample>,
+}
+
 /// Collects samples and learns from them.
 pub struct Trainer {
     engine: Engine,
     schedule: Schedule,
-    chance: Chance,
     lists: vary::Lists,
-    lesson: Lesson,
+    students: Vec<Student>,
     held: Vec<Sample>,
     scratch: Scratch,
 }
@@ -107,12 +118,13 @@ pub struct Trainer {
 impl Trainer {
     /// A trainer whose features come from the engine's rules and lists.
     pub fn new(engine: Engine, schedule: Schedule) -> Self {
+        let seeds = (0..schedule.models.max(1) as u64).map(|n| schedule.seed.wrapping_add(n));
+        let student = |seed| Student { chance: Chance::new(seed), samples: Vec::new() };
         Self {
             engine,
             schedule,
-            chance: Chance::new(schedule.seed),
             lists: vary::Lists::builtin(),
-            lesson: Lesson::new(schedule.seed),
+            students: seeds.map(student).collect(),
             held: Vec::new(),
             scratch: Scratch::default(),
         }
@@ -121,18 +133,20 @@ impl Trainer {
     /// Adds a sample to learn from, and variants of it: with other names, many
     /// of which stand in no list, in small letters, in capitals.
     pub fn learn(&mut self, sample: &Sample) {
-        self.collect(sample);
-        for variant in vary::variants(sample, &self.lists, &mut self.chance) {
-            self.collect(&variant);
+        for student in &mut self.students {
+            let variants = vary::variants(sample, &self.lists, &mut student.chance);
+            student.samples.push(sample.clone());
+            student.samples.extend(variants);
         }
     }
 
     /// Adds `times` samples for each line of a template file.
     pub fn learn_templates(&mut self, text: &str, times: usize) -> Result<(), TemplateError> {
-        for sample in template::expand(text, times, &self.lists, &mut self.chance)? {
-            self.collect(&sample);
-            if let Some(variant) = vary::in_other_case(&sample, &mut self.chance) {
-                self.collect(&variant);
+        for student in &mut self.students {
+            for sample in template::expand(text, times, &self.lists, &mut student.chance)? {
+                let variant = vary::in_other_case(&sample, &mut student.chance);
+                student.samples.push(sample);
+                student.samples.extend(variant);
             }
         }
         Ok(())
@@ -145,39 +159,50 @@ impl Trainer {
 
     /// A number that is another one when the features of the samples are others.
     #[cfg(test)]
-    pub(super) fn fingerprint(&self) -> u64 {
-        let slots = self.lesson.lectures.iter().flat_map(|l| l.slots.as_flattened());
+    pub(super) fn fingerprint(&mut self) -> u64 {
+        let samples = self.students.first().map(|s| s.samples.clone()).unwrap_or_default();
+        let lectures = self.lectures(&samples, 1);
+        let slots = lectures.iter().flat_map(|l| l.slots.as_flattened());
         slots.fold(0xcbf2_9ce4_8422_2325, |hash, slot| (hash ^ u64::from(*slot)).wrapping_mul(0x0000_0100_0000_01b3))
     }
 
-    fn collect(&mut self, sample: &Sample) {
-        self.lesson.names.clone_from(&sample.names);
-        self.lesson.doubtful.clone_from(&sample.doubtful);
-        scan::teach(&self.engine, &sample.text, &mut self.scratch, &mut self.lesson);
+    /// The runs of the samples, as they are learned from.
+    fn lectures(&mut self, samples: &[Sample], seed: u64) -> Vec<Lecture> {
+        let mut lesson = Lesson::new(seed);
+        for sample in samples {
+            lesson.names.clone_from(&sample.names);
+            lesson.doubtful.clone_from(&sample.doubtful);
+            scan::teach(&self.engine, &sample.text, &mut self.scratch, &mut lesson);
+        }
+        lesson.lectures
     }
 
     /// Learns, and gives the bytes of a model file.
     pub fn train(mut self, mut told: impl FnMut(Progress)) -> Result<Vec<u8>, TrainError> {
-        let lectures = std::mem::take(&mut self.lesson.lectures);
-        if !lectures.iter().any(|l| l.labels.iter().any(|label| usize::from(*label) != OTHER)) {
-            return Err(TrainError::NoNames);
-        }
+        let students = std::mem::take(&mut self.students);
         let mut learner = Learner::new();
-        let mut order: Vec<usize> = (0..lectures.len()).collect();
-        for round in 1..=self.schedule.rounds.max(1) {
-            self.chance.shuffle(&mut order);
-            for lecture in order.iter().filter_map(|&i| lectures.get(i)) {
-                learner.step(lecture, &mut self.chance);
+        for (n, mut student) in students.into_iter().enumerate() {
+            let lectures = self.lectures(&student.samples, self.schedule.seed.wrapping_add(n as u64));
+            if !lectures.iter().any(|l| l.labels.iter().any(|label| usize::from(*label) != OTHER)) {
+                return Err(TrainError::NoNames);
             }
-            learner.end_round();
-            self.engine.model = learner.model(self.schedule.threshold);
-            told(self.measure(round));
+            learner.start_model();
+            let mut order: Vec<usize> = (0..lectures.len()).collect();
+            for round in 1..=self.schedule.rounds.max(1) {
+                student.chance.shuffle(&mut order);
+                for lecture in order.iter().filter_map(|&i| lectures.get(i)) {
+                    learner.step(lecture, &mut student.chance);
+                }
+                learner.end_round();
+                self.engine.model = learner.model(self.schedule.threshold);
+                told(self.measure(n + 1, round));
+            }
         }
         Ok(self.engine.model.to_bytes())
     }
 
-    fn measure(&mut self, round: usize) -> Progress {
-        let mut progress = Progress { round, right: 0, found: 0, wanted: 0 };
+    fn measure(&mut self, model: usize, round: usize) -> Progress {
+        let mut progress = Progress { model, round, right: 0, found: 0, wanted: 0 };
         for sample in &self.held {
             let found = self.engine.scan(Input::text(&sample.text), &mut self.scratch);
             let found = found.iter().filter(|f| f.entity == PERSON).map(|f| f.start..f.end);
@@ -283,12 +308,14 @@ struct Learner {
     weights: Vec<[f32; 2]>,
     /// Sums of the squares of the gradients.
     squares: Vec<[f32; 2]>,
-    /// Sums of the weights over the rounds that count.
+    /// Sums of the weights over the rounds of all models that count.
     sums: Vec<[f32; 2]>,
     transitions: Transitions,
     transition_squares: Transitions,
     transition_sums: Transitions,
+    /// Rounds of this model.
     rounds: usize,
+    /// Rounds that the sums hold.
     summed: usize,
 }
 
@@ -303,17 +330,25 @@ const UNLISTED: f32 = 0.15;
 
 impl Learner {
     fn new() -> Self {
-        let table = vec![[0.0; 2]; 1 << TABLE_BITS];
         Self {
-            squares: table.clone(),
-            sums: table.clone(),
-            weights: table,
+            weights: Vec::new(),
+            squares: Vec::new(),
+            sums: vec![[0.0; 2]; 1 << TABLE_BITS],
             transitions: Transitions::default(),
             transition_squares: Transitions::default(),
             transition_sums: Transitions::default(),
             rounds: 0,
             summed: 0,
         }
+    }
+
+    /// Starts another model; only what is summed up stays.
+    fn start_model(&mut self) {
+        self.weights = vec![[0.0; 2]; 1 << TABLE_BITS];
+        self.squares.clone_from(&self.weights);
+        self.transitions = Transitions::default();
+        self.transition_squares = Transitions::default();
+        self.rounds = 0;
     }
 
     fn step(&mut self, lecture: &Lecture, chance: &mut Chance) {

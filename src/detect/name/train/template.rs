@@ -7,10 +7,11 @@
 //! ```
 //!
 //! `{given}`, `{family}`, `{full}`, `{short}` ("J. Novak"), `{formal}` ("Novak,
-//! Jana"), `{common}` (a given name that is a word too), `{given+de}` ("Jana de
-//! Novak") and `{given+al-}` ("Jana al-Novak") become names, `{n}` a number,
-//! `{code}` a code. With a `!` the same
-//! words are no name, as in "{!given} Street". `\n` is a line break.
+//! Jana"), `{small}` ("jana"), `{common}` (a given name that is a word too), `{given+de}` ("Jana de
+//! Novak"), `{given+al-}` ("Jana al-Novak"), `{reign}` ("Jana II") and
+//! `{reign+al}` ("Jana al XIV") become names, `{n}` a number, `{code}` a code.
+//! With a `!` the same words are no name, as in "{!given} Street". `\n` is a line
+//! break.
 
 use crate::detect::name::train::Sample;
 use crate::detect::name::train::vary::{Chance, Lists};

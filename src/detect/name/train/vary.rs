@@ -137,7 +137,10 @@ impl Lists {
             "formal" => format!("{family}, {given}"),
             "particle" => format!("van der {family}"),
             "common" => self.word_too(chance),
+            "small" => titled(&self.frequent[0], chance).to_lowercase(),
+            "reign" => format!("{given} {}", numeral(chance)),
             _ => match slot.split_once('+')? {
+                ("reign", joint) => format!("{given} {joint} {}", numeral(chance)),
                 ("given", joint) => format!("{given} {}", behind(joint, &family)),
                 ("particle", joint) => behind(joint, &family),
                 _ => return None,
@@ -170,6 +173,14 @@ fn initialled(family: &str, chance: &mut Chance) -> String {
     let (first, second) = (initial(), initial());
     let gap = if chance.happens(0.6) { " " } else { "" };
     format!("{first}.{gap}{second}. {family}")
+}
+
+/// "II", "XIV": the first ones are the frequent ones.
+fn numeral(chance: &mut Chance) -> &'static str {
+    const NUMERALS: &[&str] =
+        &["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XII", "XIV", "XVI", "XXIII"];
+    let among = if chance.happens(0.6) { 3 } else { NUMERALS.len() };
+    NUMERALS.get(chance.below(among)).copied().unwrap_or("I")
 }
 
 /// A family name behind its particle: "van Houten", "al-Masri".
