@@ -320,7 +320,8 @@ impl Pass<'_> {
             // Cards of 13 digits are no longer issued, but articles have 13 (EAN).
             let known = !tagged && digits.len() > 13 && validate::is_card_prefix(prefix, digits.len());
             let is_segment = in_path && matches!(self.at(end), Some('/' | '\\'));
-            if !is_segment && !self.is_free_right(number, last) && !(known && self.is_before_expiry(end)) {
+            let ends = is_segment || self.is_free_right(number, last) || known && self.is_before_expiry(end);
+            if !ends {
                 continue;
             }
             // In one group with an ending it is the name of a file.

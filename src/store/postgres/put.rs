@@ -81,6 +81,7 @@ impl Inner {
 
     /// Writes until nothing waits.
     async fn write(self: Arc<Self>) {
+        let mut place = Place { inner: &self, is_left: false };
         while let Some(group) = self.next() {
             let batches: Vec<&Batch> = group.iter().map(|waiting| &waiting.batch).collect();
             let outcomes = self.try_all(&batches).await;
@@ -93,6 +94,7 @@ impl Inner {
                 Err(error) => group.into_iter().for_each(|waiting| waiting.answer(Err(error.clone()))),
             }
         }
+        place.is_left = true;
     }
 
     /// Writes batches by themselves, which failed together: one subject may be
@@ -200,6 +202,20 @@ impl Inner {
             }
         }
         Ok(found.into_iter().zip(batches).map(|(found, batch)| found.outcome(batch)).collect())
+    }
+}
+
+/// The place of one who writes: another may have it, also where this one breaks off.
+struct Place<'a> {
+    inner: &'a Inner,
+    is_left: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if !self.is_left {
+            self.inner.queue().writers -= 1;
+        }
     }
 }
 
