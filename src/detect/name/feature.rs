@@ -348,8 +348,10 @@ mod tests {
     use crate::detect::{Engine, Sample, Schedule};
 
     /// The model was trained with these features. Where this fails, what the
-    /// model sees has changed: raise `FEATURE_VERSION`, train it again as
-    /// rules/SOURCES.md says, and write the new number here.
+    /// model sees has changed: train it again as rules/SOURCES.md says, and write
+    /// the new number here. Where the slots are others, and not only the lists or
+    /// the words that make a run, raise `FEATURE_VERSION` first: models that users
+    /// trained fit no more.
     #[test]
     fn the_features_are_those_that_the_model_was_trained_with() {
         let texts = [
@@ -361,6 +363,6 @@ mod tests {
         for text in texts {
             trainer.learn(&Sample { text: text.to_owned(), ..Sample::default() });
         }
-        assert_eq!(trainer.fingerprint(), 0x4820_ef12_60e2_9399, "{:#x}", trainer.fingerprint());
+        assert_eq!(trainer.fingerprint(), 0x0887_07e9_4dd4_c265, "{:#x}", trainer.fingerprint());
     }
 }
