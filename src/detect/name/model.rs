@@ -11,8 +11,8 @@ pub(crate) const BEGINS: usize = 1;
 pub(crate) const GOES_ON: usize = 2;
 pub(crate) const LABELS: usize = 3;
 
-/// Changes whenever what the model sees of a text does; a test holds it to the
-/// features. A file made for other features is refused.
+/// Changes whenever the slots of a word's features do; a test holds it to them. A
+/// file made for other features is refused.
 pub(crate) const FEATURE_VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"PRIVETNM";
