@@ -1,7 +1,9 @@
-//! Remembers texts that were looked through and hold nothing: clients send the
-//! same headers all day, and the same instructions and earlier turns with each
-//! turn of a conversation. To know one again costs a tenth of looking through it.
+//! Remembers texts that were looked through: those that hold nothing, and of
+//! others what was found where. Clients send the same headers all day, and the
+//! same instructions and earlier turns with each turn of a conversation. To know
+//! one again costs a tenth of looking through it.
 
+use crate::detect::{Outcome, Scratch};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::cell::RefCell;
 use std::hash::Hasher;
@@ -10,13 +12,33 @@ use std::hash::Hasher;
 /// place of another.
 const ROOM: usize = 1 << 14;
 
+/// The same of texts that hold something.
+const OUTCOMES: usize = 1 << 11;
+
+/// Of a shorter text it is not remembered what was found: it is scanned so fast
+/// that nobody can tell by the time whether somebody else has sent it, and the
+/// few texts that somebody could guess are short.
+pub(super) const SHORTEST: usize = 64;
+
+/// A text that holds more is not remembered; so a thread keeps 6 MiB at most.
+const MOST_FINDINGS: usize = 32;
+
 thread_local! {
     static PRINTS: RefCell<Vec<u128>> = RefCell::new(vec![0; ROOM]);
+    static FOUND: RefCell<Vec<Option<Found>>> = RefCell::new((0..OUTCOMES).map(|_| None).collect());
 }
 
-/// What is remembered under one plan of an engine. Nothing is kept but 128-bit hashes
-/// under this random key, so nobody can make up a text that is taken for
-/// another, and the memory tells nobody what was sent.
+/// What was found in a text.
+struct Found {
+    print: u128,
+    outcome: Outcome,
+    is_all: bool,
+}
+
+/// What is remembered under one plan of an engine. Nothing is kept of a text but its
+/// 128-bit hash under this random key, and the places of what was found. So nobody
+/// can make up a text that is taken for another, and the memory tells nobody what
+/// was sent.
 pub(super) struct Clean(SipHasher13);
 
 /// The hash of a text.
@@ -63,6 +85,28 @@ impl Print {
         });
     }
 
+    /// Leaves what was found in the text as a scan would, where it is known;
+    /// tells whether that is all that it holds.
+    pub(super) fn recall(self, text: &str, scratch: &mut Scratch) -> Option<bool> {
+        FOUND.with_borrow(|found| {
+            let known = found.get(self.0 as usize & (OUTCOMES - 1))?.as_ref().filter(|known| known.print == self.0)?;
+            scratch.recall(text, &known.outcome);
+            Some(known.is_all)
+        })
+    }
+
+    /// Remembers what a scan found in the text, and whether that is all that it holds.
+    pub(super) fn remember_found(self, outcome: Outcome, is_all: bool) {
+        if outcome.count() > MOST_FINDINGS {
+            return;
+        }
+        FOUND.with_borrow_mut(|found| {
+            if let Some(place) = found.get_mut(self.0 as usize & (OUTCOMES - 1)) {
+                *place = Some(Found { print: self.0, outcome, is_all });
+            }
+        });
+    }
+
     fn place(self) -> usize {
         self.0 as usize & (ROOM - 1)
     }
@@ -82,6 +126,38 @@ mod tests {
             assert!(!clean.print(name, value).is_known(), "{name} {value:?}");
         }
         assert!(!other.print("a", b"bc").is_known());
+    }
+
+    #[test]
+    fn what_was_found_is_told_of_the_same_text_alone() {
+        let engine = crate::detect::Engine::builtin().unwrap();
+        let (clean, mut scratch) = (Clean::new().unwrap(), Scratch::default());
+        let mail = "My mail is ana@example.com";
+        let outcome = |text: &str| {
+            let mut scratch = Scratch::default();
+            scratch.start_conversation();
+            engine.scan(crate::detect::Input::text(text), &mut scratch);
+            scratch.outcome(text)
+        };
+        let print = |text: &str| clean.print("", text.as_bytes());
+        assert_eq!(print(mail).recall(mail, &mut scratch), None);
+        print(mail).remember_found(outcome(mail).unwrap(), true);
+        assert_eq!(print(mail).recall(mail, &mut scratch), Some(true));
+        assert_eq!(
+            scratch.findings().iter().map(|one| &mail[one.start..one.end]).collect::<Vec<_>>(),
+            ["ana@example.com"]
+        );
+        assert_eq!(print("My mail").recall("My mail", &mut scratch), None);
+        assert_eq!(Clean::new().unwrap().print("", mail.as_bytes()).recall(mail, &mut scratch), None);
+        let many: String = (0..=MOST_FINDINGS).map(|n| format!("a{n}@example.com ")).collect();
+        print(&many).remember_found(outcome(&many).unwrap(), true);
+        assert_eq!(print(&many).recall(&many, &mut scratch), None, "they are too many");
+        for n in 0..3 * OUTCOMES {
+            let text = format!("b{n}@example.com");
+            print(&text).remember_found(outcome(mail).unwrap(), false);
+        }
+        assert!(FOUND.with_borrow(|found| found.len() == OUTCOMES && found.iter().flatten().count() > OUTCOMES / 2));
+        assert!(size_of::<Found>() + MOST_FINDINGS * size_of::<crate::detect::Finding>() + 64 * 16 < 3 << 10);
     }
 
     #[test]
