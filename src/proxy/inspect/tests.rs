@@ -682,7 +682,7 @@ proptest! {
         "the parcel went to novak and not to me",
         "mail ana@example.com &amp; bo@example.org, and tell me whether the parcel was there",
         "mail ana&#64;example.com or call +49 151 23456789, and tell me whether the parcel was there",
-        "a **cut** ana@exa<b>mple.com</b>",
+        "mail bo@example.org, who is no more a **cut** ana@exa<b>mple.com</b> than the others are",
         "ana.no",
         "vak@example.com is mine",
         "4111 1111",
