@@ -195,7 +195,7 @@ impl<'m> Manner<'m> {
     }
 }
 
-impl Inspector<'_> {
+impl<'i> Inspector<'i> {
     /// Looks at a string: at a file where it holds one as a data URL, else at
     /// its text.
     fn look(&mut self, value: Str<'_>, manner: Manner<'_>) {
@@ -315,7 +315,7 @@ impl Inspector<'_> {
     }
 
     /// The hash of a text and of all that decides what is found in it.
-    fn print(&self, text: &str, manner: Manner<'_>) -> Option<Print> {
+    fn print(&self, text: &str, manner: Manner<'_>) -> Option<Print<'i>> {
         let state = |hasher: &mut SipHasher13| {
             hasher.write_u8(u8::from(manner.form == Form::Bare) | u8::from(self.in_base64) << 1);
             hasher.write_u8(u8::from(manner.label.is_some()));

@@ -2,11 +2,11 @@ use super::*;
 use crate::detect::{Engine, Plan, Wishes};
 use crate::protocol::{Protocol, Protocols};
 use proptest::prelude::*;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::builtin().unwrap());
 static PLAN: LazyLock<Plan> = LazyLock::new(|| ENGINE.plan(&Wishes::default()));
-static CLEAN: LazyLock<Clean> = LazyLock::new(|| Clean::new().unwrap());
+static CLEAN: LazyLock<Clean> = LazyLock::new(|| Clean::new(&Arc::default()).unwrap());
 static PROTOCOLS: LazyLock<Protocols> = LazyLock::new(|| Protocols::builtin().unwrap());
 
 fn protocol(name: &str) -> &'static Protocol {
@@ -632,7 +632,7 @@ fn the_conversation_is_told_by_the_first_place_that_names_it() {
 
 #[test]
 fn a_text_that_held_nothing_is_looked_at_again_where_it_may_hold_something() {
-    let clean = Clean::new().unwrap();
+    let clean = Clean::new(&Arc::default()).unwrap();
     let rules = Rules { clean: Some(&clean), ..rules("openai-chat") };
     let mut scratch = Scratch::default();
     let mut values = |body: &str| {
@@ -657,7 +657,7 @@ fn a_text_that_held_nothing_is_looked_at_again_where_it_may_hold_something() {
 
 #[test]
 fn a_text_that_held_something_is_scanned_once() {
-    let (clean, mut scratch) = (Clean::new().unwrap(), Scratch::default());
+    let (clean, mut scratch) = (Clean::new(&Arc::default()).unwrap(), Scratch::default());
     let body = r#"{"messages":[{"role":"user","content":"Hello, my name is Jana Novak@"}]}"#;
     let mut is_scanned = |rest: &str| {
         scratch.start_conversation();
