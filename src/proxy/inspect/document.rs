@@ -306,7 +306,9 @@ impl<'i> Inspector<'i> {
         if recalled != Some(true) {
             self.look_otherwise(text, manner, place, first);
         }
-        let Some(print) = print.filter(|_| gone == 0 && recalled.is_none()) else { return };
+        // Of what is refused already not all is looked at.
+        let is_new = gone == 0 && recalled.is_none() && self.refused.is_none();
+        let Some(print) = print.filter(|_| is_new) else { return };
         match outcome {
             _ if self.traces() == before => print.remember(),
             Some(outcome) => print.remember_found(outcome, self.traces() == scanned),
@@ -325,9 +327,9 @@ impl<'i> Inspector<'i> {
     }
 
     /// What a text leaves behind that holds something.
-    fn traces(&self) -> (u64, [usize; 3], bool) {
+    fn traces(&self) -> (u64, [usize; 3]) {
         let Findings { list, scanned, uninspected, .. } = &self.findings;
-        (self.scratch.found(), [list.len(), *scanned, *uninspected], self.refused.is_some())
+        (self.scratch.found(), [list.len(), *scanned, *uninspected])
     }
 
     /// Adds what other readings of a text show, of which the findings begin at
