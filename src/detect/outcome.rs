@@ -74,7 +74,8 @@ mod tests {
         let (mut scanned, mut recalled) = (Scratch::default(), Scratch::default());
         // More names than are kept.
         let many = |start: &str| -> String {
-            (b'a'..=b'z').map(|c| format!("My name is Jana {start}{}xeluk. ", c as char)).collect()
+            let names = ('a'..='z').map(|c| format!("My name is Jana {start}{c}xeluk."));
+            names.collect::<Vec<_>>().join(" ")
         };
         for _ in 0..2 {
             scanned.start_conversation();

@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(print("My mail").recall("My mail", &mut scratch), None);
         let other = Clean::new(&clean.seen).unwrap();
         assert_eq!(other.print("", mail.as_bytes()).recall(mail, &mut scratch), None);
-        let many: String = (0..=MOST_FINDINGS).map(|n| format!("a{n}@example.com ")).collect();
+        let many = (0..=MOST_FINDINGS).map(|n| format!("a{n}@example.com")).collect::<Vec<_>>().join(" ");
         print(&many).remember_found(outcome(&many).unwrap(), true);
         assert_eq!(print(&many).recall(&many, &mut scratch), None, "they are too many");
         for n in 0..2 * OUTCOMES {
