@@ -28,6 +28,7 @@ mod national;
 mod near;
 mod normalize;
 mod number;
+mod outcome;
 mod pattern;
 mod phone;
 mod plan;
@@ -50,6 +51,7 @@ pub use example::{ExampleReport, Failure};
 pub use name::{Progress, Sample, Schedule, TemplateError, TrainError, Trainer};
 pub use near::{NearMiss, Why};
 pub use normalize::markup_text;
+pub use outcome::Outcome;
 pub use plan::{Detector, Level, Plan, Treatment, Wish, Wishes};
 pub use rule::{
     BadSwitch, ContextWord, Pack, PackSwitch, RuleError, RuleErrors, RuleInfo, RuleSet, RuleSource, State, UnknownPack,

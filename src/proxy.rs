@@ -176,7 +176,7 @@ impl Gateway {
         }
         let no_random = |_| SetupError("no random numbers can be had".to_owned());
         let watch = Arc::new(Watch::new(metrics, &engine).map_err(|e| SetupError(e.to_string()))?);
-        let mut routes = Vec::new();
+        let (mut routes, seen) = (Vec::new(), Arc::default());
         for route in &config.routes {
             let named = |(name, _): &&(String, _)| route.upstream.as_ref().is_none_or(|wanted| wanted == name);
             let (_, upstream) = upstreams
@@ -216,7 +216,7 @@ impl Gateway {
                 redaction,
                 redactor,
                 place: Arc::new(place_of(route, &config)),
-                clean: clean::Clean::new().map_err(no_random)?,
+                clean: clean::Clean::new(&seen).map_err(no_random)?,
                 metrics: Arc::new(watch.route(&route.path).map_err(|e| SetupError(e.to_string()))?),
             }));
         }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Audit;
-use super::chain::Chain;
+use super::chain::{Chain, GATEWAY};
 use super::line::{Action, Line, Look};
 use super::signer::{PublicKey, Signer};
 use super::syslog;
@@ -64,7 +64,7 @@ impl Audit {
         let base = chain.base().await?;
         let Some(last) = last_before(chain, &base, moment, sent).await? else { return Ok(0) };
         let look = Look {
-            actor: "gateway".to_owned(),
+            actor: GATEWAY.to_owned(),
             action: Action::Purge,
             reason: format!("the access log was kept long enough up to line {last} at most"),
             entities: [("lines".to_owned(), last - base.seq)].into(),

@@ -3,7 +3,8 @@
 //! with the new head, where the head is still the old one; so all replicas
 //! append to one chain.
 
-use std::sync::Arc;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, PoisonError};
 
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ const CHECKPOINT_SECONDS: u64 = 3600;
 /// Lines of one record at most. Sealing and storing costs about the same for
 /// one line as for many.
 const RECORD_LINES: usize = 128;
+
+/// Who writes of exchanges.
+pub(super) const GATEWAY: &str = "gateway";
 
 /// Records that are read at a time.
 const PAGE: usize = 32;
@@ -71,12 +75,15 @@ struct Inner {
     keep: Option<u64>,
     /// As this process last saw it.
     head: Mutex<Option<Link>>,
+    /// The lines that this process wrote last, one behind the other and all the
+    /// gateway's own; from the line before the first of them.
+    own: std::sync::Mutex<RangeInclusive<u64>>,
 }
 
 impl Chain {
     pub(super) async fn open(records: Records, keep: Option<u64>) -> Result<Self, VaultError> {
         let signer = Signer::open(&records).await?;
-        Ok(Self(Arc::new(Inner { records, signer, keep, head: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { records, signer, keep, head: Mutex::default(), own: std::sync::Mutex::new(0..=0) })))
     }
 
     /// Appends lines, and a checkpoint where one is due. All are durable when
@@ -91,11 +98,22 @@ impl Chain {
             let (new, written) = self.linked(&old, lines);
             let outlived = self.outlived(&old, &new).await?;
             if self.write(&old, &new, &written, outlived.as_ref()).await? {
+                self.note_own(old.seq, new.seq, lines);
                 *known = Some(new);
                 return Ok(old.seq + 1);
             }
             // Another replica was faster: its head is read.
         }
+    }
+
+    /// Takes note of lines that were written, from behind the first number to the last.
+    fn note_own(&self, first: u64, last: u64, lines: &[Line]) {
+        let mut own = self.0.own.lock().unwrap_or_else(PoisonError::into_inner);
+        *own = match lines.iter().all(|line| line.actor == GATEWAY) {
+            true if *own.end() == first => *own.start()..=last,
+            true => first..=last,
+            false => last..=last,
+        };
     }
 
     /// The records of the lines, which get their places, and the head behind them.
@@ -112,7 +130,7 @@ impl Chain {
         let is_late = Time::now().0.saturating_sub(head.checkpoint_at) >= CHECKPOINT_SECONDS;
         if head.seq - head.checkpoint >= CHECKPOINT_LINES || is_late {
             let mut text = Vec::new();
-            self.link_to(&mut head, &mut Line::draft("gateway".to_owned(), Action::Checkpoint), &mut text);
+            self.link_to(&mut head, &mut Line::draft(GATEWAY.to_owned(), Action::Checkpoint), &mut text);
             written.push((head.seq.to_be_bytes(), text));
         }
         (head, written)
@@ -215,7 +233,12 @@ impl Chain {
 
     /// The number of the last of so many lines behind the one with this number,
     /// and those of them that are not the gateway's own, which are few of many.
+    /// What this process wrote itself need not be read for that.
     pub(super) async fn looks(&self, after: u64, limit: usize) -> Result<(u64, Vec<Line>), VaultError> {
+        let own = self.0.own.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if own.contains(&after) && after < *own.end() {
+            return Ok((*own.end(), Vec::new()));
+        }
         let lines = self.raw(after, limit).await?;
         let last = lines.last().map_or(after, |(seq, _)| u64::from_be_bytes(*seq));
         // No text in a line is written so: its quotes would be escaped.

@@ -77,6 +77,34 @@ async fn lines_tell_counts_and_no_names() {
 }
 
 #[tokio::test]
+async fn of_looks_only_lines_are_read_that_may_be_of_others() {
+    let vault = vault().await;
+    let (audit, other) = (open(&vault).await, open(&vault).await);
+    let own = || Look { actor: "gateway".into(), ..Look::default() };
+    for _ in 0..3 {
+        audit.record(own()).await.unwrap();
+    }
+    // Nobody could read it now. (Behind the first line stands a checkpoint.)
+    let (key, expected) = (3_u64.to_be_bytes(), Expected::Anything);
+    let (owner, space, value) = (Owner::Deployment, Space::Audit, Some(&b"no line"[..]));
+    let change = RecordChange { owner, space, key: &key, expected, value };
+    assert!(vault.records().write(&[change], None).await.unwrap());
+    assert_eq!(audit.looks(0, 9).await.unwrap(), (4, Vec::new()));
+    assert_eq!(audit.looks(4, 9).await.unwrap(), (4, Vec::new()));
+    assert!(other.looks(0, 9).await.is_err(), "it knows nothing of them");
+    audit.record(look(5)).await.unwrap();
+    audit.record(own()).await.unwrap();
+    other.record(look(7)).await.unwrap();
+    for line in [8, 9] {
+        assert_eq!(audit.record(own()).await.unwrap(), line);
+    }
+    for (reader, after, seen) in [(&audit, 4, &[5, 7][..]), (&audit, 6, &[7]), (&audit, 7, &[]), (&other, 4, &[5, 7])] {
+        let (last, lines) = reader.looks(after, 9).await.unwrap();
+        assert_eq!((last, lines.iter().map(|line| line.seq).collect::<Vec<_>>()), (9, seen.to_vec()), "{after}");
+    }
+}
+
+#[tokio::test]
 async fn every_edit_of_an_export_is_found() {
     let vault = vault().await;
     let audit = open(&vault).await;

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::chain::Chain;
+use super::chain::{Chain, GATEWAY};
 use super::exchange::Said;
 use super::line::{Action, Line, Look};
 
@@ -134,7 +134,7 @@ fn of_exchange(said: Said, action: Action) -> Line {
         entities: counts(tokenized),
         restored: counts(restored),
         request_id: request_id.into(),
-        ..Line::draft("gateway".to_owned(), action)
+        ..Line::draft(GATEWAY.to_owned(), action)
     }
 }
 

@@ -28,6 +28,7 @@ use feature::Opinion;
 use model::{BEGINS, OTHER, Odds};
 use run::{Gap, MAX_RUN, Run, Token};
 use std::hash::{Hash as _, Hasher};
+use std::ops::Range;
 
 /// A name that was seen before in the same conversation needs this share of the
 /// model's threshold.
@@ -73,6 +74,17 @@ impl Kept {
     /// How many words of names were learned since.
     pub(crate) fn learned(&self) -> u64 {
         self.memory.learned()
+    }
+
+    /// The words of names that were learned since there were so many, in order,
+    /// and where they stand in the text; none where that is not known of all.
+    pub(crate) fn learned_since(&self, count: u64) -> Option<impl Iterator<Item = (u64, Range<usize>)>> {
+        self.memory.learned_since(count)
+    }
+
+    /// Learns a word of a name that stands here in the text.
+    pub(crate) fn learn(&mut self, hash: u64, at: Range<usize>) {
+        self.memory.add(hash, at);
     }
 
     /// Feeds a hash with the names that are known.

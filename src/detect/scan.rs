@@ -25,17 +25,19 @@ pub struct Scratch {
     pub(crate) findings: Vec<Finding>,
     pub(crate) candidates: Vec<Candidate>,
     /// What rules in shadow found.
-    shadow: Vec<Finding>,
+    pub(super) shadow: Vec<Finding>,
     /// How often rules in shadow found something since that was last asked for.
     shadow_counts: Vec<u64>,
     /// What all scans found so far, in shadow too.
-    found: u64,
+    pub(super) found: u64,
     /// Everything that was proposed, where somebody wants to know.
     pub(crate) near: Option<Vec<Candidate>>,
     label: Vec<u64>,
     /// The names that were found, in this text or in the conversation.
-    names: Kept,
-    in_conversation: bool,
+    pub(super) names: Kept,
+    /// How many words of names were known before the last text.
+    pub(super) known_before: u64,
+    pub(super) in_conversation: bool,
     patterns: pattern::Scratch,
     reading: Reading,
     ahead: Vec<Ahead>,
@@ -203,6 +205,7 @@ fn find(engine: &Engine, plan: &Plan, input: Input<'_>, scratch: &mut Scratch) {
     if !scratch.in_conversation {
         scratch.names.forget();
     }
+    scratch.known_before = scratch.names.learned();
     if let Some(label) = input.label.filter(|l| l.len() <= 256) {
         words::each(label, |hash| scratch.label.push(hash));
     }

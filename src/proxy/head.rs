@@ -48,7 +48,7 @@ pub(super) fn inspect<'d>(
     let mut look = Look::new(detector, scratch);
     let mut parts = Vec::new();
     let mut seen = 0;
-    let mut note = |place, print: Print, look: &Look<'_>| {
+    let mut note = |place, print: Print<'_>, look: &Look<'_>| {
         let list = seen..look.findings.list.len();
         if list.is_empty() {
             return print.remember();
@@ -103,12 +103,13 @@ impl HeadFindings {
 mod tests {
     use super::*;
     use crate::detect::Engine;
+    use std::sync::Arc;
 
     #[test]
     fn what_holds_something_is_looked_through_every_time() {
         let policy = Policy::new(&crate::config::Headers::default());
         let fields = SocketFields::default();
-        let (engine, clean) = (Engine::builtin().unwrap(), Clean::new().unwrap());
+        let (engine, clean) = (Engine::builtin().unwrap(), Clean::new(&Arc::default()).unwrap());
         let mut scratch = Scratch::default();
         let request = http::Request::builder().uri("/u/ana%40example.com").header("x-a", "1");
         let request = request.header("x-b", "ana@example.com").header("x-a", "bo@example.org");

@@ -5,6 +5,7 @@ use crate::detect::lexicon::Classes;
 use crate::detect::name::run::Token;
 use crate::detect::words::Shape;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 
 /// So many words are kept; the oldest are forgotten first.
 const ROOM: usize = 64;
@@ -18,6 +19,8 @@ const SURE: f32 = 0.7;
 #[derive(Clone)]
 pub(crate) struct Memory {
     words: [u64; ROOM],
+    /// Where each stands in the text that it was learned from.
+    places: [(usize, usize); ROOM],
     count: usize,
     /// A bit for each word, so that most words need no search.
     filter: u64,
@@ -25,7 +28,7 @@ pub(crate) struct Memory {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { words: [0; ROOM], count: 0, filter: 0 }
+        Self { words: [0; ROOM], places: [(0, 0); ROOM], count: 0, filter: 0 }
     }
 }
 
@@ -92,12 +95,27 @@ impl Memory {
             if short || ordinary || self.has(part.word.hash) {
                 continue;
             }
-            if let Some(slot) = self.words.get_mut(self.count % ROOM) {
-                *slot = part.word.hash;
-                self.count += 1;
-                self.filter |= bit(part.word.hash);
-            }
+            self.add(part.word.hash, part.word.start..part.word.end);
         }
+    }
+
+    /// Keeps a word that stands here in its text.
+    pub(crate) fn add(&mut self, hash: u64, at: Range<usize>) {
+        let nth = self.count % ROOM;
+        if let (Some(word), Some(place)) = (self.words.get_mut(nth), self.places.get_mut(nth)) {
+            (*word, *place) = (hash, (at.start, at.end));
+            self.count += 1;
+            self.filter |= bit(hash);
+        }
+    }
+
+    /// The words that were learned since there were so many, in order, and where
+    /// they stand; none where some of them are forgotten again.
+    pub(crate) fn learned_since(&self, count: u64) -> Option<impl Iterator<Item = (u64, Range<usize>)>> {
+        let since = usize::try_from(count).ok()?;
+        self.count.checked_sub(since).filter(|learned| *learned <= ROOM)?;
+        let nth = move |nth: usize| Some((*self.words.get(nth % ROOM)?, *self.places.get(nth % ROOM)?));
+        Some((since..self.count).filter_map(nth).map(|(hash, (start, end))| (hash, start..end)))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::detect::{Input, Scratch};
 use crate::entity::Entity;
 use crate::json::{self, Fault, OffsetMap, Path, Step, Str, Visitor};
 use crate::protocol::{Conversation, RequestField};
-use crate::proxy::clean::Print;
+use crate::proxy::clean::{self, Print};
 use crate::proxy::content::declares_entities;
 use crate::proxy::look::any;
 use siphasher::sip128::SipHasher13;
@@ -195,7 +195,7 @@ impl<'m> Manner<'m> {
     }
 }
 
-impl Inspector<'_> {
+impl<'i> Inspector<'i> {
     /// Looks at a string: at a file where it holds one as a data URL, else at
     /// its text.
     fn look(&mut self, value: Str<'_>, manner: Manner<'_>) {
@@ -284,22 +284,40 @@ impl Inspector<'_> {
     /// Adds what is found in a text behind the first bytes that are `gone`.
     /// `text` is what is read of `written`, byte for byte.
     fn scan(&mut self, text: &str, written: &str, manner: Manner<'_>, place: &Place<'_>, gone: usize) {
-        let print = self.print(text, manner).filter(|_| gone == 0);
+        let print = self.print(text, manner);
         if print.is_some_and(Print::is_known) {
             return;
         }
-        let before = self.traces();
-        self.scan_anew(text, written, manner, place, gone);
+        let (before, first) = (self.traces(), self.findings.list.len());
+        let worth = print.filter(|_| text.len() >= clean::SHORTEST);
+        let recalled = worth.and_then(|print| print.recall(text, self.scratch));
+        let mut outcome = None;
+        if recalled.is_none() {
+            self.rules.detector.scan(Input { text, label: manner.label }, self.scratch);
+            outcome = worth.and_then(|_| self.scratch.outcome(text));
+        }
+        for found in self.scratch.findings() {
+            let start = found.start.max(gone);
+            if let Some(value) = written.get(start..found.end).filter(|value| !value.is_empty()) {
+                self.findings.add(place.range(start..found.end), found, value, manner.form);
+            }
+        }
+        let scanned = self.traces();
+        if recalled != Some(true) {
+            self.look_otherwise(text, manner, place, first);
+        }
         // Of what is refused already not all is looked at.
-        if let Some(print) = print.filter(|_| self.refused.is_none())
-            && self.traces() == before
-        {
-            print.remember();
+        let is_new = gone == 0 && recalled.is_none() && self.refused.is_none();
+        let Some(print) = print.filter(|_| is_new) else { return };
+        match outcome {
+            _ if self.traces() == before => print.remember(),
+            Some(outcome) => print.remember_found(outcome, self.traces() == scanned),
+            None => {}
         }
     }
 
     /// The hash of a text and of all that decides what is found in it.
-    fn print(&self, text: &str, manner: Manner<'_>) -> Option<Print> {
+    fn print(&self, text: &str, manner: Manner<'_>) -> Option<Print<'i>> {
         let state = |hasher: &mut SipHasher13| {
             hasher.write_u8(u8::from(manner.form == Form::Bare) | u8::from(self.in_base64) << 1);
             hasher.write_u8(u8::from(manner.label.is_some()));
@@ -314,23 +332,19 @@ impl Inspector<'_> {
         (self.scratch.found(), [list.len(), *scanned, *uninspected])
     }
 
-    fn scan_anew(&mut self, text: &str, written: &str, manner: Manner<'_>, place: &Place<'_>, gone: usize) {
-        let first = self.findings.list.len();
-        for found in self.rules.detector.scan(Input { text, label: manner.label }, self.scratch) {
-            let start = found.start.max(gone);
-            if let Some(value) = written.get(start..found.end).filter(|value| !value.is_empty()) {
-                self.findings.add(place.range(start..found.end), found, value, manner.form);
-            }
+    /// Adds what other readings of a text show, of which the findings begin at
+    /// `first` of the list.
+    fn look_otherwise(&mut self, text: &str, manner: Manner<'_>, place: &Place<'_>, first: usize) {
+        let Manner { label, form, .. } = manner;
+        if form == Form::Bare {
+            return;
         }
-        if manner.form != Form::Bare {
-            let Manner { label, form, .. } = manner;
-            let how = reading::Manner { detector: self.rules.detector, label, form, wanted: &any };
-            for reading in Reading::all(text, label) {
-                reading.look(how, self.scratch, &mut self.findings, place.in_body(0), |range| place.range(range));
-            }
-            if !self.in_base64 {
-                self.look_for_base64(text, first, place);
-            }
+        let how = reading::Manner { detector: self.rules.detector, label, form, wanted: &any };
+        for reading in Reading::all(text, label) {
+            reading.look(how, self.scratch, &mut self.findings, place.in_body(0), |range| place.range(range));
+        }
+        if !self.in_base64 {
+            self.look_for_base64(text, first, place);
         }
     }
 

@@ -2,11 +2,11 @@ use super::*;
 use crate::detect::{Engine, Plan, Wishes};
 use crate::protocol::{Protocol, Protocols};
 use proptest::prelude::*;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::builtin().unwrap());
 static PLAN: LazyLock<Plan> = LazyLock::new(|| ENGINE.plan(&Wishes::default()));
-static CLEAN: LazyLock<Clean> = LazyLock::new(|| Clean::new().unwrap());
+static CLEAN: LazyLock<Clean> = LazyLock::new(|| Clean::new(&Arc::default()).unwrap());
 static PROTOCOLS: LazyLock<Protocols> = LazyLock::new(|| Protocols::builtin().unwrap());
 
 fn protocol(name: &str) -> &'static Protocol {
@@ -32,18 +32,22 @@ fn inspect(name: &str, body: &str) -> Findings {
     let mut scratch = Scratch::default();
     let mut look = |clean| {
         scratch.start_conversation();
-        inspect_json(body, &Rules { clean, ..rules(name) }, &mut scratch).unwrap()
+        let found = inspect_json(body, &Rules { clean, ..rules(name) }, &mut scratch).unwrap();
+        let mut known = std::hash::DefaultHasher::new();
+        scratch.hash_known(&mut known);
+        (found, std::hash::Hasher::finish(&known))
+    };
+    let told = |(found, known): &(Findings, u64)| {
+        let values: Vec<_> = found.each().map(|one| (found.value(one).to_owned(), one.entity, one.rule)).collect();
+        let places: Vec<_> = found.list.iter().map(|one| (one.at.clone(), one.form, one.operator)).collect();
+        (places, values, found.scanned, *known)
     };
     let found = look(None);
-    let told = |found: &Findings| {
-        let values: Vec<_> = found.each().map(|one| found.value(one).to_owned()).collect();
-        (found.list.iter().map(|one| (one.at.clone(), one.form)).collect::<Vec<_>>(), values)
-    };
     // What is remembered changes nothing.
     for _ in 0..2 {
         assert_eq!(told(&look(Some(&CLEAN))), told(&found), "{body}");
     }
-    found
+    found.0
 }
 
 /// The body with `[ENTITY]` in the place of what was found, and the values.
@@ -657,7 +661,7 @@ fn the_conversation_is_told_by_the_first_place_that_names_it() {
 
 #[test]
 fn a_text_that_held_nothing_is_looked_at_again_where_it_may_hold_something() {
-    let clean = Clean::new().unwrap();
+    let clean = Clean::new(&Arc::default()).unwrap();
     let rules = Rules { clean: Some(&clean), ..rules("openai-chat") };
     let mut scratch = Scratch::default();
     let mut values = |body: &str| {
@@ -677,5 +681,57 @@ fn a_text_that_held_nothing_is_looked_at_again_where_it_may_hold_something() {
         // So are they under a name that says what they are.
         assert_eq!(values("{\"note\": \"nightjar9-Blue\"}"), Vec::<String>::new());
         assert_eq!(values("{\"password\": \"nightjar9-Blue\"}"), ["nightjar9-Blue"]);
+    }
+}
+
+#[test]
+fn a_text_that_held_something_is_scanned_once() {
+    let (clean, mut scratch) = (Clean::new(&Arc::default()).unwrap(), Scratch::default());
+    let body = r#"{"messages":[{"role":"user","content":"Hello, my name is Jana Novak@"}]}"#;
+    let mut is_scanned = |rest: &str| {
+        scratch.start_conversation();
+        let rules = Rules { clean: Some(&clean), ..rules("openai-chat") };
+        let found = inspect_json(&body.replace('@', rest), &rules, &mut scratch).unwrap();
+        assert_eq!(found.value(&found.list[0]), "Jana Novak");
+        // Only a scan knows what speaks for a finding.
+        scratch.evidence(0).describe().next().is_some()
+    };
+    let long = " and I would like to know where the parcel is that you have sent me.";
+    assert_eq!([long, long, ".", "."].map(&mut is_scanned), [true, false, true, true]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Turns of conversations that share a memory, whatever came before.
+    #[test]
+    fn what_is_remembered_changes_nothing(turns in prop::collection::vec(prop::sample::select(vec![
+        "Hello, my name is Jana Novak, where is the parcel that you have sent me?",
+        "the parcel went to novak and not to me, though I have waited for it at home",
+        "the parcel went to novak and not to me",
+        "mail ana@example.com &amp; bo@example.org, and tell me whether the parcel was there",
+        "mail ana&#64;example.com or call +49 151 23456789, and tell me whether the parcel was there",
+        "mail bo@example.org, who is no more a **cut** ana@exa<b>mple.com</b> than the others are",
+        "ana.no",
+        "vak@example.com is mine",
+        "4111 1111",
+        "1111 1111",
+        "bWFpbCBhbmFAZXhhbXBsZS5jb20gYW5kIGJvQGV4YW1wbGUub3Jn",
+        "Jana_Novak.pdf and quixel.doc",
+        "Regards,\nTim Quixel",
+        "the quixel order is late, and jana has told Anne-Marie O'Brannigan and me so twice",
+        "My name is \u{ff2a}\u{ff41}\u{ff4e}\u{ff41} Quixel and I would like to know where my parcel has gone",
+        "quixel jana \u{ff2a}\u{ff41}\u{ff4e}\u{ff41} Quixel",
+        "{\"name\": \"Novak\", \"mail\": \"ana@example.com\"}",
+        "thank you",
+    ]), 1..9), named in prop::bool::ANY) {
+        let turn = |text: &&str| {
+            let mut turn = serde_json::json!({"role": "user", "content": text});
+            if named {
+                turn["name"] = "Jana_Novak".into();
+            }
+            turn
+        };
+        inspect("openai-chat", &serde_json::json!({"messages": turns.iter().map(turn).collect::<Vec<_>>()}).to_string());
     }
 }

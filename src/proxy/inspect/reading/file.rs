@@ -11,10 +11,14 @@ const FILE_NAMES: [&str; 6] = ["filename", "file_name", "fileName", "originalNam
 /// And what they are called that may hold one.
 const TITLES: [&str; 4] = ["name", "title", "file", "document_title"];
 
-/// Endings of files that people send one another.
-const ENDINGS: [&str; 30] = [
-    "pdf", "doc", "docx", "odt", "rtf", "txt", "md", "xls", "xlsx", "ods", "csv", "ppt", "pptx", "png", "jpg", "jpeg",
-    "gif", "webp", "heic", "tif", "tiff", "bmp", "svg", "zip", "eml", "msg", "ics", "vcf", "mp3", "mp4",
+/// No ending of a file is longer that people send one another.
+const LONGEST_ENDING: usize = 4;
+
+/// Those endings, filled up.
+const ENDINGS: [[u8; LONGEST_ENDING]; 30] = [
+    *b"pdf\0", *b"doc\0", *b"docx", *b"odt\0", *b"rtf\0", *b"txt\0", *b"md\0\0", *b"xls\0", *b"xlsx", *b"ods\0",
+    *b"csv\0", *b"ppt\0", *b"pptx", *b"png\0", *b"jpg\0", *b"jpeg", *b"gif\0", *b"webp", *b"heic", *b"tif\0", *b"tiff",
+    *b"bmp\0", *b"svg\0", *b"zip\0", *b"eml\0", *b"msg\0", *b"ics\0", *b"vcf\0", *b"mp3\0", *b"mp4\0",
 ];
 
 /// A longer word is no name of a file.
@@ -38,12 +42,13 @@ pub(super) fn is_named(label: Option<&str>) -> bool {
 
 /// The word with an ending behind this stop, if its parts have no blanks between them.
 fn word(text: &str, dot: usize) -> Option<Range<usize>> {
-    // Most stops end a sentence.
-    if !text.as_bytes().get(dot + 1)?.is_ascii_alphanumeric() {
+    // Most stops end a sentence, or are those of addresses.
+    let behind = text.as_bytes().get(dot + 1..)?;
+    let length = behind.iter().take(LONGEST_ENDING + 1).take_while(|b| b.is_ascii_alphanumeric()).count();
+    let ends = |rest: &str| !rest.starts_with(char::is_alphanumeric);
+    if !behind.get(..length).is_some_and(is_ending) || !text.get(dot + 1 + length..).is_some_and(ends) {
         return None;
     }
-    let ending = text.get(dot + 1..)?.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-    ENDINGS.iter().find(|known| known.eq_ignore_ascii_case(ending))?;
     let before = text.get(dot.saturating_sub(LONGEST)..dot).or_else(|| {
         let start = text.floor_char_boundary(dot.saturating_sub(LONGEST));
         text.get(start..dot)
@@ -52,7 +57,14 @@ fn word(text: &str, dot: usize) -> Option<Range<usize>> {
     let stem = before.len() - before.trim_end_matches(is_in_name).len();
     let stem_text = text.get(dot - stem..dot)?;
     let is_written_together = stem_text.contains('_') || stem_text.bytes().filter(u8::is_ascii_digit).count() > 6;
-    is_written_together.then_some(dot - stem..dot + 1 + ending.len())
+    is_written_together.then_some(dot - stem..dot + 1 + length)
+}
+
+/// Whether files that people send one another end so, in any case.
+fn is_ending(ending: &[u8]) -> bool {
+    let mut small = [0; LONGEST_ENDING];
+    small.iter_mut().zip(ending).for_each(|(small, byte)| *small = byte.to_ascii_lowercase());
+    ending.len() <= LONGEST_ENDING && ENDINGS.contains(&small)
 }
 
 /// Whether a text ends as the name of a file does: `.pdf`.
@@ -91,6 +103,8 @@ mod tests {
             ("call my_object.method() or a.b_c.py", false),
             ("www.docs.example and report.pdf", false),
             ("é.pdf .pdf", false),
+            ("a_b.pdfé a_b.pdfs a_b.é a_b.p a_b. a_b.jpegs a_b.pdf\u{661}", false),
+            ("a_b.é «a_b.JPeg»!", true),
         ] {
             let plain = text.replace(['«', '»'], "");
             let names = names(&plain, None);
