@@ -41,6 +41,7 @@ mod scan;
 mod secret;
 mod shape;
 mod spelled;
+mod table;
 mod terms;
 mod url;
 mod validate;

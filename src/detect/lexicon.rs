@@ -2,6 +2,7 @@
 //! one from the hash of a phrase to the cue it is.
 
 use crate::detect::filter::Filter;
+use crate::detect::table::Table;
 use crate::detect::words::{self, Shape, Word};
 use std::ops::{BitOr, BitOrAssign};
 
@@ -204,6 +205,30 @@ impl Cue {
         matches!(self, Self::Hint | Self::Greeting | Self::Weak | Self::SignOff)
     }
 
+    /// In their order.
+    const ALL: [Self; 11] = [
+        Self::Key,
+        Self::Passcode,
+        Self::Password,
+        Self::Hint,
+        Self::Greeting,
+        Self::Weak,
+        Self::SignOff,
+        Self::Field,
+        Self::Strong,
+        Self::Title,
+        Self::Token,
+    ];
+
+    /// From 1, in their order.
+    const fn number(self) -> u32 {
+        self as u32 + 1
+    }
+
+    fn numbered(number: u32) -> Option<Self> {
+        Self::ALL.get((number as usize).wrapping_sub(1)).copied()
+    }
+
     fn named(name: &str) -> Option<Self> {
         Some(match name {
             "field" => Self::Field,
@@ -239,8 +264,10 @@ const PHRASE_BITS: u32 = 16;
 /// The compiled word lists.
 #[derive(Debug)]
 pub(crate) struct Lexicon {
-    words: Table<Classes>,
-    phrases: Table<Option<Cue>>,
+    /// The bits of their classes.
+    words: Table,
+    /// The cues; see [`Cue::number`].
+    phrases: Table,
     /// Of the phrases: nearly all that is asked for is none.
     phrase_filter: Filter,
     /// Of the words that matter in small letters by themselves, where no cue waits.
@@ -257,7 +284,7 @@ impl Lexicon {
     /// The classes of the word with this hash.
     #[inline]
     pub(crate) fn classes(&self, hash: u64) -> Classes {
-        self.words.find(hash)
+        Classes(self.words.find(hash))
     }
 
     /// The same in two steps: the memory is read in the first, and nothing waits
@@ -267,14 +294,14 @@ impl Lexicon {
     pub(crate) fn ask(&self, word: &Word) -> Asked {
         let may_matter = (word.shape != Shape::Lower) | self.small.may_hold(word.hash);
         // No branch: whether a word matters the processor cannot guess.
-        let first = self.words.first(std::hint::select_unpredictable(may_matter, word.hash, 0));
-        Asked { may_matter, first }
+        let classes = self.classes(std::hint::select_unpredictable(may_matter, word.hash, 0));
+        Asked { may_matter, classes }
     }
 
     /// The classes of the word that was asked for.
     #[inline]
     pub(crate) fn answer(&self, word: &Word, asked: Asked) -> Classes {
-        if asked.may_matter { self.words.find_from(asked.first, word.hash) } else { self.classes(word.hash) }
+        if asked.may_matter { asked.classes } else { self.classes(word.hash) }
     }
 
     /// Whether a word and the one before it end a longer cue. Of the words that
@@ -287,7 +314,7 @@ impl Lexicon {
     /// The cue that a phrase is.
     #[inline]
     pub(crate) fn cue(&self, phrase: u64) -> Option<Cue> {
-        if self.phrase_filter.may_hold(phrase) { self.phrases.find(phrase) } else { None }
+        if self.phrase_filter.may_hold(phrase) { Cue::numbered(self.phrases.find(phrase)) } else { None }
     }
 }
 
@@ -297,8 +324,8 @@ pub(crate) struct Asked {
     /// Whether it may matter, where no cue waits: as a name, as a part of an
     /// address, as a cue of one word. Most words of a text do not.
     pub(crate) may_matter: bool,
-    /// The first place where it can be in the table.
-    first: (u32, Classes),
+    /// Its classes, where it may.
+    classes: Classes,
 }
 
 /// Why a word could not be added.
@@ -341,13 +368,13 @@ impl LexiconBuilder {
     }
 
     pub(crate) fn build(self) -> Lexicon {
-        let mut words: Table<Classes> = Table::with_room(distinct(&self.words));
+        let mut words = Table::with_room(distinct(&self.words));
         for (hash, class) in &self.words {
-            *words.entry(*hash) |= *class;
+            *words.entry(*hash) |= class.bits();
         }
         let mut small = Filter::with_bits(SMALL_BITS);
         for (hash, _) in &self.words {
-            let classes = words.find(*hash);
+            let classes = Classes(words.find(*hash));
             if classes.stands_alone() && !classes.is_ordinary_surname() || classes.has(Classes::ends_phrase(1)) {
                 small.add(*hash);
             }
@@ -356,8 +383,8 @@ impl LexiconBuilder {
         let mut phrase_filter = Filter::with_bits(PHRASE_BITS);
         for (hash, cue) in self.phrases {
             phrase_filter.add(hash);
-            let slot: &mut Option<Cue> = phrases.entry(hash);
-            *slot = (*slot).max(Some(cue));
+            let slot = phrases.entry(hash);
+            *slot = (*slot).max(cue.number());
         }
         let mut ends = Filter::with_bits(PHRASE_BITS);
         self.ends.into_iter().for_each(|end| ends.add(end));
@@ -381,70 +408,6 @@ fn distinct(words: &[(u64, Classes)]) -> usize {
 /// Hash of a phrase from the hashes of its words, the last word first.
 pub(crate) fn phrase_hash(words_backwards: impl Iterator<Item = u64>) -> u64 {
     words_backwards.fold(0, words::join)
-}
-
-/// Open addressing with linear probing over a power of two of slots. A slot
-/// keeps 32 bits of the hash; the other bits choose the place, so that two
-/// words are taken for one with a probability below 2^-40.
-#[derive(Debug)]
-pub(crate) struct Table<V> {
-    slots: Vec<(u32, V)>,
-    mask: usize,
-}
-
-impl<V: Copy + Default> Table<V> {
-    pub(crate) fn with_room(n: usize) -> Self {
-        // At most 60 percent full, so that a miss ends after few steps and
-        // there is always an empty slot to end it.
-        let size = (n * 5 / 3 + 8).next_power_of_two();
-        Self { slots: vec![(0, V::default()); size], mask: size - 1 }
-    }
-
-    /// What stands where the search for a hash starts.
-    #[inline]
-    fn first(&self, hash: u64) -> (u32, V) {
-        self.slots.get(hash as usize & self.mask).copied().unwrap_or_default()
-    }
-
-    /// The value of a hash, of which [`Self::first`] is known.
-    #[inline]
-    fn find_from(&self, (found, value): (u32, V), hash: u64) -> V {
-        if found == tag(hash) {
-            return value;
-        }
-        if found == 0 { V::default() } else { self.find(hash) }
-    }
-
-    #[inline]
-    pub(crate) fn find(&self, hash: u64) -> V {
-        let tag = tag(hash);
-        let mut at = hash as usize & self.mask;
-        while let Some(&(found, value)) = self.slots.get(at) {
-            if found == tag {
-                return value;
-            }
-            if found == 0 {
-                break;
-            }
-            at = (at + 1) & self.mask;
-        }
-        V::default()
-    }
-
-    pub(crate) fn entry(&mut self, hash: u64) -> &mut V {
-        let tag = tag(hash);
-        let mut at = hash as usize & self.mask;
-        while self.slots[at].0 != tag && self.slots[at].0 != 0 {
-            at = (at + 1) & self.mask;
-        }
-        self.slots[at].0 = tag;
-        &mut self.slots[at].1
-    }
-}
-
-/// The upper half of the hash, never 0, which marks an empty slot.
-fn tag(hash: u64) -> u32 {
-    ((hash >> 32) as u32).max(1)
 }
 
 #[cfg(test)]
@@ -477,6 +440,14 @@ mod tests {
         assert_eq!(phrase("my name is"), Some(Cue::Strong));
         assert_eq!(phrase("name is"), None);
         assert_eq!(phrase("is name my"), None);
+    }
+
+    #[test]
+    fn cues_have_numbers() {
+        for cue in Cue::ALL {
+            assert_eq!(Cue::numbered(cue.number()), Some(cue));
+        }
+        assert_eq!(Cue::numbered(0), None);
     }
 
     #[test]

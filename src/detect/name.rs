@@ -153,7 +153,7 @@ impl Pass<'_> {
 
     /// Whether it is worth to look at the words from this one on.
     fn may_start(&self, word: &Word, classes: Classes, cue: Option<Pending>) -> bool {
-        let ordinary = classes.has(Classes::COMMON) || classes.has(Classes::PLACE);
+        let ordinary = classes.has(Classes::of(&[Classes::COMMON, Classes::PLACE]));
         if self.is_small_initial(word) {
             return self.is_free_before(word.start);
         }
@@ -161,7 +161,7 @@ impl Pass<'_> {
             return false;
         }
         let remembered = self.names.kept.memory.knows(word.hash);
-        let known = remembered || classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME);
+        let known = remembered || classes.has(Classes::of(&[Classes::GIVEN, Classes::SURNAME]));
         let strong = cue.is_some_and(|c| c.cue >= Cue::Strong);
         let loud = word.shape == Shape::Upper;
         let capital = loud || matches!(word.shape, Shape::Capitalised | Shape::Mixed(true) | Shape::Initial);
@@ -178,7 +178,7 @@ impl Pass<'_> {
         {
             return false;
         }
-        let refused = [Classes::TITLE, Classes::DIRECTION].into_iter().any(|c| classes.has(c))
+        let refused = classes.has(Classes::of(&[Classes::TITLE, Classes::DIRECTION]))
             || (word.shape == Shape::Initial && !initial)
             || (classes.has(Classes::ORGANISATION) && cue.is_none())
             || self.is_salutation(word, classes)
@@ -212,8 +212,8 @@ impl Pass<'_> {
             match next.shape {
                 Shape::Initial => end = next.end,
                 Shape::Capitalised | Shape::Mixed(true) => {
-                    let other = [Classes::COMMON, Classes::STOP, Classes::PLACE, Classes::CITY];
-                    return classes.has(Classes::SURNAME) && !other.into_iter().any(|c| classes.has(c));
+                    let other = Classes::of(&[Classes::COMMON, Classes::STOP, Classes::PLACE, Classes::CITY]);
+                    return classes.has(Classes::SURNAME) && !classes.has(other);
                 }
                 _ => return false,
             }
@@ -228,8 +228,8 @@ impl Pass<'_> {
             && self.bytes.get(word.end) == Some(&b' ')
             && words::read(self.text, word.end + 1).is_some_and(|next| {
                 let classes = self.engine.lexicon.classes(next.hash);
-                let other = [Classes::COMMON, Classes::STOP, Classes::PLACE, Classes::CITY];
-                classes.has(Classes::SURNAME) && !other.into_iter().any(|c| classes.has(c))
+                let other = Classes::of(&[Classes::COMMON, Classes::STOP, Classes::PLACE, Classes::CITY]);
+                classes.has(Classes::SURNAME) && !classes.has(other)
             })
     }
 

@@ -468,22 +468,23 @@ impl Pass<'_> {
     /// A word in small letters that is in no list of use. Most words are.
     #[inline]
     fn is_of_no_matter(&self, word: &Word, may_matter: bool) -> bool {
-        !may_matter
-            && !self.engine.lexicon.may_end_phrase(word.hash, self.recent.last())
-            && self.cue.is_none()
-            && !self.names.may_remember(word.hash)
-            && !self.may_go_on(word)
-            && !self.may_be_small_initial(word)
+        // One branch for all: a branch for each would be guessed wrong more often.
+        let speaks = may_matter
+            | self.engine.lexicon.may_end_phrase(word.hash, self.recent.last())
+            | self.cue.is_some()
+            | self.names.may_remember(word.hash)
+            | self.may_be_small_initial(word)
             // An IBAN may be written in small letters.
-            && !self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
+            | self.bytes.get(word.end).is_some_and(u8::is_ascii_digit);
+        !speaks && !self.may_go_on(word)
     }
 
     fn word(&mut self, word: &Word, classes: Classes) -> usize {
         if word.end == word.start {
             return word.start + 1;
         }
-        if matches!(word.end - word.start, 2 | 6)
-            && self.starts_iban(word)
+        if self.starts_iban(word)
+            && matches!(word.end - word.start, 2 | 6)
             && let Some(end) = self.iban(word.end - 2)
         {
             return end;
@@ -522,17 +523,16 @@ impl Pass<'_> {
     fn is_no_name(&self, word: &Word, classes: Classes) -> bool {
         const OTHER: Classes = Classes::of(&[Classes::AT, Classes::NUMBER_WORD]);
         const NAME: Classes = Classes::of(&[Classes::GIVEN, Classes::SURNAME]);
-        let name = match self.cue {
-            None => classes.has(NAME) && !classes.is_ordinary_surname(),
-            // Behind a strong cue any word may be one.
-            Some(cue) => classes.has(NAME) || !cue.cue.is_faint(),
-        };
-        word.shape == Shape::Lower
-            && !name
-            && !classes.has(OTHER)
-            && !self.names.is_in_run(word.start)
-            && !self.names.may_remember(word.hash)
-            && !self.may_be_small_initial(word)
+        let name = classes.has(NAME) & !(self.cue.is_none() & classes.is_ordinary_surname());
+        // Behind a strong cue any word may be one.
+        let announced = self.cue.is_some_and(|cue| !cue.cue.is_faint());
+        (word.shape == Shape::Lower)
+            & !name
+            & !announced
+            & !classes.has(OTHER)
+            & !self.names.is_in_run(word.start)
+            & !self.names.may_remember(word.hash)
+            & !self.may_be_small_initial(word)
     }
 
     /// A word of the last run that the lists know may be one of its names.
@@ -544,7 +544,7 @@ impl Pass<'_> {
     /// One letter and a point: "k. wiggins".
     #[inline]
     fn may_be_small_initial(&self, word: &Word) -> bool {
-        word.end - word.start == 1 && self.bytes.get(word.end) == Some(&b'.')
+        (word.end - word.start == 1) & (self.bytes.get(word.end) == Some(&b'.'))
     }
 
     /// Shifts the word into the recent ones and looks whether a cue ends here.
@@ -679,12 +679,32 @@ impl Pass<'_> {
     }
 
     /// The character in front of an offset.
+    #[inline]
     pub(crate) fn before(&self, at: usize) -> Option<char> {
+        match self.bytes.get(at.checked_sub(1)?)? {
+            b if b.is_ascii() => Some(char::from(*b)),
+            _ => self.high_before(at),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn high_before(&self, at: usize) -> Option<char> {
         self.text.get(..at).and_then(|t| t.chars().next_back())
     }
 
     /// The character at an offset.
+    #[inline]
     pub(crate) fn at(&self, at: usize) -> Option<char> {
+        match self.bytes.get(at)? {
+            b if b.is_ascii() => Some(char::from(*b)),
+            _ => self.high_at(at),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn high_at(&self, at: usize) -> Option<char> {
         self.text.get(at..).and_then(|t| t.chars().next())
     }
 }

@@ -128,11 +128,7 @@ const UP_TO_BEYOND_Z: u64 = ONES * 0x05;
 impl Eight {
     #[inline]
     fn at(text: &[u8], at: usize) -> Self {
-        let rest = text.get(at..).unwrap_or_default();
-        let bytes = match rest.first_chunk::<8>() {
-            Some(eight) => u64::from_le_bytes(*eight),
-            None => rest.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte)),
-        };
+        let bytes = eight_bytes(text, at);
         // Sums of seven bits each cannot carry into the next byte.
         let low = (bytes | CASE) & !HIGH;
         let from_a = low + UP_TO_A;
@@ -169,15 +165,26 @@ impl Eight {
 
     #[inline]
     fn shape(self) -> Shape {
-        const FIRST: u64 = 0x20;
-        match self.capitals() {
-            0 => Shape::Lower,
-            FIRST if self.letters == 0xff => Shape::Initial,
-            FIRST => Shape::Capitalised,
-            all if all == CASE & self.letters => Shape::Upper,
-            some => Shape::Mixed(some & FIRST != 0),
-        }
+        shape_of(self.capitals(), CASE & self.letters)
     }
+}
+
+/// The eight bytes from `at` on; behind the end of the text stand zeros. Whether
+/// the end is near makes no branch, which would be guessed wrong at each end.
+#[inline]
+fn eight_bytes(text: &[u8], at: usize) -> u64 {
+    let Some(last) = text.len().checked_sub(8) else { return few_bytes(text, at) };
+    let from = at.min(last);
+    let eight = text.get(from..).and_then(|rest| rest.first_chunk::<8>());
+    let passed = (at - from).min(8) as u32;
+    u64::from_le_bytes(*eight.unwrap_or(&[0; 8])).checked_shr(8 * passed).unwrap_or(0)
+}
+
+/// The same of a text of less than eight.
+#[cold]
+#[inline(never)]
+fn few_bytes(text: &[u8], at: usize) -> u64 {
+    text.get(at..).unwrap_or_default().iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte))
 }
 
 /// Bytes whose kinds are told together, as sets of bits.
@@ -276,13 +283,9 @@ pub(crate) fn read_in(block: &Block, text: &str, base: usize, bit: u32) -> Word 
     let short = mix(SEED, (one | CASE) & in_one);
     let long = mix(short, (two | CASE) & in_two);
     let hash = std::hint::select_unpredictable(len < 8, short, long);
-    let capitals = (!one & CASE & in_one, !two & CASE & in_two);
-    let shape = if capitals == (0, 0) {
-        Shape::Lower
-    } else {
-        let count = capitals.0.count_ones() + capitals.1.count_ones();
-        shape(len as usize, count as usize, one & 0x20 == 0)
-    };
+    // The bits of the second eight stand beside those of the first.
+    let case = CASE & in_one | (CASE & in_two) << 1;
+    let shape = shape_of(!(one & CASE | (two & CASE) << 1) & case, case);
     Word { start, end: start + len as usize, hash, shape }
 }
 
@@ -334,13 +337,46 @@ fn read_unicode(text: &str, start: usize) -> Word {
 }
 
 fn shape(letters: usize, capitals: usize, first_is_capital: bool) -> Shape {
-    match capitals {
-        0 => Shape::Lower,
-        1 if letters == 1 => Shape::Initial,
-        1 if first_is_capital => Shape::Capitalised,
-        n if n == letters => Shape::Upper,
-        _ => Shape::Mixed(first_is_capital),
-    }
+    shape_by(capitals > 0, capitals > 1, capitals == letters, first_is_capital)
+}
+
+/// The same from a bit for each capital and one for each letter. The bit of the
+/// first letter is that of [`CASE`] in the lowest byte.
+#[inline]
+fn shape_of(capitals: u64, letters: u64) -> Shape {
+    let more = capitals & capitals.wrapping_sub(1);
+    shape_by(capitals != 0, more != 0, capitals == letters, capitals & 0x20 != 0)
+}
+
+/// By whether there is a capital, more than one, and no small letter, and
+/// whether the first letter is a capital. A table, as branches would be guessed wrong.
+#[inline]
+fn shape_by(some: bool, more: bool, all: bool, first: bool) -> Shape {
+    const LOWER: Shape = Shape::Lower;
+    const HUMP: Shape = Shape::Mixed(false);
+    const SHAPES: [Shape; 16] = [
+        // No capital, in whatever way.
+        LOWER,
+        LOWER,
+        LOWER,
+        LOWER,
+        LOWER,
+        LOWER,
+        LOWER,
+        LOWER,
+        // One: "iPhone", "Anna", and "A".
+        HUMP,
+        Shape::Capitalised,
+        Shape::Initial,
+        Shape::Initial,
+        // More: "eBAY", "McDonald", "ANNA".
+        HUMP,
+        Shape::Mixed(true),
+        Shape::Upper,
+        Shape::Upper,
+    ];
+    let kind = usize::from(some) << 3 | usize::from(more) << 2 | usize::from(all) << 1 | usize::from(first);
+    SHAPES.get(kind).copied().unwrap_or(LOWER)
 }
 
 /// Words of a phrase, a key or a list entry, each by its hash. Here a change

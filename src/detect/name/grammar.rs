@@ -173,7 +173,7 @@ impl Pass<'_> {
         }
         let Some(other) = words::read(self.text, and.end + 1) else { return false };
         let classes = self.engine.lexicon.classes(other.hash);
-        let ordinary = [Classes::COMMON, Classes::PLACE, Classes::STOP].into_iter().any(|c| classes.has(c));
+        let ordinary = classes.has(Classes::of(&[Classes::COMMON, Classes::PLACE, Classes::STOP]));
         classes.has(Classes::GIVEN) && !ordinary && other.shape == first.word.shape && other.end - other.start > 2
     }
 

@@ -40,11 +40,11 @@ impl Token {
     };
 
     pub(crate) fn is_known(&self) -> bool {
-        self.classes.has(Classes::GIVEN) || self.classes.has(Classes::SURNAME)
+        self.classes.has(Classes::of(&[Classes::GIVEN, Classes::SURNAME]))
     }
 
     pub(crate) fn is_ordinary(&self) -> bool {
-        [Classes::COMMON, Classes::PLACE, Classes::AFTER].into_iter().any(|c| self.classes.has(c))
+        self.classes.has(Classes::of(&[Classes::COMMON, Classes::PLACE, Classes::AFTER]))
     }
 
     pub(crate) fn is_particle(&self) -> bool {
