@@ -13,6 +13,7 @@ mod address;
 mod around;
 mod birth;
 mod compile;
+mod eight;
 mod email;
 pub mod eval;
 mod example;

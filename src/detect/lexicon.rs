@@ -4,7 +4,7 @@
 use crate::detect::filter::Filter;
 use crate::detect::table::Table;
 use crate::detect::words::{self, Shape, Word};
-use std::ops::{BitOr, BitOrAssign};
+use std::ops::{BitAnd, BitOr, BitOrAssign};
 
 /// A set of word classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +53,9 @@ impl Classes {
     pub(crate) const FREQUENT_SURNAME: Self = Self(1 << 20);
     /// Joins the parts of a spelled address: "underscore", "dash".
     pub(crate) const JOINER: Self = Self(1 << 22);
+    /// A name that is no ordinary family name; see [`Self::is_ordinary_surname`].
+    /// No list gives it: it follows from the other classes.
+    pub(crate) const NAME_ALONE: Self = Self(1 << 21);
     /// Stands in numbers that are read out: "seven", "double".
     pub(crate) const NUMBER_WORD: Self = Self(1 << 23);
     /// A key that holds a person's name.
@@ -76,11 +79,14 @@ impl Classes {
         self.stands_alone() || self.ends_any_phrase()
     }
 
+    fn is_name(self) -> bool {
+        self.has(Self::of(&[Self::GIVEN, Self::SURNAME]))
+    }
+
     /// Whether it does so as a name or a part of one, of an address or of a number.
     fn stands_alone(self) -> bool {
-        const NAME: Classes = Classes::of(&[Classes::GIVEN, Classes::SURNAME]);
         const PART: Classes = Classes::of(&[Classes::AT, Classes::PARTICLE, Classes::NUMBER_WORD]);
-        self.has(NAME) && !self.has(Self::STOP) || self.has(PART)
+        self.is_name() && !self.has(Self::STOP) || self.has(PART)
     }
 
     /// A family name that is an ordinary word too and nothing else: "long". In
@@ -163,6 +169,13 @@ impl BitOr for Classes {
     type Output = Self;
     fn bitor(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+}
+
+impl BitAnd for Classes {
+    type Output = Self;
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 }
 
@@ -304,11 +317,11 @@ impl Lexicon {
         if asked.may_matter { asked.classes } else { self.classes(word.hash) }
     }
 
-    /// Whether a word and the one before it end a longer cue. Of the words that
+    /// 0 where a word and the one before it end no longer cue. Of the words that
     /// end phrases, such as "is", few end one where they stand.
     #[inline]
-    pub(crate) fn may_end_phrase(&self, hash: u64, before: u64) -> bool {
-        self.ends.may_hold(words::join(words::join(0, hash), before))
+    pub(crate) fn trace_of_phrase(&self, hash: u64, before: u64) -> u64 {
+        self.ends.trace(words::join(words::join(0, hash), before))
     }
 
     /// The cue that a phrase is.
@@ -375,6 +388,9 @@ impl LexiconBuilder {
         let mut small = Filter::with_bits(SMALL_BITS);
         for (hash, _) in &self.words {
             let classes = Classes(words.find(*hash));
+            if classes.is_name() && !classes.is_ordinary_surname() {
+                *words.entry(*hash) |= Classes::NAME_ALONE.bits();
+            }
             if classes.stands_alone() && !classes.is_ordinary_surname() || classes.has(Classes::ends_phrase(1)) {
                 small.add(*hash);
             }
@@ -425,7 +441,8 @@ mod tests {
         let will = lexicon.classes(hash("WILL"));
         assert!(will.has(Classes::GIVEN) && will.has(Classes::COMMON) && !will.has(Classes::SURNAME));
         assert!(lexicon.classes(hash("is")).has(Classes::ends_phrase(3)));
-        assert!(lexicon.may_end_phrase(hash("is"), hash("name")) && !lexicon.may_end_phrase(hash("is"), hash("it")));
+        assert!(lexicon.trace_of_phrase(hash("is"), hash("name")) != 0);
+        assert_eq!(lexicon.trace_of_phrase(hash("is"), hash("it")), 0);
         for (text, matters) in [("will", true), ("parcel", false), ("Parcel", true), ("is", false)] {
             let word = words::read(text, 0).unwrap();
             let asked = lexicon.ask(&word);

@@ -105,10 +105,10 @@ impl<'a> Names<'a> {
         Self { lesson: Some(lesson), ..Self::new(kept) }
     }
 
-    /// Whether a word may be one of a name that is known; false is certain.
+    /// 0 where a word is none of a name that is known; else it may be.
     #[inline]
-    pub(crate) fn may_remember(&self, hash: u64) -> bool {
-        self.kept.memory.may_hold(hash)
+    pub(crate) fn trace(&self, hash: u64) -> u64 {
+        self.kept.memory.trace(hash)
     }
 
     /// Whether an offset is one of the last run's.

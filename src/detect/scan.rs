@@ -468,15 +468,16 @@ impl Pass<'_> {
     /// A word in small letters that is in no list of use. Most words are.
     #[inline]
     fn is_of_no_matter(&self, word: &Word, may_matter: bool) -> bool {
-        // One branch for all: a branch for each would be guessed wrong more often.
-        let speaks = may_matter
-            | self.engine.lexicon.may_end_phrase(word.hash, self.recent.last())
-            | self.cue.is_some()
-            | self.names.may_remember(word.hash)
-            | self.may_be_small_initial(word)
+        // As bits, so that one branch decides: of truths the compiler would make a
+        // branch for each, and the processor would guess wrong more often.
+        let speaks = self.engine.lexicon.trace_of_phrase(word.hash, self.recent.last())
+            | self.names.trace(word.hash)
+            | u64::from(may_matter)
+            | u64::from(self.cue.is_some())
+            | u64::from(self.may_be_small_initial(word))
             // An IBAN may be written in small letters.
-            | self.bytes.get(word.end).is_some_and(u8::is_ascii_digit);
-        !speaks && !self.may_go_on(word)
+            | u64::from(self.bytes.get(word.end).is_some_and(u8::is_ascii_digit));
+        speaks == 0 && !self.may_go_on(word)
     }
 
     fn word(&mut self, word: &Word, classes: Classes) -> usize {
@@ -522,17 +523,18 @@ impl Pass<'_> {
     #[inline]
     fn is_no_name(&self, word: &Word, classes: Classes) -> bool {
         const OTHER: Classes = Classes::of(&[Classes::AT, Classes::NUMBER_WORD]);
-        const NAME: Classes = Classes::of(&[Classes::GIVEN, Classes::SURNAME]);
-        let name = classes.has(NAME) & !(self.cue.is_none() & classes.is_ordinary_surname());
-        // Behind a strong cue any word may be one.
-        let announced = self.cue.is_some_and(|cue| !cue.cue.is_faint());
-        (word.shape == Shape::Lower)
-            & !name
-            & !announced
-            & !classes.has(OTHER)
-            & !self.names.is_in_run(word.start)
-            & !self.names.may_remember(word.hash)
-            & !self.may_be_small_initial(word)
+        const CUED: Classes = Classes::of(&[Classes::GIVEN, Classes::SURNAME, OTHER]);
+        const ALONE: Classes = Classes::of(&[Classes::NAME_ALONE, OTHER]);
+        let asked = std::hint::select_unpredictable(self.cue.is_some(), CUED, ALONE);
+        // Bits as in `is_of_no_matter`, for the same reason.
+        let speaks = self.names.trace(word.hash)
+            | u64::from((classes & asked).bits())
+            // Behind a strong cue any word may be a name.
+            | u64::from(self.cue.is_some_and(|cue| !cue.cue.is_faint()))
+            | u64::from(word.shape != Shape::Lower)
+            | u64::from(self.names.is_in_run(word.start))
+            | u64::from(self.may_be_small_initial(word));
+        speaks == 0
     }
 
     /// A word of the last run that the lists know may be one of its names.

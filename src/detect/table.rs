@@ -37,8 +37,9 @@ impl Table {
         let mut at = hash as usize & self.mask;
         while let Some(bucket) = self.buckets.get(at) {
             let found = bucket.find(tag(hash));
-            // Both at once: each alone could not be foreseen.
-            if (found != 0) | !bucket.is_full() {
+            // Whether one is found could not be foreseen; that it must be looked
+            // for in the next bucket is rare. A full bucket has a last tag.
+            if u64::from(bucket.tags[ROOM - 1]) <= u64::from(found) << 32 {
                 return found;
             }
             at = (at + 1) & self.mask;
@@ -67,11 +68,6 @@ impl Bucket {
     #[inline]
     fn find(&self, tag: u32) -> u32 {
         self.tags.iter().zip(&self.values).fold(0, |all, (t, v)| all | if *t == tag { *v } else { 0 })
-    }
-
-    #[inline]
-    fn is_full(&self) -> bool {
-        self.tags[ROOM - 1] != 0
     }
 }
 

@@ -4,6 +4,8 @@
 //! word, composed or decomposed), so the lists need one spelling of each word.
 //! The hash is computed while the word is read; no folded copy is made.
 
+use crate::detect::eight::{self, CASE, HIGH, ONES};
+
 /// Longer words are read to their end but are never looked up as names.
 pub(crate) const MAX_WORD: usize = 40;
 
@@ -113,13 +115,6 @@ struct Eight {
     letters: u64,
 }
 
-/// One in each byte.
-const ONES: u64 = 0x0101_0101_0101_0101;
-/// The high bit of each byte.
-const HIGH: u64 = ONES << 7;
-/// The bit of each byte that tells small letters from capitals.
-const CASE: u64 = ONES << 5;
-
 /// Adding it sets the high bit of a byte from `a` on, without a carry.
 const UP_TO_A: u64 = ONES * 0x1f;
 /// The same from the byte behind `z` on.
@@ -128,7 +123,7 @@ const UP_TO_BEYOND_Z: u64 = ONES * 0x05;
 impl Eight {
     #[inline]
     fn at(text: &[u8], at: usize) -> Self {
-        let bytes = eight_bytes(text, at);
+        let bytes = eight::from(text, at);
         // Sums of seven bits each cannot carry into the next byte.
         let low = (bytes | CASE) & !HIGH;
         let from_a = low + UP_TO_A;
@@ -167,24 +162,6 @@ impl Eight {
     fn shape(self) -> Shape {
         shape_of(self.capitals(), CASE & self.letters)
     }
-}
-
-/// The eight bytes from `at` on; behind the end of the text stand zeros. Whether
-/// the end is near makes no branch, which would be guessed wrong at each end.
-#[inline]
-fn eight_bytes(text: &[u8], at: usize) -> u64 {
-    let Some(last) = text.len().checked_sub(8) else { return few_bytes(text, at) };
-    let from = at.min(last);
-    let eight = text.get(from..).and_then(|rest| rest.first_chunk::<8>());
-    let passed = (at - from).min(8) as u32;
-    u64::from_le_bytes(*eight.unwrap_or(&[0; 8])).checked_shr(8 * passed).unwrap_or(0)
-}
-
-/// The same of a text of less than eight.
-#[cold]
-#[inline(never)]
-fn few_bytes(text: &[u8], at: usize) -> u64 {
-    text.get(at..).unwrap_or_default().iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte))
 }
 
 /// Bytes whose kinds are told together, as sets of bits.
