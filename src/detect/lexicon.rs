@@ -68,6 +68,12 @@ impl Classes {
         Self(1 << (23 + words))
     }
 
+    /// All bits where the word is the last of a phrase of `words` words, else none.
+    #[inline]
+    pub(crate) const fn mask_of_phrase(self, words: usize) -> u64 {
+        ((self.0 >> (23 + words) & 1) as u64).wrapping_neg()
+    }
+
     /// Whether the word is the last of any phrase.
     pub(crate) const fn ends_any_phrase(self) -> bool {
         self.0 >> 24 != 0
@@ -322,6 +328,12 @@ impl Lexicon {
     #[inline]
     pub(crate) fn trace_of_phrase(&self, hash: u64, before: u64) -> u64 {
         self.ends.trace(words::join(words::join(0, hash), before))
+    }
+
+    /// 0 where a phrase is no cue; nearly all that are asked for are none.
+    #[inline]
+    pub(crate) fn trace_of_cue(&self, phrase: u64) -> u64 {
+        self.phrase_filter.trace(phrase)
     }
 
     /// The cue that a phrase is.

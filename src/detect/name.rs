@@ -164,7 +164,7 @@ impl Pass<'_> {
         let known = remembered || classes.has(Classes::of(&[Classes::GIVEN, Classes::SURNAME]));
         let strong = cue.is_some_and(|c| c.cue >= Cue::Strong);
         let loud = word.shape == Shape::Upper;
-        let capital = loud || matches!(word.shape, Shape::Capitalised | Shape::Mixed(true) | Shape::Initial);
+        let capital = loud || matches!(word.shape, Shape::Capitalised | Shape::Mixed | Shape::Initial);
         let particle = strong && classes.has(Classes::PARTICLE);
         let initial = self.is_initial(word) || (word.shape == Shape::Initial && self.is_name_of_initial(word.end));
         if word.is_too_long()
@@ -211,7 +211,7 @@ impl Pass<'_> {
             let classes = self.engine.lexicon.classes(next.hash);
             match next.shape {
                 Shape::Initial => end = next.end,
-                Shape::Capitalised | Shape::Mixed(true) => {
+                Shape::Capitalised | Shape::Mixed => {
                     let other = Classes::of(&[Classes::COMMON, Classes::STOP, Classes::PLACE, Classes::CITY]);
                     return classes.has(Classes::SURNAME) && !classes.has(other);
                 }
@@ -282,13 +282,14 @@ impl Pass<'_> {
                 at += 1;
                 continue;
             };
-            let sure = 1 + (verdict.score.clamp(0.0, 1.0) * 10.0).round() as u8;
+            // Rounded by hand, as that is a call for many processors.
+            let sure = 1 + (f64::from(verdict.score.clamp(0.0, 1.0) * 10.0) + 0.5) as u8;
             let counted = if verdict.score < THRESHOLD - 0.001 { 1 } else { verdict.count };
-            for (i, opinion) in opinions.iter_mut().enumerate().skip(at).take(counted) {
-                *opinion = sure | if i > at { 0x20 } else { 0 };
-            }
-            for slot in evidence.iter_mut().skip(at).take(counted) {
+            let mut goes_on = 0;
+            for (opinion, slot) in opinions.iter_mut().zip(&mut evidence).skip(at).take(counted) {
+                *opinion = sure | goes_on;
                 *slot = verdict.evidence;
+                goes_on = 0x20;
             }
             at += counted.max(1);
         }

@@ -353,7 +353,13 @@ impl Recent {
     /// The last word; 0 for none.
     #[inline]
     fn last(&self) -> u64 {
-        self.ring[self.pushed.wrapping_sub(1) % Self::ROOM]
+        self.back(1)
+    }
+
+    /// The word so many back, from 1; 0 for none.
+    #[inline]
+    fn back(&self, words: usize) -> u64 {
+        self.ring[self.pushed.wrapping_sub(words) % Self::ROOM]
     }
 
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = u64> {
@@ -552,6 +558,10 @@ impl Pass<'_> {
     /// Shifts the word into the recent ones and looks whether a cue ends here.
     fn remember(&mut self, word: &Word, classes: Classes) {
         self.recent.push(word.hash);
+        let alone = self.engine.lexicon.trace_of_cue(words::join(0, word.hash)) & classes.mask_of_phrase(1);
+        if alone | self.engine.lexicon.trace_of_phrase(word.hash, self.recent.back(2)) == 0 {
+            return;
+        }
         let mut phrase = 0;
         let mut secret = None;
         // The longest phrase wins: "I am not" is none, though "am" may be.

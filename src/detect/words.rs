@@ -20,8 +20,10 @@ pub(crate) enum Shape {
     Upper,
     /// `A`, one capital alone
     Initial,
-    /// `McDonald`, `iPhone`; whether the first letter is a capital
-    Mixed(bool),
+    /// `McDonald`
+    Mixed,
+    /// `iPhone`
+    Hump,
 }
 
 /// A word of the text.
@@ -279,36 +281,73 @@ fn bits(bytes: &[u8; 64]) -> u64 {
         .fold(0, |all, eight| all << 8 | u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56)
 }
 
+/// The code of the character at `at`, up to U+017F, and its length; 0 for another.
+/// Accented letters stand among others as they like, and so there is no branch.
+#[inline]
+fn low_code(bytes: &[u8], at: usize) -> (usize, usize) {
+    let byte = |at: usize| usize::from(bytes.get(at).copied().unwrap_or_default());
+    let (first, second) = (byte(at), byte(at + 1));
+    let two = first.wrapping_sub(0xC2) < 4;
+    let one = std::hint::select_unpredictable(first < 0x80, first, 0);
+    (std::hint::select_unpredictable(two, (first & 0x1f) << 6 | second & 0x3f, one), 1 + usize::from(two))
+}
+
+/// The letters up to U+017F that fold to one of ASCII, in the same case; 0 for all else.
+static PLAIN: [u8; 0x180] = {
+    let mut plain = [0; 0x180];
+    let mut code = 0;
+    while code < plain.len() {
+        let letter = match code {
+            0x41..=0x5a | 0x61..=0x7a => code as u8 | 0x20,
+            // What folds to two: ß, æ and œ.
+            0xc6 | 0xdf | 0xe6 | 0x152 | 0x153 => b'.',
+            0xc0.. => LATIN_1_AND_A[code - 0xc0],
+            _ => b'.',
+        };
+        if letter != b'.' {
+            let capital = match code {
+                0x41..=0x5a | 0xc0..=0xde | 0x178 => true,
+                0x100..=0x137 | 0x14a..=0x177 => code & 1 == 0,
+                0x139..=0x148 | 0x179..=0x17e => code & 1 == 1,
+                _ => false,
+            };
+            plain[code] = if capital { letter & !0x20 } else { letter };
+        }
+        code += 1;
+    }
+    plain
+};
+
 #[cold]
 #[inline(never)]
 fn read_unicode(text: &str, start: usize) -> Word {
     let mut folded = Folded::new();
     let (mut letters, mut capitals, mut first_is_capital) = (0, 0, false);
     let mut end = start;
-    for c in text.get(start..).unwrap_or_default().chars() {
-        if c.is_ascii_alphabetic() {
-            let capital = c.is_ascii_uppercase();
-            first_is_capital |= capital && letters == 0;
-            capitals += usize::from(capital);
-            letters += 1;
-            folded.push(c as u8 | 0x20);
-        } else if c.is_ascii() {
-            break;
-        } else if is_mark(c) {
-            // A combining mark belongs to the letter before it.
-            if letters == 0 {
+    loop {
+        let (code, len) = low_code(text.as_bytes(), end);
+        let plain = PLAIN.get(code).copied().unwrap_or_default();
+        let capital = if plain != 0 {
+            folded.push(plain | 0x20);
+            end += len;
+            plain & 0x20 == 0
+        } else {
+            let Some(c) = text.get(end..).and_then(|rest| rest.chars().next()).filter(|c| !c.is_ascii()) else { break };
+            if is_mark(c) && letters > 0 {
+                // A combining mark belongs to the letter before it.
+                end += c.len_utf8();
+                continue;
+            }
+            if is_mark(c) || !is_letter(c) {
                 break;
             }
-        } else if is_letter(c) {
-            let capital = is_capital(c);
-            first_is_capital |= capital && letters == 0;
-            capitals += usize::from(capital);
-            letters += 1;
             fold(c, &mut folded);
-        } else {
-            break;
-        }
-        end += c.len_utf8();
+            end += c.len_utf8();
+            is_capital(c)
+        };
+        first_is_capital |= capital && letters == 0;
+        capitals += usize::from(capital);
+        letters += 1;
     }
     Word { start, end, hash: folded.hash(), shape: shape(letters, capitals, first_is_capital) }
 }
@@ -330,7 +369,6 @@ fn shape_of(capitals: u64, letters: u64) -> Shape {
 #[inline]
 fn shape_by(some: bool, more: bool, all: bool, first: bool) -> Shape {
     const LOWER: Shape = Shape::Lower;
-    const HUMP: Shape = Shape::Mixed(false);
     const SHAPES: [Shape; 16] = [
         // No capital, in whatever way.
         LOWER,
@@ -342,13 +380,13 @@ fn shape_by(some: bool, more: bool, all: bool, first: bool) -> Shape {
         LOWER,
         LOWER,
         // One: "iPhone", "Anna", and "A".
-        HUMP,
+        Shape::Hump,
         Shape::Capitalised,
         Shape::Initial,
         Shape::Initial,
         // More: "eBAY", "McDonald", "ANNA".
-        HUMP,
-        Shape::Mixed(true),
+        Shape::Hump,
+        Shape::Mixed,
         Shape::Upper,
         Shape::Upper,
     ];
@@ -428,7 +466,7 @@ pub(crate) fn not_before(at: usize, base: usize) -> u64 {
 }
 
 fn camel(text: &str, word: &Word) -> Option<usize> {
-    if !matches!(word.shape, Shape::Mixed(_)) {
+    if !matches!(word.shape, Shape::Mixed | Shape::Hump) {
         return None;
     }
     let bytes = text.as_bytes();
@@ -563,6 +601,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn plain_letters_are_what_they_fold_to() {
+        for code in 0..0x180_u32 {
+            let c = char::from_u32(code).unwrap();
+            let mut folded = Folded::new();
+            fold(c, &mut folded);
+            let plain = PLAIN[code as usize];
+            if plain == 0 {
+                assert!(!c.is_ascii_alphabetic(), "{c}");
+                continue;
+            }
+            assert!(is_letter(c), "{c}");
+            assert_eq!(plain.is_ascii_uppercase(), is_capital(c), "{c}");
+            let mut same = Folded::new();
+            same.push(plain | 0x20);
+            assert_eq!(same.hash(), folded.hash(), "{c}");
+        }
+    }
+
+    #[test]
     fn spellings_of_a_word_have_one_hash() {
         let all = ["Céline", "celine", "CÉLINE", "Ce\u{301}line", "CELINE"];
         for spelling in all {
@@ -633,8 +690,8 @@ mod tests {
         assert_eq!(shape("Émile"), Some(Shape::Capitalised));
         assert_eq!(shape("ÖZ"), Some(Shape::Upper));
         assert_eq!(shape("J."), Some(Shape::Initial));
-        assert_eq!(shape("McDonald"), Some(Shape::Mixed(true)));
-        assert_eq!(shape("iPhone"), Some(Shape::Mixed(false)));
+        assert_eq!(shape("McDonald"), Some(Shape::Mixed));
+        assert_eq!(shape("iPhone"), Some(Shape::Hump));
         assert_eq!(shape("7"), None);
     }
 

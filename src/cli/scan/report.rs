@@ -327,7 +327,8 @@ pub(super) fn rounded(score: f32) -> f32 {
 
 /// The same as JSON.
 pub(super) fn write_score(score: f32, out: &mut Vec<u8>) {
-    let hundredths = (score * 100.0).round() as usize;
+    // Rounded by hand, as that is a call for many processors.
+    let hundredths = (f64::from(score * 100.0) + 0.5) as usize;
     write_number(hundredths / 100, out);
     let digit = |value: usize| b'0' + (value % 10) as u8;
     out.extend_from_slice(&[b'.', digit(hundredths / 10)]);

@@ -81,17 +81,9 @@ impl Surroundings {
 const SEEN: u32 = 0x00_1f_e9_ff;
 
 fn shape_of(token: &Token) -> u8 {
-    let len = token.len();
-    match token.word.shape {
-        Shape::Lower => 1,
-        Shape::Capitalised if len <= 3 => 2,
-        Shape::Capitalised => 3,
-        Shape::Upper if len <= 3 => 4,
-        Shape::Upper => 5,
-        Shape::Initial => 6,
-        Shape::Mixed(true) => 7,
-        Shape::Mixed(false) => 8,
-    }
+    // Short ones are apart.
+    let short = (token.len() <= 3) & matches!(token.word.shape, Shape::Capitalised | Shape::Upper);
+    shape_code(token.word.shape) - u8::from(short)
 }
 
 fn shape_code(shape: Shape) -> u8 {
@@ -100,8 +92,8 @@ fn shape_code(shape: Shape) -> u8 {
         Shape::Capitalised => 3,
         Shape::Upper => 5,
         Shape::Initial => 6,
-        Shape::Mixed(true) => 7,
-        Shape::Mixed(false) => 8,
+        Shape::Mixed => 7,
+        Shape::Hump => 8,
     }
 }
 
@@ -213,6 +205,11 @@ impl Pass<'_> {
         let mut at = end;
         let mut right = kind_of(self.at(end));
         for slot in &mut behind {
+            // Nearly always it is one space.
+            if self.bytes.get(at) == Some(&b' ') && self.bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic) {
+                right = if at == end { 18 } else { right };
+                at += 1;
+            }
             // At most three characters of no word, none a line break.
             let mut steps = 0;
             while let Some(c) = self.at(at)

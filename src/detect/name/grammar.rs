@@ -32,7 +32,7 @@ fn is_plain(first: &Token, cue: Option<Pending>) -> bool {
     let particle = first.classes.has(Classes::PARTICLE)
         && first.word.shape == Shape::Lower
         && cue.is_some_and(|c| c.cue >= Cue::Strong);
-    !particle && matches!(first.word.shape, Shape::Lower | Shape::Upper | Shape::Mixed(false))
+    !particle && matches!(first.word.shape, Shape::Lower | Shape::Upper | Shape::Hump)
 }
 
 impl Pass<'_> {
@@ -51,14 +51,10 @@ impl Pass<'_> {
         let plain = parts.first().is_some_and(|p| is_plain(p, cue));
         let single = parts.len() == 1;
         let mut evidence = Evidence::default();
-        let mut score: f32 =
-            match (first.classes.has(Classes::GIVEN), first.classes.has(Classes::SURNAME), first.is_ordinary()) {
-                (true, _, false) => 0.6,
-                (true, _, true) => 0.3,
-                (false, true, false) => 0.25,
-                (false, true, true) => 0.1,
-                _ => 0.0,
-            };
+        // By given name, family name and ordinary word; a table needs no branch.
+        const SCORES: [[[f32; 2]; 2]; 2] = [[[0.0, 0.0], [0.25, 0.1]], [[0.6, 0.3], [0.6, 0.3]]];
+        let [given, family] = [Classes::GIVEN, Classes::SURNAME].map(|class| usize::from(first.classes.has(class)));
+        let mut score = SCORES[given][family][usize::from(first.is_ordinary())];
         if first.classes.has(Classes::GIVEN) {
             evidence |= Evidence::GIVEN;
         }
@@ -179,7 +175,7 @@ impl Pass<'_> {
 
     /// What only family names look like: a capital behind "Mc" or "Mac".
     fn is_patronymic(&self, token: &Token) -> bool {
-        token.word.shape == Shape::Mixed(true)
+        token.word.shape == Shape::Mixed
             && self
                 .text
                 .get(token.word.start..token.word.end)
@@ -224,13 +220,13 @@ fn parts(all: &[Token], cue: Option<Pending>) -> Option<&[Token]> {
         let fits = match part.word.shape {
             Shape::Upper if loud => !part.is_ordinary() || known,
             Shape::Lower if hyphen => part.len() <= 5,
-            Shape::Capitalised | Shape::Mixed(true) if shouted => known,
-            Shape::Capitalised | Shape::Mixed(true) => !lower && (hyphen || known || !part.is_ordinary()),
+            Shape::Capitalised | Shape::Mixed if shouted => known,
+            Shape::Capitalised | Shape::Mixed => !lower && (hyphen || known || !part.is_ordinary()),
             Shape::Initial => !lower,
             Shape::Upper => known && (shouted || !part.is_ordinary()),
             Shape::Lower if part.is_particle() => true,
             Shape::Lower => lower && !shouted && known && !part.is_ordinary(),
-            Shape::Mixed(false) => false,
+            Shape::Hump => false,
         };
         if !fits {
             break;

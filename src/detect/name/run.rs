@@ -184,7 +184,7 @@ impl Pass<'_> {
         }
         match word.shape {
             Shape::Initial => initial || self.is_parted_initial(word) || self.is_free_initial(word),
-            Shape::Mixed(false) => false,
+            Shape::Hump => false,
             Shape::Lower if last.word.shape == Shape::Lower && last.len() == 1 => true,
             Shape::Lower => {
                 // "al-Sadr", but not "Sharon le-a cerut"
@@ -234,7 +234,7 @@ impl Pass<'_> {
     pub(crate) fn has_capital_next(&self, end: usize) -> bool {
         self.bytes.get(end) == Some(&b' ')
             && words::read(self.text, end + 1).is_some_and(|next| {
-                matches!(next.shape, Shape::Capitalised | Shape::Mixed(true))
+                matches!(next.shape, Shape::Capitalised | Shape::Mixed)
                     && !self.engine.lexicon.classes(next.hash).has(Classes::STOP)
             })
     }
@@ -313,10 +313,8 @@ impl Pass<'_> {
                     && !last.is_ordinary()
                     && !last.classes.has(Classes::CITY)
                     && (!last.classes.has(Classes::FREQUENT_GIVEN) || last.classes.has(Classes::FREQUENT_SURNAME));
-                let capitals = matches!(
-                    (last.word.shape, next.shape),
-                    (Shape::Capitalised | Shape::Mixed(true), Shape::Capitalised)
-                );
+                let capitals =
+                    matches!((last.word.shape, next.shape), (Shape::Capitalised | Shape::Mixed, Shape::Capitalised));
                 (given && family && capitals).then_some((end + 2, Gap::Comma))
             }
             _ => None,
@@ -344,8 +342,7 @@ impl Pass<'_> {
                 return None;
             }
         };
-        let light = |c: char| " \u{a0}\t,:\"'*\n\r-=“„’!(".contains(c);
-        if !gap.chars().all(|c| light(c) || (c == '.' && pending.cue == Cue::Title)) {
+        if gap != " " && !gap.chars().all(|c| is_light(c) || (c == '.' && pending.cue == Cue::Title)) {
             self.cue = None;
             return None;
         }
@@ -360,6 +357,14 @@ impl Pass<'_> {
         }
         Some(pending)
     }
+}
+
+/// What may stand between a cue and its name.
+fn is_light(c: char) -> bool {
+    matches!(
+        c,
+        ' ' | '\u{a0}' | '\t' | ',' | ':' | '"' | '\'' | '*' | '\n' | '\r' | '-' | '=' | '“' | '„' | '’' | '!' | '('
+    )
 }
 
 #[cfg(test)]
