@@ -75,6 +75,37 @@ pub(crate) fn alphanumerics_before(text: &[u8], at: usize) -> usize {
     last(no_letters(eight, 26) & no_digits(eight))
 }
 
+/// How many hex digits, colons, hyphens and points stand from `at` on; of eight
+/// and more it is eight.
+#[inline]
+pub(crate) fn hex_and_separators(text: &[u8], at: usize) -> usize {
+    first(no_hex_or_separators(from(text, at)))
+}
+
+/// The same in front of `at`.
+#[inline]
+pub(crate) fn hex_and_separators_before(text: &[u8], at: usize) -> usize {
+    last(no_hex_or_separators(before(text, at)))
+}
+
+/// How many ASCII letters stand among the `len` bytes from `at` on, eight at
+/// most: capitals and small ones.
+#[inline]
+pub(crate) fn capitals_and_small(text: &[u8], at: usize, len: usize) -> (u32, u32) {
+    let eight = from(text, at);
+    let inside = !u64::MAX.checked_shl(8 * len.min(8) as u32).unwrap_or(0);
+    let letters = !no_letters(eight, 26) & HIGH & inside;
+    // Shifted, the bit of small letters stands where they are marked.
+    let (all, small) = (count(letters), count(letters & eight << 2));
+    (all - small, small)
+}
+
+/// How many bytes are marked.
+#[inline]
+fn count(marks: u64) -> u32 {
+    ((marks >> 7).wrapping_mul(ONES) >> 56) as u32
+}
+
 /// How many bytes are below the first that is marked.
 #[inline]
 fn first(marks: u64) -> usize {
@@ -107,6 +138,16 @@ fn no_hex_digits(bytes: u64) -> u64 {
     no_digits(bytes) & no_letters(bytes, 6)
 }
 
+#[inline]
+fn no_hex_or_separators(bytes: u64) -> u64 {
+    // Sums of seven bits set the bit of all bytes but zero.
+    let other = |separator: u8| {
+        let differs = bytes ^ ONES * u64::from(separator);
+        (differs & !HIGH) + ONES * 0x7f | differs
+    };
+    no_hex_digits(bytes) & other(b':') & other(b'-') & other(b'.')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +158,7 @@ mod tests {
         fn counts_are_those_made_byte_by_byte(
             text in prop::collection::vec(prop_oneof![
                 prop::sample::select(b"09afzAFZ/:@[`{g\0\xe9".to_vec()),
-                prop::sample::select(b"059afAF".to_vec()),
+                prop::sample::select(b"059afAF:-.".to_vec()),
                 any::<u8>(),
             ], 0..20),
             at in 0..24_usize,
@@ -128,9 +169,18 @@ mod tests {
             let back = |is: fn(&u8) -> bool| in_front.iter().rev().take(8).take_while(|b| is(b)).count();
             prop_assert_eq!(digits(&text, at), ahead(u8::is_ascii_digit));
             prop_assert_eq!(hex_digits(&text, at), ahead(u8::is_ascii_hexdigit));
+            let in_run: fn(&u8) -> bool = |b| b.is_ascii_hexdigit() || matches!(b, b':' | b'-' | b'.');
+            prop_assert_eq!(hex_and_separators(&text, at), ahead(in_run));
+            for len in 0..9 {
+                let part = || behind.iter().take(len);
+                let capitals = part().filter(|b| b.is_ascii_uppercase()).count() as u32;
+                let small = part().filter(|b| b.is_ascii_lowercase()).count() as u32;
+                prop_assert_eq!(capitals_and_small(&text, at, len), (capitals, small));
+            }
             if at <= text.len() {
                 prop_assert_eq!(digits_before(&text, at), back(u8::is_ascii_digit));
                 prop_assert_eq!(hex_digits_before(&text, at), back(u8::is_ascii_hexdigit));
+                prop_assert_eq!(hex_and_separators_before(&text, at), back(in_run));
                 prop_assert_eq!(letters_before(&text, at), back(u8::is_ascii_alphabetic));
                 prop_assert_eq!(alphanumerics_before(&text, at), back(u8::is_ascii_alphanumeric));
             }

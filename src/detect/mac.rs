@@ -17,7 +17,7 @@ impl Pass<'_> {
         if self.engine.finders.get(Finder::Mac as usize).is_none_or(Vec::is_empty) {
             return None;
         }
-        if !self.is_beside_separator(at) {
+        if !self.is_beside_separator(at) || self.is_short(at) {
             return None;
         }
         let before = self.bytes.get(at.saturating_sub(MAX_MAC + 1)..at)?;
@@ -45,6 +45,15 @@ impl Pass<'_> {
             return None;
         }
         self.report(Finder::Mac, start, end, 0.0, Evidence::default()).then_some(end)
+    }
+
+    /// Whether the run around an offset is too short, as is seen from a few bytes
+    /// on each side: most dates, times and numbers with hyphens are.
+    #[inline]
+    fn is_short(&self, at: usize) -> bool {
+        let ahead = eight::hex_and_separators(self.bytes, at);
+        let back = eight::hex_and_separators_before(self.bytes, at);
+        ahead < 8 && back < 8 && ahead + back < MIN_MAC
     }
 
     /// Whether a separator stands at an end of the hex digits around an offset, a
