@@ -178,6 +178,10 @@ impl Ledger {
                 gone.push((tenant, journal_key(read_statement(&value)?.time, row, &key)));
                 gone.push((row, key));
             }
+            // Who spoke meanwhile is known again.
+            if self.0.known.find(row).is_ok() {
+                continue;
+            }
             let gone: Vec<RecordChange<'_>> = gone.iter().map(|(row, key)| removal(*row, key)).collect();
             self.0.records.write(&gone, None).await?;
         }

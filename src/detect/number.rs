@@ -309,21 +309,26 @@ impl Pass<'_> {
         let start = number.groups().first()?.start;
         let tagged = self.before(start) == Some('#');
         // Most numbers in paths and addresses are ids, of which one in ten passes the check.
-        let in_path = matches!(self.before(start), Some('/' | '\\'));
+        let in_path = matches!(self.before(start), Some('/' | '\\')) && !self.is_free_left(start);
         // A shorter number at the start of a card passes the check at times.
         for last in (0..number.groups().len().min(6)).rev() {
             let digits = number.digits(last + 1);
             let Some(end) = number.groups().get(last).map(|group| group.end) else { continue };
+            if !validate::is_card_number(digits) || !is_card_grouping(number, last) {
+                continue;
+            }
+            let prefix = digits.iter().take(6).fold(0, |n, &d| n * 10 + u32::from(d));
+            // Cards of 13 digits are no longer issued, but articles have 13 (EAN).
+            let known = !tagged && digits.len() > 13 && validate::is_card_prefix(prefix, digits.len());
             let is_segment = in_path && matches!(self.at(end), Some('/' | '\\'));
-            let is_free = is_segment || self.is_free_right(number, last);
-            if !validate::is_card_number(digits) || !is_card_grouping(number, last) || !is_free {
+            let ends = is_segment || self.is_free_right(number, last) || known && self.is_before_expiry(end);
+            if !ends {
                 continue;
             }
             // In one group with an ending it is the name of a file.
             if last == 0 && self.at(end) == Some('.') && self.at(end + 1).is_some_and(char::is_alphabetic) {
                 continue;
             }
-            let prefix = digits.iter().take(6).fold(0, |n, &d| n * 10 + u32::from(d));
             // Longer numbers are ids of machines far more often than cards.
             let raise = if last > 0 {
                 0.05
@@ -332,8 +337,6 @@ impl Pass<'_> {
             } else {
                 0.0
             };
-            // Cards of 13 digits are no longer issued, but articles have 13 (EAN).
-            let known = !tagged && digits.len() > 13 && validate::is_card_prefix(prefix, digits.len());
             if in_path && (last > 0 || !known) {
                 continue;
             }
@@ -348,6 +351,16 @@ impl Pass<'_> {
             }
         }
         None
+    }
+
+    /// Whether the month of expiry of a card, or its code, follows without a blank.
+    fn is_before_expiry(&self, end: usize) -> bool {
+        let digits = || self.bytes.iter().skip(end + 1).take(5).take_while(|b| b.is_ascii_digit());
+        let follows = match digits().count() {
+            2 => (1..=12).contains(&digits().fold(0, |n, b| n * 10 + u32::from(b - b'0'))),
+            count => matches!(count, 3 | 4),
+        };
+        follows && matches!(self.at(end), Some('/' | ':' | ','))
     }
 
     /// Whether an IBAN may start with the last two letters of a word: digits

@@ -1,8 +1,8 @@
 //! The ledger over vaults in memory and on disk.
 
 use super::*;
+use crate::clock::PATIENCE;
 use crate::vault::{Key, Options};
-use std::time::Duration;
 
 fn what(act: Act, purposes: &[(&str, bool)]) -> What {
     let purposes = purposes.iter().map(|(name, given)| ((*name).to_owned(), *given)).collect();
@@ -126,11 +126,11 @@ async fn a_withdrawal_elsewhere_is_heard() {
     let open = here.register(row, Some(&support), CancellationToken::new());
     here.known(row).await.unwrap();
     elsewhere.withdraw(row, what(Act::Withdrawn, &[("support", false)])).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(1), open.ended().cancelled()).await.expect("it was not told");
+    tokio::time::timeout(PATIENCE, open.ended().cancelled()).await.expect("it was not told");
     assert!(here.known(row).await.unwrap().state().of("support").withdrawn.is_some());
     drop(here);
     elsewhere.give(row, what(Act::Given, &[("support", true)]), None).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(1), following).await.expect("it goes on for nobody").unwrap();
+    tokio::time::timeout(PATIENCE, following).await.expect("it goes on for nobody").unwrap();
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn a_withdrawal_that_was_missed_is_found() {
     let _following = tokio::spawn(here.follow(&vault));
     let missed = Event { row: Row::DEPLOYMENT, kind: EventKind::Missed };
     vault.records().write(&[], Some(missed)).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(5), open.ended().cancelled()).await.expect("it was not told");
+    tokio::time::timeout(PATIENCE, open.ended().cancelled()).await.expect("it was not told");
     assert!(here.known(row).await.unwrap().state().of("support").withdrawn.is_some());
 }
 
@@ -157,7 +157,7 @@ async fn what_stands_open_of_an_erased_subject_ends() {
     let register = |subject: &str| ledger.register(ledger.row("t", subject), None, CancellationToken::new());
     let open = ["u1", "u2", "u3"].map(register);
     let is_told = async |at: usize| {
-        tokio::time::timeout(Duration::from_secs(5), open[at].ended().cancelled()).await.expect("it was not told");
+        tokio::time::timeout(PATIENCE, open[at].ended().cancelled()).await.expect("it was not told");
     };
     // What nobody heard of,
     vault.erase("t", "u1").await.unwrap();

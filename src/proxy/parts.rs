@@ -517,7 +517,8 @@ mod tests {
                 let mut end = 0;
                 for one in &found.list {
                     prop_assert!(end <= one.at.start && one.at.start < one.at.end);
-                    prop_assert_eq!(&body[one.at.clone()], found.value(one));
+                    // Parts without names are one series, over which a value may be cut.
+                    prop_assert!(one.form == Form::Rest || found.value(one).starts_with(&body[one.at.clone()]));
                     end = one.at.end;
                 }
             }

@@ -6,9 +6,9 @@
 //! A code has 40 random bits and five tries of each question within ten
 //! minutes. Messages to one person are few, and yet nobody can use them up for
 //! another: who asks when enough were sent is taken at the code that was sent
-//! last, which only the person has. Who has shown one gets a session of a
-//! quarter of an hour, which is kept as the hash of a random word. Nothing tells
-//! whether a subject exists.
+//! last, which only the person has, for an hour at most. Who has shown one gets
+//! a session of a quarter of an hour, which is kept as the hash of a random
+//! word. Nothing tells whether a subject exists.
 
 use super::case::Verification;
 use super::outbox::Told;
@@ -35,6 +35,9 @@ const CODES: usize = 3;
 /// and how many within a day.
 const CODES_A_DAY: usize = 10;
 const DAY: u64 = 24 * 3600;
+/// Seconds after which a code answers no new question any more, however many
+/// were sent that day.
+const LONGEST_USE: u64 = 3600;
 /// How many questions one code may answer: with the tries that each has, nobody
 /// guesses 40 bits.
 const USES: u32 = 20_000;
@@ -99,14 +102,26 @@ struct KeptSession {
 struct Question {
     tenant: String,
     tries: u32,
-    /// Subjects with the hashes of their codes.
-    codes: Vec<(String, String)>,
+    codes: Vec<Sent>,
+}
+
+/// A code that answers a question.
+#[derive(Clone, Serialize, Deserialize)]
+struct Sent {
+    subject: String,
+    hash: String,
+    number: u64,
 }
 
 /// The code that a subject was sent last, sealed like all records.
 #[derive(Default, Serialize, Deserialize)]
 struct Standing {
     code: String,
+    /// The subject's codes are numbered from 1.
+    number: u64,
+    /// The number of the last one that let somebody in: neither it nor any before
+    /// it does so again.
+    used: u64,
     /// Questions that it answers, beside the one that it was sent for.
     uses: u32,
     /// When codes were sent within a day.
@@ -156,8 +171,8 @@ impl Rights {
         let (mut codes, mut messages) = (Vec::new(), Vec::new());
         // Who writes the address of another under names of their own comes later.
         for subject in subjects.into_iter().take(ADDRESSED) {
-            let Some((code, is_new)) = self.code_of(tenant, subject.expose()).await? else { continue };
-            codes.push((subject.expose().to_owned(), hash(question, code.expose())));
+            let Some((code, number, is_new)) = self.code_of(tenant, subject.expose()).await? else { continue };
+            codes.push(Sent { subject: subject.expose().to_owned(), hash: hash(question, code.expose()), number });
             if is_new {
                 messages.push((subject, code));
             }
@@ -192,21 +207,43 @@ impl Rights {
             kept.tries += 1;
             let given = hash(question, &code);
             let same = |hash: &str| constant_time::verify_slices_are_equal(hash.as_bytes(), given.as_bytes()).is_ok();
-            let found = kept.codes.iter().find(|(_, hash)| same(hash)).map(|(subject, _)| subject.clone());
-            // A code is used once.
+            let found = kept.codes.iter().find(|sent| same(&sent.hash)).cloned();
+            // A question is answered once.
             let new = if found.is_some() { None } else { Some(json(&kept)?) };
             if !self.put(Space::Code, &key, Expected::Unchanged(&old), new.as_deref()).await? {
                 continue;
             }
-            let Some(subject) = found else { return Ok(None) };
-            // It answers no further question, and who asks next is sent a new one.
-            let owner = Owner::Subject { tenant: &kept.tenant, subject: &subject };
-            let used =
-                RecordChange { owner, space: Space::Code, key: STANDING, expected: Expected::Anything, value: None };
-            self.vault.records().write(&[used], None).await?;
+            let Some(Sent { subject, number, .. }) = found else { return Ok(None) };
+            if !self.use_up(&kept.tenant, &subject, number).await? {
+                return Ok(None);
+            }
             return self.open_session(&kept.tenant, &subject, Verification::CodeOnFile).await.map(Some);
         }
         Ok(None)
+    }
+
+    /// Marks a code as used, which answers no further question; false where it
+    /// was. Who asks next is sent a new one.
+    async fn use_up(&self, tenant: &str, subject: &str, number: u64) -> Result<bool, RightsError> {
+        let owner = Owner::Subject { tenant, subject };
+        for _ in 0..ATTEMPTS {
+            let old = self.vault.records().get(owner, Space::Code, STANDING).await?;
+            // It goes with an erasure.
+            let Some(old) = old else { return Ok(false) };
+            let mut standing: Standing = serde_json::from_slice(&old).map_err(|_| RightsError::Damaged)?;
+            if number <= standing.used {
+                return Ok(false);
+            }
+            standing.used = number;
+            standing.sent.clear();
+            let value = json(&standing)?;
+            let expected = Expected::Unchanged(&old);
+            let change = RecordChange { owner, space: Space::Code, key: STANDING, expected, value: Some(&value) };
+            if self.vault.records().write(&[change], None).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// A session for somebody who has shown who they are: its word, and itself.
@@ -269,11 +306,11 @@ impl Rights {
         Ok(!self.vault.values(tenant, subject, None, 1).await?.is_empty())
     }
 
-    /// The code that answers another question of a subject, and whether it is new
-    /// and to be sent: a new one as long as few were sent of late, so that nobody
-    /// can be flooded with them; else the last one, so that nobody can be locked
-    /// out by somebody else's questions.
-    async fn code_of(&self, tenant: &str, subject: &str) -> Result<Option<(Sensitive, bool)>, RightsError> {
+    /// The code that answers another question of a subject, its number, and
+    /// whether it is new and to be sent: a new one as long as few were sent of
+    /// late, so that nobody can be flooded with them; else the last one, for an
+    /// hour, so that nobody can be locked out by somebody else's questions.
+    async fn code_of(&self, tenant: &str, subject: &str) -> Result<Option<(Sensitive, u64, bool)>, RightsError> {
         let now = clock::unix_seconds();
         let owner = Owner::Subject { tenant, subject };
         for _ in 0..ATTEMPTS {
@@ -282,8 +319,11 @@ impl Rights {
             let mut standing = standing.map_err(|_| RightsError::Damaged)?.unwrap_or_default();
             standing.sent.retain(|at| now.saturating_sub(*at) < DAY);
             let of_late = standing.sent.iter().filter(|at| now.saturating_sub(**at) < CODE_LIFETIME).count();
-            let is_new = (of_late < CODES && standing.sent.len() < CODES_A_DAY) || standing.uses >= USES;
+            let is_old = standing.sent.last().is_none_or(|at| now.saturating_sub(*at) >= LONGEST_USE);
+            let is_spent = standing.used >= standing.number || standing.uses >= USES;
+            let is_new = of_late < CODES && standing.sent.len() < CODES_A_DAY || is_old || is_spent;
             if is_new {
+                standing.number += 1;
                 let bits = random::<8>()?.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte));
                 standing.code = base32(bits, CODE_DIGITS);
                 standing.uses = 0;
@@ -295,7 +335,7 @@ impl Rights {
             let expected = old.as_deref().map_or(Expected::Absent, Expected::Unchanged);
             let change = RecordChange { owner, space: Space::Code, key: STANDING, expected, value: Some(&value) };
             if self.vault.records().write(&[change], None).await? {
-                return Ok(Some((Sensitive::new(standing.code), is_new)));
+                return Ok(Some((Sensitive::new(standing.code), standing.number, is_new)));
             }
         }
         Ok(None)

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 use super::*;
+use crate::clock::PATIENCE;
 
 mod drain;
 mod tls;
@@ -68,7 +69,7 @@ impl Rig {
     }
 
     async fn drained(self) -> Drained {
-        time::timeout(Duration::from_secs(10), self.served).await.unwrap().unwrap()
+        time::timeout(PATIENCE, self.served).await.unwrap().unwrap()
     }
 }
 
@@ -93,8 +94,14 @@ fn answer(
     })
 }
 
+/// Deadlines that no busy machine misses.
 fn limits() -> Limits {
-    Limits { header_read: Duration::from_millis(300), drain: Duration::from_millis(500), ..Limits::default() }
+    Limits { header_read: PATIENCE * 2, drain: PATIENCE * 2, ..Limits::default() }
+}
+
+/// Deadlines that are worth waiting for.
+fn hasty() -> Limits {
+    Limits { header_read: Duration::from_millis(300), drain: Duration::from_millis(500), ..limits() }
 }
 
 /// Sends and reads until `end` has come or the connection is closed.
@@ -113,12 +120,12 @@ async fn read_until<T: AsyncRead + Unpin>(io: &mut T, end: &str) -> String {
             }
         }
     };
-    time::timeout(Duration::from_secs(5), reading).await.expect("the connection neither answers nor ends");
+    time::timeout(PATIENCE, reading).await.expect("the connection neither answers nor ends");
     String::from_utf8(text).unwrap()
 }
 
 async fn is_closed<T: AsyncRead + Unpin>(io: &mut T) -> bool {
-    matches!(time::timeout(Duration::from_secs(5), io.read(&mut [0; 64])).await, Ok(Ok(0) | Err(_)))
+    matches!(time::timeout(PATIENCE, io.read(&mut [0; 64])).await, Ok(Ok(0) | Err(_)))
 }
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -216,7 +223,7 @@ async fn a_panic_is_answered_and_harms_no_other() {
 
 #[tokio::test]
 async fn a_slow_header_is_cut() {
-    let rig = Rig::start(limits()).await;
+    let rig = Rig::start(hasty()).await;
     for begin in ["", "P", "GET / HTTP/1.1\r\nHost:"] {
         let mut io = rig.connect().await;
         let begun = Instant::now();
@@ -235,13 +242,13 @@ async fn a_slow_header_is_cut() {
             closed = is_closed(&mut read) => assert!(closed, "{begin:?}"),
             () = trickle => unreachable!(),
         }
-        assert!((250..2_000).contains(&begun.elapsed().as_millis()), "{begin:?} {:?}", begun.elapsed());
+        assert!((250..8_000).contains(&begun.elapsed().as_millis()), "{begin:?} {:?}", begun.elapsed());
     }
 }
 
 #[tokio::test]
 async fn a_slow_second_header_is_cut_and_an_idle_connection_is_not() {
-    let rig = Rig::start(limits()).await;
+    let rig = Rig::start(hasty()).await;
     let mut io = rig.connect().await;
     // The rest of a body is not the beginning of a header.
     io.write_all(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc").await.unwrap();
@@ -252,12 +259,12 @@ async fn a_slow_second_header_is_cut_and_an_idle_connection_is_not() {
     let begun = Instant::now();
     io.write_all(b"GET /").await.unwrap();
     assert!(is_closed(&mut io).await);
-    assert!((250..2_000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    assert!((250..8_000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
 async fn a_reply_may_take_longer_than_any_deadline() {
-    let rig = Rig::start(Limits { keep_alive: Duration::from_millis(100), ..limits() }).await;
+    let rig = Rig::start(Limits { keep_alive: Duration::from_millis(100), ..hasty() }).await;
     let mut io = rig.connect().await;
     talk(&mut io, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n").await;
     time::sleep(Duration::from_millis(600)).await;
@@ -270,24 +277,23 @@ async fn a_reply_may_take_longer_than_any_deadline() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_in_time() {
-    let keep_alive = Duration::from_millis(300);
-    let rig = Rig::start(Limits { keep_alive, ..limits() }).await;
+    let rig = Rig::start(Limits { keep_alive: Duration::from_secs(2), ..limits() }).await;
     let mut io = rig.connect().await;
-    for _ in 0..4 {
+    for _ in 0..6 {
         talk(&mut io, GET, "/a").await;
-        time::sleep(Duration::from_millis(200)).await;
+        time::sleep(Duration::from_millis(400)).await;
     }
-    talk(&mut io, GET, "/a").await;
     let begun = Instant::now();
+    talk(&mut io, GET, "/a").await;
     assert!(is_closed(&mut io).await);
-    assert!((250..2_000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    assert!((1_950..8_000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
 
+    let begun = Instant::now();
     let (client, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(rig.connect().await)).await.unwrap();
-    let begun = Instant::now();
     let _: &hyper::client::conn::http2::SendRequest<Empty<Bytes>> = &client;
-    time::timeout(Duration::from_secs(5), connection).await.unwrap().unwrap();
-    assert!(begun.elapsed() >= Duration::from_millis(250), "{:?}", begun.elapsed());
+    time::timeout(PATIENCE, connection).await.unwrap().unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(1_950), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -297,7 +303,7 @@ async fn an_idle_http2_client_that_does_not_leave_is_cut() {
     io.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
     let begun = Instant::now();
     // It answers no PING and takes no GOAWAY.
-    time::timeout(Duration::from_secs(5), io.read_to_end(&mut Vec::new())).await.expect("it may stay").unwrap();
+    time::timeout(PATIENCE, io.read_to_end(&mut Vec::new())).await.expect("it may stay").unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(350), "{:?}", begun.elapsed());
 }
 
@@ -349,7 +355,7 @@ async fn a_client_that_goes_ends_its_reply() {
 
 async fn gone(rig: &Rig) {
     let sender = rig.stream.lock().unwrap().take().unwrap();
-    time::timeout(Duration::from_secs(5), sender.closed()).await.expect("the body is kept");
+    time::timeout(PATIENCE, sender.closed()).await.expect("the body is kept");
 }
 
 #[tokio::test]

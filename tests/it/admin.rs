@@ -141,7 +141,7 @@ async fn an_alarm_stands_in_the_register_and_is_told_signed() {
     let vault = folder.path().join("vault");
     let receiver = Upstream::start(|_| Answer::json(&json!({}))).await;
     let toml = format!(
-        "[alerts]\nfailed_logins = 2\n[[webhooks]]\nurl = \"{}/alarms\"\nevents = [\"alarm.raised\"]\nsecret = \"{SECRET}\"\n",
+        "[alerts]\nfailed_logins = 5\n[[webhooks]]\nurl = \"{}/alarms\"\nevents = [\"alarm.raised\"]\nsecret = \"{SECRET}\"\n",
         receiver.url()
     );
     let privet = gateway(&vault, &toml);

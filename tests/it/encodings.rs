@@ -2,13 +2,12 @@
 //! and restored in them too, and all else passes as it came.
 
 use crate::support::{
-    Answer, CODINGS, CONSENT, Client, Dialogue, Recorded, Reply, chat, encode, encode_pieces, sent_as, streamed_text,
-    tokens,
+    Answer, CODINGS, CONSENT, Client, Dialogue, PATIENCE, Recorded, Reply, chat, encode, encode_pieces, sent_as,
+    streamed_text, tokens,
 };
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// How a text is written in a charset.
@@ -292,7 +291,7 @@ async fn of_a_compressed_stream_each_event_comes_before_the_next_is_sent() {
             let wanted = format!("\"{word}\"");
             let mut seen = String::new();
             while !seen.contains(&wanted) {
-                let frame = tokio::time::timeout(Duration::from_secs(20), reply.frame()).await;
+                let frame = tokio::time::timeout(PATIENCE, reply.frame()).await;
                 let frame = frame.unwrap_or_else(|_| panic!("{coding}: {word:?} is held back")).unwrap().unwrap();
                 seen.push_str(str::from_utf8(frame.data_ref().unwrap()).unwrap());
             }

@@ -7,7 +7,7 @@ mod upkeep;
 
 use crate::signed;
 use crate::support::{
-    Answer, Bouncer, CONSENT, Client, Cluster, Durability, Identity, KEY, Privet, Recorded, Setup, Socket,
+    Answer, Bouncer, CONSENT, Client, Cluster, Durability, Identity, KEY, PATIENCE, Privet, Recorded, Setup, Socket,
     SocketUpstream, Upstream, chat, chat_stream, own, privet, tokens,
 };
 use http_body_util::BodyExt as _;
@@ -117,7 +117,7 @@ async fn what_one_replica_erases_no_other_restores() {
             if reply.status != 403 && reply.says() == quoted {
                 break;
             }
-            assert!(erased.elapsed() < SOON, "it is still restored");
+            assert!(erased.elapsed() < PATIENCE, "it is still restored");
         }
         println!("not restored any more after {:?}", erased.elapsed());
     }
@@ -273,9 +273,9 @@ async fn what_one_replica_is_told_ends_streams_and_sockets_of_another() {
     assert_eq!(socket.text().await, "hello");
     let told = Client::new(&here.gateway).send("DELETE", "/.privet/consent", &of("ana"), "").await;
     assert_eq!(told.status, 200);
-    let cut = tokio::time::timeout(SOON, stream.frame()).await.expect("the stream goes on");
+    let cut = tokio::time::timeout(PATIENCE, stream.frame()).await.expect("the stream goes on");
     assert!(cut.is_none_or(|frame| frame.is_err()));
-    let closed = tokio::time::timeout(SOON, socket.closed()).await.expect("the socket stays open");
+    let closed = tokio::time::timeout(PATIENCE, socket.closed()).await.expect("the socket stays open");
     assert_eq!(closed, Some((1008, "urn:privet:problem:consent-required".to_owned())));
     client.chat(&chat("hello"), &of("ana")).await.problem(403, "consent-required");
 }
@@ -314,9 +314,9 @@ async fn a_signal_at_one_replica_ends_streams_and_sockets_of_another() {
         let path = if round == 2 { "/ads" } else { "/v1/chat/completions" };
         let status = one.open("POST", path, &signal, chat_stream("hi").to_string()).await.status();
         assert_eq!(status == 403, round == 2);
-        let cut = tokio::time::timeout(SOON, stream.frame()).await.expect("the stream goes on");
+        let cut = tokio::time::timeout(PATIENCE, stream.frame()).await.expect("the stream goes on");
         assert!(cut.is_none_or(|frame| frame.is_err()));
-        let closed = tokio::time::timeout(SOON, socket.closed()).await.expect("the socket stays open");
+        let closed = tokio::time::timeout(PATIENCE, socket.closed()).await.expect("the socket stays open");
         assert_eq!(closed, Some((1008, "urn:privet:problem:consent-required".to_owned())));
     }
     // Who signals with each request costs nobody a write for each.

@@ -1,7 +1,7 @@
 //! The main job: nothing personal reaches the chatbot, and the reply comes
 //! back with it.
 
-use crate::support::{Answer, Client, Setup, Upstream, chat, chat_stream, streamed_text, tokens};
+use crate::support::{Answer, Client, PATIENCE, Setup, Upstream, chat, chat_stream, streamed_text, tokens};
 use serde_json::json;
 
 const SAID: &str = "write to ana.lopez@example.com or bo@example.org, not to ana.lopez@example.com twice";
@@ -75,24 +75,24 @@ async fn a_token_cut_at_any_byte_is_restored_however_it_is_bent() {
 async fn text_without_tokens_is_not_delayed() {
     // Each piece must be there before the chatbot says the next one.
     use http_body_util::BodyExt;
-    use std::time::{Duration, Instant};
+    use std::sync::Arc;
+    use tokio::sync::Semaphore;
     let words = ["Hello", " there", ", this", " is", " nothing", " special."];
-    let pause = Duration::from_millis(150);
-    let upstream = Upstream::start(move |_| Answer::streams(&words).pause(pause)).await;
+    let gate = Arc::new(Semaphore::new(1));
+    let held = Arc::clone(&gate);
+    let upstream = Upstream::start(move |_| Answer::streams(&words).gate(&held)).await;
     let privet = Setup::new(&upstream).start();
     let client = Client::new(&privet.gateway);
     let body = chat_stream("mail ana@example.com").to_string();
     let headers = [("content-type", "application/json"), ("privet-consent", "support")];
     let mut reply = client.open("POST", "/v1/chat/completions", &headers, body).await.into_body();
-    let mut arrived = Vec::new();
-    while let Some(frame) = reply.frame().await {
-        let data = frame.unwrap().into_data().unwrap();
-        let text = String::from_utf8(data.to_vec()).unwrap();
-        arrived.extend(words.iter().filter(|word| text.contains(&format!("\"{word}\""))).map(|_| Instant::now()));
-    }
-    assert_eq!(arrived.len(), words.len(), "a word did not come in one piece");
-    for pair in arrived.windows(2) {
-        assert!(pair[1] - pair[0] > pause / 2, "two words came together");
+    // Who speaks is told first.
+    reply.frame().await.unwrap().unwrap();
+    for word in words {
+        gate.add_permits(1);
+        let frame = tokio::time::timeout(PATIENCE, reply.frame()).await.expect("the word is held back");
+        let data = frame.unwrap().unwrap().into_data().unwrap();
+        assert!(String::from_utf8(data.to_vec()).unwrap().contains(&format!("\"{word}\"")), "{word}");
     }
 }
 

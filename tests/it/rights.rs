@@ -3,7 +3,7 @@
 //! admin API, and systems behind are told.
 
 use crate::admin::{command, operator, output};
-use crate::support::{Answer, Client, KEY, Privet, Recorded, Reply, Setup, Upstream, privet, scratch_folder};
+use crate::support::{Answer, Client, KEY, PATIENCE, Privet, Recorded, Reply, Setup, Upstream, privet, scratch_folder};
 use privet::rights::signature;
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -447,7 +447,7 @@ async fn an_erasure_ends_streams_that_rest_on_no_consent() {
         streams.push(stream);
     }
     output(&vault, &["subject", "erase", "u1", "--yes"]);
-    let ended = tokio::time::timeout(Duration::from_secs(1), streams[0].frame()).await.expect("it goes on");
+    let ended = tokio::time::timeout(PATIENCE, streams[0].frame()).await.expect("it goes on");
     assert!(ended.is_none_or(|frame| frame.is_err()));
     gates.lock().unwrap()[1].add_permits(10);
     streams[1].frame().await.unwrap().expect("another person's stream goes on");

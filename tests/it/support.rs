@@ -29,6 +29,11 @@ pub use upstream::{Answer, Recorded, Upstream};
 pub use wire::{RawUpstream, Step, Wire, port_of_nobody};
 
 use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long a busy machine may take for what comes at once on an idle one. What
+/// does not come by then never will.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A chat request with one message of the user.
 pub fn chat(text: &str) -> Value {

@@ -2,7 +2,7 @@
 //! key is changed, and its failures lose nothing.
 
 use crate::support::transit::{Mood, Transit as Double};
-use crate::support::{Client, Privet, Upstream, chat, port_of_nobody, privet, scratch_folder, tokens};
+use crate::support::{Client, PATIENCE, Privet, Upstream, chat, port_of_nobody, privet, scratch_folder, tokens};
 use privet::sensitive::Sensitive;
 use privet::vault::{
     Key, Keyring, NewKeys, Options, Progress, TokenSource, Transit, TransitError, TransitSettings, Vault, VaultError,
@@ -158,7 +158,7 @@ async fn its_token_is_renewed_at_half_its_time() {
     let vault = open(folder.path(), keys(settings(&double.address))).await.unwrap();
     let started = Instant::now();
     while double.renewals() < 2 {
-        assert!(started.elapsed() < Duration::from_secs(20), "{} renewals", double.renewals());
+        assert!(started.elapsed() < PATIENCE, "{} renewals", double.renewals());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(started.elapsed() > Duration::from_millis(1500), "not more often than that");

@@ -2,8 +2,8 @@
 
 use crate::serve::{limit_files, without_file_signal};
 use crate::support::{
-    CONSENT_QUERY, Client, Identity, KEY, Privet, RawUpstream, Setup, Socket, SocketUpstream, Step, Wire, close,
-    fragment_of, scratch_folder, tokens,
+    CONSENT_QUERY, Client, Identity, KEY, PATIENCE, Privet, RawUpstream, Setup, Socket, SocketUpstream, Step, Wire,
+    close, fragment_of, scratch_folder, tokens,
 };
 use futures_util::{SinkExt, StreamExt};
 use privet::audit::Recorder;
@@ -381,7 +381,7 @@ async fn a_reply_instead_of_a_socket_ends_with_the_consent() {
     assert!(wire.head().await.starts_with("HTTP/1.1 200"));
     wire.until("data: hello\n\n").await;
     withdrawn(&privet).await;
-    let rest = timeout(Duration::from_secs(5), wire.rest()).await.expect("it goes on");
+    let rest = timeout(PATIENCE, wire.rest()).await.expect("it goes on");
     assert!(!rest.ends_with(b"0\r\n\r\n"), "it is cut, and not complete");
 }
 
@@ -393,7 +393,7 @@ async fn a_handshake_under_way_ends_with_the_consent() {
     let opening = tokio::spawn(async move { Socket::open(&base, OF_ANA, &[]).await });
     upstream.asked().await;
     withdrawn(&privet).await;
-    let mut socket = timeout(Duration::from_secs(5), opening).await.expect("it waits for the chatbot").unwrap();
+    let mut socket = timeout(PATIENCE, opening).await.expect("it waits for the chatbot").unwrap();
     assert_eq!(socket.closed().await, Some((1008, "urn:privet:problem:consent-required".to_owned())));
     upstream.is_left().await;
 }
@@ -445,7 +445,7 @@ async fn a_drain_closes_sockets_with_1001() {
     privet.terminate();
     assert_eq!(socket.closed().await, Some((1001, String::new())));
     assert_eq!(upstream.closed().await, Some((1001, String::new())));
-    assert!(privet.wait(Duration::from_secs(10)).success());
+    assert!(privet.wait(PATIENCE).success());
 }
 
 #[tokio::test]
@@ -477,7 +477,7 @@ async fn a_side_that_gives_no_sign_of_life_is_left() {
     wire.send(handshake(&path(), "")).await;
     wire.head().await;
     // A ping, then the end.
-    let said = tokio::time::timeout(Duration::from_secs(10), wire.rest()).await.unwrap();
+    let said = tokio::time::timeout(PATIENCE, wire.rest()).await.unwrap();
     assert_eq!(said, [0x89, 0, 0x88, 2, 0x03, 0xe9]);
     assert_eq!(upstream.closed().await, Some((1001, String::new())));
 }
@@ -571,6 +571,9 @@ async fn half_said() -> SocketUpstream {
     .await
 }
 
+/// What the chatbot says is with the gateway after this, which shows nothing of it.
+const ARRIVES: Duration = Duration::from_secs(1);
+
 const HALF: &str = "[[routes]]\npath = \"/\"\nprotocol = \"anthropic\"\n";
 
 #[tokio::test]
@@ -580,16 +583,16 @@ async fn a_drain_gives_the_client_what_is_in_hand() {
     let mut socket = Socket::open(&privet.gateway, &path(), &[]).await;
     socket.send(json!({"messages": [{"role": "user", "content": EMAIL}]}).to_string()).await;
     let token = tokens(&wait_for_text(&upstream).await).remove(0);
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    privet.terminate();
     let text = async |socket: &mut Socket| -> String {
         let event: Value = serde_json::from_str(&socket.text().await).unwrap();
         event["delta"]["text"].as_str().unwrap().to_owned()
     };
+    tokio::time::sleep(ARRIVES).await;
+    privet.terminate();
     assert_eq!(text(&mut socket).await, format!("{EMAIL} or ["));
     assert_eq!(text(&mut socket).await, token[1..9]);
     assert_eq!(socket.closed().await, Some((1001, String::new())));
-    assert!(privet.wait(Duration::from_secs(10)).success());
+    assert!(privet.wait(PATIENCE).success());
 }
 
 #[tokio::test]
@@ -599,7 +602,7 @@ async fn a_withdrawal_gives_out_nothing_more() {
     let mut socket = Socket::open(&base, "/chat?privet-consent=support&privet-subject=ana", &[]).await;
     socket.send(json!({"messages": [{"role": "user", "content": EMAIL}]}).to_string()).await;
     wait_for_text(&upstream).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(ARRIVES).await;
     assert_eq!(withdraw(&gateway, "support").await, 1);
     assert!(matches!(socket.next_of_any_kind().await, Message::Close(Some(close)) if u16::from(close.code) == 1008));
 }
@@ -684,7 +687,7 @@ async fn sockets_are_encrypted_on_both_sides() {
         .unwrap();
     let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
     socket.send(Message::text(EMAIL)).await.unwrap();
-    let heard = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.unwrap().unwrap().unwrap();
+    let heard = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap();
     assert_eq!(heard, Message::text(EMAIL));
     assert_eq!(tokens(&upstream.texts()[0]).len(), 1);
 }

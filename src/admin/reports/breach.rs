@@ -120,7 +120,8 @@ pub async fn breach(
             if !line.route.is_empty() && !recipients.contains(&line.recipient) {
                 recipients.insert(line.recipient.clone());
             }
-            if line.action == Action::Exchange {
+            // What ended later had begun in the time that is asked for.
+            if line.action == Action::Exchange && is_within(line.at) {
                 sums.begun.remove(&line.request_id);
             }
             if of_record(&line) {
@@ -304,6 +305,14 @@ mod tests {
         {
             assert!(all.contains(says), "{says}: {all}");
         }
+        // One that ends after the time that is asked for counts as much.
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        let before_its_end = Breach { to: Some(Time::now()), ..Breach::default() };
+        drop(open);
+        audit.record(Look { actor: "operator:anna".into(), action: Action::Show, ..Look::default() }).await.unwrap();
+        let then = breach(&vault, &audit, &register, &before_its_end, Time(0)).await.unwrap();
+        let then = then.write(Format::Markdown);
+        assert!(then.contains("Exchanges concerned | 2 |"), "{then}");
     }
 
     #[tokio::test]

@@ -290,7 +290,8 @@ impl Inspector<'_> {
         }
         let before = self.traces();
         self.scan_anew(text, written, manner, place, gone);
-        if let Some(print) = print
+        // Of what is refused already not all is looked at.
+        if let Some(print) = print.filter(|_| self.refused.is_none())
             && self.traces() == before
         {
             print.remember();
@@ -308,9 +309,9 @@ impl Inspector<'_> {
     }
 
     /// What a text leaves behind that holds something.
-    fn traces(&self) -> (u64, [usize; 3], bool) {
+    fn traces(&self) -> (u64, [usize; 3]) {
         let Findings { list, scanned, uninspected, .. } = &self.findings;
-        (self.scratch.found(), [list.len(), *scanned, *uninspected], self.refused.is_some())
+        (self.scratch.found(), [list.len(), *scanned, *uninspected])
     }
 
     fn scan_anew(&mut self, text: &str, written: &str, manner: Manner<'_>, place: &Place<'_>, gone: usize) {

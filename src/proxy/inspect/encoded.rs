@@ -136,7 +136,8 @@ fn is_signed(bytes: &[u8], at: &Range<usize>) -> bool {
     let is_padded = at.end.checked_sub(1).is_some_and(|last| bytes.get(last) == Some(&b'='));
     let shortest = if is_padded { HEX_SIGNATURE } else { SIGNATURE };
     let is_signature = |part: &[u8]| {
-        part.len() >= shortest && Base64::decode(part).is_none_or(|(decoded, _)| !guess::is_utf8(&decoded))
+        let is_text = || Base64::decode(part).is_some_and(|(decoded, _)| guess::is_utf8(&decoded));
+        part.len() >= shortest && is_random(part) && !is_text()
     };
     let has_signature = behind.first().is_some_and(joins) && parts.next().is_some_and(is_signature);
     let before = bytes.get(at.start.saturating_sub(LONGEST_SIGNATURE)..at.start).unwrap_or_default();
@@ -144,6 +145,21 @@ fn is_signed(bytes: &[u8], at: &Range<usize>) -> bool {
     let header = before.get(before.len() - chain..).unwrap_or_default().split(joins).next().unwrap_or_default();
     let is_header = |(decoded, _): (Vec<u8>, Base64)| memmem::find(&decoded, b"\"alg\"").is_some();
     has_signature || chain > 0 && Base64::decode(header).is_some_and(is_header)
+}
+
+/// Whether these may be random digits of base64 or base 16, and are no words,
+/// path or date: letters and numbers follow on each other in any order.
+fn is_random(digits: &[u8]) -> bool {
+    let class = |b: &u8| match b {
+        b'a'..=b'z' => 0,
+        b'A'..=b'Z' => 1,
+        b'0'..=b'9' => 2,
+        _ => 3,
+    };
+    let has = |one| digits.iter().any(|b| class(b) == one);
+    let changes = digits.windows(2).filter(|pair| matches!(pair, [a, b] if class(a) != class(b))).count();
+    let is_hex = digits.iter().all(u8::is_ascii_hexdigit) && has(2);
+    is_hex || has(0) && has(1) && changes * 5 >= digits.len() * 2
 }
 
 /// Whether a byte is a digit of base64, in either alphabet.
@@ -233,6 +249,10 @@ mod tests {
             ("v1.", &claims, ""),
             ("", &padded, ".c2lnbmF0dXJlLW9mLWFu"),
             ("", &claims, ".dGhlIG90aGVyIHRleHQgaXMgaGVyZQ"),
+            ("", &claims, ".my-long-file-name-with-words"),
+            ("", &claims, ":this_is_a_snake_case_identifier"),
+            ("", &claims, ".2026-11-22T22-08-32-000000"),
+            ("", &claims, ".https://www.example.com/some/very/long/path"),
         ] {
             let token = [before, run, after].concat();
             assert_eq!(texts(&token).first().map(|(raw, _)| raw), Some(run), "{token}");

@@ -68,6 +68,13 @@ pub(in crate::proxy) struct Located {
     pub(in crate::proxy) encoded: Option<Box<EncodedText>>,
 }
 
+impl Located {
+    /// What is left of it at this place, where something else took the rest.
+    fn rest(self, at: Range<usize>) -> Self {
+        Self { at, rule: None, value: 0..0, form: Form::Rest, encoded: None, ..self }
+    }
+}
+
 /// How a replacement has to be written in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::proxy) enum Form {
@@ -197,7 +204,7 @@ impl Findings {
 
     /// Brings the findings from `first` on in order, texts in base64 among
     /// them: what was found in one of these as it stands is chance, unless it
-    /// is all of it.
+    /// is all of it. Of what reaches beyond one, the part outside goes.
     pub(super) fn settle_encoded(&mut self, first: usize) {
         let mut list = self.list.split_off(first.min(self.list.len()));
         list.sort_by_key(|found| (found.at.start, std::cmp::Reverse(found.at.end)));
@@ -206,7 +213,16 @@ impl Findings {
             match self.list.get_mut(first..).and_then(<[_]>::last_mut).filter(|last| overlaps(last)) {
                 None => self.list.push(found),
                 Some(last) if found.encoded.is_some() && last.at.end < found.at.end && last.encoded.is_none() => {
-                    *last = found;
+                    let before = std::mem::replace(last, found);
+                    let outside = before.at.start..last.at.start;
+                    if !outside.is_empty() {
+                        let encoded = self.list.len() - 1;
+                        self.list.insert(encoded, before.rest(outside));
+                    }
+                }
+                Some(last) if last.encoded.is_some() && last.at.end < found.at.end => {
+                    let outside = last.at.end..found.at.end;
+                    self.list.push(found.rest(outside));
                 }
                 Some(_) => {}
             }

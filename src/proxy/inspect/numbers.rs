@@ -1,7 +1,7 @@
 //! The digits of a card that a client sends as an array of numbers, one for
 //! each box into which they were typed. Pure.
 
-use super::findings::{Findings, Located};
+use super::findings::Findings;
 use crate::detect::{Detector, Finding, Input, Scratch};
 use crate::entity::Entity;
 use std::ops::Range;
@@ -50,12 +50,16 @@ impl Numbers {
     }
 
     /// Puts the card in the place of what was found in its numbers, each by
-    /// itself: all that is theirs stands at the end of the list.
+    /// itself. What was found in the rest of the array stands behind them.
     pub(super) fn replace(&self, mut card: Finding, depth: usize, findings: &mut Findings) {
-        let stricter = |one: &Located| (one.operator.strictness() > card.operator.strictness()).then_some(one.operator);
-        let strictest =
-            findings.list.drain(self.first..).filter_map(|one| stricter(&one)).max_by_key(|o| o.strictness());
-        card.operator = strictest.unwrap_or(card.operator);
+        let end = self.places.last().map_or(0, |last| last.end);
+        let mut found = findings.list.split_off(self.first.min(findings.list.len()));
+        let others = found.split_off(found.partition_point(|one| one.at.start < end));
+        let strictest = found.iter().map(|one| one.operator).max_by_key(|operator| operator.strictness());
+        if let Some(operator) = strictest.filter(|one| one.strictness() > card.operator.strictness()) {
+            card.operator = operator;
+        }
         findings.add_numbers(&self.places, &card, &self.digits, depth);
+        findings.list.extend(others);
     }
 }

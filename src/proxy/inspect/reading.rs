@@ -73,9 +73,11 @@ impl<'t> Reading<'t> {
         // A value may go on behind the break of a line (`<br>`).
         let has_breaks = marks & marks::MARKUP != 0 && tag::has_breaks(text);
         let in_one_line = if has_breaks { Self::of(text, lines, tag::Break::Nothing) } else { None };
+        let has_groups = has_breaks && tag::parts_numbers(text);
+        let in_groups = if has_groups { Self::of(text, lines, tag::Break::Blank) } else { None };
         let has_names = marks & marks::DOT != 0 || file::is_named(label);
         let of_names = if has_names { Self::of_file_names(text, label) } else { None };
-        [in_lines, in_one_line, of_names].into_iter().flatten()
+        [in_lines, in_one_line, in_groups, of_names].into_iter().flatten()
     }
 
     /// Of a text of any kind; none where it reads as it stands.

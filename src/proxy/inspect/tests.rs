@@ -146,6 +146,31 @@ fn texts_in_base64_are_found_where_nobody_speaks_of_them() {
     let body = format!(r#"{{"a":"x.{inner}.keIHyJHiB8iR4gfIkeIHyJHiB8g"}}"#);
     check("json", &body, &body);
     check("json", &format!(r#"{{"a":"x.{inner}.y"}}"#), &format!(r#"{{"a":"x.{wanted}.y"}}"#));
+    // Of an address that reaches beyond one nothing is left outside.
+    let mail = encode(r#"{"a": "ana.lopez@example.com"}"#);
+    for body in [
+        format!(r#"{{"a":"see {mail}ana.lopez@example.com"}}"#),
+        format!(r#"{{"a":"{mail}ana.lopez@example.com"}}"#),
+        r#"{"a":"198<wbr>.51.100.77--eCAxOTguNTEuMTAwLjc3"}"#.to_owned(),
+    ] {
+        let (left, _) = redacted("json", &body);
+        assert!(!left.contains("lopez") && !left.contains("51.100"), "{left}");
+    }
+}
+
+#[test]
+fn what_was_refused_is_not_taken_for_clean() {
+    use base64::Engine as _;
+    let file = base64::engine::general_purpose::STANDARD.encode(b"Jos\xe9 <jose@example.com>, at home");
+    let inner =
+        base64::engine::general_purpose::STANDARD_NO_PAD.encode(format!("{{\"a\":\"data:text/plain;base64,{file}\"}}"));
+    let body = format!(r#"{{"messages":[{{"content":"see {inner} ok"}},{{"content":"see {inner} ok"}}]}}"#);
+    let mut scratch = Scratch::default();
+    for _ in 0..3 {
+        scratch.start_conversation();
+        let looked = inspect_json(&body, &Rules { clean: Some(&CLEAN), ..rules("openai-chat") }, &mut scratch);
+        assert!(looked.is_err());
+    }
 }
 
 #[test]
@@ -177,6 +202,10 @@ fn the_numbers_of_a_card_are_found_in_an_array() {
         // One of them may be a finding by itself.
         (r#"{"pan":[42,36700102000000]}"#, r#"{"pan":["[CREDIT_CARD]",null]}"#),
         (r#"{"pan":[411111,1111111111],"to":"a@b.example"}"#, r#"{"pan":["[CREDIT_CARD]",null],"to":"[EMAIL]"}"#),
+        (
+            r#"{"pan":[4111,1111,1111,1111,"ana@example.com",{"of":"bo@example.org"}]}"#,
+            r#"{"pan":["[CREDIT_CARD]",null,null,null,"[EMAIL]",{"of":"[EMAIL]"}]}"#,
+        ),
         (r#"{"a":"{\"pan\":[411111,1111111111]}"}"#, r#"{"a":"{\"pan\":[\"[CREDIT_CARD]\",null]}"}"#),
         (
             r"[4,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",

@@ -4,7 +4,8 @@ use super::*;
 
 #[tokio::test]
 async fn a_drain_closes_idle_connections_and_the_port() {
-    let rig = Rig::start(limits()).await;
+    // A header that has begun is waited for as ever.
+    let rig = Rig::start(Limits { header_read: hasty().header_read, ..limits() }).await;
     let mut kept = rig.connect().await;
     talk(&mut kept, GET, "/a").await;
     let mut fresh = rig.connect().await;
@@ -57,7 +58,7 @@ async fn a_drain_lets_a_running_http2_reply_end_and_takes_no_request() {
 
 #[tokio::test]
 async fn what_is_over_the_grace_is_cut() {
-    let rig = Rig::start(limits()).await;
+    let rig = Rig::start(hasty()).await;
     let mut io = rig.connect().await;
     talk(&mut io, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n").await;
     let mut other = rig.connect().await;
@@ -72,7 +73,7 @@ async fn what_is_over_the_grace_is_cut() {
 
 #[tokio::test]
 async fn a_second_signal_ends_at_once() {
-    let rig = Rig::start(Limits { drain: Duration::from_mins(1), ..limits() }).await;
+    let rig = Rig::start(limits()).await;
     let mut io = rig.connect().await;
     talk(&mut io, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n").await;
     rig.shutdown.trigger();

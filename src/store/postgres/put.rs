@@ -45,8 +45,7 @@ struct Queue {
     writers: usize,
 }
 
-/// A batch, and who waits for it. Nobody may be waiting any more; then it is
-/// written all the same.
+/// A batch, and who waits for it: what nobody waits for any more is not begun.
 struct Waiting {
     batch: Batch,
     attempts: usize,
@@ -82,6 +81,7 @@ impl Inner {
 
     /// Writes until nothing waits.
     async fn write(self: Arc<Self>) {
+        let mut place = Place { inner: &self, is_left: false };
         while let Some(group) = self.next() {
             let batches: Vec<&Batch> = group.iter().map(|waiting| &waiting.batch).collect();
             let outcomes = self.try_all(&batches).await;
@@ -90,10 +90,30 @@ impl Inner {
                     Some(outcome) => waiting.answer(Ok(outcome)),
                     None => self.again(waiting),
                 }),
+                Err(_) if group.len() > 1 => self.write_each(group).await,
+                Err(error) => group.into_iter().for_each(|waiting| waiting.answer(Err(error.clone()))),
+            }
+        }
+        place.is_left = true;
+    }
+
+    /// Writes batches by themselves, which failed together: one subject may be
+    /// locked for long. Where two fail it is the database that does.
+    async fn write_each(&self, group: Vec<Waiting>) {
+        let mut failed: Option<StoreError> = None;
+        let mut failures = 0;
+        for waiting in group {
+            let tried = match &failed {
+                Some(error) if failures > 1 => Err(error.clone()),
+                _ => self.try_all(&[&waiting.batch]).await,
+            };
+            match tried.map(|outcomes| outcomes.into_iter().next().flatten()) {
+                Ok(Some(outcome)) => waiting.answer(Ok(outcome)),
+                Ok(None) => self.again(waiting),
                 Err(error) => {
-                    for waiting in group {
-                        waiting.answer(Err(error.clone()));
-                    }
+                    failures += 1;
+                    failed = Some(error.clone());
+                    waiting.answer(Err(error));
                 }
             }
         }
@@ -105,6 +125,9 @@ impl Inner {
         let mut queue = self.queue();
         let (mut group, mut left, mut rows, mut tokens) = (Vec::new(), VecDeque::new(), HashSet::new(), 0);
         while let Some(waiting) = queue.waiting.pop_front() {
+            if waiting.answer.is_closed() {
+                continue;
+            }
             let (row, more) = (waiting.batch.row, waiting.batch.mappings.len());
             if group.is_empty() || tokens + more <= TOKENS && rows.insert(row) {
                 rows.insert(row);
@@ -179,6 +202,20 @@ impl Inner {
             }
         }
         Ok(found.into_iter().zip(batches).map(|(found, batch)| found.outcome(batch)).collect())
+    }
+}
+
+/// The place of one who writes: another may have it, also where this one breaks off.
+struct Place<'a> {
+    inner: &'a Inner,
+    is_left: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if !self.is_left {
+            self.inner.queue().writers -= 1;
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Replicas over one `PostgreSQL` database.
 
 use super::*;
+use crate::clock::PATIENCE;
 use crate::store::EventKind;
 use crate::store::postgres::tests::CLUSTER;
 use crate::store::postgres::tests::cluster::{Bouncer, Cluster, Durability};
@@ -14,18 +15,15 @@ const SOON: Duration = Duration::from_secs(1);
 async fn open(url: &str, key: &Key) -> Vault {
     let vault = Vault::open(&url.parse().unwrap(), key.clone(), Options::default()).await.unwrap();
     // It believes nothing before it has heard what there is.
-    becomes(PATIENCE, async || vault.is_current()).await;
+    becomes(async || vault.is_current()).await;
     vault
 }
 
-/// How long a busy machine may take for what nothing is promised of.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// Waits until something holds; says how long that took.
-async fn becomes(limit: Duration, holds: impl AsyncFn() -> bool) -> Duration {
+async fn becomes(holds: impl AsyncFn() -> bool) -> Duration {
     let started = Instant::now();
     while !holds().await {
-        assert!(started.elapsed() < limit, "not after {limit:?}");
+        assert!(started.elapsed() < PATIENCE, "not after {PATIENCE:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     started.elapsed()
@@ -90,7 +88,7 @@ async fn changes_are_heard_of(url: &str, before_each: impl Fn()) {
     for kind in [EventKind::Rectified, EventKind::Removed, EventKind::Erased] {
         let tokens = subject.tokenize(&values).await.unwrap();
         // News of before may still come, and then it is forgotten once more.
-        becomes(PATIENCE, async || {
+        becomes(async || {
             let found = remembering.restore(&tokens).await;
             found.is_ok_and(|found| !found.contains(&None)) && tokens.iter().all(|t| remembering.cached(t).is_some())
         })
@@ -110,8 +108,7 @@ async fn changes_are_heard_of(url: &str, before_each: impl Fn()) {
             _ => assert_eq!(store.erase(row).await.unwrap(), 2),
         }
         here.shared().heed(Event { row, kind });
-        let took =
-            becomes(SOON, async || remembering.cached(&tokens[0]).is_none_or(|v| v.expose() != "a@example.com")).await;
+        let took = becomes(async || remembering.cached(&tokens[0]).is_none_or(|v| v.expose() != "a@example.com")).await;
         println!("{kind:?} was heard of after {took:?}");
         hears(&there, &mut told, Event { row, kind }).await;
         let found = becomes_known(&remembering, &tokens[0]).await;
@@ -123,7 +120,7 @@ async fn changes_are_heard_of(url: &str, before_each: impl Fn()) {
             let standing = tokens.iter().zip(records).filter_map(|(token, record)| Some((*token, record?)));
             store.remove(row, standing.collect()).await.unwrap();
             here.shared().heed(Event { row, kind: EventKind::Removed });
-            becomes(SOON, async || tokens.iter().all(|token| remembering.cached(token).is_none())).await;
+            becomes(async || tokens.iter().all(|token| remembering.cached(token).is_none())).await;
         }
     }
     // Of an erased person nothing is left under the handle that is held.
@@ -212,7 +209,7 @@ async fn a_replica_looks_for_what_another_minted_first() {
     one.tokenize(&emails(&["a@example.com"])).await.unwrap();
     assert!(other.kinds().await.unwrap().contains(entity("EMAIL")), "at once, at the first contact");
     one.tokenize(&[(entity("PHONE"), "+1 555 0100")]).await.unwrap();
-    becomes(SOON, async || other.kinds().await.unwrap().contains(entity("PHONE"))).await;
+    becomes(async || other.kinds().await.unwrap().contains(entity("PHONE"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -224,11 +221,11 @@ async fn what_cannot_be_asked_is_not_believed() {
     let tokens = subject.tokenize(&values).await.unwrap();
     assert!(subject.cached(&tokens[0]).is_some());
     cluster.primary.stop();
-    becomes(SOON + Duration::from_millis(100), async || subject.cached(&tokens[0]).is_none()).await;
+    becomes(async || subject.cached(&tokens[0]).is_none()).await;
     assert!(matches!(subject.tokenize(&values).await, Err(VaultError::Unavailable { .. })), "known values too");
     assert!(matches!(subject.restore(&tokens).await, Err(VaultError::Unavailable { .. })));
     cluster.primary.start();
-    becomes(Duration::from_secs(5), async || vault.is_current()).await;
+    becomes(async || vault.is_current()).await;
     assert_eq!(subject.tokenize(&values).await.unwrap(), tokens);
     assert_restores(&subject, &tokens, &values).await;
     assert!(subject.cached(&tokens[0]).is_some());

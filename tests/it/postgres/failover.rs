@@ -20,7 +20,7 @@ impl Met {
     async fn wait(&self, counter: &AtomicUsize, more: usize) {
         let (from, started) = (counter.load(Ordering::SeqCst), Instant::now());
         while counter.load(Ordering::SeqCst) < from + more {
-            assert!(started.elapsed() < Duration::from_secs(30), "only {} more", counter.load(Ordering::SeqCst) - from);
+            assert!(started.elapsed() < PATIENCE * 2, "only {} more", counter.load(Ordering::SeqCst) - from);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -83,7 +83,7 @@ async fn a_standby_takes_over_and_no_token_is_lost() {
     // Its last answer holds for one second.
     let started = Instant::now();
     while admin.get("/readyz").await.status != 200 {
-        assert!(started.elapsed() < Duration::from_millis(1500), "the gateway answers and is not ready");
+        assert!(started.elapsed() < PATIENCE, "the gateway answers and is not ready");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let mut known = Known::new();

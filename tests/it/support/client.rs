@@ -1,5 +1,6 @@
 //! An HTTP client that shows everything of a reply.
 
+use super::PATIENCE;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
@@ -9,7 +10,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use std::error::Error;
-use std::time::Duration;
 
 /// The consent that the default configuration asks for.
 pub const CONSENT: (&str, &str) = ("privet-consent", "support");
@@ -84,12 +84,12 @@ impl Client {
             request = request.header(*name, *value);
         }
         let sent = self.pool.request(request.body(Full::new(body.into())).unwrap());
-        tokio::time::timeout(Duration::from_secs(20), sent).await.expect("no reply in time").unwrap()
+        tokio::time::timeout(PATIENCE, sent).await.expect("no reply in time").unwrap()
     }
 
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Reply {
         let (head, body) = self.open(method, path, headers, body).await.into_parts();
-        let body = tokio::time::timeout(Duration::from_secs(20), body.collect()).await.expect("no end in time");
+        let body = tokio::time::timeout(PATIENCE, body.collect()).await.expect("no end in time");
         Reply { status: head.status, version: head.version, headers: head.headers, body: body.unwrap().to_bytes() }
     }
 
@@ -113,7 +113,7 @@ impl Client {
                 body: body.collect().await?.to_bytes(),
             })
         };
-        tokio::time::timeout(Duration::from_secs(20), exchange).await?
+        tokio::time::timeout(PATIENCE, exchange).await?
     }
 
     pub async fn get(&self, path: &str) -> Reply {

@@ -1,5 +1,6 @@
 //! A chatbot that speaks WebSocket and records what it receives, and a client.
 
+use super::PATIENCE;
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, Request, Response};
 use std::net::SocketAddr;
@@ -13,8 +14,6 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The code and the reason of a close.
 pub type Closed = (u16, String);

@@ -1,5 +1,6 @@
 //! Plain sockets, for clients and chatbots that do what no library would.
 
+use super::PATIENCE;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,8 +8,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection to a server, and what it has said so far.
 pub struct Wire {

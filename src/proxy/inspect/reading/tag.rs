@@ -117,15 +117,33 @@ impl Tag {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Break {
     Newline,
+    /// It stands between two groups of one number.
+    Blank,
     /// The line is too long for its place.
     Nothing,
 }
 
+/// Where tags begin that end a line.
+fn breaks(text: &str) -> impl Iterator<Item = usize> {
+    let bytes = text.as_bytes();
+    let is_break = |at: &usize| bytes.get(*at..at + 3).is_some_and(|tag| tag.eq_ignore_ascii_case(b"<br"));
+    memchr::memchr_iter(b'<', bytes).filter(is_break)
+}
+
 /// Whether lines of a text end by a tag.
 pub(super) fn has_breaks(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let is_break = |at: usize| bytes.get(at..at + 3).is_some_and(|tag| tag.eq_ignore_ascii_case(b"<br"));
-    memchr::memchr_iter(b'<', bytes).any(is_break)
+    breaks(text).next().is_some()
+}
+
+/// Whether such a tag may part the groups of a number.
+pub(super) fn parts_numbers(text: &str) -> bool {
+    let end = |at: usize| memchr::memchr(b'>', text.as_bytes().get(at..)?).map(|length| at + length + 1);
+    breaks(text).any(|at| end(at).is_some_and(|end| is_between_digits(text, at..end)))
+}
+
+fn is_between_digits(text: &str, at: Range<usize>) -> bool {
+    let is_digit = |at: Option<usize>| at.and_then(|at| text.as_bytes().get(at)).is_some_and(u8::is_ascii_digit);
+    is_digit(at.start.checked_sub(1)) && is_digit(Some(at.end))
 }
 
 /// Goes through the markup of a text once.
@@ -155,24 +173,10 @@ impl<'t> Tags<'t> {
         match tag {
             Tag::Inline | Tag::Unknown => "",
             Tag::Cell => " ",
-            Tag::Break if self.breaks == Break::Nothing => {
-                if self.parts_groups(at) {
-                    " "
-                } else {
-                    ""
-                }
-            }
+            Tag::Break if self.breaks == Break::Nothing => "",
+            Tag::Break if self.breaks == Break::Blank && is_between_digits(self.text, at) => " ",
             Tag::Block | Tag::Break => "\n",
         }
-    }
-
-    /// Whether it stands where a blank would, between two groups of one number.
-    fn parts_groups(&self, at: Range<usize>) -> bool {
-        let behind = self.text.as_bytes().get(at.end);
-        let before = self.text.get(..at.start).unwrap_or_default();
-        let rest = before.trim_end_matches(|c: char| c.is_ascii_digit());
-        let is_grouped = matches!(rest.as_bytes(), [.., b'0'..=b'9', b' ' | b'-']);
-        behind.is_some_and(u8::is_ascii_digit) && rest.len() < before.len() && is_grouped
     }
 
     /// The markup at `at`, if some stands there, and where it ends. Places must

@@ -44,6 +44,8 @@ fn markup_hides_nothing_and_stays() {
         ("to ana.lopez@<br>example.com", "to [EMAIL]<br>", "ana.lopez@example.com"),
         ("card 41111111<BR/>11111111.", "card [CREDIT_CARD]<BR/>.", "4111111111111111"),
         ("card 4111 1111<br>1111 1111.", "card [CREDIT_CARD]<br>.", "4111 1111 1111 1111"),
+        ("card 4111 1111 1111 111<br>1.", "card [CREDIT_CARD]<br>.", "4111 1111 1111 1111"),
+        ("room 12 4111111111<br>111111.", "room 12 [CREDIT_CARD]<br>.", "4111111111111111"),
     ] {
         assert_eq!(redacted(text, None), (want.to_owned(), vec![value.to_owned()]), "{text}");
     }
