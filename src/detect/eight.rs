@@ -122,15 +122,15 @@ fn last(marks: u64) -> usize {
 #[inline]
 fn no_digits(bytes: u64) -> u64 {
     // From ten on the sum sets the bit; sums of seven bits do not carry.
-    (((bytes ^ ONES * 0x30) & !HIGH) + ONES * 0x76 | bytes) & HIGH
+    ((((bytes ^ (ONES * 0x30)) & !HIGH) + ONES * 0x76) | bytes) & HIGH
 }
 
 /// Marks bytes that are none of the first `letters` letters of the alphabet.
 #[inline]
 fn no_letters(bytes: u64, letters: u64) -> u64 {
     // `a` is 1 here, and what is 0 or beyond the last is marked.
-    let place = ((bytes | CASE) & !HIGH) ^ ONES * 0x60;
-    (place + ONES * (0x7f - letters) | !(place + ONES * 0x7f) | bytes) & HIGH
+    let place = ((bytes | CASE) & !HIGH) ^ (ONES * 0x60);
+    ((place + ONES * (0x7f - letters)) | !(place + ONES * 0x7f) | bytes) & HIGH
 }
 
 #[inline]
@@ -142,8 +142,8 @@ fn no_hex_digits(bytes: u64) -> u64 {
 fn no_hex_or_separators(bytes: u64) -> u64 {
     // Sums of seven bits set the bit of all bytes but zero.
     let other = |separator: u8| {
-        let differs = bytes ^ ONES * u64::from(separator);
-        (differs & !HIGH) + ONES * 0x7f | differs
+        let differs = bytes ^ (ONES * u64::from(separator));
+        ((differs & !HIGH) + ONES * 0x7f) | differs
     };
     no_hex_digits(bytes) & other(b':') & other(b'-') & other(b'.')
 }

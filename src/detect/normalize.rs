@@ -35,7 +35,7 @@ pub(crate) fn is_needed(text: &str) -> bool {
 #[inline]
 #[expect(clippy::needless_bitwise_bool, reason = "a branch would keep it from being vector code")]
 fn may_differ(byte: u8) -> bool {
-    let high = (byte == 0xC2) | (byte >= 0xCC) & !(byte.wrapping_sub(0xE4) <= 5) & !(byte.wrapping_sub(0xEB) <= 3);
+    let high = (byte == 0xC2) | (byte >= 0xCC) & (byte.wrapping_sub(0xE4) > 5) & (byte.wrapping_sub(0xEB) > 3);
     high | (byte == b'&') | (byte == b'%') | (byte == b'\\')
 }
 

@@ -245,8 +245,7 @@ impl Pass<'_> {
         let mut at = start;
         let mut best: Option<Reading> = None;
         let mut in_front = None;
-        loop {
-            let Some(&b) = self.bytes.get(at) else { break };
+        while let Some(&b) = self.bytes.get(at) {
             let (symbol, byte, width) = match ASCII.get(usize::from(b)) {
                 Some(&symbol) => (symbol, b.to_ascii_uppercase(), 1),
                 None => self.high_symbol(at)?,

@@ -353,45 +353,43 @@ fn read_unicode(text: &str, start: usize) -> Word {
 }
 
 fn shape(letters: usize, capitals: usize, first_is_capital: bool) -> Shape {
-    shape_by(capitals > 0, capitals > 1, capitals == letters, first_is_capital)
+    shape_by(capitals.min(2), capitals == letters, first_is_capital)
 }
 
 /// The same from a bit for each capital and one for each letter. The bit of the
 /// first letter is that of [`CASE`] in the lowest byte.
 #[inline]
 fn shape_of(capitals: u64, letters: u64) -> Shape {
-    let more = capitals & capitals.wrapping_sub(1);
-    shape_by(capitals != 0, more != 0, capitals == letters, capitals & 0x20 != 0)
+    let more = capitals & capitals.wrapping_sub(1) != 0;
+    let some = usize::from(capitals != 0) + usize::from(more);
+    shape_by(some, capitals == letters, capitals & 0x20 != 0)
 }
 
-/// By whether there is a capital, more than one, and no small letter, and
-/// whether the first letter is a capital. A table, as branches would be guessed wrong.
+/// By how many capitals there are, two for more, whether there is no small
+/// letter, and whether the first letter is a capital. A table, as branches would
+/// be guessed wrong.
 #[inline]
-fn shape_by(some: bool, more: bool, all: bool, first: bool) -> Shape {
-    const LOWER: Shape = Shape::Lower;
-    const SHAPES: [Shape; 16] = [
-        // No capital, in whatever way.
-        LOWER,
-        LOWER,
-        LOWER,
-        LOWER,
-        LOWER,
-        LOWER,
-        LOWER,
-        LOWER,
+fn shape_by(capitals: usize, all: bool, first: bool) -> Shape {
+    use Shape::{Capitalised, Hump, Initial, Lower, Mixed, Upper};
+    const SHAPES: [Shape; 12] = [
+        // No capital, whatever else is said.
+        Lower,
+        Lower,
+        Lower,
+        Lower, //
         // One: "iPhone", "Anna", and "A".
-        Shape::Hump,
-        Shape::Capitalised,
-        Shape::Initial,
-        Shape::Initial,
+        Hump,
+        Capitalised,
+        Initial,
+        Initial, //
         // More: "eBAY", "McDonald", "ANNA".
-        Shape::Hump,
-        Shape::Mixed,
-        Shape::Upper,
-        Shape::Upper,
+        Hump,
+        Mixed,
+        Upper,
+        Upper,
     ];
-    let kind = usize::from(some) << 3 | usize::from(more) << 2 | usize::from(all) << 1 | usize::from(first);
-    SHAPES.get(kind).copied().unwrap_or(LOWER)
+    let kind = capitals << 2 | usize::from(all) << 1 | usize::from(first);
+    SHAPES.get(kind).copied().unwrap_or(Lower)
 }
 
 /// Words of a phrase, a key or a list entry, each by its hash. Here a change

@@ -2,7 +2,6 @@
 
 use super::ScanArgs;
 use crate::detect::{Engine, Evidence, Finding, Input, NearMiss, RuleInfo, Scratch, Why};
-use crate::json;
 use anstyle::{AnsiColor, Style};
 use serde::ser::{SerializeSeq as _, SerializeStruct};
 use serde::{Serialize, Serializer};

@@ -10,6 +10,9 @@ use crate::detect::words::{self, Shape, Word};
 /// A name has at most so many words.
 const MAX_PARTS: usize = 6;
 
+/// What the lists say of a first word, by [`Token::listed`]: a table needs no branch.
+const LISTED: [f32; 8] = [0.0, 0.6, 0.25, 0.6, 0.0, 0.3, 0.1, 0.3];
+
 /// What the grammar makes of the words from one on.
 pub(crate) struct Verdict {
     /// How many words the name has.
@@ -51,10 +54,7 @@ impl Pass<'_> {
         let plain = parts.first().is_some_and(|p| is_plain(p, cue));
         let single = parts.len() == 1;
         let mut evidence = Evidence::default();
-        // By given name, family name and ordinary word; a table needs no branch.
-        const SCORES: [[[f32; 2]; 2]; 2] = [[[0.0, 0.0], [0.25, 0.1]], [[0.6, 0.3], [0.6, 0.3]]];
-        let [given, family] = [Classes::GIVEN, Classes::SURNAME].map(|class| usize::from(first.classes.has(class)));
-        let mut score = SCORES[given][family][usize::from(first.is_ordinary())];
+        let mut score = LISTED[first.listed() & 7];
         if first.classes.has(Classes::GIVEN) {
             evidence |= Evidence::GIVEN;
         }

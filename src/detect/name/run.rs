@@ -47,6 +47,12 @@ impl Token {
         self.classes.has(Classes::of(&[Classes::COMMON, Classes::PLACE, Classes::AFTER]))
     }
 
+    /// One bit each for a given name, a family name and an ordinary word.
+    pub(crate) fn listed(&self) -> usize {
+        let name = |class| usize::from(self.classes.has(class));
+        name(Classes::GIVEN) | name(Classes::SURNAME) << 1 | usize::from(self.is_ordinary()) << 2
+    }
+
     pub(crate) fn is_particle(&self) -> bool {
         self.classes.has(Classes::PARTICLE)
             && match self.word.shape {
