@@ -249,7 +249,7 @@ impl Pass<'_> {
     /// A name in capitals that may be a street, where a postcode says so.
     fn street_without_kind(&self, last: &Word, kinds: Kinds) -> Option<(usize, f32)> {
         let classes = self.engine.lexicon.classes(last.hash);
-        let capital = matches!(last.shape, Shape::Capitalised | Shape::Mixed(true));
+        let capital = matches!(last.shape, Shape::Capitalised | Shape::Mixed);
         let other = kinds.has(Kinds::MONTH | Kinds::NO_STREET | Kinds::STREET_BEHIND | Kinds::STREET_FRONT)
             || classes.has(Classes::CALENDAR)
             || classes.has(Classes::STOP);

@@ -2,6 +2,7 @@
 //! may be stepped over. Each step is bounded, so that an anchor costs no more
 //! in a hostile text.
 
+use crate::detect::eight;
 use crate::detect::lexicon::Classes;
 use crate::detect::scan::Pass;
 use crate::detect::terms::Kinds;
@@ -11,8 +12,11 @@ impl Pass<'_> {
     /// The word that ends at an offset.
     #[inline]
     pub(crate) fn word_ending(&self, end: usize) -> Option<Word> {
-        let bytes = self.bytes.get(..end)?.iter().rev().take(MAX_WORD);
-        let letters = bytes.take_while(|b| b.is_ascii_alphabetic()).count();
+        let mut letters = eight::letters_before(self.bytes, end);
+        if letters == 8 {
+            let more = self.bytes.get(..end - letters)?.iter().rev().take(MAX_WORD - letters);
+            letters += more.take_while(|b| b.is_ascii_alphabetic()).count();
+        }
         let start = end - letters;
         match start.checked_sub(1).and_then(|at| self.bytes.get(at)) {
             Some(0x80..) => self.unicode_word_ending(end),
@@ -42,13 +46,14 @@ impl Pass<'_> {
 
     #[inline]
     pub(crate) fn digits_end(&self, start: usize) -> usize {
-        let digits = self.bytes.get(start..).unwrap_or_default().iter().take(9).take_while(|b| b.is_ascii_digit());
-        start + digits.count()
+        let digits = eight::digits(self.bytes, start);
+        // Nine say that there are too many.
+        let more = digits == 8 && self.bytes.get(start + 8).is_some_and(u8::is_ascii_digit);
+        start + digits + usize::from(more)
     }
 
     pub(crate) fn digits_start(&self, end: usize) -> usize {
-        let digits = self.bytes.get(..end).unwrap_or_default().iter().rev().take(5).take_while(|b| b.is_ascii_digit());
-        end - digits.count()
+        end - eight::digits_before(self.bytes, end).min(5)
     }
 
     /// Steps over at most `most` of these characters.

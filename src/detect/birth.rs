@@ -57,8 +57,11 @@ impl Pass<'_> {
     /// A number of at most `most` digits.
     fn figure(&self, start: usize, most: usize) -> Option<(u32, usize)> {
         let end = self.digits_end(start);
-        let value = self.text.get(start..end)?.parse().ok()?;
-        (end - start <= most).then_some((value, end))
+        if end == start || end - start > most {
+            return None;
+        }
+        let digits = self.bytes.get(start..end)?;
+        Some((digits.iter().fold(0, |value, digit| 10 * value + u32::from(digit & 0xf)), end))
     }
 
     /// `12.03.1990`, `12 March 1990`: what follows the figure of the day.

@@ -24,8 +24,14 @@ impl Filter {
     /// False only where the hash was never added.
     #[inline]
     pub(crate) fn may_hold(&self, hash: u64) -> bool {
+        self.trace(hash) != 0
+    }
+
+    /// 0 only where the hash was never added; to be asked together with others.
+    #[inline]
+    pub(crate) fn trace(&self, hash: u64) -> u64 {
         let (word, bit) = self.place(hash);
-        self.words.get(word).is_some_and(|word| word & bit != 0)
+        self.words.get(word).map_or(0, |word| word & bit)
     }
 
     #[inline]

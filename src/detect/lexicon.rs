@@ -2,8 +2,9 @@
 //! one from the hash of a phrase to the cue it is.
 
 use crate::detect::filter::Filter;
+use crate::detect::table::Table;
 use crate::detect::words::{self, Shape, Word};
-use std::ops::{BitOr, BitOrAssign};
+use std::ops::{BitAnd, BitOr, BitOrAssign};
 
 /// A set of word classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +53,9 @@ impl Classes {
     pub(crate) const FREQUENT_SURNAME: Self = Self(1 << 20);
     /// Joins the parts of a spelled address: "underscore", "dash".
     pub(crate) const JOINER: Self = Self(1 << 22);
+    /// A name that is no ordinary family name; see [`Self::is_ordinary_surname`].
+    /// No list gives it: it follows from the other classes.
+    pub(crate) const NAME_ALONE: Self = Self(1 << 21);
     /// Stands in numbers that are read out: "seven", "double".
     pub(crate) const NUMBER_WORD: Self = Self(1 << 23);
     /// A key that holds a person's name.
@@ -62,6 +66,12 @@ impl Classes {
     /// phrases only, and the scan need not look for longer ones.
     pub(crate) const fn ends_phrase(words: usize) -> Self {
         Self(1 << (23 + words))
+    }
+
+    /// All bits where the word is the last of a phrase of `words` words, else none.
+    #[inline]
+    pub(crate) const fn mask_of_phrase(self, words: usize) -> u64 {
+        ((self.0 >> (23 + words) & 1) as u64).wrapping_neg()
     }
 
     /// Whether the word is the last of any phrase.
@@ -75,11 +85,14 @@ impl Classes {
         self.stands_alone() || self.ends_any_phrase()
     }
 
+    fn is_name(self) -> bool {
+        self.has(Self::of(&[Self::GIVEN, Self::SURNAME]))
+    }
+
     /// Whether it does so as a name or a part of one, of an address or of a number.
     fn stands_alone(self) -> bool {
-        const NAME: Classes = Classes::of(&[Classes::GIVEN, Classes::SURNAME]);
         const PART: Classes = Classes::of(&[Classes::AT, Classes::PARTICLE, Classes::NUMBER_WORD]);
-        self.has(NAME) && !self.has(Self::STOP) || self.has(PART)
+        self.is_name() && !self.has(Self::STOP) || self.has(PART)
     }
 
     /// A family name that is an ordinary word too and nothing else: "long". In
@@ -165,6 +178,13 @@ impl BitOr for Classes {
     }
 }
 
+impl BitAnd for Classes {
+    type Output = Self;
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
 impl BitOrAssign for Classes {
     fn bitor_assign(&mut self, other: Self) {
         self.0 |= other.0;
@@ -204,6 +224,30 @@ impl Cue {
         matches!(self, Self::Hint | Self::Greeting | Self::Weak | Self::SignOff)
     }
 
+    /// In their order.
+    const ALL: [Self; 11] = [
+        Self::Key,
+        Self::Passcode,
+        Self::Password,
+        Self::Hint,
+        Self::Greeting,
+        Self::Weak,
+        Self::SignOff,
+        Self::Field,
+        Self::Strong,
+        Self::Title,
+        Self::Token,
+    ];
+
+    /// From 1, in their order.
+    const fn number(self) -> u32 {
+        self as u32 + 1
+    }
+
+    fn numbered(number: u32) -> Option<Self> {
+        Self::ALL.get((number as usize).wrapping_sub(1)).copied()
+    }
+
     fn named(name: &str) -> Option<Self> {
         Some(match name {
             "field" => Self::Field,
@@ -239,8 +283,10 @@ const PHRASE_BITS: u32 = 16;
 /// The compiled word lists.
 #[derive(Debug)]
 pub(crate) struct Lexicon {
-    words: Table<Classes>,
-    phrases: Table<Option<Cue>>,
+    /// The bits of their classes.
+    words: Table,
+    /// The cues; see [`Cue::number`].
+    phrases: Table,
     /// Of the phrases: nearly all that is asked for is none.
     phrase_filter: Filter,
     /// Of the words that matter in small letters by themselves, where no cue waits.
@@ -257,7 +303,7 @@ impl Lexicon {
     /// The classes of the word with this hash.
     #[inline]
     pub(crate) fn classes(&self, hash: u64) -> Classes {
-        self.words.find(hash)
+        Classes(self.words.find(hash))
     }
 
     /// The same in two steps: the memory is read in the first, and nothing waits
@@ -267,27 +313,33 @@ impl Lexicon {
     pub(crate) fn ask(&self, word: &Word) -> Asked {
         let may_matter = (word.shape != Shape::Lower) | self.small.may_hold(word.hash);
         // No branch: whether a word matters the processor cannot guess.
-        let first = self.words.first(std::hint::select_unpredictable(may_matter, word.hash, 0));
-        Asked { may_matter, first }
+        let classes = self.classes(std::hint::select_unpredictable(may_matter, word.hash, 0));
+        Asked { may_matter, classes }
     }
 
     /// The classes of the word that was asked for.
     #[inline]
     pub(crate) fn answer(&self, word: &Word, asked: Asked) -> Classes {
-        if asked.may_matter { self.words.find_from(asked.first, word.hash) } else { self.classes(word.hash) }
+        if asked.may_matter { asked.classes } else { self.classes(word.hash) }
     }
 
-    /// Whether a word and the one before it end a longer cue. Of the words that
+    /// 0 where a word and the one before it end no longer cue. Of the words that
     /// end phrases, such as "is", few end one where they stand.
     #[inline]
-    pub(crate) fn may_end_phrase(&self, hash: u64, before: u64) -> bool {
-        self.ends.may_hold(words::join(words::join(0, hash), before))
+    pub(crate) fn trace_of_phrase(&self, hash: u64, before: u64) -> u64 {
+        self.ends.trace(words::join(words::join(0, hash), before))
+    }
+
+    /// 0 where a phrase is no cue; nearly all that are asked for are none.
+    #[inline]
+    pub(crate) fn trace_of_cue(&self, phrase: u64) -> u64 {
+        self.phrase_filter.trace(phrase)
     }
 
     /// The cue that a phrase is.
     #[inline]
     pub(crate) fn cue(&self, phrase: u64) -> Option<Cue> {
-        if self.phrase_filter.may_hold(phrase) { self.phrases.find(phrase) } else { None }
+        if self.phrase_filter.may_hold(phrase) { Cue::numbered(self.phrases.find(phrase)) } else { None }
     }
 }
 
@@ -297,8 +349,8 @@ pub(crate) struct Asked {
     /// Whether it may matter, where no cue waits: as a name, as a part of an
     /// address, as a cue of one word. Most words of a text do not.
     pub(crate) may_matter: bool,
-    /// The first place where it can be in the table.
-    first: (u32, Classes),
+    /// Its classes, where it may.
+    classes: Classes,
 }
 
 /// Why a word could not be added.
@@ -341,13 +393,16 @@ impl LexiconBuilder {
     }
 
     pub(crate) fn build(self) -> Lexicon {
-        let mut words: Table<Classes> = Table::with_room(distinct(&self.words));
+        let mut words = Table::with_room(distinct(&self.words));
         for (hash, class) in &self.words {
-            *words.entry(*hash) |= *class;
+            *words.entry(*hash) |= class.bits();
         }
         let mut small = Filter::with_bits(SMALL_BITS);
         for (hash, _) in &self.words {
-            let classes = words.find(*hash);
+            let classes = Classes(words.find(*hash));
+            if classes.is_name() && !classes.is_ordinary_surname() {
+                *words.entry(*hash) |= Classes::NAME_ALONE.bits();
+            }
             if classes.stands_alone() && !classes.is_ordinary_surname() || classes.has(Classes::ends_phrase(1)) {
                 small.add(*hash);
             }
@@ -356,8 +411,8 @@ impl LexiconBuilder {
         let mut phrase_filter = Filter::with_bits(PHRASE_BITS);
         for (hash, cue) in self.phrases {
             phrase_filter.add(hash);
-            let slot: &mut Option<Cue> = phrases.entry(hash);
-            *slot = (*slot).max(Some(cue));
+            let slot = phrases.entry(hash);
+            *slot = (*slot).max(cue.number());
         }
         let mut ends = Filter::with_bits(PHRASE_BITS);
         self.ends.into_iter().for_each(|end| ends.add(end));
@@ -383,70 +438,6 @@ pub(crate) fn phrase_hash(words_backwards: impl Iterator<Item = u64>) -> u64 {
     words_backwards.fold(0, words::join)
 }
 
-/// Open addressing with linear probing over a power of two of slots. A slot
-/// keeps 32 bits of the hash; the other bits choose the place, so that two
-/// words are taken for one with a probability below 2^-40.
-#[derive(Debug)]
-pub(crate) struct Table<V> {
-    slots: Vec<(u32, V)>,
-    mask: usize,
-}
-
-impl<V: Copy + Default> Table<V> {
-    pub(crate) fn with_room(n: usize) -> Self {
-        // At most 60 percent full, so that a miss ends after few steps and
-        // there is always an empty slot to end it.
-        let size = (n * 5 / 3 + 8).next_power_of_two();
-        Self { slots: vec![(0, V::default()); size], mask: size - 1 }
-    }
-
-    /// What stands where the search for a hash starts.
-    #[inline]
-    fn first(&self, hash: u64) -> (u32, V) {
-        self.slots.get(hash as usize & self.mask).copied().unwrap_or_default()
-    }
-
-    /// The value of a hash, of which [`Self::first`] is known.
-    #[inline]
-    fn find_from(&self, (found, value): (u32, V), hash: u64) -> V {
-        if found == tag(hash) {
-            return value;
-        }
-        if found == 0 { V::default() } else { self.find(hash) }
-    }
-
-    #[inline]
-    pub(crate) fn find(&self, hash: u64) -> V {
-        let tag = tag(hash);
-        let mut at = hash as usize & self.mask;
-        while let Some(&(found, value)) = self.slots.get(at) {
-            if found == tag {
-                return value;
-            }
-            if found == 0 {
-                break;
-            }
-            at = (at + 1) & self.mask;
-        }
-        V::default()
-    }
-
-    pub(crate) fn entry(&mut self, hash: u64) -> &mut V {
-        let tag = tag(hash);
-        let mut at = hash as usize & self.mask;
-        while self.slots[at].0 != tag && self.slots[at].0 != 0 {
-            at = (at + 1) & self.mask;
-        }
-        self.slots[at].0 = tag;
-        &mut self.slots[at].1
-    }
-}
-
-/// The upper half of the hash, never 0, which marks an empty slot.
-fn tag(hash: u64) -> u32 {
-    ((hash >> 32) as u32).max(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -462,7 +453,8 @@ mod tests {
         let will = lexicon.classes(hash("WILL"));
         assert!(will.has(Classes::GIVEN) && will.has(Classes::COMMON) && !will.has(Classes::SURNAME));
         assert!(lexicon.classes(hash("is")).has(Classes::ends_phrase(3)));
-        assert!(lexicon.may_end_phrase(hash("is"), hash("name")) && !lexicon.may_end_phrase(hash("is"), hash("it")));
+        assert!(lexicon.trace_of_phrase(hash("is"), hash("name")) != 0);
+        assert_eq!(lexicon.trace_of_phrase(hash("is"), hash("it")), 0);
         for (text, matters) in [("will", true), ("parcel", false), ("Parcel", true), ("is", false)] {
             let word = words::read(text, 0).unwrap();
             let asked = lexicon.ask(&word);
@@ -477,6 +469,14 @@ mod tests {
         assert_eq!(phrase("my name is"), Some(Cue::Strong));
         assert_eq!(phrase("name is"), None);
         assert_eq!(phrase("is name my"), None);
+    }
+
+    #[test]
+    fn cues_have_numbers() {
+        for cue in Cue::ALL {
+            assert_eq!(Cue::numbered(cue.number()), Some(cue));
+        }
+        assert_eq!(Cue::numbered(0), None);
     }
 
     #[test]

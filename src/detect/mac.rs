@@ -1,6 +1,7 @@
 //! Hardware addresses: EUI-48 and EUI-64 (IEEE 802) as pairs with colons or
 //! hyphens, or as fours with dots.
 
+use crate::detect::eight;
 use crate::detect::finder::Finder;
 use crate::detect::scan::{Evidence, Pass};
 
@@ -16,11 +17,11 @@ impl Pass<'_> {
         if self.engine.finders.get(Finder::Mac as usize).is_none_or(Vec::is_empty) {
             return None;
         }
-        let before = self.bytes.get(at.saturating_sub(MAX_MAC + 1)..at)?;
-        let behind = self.bytes.get(at..(at + MAX_MAC + 1).min(self.bytes.len()))?;
-        if !is_beside_separator(before, behind) {
+        if !self.is_beside_separator(at) || self.is_short(at) {
             return None;
         }
+        let before = self.bytes.get(at.saturating_sub(MAX_MAC + 1)..at)?;
+        let behind = self.bytes.get(at..(at + MAX_MAC + 1).min(self.bytes.len()))?;
         let in_run = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'-' | b'.');
         let mut end = at + behind.iter().take_while(|b| in_run(b)).count();
         let mut start = at - before.iter().rev().take_while(|b| in_run(b)).count();
@@ -45,15 +46,24 @@ impl Pass<'_> {
         }
         self.report(Finder::Mac, start, end, 0.0, Evidence::default()).then_some(end)
     }
-}
 
-/// Whether a separator stands at an end of the group of hex digits between two
-/// texts. Most numbers have none, and need no other look.
-#[inline]
-fn is_beside_separator(before: &[u8], behind: &[u8]) -> bool {
-    let is_separator = |b: Option<&u8>| matches!(b, Some(b':' | b'-' | b'.'));
-    is_separator(behind.iter().find(|b| !b.is_ascii_hexdigit()))
-        || is_separator(before.iter().rfind(|b| !b.is_ascii_hexdigit()))
+    /// Whether the run around an offset is too short, as is seen from a few bytes
+    /// on each side: most dates, times and numbers with hyphens are.
+    #[inline]
+    fn is_short(&self, at: usize) -> bool {
+        let ahead = eight::hex_and_separators(self.bytes, at);
+        let back = eight::hex_and_separators_before(self.bytes, at);
+        ahead < 8 && back < 8 && ahead + back < MIN_MAC
+    }
+
+    /// Whether a separator stands at an end of the hex digits around an offset, a
+    /// few on each side. Most numbers have none, and need no other look.
+    #[inline]
+    fn is_beside_separator(&self, at: usize) -> bool {
+        let is_separator = |at: usize| matches!(self.bytes.get(at), Some(b':' | b'-' | b'.'));
+        let (ahead, back) = (eight::hex_digits(self.bytes, at), eight::hex_digits_before(self.bytes, at));
+        is_separator(at + ahead) || is_separator(at.wrapping_sub(back + 1))
+    }
 }
 
 fn is_word(c: char) -> bool {

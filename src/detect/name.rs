@@ -117,10 +117,10 @@ impl<'a> Names<'a> {
         Self { lesson: Some(lesson), ..Self::new(kept) }
     }
 
-    /// Whether a word may be one of a name that is known; false is certain.
+    /// 0 where a word is none of a name that is known; else it may be.
     #[inline]
-    pub(crate) fn may_remember(&self, hash: u64) -> bool {
-        self.kept.memory.may_hold(hash)
+    pub(crate) fn trace(&self, hash: u64) -> u64 {
+        self.kept.memory.trace(hash)
     }
 
     /// Whether an offset is one of the last run's.
@@ -166,7 +166,7 @@ impl Pass<'_> {
 
     /// Whether it is worth to look at the words from this one on.
     fn may_start(&self, word: &Word, classes: Classes, cue: Option<Pending>) -> bool {
-        let ordinary = classes.has(Classes::COMMON) || classes.has(Classes::PLACE);
+        let ordinary = classes.has(Classes::of(&[Classes::COMMON, Classes::PLACE]));
         if self.is_small_initial(word) {
             return self.is_free_before(word.start);
         }
@@ -174,10 +174,10 @@ impl Pass<'_> {
             return false;
         }
         let remembered = self.names.kept.memory.knows(word.hash);
-        let known = remembered || classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME);
+        let known = remembered || classes.has(Classes::of(&[Classes::GIVEN, Classes::SURNAME]));
         let strong = cue.is_some_and(|c| c.cue >= Cue::Strong);
         let loud = word.shape == Shape::Upper;
-        let capital = loud || matches!(word.shape, Shape::Capitalised | Shape::Mixed(true) | Shape::Initial);
+        let capital = loud || matches!(word.shape, Shape::Capitalised | Shape::Mixed | Shape::Initial);
         let particle = strong && classes.has(Classes::PARTICLE);
         let initial = self.is_initial(word) || (word.shape == Shape::Initial && self.is_name_of_initial(word.end));
         if word.is_too_long()
@@ -191,7 +191,7 @@ impl Pass<'_> {
         {
             return false;
         }
-        let refused = [Classes::TITLE, Classes::DIRECTION].into_iter().any(|c| classes.has(c))
+        let refused = classes.has(Classes::of(&[Classes::TITLE, Classes::DIRECTION]))
             || (word.shape == Shape::Initial && !initial)
             || (classes.has(Classes::ORGANISATION) && cue.is_none())
             || self.is_salutation(word, classes)
@@ -224,9 +224,9 @@ impl Pass<'_> {
             let classes = self.engine.lexicon.classes(next.hash);
             match next.shape {
                 Shape::Initial => end = next.end,
-                Shape::Capitalised | Shape::Mixed(true) => {
-                    let other = [Classes::COMMON, Classes::STOP, Classes::PLACE, Classes::CITY];
-                    return classes.has(Classes::SURNAME) && !other.into_iter().any(|c| classes.has(c));
+                Shape::Capitalised | Shape::Mixed => {
+                    let other = Classes::of(&[Classes::COMMON, Classes::STOP, Classes::PLACE, Classes::CITY]);
+                    return classes.has(Classes::SURNAME) && !classes.has(other);
                 }
                 _ => return false,
             }
@@ -241,8 +241,8 @@ impl Pass<'_> {
             && self.bytes.get(word.end) == Some(&b' ')
             && words::read(self.text, word.end + 1).is_some_and(|next| {
                 let classes = self.engine.lexicon.classes(next.hash);
-                let other = [Classes::COMMON, Classes::STOP, Classes::PLACE, Classes::CITY];
-                classes.has(Classes::SURNAME) && !other.into_iter().any(|c| classes.has(c))
+                let other = Classes::of(&[Classes::COMMON, Classes::STOP, Classes::PLACE, Classes::CITY]);
+                classes.has(Classes::SURNAME) && !classes.has(other)
             })
     }
 
@@ -295,13 +295,14 @@ impl Pass<'_> {
                 at += 1;
                 continue;
             };
-            let sure = 1 + (verdict.score.clamp(0.0, 1.0) * 10.0).round() as u8;
+            // Rounded by hand, as that is a call for many processors.
+            let sure = 1 + (f64::from(verdict.score.clamp(0.0, 1.0) * 10.0) + 0.5) as u8;
             let counted = if verdict.score < THRESHOLD - 0.001 { 1 } else { verdict.count };
-            for (i, opinion) in opinions.iter_mut().enumerate().skip(at).take(counted) {
-                *opinion = sure | if i > at { 0x20 } else { 0 };
-            }
-            for slot in evidence.iter_mut().skip(at).take(counted) {
+            let mut goes_on = 0;
+            for (opinion, slot) in opinions.iter_mut().zip(&mut evidence).skip(at).take(counted) {
+                *opinion = sure | goes_on;
                 *slot = verdict.evidence;
+                goes_on = 0x20;
             }
             at += counted.max(1);
         }

@@ -25,12 +25,22 @@ use spelling::{Plain, composed, lookalike, plain};
 pub(crate) fn is_needed(text: &str) -> bool {
     let (chunks, rest) = text.as_bytes().as_chunks::<{ Block::LEN }>();
     // No branch inside: the compiler makes vector code of it.
-    let marked = |bytes: &[u8]| bytes.iter().fold(false, |any, &b| any | is_marked(b));
+    let marked = |bytes: &[u8]| bytes.iter().fold(false, |any, &b| any | may_differ(b));
     chunks.iter().enumerate().any(|(i, chunk)| marked(chunk) && differs(text, i * Block::LEN))
         || (marked(rest) && differs(text, text.len() - rest.len()))
 }
 
-/// A byte where something may start that has another plain spelling.
+/// A byte where something may start that has another plain spelling. Inside a
+/// character, and where the letters of most languages start, nothing does.
+#[inline]
+#[expect(clippy::needless_bitwise_bool, reason = "a branch would keep it from being vector code")]
+fn may_differ(byte: u8) -> bool {
+    let high = (byte == 0xC2) | (byte >= 0xCC) & (byte.wrapping_sub(0xE4) > 5) & (byte.wrapping_sub(0xEB) > 3);
+    high | (byte == b'&') | (byte == b'%') | (byte == b'\\')
+}
+
+/// A byte where something may start that is spelled otherwise, or goes with what
+/// stands before it.
 #[inline]
 fn is_marked(byte: u8) -> bool {
     byte >= 0x80 || byte == b'&' || byte == b'%' || byte == b'\\'
@@ -39,7 +49,7 @@ fn is_marked(byte: u8) -> bool {
 /// Whether a character that starts in this block of the text has another spelling.
 #[cold]
 fn differs(text: &str, base: usize) -> bool {
-    let mut marked = words::mask(text.as_bytes(), base, is_marked);
+    let mut marked = words::mask(text.as_bytes(), base, may_differ);
     while marked != 0 {
         if is_spelled_otherwise(text, base + marked.trailing_zeros() as usize) {
             return true;

@@ -2,6 +2,7 @@
 //! quad, a payment card, a telephone number. Also IBANs, which start with two
 //! letters.
 
+use crate::detect::eight;
 use crate::detect::finder::Finder;
 use crate::detect::scan::{Evidence, Pass, Recent};
 use crate::detect::validate::{self, iban};
@@ -134,7 +135,7 @@ impl Pass<'_> {
     /// nearly all numbers are, and they need not be collected.
     #[inline]
     fn small_number(&self, start: usize) -> Option<usize> {
-        let digits = self.bytes.get(start..)?.iter().take(7).take_while(|b| b.is_ascii_digit()).count();
+        let digits = eight::digits(self.bytes, start);
         let end = start + digits;
         let ends = match self.bytes.get(end) {
             None => true,

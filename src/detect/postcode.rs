@@ -157,9 +157,8 @@ impl Pass<'_> {
                 continue;
             }
             let classes = self.engine.lexicon.classes(word.hash);
-            let other =
-                [Classes::STOP, Classes::COMMON, Classes::GIVEN, Classes::TITLE].into_iter().any(|c| classes.has(c))
-                    || classes.ends_any_phrase();
+            let other = classes.has(Classes::of(&[Classes::STOP, Classes::COMMON, Classes::GIVEN, Classes::TITLE]))
+                || classes.ends_any_phrase();
             if lower || word.shape != first.shape || other || more == 1 {
                 break;
             }

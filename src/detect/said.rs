@@ -41,7 +41,7 @@ impl Listened {
             }
             let word = words::read_once(text, at);
             match word.shape {
-                Shape::Mixed(_) => {
+                Shape::Mixed | Shape::Hump => {
                     let text = text.get(word.start..word.end).unwrap_or_default();
                     words::each(text, |hash| heard.word(hash, false, self));
                 }

@@ -356,7 +356,13 @@ impl Recent {
     /// The last word; 0 for none.
     #[inline]
     fn last(&self) -> u64 {
-        self.ring[self.pushed.wrapping_sub(1) % Self::ROOM]
+        self.back(1)
+    }
+
+    /// The word so many back, from 1; 0 for none.
+    #[inline]
+    fn back(&self, words: usize) -> u64 {
+        self.ring[self.pushed.wrapping_sub(words) % Self::ROOM]
     }
 
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = u64> {
@@ -471,22 +477,24 @@ impl Pass<'_> {
     /// A word in small letters that is in no list of use. Most words are.
     #[inline]
     fn is_of_no_matter(&self, word: &Word, may_matter: bool) -> bool {
-        !may_matter
-            && !self.engine.lexicon.may_end_phrase(word.hash, self.recent.last())
-            && self.cue.is_none()
-            && !self.names.may_remember(word.hash)
-            && !self.may_go_on(word)
-            && !self.may_be_small_initial(word)
+        // As bits, so that one branch decides: of truths the compiler would make a
+        // branch for each, and the processor would guess wrong more often.
+        let speaks = self.engine.lexicon.trace_of_phrase(word.hash, self.recent.last())
+            | self.names.trace(word.hash)
+            | u64::from(may_matter)
+            | u64::from(self.cue.is_some())
+            | u64::from(self.may_be_small_initial(word))
             // An IBAN may be written in small letters.
-            && !self.bytes.get(word.end).is_some_and(u8::is_ascii_digit)
+            | u64::from(self.bytes.get(word.end).is_some_and(u8::is_ascii_digit));
+        speaks == 0 && !self.may_go_on(word)
     }
 
     fn word(&mut self, word: &Word, classes: Classes) -> usize {
         if word.end == word.start {
             return word.start + 1;
         }
-        if matches!(word.end - word.start, 2 | 6)
-            && self.starts_iban(word)
+        if self.starts_iban(word)
+            && matches!(word.end - word.start, 2 | 6)
             && let Some(end) = self.iban(word.end - 2)
         {
             return end;
@@ -524,18 +532,18 @@ impl Pass<'_> {
     #[inline]
     fn is_no_name(&self, word: &Word, classes: Classes) -> bool {
         const OTHER: Classes = Classes::of(&[Classes::AT, Classes::NUMBER_WORD]);
-        const NAME: Classes = Classes::of(&[Classes::GIVEN, Classes::SURNAME]);
-        let name = match self.cue {
-            None => classes.has(NAME) && !classes.is_ordinary_surname(),
-            // Behind a strong cue any word may be one.
-            Some(cue) => classes.has(NAME) || !cue.cue.is_faint(),
-        };
-        word.shape == Shape::Lower
-            && !name
-            && !classes.has(OTHER)
-            && !self.names.is_in_run(word.start)
-            && !self.names.may_remember(word.hash)
-            && !self.may_be_small_initial(word)
+        const CUED: Classes = Classes::of(&[Classes::GIVEN, Classes::SURNAME, OTHER]);
+        const ALONE: Classes = Classes::of(&[Classes::NAME_ALONE, OTHER]);
+        let asked = std::hint::select_unpredictable(self.cue.is_some(), CUED, ALONE);
+        // Bits as in `is_of_no_matter`, for the same reason.
+        let speaks = self.names.trace(word.hash)
+            | u64::from((classes & asked).bits())
+            // Behind a strong cue any word may be a name.
+            | u64::from(self.cue.is_some_and(|cue| !cue.cue.is_faint()))
+            | u64::from(word.shape != Shape::Lower)
+            | u64::from(self.names.is_in_run(word.start))
+            | u64::from(self.may_be_small_initial(word));
+        speaks == 0
     }
 
     /// A word of the last run that the lists know may be one of its names.
@@ -547,12 +555,16 @@ impl Pass<'_> {
     /// One letter and a point: "k. wiggins".
     #[inline]
     fn may_be_small_initial(&self, word: &Word) -> bool {
-        word.end - word.start == 1 && self.bytes.get(word.end) == Some(&b'.')
+        (word.end - word.start == 1) & (self.bytes.get(word.end) == Some(&b'.'))
     }
 
     /// Shifts the word into the recent ones and looks whether a cue ends here.
     fn remember(&mut self, word: &Word, classes: Classes) {
         self.recent.push(word.hash);
+        let alone = self.engine.lexicon.trace_of_cue(words::join(0, word.hash)) & classes.mask_of_phrase(1);
+        if alone | self.engine.lexicon.trace_of_phrase(word.hash, self.recent.back(2)) == 0 {
+            return;
+        }
         let mut phrase = 0;
         let mut secret = None;
         // The longest phrase wins: "I am not" is none, though "am" may be.
@@ -682,12 +694,32 @@ impl Pass<'_> {
     }
 
     /// The character in front of an offset.
+    #[inline]
     pub(crate) fn before(&self, at: usize) -> Option<char> {
+        match self.bytes.get(at.checked_sub(1)?)? {
+            b if b.is_ascii() => Some(char::from(*b)),
+            _ => self.high_before(at),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn high_before(&self, at: usize) -> Option<char> {
         self.text.get(..at).and_then(|t| t.chars().next_back())
     }
 
     /// The character at an offset.
+    #[inline]
     pub(crate) fn at(&self, at: usize) -> Option<char> {
+        match self.bytes.get(at)? {
+            b if b.is_ascii() => Some(char::from(*b)),
+            _ => self.high_at(at),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn high_at(&self, at: usize) -> Option<char> {
         self.text.get(at..).and_then(|t| t.chars().next())
     }
 }

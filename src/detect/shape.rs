@@ -13,6 +13,7 @@
 
 use crate::detect::RuleId;
 use crate::detect::compile::Verdict;
+use crate::detect::eight;
 use crate::detect::national::Strength;
 use crate::detect::said::Heard;
 use crate::detect::scan::{CONTEXT_BEFORE, Evidence, Pass};
@@ -26,6 +27,33 @@ const DASH: u8 = 3;
 const DOT: u8 = 4;
 /// The full stop and the symbols behind it in their order.
 const OTHERS: [char; 5] = ['.', '/', '(', ')', '+'];
+/// What is in no shape.
+const NONE: u8 = u8::MAX;
+
+/// The symbols of the characters of ASCII.
+static ASCII: [u8; 128] = {
+    let mut symbols = [NONE; 128];
+    let mut at = 0;
+    while at < symbols.len() {
+        let byte = at as u8;
+        symbols[at] = match byte {
+            b'0'..=b'9' => DIGIT,
+            b'A'..=b'Z' | b'a'..=b'z' => LETTER,
+            b' ' => SPACE,
+            b'-' => DASH,
+            _ => NONE,
+        };
+        let mut other = 0;
+        while other < OTHERS.len() {
+            if OTHERS[other] == byte as char {
+                symbols[at] = DOT + other as u8;
+            }
+            other += 1;
+        }
+        at += 1;
+    }
+    symbols
+};
 
 /// A shape may stand for so many ways of writing it with digits and letters.
 const MAX_WAYS: usize = 256;
@@ -190,6 +218,10 @@ impl Pass<'_> {
 
     /// Where the word of letters and digits that holds an offset starts.
     fn word_around(&self, at: usize) -> usize {
+        let near = eight::alphanumerics_before(self.bytes, at);
+        if near < 8 {
+            return at - near;
+        }
         let before = self.bytes.get(at.saturating_sub(MAX_LEAD)..at).unwrap_or_default();
         at - before.iter().rev().take_while(|b| b.is_ascii_alphanumeric()).count()
     }
@@ -213,32 +245,20 @@ impl Pass<'_> {
         let mut at = start;
         let mut best: Option<Reading> = None;
         let mut in_front = None;
-        loop {
-            let (symbol, byte, width) = match self.bytes.get(at) {
-                Some(b) if b.is_ascii_digit() => (DIGIT, *b, 1),
-                Some(b) if b.is_ascii_alphabetic() => (LETTER, b.to_ascii_uppercase(), 1),
-                Some(b) if b.is_ascii() => match separator(char::from(*b)) {
-                    Some(symbol) => (symbol, 0, 1),
-                    None => break,
-                },
-                Some(_) => {
-                    let c = self.at(at)?;
-                    match (self.digit(at), separator(c)) {
-                        (Some((digit, width)), _) => (DIGIT, b'0' + digit, width),
-                        (None, Some(symbol)) => (symbol, 0, c.len_utf8()),
-                        (None, None) => break,
-                    }
-                }
-                None => break,
+        while let Some(&b) = self.bytes.get(at) {
+            let (symbol, byte, width) = match ASCII.get(usize::from(b)) {
+                Some(&symbol) => (symbol, b.to_ascii_uppercase(), 1),
+                None => self.high_symbol(at)?,
             };
             match node.next.get(usize::from(symbol)) {
                 Some(&next) if next > 0 => node = shapes.nodes.get(usize::from(next))?,
                 _ => break,
             }
-            if byte > 0 {
-                *id.get_mut(len)? = byte;
-                len += 1;
+            // No shape has more digits and letters than there is room for.
+            if let Some(slot) = id.get_mut(len) {
+                *slot = byte;
             }
+            len += usize::from(symbol <= LETTER);
             at += width;
             if node.ends.is_empty() || !self.is_right_edge(at) {
                 continue;
@@ -258,6 +278,16 @@ impl Pass<'_> {
             }
         }
         best.map(|reading| (reading, start))
+    }
+
+    /// The symbol of a character outside ASCII, the digit that it is, and its length.
+    #[cold]
+    fn high_symbol(&self, at: usize) -> Option<(u8, u8, usize)> {
+        let c = self.at(at)?;
+        Some(match (self.digit(at), separator(c)) {
+            (Some((digit, width)), _) => (DIGIT, b'0' + digit, width),
+            (None, symbol) => (symbol.unwrap_or(NONE), 0, c.len_utf8()),
+        })
     }
 
     fn judge_shape(&self, end: &End, id: &[u8], place: &Place, in_front: &mut Option<Heard>) -> Option<Reading> {

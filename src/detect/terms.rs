@@ -6,7 +6,8 @@
 //! small.
 
 use crate::detect::filter::Filter;
-use crate::detect::lexicon::{BadWord, MAX_PHRASE, Table, phrase_hash};
+use crate::detect::lexicon::{BadWord, MAX_PHRASE, phrase_hash};
+use crate::detect::table::Table;
 use crate::detect::words;
 use std::ops::{BitOr, BitOrAssign};
 
@@ -150,7 +151,8 @@ const MAX_ENDING: usize = 9;
 /// The compiled words.
 #[derive(Debug)]
 pub(crate) struct Terms {
-    phrases: Table<Kinds>,
+    /// The bits of their kinds.
+    phrases: Table,
     /// Of all phrases: nearly all that is asked for is none.
     filter: Filter,
     /// Of the last letters of all endings: nearly all words end otherwise.
@@ -171,7 +173,7 @@ impl Terms {
     /// The kinds of a phrase by the hashes of its words, joined from the last on.
     #[inline]
     pub(crate) fn joined(&self, phrase: u64) -> Kinds {
-        if self.filter.may_hold(phrase) { self.phrases.find(phrase) } else { Kinds::default() }
+        if self.filter.may_hold(phrase) { Kinds(self.phrases.find(phrase)) } else { Kinds::default() }
     }
 
     /// The kinds of a text that is a phrase as a whole.
@@ -185,7 +187,7 @@ impl Terms {
             }
         });
         match all.get(..count) {
-            Some(words) if count <= MAX_PHRASE => self.phrases.find(phrase_hash(words.iter().rev().copied())),
+            Some(words) if count <= MAX_PHRASE => Kinds(self.phrases.find(phrase_hash(words.iter().rev().copied()))),
             _ => Kinds::default(),
         }
     }
@@ -274,11 +276,11 @@ impl TermsBuilder {
     }
 
     pub(crate) fn build(self) -> Terms {
-        let mut phrases: Table<Kinds> = Table::with_room(self.phrases.len());
+        let mut phrases = Table::with_room(self.phrases.len());
         let mut filter = Filter::with_bits(15);
         for (hash, kind) in self.phrases {
             filter.add(hash);
-            *phrases.entry(hash) |= kind;
+            *phrases.entry(hash) |= kind.0;
         }
         let mut tails = Filter::with_bits(10);
         self.tails.into_iter().for_each(|tail| tails.add(tail));

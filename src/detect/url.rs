@@ -243,7 +243,7 @@ impl Pass<'_> {
             let Some(word) = words::read(part, 0).filter(|w| w.end == part.len() && w.end > 1) else { continue };
             let classes = self.engine.lexicon.classes(word.hash);
             let name = classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME);
-            let other = [Classes::STOP, Classes::COMMON, Classes::PLACE].into_iter().any(|c| classes.has(c));
+            let other = classes.has(Classes::of(&[Classes::STOP, Classes::COMMON, Classes::PLACE]));
             names.words += 1;
             names.known += usize::from(name && !other && part.len() > 2);
             names.capitals += usize::from(part.starts_with(char::is_uppercase));

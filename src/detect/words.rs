@@ -4,6 +4,8 @@
 //! word, composed or decomposed), so the lists need one spelling of each word.
 //! The hash is computed while the word is read; no folded copy is made.
 
+use crate::detect::eight::{self, CASE, HIGH, ONES};
+
 /// Longer words are read to their end but are never looked up as names.
 pub(crate) const MAX_WORD: usize = 40;
 
@@ -18,8 +20,10 @@ pub(crate) enum Shape {
     Upper,
     /// `A`, one capital alone
     Initial,
-    /// `McDonald`, `iPhone`; whether the first letter is a capital
-    Mixed(bool),
+    /// `McDonald`
+    Mixed,
+    /// `iPhone`
+    Hump,
 }
 
 /// A word of the text.
@@ -113,13 +117,6 @@ struct Eight {
     letters: u64,
 }
 
-/// One in each byte.
-const ONES: u64 = 0x0101_0101_0101_0101;
-/// The high bit of each byte.
-const HIGH: u64 = ONES << 7;
-/// The bit of each byte that tells small letters from capitals.
-const CASE: u64 = ONES << 5;
-
 /// Adding it sets the high bit of a byte from `a` on, without a carry.
 const UP_TO_A: u64 = ONES * 0x1f;
 /// The same from the byte behind `z` on.
@@ -128,11 +125,7 @@ const UP_TO_BEYOND_Z: u64 = ONES * 0x05;
 impl Eight {
     #[inline]
     fn at(text: &[u8], at: usize) -> Self {
-        let rest = text.get(at..).unwrap_or_default();
-        let bytes = match rest.first_chunk::<8>() {
-            Some(eight) => u64::from_le_bytes(*eight),
-            None => rest.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte)),
-        };
+        let bytes = eight::from(text, at);
         // Sums of seven bits each cannot carry into the next byte.
         let low = (bytes | CASE) & !HIGH;
         let from_a = low + UP_TO_A;
@@ -169,14 +162,7 @@ impl Eight {
 
     #[inline]
     fn shape(self) -> Shape {
-        const FIRST: u64 = 0x20;
-        match self.capitals() {
-            0 => Shape::Lower,
-            FIRST if self.letters == 0xff => Shape::Initial,
-            FIRST => Shape::Capitalised,
-            all if all == CASE & self.letters => Shape::Upper,
-            some => Shape::Mixed(some & FIRST != 0),
-        }
+        shape_of(self.capitals(), CASE & self.letters)
     }
 }
 
@@ -276,13 +262,9 @@ pub(crate) fn read_in(block: &Block, text: &str, base: usize, bit: u32) -> Word 
     let short = mix(SEED, (one | CASE) & in_one);
     let long = mix(short, (two | CASE) & in_two);
     let hash = std::hint::select_unpredictable(len < 8, short, long);
-    let capitals = (!one & CASE & in_one, !two & CASE & in_two);
-    let shape = if capitals == (0, 0) {
-        Shape::Lower
-    } else {
-        let count = capitals.0.count_ones() + capitals.1.count_ones();
-        shape(len as usize, count as usize, one & 0x20 == 0)
-    };
+    // The bits of the second eight stand beside those of the first.
+    let case = CASE & in_one | (CASE & in_two) << 1;
+    let shape = shape_of(!(one & CASE | (two & CASE) << 1) & case, case);
     Word { start, end: start + len as usize, hash, shape }
 }
 
@@ -299,48 +281,115 @@ fn bits(bytes: &[u8; 64]) -> u64 {
         .fold(0, |all, eight| all << 8 | u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56)
 }
 
+/// The code of the character at `at`, up to U+017F, and its length; 0 for another.
+/// Accented letters stand among others as they like, and so there is no branch.
+#[inline]
+fn low_code(bytes: &[u8], at: usize) -> (usize, usize) {
+    let byte = |at: usize| usize::from(bytes.get(at).copied().unwrap_or_default());
+    let (first, second) = (byte(at), byte(at + 1));
+    let two = first.wrapping_sub(0xC2) < 4;
+    let one = std::hint::select_unpredictable(first < 0x80, first, 0);
+    (std::hint::select_unpredictable(two, (first & 0x1f) << 6 | second & 0x3f, one), 1 + usize::from(two))
+}
+
+/// The letters up to U+017F that fold to one of ASCII, in the same case; 0 for all else.
+static PLAIN: [u8; 0x180] = {
+    let mut plain = [0; 0x180];
+    let mut code = 0;
+    while code < plain.len() {
+        let letter = match code {
+            0x41..=0x5a | 0x61..=0x7a => code as u8 | 0x20,
+            // What folds to two: ß, æ and œ.
+            0xc6 | 0xdf | 0xe6 | 0x152 | 0x153 => b'.',
+            0xc0.. => LATIN_1_AND_A[code - 0xc0],
+            _ => b'.',
+        };
+        if letter != b'.' {
+            let capital = match code {
+                0x41..=0x5a | 0xc0..=0xde | 0x178 => true,
+                0x100..=0x137 | 0x14a..=0x177 => code & 1 == 0,
+                0x139..=0x148 | 0x179..=0x17e => code & 1 == 1,
+                _ => false,
+            };
+            plain[code] = if capital { letter & !0x20 } else { letter };
+        }
+        code += 1;
+    }
+    plain
+};
+
 #[cold]
 #[inline(never)]
 fn read_unicode(text: &str, start: usize) -> Word {
     let mut folded = Folded::new();
     let (mut letters, mut capitals, mut first_is_capital) = (0, 0, false);
     let mut end = start;
-    for c in text.get(start..).unwrap_or_default().chars() {
-        if c.is_ascii_alphabetic() {
-            let capital = c.is_ascii_uppercase();
-            first_is_capital |= capital && letters == 0;
-            capitals += usize::from(capital);
-            letters += 1;
-            folded.push(c as u8 | 0x20);
-        } else if c.is_ascii() {
-            break;
-        } else if is_mark(c) {
-            // A combining mark belongs to the letter before it.
-            if letters == 0 {
+    loop {
+        let (code, len) = low_code(text.as_bytes(), end);
+        let plain = PLAIN.get(code).copied().unwrap_or_default();
+        let capital = if plain != 0 {
+            folded.push(plain | 0x20);
+            end += len;
+            plain & 0x20 == 0
+        } else {
+            let Some(c) = text.get(end..).and_then(|rest| rest.chars().next()).filter(|c| !c.is_ascii()) else { break };
+            if is_mark(c) && letters > 0 {
+                // A combining mark belongs to the letter before it.
+                end += c.len_utf8();
+                continue;
+            }
+            if is_mark(c) || !is_letter(c) {
                 break;
             }
-        } else if is_letter(c) {
-            let capital = is_capital(c);
-            first_is_capital |= capital && letters == 0;
-            capitals += usize::from(capital);
-            letters += 1;
             fold(c, &mut folded);
-        } else {
-            break;
-        }
-        end += c.len_utf8();
+            end += c.len_utf8();
+            is_capital(c)
+        };
+        first_is_capital |= capital && letters == 0;
+        capitals += usize::from(capital);
+        letters += 1;
     }
     Word { start, end, hash: folded.hash(), shape: shape(letters, capitals, first_is_capital) }
 }
 
 fn shape(letters: usize, capitals: usize, first_is_capital: bool) -> Shape {
-    match capitals {
-        0 => Shape::Lower,
-        1 if letters == 1 => Shape::Initial,
-        1 if first_is_capital => Shape::Capitalised,
-        n if n == letters => Shape::Upper,
-        _ => Shape::Mixed(first_is_capital),
-    }
+    shape_by(capitals.min(2), capitals == letters, first_is_capital)
+}
+
+/// The same from a bit for each capital and one for each letter. The bit of the
+/// first letter is that of [`CASE`] in the lowest byte.
+#[inline]
+fn shape_of(capitals: u64, letters: u64) -> Shape {
+    let more = capitals & capitals.wrapping_sub(1) != 0;
+    let some = usize::from(capitals != 0) + usize::from(more);
+    shape_by(some, capitals == letters, capitals & 0x20 != 0)
+}
+
+/// By how many capitals there are, two for more, whether there is no small
+/// letter, and whether the first letter is a capital. A table, as branches would
+/// be guessed wrong.
+#[inline]
+fn shape_by(capitals: usize, all: bool, first: bool) -> Shape {
+    use Shape::{Capitalised, Hump, Initial, Lower, Mixed, Upper};
+    const SHAPES: [Shape; 12] = [
+        // No capital, whatever else is said.
+        Lower,
+        Lower,
+        Lower,
+        Lower, //
+        // One: "iPhone", "Anna", and "A".
+        Hump,
+        Capitalised,
+        Initial,
+        Initial, //
+        // More: "eBAY", "McDonald", "ANNA".
+        Hump,
+        Mixed,
+        Upper,
+        Upper,
+    ];
+    let kind = capitals << 2 | usize::from(all) << 1 | usize::from(first);
+    SHAPES.get(kind).copied().unwrap_or(Lower)
 }
 
 /// Words of a phrase, a key or a list entry, each by its hash. Here a change
@@ -415,7 +464,7 @@ pub(crate) fn not_before(at: usize, base: usize) -> u64 {
 }
 
 fn camel(text: &str, word: &Word) -> Option<usize> {
-    if !matches!(word.shape, Shape::Mixed(_)) {
+    if !matches!(word.shape, Shape::Mixed | Shape::Hump) {
         return None;
     }
     let bytes = text.as_bytes();
@@ -550,6 +599,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn plain_letters_are_what_they_fold_to() {
+        for code in 0..0x180_u32 {
+            let c = char::from_u32(code).unwrap();
+            let mut folded = Folded::new();
+            fold(c, &mut folded);
+            let plain = PLAIN[code as usize];
+            if plain == 0 {
+                assert!(!c.is_ascii_alphabetic(), "{c}");
+                continue;
+            }
+            assert!(is_letter(c), "{c}");
+            assert_eq!(plain.is_ascii_uppercase(), is_capital(c), "{c}");
+            let mut same = Folded::new();
+            same.push(plain | 0x20);
+            assert_eq!(same.hash(), folded.hash(), "{c}");
+        }
+    }
+
+    #[test]
     fn spellings_of_a_word_have_one_hash() {
         let all = ["Céline", "celine", "CÉLINE", "Ce\u{301}line", "CELINE"];
         for spelling in all {
@@ -620,8 +688,8 @@ mod tests {
         assert_eq!(shape("Émile"), Some(Shape::Capitalised));
         assert_eq!(shape("ÖZ"), Some(Shape::Upper));
         assert_eq!(shape("J."), Some(Shape::Initial));
-        assert_eq!(shape("McDonald"), Some(Shape::Mixed(true)));
-        assert_eq!(shape("iPhone"), Some(Shape::Mixed(false)));
+        assert_eq!(shape("McDonald"), Some(Shape::Mixed));
+        assert_eq!(shape("iPhone"), Some(Shape::Hump));
         assert_eq!(shape("7"), None);
     }
 

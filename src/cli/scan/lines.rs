@@ -86,7 +86,7 @@ impl<'a> Line<'a> {
     /// text, and nothing is asked of them but that their strings and brackets
     /// are closed.
     fn read(line: &'a [u8]) -> Result<Self, (usize, &'static str)> {
-        let line = std::str::from_utf8(line).map_err(|error| (error.valid_up_to(), "not UTF-8"))?;
+        let line = simdutf8::compat::from_utf8(line).map_err(|error| (error.valid_up_to(), "not UTF-8"))?;
         let mut members = Members { line, at: 0, outline: Outline::of(line.as_bytes()) };
         let (mut id, mut text) = (None, None);
         let mut more = members.open()?;
@@ -273,10 +273,12 @@ impl<'a> Members<'a> {
 
     /// The next byte that is no white space.
     fn peek(&mut self) -> Option<u8> {
-        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.byte() {
-            self.at += 1;
+        loop {
+            match self.byte() {
+                Some(b' ' | b'\t' | b'\r' | b'\n') => self.at += 1,
+                other => return other,
+            }
         }
-        self.byte()
     }
 
     fn fault(&self) -> (usize, &'static str) {

@@ -1,6 +1,7 @@
 //! What the model sees of a word: a fixed number of features, each a slot of
 //! its table. Training and scanning compute them by this code alone.
 
+use crate::detect::eight;
 use crate::detect::name::run::{Gap, Run, Token};
 use crate::detect::scan::Pass;
 use crate::detect::words::Shape;
@@ -81,17 +82,9 @@ impl Surroundings {
 const SEEN: u32 = 0x00_1f_e9_ff;
 
 fn shape_of(token: &Token) -> u8 {
-    let len = token.len();
-    match token.word.shape {
-        Shape::Lower => 1,
-        Shape::Capitalised if len <= 3 => 2,
-        Shape::Capitalised => 3,
-        Shape::Upper if len <= 3 => 4,
-        Shape::Upper => 5,
-        Shape::Initial => 6,
-        Shape::Mixed(true) => 7,
-        Shape::Mixed(false) => 8,
-    }
+    // Short ones are apart.
+    let short = (token.len() <= 3) & matches!(token.word.shape, Shape::Capitalised | Shape::Upper);
+    shape_code(token.word.shape) - u8::from(short)
 }
 
 fn shape_code(shape: Shape) -> u8 {
@@ -100,8 +93,8 @@ fn shape_code(shape: Shape) -> u8 {
         Shape::Capitalised => 3,
         Shape::Upper => 5,
         Shape::Initial => 6,
-        Shape::Mixed(true) => 7,
-        Shape::Mixed(false) => 8,
+        Shape::Mixed => 7,
+        Shape::Hump => 8,
     }
 }
 
@@ -123,25 +116,46 @@ fn pack(parts: &[u64]) -> u64 {
 fn kind_of(c: Option<char>) -> u8 {
     match c {
         None => 0,
-        Some('\n' | '\r') => 1,
-        Some(',') => 3,
-        Some(':') => 4,
-        Some('"' | '\'' | '“' | '”' | '„' | '’' | '‘' | '»' | '«' | '`') => 5,
-        Some('(' | ')' | '[' | ']' | '{' | '}') => 6,
-        Some('.' | '…') => 7,
-        Some('!' | '?') => 8,
-        Some('-' | '–' | '—') => 9,
-        Some('@' | '#' | '_') => 10,
-        Some('=') => 11,
-        Some('/' | '\\') => 12,
-        Some('>' | '<' | '|' | '*') => 13,
-        Some('&' | '+') => 14,
-        Some(';') => 15,
+        Some(c) if c.is_ascii() => KINDS.get(c as usize).copied().unwrap_or(OTHER_KIND),
+        Some('“' | '”' | '„' | '’' | '‘' | '»' | '«') => 5,
+        Some('…') => 7,
+        Some('–' | '—') => 9,
         Some(c) if c.is_numeric() => 16,
         Some(c) if c.is_alphabetic() => 2,
-        Some(_) => 17,
+        Some(_) => OTHER_KIND,
     }
 }
+
+const OTHER_KIND: u8 = 17;
+
+/// The kinds of the characters of ASCII.
+static KINDS: [u8; 128] = {
+    let mut kinds = [OTHER_KIND; 128];
+    let mut at = 0;
+    while at < kinds.len() {
+        kinds[at] = match at as u8 {
+            b'\n' | b'\r' => 1,
+            b',' => 3,
+            b':' => 4,
+            b'"' | b'\'' | b'`' => 5,
+            b'(' | b')' | b'[' | b']' | b'{' | b'}' => 6,
+            b'.' => 7,
+            b'!' | b'?' => 8,
+            b'-' => 9,
+            b'@' | b'#' | b'_' => 10,
+            b'=' => 11,
+            b'/' | b'\\' => 12,
+            b'>' | b'<' | b'|' | b'*' => 13,
+            b'&' | b'+' => 14,
+            b';' => 15,
+            b'0'..=b'9' => 16,
+            b'A'..=b'Z' | b'a'..=b'z' => 2,
+            _ => OTHER_KIND,
+        };
+        at += 1;
+    }
+    kinds
+};
 
 /// Bytes around a run in which its capitals are weighed.
 const CAPITALS_AROUND: usize = 160;
@@ -154,8 +168,18 @@ struct Letters {
 }
 
 impl Letters {
-    fn of(bytes: &[u8]) -> Self {
+    /// Of the bytes of a text from an offset on up to another.
+    fn of(text: &[u8], from: usize, to: usize) -> Self {
         let mut all = Self::default();
+        if to.saturating_sub(from) <= 32 {
+            for at in (from..to).step_by(8) {
+                let (upper, lower) = eight::capitals_and_small(text, at, to - at);
+                all.upper += upper;
+                all.lower += lower;
+            }
+            return all;
+        }
+        let bytes = text.get(from..to).unwrap_or_default();
         // In bytes, which hold so few: the compiler makes vector code of it.
         for chunk in bytes.chunks(u8::MAX as usize) {
             let (upper, lower) = chunk.iter().fold((0_u8, 0_u8), |(upper, lower), b| {
@@ -182,7 +206,7 @@ pub(crate) struct Window {
 
 impl Window {
     fn slide(&mut self, text: &[u8], from: usize, to: usize) {
-        let of = |from: usize, to: usize| Letters::of(text.get(from..to).unwrap_or_default());
+        let of = |from: usize, to: usize| Letters::of(text, from, to);
         if from >= self.to || from < self.from || to < self.to {
             *self = Self { from, to, count: of(from, to) };
             return;
@@ -213,6 +237,11 @@ impl Pass<'_> {
         let mut at = end;
         let mut right = kind_of(self.at(end));
         for slot in &mut behind {
+            // Nearly always it is one space.
+            if self.bytes.get(at) == Some(&b' ') && self.bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic) {
+                right = if at == end { 18 } else { right };
+                at += 1;
+            }
             // At most three characters of no word, none a line break.
             let mut steps = 0;
             while let Some(c) = self.at(at)
@@ -251,7 +280,7 @@ impl Pass<'_> {
         let (from, to) = (start.saturating_sub(CAPITALS_AROUND), (end + CAPITALS_AROUND).min(self.bytes.len()));
         self.names.letters.slide(self.bytes, from, to);
         let around = self.names.letters.count;
-        let run = Letters::of(self.bytes.get(start..end).unwrap_or_default());
+        let run = Letters::of(self.bytes, start, end);
         match (around.upper - run.upper, around.lower - run.lower) {
             (0, 0) => 4,
             (0, _) => 0,

@@ -10,6 +10,9 @@ use crate::detect::words::{self, Shape, Word};
 /// A name has at most so many words.
 const MAX_PARTS: usize = 6;
 
+/// What the lists say of a first word, by [`Token::listed`]: a table needs no branch.
+const LISTED: [f32; 8] = [0.0, 0.6, 0.25, 0.6, 0.0, 0.3, 0.1, 0.3];
+
 /// What the grammar makes of the words from one on.
 pub(crate) struct Verdict {
     /// How many words the name has.
@@ -32,7 +35,7 @@ fn is_plain(first: &Token, cue: Option<Pending>) -> bool {
     let particle = first.classes.has(Classes::PARTICLE)
         && first.word.shape == Shape::Lower
         && cue.is_some_and(|c| c.cue >= Cue::Strong);
-    !particle && matches!(first.word.shape, Shape::Lower | Shape::Upper | Shape::Mixed(false))
+    !particle && matches!(first.word.shape, Shape::Lower | Shape::Upper | Shape::Hump)
 }
 
 impl Pass<'_> {
@@ -51,14 +54,7 @@ impl Pass<'_> {
         let plain = parts.first().is_some_and(|p| is_plain(p, cue));
         let single = parts.len() == 1;
         let mut evidence = Evidence::default();
-        let mut score: f32 =
-            match (first.classes.has(Classes::GIVEN), first.classes.has(Classes::SURNAME), first.is_ordinary()) {
-                (true, _, false) => 0.6,
-                (true, _, true) => 0.3,
-                (false, true, false) => 0.25,
-                (false, true, true) => 0.1,
-                _ => 0.0,
-            };
+        let mut score = LISTED[first.listed() & 7];
         if first.classes.has(Classes::GIVEN) {
             evidence |= Evidence::GIVEN;
         }
@@ -173,13 +169,13 @@ impl Pass<'_> {
         }
         let Some(other) = words::read(self.text, and.end + 1) else { return false };
         let classes = self.engine.lexicon.classes(other.hash);
-        let ordinary = [Classes::COMMON, Classes::PLACE, Classes::STOP].into_iter().any(|c| classes.has(c));
+        let ordinary = classes.has(Classes::of(&[Classes::COMMON, Classes::PLACE, Classes::STOP]));
         classes.has(Classes::GIVEN) && !ordinary && other.shape == first.word.shape && other.end - other.start > 2
     }
 
     /// What only family names look like: a capital behind "Mc" or "Mac".
     fn is_patronymic(&self, token: &Token) -> bool {
-        token.word.shape == Shape::Mixed(true)
+        token.word.shape == Shape::Mixed
             && self
                 .text
                 .get(token.word.start..token.word.end)
@@ -224,13 +220,13 @@ fn parts(all: &[Token], cue: Option<Pending>) -> Option<&[Token]> {
         let fits = match part.word.shape {
             Shape::Upper if loud => !part.is_ordinary() || known,
             Shape::Lower if hyphen => part.len() <= 5,
-            Shape::Capitalised | Shape::Mixed(true) if shouted => known,
-            Shape::Capitalised | Shape::Mixed(true) => !lower && (hyphen || known || !part.is_ordinary()),
+            Shape::Capitalised | Shape::Mixed if shouted => known,
+            Shape::Capitalised | Shape::Mixed => !lower && (hyphen || known || !part.is_ordinary()),
             Shape::Initial => !lower,
             Shape::Upper => known && (shouted || !part.is_ordinary()),
             Shape::Lower if part.is_particle() => true,
             Shape::Lower => lower && !shouted && known && !part.is_ordinary(),
-            Shape::Mixed(false) => false,
+            Shape::Hump => false,
         };
         if !fits {
             break;

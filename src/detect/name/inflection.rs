@@ -67,7 +67,7 @@ fn name(lexicon: &Lexicon, stem: &str, ending: &str) -> Option<Classes> {
     head.copy_from_slice(stem.as_bytes());
     tail.copy_from_slice(ending.as_bytes());
     let classes = lexicon.classes(words::hash_of(std::str::from_utf8(whole).ok()?)?);
-    let other = [Classes::COMMON, Classes::STOP, Classes::PLACE, Classes::CITY].into_iter().any(|c| classes.has(c));
+    let other = classes.has(Classes::of(&[Classes::COMMON, Classes::STOP, Classes::PLACE, Classes::CITY]));
     let named = classes.has(Classes::GIVEN) || classes.has(Classes::SURNAME);
     (named && !other).then(|| classes.names())
 }

@@ -61,14 +61,14 @@ impl Memory {
         self.count as u64
     }
 
-    /// Whether a word may be known; false is certain.
+    /// 0 where a word is not known; else it may be.
     #[inline]
-    pub(crate) fn may_hold(&self, hash: u64) -> bool {
-        self.filter & bit(hash) != 0
+    pub(crate) fn trace(&self, hash: u64) -> u64 {
+        self.filter & bit(hash)
     }
 
     fn has(&self, hash: u64) -> bool {
-        self.may_hold(hash) && self.words.iter().take(self.count.min(ROOM)).any(|w| *w == hash)
+        self.trace(hash) != 0 && self.words.iter().take(self.count.min(ROOM)).any(|w| *w == hash)
     }
 
     /// Whether a word is known as one of a name, however it is written.

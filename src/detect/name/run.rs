@@ -43,11 +43,17 @@ impl Token {
     };
 
     pub(crate) fn is_known(&self) -> bool {
-        self.classes.has(Classes::GIVEN) || self.classes.has(Classes::SURNAME)
+        self.classes.has(Classes::of(&[Classes::GIVEN, Classes::SURNAME]))
     }
 
     pub(crate) fn is_ordinary(&self) -> bool {
-        [Classes::COMMON, Classes::PLACE, Classes::AFTER].into_iter().any(|c| self.classes.has(c))
+        self.classes.has(Classes::of(&[Classes::COMMON, Classes::PLACE, Classes::AFTER]))
+    }
+
+    /// One bit each for a given name, a family name and an ordinary word.
+    pub(crate) fn listed(&self) -> usize {
+        let name = |class| usize::from(self.classes.has(class));
+        name(Classes::GIVEN) | name(Classes::SURNAME) << 1 | usize::from(self.is_ordinary()) << 2
     }
 
     pub(crate) fn is_particle(&self) -> bool {
@@ -187,7 +193,7 @@ impl Pass<'_> {
         }
         match word.shape {
             Shape::Initial => initial || self.is_parted_initial(word) || self.is_free_initial(word),
-            Shape::Mixed(false) => false,
+            Shape::Hump => false,
             Shape::Lower if last.word.shape == Shape::Lower && last.len() == 1 => true,
             Shape::Lower => {
                 // "al-Sadr", but not "Sharon le-a cerut"
@@ -237,7 +243,7 @@ impl Pass<'_> {
     pub(crate) fn has_capital_next(&self, end: usize) -> bool {
         self.bytes.get(end) == Some(&b' ')
             && words::read(self.text, end + 1).is_some_and(|next| {
-                matches!(next.shape, Shape::Capitalised | Shape::Mixed(true))
+                matches!(next.shape, Shape::Capitalised | Shape::Mixed)
                     && !self.engine.lexicon.classes(next.hash).has(Classes::STOP)
             })
     }
@@ -316,10 +322,8 @@ impl Pass<'_> {
                     && !last.is_ordinary()
                     && !last.classes.has(Classes::CITY)
                     && (!last.classes.has(Classes::FREQUENT_GIVEN) || last.classes.has(Classes::FREQUENT_SURNAME));
-                let capitals = matches!(
-                    (last.word.shape, next.shape),
-                    (Shape::Capitalised | Shape::Mixed(true), Shape::Capitalised)
-                );
+                let capitals =
+                    matches!((last.word.shape, next.shape), (Shape::Capitalised | Shape::Mixed, Shape::Capitalised));
                 (given && family && capitals && !self.is_listed(next.end)).then_some((end + 2, Gap::Comma))
             }
             _ => None,
@@ -384,8 +388,7 @@ impl Pass<'_> {
                 return None;
             }
         };
-        let light = |c: char| " \u{a0}\t,:\"'*\n\r-=“„’!(".contains(c);
-        if !gap.chars().all(|c| light(c) || (c == '.' && pending.cue == Cue::Title)) {
+        if gap != " " && !gap.chars().all(|c| is_light(c) || (c == '.' && pending.cue == Cue::Title)) {
             self.cue = None;
             return None;
         }
@@ -400,6 +403,14 @@ impl Pass<'_> {
         }
         Some(pending)
     }
+}
+
+/// What may stand between a cue and its name.
+fn is_light(c: char) -> bool {
+    matches!(
+        c,
+        ' ' | '\u{a0}' | '\t' | ',' | ':' | '"' | '\'' | '*' | '\n' | '\r' | '-' | '=' | '“' | '„' | '’' | '!' | '('
+    )
 }
 
 #[cfg(test)]
