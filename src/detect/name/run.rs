@@ -340,7 +340,7 @@ impl Pass<'_> {
         };
         let Some(next) = words::read(self.text, end + gap) else { return false };
         let classes = self.engine.lexicon.classes(next.hash);
-        let capital = matches!(next.shape, Shape::Capitalised | Shape::Mixed(true));
+        let capital = matches!(next.shape, Shape::Capitalised | Shape::Mixed);
         match gap {
             2 => capital,
             _ => {
