@@ -230,7 +230,10 @@ impl Store for Embedded {
                 let mut page = Vec::new();
                 for entry in table.range::<&[u8]>((from, Bound::Unbounded))? {
                     let (key, record) = entry?;
-                    let Some(token) = token_of(row, key.value()).filter(|_| page.len() < limit) else { break };
+                    let Some(rest) = key.value().strip_prefix(&row.to_bytes()).filter(|_| page.len() < limit) else {
+                        break;
+                    };
+                    let token = token(rest).ok_or_else(|| redb::Error::Corrupted(String::new()))?;
                     page.push((token, record.value().to_vec()));
                 }
                 Ok(page)
@@ -368,11 +371,6 @@ fn entity_of(row: Row, key: &[u8]) -> Option<Entity> {
     let rest = key.strip_prefix(&row.to_bytes())?;
     let name = rest.split(|byte| *byte == 0).next()?;
     std::str::from_utf8(name).ok()?.parse().ok()
-}
-
-/// The token of a key, of one subject.
-fn token_of(row: Row, key: &[u8]) -> Option<Token> {
-    token(key.strip_prefix(&row.to_bytes())?)
 }
 
 /// The token of what follows a row.

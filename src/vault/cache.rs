@@ -334,8 +334,8 @@ mod tests {
             let took = output.split("took ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
             let took: usize = took.parse().unwrap();
             println!("{took} KiB of {mebibytes} MiB");
-            // Some pages may be taken by the process itself.
-            assert!(took <= (mebibytes << 10) + 512, "{took} KiB of {mebibytes} MiB");
+            // Some pages may be taken by the process itself, or one large page in advance.
+            assert!(took <= (mebibytes << 10) + 2560, "{took} KiB of {mebibytes} MiB");
             assert!(took >= mebibytes << 9, "{took} KiB of {mebibytes} MiB: the budget is not used");
         }
     }

@@ -171,10 +171,15 @@ pub(super) fn on_disk(folder: &Path, page_cache_bytes: usize) -> Result<Opener, 
     Ok(Box::new(move || on_path(&path, page_cache_bytes)))
 }
 
-/// Opens a file that is there.
+/// Opens a file that is there. Each was made with its tables, so one without
+/// them is damaged, and is not begun anew.
 pub(super) fn on_path(path: &Path, page_cache_bytes: usize) -> Result<Database, redb::Error> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
-    database(FileBackend::new(file)?, page_cache_bytes)
+    let database = opened(FileBackend::new(file)?, page_cache_bytes)?;
+    if format(&database)?.is_none() {
+        return Err(redb::Error::Corrupted(String::new()));
+    }
+    Ok(database)
 }
 
 /// Removes what the making of a file left behind that was cut short. Gives the
@@ -209,7 +214,7 @@ fn create(folder: &Path, path: &Path, page_cache_bytes: usize) -> Result<(), red
 
 /// Opens a database and sees that its tables exist.
 pub(super) fn database(backend: impl StorageBackend, page_cache_bytes: usize) -> Result<Database, redb::Error> {
-    let database = Builder::new().set_cache_size(page_cache_bytes).create_with_backend(backend)?;
+    let database = opened(backend, page_cache_bytes)?;
     if format(&database)?.is_none() {
         let mut transaction = database.begin_write()?;
         transaction.set_quick_repair(true);
@@ -221,6 +226,10 @@ pub(super) fn database(backend: impl StorageBackend, page_cache_bytes: usize) ->
         transaction.commit()?;
     }
     Ok(database)
+}
+
+fn opened(backend: impl StorageBackend, page_cache_bytes: usize) -> Result<Database, redb::Error> {
+    Ok(Builder::new().set_cache_size(page_cache_bytes).create_with_backend(backend)?)
 }
 
 /// The format of a file; none where nothing was written to it yet.

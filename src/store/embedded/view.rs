@@ -83,16 +83,12 @@ pub(super) fn check(transaction: &ReadTransaction) -> Result<(), redb::Error> {
     let (subjects, mut last) = (transaction.open_table(SUBJECTS)?, None);
     for entry in transaction.open_table(MAPPINGS)?.iter()? {
         let (key, _) = entry?;
-        let row = key.value().first_chunk::<{ Row::LEN }>().copied();
-        let is_known = match row {
-            Some(_) if row == last => true,
-            Some(row) => subjects.get(row.as_slice())?.is_some(),
-            None => false,
-        };
-        if !is_known {
+        let Some((row, rest)) = key.value().split_first_chunk::<{ Row::LEN }>() else { return Err(damaged()) };
+        let is_known = last == Some(*row) || subjects.get(row.as_slice())?.is_some();
+        if !is_known || token(rest).is_none() {
             return Err(damaged());
         }
-        last = row;
+        last = Some(*row);
     }
     Ok(())
 }

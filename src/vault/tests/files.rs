@@ -77,6 +77,44 @@ async fn a_file_of_another_kind_is_refused() {
     assert!(matches!(error, VaultError::Corrupt { .. }), "{error:?}");
 }
 
+/// A bit that is flipped in the list of tables takes them away.
+#[tokio::test]
+async fn a_file_without_its_tables_is_not_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::generate();
+    open(folder.path(), &key).await.close().await;
+    let file = folder.path().join("deep/vault/vault.redb");
+    std::fs::remove_file(&file).unwrap();
+    drop(redb::Database::create(&file).unwrap());
+    let error = Vault::open(&at(folder.path()), key, SMALL).await.unwrap_err();
+    assert!(matches!(error, VaultError::Corrupt { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_nobody_can_read_is_reported() {
+    use redb::ReadableTable as _;
+    const MAPPINGS: redb::TableDefinition<'_, &[u8], &[u8]> = redb::TableDefinition::new("mappings");
+
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::generate();
+    let vault = open(folder.path(), &key).await;
+    vault.subject("default", "ana").await.unwrap().tokenize(&[(entity("PERSON"), "Ana")]).await.unwrap();
+    vault.close().await;
+    let file = redb::Database::open(folder.path().join("deep/vault/vault.redb")).unwrap();
+    let change = file.begin_write().unwrap();
+    {
+        let mut table = change.open_table(MAPPINGS).unwrap();
+        let (mut bent, record) = table.first().unwrap().map(|(k, v)| (k.value().to_vec(), v.value().to_vec())).unwrap();
+        table.remove(&*bent).unwrap();
+        bent[crate::store::Row::LEN] ^= 0x80;
+        table.insert(&*bent, &*record).unwrap();
+    }
+    change.commit().unwrap();
+    drop(file);
+    let vault = open(folder.path(), &key).await;
+    assert!(!vault.verify(Owner::Deployment).await.is_ok_and(|found| found.holds()));
+}
+
 /// What one flipped bit of a file came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flipped {
