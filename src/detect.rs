@@ -16,11 +16,13 @@ mod compile;
 mod eight;
 mod email;
 pub mod eval;
+mod evidence;
 mod example;
 mod filter;
 mod finder;
 mod house;
 mod ip;
+mod letters;
 mod lexicon;
 mod load;
 mod mac;
@@ -49,6 +51,7 @@ mod url;
 mod validate;
 mod words;
 
+pub use evidence::Evidence;
 pub use example::{ExampleReport, Failure};
 pub use name::{Progress, Sample, Schedule, TemplateError, TrainError, Trainer};
 pub use near::{NearMiss, Why};
@@ -58,7 +61,7 @@ pub use plan::{Detector, Level, Plan, Treatment, Wish, Wishes};
 pub use rule::{
     BadSwitch, ContextWord, Pack, PackSwitch, RuleError, RuleErrors, RuleInfo, RuleSet, RuleSource, State, UnknownPack,
 };
-pub use scan::{Evidence, Scratch};
+pub use scan::Scratch;
 pub(crate) use words::{BLOCK, byte_masks};
 
 use crate::entity::Entity;

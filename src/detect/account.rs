@@ -2,8 +2,9 @@
 //! Their form says nothing, so a word in front must.
 
 use crate::detect::compile::Verdict;
+use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
-use crate::detect::scan::{Evidence, Pass};
+use crate::detect::scan::Pass;
 
 /// Characters of a number, separators included.
 const LENGTH: std::ops::RangeInclusive<usize> = 5..=24;

@@ -5,9 +5,10 @@
 //! by its kind ("rue", "Street", "ul."), by the end of a compound
 //! ("Hauptstraße"), or, where a postcode follows, by its capitals alone.
 
+use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, MAX_PHRASE};
-use crate::detect::scan::{Evidence, Pass};
+use crate::detect::scan::Pass;
 use crate::detect::terms::Kinds;
 use crate::detect::words::{self, Shape, Word};
 

@@ -3,6 +3,7 @@
 //! in a hostile text.
 
 use crate::detect::eight;
+use crate::detect::letters;
 use crate::detect::lexicon::Classes;
 use crate::detect::scan::Pass;
 use crate::detect::terms::Kinds;
@@ -28,7 +29,7 @@ impl Pass<'_> {
     fn unicode_word_ending(&self, end: usize) -> Option<Word> {
         let mut start = end;
         while let Some(c) =
-            self.before(start).filter(|c| (c.is_alphabetic() || words::is_mark(*c)) && end - start < MAX_WORD)
+            self.before(start).filter(|c| (c.is_alphabetic() || letters::is_mark(*c)) && end - start < MAX_WORD)
         {
             start -= c.len_utf8();
         }

@@ -4,9 +4,10 @@
 //! Without a clock no year can be ruled out but those before the oldest living
 //! and those of the next century.
 
+use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::MAX_PHRASE;
-use crate::detect::scan::{Evidence, Pass};
+use crate::detect::scan::Pass;
 use crate::detect::terms::Kinds;
 use crate::detect::words;
 use std::ops::RangeInclusive;

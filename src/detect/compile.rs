@@ -9,8 +9,8 @@ use crate::detect::pattern::{Pattern, Patterns};
 use crate::detect::phone::DiallingCodes;
 use crate::detect::rule::{Context, Lines, RawDefaults, Rule, RuleError, RuleErrors, RuleSet, Selection, Source};
 
+use crate::detect::evidence::Evidence;
 use crate::detect::said::{self, Listened};
-use crate::detect::scan::Evidence;
 use crate::detect::shape::Shapes;
 use crate::detect::spelled::NumberWords;
 use crate::detect::terms::{self, Terms};

@@ -2,9 +2,11 @@
 //! letters of RFC 6531), with comments (RFC 5322), and addresses in words, "ana
 //! (at) example dot com".
 
+use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
+use crate::detect::letters;
 use crate::detect::lexicon::Classes;
-use crate::detect::scan::{Evidence, Pass};
+use crate::detect::scan::Pass;
 use crate::detect::words::{self, Word};
 
 /// Octets of a local part and of a label (RFC 5321, 4.5.3.1; RFC 1035, 2.3.4).
@@ -114,7 +116,7 @@ impl Pass<'_> {
                 | '='
                 | '+' => true,
                 c if c.is_ascii() => false,
-                c => words::is_mark(c) || (c.is_alphanumeric() && (!latin || c < '\u{250}')),
+                c => letters::is_mark(c) || (c.is_alphanumeric() && (!latin || c < '\u{250}')),
             };
             if !allowed || end - start >= MAX_LOCAL {
                 break;
@@ -173,7 +175,7 @@ impl Pass<'_> {
                     alphabetic = false;
                     true
                 }
-                c => !c.is_ascii() && (words::is_mark(c) || c.is_alphanumeric()) && (!ascii || c < '\u{370}'),
+                c => !c.is_ascii() && (letters::is_mark(c) || c.is_alphanumeric()) && (!ascii || c < '\u{370}'),
             };
             if !allowed || end - start > MAX_LABEL {
                 break;
@@ -368,7 +370,8 @@ impl Pass<'_> {
 
     fn word_before(&self, end: usize) -> Option<Word> {
         let mut start = end;
-        while let Some(c) = self.before(start).filter(|c| (c.is_alphabetic() || words::is_mark(*c)) && end - start < 24)
+        while let Some(c) =
+            self.before(start).filter(|c| (c.is_alphabetic() || letters::is_mark(*c)) && end - start < 24)
         {
             start -= c.len_utf8();
         }

@@ -1,8 +1,9 @@
 //! Internet addresses: dotted quads, and all text forms of RFC 4291.
 
+use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
 use crate::detect::mac::is_mac;
-use crate::detect::scan::{Evidence, Pass};
+use crate::detect::scan::Pass;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The longest text form: eight groups, the last two as a dotted quad.

@@ -2,8 +2,9 @@
 //! hyphens, or as fours with dots.
 
 use crate::detect::eight;
+use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
-use crate::detect::scan::{Evidence, Pass};
+use crate::detect::scan::Pass;
 
 /// Eight pairs and their separators.
 const MAX_MAC: usize = 23;

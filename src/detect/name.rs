@@ -20,9 +20,10 @@ pub(crate) use model::Model;
 pub(crate) use train::Lesson;
 pub use train::{Progress, Sample, Schedule, TemplateError, TrainError, Trainer};
 
+use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue, phrase_hash};
-use crate::detect::scan::{Evidence, Pass, Pending, THRESHOLD};
+use crate::detect::scan::{Pass, Pending, THRESHOLD};
 use crate::detect::words::{self, Shape, Word};
 use feature::Opinion;
 use model::{BEGINS, OTHER, Odds};

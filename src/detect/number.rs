@@ -3,8 +3,9 @@
 //! letters.
 
 use crate::detect::eight;
+use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
-use crate::detect::scan::{Evidence, Pass, Recent};
+use crate::detect::scan::{Pass, Recent};
 use crate::detect::validate::{self, iban};
 use crate::detect::words::{Shape, Word};
 
@@ -308,8 +309,9 @@ impl Pass<'_> {
     fn card(&mut self, number: &Number) -> Option<usize> {
         let start = number.groups().first()?.start;
         let tagged = self.before(start) == Some('#');
+        let behind_slash = matches!(self.before(start), Some('/' | '\\'));
         // Most numbers in paths and addresses are ids, of which one in ten passes the check.
-        let in_path = matches!(self.before(start), Some('/' | '\\')) && !self.is_free_left(start);
+        let in_path = behind_slash && !self.is_free_left(start);
         // A shorter number at the start of a card passes the check at times.
         for last in (0..number.groups().len().min(6)).rev() {
             let digits = number.digits(last + 1);
@@ -320,7 +322,7 @@ impl Pass<'_> {
             let prefix = digits.iter().take(6).fold(0, |n, &d| n * 10 + u32::from(d));
             // Cards of 13 digits are no longer issued, but articles have 13 (EAN).
             let known = !tagged && digits.len() > 13 && validate::is_card_prefix(prefix, digits.len());
-            let is_segment = in_path && matches!(self.at(end), Some('/' | '\\'));
+            let is_segment = behind_slash && matches!(self.at(end), Some('/' | '\\'));
             let ends = is_segment || self.is_free_right(number, last) || known && self.is_before_expiry(end);
             if !ends {
                 continue;

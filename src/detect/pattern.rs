@@ -5,9 +5,10 @@ mod required;
 mod sieve;
 
 use crate::detect::RuleId;
+use crate::detect::evidence::Evidence;
 use crate::detect::normalize::Reading;
 use crate::detect::rule::{RuleError, RuleFile};
-use crate::detect::scan::{Evidence, Pass};
+use crate::detect::scan::Pass;
 use crate::detect::validate::Validator;
 use regex_automata::meta::{self, Cache, Regex};
 use regex_automata::util::syntax;

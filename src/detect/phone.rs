@@ -1,11 +1,12 @@
 //! Telephone numbers: international by calling code and length (ITU-T E.164),
 //! national by shape, and bare digits where a word says what they are.
 
+use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::Classes;
 use crate::detect::load::CALLING_CODES;
 use crate::detect::number::{Gap, Group, Number};
-use crate::detect::scan::{Evidence, Pass};
+use crate::detect::scan::Pass;
 use crate::detect::words;
 
 /// Digits behind each calling code: least and most.

@@ -1,8 +1,9 @@
 //! Postcodes and places, behind a street and alone.
 
+use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::Classes;
-use crate::detect::scan::{Evidence, Pass};
+use crate::detect::scan::Pass;
 use crate::detect::terms::Kinds;
 use crate::detect::words::{self, Shape, Word};
 

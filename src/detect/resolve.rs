@@ -142,7 +142,7 @@ fn prefer(a: &Candidate, b: &Candidate) -> Ordering {
 mod tests {
     use super::*;
     use crate::detect::RuleId;
-    use crate::detect::scan::Evidence;
+    use crate::detect::evidence::Evidence;
 
     fn candidate(start: usize, end: usize, score: f32, operator: Operator) -> Candidate {
         Candidate { start, end, rule: RuleId(0), score, operator, evidence: Evidence::default() }

@@ -2,9 +2,10 @@
 //! Keys and tokens with a shape of their own are pattern rules; others are told
 //! from words and names by how random they look.
 
+use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue};
-use crate::detect::scan::{Evidence, Pass};
+use crate::detect::scan::Pass;
 use crate::detect::terms::Kinds;
 use crate::detect::words;
 

@@ -14,9 +14,10 @@
 use crate::detect::RuleId;
 use crate::detect::compile::Verdict;
 use crate::detect::eight;
+use crate::detect::evidence::Evidence;
 use crate::detect::national::Strength;
 use crate::detect::said::Heard;
-use crate::detect::scan::{CONTEXT_BEFORE, Evidence, Pass};
+use crate::detect::scan::{CONTEXT_BEFORE, Pass};
 use crate::detect::validate::{MAX_ID, Validator};
 
 const SYMBOLS: usize = 9;

@@ -1,9 +1,10 @@
 //! Numbers read out in words: "null eins sieben …", "oh two double four …".
 //! Telephone numbers and payment cards are given so, and not only in speech.
 
+use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
 use crate::detect::load::NUMBER_WORDS;
-use crate::detect::scan::{Evidence, Pass};
+use crate::detect::scan::Pass;
 use crate::detect::validate;
 use crate::detect::words::{self, Word};
 

@@ -6,6 +6,7 @@
 //! small.
 
 use crate::detect::filter::Filter;
+use crate::detect::letters;
 use crate::detect::lexicon::{BadWord, MAX_PHRASE, phrase_hash};
 use crate::detect::table::Table;
 use crate::detect::words;
@@ -222,7 +223,7 @@ impl Terms {
     pub(crate) fn ending(&self, word: &str) -> Kinds {
         let mut kinds = Kinds::default();
         // Where each of the last letters starts.
-        for (count, (at, _)) in word.char_indices().rev().filter(|(_, c)| !words::is_mark(*c)).enumerate() {
+        for (count, (at, _)) in word.char_indices().rev().filter(|(_, c)| !letters::is_mark(*c)).enumerate() {
             let letters = count + 1;
             if letters < TAIL {
                 continue;

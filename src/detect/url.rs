@@ -2,9 +2,10 @@
 //! segments of a path, and profiles in social networks. An address without
 //! them is no finding.
 
+use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::Classes;
-use crate::detect::scan::{Evidence, Pass};
+use crate::detect::scan::Pass;
 use crate::detect::secret;
 use crate::detect::terms::Kinds;
 use crate::detect::words;

@@ -115,6 +115,7 @@ struct Sent {
 
 /// The code that a subject was sent last, sealed like all records.
 #[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Standing {
     code: String,
     /// The subject's codes are numbered from 1.

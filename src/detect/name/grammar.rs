@@ -1,10 +1,11 @@
 //! The hand-made part of the judgement: what the lists say of the words, what
 //! stands in front and behind, summed up. Its sum is evidence for the model.
 
+use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
 use crate::detect::lexicon::{Classes, Cue};
 use crate::detect::name::run::{Gap, Run, Token};
-use crate::detect::scan::{Evidence, Pass, Pending};
+use crate::detect::scan::{Pass, Pending};
 use crate::detect::words::{self, Shape, Word};
 
 /// A name has at most so many words.

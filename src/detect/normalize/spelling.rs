@@ -1,6 +1,6 @@
 //! Characters that are read as others.
 
-use crate::detect::words;
+use crate::detect::letters;
 
 /// What a character is in the plain text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ pub(super) fn composed(letter: char, accent: char) -> Option<char> {
         '\u{328}' => "ĄąĘęĮįŲų",
         _ => return None,
     };
-    with_accent.chars().find(|c| words::base_letter(*c) == Some(letter))
+    with_accent.chars().find(|c| letters::base_letter(*c) == Some(letter))
 }
 
 #[cfg(test)]
