@@ -355,14 +355,24 @@ impl Pass<'_> {
         None
     }
 
-    /// Whether the month of expiry of a card, or its code, follows without a blank.
+    /// Whether the month of expiry of a card, or its code, follows behind a
+    /// slash; behind a colon or a comma, as many numbers do, month, year and code.
     fn is_before_expiry(&self, end: usize) -> bool {
-        let digits = || self.bytes.iter().skip(end + 1).take(5).take_while(|b| b.is_ascii_digit());
-        let follows = match digits().count() {
-            2 => (1..=12).contains(&digits().fold(0, |n, b| n * 10 + u32::from(b - b'0'))),
-            count => matches!(count, 3 | 4),
+        let part = |at: usize| {
+            let digits = self.bytes.iter().skip(at + 1).take(5).take_while(|b| b.is_ascii_digit());
+            let (count, value) = digits.fold((0, 0), |(count, n), b| (count + 1, n * 10 + u32::from(b - b'0')));
+            let is_whole = !self.at(at + 1 + count).is_some_and(char::is_alphanumeric);
+            (matches!(self.at(at), Some('/' | ':' | ',')) && is_whole).then_some((count, value, at + 1 + count))
         };
-        follows && matches!(self.at(end), Some('/' | ':' | ','))
+        let is_month = |count: usize, value: u32| count == 2 && (1..=12).contains(&value);
+        match part(end) {
+            Some((count, value, _)) if self.at(end) == Some('/') => is_month(count, value) || matches!(count, 3 | 4),
+            Some((count, value, behind)) if is_month(count, value) => {
+                let year = part(behind).filter(|(count, ..)| matches!(count, 2 | 4));
+                year.and_then(|(.., behind)| part(behind)).is_some_and(|(count, ..)| matches!(count, 3 | 4))
+            }
+            _ => false,
+        }
     }
 
     /// Whether an IBAN may start with the last two letters of a word: digits
