@@ -1,3 +1,6 @@
+mod cut;
+mod memory;
+
 use super::*;
 use crate::detect::{Engine, Plan, Wishes};
 use crate::protocol::{Protocol, Protocols};
@@ -159,21 +162,6 @@ fn texts_in_base64_are_found_where_nobody_speaks_of_them() {
     ] {
         let (left, _) = redacted("json", &body);
         assert!(!left.contains("lopez") && !left.contains("51.100"), "{left}");
-    }
-}
-
-#[test]
-fn what_was_refused_is_not_taken_for_clean() {
-    use base64::Engine as _;
-    let file = base64::engine::general_purpose::STANDARD.encode(b"Jos\xe9 <jose@example.com>, at home");
-    let inner =
-        base64::engine::general_purpose::STANDARD_NO_PAD.encode(format!("{{\"a\":\"data:text/plain;base64,{file}\"}}"));
-    let body = format!(r#"{{"messages":[{{"content":"see {inner} ok"}},{{"content":"see {inner} ok"}}]}}"#);
-    let mut scratch = Scratch::default();
-    for _ in 0..3 {
-        scratch.start_conversation();
-        let looked = inspect_json(&body, &Rules { clean: Some(&CLEAN), ..rules("openai-chat") }, &mut scratch);
-        assert!(looked.is_err());
     }
 }
 
@@ -357,142 +345,7 @@ fn chats(texts: &[&str]) -> [String; 2] {
     ]
 }
 
-#[track_caller]
-fn check_split(texts: &[&str], wanted: &[&str]) {
-    for (body, wanted) in chats(texts).iter().zip(chats(wanted)) {
-        let (redacted, _) = redacted("openai-chat", body);
-        assert_eq!(redacted, wanted, "{texts:?}");
-    }
-}
-
-#[test]
-fn a_value_cut_over_texts_is_found_and_stands_in_the_first() {
-    for (texts, wanted) in [
-        (&["write to ana.lo", "pez@example.com now"][..], &["write to [EMAIL]", " now"][..]),
-        (&["write to ana.lopez@exam", "ple.com"], &["write to [EMAIL]", ""]),
-        (&["write to ana.lopez@example.co", "m please"], &["write to [EMAIL]", " please"]),
-        (&["write to ana.lo", "pez@ex", "ample.com now"], &["write to [EMAIL]", "", " now"]),
-        (&["write to ana.lopez", "@example.com"], &["write to [EMAIL]", ""]),
-        (&["my card: 4111 1111 ", "1111 1111"], &["my card: [CREDIT_CARD]", ""]),
-        (&["my card: 4111 1111 11", "11 1111, ok"], &["my card: [CREDIT_CARD]", ", ok"]),
-        (&["call +49 151 2345", "6789 today"], &["call [PHONE]", " today"]),
-        (&["IBAN DE89 3704 0044 05", "32 0130 00"], &["IBAN [IBAN]", ""]),
-        (&["IBAN D", "E89 3704 0044 0532 0130 00"], &["IBAN [IBAN]", ""]),
-        (&["I am Anna Kow", "alska."], &["I am [PERSON]", "."]),
-        (&["\"é\" ana.lo", "pez@example.com \"é\""], &["\"é\" [EMAIL]", " \"é\""]),
-    ] {
-        check_split(texts, wanted);
-    }
-}
-
-#[test]
-fn values_cut_over_the_texts_of_any_protocol_are_found() {
-    let whole = "vak@example.com";
-    for (name, body) in [
-        ("json", r#"[{"text":"mail ana.no"},{"text":"vak@example.com"}]"#),
-        ("json", r#"{"messages":[{"from":"u","text":"mail ana.no"},{"from":"u","text":"vak@example.com"}]}"#),
-        ("json", r#"{"items":[{"id":1,"message":"mail ana.no"},{"id":2,"message":"vak@example.com"}]}"#),
-        ("json", r#"{"a":{"lines":["mail ana.no","vak@example.com"]}}"#),
-        ("text", r#"[{"text":"mail ana.no"},{"text":"vak@example.com"}]"#),
-        ("rasa", r#"[{"sender":"a","message":"mail ana.no"},{"sender":"a","message":"vak@example.com"}]"#),
-        ("openai-completions", r#"{"model":"m","input":["mail ana.no","vak@example.com"]}"#),
-        ("gemini", r#"{"contents":{"parts":[{"text":"mail ana.no"},{"text":"vak@example.com"}]}}"#),
-        ("mcp", r#"{"method":"tools/call","params":{"arguments":{"a":["mail ana.no","vak@example.com"]}}}"#),
-        ("dialogflow-es", r#"{"queryParams":{"payload":{"h":[{"text":"mail ana.no"},{"text":"vak@example.com"}]}}}"#),
-        (
-            "bot-framework",
-            r#"{"attachments":[{"content":{"body":[{"text":"mail ana.no"},{"text":"vak@example.com"}]}}]}"#,
-        ),
-        // In documents within strings too.
-        ("json", r#"{"x":"[{\"text\":\"mail ana.no\"},{\"text\":\"vak@example.com\"}]"}"#),
-        (
-            "openai-chat",
-            r#"{"messages":[{"function_call":{"arguments":"{\"a\":[\"mail ana.no\",\"vak@example.com\"]}"}}]}"#,
-        ),
-    ] {
-        check(name, body, &body.replace("ana.no", "[EMAIL]").replace(whole, ""));
-    }
-    // Of two who speak none goes on from the other.
-    let body = r#"{"messages":[{"from":"bot","text":"I am ana.no"},{"from":"u","text":"vak@example.com"}]}"#;
-    check("json", body, &body.replace(whole, "[EMAIL]"));
-}
-
-#[test]
-fn what_stands_on_one_side_of_a_border_is_not_joined() {
-    for (texts, wanted) in [
-        (&["my mail is ana@example.com", "please answer"][..], &["my mail is [EMAIL]", "please answer"][..]),
-        (&["Please write to", "ana@example.com"], &["Please write to", "[EMAIL]"]),
-        (&["my name is", "Anna Schmidt"], &["my name is", "[PERSON]"]),
-        (&["Order 12", "34 boxes"], &["Order 12", "34 boxes"]),
-        (&["in 2024", "Yes"], &["in 2024", "Yes"]),
-        (&["ana@example.com", "bo@example.org"], &["[EMAIL]", "[EMAIL]"]),
-        (&["My order is A17", "anna.kowalska@example.com"], &["My order is A17", "[EMAIL]"]),
-        (&["Ref 42", "anna.kowalska@example.com"], &["Ref 42", "[EMAIL]"]),
-        (&["I shop at Zalando", "anna.kowalska@example.com"], &["I shop at Zalando", "[EMAIL]"]),
-        (&["I shop at Zalando.", "anna@example.com"], &["I shop at Zalando.", "[EMAIL]"]),
-        (&["it is v2.0", "anna@example.com"], &["it is v2.0", "[EMAIL]"]),
-        (&["anna@example.com", "42"], &["[EMAIL]", "42"]),
-        (&["anna@example.com", "b"], &["[EMAIL]", "b"]),
-        (&["+49 151 20000000", "42"], &["[PHONE]", "42"]),
-    ] {
-        check_split(texts, wanted);
-    }
-}
-
-#[test]
-fn nobody_goes_on_from_what_another_says() {
-    for (name, marked) in [
-        (
-            "openai-chat",
-            r#"{"messages":[{"role":"system","content":"You help at Za.la"},{"role":"user","content":"«ndo@example.com»"}]}"#,
-        ),
-        (
-            "openai-chat",
-            r#"{"messages":[{"role":"user","content":"anna.kow"},{"role":"assistant","content":"Please go on."},{"role":"user","content":"«alska@example.com»"}]}"#,
-        ),
-        (
-            "openai-chat",
-            r#"{"messages":[{"content":[{"type":"text","text":"ana.lo"}],"role":"assistant"},{"content":"«pez@example.com»","role":"user"}]}"#,
-        ),
-        ("openai-chat", r#"{"messages":[{"role":"user","content":"ana.lo","content":"«pez@example.com»"}]}"#),
-        ("anthropic", r#"{"system":"You help at za.la","messages":[{"role":"user","content":"«ndo@example.com»"}]}"#),
-        (
-            "gemini",
-            r#"{"systemInstruction":{"parts":[{"text":"You help at za.la"}]},"contents":[{"role":"user","parts":[{"text":"«ndo@example.com»"}]}]}"#,
-        ),
-        (
-            "openai-responses",
-            r#"{"input":[{"role":"developer","content":"You help at za.la"},{"role":"user","content":[{"type":"input_text","text":"«ndo@example.com»"}]}]}"#,
-        ),
-    ] {
-        let start = marked.find('«').unwrap();
-        let end = marked.find('»').unwrap() + '»'.len_utf8();
-        check(name, marked, &[&marked[..start], "[EMAIL]", &marked[end..]].concat());
-    }
-}
-
 proptest! {
-    #[test]
-    fn no_cut_hides_an_address(cuts in prop::collection::btree_set(1..40_usize, 1..4), in_front in "[a-z ]{0,3}") {
-        let text = format!("{in_front} Mail me: «ana.lopez-42@mail.example.com», ok?");
-        let plain = text.replace(['«', '»'], "");
-        let mut texts = Vec::new();
-        let mut from = 0;
-        for cut in cuts.into_iter().filter(|cut| *cut < plain.len()).chain([plain.len()]) {
-            texts.push(&plain[from..cut]);
-            from = cut;
-        }
-        for body in chats(&texts) {
-            let (redacted, _) = redacted("openai-chat", &body);
-            let found = inspect("openai-chat", &body);
-            // Of a word in front and of a label too short for one some letters may stay.
-            let longest = "lopez-42@mail.example";
-            prop_assert!(found.each().count() > 0, "{body}");
-            prop_assert!(!redacted.contains(longest), "{redacted}");
-            serde_json::from_str::<serde_json::Value>(&redacted).unwrap();
-        }
-    }
-
     #[test]
     fn what_was_found_stands_where_it_is_written(parts in prop::collection::vec(prop::sample::select(vec![
         "ana@example.com", "ana.lo", "pez@example.com", "4111 1111 ", "1111 1111", "\"", "\\", "é", "[1]", "{}", " ", "\n", "Anna ", "Kow", "alska",
@@ -656,82 +509,5 @@ fn the_conversation_is_told_by_the_first_place_that_names_it() {
     for (body, forgotten) in [(r#"{"store":false}"#, true), (r#"{"store":true}"#, false), (r#"{"input":"hi"}"#, false)]
     {
         assert_eq!(inspect("openai-responses", body).forgotten, forgotten, "{body}");
-    }
-}
-
-#[test]
-fn a_text_that_held_nothing_is_looked_at_again_where_it_may_hold_something() {
-    let clean = Clean::new(&Arc::default()).unwrap();
-    let rules = Rules { clean: Some(&clean), ..rules("openai-chat") };
-    let mut scratch = Scratch::default();
-    let mut values = |body: &str| {
-        scratch.start_conversation();
-        let found = inspect_json(body, &rules, &mut scratch).unwrap();
-        found.each().map(|one| found.value(one).to_owned()).collect::<Vec<_>>()
-    };
-    let turns = |texts: &[&str]| {
-        let turn = |text: &&str| serde_json::json!({"role": "user", "content": text});
-        serde_json::json!({"messages": texts.iter().map(turn).collect::<Vec<_>>()}).to_string()
-    };
-    let said = "the parcel went to novak and not to me";
-    for _ in 0..2 {
-        assert_eq!(values(&turns(&[said])), Vec::<String>::new());
-        // Known by name, the same words are a finding.
-        assert_eq!(values(&turns(&["My name is Jana Novak.", said])), ["Jana Novak", "novak"]);
-        // So are they under a name that says what they are.
-        assert_eq!(values("{\"note\": \"nightjar9-Blue\"}"), Vec::<String>::new());
-        assert_eq!(values("{\"password\": \"nightjar9-Blue\"}"), ["nightjar9-Blue"]);
-    }
-}
-
-#[test]
-fn a_text_that_held_something_is_scanned_once() {
-    let (clean, mut scratch) = (Clean::new(&Arc::default()).unwrap(), Scratch::default());
-    let body = r#"{"messages":[{"role":"user","content":"Hello, my name is Jana Novak@"}]}"#;
-    let mut is_scanned = |rest: &str| {
-        scratch.start_conversation();
-        let rules = Rules { clean: Some(&clean), ..rules("openai-chat") };
-        let found = inspect_json(&body.replace('@', rest), &rules, &mut scratch).unwrap();
-        assert_eq!(found.value(&found.list[0]), "Jana Novak");
-        // Only a scan knows what speaks for a finding.
-        scratch.evidence(0).describe().next().is_some()
-    };
-    let long = " and I would like to know where the parcel is that you have sent me.";
-    assert_eq!([long, long, ".", "."].map(&mut is_scanned), [true, false, true, true]);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    /// Turns of conversations that share a memory, whatever came before.
-    #[test]
-    fn what_is_remembered_changes_nothing(turns in prop::collection::vec(prop::sample::select(vec![
-        "Hello, my name is Jana Novak, where is the parcel that you have sent me?",
-        "the parcel went to novak and not to me, though I have waited for it at home",
-        "the parcel went to novak and not to me",
-        "mail ana@example.com &amp; bo@example.org, and tell me whether the parcel was there",
-        "mail ana&#64;example.com or call +49 151 23456789, and tell me whether the parcel was there",
-        "mail bo@example.org, who is no more a **cut** ana@exa<b>mple.com</b> than the others are",
-        "ana.no",
-        "vak@example.com is mine",
-        "4111 1111",
-        "1111 1111",
-        "bWFpbCBhbmFAZXhhbXBsZS5jb20gYW5kIGJvQGV4YW1wbGUub3Jn",
-        "Jana_Novak.pdf and quixel.doc",
-        "Regards,\nTim Quixel",
-        "the quixel order is late, and jana has told Anne-Marie O'Brannigan and me so twice",
-        "My name is \u{ff2a}\u{ff41}\u{ff4e}\u{ff41} Quixel and I would like to know where my parcel has gone",
-        "quixel jana \u{ff2a}\u{ff41}\u{ff4e}\u{ff41} Quixel",
-        "{\"name\": \"Novak\", \"mail\": \"ana@example.com\"}",
-        "thank you",
-    ]), 1..9), named in prop::bool::ANY) {
-        let turn = |text: &&str| {
-            let mut turn = serde_json::json!({"role": "user", "content": text});
-            if named {
-                turn["name"] = "Jana_Novak".into();
-            }
-            turn
-        };
-        inspect("openai-chat", &serde_json::json!({"messages": turns.iter().map(turn).collect::<Vec<_>>()}).to_string());
     }
 }
