@@ -32,7 +32,7 @@ const MOST_FINDINGS: usize = 32;
 pub(super) struct Seen {
     /// The halves of prints. Of two that are written at once a half of each may
     /// stay, which is the print of no text.
-    clean: Box<[[[AtomicU64; 2]; WAYS]]>,
+    clean: Box<[Places]>,
     /// Of each few the first is the one that was asked for last.
     found: Box<[Mutex<[Option<Box<Found>>; WAYS]>]>,
 }
@@ -43,6 +43,12 @@ struct Found {
     outcome: Outcome,
     is_all: bool,
 }
+
+/// The places of some texts, in one line of the processor's cache: to look there
+/// is most of what it costs to know a text again.
+#[derive(Default)]
+#[repr(align(64))]
+struct Places([[AtomicU64; 2]; WAYS]);
 
 impl Default for Seen {
     fn default() -> Self {
@@ -136,7 +142,7 @@ impl Print<'_> {
     }
 
     fn clean(&self) -> &[[AtomicU64; 2]] {
-        self.seen.clean.get(self.hash as usize % (ROOM / WAYS)).map_or(&[], |places| places.as_slice())
+        self.seen.clean.get(self.hash as usize % (ROOM / WAYS)).map_or(&[], |places| places.0.as_slice())
     }
 
     fn found(&self) -> Option<&Mutex<[Option<Box<Found>>; WAYS]>> {
