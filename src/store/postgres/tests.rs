@@ -250,7 +250,7 @@ async fn an_erasure_leaves_nothing_of_those_who_write_at_the_same_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_locked_subject_holds_up_nobody_else() {
     let url = CLUSTER.database();
-    let store = Arc::new(open(&url).await.unwrap());
+    let store = Arc::new(open(&format!("{url}?statement_timeout=30000")).await.unwrap());
     let batch = |n: u8, bits: u64| Batch {
         row: Row { tenant: [1; 8], subject: [n; 16] },
         subject: b"keys".as_slice().into(),
