@@ -33,9 +33,11 @@ pub(super) struct Seen {
     /// The halves of prints. Of two that are written at once a half of each may
     /// stay, which is the print of no text.
     clean: Box<[Places]>,
-    /// Of each few the first is the one that was asked for last.
-    found: Box<[Mutex<[Option<Box<Found>>; WAYS]>]>,
+    found: Box<[Mutex<Few>]>,
 }
+
+/// Of some texts what was found; the first is the one that was asked for last.
+type Few = [Option<Box<Found>>; WAYS];
 
 /// What was found in a text.
 struct Found {
@@ -145,7 +147,7 @@ impl Print<'_> {
         self.seen.clean.get(self.hash as usize % (ROOM / WAYS)).map_or(&[], |places| places.0.as_slice())
     }
 
-    fn found(&self) -> Option<&Mutex<[Option<Box<Found>>; WAYS]>> {
+    fn found(&self) -> Option<&Mutex<Few>> {
         self.seen.found.get(self.hash as usize % (OUTCOMES / WAYS))
     }
 
@@ -208,7 +210,7 @@ mod tests {
             let text = format!("b{n}@example.com");
             print(&text).remember_found(outcome(mail).unwrap(), false);
         }
-        let in_use = |places: &Mutex<[Option<_>; WAYS]>| places.lock().unwrap().iter().flatten().count();
+        let in_use = |places: &Mutex<Few>| places.lock().unwrap().iter().flatten().count();
         let kept: usize = clean.seen.found.iter().map(in_use).sum();
         assert!(kept > OUTCOMES / 2 && kept <= OUTCOMES, "{kept}");
         assert!(size_of::<Found>() + MOST_FINDINGS * size_of::<crate::detect::Finding>() + 64 * 16 < 3 << 10);
