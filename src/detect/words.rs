@@ -6,6 +6,7 @@
 
 use crate::detect::eight::{self, CASE, HIGH, ONES};
 use crate::detect::letters::{PLAIN, fold, is_capital, is_letter, is_mark};
+use wide::u8x64;
 
 /// Longer words are read to their end but are never looked up as names.
 pub(crate) const MAX_WORD: usize = 40;
@@ -227,7 +228,7 @@ pub(crate) fn byte_masks<const N: usize>(
     let mut tell = |chunk: &[u8; BLOCK]| {
         for (at, &b) in chunk.iter().enumerate() {
             for (mask, is) in masks.iter_mut().zip(kinds(b)) {
-                mask[at] = u8::from(is);
+                mask[at] = u8::from(is).wrapping_neg();
             }
         }
     };
@@ -238,7 +239,7 @@ pub(crate) fn byte_masks<const N: usize>(
         chunk.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
         tell(&chunk);
     }
-    masks.map(|mask| bits(&mask))
+    masks.map(|mask| u8x64::from(mask).to_bitmask())
 }
 
 /// The word that starts with the letter of a block at `bit`. Words of less than
@@ -267,19 +268,6 @@ pub(crate) fn read_in(block: &Block, text: &str, base: usize, bit: u32) -> Word 
     let case = CASE & in_one | (CASE & in_two) << 1;
     let shape = shape_of(!(one & CASE | (two & CASE) << 1) & case, case);
     Word { start, end: start + len as usize, hash, shape }
-}
-
-/// The lowest bit of each byte.
-#[inline]
-fn bits(bytes: &[u8; 64]) -> u64 {
-    // The product has the bits of the eight bytes side by side in its highest byte.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    bytes
-        .as_chunks::<8>()
-        .0
-        .iter()
-        .rev()
-        .fold(0, |all, eight| all << 8 | u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56)
 }
 
 /// The code of the character at `at`, up to U+017F, and its length; 0 for another.
