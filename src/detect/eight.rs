@@ -20,6 +20,14 @@ pub(crate) fn from(text: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(*eight.unwrap_or(&[0; 8])).checked_shr(8 * passed).unwrap_or(0)
 }
 
+/// The same of sixteen bytes; none where the text has less.
+#[inline]
+pub(crate) fn sixteen(text: &[u8], at: usize) -> Option<u128> {
+    let start = at.min(text.len().checked_sub(16)?);
+    let sixteen = u128::from_le_bytes(*text.get(start..)?.first_chunk()?);
+    Some(sixteen >> (8 * (at - start).min(15)))
+}
+
 /// The same of a text of less than eight.
 #[cold]
 #[inline(never)]
