@@ -51,7 +51,15 @@ pub(crate) fn digits(text: &[u8], at: usize) -> usize {
     first(no_digits(from(text, at)))
 }
 
-/// The same in front of `at`.
+/// The same, with what each of them is worth, the first lowest; what stands
+/// above them means nothing.
+#[inline]
+pub(crate) fn values_of_digits(text: &[u8], at: usize) -> (u64, usize) {
+    let eight = from(text, at);
+    (eight ^ (ONES * 0x30), first(no_digits(eight)))
+}
+
+/// How many ASCII digits stand in front of `at`; of eight and more it is eight.
 #[inline]
 pub(crate) fn digits_before(text: &[u8], at: usize) -> usize {
     last(no_digits(before(text, at)))
