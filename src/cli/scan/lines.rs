@@ -66,18 +66,32 @@ struct Lines<'a, W> {
 
 impl<W: Write> Lines<'_, W> {
     /// Scans whole lines. Whether they are UTF-8 is asked of all together: each
-    /// by itself would cost twice as much.
+    /// by itself would cost twice as much. All are read before the first is
+    /// scanned, as the processor forgets the code of the one over the other.
     fn all(&mut self, lines: &[u8]) -> Result<(), ScanError> {
-        let mut rest = match simdutf8::compat::from_utf8(lines) {
+        let text = match simdutf8::compat::from_utf8(lines) {
             Ok(text) => text,
             Err(error) => return self.up_to(lines, error.valid_up_to()),
         };
-        while !rest.is_empty() {
-            let end = memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |end| end + 1);
-            let (line, others) = rest.split_at(end);
+        let mut all = Vec::new();
+        let read = self.read(text, &mut all);
+        for line in &all {
+            self.one(line)?;
+        }
+        read
+    }
+
+    /// Reads lines, up to one that cannot be used.
+    fn read<'t>(&mut self, mut text: &'t str, all: &mut Vec<Line<'t>>) -> Result<(), ScanError> {
+        while !text.is_empty() {
+            let end = memchr::memchr(b'\n', text.as_bytes()).map_or(text.len(), |end| end + 1);
+            let (line, others) = text.split_at(end);
+            text = others;
             self.number += 1;
-            self.one(line.trim_ascii_end())?;
-            rest = others;
+            let line = line.trim_ascii_end();
+            if !line.is_empty() {
+                all.push(Line::read(line).map_err(|(at, problem)| self.error(line.len().min(at + 1), problem))?);
+            }
         }
         Ok(())
     }
@@ -92,12 +106,7 @@ impl<W: Write> Lines<'_, W> {
         Err(self.error(line.len() + 1, "not UTF-8"))
     }
 
-    fn one(&mut self, line: &str) -> Result<(), ScanError> {
-        if line.is_empty() {
-            return Ok(());
-        }
-        let Line { id, text } =
-            Line::read(line).map_err(|(offset, problem)| self.error(line.len().min(offset + 1), problem))?;
+    fn one(&mut self, Line { id, text }: &Line<'_>) -> Result<(), ScanError> {
         let text = text.decode();
         let report = Report::of(&text, self.args, self.engine, self.scratch);
         self.found |= report.has_findings();
