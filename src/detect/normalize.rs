@@ -29,13 +29,13 @@ pub(crate) fn is_needed(text: &str) -> bool {
     let (blocks, rest) = bytes.as_chunks();
     // The last bytes are looked at with those in front of them: so many, or so few,
     // as there may be make a loop whose end is not foreseen.
-    let last = || match bytes.last_chunk() {
-        Some(block) => marked(block),
-        None => {
-            let mut block = [0; Block::LEN];
-            block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            marked(&block)
+    let last = || {
+        if let Some(block) = bytes.last_chunk() {
+            return marked(block);
         }
+        let mut block = [0; Block::LEN];
+        block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        marked(&block)
     };
     blocks.iter().enumerate().any(|(i, block)| marked(block) && differs(text, i * Block::LEN))
         || (last() && differs(text, bytes.len() - rest.len()))
