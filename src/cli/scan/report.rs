@@ -335,7 +335,8 @@ pub(super) fn write_score(score: f32, out: &mut Vec<u8>) {
     }
 }
 
-fn write_number(number: usize, out: &mut Vec<u8>) {
+/// Without what formatting costs.
+pub(super) fn write_number(number: usize, out: &mut Vec<u8>) {
     if number >= 10_000 {
         out.extend_from_slice(number.to_string().as_bytes());
         return;
