@@ -385,6 +385,15 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_written_with_all_their_digits_and_no_more() {
+        for number in (0..12_000).chain([99_999, 1_000_000, usize::MAX]) {
+            let mut out = b"x".to_vec();
+            report::write_number(number, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("x{number}"));
+        }
+    }
+
+    #[test]
     fn scores_are_written_in_hundredths() {
         for (score, written) in
             [(0.0, "0.0"), (0.5, "0.5"), (0.949_99, "0.95"), (0.07, "0.07"), (0.996, "1.0"), (1.0, "1.0")]

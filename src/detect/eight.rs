@@ -20,6 +20,15 @@ pub(crate) fn from(text: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(*eight.unwrap_or(&[0; 8])).checked_shr(8 * passed).unwrap_or(0)
 }
 
+/// The same of sixteen bytes, where `at` lies in the text; none where the text
+/// has less.
+#[inline]
+pub(crate) fn sixteen(text: &[u8], at: usize) -> Option<u128> {
+    let start = at.min(text.len().checked_sub(16)?);
+    let sixteen = u128::from_le_bytes(*text.get(start..)?.first_chunk()?);
+    Some(sixteen >> (8 * (at - start).min(15)))
+}
+
 /// The same of a text of less than eight.
 #[cold]
 #[inline(never)]
@@ -43,7 +52,15 @@ pub(crate) fn digits(text: &[u8], at: usize) -> usize {
     first(no_digits(from(text, at)))
 }
 
-/// The same in front of `at`.
+/// The same, with what each of them is worth, the first lowest; what stands
+/// above them means nothing.
+#[inline]
+pub(crate) fn values_of_digits(text: &[u8], at: usize) -> (u64, usize) {
+    let eight = from(text, at);
+    (eight ^ (ONES * 0x30), first(no_digits(eight)))
+}
+
+/// How many ASCII digits stand in front of `at`; of eight and more it is eight.
 #[inline]
 pub(crate) fn digits_before(text: &[u8], at: usize) -> usize {
     last(no_digits(before(text, at)))
@@ -160,15 +177,24 @@ mod tests {
                 prop::sample::select(b"09afzAFZ/:@[`{g\0\xe9".to_vec()),
                 prop::sample::select(b"059afAF:-.".to_vec()),
                 any::<u8>(),
-            ], 0..20),
-            at in 0..24_usize,
+            ], 0..36),
+            at in 0..40_usize,
         ) {
             let behind = text.get(at..).unwrap_or_default();
             let in_front = text.get(..at).unwrap_or_default();
             let ahead = |is: fn(&u8) -> bool| behind.iter().take(8).take_while(|b| is(b)).count();
             let back = |is: fn(&u8) -> bool| in_front.iter().rev().take(8).take_while(|b| is(b)).count();
             prop_assert_eq!(digits(&text, at), ahead(u8::is_ascii_digit));
+            let (values, count) = values_of_digits(&text, at);
+            prop_assert_eq!(count, digits(&text, at));
+            let worth = values.to_le_bytes().into_iter().zip(behind).take(count);
+            prop_assert!(worth.into_iter().all(|(value, digit)| value == digit - b'0'));
             prop_assert_eq!(hex_digits(&text, at), ahead(u8::is_ascii_hexdigit));
+            if at < text.len() {
+                let padded = behind.iter().copied().chain([0; 16]).take(16).collect::<Vec<_>>();
+                let expected = (text.len() >= 16).then_some(padded);
+                prop_assert_eq!(sixteen(&text, at).map(|sixteen| sixteen.to_le_bytes().to_vec()), expected);
+            }
             let in_run: fn(&u8) -> bool = |b| b.is_ascii_hexdigit() || matches!(b, b':' | b'-' | b'.');
             prop_assert_eq!(hex_and_separators(&text, at), ahead(in_run));
             for len in 0..9 {

@@ -21,11 +21,7 @@ impl Pass<'_> {
         if !self.is_beside_separator(at) || self.is_short(at) {
             return None;
         }
-        let before = self.bytes.get(at.saturating_sub(MAX_MAC + 1)..at)?;
-        let behind = self.bytes.get(at..(at + MAX_MAC + 1).min(self.bytes.len()))?;
-        let in_run = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'-' | b'.');
-        let mut end = at + behind.iter().take_while(|b| in_run(b)).count();
-        let mut start = at - before.iter().rev().take_while(|b| in_run(b)).count();
+        let (mut start, mut end) = self.run_around(at);
         if end - start < MIN_MAC {
             return None;
         }
@@ -46,6 +42,27 @@ impl Pass<'_> {
             return None;
         }
         self.report(Finder::Mac, start, end, 0.0, Evidence::default()).then_some(end)
+    }
+
+    /// The hex digits and separators around an offset, no more on each side than
+    /// a little more than an address has.
+    fn run_around(&self, at: usize) -> (usize, usize) {
+        let (mut start, mut end) = (at, at);
+        for _ in 0..=MAX_MAC / 8 {
+            let more = eight::hex_and_separators(self.bytes, end);
+            end += more;
+            if more < 8 {
+                break;
+            }
+        }
+        for _ in 0..=MAX_MAC / 8 {
+            let more = eight::hex_and_separators_before(self.bytes, start);
+            start -= more;
+            if more < 8 {
+                break;
+            }
+        }
+        (start, end)
     }
 
     /// Whether the run around an offset is too short, as is seen from a few bytes

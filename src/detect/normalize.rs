@@ -23,11 +23,22 @@ use spelling::{Plain, composed, lookalike, plain};
 /// Whether the plain spelling of a text differs from the text.
 #[inline]
 pub(crate) fn is_needed(text: &str) -> bool {
-    let (chunks, rest) = text.as_bytes().as_chunks::<{ Block::LEN }>();
+    let bytes = text.as_bytes();
     // No branch inside: the compiler makes vector code of it.
-    let marked = |bytes: &[u8]| bytes.iter().fold(false, |any, &b| any | may_differ(b));
-    chunks.iter().enumerate().any(|(i, chunk)| marked(chunk) && differs(text, i * Block::LEN))
-        || (marked(rest) && differs(text, text.len() - rest.len()))
+    let marked = |block: &[u8; Block::LEN]| block.iter().fold(false, |any, &b| any | may_differ(b));
+    let (blocks, rest) = bytes.as_chunks();
+    // The last bytes are looked at with those in front of them: so many, or so few,
+    // as there may be make a loop whose end is not foreseen.
+    let last = || {
+        if let Some(block) = bytes.last_chunk() {
+            return marked(block);
+        }
+        let mut block = [0; Block::LEN];
+        block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        marked(&block)
+    };
+    blocks.iter().enumerate().any(|(i, block)| marked(block) && differs(text, i * Block::LEN))
+        || (last() && differs(text, bytes.len() - rest.len()))
 }
 
 /// A byte where something may start that has another plain spelling. Inside a

@@ -13,6 +13,18 @@ use crate::detect::words::{Shape, Word};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gap(u8);
 
+/// By the byte of the separator; empty for any other.
+const GAPS: [Gap; 128] = {
+    let mut gaps = [Gap(0); 128];
+    gaps[b' ' as usize] = Gap::SPACE;
+    gaps[b'-' as usize] = Gap::DASH;
+    gaps[b'.' as usize] = Gap::DOT;
+    gaps[b'/' as usize] = Gap::SLASH;
+    gaps[b'(' as usize] = Gap::OPEN;
+    gaps[b')' as usize] = Gap::CLOSE;
+    gaps
+};
+
 impl Gap {
     pub(crate) const SPACE: Self = Self(1);
     pub(crate) const DASH: Self = Self(2);
@@ -32,15 +44,15 @@ pub(crate) struct Group {
     pub(crate) start: usize,
     pub(crate) end: usize,
     /// Where its digits are in [`Number::digits`].
-    pub(crate) from: usize,
-    pub(crate) to: usize,
+    from: u8,
+    to: u8,
     /// What stands in front of it; empty for the first.
     pub(crate) gap: Gap,
 }
 
 impl Group {
     pub(crate) fn len(&self) -> usize {
-        self.to - self.from
+        usize::from(self.to - self.from)
     }
 }
 
@@ -48,9 +60,9 @@ const MAX_GROUPS: usize = 16;
 const MAX_DIGITS: usize = 32;
 
 /// A run of digit groups.
-#[derive(Default)]
 pub(crate) struct Number {
-    digits: [u8; MAX_DIGITS],
+    /// Eight more than there may be, as eight are written at once.
+    digits: [u8; MAX_DIGITS + 8],
     groups: [Group; MAX_GROUPS],
     count: usize,
     /// The run goes on behind the last group.
@@ -58,6 +70,10 @@ pub(crate) struct Number {
 }
 
 impl Number {
+    fn new() -> Self {
+        Self { digits: [0; _], groups: [Group::default(); _], count: 0, truncated: false }
+    }
+
     pub(crate) fn groups(&self) -> &[Group] {
         self.groups.get(..self.count).unwrap_or_default()
     }
@@ -65,11 +81,11 @@ impl Number {
     /// The digits, 0 to 9, of the first `groups` groups.
     pub(crate) fn digits(&self, groups: usize) -> &[u8] {
         let to = self.groups().get(..groups).and_then(<[Group]>::last).map_or(0, |g| g.to);
-        self.digits.get(..to).unwrap_or_default()
+        self.digits.get(..usize::from(to)).unwrap_or_default()
     }
 
     pub(crate) fn digits_of(&self, group: &Group) -> &[u8] {
-        self.digits.get(group.from..group.to).unwrap_or_default()
+        self.digits.get(usize::from(group.from)..usize::from(group.to)).unwrap_or_default()
     }
 
     /// The first groups that hang together without a space.
@@ -97,7 +113,7 @@ impl Pass<'_> {
             self.recent = Recent::default();
             return end;
         }
-        let mut number = Number::default();
+        let mut number = Number::new();
         self.collect(start, &mut number);
         let groups = number.groups();
         let Some(first) = groups.first() else { return start + 1 };
@@ -174,17 +190,23 @@ impl Pass<'_> {
         let mut gap = Gap::default();
         loop {
             let (from, group_start) = (used, at);
-            while let Some((digit, len)) = self.digit(at) {
-                if let Some(slot) = number.digits.get_mut(used) {
-                    *slot = digit;
-                    used += 1;
-                } else {
-                    number.truncated = true;
+            loop {
+                let (digits, count) = eight::values_of_digits(self.bytes, at);
+                let (digits, count, len) = match self.wide_digit(at) {
+                    Some(digit) if count == 0 => (u64::from(digit), 1, '０'.len_utf8()),
+                    None if count == 0 => break,
+                    _ => (digits, count, count),
+                };
+                if let Some(room) = number.digits.get_mut(used..).and_then(|room| room.first_chunk_mut()) {
+                    *room = digits.to_le_bytes();
                 }
                 at += len;
+                used += count;
+                number.truncated |= used > MAX_DIGITS;
+                used = used.min(MAX_DIGITS);
             }
             if let Some(slot) = number.groups.get_mut(number.count) {
-                *slot = Group { start: group_start, end: at, from, to: used, gap };
+                *slot = Group { start: group_start, end: at, from: from as u8, to: used as u8, gap };
                 number.count += 1;
             } else {
                 number.truncated = true;
@@ -201,44 +223,58 @@ impl Pass<'_> {
     pub(crate) fn digit(&self, at: usize) -> Option<(u8, usize)> {
         match self.bytes.get(at)? {
             b @ b'0'..=b'9' => Some((b - b'0', 1)),
-            0xEF => match self.at(at)? {
-                c @ '０'..='９' => Some((c as u32 - '０' as u32).try_into().ok().map(|d: u8| (d, 3))?),
-                _ => None,
-            },
+            _ => Some((self.wide_digit(at)?, '０'.len_utf8())),
+        }
+    }
+
+    /// The digit of full width at an offset.
+    #[inline]
+    fn wide_digit(&self, at: usize) -> Option<u8> {
+        if self.bytes.get(at) != Some(&0xEF) {
+            return None;
+        }
+        match self.at(at)? {
+            c @ '０'..='９' => Some((c as u32 - '０' as u32) as u8),
             _ => None,
         }
     }
 
-    /// Separators between two groups: where the next digit stands.
+    /// Separators between two groups, three at most: where the next digit stands.
     fn gap(&self, from: usize) -> Option<(usize, Gap)> {
         let mut gap = 0;
         let mut at = from;
         for _ in 0..4 {
-            if at > from && self.digit(at).is_some() {
+            let byte = *self.bytes.get(at)?;
+            if let Some(&Gap(bit)) = GAPS.get(usize::from(byte)) {
+                if bit == 0 {
+                    return (at > from && byte.is_ascii_digit()).then_some((at, Gap(gap)));
+                }
+                gap |= bit;
+                at += 1;
+                continue;
+            }
+            if at > from && self.wide_digit(at).is_some() {
                 return Some((at, Gap(gap)));
             }
-            let (bit, len) = match self.bytes.get(at)? {
-                b' ' => (Gap::SPACE, 1),
-                b'-' => (Gap::DASH, 1),
-                b'.' => (Gap::DOT, 1),
-                b'/' => (Gap::SLASH, 1),
-                b'(' => (Gap::OPEN, 1),
-                b')' => (Gap::CLOSE, 1),
-                0xC2 | 0xE2 | 0xE3 | 0xEF => match self.at(at)? {
-                    '\u{a0}' => (Gap::SPACE, 2),
-                    '\u{2002}'..='\u{200a}' | '\u{202f}' | '\u{3000}' => (Gap::SPACE, 3),
-                    '\u{2010}'..='\u{2014}' | '－' => (Gap::DASH, 3),
-                    '．' => (Gap::DOT, 3),
-                    '（' => (Gap::OPEN, 3),
-                    '）' => (Gap::CLOSE, 3),
-                    _ => return None,
-                },
-                _ => return None,
-            };
+            let (bit, len) = self.wide_gap(at)?;
             gap |= bit.0;
             at += len;
         }
         None
+    }
+
+    /// The separator outside ASCII at an offset, and its length.
+    #[cold]
+    fn wide_gap(&self, at: usize) -> Option<(Gap, usize)> {
+        let gap = match self.at(at)? {
+            '\u{a0}' | '\u{2002}'..='\u{200a}' | '\u{202f}' | '\u{3000}' => Gap::SPACE,
+            '\u{2010}'..='\u{2014}' | '－' => Gap::DASH,
+            '．' => Gap::DOT,
+            '（' => Gap::OPEN,
+            '）' => Gap::CLOSE,
+            _ => return None,
+        };
+        self.at(at).map(|c| (gap, c.len_utf8()))
     }
 
     /// Whether a number can start here: not in the middle of a word, an amount

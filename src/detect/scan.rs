@@ -258,6 +258,8 @@ impl<'a> Nearest<'a> {
 struct Ahead {
     word: Word,
     asked: Asked,
+    /// The byte behind it.
+    behind: u8,
 }
 
 /// A cue that waits for its name.
@@ -335,13 +337,15 @@ impl Pass<'_> {
         let bytes = self.bytes;
         let mut at = 0;
         let mut behind_letter = false;
+        let block_at = |base| if base < bytes.len() { Block::at(bytes, base) } else { Block::default() };
+        let mut next = block_at(0);
         for base in (0..bytes.len()).step_by(Block::LEN) {
-            let block = Block::at(bytes, base);
+            let block = std::mem::replace(&mut next, block_at(base + Block::LEN));
             // What has been read is done with.
             let starts = block.word_starts(behind_letter) & not_before(at, base);
             let mut stops = starts | block.others & not_before(at, base);
             behind_letter = block.ends_with_letter();
-            self.look_ahead(&block, base, starts, ahead);
+            self.look_ahead([&block, &next], base, starts, ahead);
             let mut words = ahead.iter();
             while stops != 0 {
                 let bit = stops.trailing_zeros();
@@ -349,8 +353,9 @@ impl Pass<'_> {
                 let start = base + bit as usize;
                 at = if block.letters >> bit & 1 == 0 {
                     self.other(start)
-                } else if let Some(Ahead { word, asked }) = words.find(|ahead| ahead.word.start == start) {
-                    if self.is_of_no_matter(word, asked.may_matter) {
+                } else if let Some(ahead) = words.find(|ahead| ahead.word.start == start) {
+                    let Ahead { word, asked, .. } = ahead;
+                    if self.is_of_no_matter(ahead) {
                         self.recent.push(word.hash);
                         word.end
                     } else {
@@ -368,11 +373,12 @@ impl Pass<'_> {
     /// the lists are larger than the caches near the processor, and so the reads
     /// of several words are under way at the same time.
     #[inline]
-    fn look_ahead(&self, block: &Block, base: usize, mut starts: u64, ahead: &mut Vec<Ahead>) {
+    fn look_ahead(&self, [block, next]: [&Block; 2], base: usize, mut starts: u64, ahead: &mut Vec<Ahead>) {
         ahead.clear();
         while starts != 0 {
-            let word = words::read_in(block, self.text, base, starts.trailing_zeros());
-            ahead.push(Ahead { word, asked: self.engine.lexicon.ask(&word) });
+            let bit = starts.trailing_zeros();
+            let (word, behind) = words::read_in(self.text, base + bit as usize, block.letters_from(bit, next));
+            ahead.push(Ahead { word, asked: self.engine.lexicon.ask(&word), behind });
             starts &= starts - 1;
         }
     }
@@ -410,16 +416,16 @@ impl Pass<'_> {
 
     /// A word in small letters that is in no list of use. Most words are.
     #[inline]
-    fn is_of_no_matter(&self, word: &Word, may_matter: bool) -> bool {
+    fn is_of_no_matter(&self, Ahead { word, asked, behind }: &Ahead) -> bool {
         // As bits, so that one branch decides: of truths the compiler would make a
         // branch for each, and the processor would guess wrong more often.
         let speaks = self.engine.lexicon.trace_of_phrase(word.hash, self.recent.last())
             | self.names.trace(word.hash)
-            | u64::from(may_matter)
+            | u64::from(asked.may_matter)
             | u64::from(self.cue.is_some())
-            | u64::from(self.may_be_small_initial(word))
+            | u64::from(word.may_be_initial(*behind))
             // An IBAN may be written in small letters.
-            | u64::from(self.bytes.get(word.end).is_some_and(u8::is_ascii_digit));
+            | u64::from(behind.is_ascii_digit());
         speaks == 0 && !self.may_go_on(word)
     }
 
@@ -486,10 +492,9 @@ impl Pass<'_> {
         self.names.is_in_run(word.start) && self.engine.lexicon.classes(word.hash).matters_small()
     }
 
-    /// One letter and a point: "k. wiggins".
     #[inline]
     fn may_be_small_initial(&self, word: &Word) -> bool {
-        (word.end - word.start == 1) & (self.bytes.get(word.end) == Some(&b'.'))
+        word.may_be_initial(self.bytes.get(word.end).copied().unwrap_or_default())
     }
 
     /// Shifts the word into the recent ones and looks whether a cue ends here.

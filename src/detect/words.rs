@@ -6,6 +6,7 @@
 
 use crate::detect::eight::{self, CASE, HIGH, ONES};
 use crate::detect::letters::{PLAIN, fold, is_capital, is_letter, is_mark};
+use wide::u8x64;
 
 /// Longer words are read to their end but are never looked up as names.
 pub(crate) const MAX_WORD: usize = 40;
@@ -39,6 +40,13 @@ pub(crate) struct Word {
 impl Word {
     pub(crate) fn is_too_long(&self) -> bool {
         self.end - self.start > MAX_WORD
+    }
+
+    /// Whether it is one letter in front of a point: "k. wiggins".
+    #[inline]
+    #[expect(clippy::needless_bitwise_bool, reason = "a branch would be guessed wrong")]
+    pub(crate) fn may_be_initial(&self, behind: u8) -> bool {
+        (self.end - self.start == 1) & (behind == b'.')
     }
 }
 
@@ -171,6 +179,7 @@ impl Eight {
 pub(crate) const BLOCK: usize = 64;
 
 /// What the bytes of a block of a text are, a bit for each, the first byte lowest.
+#[derive(Default)]
 pub(crate) struct Block {
     /// ASCII letters.
     pub(crate) letters: u64,
@@ -196,6 +205,14 @@ impl Block {
     #[inline]
     pub(crate) fn word_starts(&self, behind_letter: bool) -> u64 {
         self.letters & !(self.letters << 1 | u64::from(behind_letter))
+    }
+
+    /// How many letters stand from a place on, up to the same place of the next block.
+    #[inline]
+    pub(crate) fn letters_from(&self, bit: u32, next: &Self) -> usize {
+        // In two steps, as there is none by 64 bits.
+        let from = self.letters >> bit | next.letters << 1 << (63 - bit);
+        from.trailing_ones() as usize
     }
 
     #[inline]
@@ -227,7 +244,7 @@ pub(crate) fn byte_masks<const N: usize>(
     let mut tell = |chunk: &[u8; BLOCK]| {
         for (at, &b) in chunk.iter().enumerate() {
             for (mask, is) in masks.iter_mut().zip(kinds(b)) {
-                mask[at] = u8::from(is);
+                mask[at] = u8::from(is).wrapping_neg();
             }
         }
     };
@@ -238,48 +255,44 @@ pub(crate) fn byte_masks<const N: usize>(
         chunk.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
         tell(&chunk);
     }
-    masks.map(|mask| bits(&mask))
+    masks.map(|mask| u8x64::from(mask).to_bitmask())
 }
 
-/// The word that starts with the letter of a block at `bit`. Words of less than
-/// sixteen letters, with nothing of note behind them, are read without a branch
-/// that depends on their length: the processor cannot guess it.
+/// The bytes of the first letters, by how many there are.
+const LETTERS: [[u64; 2]; 16] = {
+    let mut all = [[0; 2]; 16];
+    let mut count = 0;
+    while count < all.len() {
+        let bits = (1_u128 << (8 * count)) - 1;
+        all[count] = [bits as u64, (bits >> 64) as u64];
+        count += 1;
+    }
+    all
+};
+
+/// The word of so many ASCII letters at `start`, and the byte behind it, 0 at the
+/// end of the text. Words of less than sixteen letters, with nothing behind them
+/// that may be one too, are read without a branch that depends on their length:
+/// the processor cannot guess it.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "the scan calls it for each word")]
-pub(crate) fn read_in(block: &Block, text: &str, base: usize, bit: u32) -> Word {
-    let start = base + bit as usize;
-    let len = (!(block.letters >> bit)).trailing_zeros();
-    let behind = bit + len;
-    let sixteen = text.as_bytes().get(start..).and_then(|rest| rest.first_chunk::<16>());
-    let Some(sixteen) = sixteen.filter(|_| len < 16 && behind < 64 && block.others >> behind & 1 == 0) else {
-        return read_from(text, start);
+pub(crate) fn read_in(text: &str, start: usize, letters: usize) -> (Word, u8) {
+    let bytes = text.as_bytes();
+    let behind = bytes.get(start + letters).copied().unwrap_or_default();
+    let (Some(sixteen), Some([in_one, in_two]), true) =
+        (eight::sixteen(bytes, start), LETTERS.get(letters), behind.is_ascii())
+    else {
+        let word = read_from(text, start);
+        return (word, bytes.get(word.end).copied().unwrap_or_default());
     };
-    let (Some(one), Some(two)) = (sixteen.first_chunk::<8>(), sixteen.last_chunk::<8>()) else {
-        return read_from(text, start);
-    };
-    let (one, two) = (u64::from_le_bytes(*one), u64::from_le_bytes(*two));
-    let letters = |count: u32| !u64::MAX.checked_shl(8 * count).unwrap_or(0);
-    let (in_one, in_two) = (letters(len.min(8)), letters(len.saturating_sub(8)));
+    let (one, two) = (sixteen as u64, (sixteen >> 64) as u64);
     let short = mix(SEED, (one | CASE) & in_one);
     let long = mix(short, (two | CASE) & in_two);
-    let hash = std::hint::select_unpredictable(len < 8, short, long);
+    let hash = std::hint::select_unpredictable(letters < 8, short, long);
     // The bits of the second eight stand beside those of the first.
     let case = CASE & in_one | (CASE & in_two) << 1;
     let shape = shape_of(!(one & CASE | (two & CASE) << 1) & case, case);
-    Word { start, end: start + len as usize, hash, shape }
-}
-
-/// The lowest bit of each byte.
-#[inline]
-fn bits(bytes: &[u8; 64]) -> u64 {
-    // The product has the bits of the eight bytes side by side in its highest byte.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    bytes
-        .as_chunks::<8>()
-        .0
-        .iter()
-        .rev()
-        .fold(0, |all, eight| all << 8 | u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56)
+    (Word { start, end: start + letters, hash, shape }, behind)
 }
 
 /// The code of the character at `at`, up to U+017F, and its length; 0 for another.
@@ -525,13 +538,16 @@ mod tests {
             let mut behind_letter = false;
             let mut found = 0;
             for base in (0..text.len()).step_by(Block::LEN) {
-                let block = Block::at(text.as_bytes(), base);
+                let [block, next] = [base, base + Block::LEN].map(|base| Block::at(text.as_bytes(), base));
                 let mut starts = block.word_starts(behind_letter);
                 behind_letter = block.ends_with_letter();
                 while starts != 0 {
                     let bit = starts.trailing_zeros();
                     starts &= starts - 1;
-                    let (one, other) = (read_in(&block, &text, base, bit), read_from(&text, base + bit as usize));
+                    let start = base + bit as usize;
+                    let ((one, behind), other) =
+                        (read_in(&text, start, block.letters_from(bit, &next)), read_from(&text, start));
+                    assert_eq!(behind, text.as_bytes().get(one.end).copied().unwrap_or_default(), "{text}");
                     assert_eq!((one.start, one.end, one.hash), (other.start, other.end, other.hash), "{text}");
                     assert_eq!(one.shape, other.shape, "{text}");
                     found += 1;

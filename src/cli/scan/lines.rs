@@ -17,52 +17,110 @@ pub(super) fn scan(
     scratch: &mut Scratch,
     out: &mut impl Write,
 ) -> Result<bool, ScanError> {
-    let (mut bytes, mut answer) = (Vec::new(), Vec::new());
-    let mut found = false;
-    for number in 1.. {
-        bytes.clear();
-        read_line(input, &mut bytes).map_err(|error| ScanError::Read { name: name.to_owned(), error })?;
-        if bytes.is_empty() {
-            break;
+    let mut lines = Lines { args, engine, name, scratch, out, answer: Vec::new(), number: 0, found: false };
+    // A line that starts in one filling of the buffer and ends in another.
+    let mut begun = Vec::new();
+    loop {
+        let mut buffer = match input.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            filled => filled.map_err(|error| ScanError::Read { name: name.to_owned(), error })?,
+        };
+        let read = buffer.len();
+        if read == 0 {
+            lines.all(&begun)?;
+            return Ok(lines.found);
         }
-        let line = bytes.trim_ascii_end();
-        if line.is_empty() {
-            continue;
+        if !begun.is_empty() {
+            let (end, others) = buffer.split_at(behind(memchr::memchr(b'\n', buffer)));
+            if !end.is_empty() {
+                begun.extend_from_slice(end);
+                lines.all(&begun)?;
+                begun.clear();
+                buffer = others;
+            }
         }
-        let Line { id, text } = Line::read(line).map_err(|(offset, problem)| ScanError::Line {
-            name: name.to_owned(),
-            line: number,
-            column: line.len().min(offset + 1),
-            problem,
-        })?;
-        let text = text.decode();
-        let report = Report::of(&text, args, engine, scratch);
-        found |= report.has_findings();
-        answer.clear();
-        answer.extend_from_slice(b"{\"id\":");
-        answer.extend_from_slice(id.as_bytes());
-        answer.push(b',');
-        report.write_fields(&mut answer)?;
-        answer.extend_from_slice(b"}\n");
-        out.write_all(&answer)?;
+        let (whole, rest) = buffer.split_at(behind(memchr::memrchr(b'\n', buffer)));
+        lines.all(whole)?;
+        begun.extend_from_slice(rest);
+        input.consume(read);
     }
-    Ok(found)
 }
 
-/// Adds the next line with its end; nothing where there is none.
-fn read_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<()> {
-    loop {
-        let buffer = match input.fill_buf() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            filled => filled?,
+/// Behind a line end; 0 where there is none.
+fn behind(end: Option<usize>) -> usize {
+    end.map_or(0, |end| end + 1)
+}
+
+/// Scans the lines of an input.
+struct Lines<'a, W> {
+    args: &'a ScanArgs,
+    engine: &'a Engine,
+    name: &'a str,
+    scratch: &'a mut Scratch,
+    out: &'a mut W,
+    answer: Vec<u8>,
+    /// How many there were.
+    number: usize,
+    found: bool,
+}
+
+impl<W: Write> Lines<'_, W> {
+    /// Scans whole lines. Whether they are UTF-8 is asked of all together: each
+    /// by itself would cost twice as much. All are read before the first is
+    /// scanned, as the processor forgets the code of the one over the other.
+    fn all(&mut self, lines: &[u8]) -> Result<(), ScanError> {
+        let text = match simdutf8::compat::from_utf8(lines) {
+            Ok(text) => text,
+            Err(error) => return self.up_to(lines, error.valid_up_to()),
         };
-        let end = memchr::memchr(b'\n', buffer).map(|end| end + 1);
-        let used = end.unwrap_or(buffer.len());
-        line.extend_from_slice(buffer.get(..used).unwrap_or_default());
-        input.consume(used);
-        if end.is_some() || used == 0 {
-            return Ok(());
+        let mut all = Vec::new();
+        let read = self.read(text, &mut all);
+        for line in &all {
+            self.one(line)?;
         }
+        read
+    }
+
+    /// Reads lines, up to one that cannot be used.
+    fn read<'t>(&mut self, mut text: &'t str, all: &mut Vec<Line<'t>>) -> Result<(), ScanError> {
+        while !text.is_empty() {
+            let end = memchr::memchr(b'\n', text.as_bytes()).map_or(text.len(), |end| end + 1);
+            let (line, others) = text.split_at(end);
+            text = others;
+            self.number += 1;
+            let line = line.trim_ascii_end();
+            if !line.is_empty() {
+                all.push(Line::read(line).map_err(|(at, problem)| self.error(line.len().min(at + 1), problem))?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Scans the lines in front of the one that is not UTF-8 from an offset on.
+    #[cold]
+    fn up_to(&mut self, lines: &[u8], offset: usize) -> Result<(), ScanError> {
+        let valid = lines.get(..offset).unwrap_or_default();
+        let (before, line) = valid.split_at(behind(memchr::memrchr(b'\n', valid)));
+        self.all(before)?;
+        self.number += 1;
+        Err(self.error(line.len() + 1, "not UTF-8"))
+    }
+
+    fn one(&mut self, Line { id, text }: &Line<'_>) -> Result<(), ScanError> {
+        let text = text.decode();
+        let report = Report::of(&text, self.args, self.engine, self.scratch);
+        self.found |= report.has_findings();
+        self.answer.clear();
+        self.answer.extend_from_slice(b"{\"id\":");
+        self.answer.extend_from_slice(id.as_bytes());
+        self.answer.push(b',');
+        report.write_fields(&mut self.answer)?;
+        self.answer.extend_from_slice(b"}\n");
+        Ok(self.out.write_all(&self.answer)?)
+    }
+
+    fn error(&self, column: usize, problem: &'static str) -> ScanError {
+        ScanError::Line { name: self.name.to_owned(), line: self.number, column, problem }
     }
 }
 
@@ -85,8 +143,7 @@ impl<'a> Line<'a> {
     /// The values of other keys are passed over: they may be longer than the
     /// text, and nothing is asked of them but that their strings and brackets
     /// are closed.
-    fn read(line: &'a [u8]) -> Result<Self, (usize, &'static str)> {
-        let line = simdutf8::compat::from_utf8(line).map_err(|error| (error.valid_up_to(), "not UTF-8"))?;
+    fn read(line: &'a str) -> Result<Self, (usize, &'static str)> {
         let mut members = Members { line, at: 0, outline: Outline::of(line.as_bytes()) };
         let (mut id, mut text) = (None, None);
         let mut more = members.open()?;
@@ -291,7 +348,7 @@ mod tests {
     use super::*;
 
     fn read(line: &str) -> Result<(&str, String), (usize, &'static str)> {
-        Line::read(line.as_bytes()).map(|Line { id, text }| (id, text.decode().into_owned()))
+        Line::read(line).map(|Line { id, text }| (id, text.decode().into_owned()))
     }
 
     #[test]
@@ -330,6 +387,29 @@ mod tests {
         ] {
             assert_eq!(read(line).map(drop), Err((offset, problem)), "{line}");
         }
-        assert_eq!(Line::read(b"{\"id\":\"\xff\"}").map(|line| line.id), Err((7, "not UTF-8")));
+    }
+
+    #[test]
+    fn lines_are_the_same_wherever_the_buffer_ends() {
+        let engine = Engine::builtin().unwrap();
+        let line = |id: usize| format!("{{\"id\": {id}, \"text\": \"{}\\u00e9 ana@example.com\"}}", "é".repeat(id));
+        let good = [0, 1, 2, 3, 4].map(|id| line(id) + "\r\n\n").concat() + &line(5);
+        let bad = [good.as_bytes(), b"\n{\"id\":\"\xff\"}\n{"].concat();
+        let scanned = |bytes: &[u8], capacity| {
+            let mut out = Vec::new();
+            let mut input = io::BufReader::with_capacity(capacity, bytes);
+            let args = ScanArgs::default();
+            let found = scan(&args, &engine, "x", &mut input, &mut Scratch::default(), &mut out);
+            (found.map_err(|error| error.to_string()), String::from_utf8(out).unwrap())
+        };
+        let whole = scanned(good.as_bytes(), 1 << 20);
+        assert_eq!(whole.0, Ok(true));
+        assert_eq!(whole.1.matches("\"EMAIL\"").count(), 6, "{}", whole.1);
+        for capacity in 1..200 {
+            assert_eq!(scanned(good.as_bytes(), capacity), whole, "{capacity}");
+            let (error, out) = scanned(&bad, capacity);
+            assert!(error.unwrap_err().starts_with("x:12:8: not UTF-8;"));
+            assert_eq!(out, whole.1);
+        }
     }
 }

@@ -327,25 +327,26 @@ pub(super) fn rounded(score: f32) -> f32 {
 /// The same as JSON.
 pub(super) fn write_score(score: f32, out: &mut Vec<u8>) {
     // Rounded by hand, as that is a call for many processors.
-    let hundredths = (f64::from(score * 100.0) + 0.5) as usize;
-    write_number(hundredths / 100, out);
-    let digit = |value: usize| b'0' + (value % 10) as u8;
-    out.extend_from_slice(&[b'.', digit(hundredths / 10)]);
-    if !hundredths.is_multiple_of(10) {
-        out.push(digit(hundredths));
+    let hundredths = (f64::from(score * 100.0) + 0.5) as u32;
+    let [one, tenth, hundredth] = [100, 10, 1].map(|unit| b'0' + (hundredths / unit % 10) as u8);
+    out.extend_from_slice(&[one, b'.', tenth, hundredth]);
+    if hundredth == b'0' {
+        out.pop();
     }
 }
 
-fn write_number(mut number: usize, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut from = digits.len();
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        from -= 1;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
+/// Without what formatting costs.
+pub(super) fn write_number(number: usize, out: &mut Vec<u8>) {
+    if number >= 10_000 {
+        out.extend_from_slice(number.to_string().as_bytes());
+        return;
     }
-    out.extend_from_slice(digits.get(from..).unwrap_or_default());
+    // How many digits there are cannot be foreseen, and so there is no loop.
+    let number = number as u32;
+    let [thousands, hundreds, tens] = [1000, 100, 10].map(|unit| number / unit);
+    let digits = [thousands, hundreds - 10 * thousands, tens - 10 * hundreds, number - 10 * tens];
+    let zeros = [thousands, hundreds, tens].map(|n| u32::from(n == 0)).into_iter().sum::<u32>();
+    let digits = u32::from_le_bytes(digits.map(|digit| b'0' + digit as u8)) >> (8 * zeros);
+    out.extend_from_slice(&digits.to_le_bytes());
+    out.truncate(out.len() - zeros as usize);
 }
