@@ -26,7 +26,7 @@ use crate::detect::lexicon::{Classes, Cue, phrase_hash};
 use crate::detect::scan::{Pass, Pending, THRESHOLD};
 use crate::detect::words::{self, Shape, Word};
 use feature::Opinion;
-use model::{BEGINS, OTHER, Odds};
+use model::{BEGINS, OTHER, Odds, Sum};
 use run::{Gap, MAX_RUN, Run, Token};
 use std::hash::{Hash as _, Hasher};
 use std::ops::Range;
@@ -259,10 +259,11 @@ impl Pass<'_> {
         }
         let around = self.surroundings(&run);
         let model = &self.engine.model;
-        let tokens = run.tokens();
-        let mut weights = [model.weights(); MAX_RUN];
-        for (i, weights) in weights.iter_mut().enumerate().take(tokens.len()) {
-            self.features(&run, &around, i, |_, slot| weights.add(slot));
+        let weights = model.weights();
+        let count = run.tokens().len();
+        let mut sums = [Sum::default(); MAX_RUN];
+        for (i, sum) in sums.iter_mut().enumerate().take(count) {
+            self.features(&run, &around, i, |_, slot| sum.add(weights, slot));
         }
         let (opinions, evidence) = self.opinions(&run);
         if self.names.lesson.is_some() {
@@ -270,13 +271,12 @@ impl Pass<'_> {
             return;
         }
         let mut emissions = [Odds::default(); MAX_RUN];
-        let each = emissions.iter_mut().zip(&mut weights).zip(opinions).enumerate();
-        for (i, ((emission, weights), opinion)) in each.take(tokens.len()) {
-            around.features_of_opinion(&run, i, opinion, |_, slot| weights.add(slot));
-            *emission = weights.emission();
+        for (i, ((emission, sum), opinion)) in emissions.iter_mut().zip(&mut sums).zip(opinions).enumerate().take(count) {
+            around.features_of_opinion(&run, i, opinion, |_, slot| sum.add(weights, slot));
+            *emission = if i == 0 { model.first_emission(*sum) } else { model.emission(*sum) };
         }
         let mut odds = [Odds::default(); MAX_RUN];
-        model.marginals(emissions.get(..tokens.len()).unwrap_or_default(), &mut odds);
+        model.marginals(emissions.get(..count).unwrap_or_default(), &mut odds);
         self.decode(&run, &odds, &evidence);
     }
 

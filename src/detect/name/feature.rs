@@ -128,6 +128,9 @@ fn kind_of(c: Option<char>) -> u8 {
 
 const OTHER_KIND: u8 = 17;
 
+/// Where no word is behind it it is one more.
+const SPACE_KIND: u8 = 18;
+
 /// The kinds of the characters of ASCII.
 static KINDS: [u8; 128] = {
     let mut kinds = [OTHER_KIND; 128];
@@ -148,6 +151,7 @@ static KINDS: [u8; 128] = {
             b'>' | b'<' | b'|' | b'*' => 13,
             b'&' | b'+' => 14,
             b';' => 15,
+            b' ' => SPACE_KIND,
             b'0'..=b'9' => 16,
             b'A'..=b'Z' | b'a'..=b'z' => 2,
             _ => OTHER_KIND,
@@ -170,18 +174,15 @@ struct Letters {
 impl Letters {
     /// Of the bytes of a text from an offset on up to another.
     fn of(text: &[u8], from: usize, to: usize) -> Self {
-        let mut all = Self::default();
-        if to.saturating_sub(from) <= 32 {
-            for at in (from..to).step_by(8) {
-                let (upper, lower) = eight::capitals_and_small(text, at, to - at);
-                all.upper += upper;
-                all.lower += lower;
-            }
-            return all;
-        }
-        let bytes = text.get(from..to).unwrap_or_default();
-        // In bytes, which hold so few: the compiler makes vector code of it.
-        for chunk in bytes.chunks(u8::MAX as usize) {
+        // Vector code takes so many at a time, and what it leaves it takes one by one.
+        const STRIDE: usize = 32;
+        let rest = to - (to - from) % STRIDE;
+        let near_rest = (rest + STRIDE / 2).min(to);
+        let (mut all, last) = (Self::of_few(text, rest, near_rest), Self::of_few(text, near_rest, to));
+        all.upper += last.upper;
+        all.lower += last.lower;
+        // In bytes, which hold so few.
+        for chunk in text.get(from..rest).unwrap_or_default().chunks(7 * STRIDE) {
             let (upper, lower) = chunk.iter().fold((0_u8, 0_u8), |(upper, lower), b| {
                 let capital = b.wrapping_sub(b'A') < 26;
                 let small = b.wrapping_sub(b'a') < 26;
@@ -191,6 +192,15 @@ impl Letters {
             all.lower += u32::from(lower);
         }
         all
+    }
+
+    /// Of sixteen bytes at most.
+    #[inline]
+    fn of_few(text: &[u8], from: usize, to: usize) -> Self {
+        let len = to - from;
+        let (upper, lower) = eight::capitals_and_small(text, from, len);
+        let (more_upper, more_lower) = eight::capitals_and_small(text, from + 8, len.saturating_sub(8));
+        Self { upper: upper + more_upper, lower: lower + more_lower }
     }
 }
 
@@ -206,6 +216,9 @@ pub(crate) struct Window {
 
 impl Window {
     fn slide(&mut self, text: &[u8], from: usize, to: usize) {
+        if (from, to) == (self.from, self.to) {
+            return;
+        }
         let of = |from: usize, to: usize| Letters::of(text, from, to);
         if from >= self.to || from < self.from || to < self.to {
             *self = Self { from, to, count: of(from, to) };
@@ -223,10 +236,7 @@ impl Pass<'_> {
     pub(crate) fn surroundings(&mut self, run: &Run) -> Surroundings {
         let (start, end) = (run.start(), run.end());
         let mut before = [Neighbour::default(); 2];
-        let mut spaces = start;
-        while let Some(c @ (' ' | '\t' | '\u{a0}')) = self.before(spaces) {
-            spaces -= c.len_utf8();
-        }
+        let spaces = self.start_of_space(start);
         let last = self.before(spaces);
         if last != Some('\n') || run.cue.is_some() {
             for (slot, hash) in before.iter_mut().zip(self.recent.newest_first()) {
@@ -235,35 +245,17 @@ impl Pass<'_> {
         }
         let mut behind = [Neighbour::default(); 2];
         let mut at = end;
-        let mut right = kind_of(self.at(end));
         for slot in &mut behind {
-            // Nearly always it is one space.
-            if self.bytes.get(at) == Some(&b' ') && self.bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic) {
-                right = if at == end { 18 } else { right };
-                at += 1;
-            }
-            // At most three characters of no word, none a line break.
-            let mut steps = 0;
-            while let Some(c) = self.at(at)
-                && steps < 3
-                && !c.is_alphabetic()
-                && c != '\n'
-            {
-                if steps == 0 && slot.hash == 0 && c == ' ' && at == end {
-                    right = 18;
-                }
-                at += c.len_utf8();
-                steps += 1;
-            }
+            at = self.next_word(at);
             let Some((word, classes)) = self.word_behind(run, at) else { break };
             *slot = Neighbour { hash: word.hash, classes: classes.bits() & SEEN, shape: shape_code(word.shape) };
             at = word.end;
         }
-        if right == 18 && behind.first().is_some_and(|n| n.hash == 0) {
-            right = 19;
-        }
+        let [next, _] = behind;
+        let right = kind_of(self.at(end));
+        let right = right + u8::from((right == SPACE_KIND) & (next.hash == 0));
         let caps = self.capitals_around(start, end);
-        let left = if spaces == start { kind_of(last) } else { 20 + kind_of(last) };
+        let left = kind_of(last) + 20 * u8::from(spaces < start);
         let cue = run.cue.map_or(0, |c| 1 + c.cue as u8 + if c.label { 8 } else { 0 });
         let own_line = matches!(last, None | Some('\n' | '\r'))
             && self
@@ -274,13 +266,45 @@ impl Pass<'_> {
         Surroundings { before, behind, left, right, cue, caps, sentence: self.starts_sentence(start), own_line }
     }
 
+    /// Where the space starts that stands in front of an offset.
+    #[inline]
+    fn start_of_space(&self, at: usize) -> usize {
+        // Nearly always it is one.
+        let mut at = at - usize::from(self.bytes.get(at.wrapping_sub(1)) == Some(&b' '));
+        while let Some(c @ (' ' | '\t' | '\u{a0}')) = self.before(at) {
+            at -= c.len_utf8();
+        }
+        at
+    }
+
+    /// Where the next letter stands behind at most three characters that are
+    /// none and no line break; behind the end of the text, where that is near.
+    #[inline]
+    fn next_word(&self, from: usize) -> usize {
+        let passed = eight::no_word_or_line(self.bytes, from).min(3);
+        let at = from + passed;
+        match self.bytes.get(at) {
+            Some(128..) => self.next_high_word(at, 3 - passed),
+            _ => at,
+        }
+    }
+
+    /// The same from a character outside ASCII on.
+    #[inline(never)]
+    fn next_high_word(&self, from: usize, most: usize) -> usize {
+        let rest = self.text.get(from..).unwrap_or_default();
+        let passed = rest.chars().take(most).take_while(|c| !c.is_alphabetic() && *c != '\n');
+        from + passed.map(char::len_utf8).sum::<usize>()
+    }
+
     /// Whether capitals say anything here: 0 none stands around the run, 1 few,
     /// 2 many, 3 nearly all letters are capitals.
     fn capitals_around(&mut self, start: usize, end: usize) -> u8 {
         let (from, to) = (start.saturating_sub(CAPITALS_AROUND), (end + CAPITALS_AROUND).min(self.bytes.len()));
         self.names.letters.slide(self.bytes, from, to);
         let around = self.names.letters.count;
-        let run = Letters::of(self.bytes, start, end);
+        let short = end - start <= 16;
+        let run = if short { Letters::of_few(self.bytes, start, end) } else { Letters::of(self.bytes, start, end) };
         match (around.upper - run.upper, around.lower - run.lower) {
             (0, 0) => 4,
             (0, _) => 0,

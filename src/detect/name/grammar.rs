@@ -186,13 +186,32 @@ impl Pass<'_> {
     /// "Johnson & Johnson" is a firm.
     fn is_beside_ampersand(&self, parts: &[Token]) -> bool {
         let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return false };
+        let (start, end) = (first.word.start, last.word.end);
+        // Beyond the one space that is nearly always there.
+        let space = |at: usize| usize::from(self.bytes.get(at) == Some(&b' '));
+        let before = self.bytes.get(..start - space(start.wrapping_sub(1))).unwrap_or_default();
+        let behind = self.bytes.get(end + space(end)..).unwrap_or_default();
         let is_other = |b: &&u8| **b != b' ';
-        let before = self.bytes.get(..first.word.start).unwrap_or_default();
-        let behind = self.bytes.get(last.word.end..).unwrap_or_default();
         before.iter().rev().find(is_other) == Some(&b'&') || behind.iter().find(is_other) == Some(&b'&')
     }
 
     pub(crate) fn starts_sentence(&self, start: usize) -> bool {
+        let edge = |back: usize| match self.bytes.get(start.wrapping_sub(back)) {
+            Some(b) => EDGES.get(usize::from(*b)).copied().unwrap_or(Edge::Unclear),
+            None => Edge::Start,
+        };
+        // Nearly always it is one space.
+        let near = edge(1);
+        match if near == Edge::Between { edge(2) } else { near } {
+            Edge::Start => true,
+            Edge::Within => false,
+            Edge::Between | Edge::Unclear => self.starts_sentence_behind_signs(start),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn starts_sentence_behind_signs(&self, start: usize) -> bool {
         let before = self.text.get(..start).unwrap_or_default();
         match before.trim_end_matches([' ', '"', '\'', '“', '„', '(', '*', '-', '\t', '>']).chars().next_back() {
             None => true,
@@ -200,6 +219,32 @@ impl Pass<'_> {
         }
     }
 }
+
+/// What a character in front of a word says of whether a sentence starts there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    Start,
+    Within,
+    /// Those in front of it count.
+    Between,
+    /// Outside ASCII.
+    Unclear,
+}
+
+/// The characters of ASCII.
+static EDGES: [Edge; 128] = {
+    let mut edges = [Edge::Within; 128];
+    let mut at = 0;
+    while at < edges.len() {
+        edges[at] = match at as u8 {
+            b'.' | b'!' | b'?' | b'\n' | b':' | b'|' => Edge::Start,
+            b' ' | b'"' | b'\'' | b'(' | b'*' | b'-' | b'\t' | b'>' => Edge::Between,
+            _ => Edge::Within,
+        };
+        at += 1;
+    }
+    edges
+};
 
 /// The words that a name would have, were one to start with the first.
 fn parts(all: &[Token], cue: Option<Pending>) -> Option<&[Token]> {

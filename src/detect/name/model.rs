@@ -26,10 +26,10 @@ pub(crate) type Odds = [f32; LABELS];
 pub(crate) type Transitions = [[f32; LABELS]; LABELS];
 
 /// The weights of all slots. Its length is known, so that no look-up need check it.
-type Table = [[i8; 2]; SLOTS];
+pub(crate) type Weights = [[i8; 2]; SLOTS];
 
 /// Of no model.
-static NO_WEIGHTS: Table = [[0; 2]; SLOTS];
+static NO_WEIGHTS: Weights = [[0; 2]; SLOTS];
 
 /// What the model learned.
 #[derive(Clone)]
@@ -128,11 +128,29 @@ impl Model {
         bytes
     }
 
-    /// The weights of a word, of which no feature has been seen yet.
+    /// The weights of all slots.
     #[inline]
-    pub(crate) fn weights(&self) -> Weights<'_> {
-        let table = self.table.as_slice().try_into().unwrap_or(&NO_WEIGHTS);
-        Weights { table, step: self.step, begins: 0, goes_on: 0 }
+    pub(crate) fn weights(&self) -> &Weights {
+        self.table.as_slice().try_into().unwrap_or(&NO_WEIGHTS)
+    }
+
+    /// How much each label of a run's first word weighs, as a factor of its odds.
+    /// No name goes on there.
+    #[inline]
+    pub(crate) fn first_emission(&self, sum: Sum) -> Odds {
+        [1.0, self.factor(sum.begins), 0.0]
+    }
+
+    /// The same of a word behind the first.
+    #[inline]
+    pub(crate) fn emission(&self, sum: Sum) -> Odds {
+        [1.0, self.factor(sum.begins), self.factor(sum.goes_on)]
+    }
+
+    #[inline]
+    fn factor(&self, sum: i32) -> f32 {
+        // Beyond this there is no doubt, and no exponential runs over.
+        (sum as f32 * self.step).clamp(-30.0, 30.0).exp()
     }
 
     /// The probabilities of the labels of each word, given what each word weighs
@@ -142,31 +160,21 @@ impl Model {
     }
 }
 
-/// What the features of a word weigh together.
-#[derive(Clone, Copy)]
-pub(crate) struct Weights<'m> {
-    table: &'m Table,
-    step: f32,
+/// What the features of a word weigh together, in steps.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Sum {
     begins: i32,
     goes_on: i32,
 }
 
-impl Weights<'_> {
+impl Sum {
     /// Adds the feature with this slot.
     #[inline]
-    pub(crate) fn add(&mut self, slot: u32) {
-        if let Some([begins, goes_on]) = self.table.get(slot as usize) {
+    pub(crate) fn add(&mut self, weights: &Weights, slot: u32) {
+        if let Some([begins, goes_on]) = weights.get(slot as usize) {
             self.begins += i32::from(*begins);
             self.goes_on += i32::from(*goes_on);
         }
-    }
-
-    /// How much each label weighs, as a factor of its odds.
-    #[inline]
-    pub(crate) fn emission(&self) -> Odds {
-        // Beyond this there is no doubt, and no exponential runs over.
-        let factor = |sum: i32| (sum as f32 * self.step).clamp(-30.0, 30.0).exp();
-        [1.0, factor(self.begins), factor(self.goes_on)]
     }
 }
 
@@ -182,16 +190,17 @@ pub(crate) fn marginals(factors: &Transitions, emissions: &[Odds], odds: &mut [O
         ahead = scaled(now);
         *forward = ahead;
     }
+    let mut each = emissions.iter().zip(odds.iter_mut()).rev();
+    let Some((mut behind, last)) = each.next() else { return };
+    *last = scaled(*last);
     let mut back = [1.0; LABELS];
-    for (emission, odd) in emissions.iter().zip(odds.iter_mut()).rev() {
-        let mut both = *odd;
-        let mut weight = *emission;
-        for label in 0..LABELS {
-            both[label] *= back[label];
-            weight[label] *= back[label];
-        }
-        *odd = scaled(both);
+    for (emission, odd) in each {
+        let mut weight = *behind;
+        weight.iter_mut().zip(back).for_each(|(w, b)| *w *= b);
         back = scaled(factors.map(|row| row.iter().zip(weight).map(|(f, w)| f * w).sum()));
+        odd.iter_mut().zip(back).for_each(|(o, b)| *o *= b);
+        *odd = scaled(*odd);
+        behind = emission;
     }
 }
 
@@ -232,9 +241,9 @@ mod tests {
         let read = Model::parse(&bytes).unwrap();
         assert_eq!(read.to_bytes(), bytes);
         let emission = |model: &Model| {
-            let mut weights = model.weights();
-            weights.add(7);
-            weights.emission()
+            let mut sum = Sum::default();
+            sum.add(model.weights(), 7);
+            model.emission(sum)
         };
         let bits = |odds: Odds| odds.map(f32::to_bits);
         assert_eq!(bits(emission(&read)), bits(emission(&model())));
