@@ -394,7 +394,8 @@ impl Pass<'_> {
                 && !parts.iter().all(|t| t.word.shape == Shape::Initial)
                 && !self.is_lone(parts, run)
                 && !self.is_behind_failure(parts)
-                && self.is_free_before(first.word.start)
+                // What a run starts with was looked at before.
+                && (at == 0 || self.is_free_before(first.word.start))
                 && self.is_free_behind(parts, last.word.end)
                 && !(run.cue.is_none_or(|c| c.cue < Cue::Strong) && self.is_date(parts))
             {
@@ -543,6 +544,10 @@ impl Pass<'_> {
     fn is_free_behind(&self, parts: &[Token], end: usize) -> bool {
         let next = self.bytes.get(end + 1);
         let joined = |c: Option<&u8>| c.is_some_and(|b| b.is_ascii_alphanumeric() || *b >= 0x80);
+        // Nearly always it is one of these.
+        if self.bytes.get(end).is_none_or(|b| matches!(b, b' ' | b',' | b'\n' | b'!' | b'?' | b';' | b'"' | b')' | b'\'')) {
+            return true;
+        }
         match self.at(end) {
             None => true,
             Some('_' | '=') => false,

@@ -488,7 +488,7 @@ impl Pass<'_> {
 
     /// One letter and a point: "k. wiggins".
     #[inline]
-    fn may_be_small_initial(&self, word: &Word) -> bool {
+    pub(crate) fn may_be_small_initial(&self, word: &Word) -> bool {
         (word.end - word.start == 1) & (self.bytes.get(word.end) == Some(&b'.'))
     }
 

@@ -11,6 +11,9 @@ use crate::detect::words::{self, Shape, Word};
 /// A name has at most so many words.
 const MAX_PARTS: usize = 6;
 
+/// Behind such a word stands no name where no cue announces one.
+const ARTICLE_OR_DIRECTION: Classes = Classes::of(&[Classes::ARTICLE, Classes::DIRECTION]);
+
 /// What the lists say of a first word, by [`Token::listed`]: a table needs no branch.
 const LISTED: [f32; 8] = [0.0, 0.6, 0.25, 0.6, 0.0, 0.3, 0.1, 0.3];
 
@@ -28,6 +31,19 @@ pub(crate) fn finder_of(cue: Option<Pending>) -> Finder {
         Some(Cue::Title) => Finder::PersonTitle,
         Some(Cue::Strong | Cue::SignOff) => Finder::PersonCue,
         _ => Finder::PersonName,
+    }
+}
+
+/// What a cue says for a name, and how it is told.
+fn said_by(cue: Pending) -> (f32, Evidence) {
+    match cue.cue {
+        Cue::Title => (0.6, Evidence::TITLE),
+        Cue::Strong => (0.5, if cue.label { Evidence::LABEL } else { Evidence::STRONG_CUE }),
+        Cue::SignOff => (0.4, Evidence::SIGN_OFF),
+        Cue::Weak => (0.3, Evidence::WEAK_CUE),
+        Cue::Hint => (0.15, Evidence::WEAK_CUE),
+        Cue::Greeting => (0.3, Evidence::GREETING),
+        _ => (0.0, Evidence::default()),
     }
 }
 
@@ -81,6 +97,7 @@ impl Pass<'_> {
         }
         score += best;
         let strong = cue.is_some_and(|c| c.cue >= Cue::SignOff);
+        let unlisted = !first.is_known() & !initial;
         if plain {
             score -= match first.word.shape {
                 Shape::Upper if strong => 0.1,
@@ -88,15 +105,10 @@ impl Pass<'_> {
                 _ => 0.35,
             };
             evidence |= Evidence::LOWER_CASE;
-        } else if !first.is_known()
-            && !initial
-            && cue.is_none()
-            && first.len() < 4
-            && self.starts_sentence(first.word.start)
-        {
+        } else if unlisted & cue.is_none() & (first.len() < 4) && self.starts_sentence(first.word.start) {
             // The capital says nothing there.
             score -= 0.15;
-        } else if !first.is_known() && !initial && best > 0.3 {
+        } else if unlisted & (best > 0.3) {
             score += 0.15;
         }
         if !strong {
@@ -106,39 +118,25 @@ impl Pass<'_> {
                 let hash = self.recent.newest_first().next();
                 hash.map(|h| self.engine.lexicon.classes(h)).unwrap_or_default()
             };
-            if (cue.is_none() && before.has(Classes::ARTICLE)) || before.has(Classes::DIRECTION) {
+            let against = if cue.is_none() { ARTICLE_OR_DIRECTION } else { Classes::DIRECTION };
+            if before.has(against) {
                 score -= 0.4;
             }
             if single && self.is_beside_ampersand(parts) {
                 score -= 0.4;
             }
         }
-        match cue.map(|c| c.cue) {
-            Some(Cue::Title) if !first.is_ordinary() || (first.is_known() && !plain) => {
-                score += 0.6;
-                evidence |= Evidence::TITLE;
+        if let Some(cue) = cue {
+            let (raise, told) = said_by(cue);
+            let heeded = match cue.cue {
+                Cue::Title => !first.is_ordinary() | (first.is_known() & !plain),
+                Cue::Strong => !first.is_ordinary() | first.is_known(),
+                _ => true,
+            };
+            if heeded {
+                score += raise;
+                evidence |= told;
             }
-            Some(Cue::Strong) if !first.is_ordinary() || first.is_known() => {
-                score += 0.5;
-                evidence |= if cue.is_some_and(|c| c.label) { Evidence::LABEL } else { Evidence::STRONG_CUE };
-            }
-            Some(Cue::SignOff) => {
-                score += 0.4;
-                evidence |= Evidence::SIGN_OFF;
-            }
-            Some(Cue::Weak) => {
-                score += 0.3;
-                evidence |= Evidence::WEAK_CUE;
-            }
-            Some(Cue::Hint) => {
-                score += 0.15;
-                evidence |= Evidence::WEAK_CUE;
-            }
-            Some(Cue::Greeting) => {
-                score += 0.3;
-                evidence |= Evidence::GREETING;
-            }
-            _ => {}
         }
         let end = parts.last()?.word.end;
         let next = if self.bytes.get(end) == Some(&b' ') { self.word_behind(run, end + 1) } else { None };
@@ -154,18 +152,28 @@ impl Pass<'_> {
     }
 
     /// Whether another name stands beside: "daniel and vanessa".
+    #[inline]
     fn is_paired(&self, first: &Token, next: Option<(Word, Classes)>) -> bool {
-        if self.named_until > 0
-            && let Some(between) = self.text.get(self.named_until..first.word.start)
-            && (3..=8).contains(&between.len())
-            && between.starts_with(' ')
-            && let Some(and) = words::read(self.text, self.named_until + 1)
-            && and.end + 1 == first.word.start
+        let between = first.word.start.wrapping_sub(self.named_until);
+        if (self.named_until > 0) & (3..=8).contains(&between)
+            && let Some(is_and) = self.is_and_between(self.named_until, first.word.start)
         {
-            return self.engine.lexicon.classes(and.hash).has(Classes::AND);
+            return is_and;
         }
-        let Some((and, classes)) = next.filter(|_| first.classes.has(Classes::GIVEN)) else { return false };
-        if !classes.has(Classes::AND) || self.bytes.get(and.end) != Some(&b' ') {
+        next.is_some_and(|(and, classes)| {
+            first.classes.has(Classes::GIVEN) & classes.has(Classes::AND) && self.is_before_like(first, &and)
+        })
+    }
+
+    /// Whether the word that is all that stands between two names is an "and".
+    fn is_and_between(&self, from: usize, to: usize) -> Option<bool> {
+        let and = words::read(self.text, from + 1).filter(|and| and.end + 1 == to)?;
+        (self.bytes.get(from) == Some(&b' ')).then(|| self.engine.lexicon.classes(and.hash).has(Classes::AND))
+    }
+
+    /// Whether a given name written like the first stands behind the "and".
+    fn is_before_like(&self, first: &Token, and: &Word) -> bool {
+        if self.bytes.get(and.end) != Some(&b' ') {
             return false;
         }
         let Some(other) = words::read(self.text, and.end + 1) else { return false };
