@@ -1,13 +1,16 @@
 //! Letters: what is one, its case, and its plain form.
 
 /// The same as `c.is_alphabetic()`, without a search in tables for the letters
-/// of Latin and Cyrillic.
+/// of Latin and Cyrillic and for the signs that stand between words.
 #[inline]
 pub(crate) fn is_letter(c: char) -> bool {
     match c {
         ..'\u{80}' => c.is_ascii_alphabetic(),
+        '\u{80}'..='\u{bf}' => matches!(c, 'ª' | 'µ' | 'º'),
         '\u{c0}'..='\u{24f}' => c != '×' && c != '÷',
         '\u{400}'..='\u{481}' | '\u{48a}'..='\u{52f}' => true,
+        // Punctuation, currencies, symbols and emoji.
+        '\u{2000}'..='\u{206f}' | '\u{20a0}'..='\u{20cf}' | '\u{1f300}'..='\u{1faff}' => false,
         _ => c.is_alphabetic(),
     }
 }

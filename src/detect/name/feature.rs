@@ -2,6 +2,7 @@
 //! its table. Training and scanning compute them by this code alone.
 
 use crate::detect::eight;
+use crate::detect::letters;
 use crate::detect::name::run::{Gap, Run, Token};
 use crate::detect::scan::Pass;
 use crate::detect::words::Shape;
@@ -116,7 +117,7 @@ fn kind_of(c: Option<char>) -> u8 {
         Some('…') => 7,
         Some('–' | '—') => 9,
         Some(c) if c.is_numeric() => 16,
-        Some(c) if c.is_alphabetic() => 2,
+        Some(c) if letters::is_letter(c) => 2,
         Some(_) => OTHER_KIND,
     }
 }
@@ -288,7 +289,7 @@ impl Pass<'_> {
     #[inline(never)]
     fn next_high_word(&self, from: usize, most: usize) -> usize {
         let rest = self.text.get(from..).unwrap_or_default();
-        let passed = rest.chars().take(most).take_while(|c| !c.is_alphabetic() && *c != '\n');
+        let passed = rest.chars().take(most).take_while(|c| !letters::is_letter(*c) && *c != '\n');
         from + passed.map(char::len_utf8).sum::<usize>()
     }
 
