@@ -257,11 +257,16 @@ impl Pass<'_> {
         if self.names.lesson.is_none() && self.near.is_none() && self.is_no_place_for_a_name(&run) {
             return;
         }
-        let around = self.surroundings(&run);
         let model = &self.engine.model;
         let weights = model.weights();
         let count = run.tokens().len();
+        // The model is larger than the caches near the processor: what can be asked
+        // for is, before all is known, and so the reads are under way meanwhile.
         let mut sums = [Sum::default(); MAX_RUN];
+        for (token, sum) in run.tokens().iter().zip(&mut sums) {
+            self.features_of_word(token, |_, slot| sum.add(weights, slot));
+        }
+        let around = self.surroundings(&run);
         for (i, sum) in sums.iter_mut().enumerate().take(count) {
             self.features(&run, &around, i, |_, slot| sum.add(weights, slot));
         }

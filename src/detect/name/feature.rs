@@ -62,9 +62,7 @@ impl Surroundings {
         }
     }
 
-    /// Shows the same as [`Pass::features`] of the features that are made of what the grammar thinks. They
-    /// come later, so that the reads for the others are under way meanwhile: the
-    /// model is larger than the caches near the processor.
+    /// Shows those that are made of what the grammar thinks.
     #[inline]
     pub(crate) fn features_of_opinion(&self, run: &Run, i: usize, opinion: Opinion, mut show: impl FnMut(usize, u32)) {
         let Some(token) = run.tokens().get(i) else { return };
@@ -311,9 +309,23 @@ impl Pass<'_> {
         }
     }
 
-    /// Shows the kinds and the slots of the features of the run's word `i`, but
-    /// for those of [`Surroundings::features_of_opinion`]. No array is between: they are
-    /// summed up as they are made.
+    /// Shows the kinds and the slots of the features that the run's word `i` has by
+    /// itself. No array is between: they are summed up as they are made.
+    #[inline]
+    pub(crate) fn features_of_word(&self, token: &Token, mut show: impl FnMut(usize, u32)) {
+        let shape = u64::from(shape_of(token));
+        let (start, end) = self.ends(token);
+        let mut feature = |kind, value| show(kind, slot(kind, value));
+        feature(0, token.word.hash);
+        feature(1, pack(&[shape, token.len().min(12) as u64]));
+        feature(6, start & 0xff_ff_ff);
+        feature(7, end & 0xff_ff_ff);
+        feature(8, end & 0xff_ff);
+        feature(9, end);
+        feature(10, pack(&[u64::from(token.classes.bits() & SEEN), shape]));
+    }
+
+    /// Shows those that are made of what stands around it.
     #[inline]
     pub(crate) fn features(&self, run: &Run, around: &Surroundings, i: usize, mut show: impl FnMut(usize, u32)) {
         let tokens = run.tokens();
@@ -323,10 +335,9 @@ impl Pass<'_> {
         };
         let Some(token) = tokens.get(i) else { return };
         let (before, before2, next, next2) = (back(1), back(2), around.on(run, i + 1), around.on(run, i + 2));
-        let word = token.word.hash;
         let classes = u64::from(token.classes.bits() & SEEN);
         let shape = u64::from(shape_of(token));
-        let (start, end) = self.ends(token);
+        let (_, end) = self.ends(token);
         let first = i == 0;
         let last = i + 1 == tokens.len();
         let left = if first { u64::from(around.left) } else { 40 + gap_code(token.gap) };
@@ -339,17 +350,10 @@ impl Pass<'_> {
         let next_shape = u64::from(next.shape);
         let known = classes & KNOWN;
         let mut feature = |kind, value| show(kind, slot(kind, value));
-        feature(0, word);
-        feature(1, pack(&[shape, token.len().min(12) as u64]));
         feature(2, before.hash);
         feature(3, next.hash);
         feature(4, pack(&[before.hash, before2.hash]));
         feature(5, pack(&[next.hash, next2.hash]));
-        feature(6, start & 0xff_ff_ff);
-        feature(7, end & 0xff_ff_ff);
-        feature(8, end & 0xff_ff);
-        feature(9, end);
-        feature(10, pack(&[classes, shape]));
         feature(11, pack(&[bc, classes, shape]));
         feature(12, pack(&[classes, nc, shape, next_shape]));
         feature(13, pack(&[bc, classes, nc]));

@@ -180,9 +180,12 @@ impl Sum {
 
 /// Forward and backward over the run, each step scaled to a sum of one.
 pub(crate) fn marginals(factors: &Transitions, emissions: &[Odds], odds: &mut [Odds; MAX_RUN]) {
+    let Some((first, rest)) = emissions.split_first() else { return };
+    let [start, behind @ ..] = odds;
     // In front of a run stands no name.
-    let mut ahead = [1.0, 0.0, 0.0];
-    for (emission, forward) in emissions.iter().zip(odds.iter_mut()) {
+    let mut ahead = scaled(times(factors[OTHER], *first));
+    *start = ahead;
+    for (emission, forward) in rest.iter().zip(behind) {
         let mut now = *emission;
         for (label, odd) in now.iter_mut().enumerate() {
             *odd *= ahead.iter().zip(factors).map(|(a, row)| a * row[label]).sum::<f32>();
@@ -190,18 +193,20 @@ pub(crate) fn marginals(factors: &Transitions, emissions: &[Odds], odds: &mut [O
         ahead = scaled(now);
         *forward = ahead;
     }
-    let mut each = emissions.iter().zip(odds.iter_mut()).rev();
-    let Some((mut behind, last)) = each.next() else { return };
+    let Some((last, before)) = odds.get_mut(..emissions.len()).and_then(<[Odds]>::split_last_mut) else { return };
     *last = scaled(*last);
     let mut back = [1.0; LABELS];
-    for (emission, odd) in each {
-        let mut weight = *behind;
-        weight.iter_mut().zip(back).for_each(|(w, b)| *w *= b);
+    for (odd, emission) in before.iter_mut().zip(rest).rev() {
+        let weight = times(*emission, back);
         back = scaled(factors.map(|row| row.iter().zip(weight).map(|(f, w)| f * w).sum()));
-        odd.iter_mut().zip(back).for_each(|(o, b)| *o *= b);
-        *odd = scaled(*odd);
-        behind = emission;
+        *odd = scaled(times(*odd, back));
     }
+}
+
+fn times(one: Odds, other: Odds) -> Odds {
+    let mut product = one;
+    product.iter_mut().zip(other).for_each(|(odd, factor)| *odd *= factor);
+    product
 }
 
 /// The factors of transition weights. A name cannot go on where none began.
