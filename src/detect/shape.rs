@@ -70,16 +70,20 @@ const BEHIND: usize = 40;
 pub(crate) struct Shapes {
     /// The first is the root, to which no edge leads.
     nodes: Vec<Node>,
+    /// The shapes that end at the nodes; the first list is empty.
+    ends: Vec<Vec<End>>,
     /// Some shape has a separator behind letters that it starts with.
     pub(crate) detached: bool,
     /// Some shape is digits alone, and fewer than numbers of other kinds have.
     pub(crate) short: bool,
 }
 
+/// Small, as the walk reads many of them, and waits for each.
 #[derive(Debug, Default)]
 struct Node {
     next: [u16; SYMBOLS],
-    ends: Vec<End>,
+    /// The place of the shapes that end here; 0 for none.
+    ends: u16,
 }
 
 /// A shape of a rule that ends at a node.
@@ -98,7 +102,7 @@ struct End {
 
 impl Default for Shapes {
     fn default() -> Self {
-        Self { nodes: vec![Node::default()], detached: false, short: false }
+        Self { nodes: vec![Node::default()], ends: vec![Vec::new()], detached: false, short: false }
     }
 }
 
@@ -145,8 +149,14 @@ impl Shapes {
         self.detached |= apart;
         self.short |= shape.len() < 7 && shape.chars().all(|c| matches!(c, '9' | 'X'));
         for node in at {
-            if let Some(node) = self.nodes.get_mut(usize::from(node)) {
-                node.ends.push(End { rule, validator, cued, spaced: shape.contains(' '), apart });
+            let Some(node) = self.nodes.get_mut(usize::from(node)) else { continue };
+            if node.ends == 0 {
+                // There are no more of these than of nodes.
+                node.ends = self.ends.len() as u16;
+                self.ends.push(Vec::new());
+            }
+            if let Some(ends) = self.ends.get_mut(usize::from(node.ends)) {
+                ends.push(End { rule, validator, cued, spaced: shape.contains(' '), apart });
             }
         }
         Ok(())
@@ -261,10 +271,10 @@ impl Pass<'_> {
             }
             len += usize::from(symbol <= LETTER);
             at += width;
-            if node.ends.is_empty() || !self.is_right_edge(at) {
+            if node.ends == 0 || !self.is_right_edge(at) {
                 continue;
             }
-            for end in &node.ends {
+            for end in shapes.ends.get(usize::from(node.ends))? {
                 if end.spaced && (self.hangs_left(start) || self.hangs_right(at)) {
                     continue;
                 }
