@@ -217,7 +217,7 @@ impl Pass<'_> {
         let lead = if word == start && self.engine.shapes.detached { self.lead(start) } else { None };
         // Letters may come in two groups, too.
         let far = lead.and_then(|lead| self.lead(lead));
-        for from in far.into_iter().chain(lead).chain([word]) {
+        for from in [far, lead, Some(word)].into_iter().flatten() {
             if let Some((reading, from)) = self.read_shape(from)
                 && self.submit(reading.rule, from, reading.end, reading.score, reading.evidence)
             {

@@ -3,9 +3,10 @@
 
 use crate::detect::eight;
 use crate::detect::letters;
+use crate::detect::lexicon::Classes;
 use crate::detect::name::run::{Gap, Run, Token};
 use crate::detect::scan::Pass;
-use crate::detect::words::Shape;
+use crate::detect::words::{Shape, Word};
 
 /// Features of a word.
 pub(crate) const FEATURES: usize = 32;
@@ -46,6 +47,10 @@ pub(crate) struct Surroundings {
 }
 
 impl Neighbour {
+    fn behind((word, classes): (Word, Classes)) -> Self {
+        Self { hash: word.hash, classes: classes.bits() & SEEN, shape: shape_code(word.shape) }
+    }
+
     fn of(token: &Token) -> Self {
         Self { hash: token.word.hash, classes: token.classes.bits() & SEEN, shape: shape_of(token) }
     }
@@ -237,17 +242,11 @@ impl Pass<'_> {
                 *slot = Neighbour { hash, classes: self.engine.lexicon.classes(hash).bits() & SEEN, shape: 0 };
             }
         }
-        let mut behind = [Neighbour::default(); 2];
-        let mut at = end;
-        for slot in &mut behind {
-            at = self.next_word(at);
-            let Some((word, classes)) = self.word_behind(run, at) else { break };
-            *slot = Neighbour { hash: word.hash, classes: classes.bits() & SEEN, shape: shape_code(word.shape) };
-            at = word.end;
-        }
-        let [next, _] = behind;
+        let next = self.word_behind(run, self.next_word(end));
+        let next2 = next.and_then(|(word, _)| self.listed_word(self.next_word(word.end)));
+        let behind = [next, next2].map(|word| word.map_or_else(Neighbour::default, Neighbour::behind));
         let right = kind_of(self.at(end));
-        let right = right + u8::from((right == SPACE_KIND) & (next.hash == 0));
+        let right = right + u8::from((right == SPACE_KIND) & next.is_none());
         let caps = self.capitals_around(start, end);
         let left = kind_of(last) + 20 * u8::from(spaces < start);
         let cue = run.cue.map_or(0, |c| 1 + c.cue as u8 + if c.label { 8 } else { 0 });
@@ -292,21 +291,16 @@ impl Pass<'_> {
     }
 
     /// Whether capitals say anything here: 0 none stands around the run, 1 few,
-    /// 2 many, 3 nearly all letters are capitals.
+    /// 2 many, 3 nearly all letters are capitals, 4 there are no letters.
     fn capitals_around(&mut self, start: usize, end: usize) -> u8 {
         let (from, to) = (start.saturating_sub(CAPITALS_AROUND), (end + CAPITALS_AROUND).min(self.bytes.len()));
         self.names.letters.slide(self.bytes, from, to);
         let around = self.names.letters.count;
         let short = end - start <= 16;
         let run = if short { Letters::of_few(self.bytes, start, end) } else { Letters::of(self.bytes, start, end) };
-        match (around.upper - run.upper, around.lower - run.lower) {
-            (0, 0) => 4,
-            (0, _) => 0,
-            (_, 0) => 3,
-            (upper, lower) if upper > 2 * lower => 3,
-            (upper, lower) if upper * 7 > lower => 2,
-            _ => 1,
-        }
+        let (upper, lower) = (around.upper - run.upper, around.lower - run.lower);
+        let level = u8::from(upper > 0) + u8::from(upper * 7 > lower) + u8::from(upper > 2 * lower);
+        level + 4 * u8::from(upper + lower == 0)
     }
 
     /// Shows the kinds and the slots of the features that the run's word `i` has by

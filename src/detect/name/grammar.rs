@@ -67,7 +67,8 @@ impl Pass<'_> {
     }
 
     fn weigh(&self, run: &Run, from: usize, parts: &[Token], cue: Option<Pending>) -> Option<(f32, Evidence)> {
-        let first = parts.iter().find(|p| !p.is_particle())?;
+        let at = parts.iter().position(|p| !p.is_particle())?;
+        let (first, behind) = parts.get(at..)?.split_first()?;
         let plain = parts.first().is_some_and(|p| is_plain(p, cue));
         let single = parts.len() == 1;
         let mut evidence = Evidence::default();
@@ -83,7 +84,7 @@ impl Pass<'_> {
             score -= 0.2;
         }
         let mut best: f32 = 0.0;
-        for part in parts.iter().skip_while(|p| p.word.start <= first.word.start).filter(|p| !p.is_particle()) {
+        for part in behind.iter().filter(|p| !p.is_particle()) {
             let known = part.is_known() || self.is_patronymic(part);
             if known {
                 evidence |= Evidence::SURNAME;

@@ -72,6 +72,18 @@ impl Token {
         }
     }
 
+    /// "May Whitaker called", "N. Whitaker": what stands in front of a name so is
+    /// one the sooner.
+    pub(crate) fn is_in_front_of(&self, next: &Self) -> bool {
+        let given = self.word.shape == Shape::Capitalised
+            && self.classes.has(Classes::GIVEN)
+            && next.gap == Gap::Space
+            && next.classes.has(Classes::SURNAME)
+            && !next.is_ordinary();
+        let initial = self.word.shape == Shape::Initial && next.gap == Gap::Point;
+        (given || initial) && next.word.shape == Shape::Capitalised
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.word.end - self.word.start
     }
@@ -151,11 +163,15 @@ impl Pass<'_> {
     }
 
     /// The word that starts at an offset behind the run, and its classes.
+    #[inline]
     pub(crate) fn word_behind(&self, run: &Run, at: usize) -> Option<(Word, Classes)> {
-        run.behind.filter(|(word, _)| word.start == at).or_else(|| {
-            let word = words::read(self.text, at)?;
-            Some((word, self.engine.lexicon.classes(word.hash)))
-        })
+        run.behind.filter(|(word, _)| word.start == at).or_else(|| self.listed_word(at))
+    }
+
+    /// The word that starts at an offset, and its classes.
+    pub(crate) fn listed_word(&self, at: usize) -> Option<(Word, Classes)> {
+        let word = words::read(self.text, at)?;
+        Some((word, self.engine.lexicon.classes(word.hash)))
     }
 
     /// Whether a word may stand in a name behind the last one.
