@@ -337,9 +337,10 @@ impl Pass<'_> {
         let alone = |i: usize| odds.get(i).map_or(0.0, |o| 1.0 - o[OTHER]);
         let hyphened = |token: &Token| matches!(token.gap, Gap::Hyphen | Gap::Apostrophe);
         let mut chances = [Chance::default(); MAX_RUN];
-        let mut next: Option<&Token> = None;
         let mut is_name_next = false;
-        for ((i, token), chance) in tokens.iter().enumerate().zip(&mut chances).rev() {
+        for i in (0..tokens.len()).rev() {
+            let (Some(token), Some(chance)) = (tokens.get(i), chances.get_mut(i)) else { break };
+            let next = tokens.get(i + 1);
             // What a hyphen joins is one word.
             let person = if hyphened(token) {
                 f32::midpoint(alone(i), alone(i.saturating_sub(1)))
@@ -364,7 +365,7 @@ impl Pass<'_> {
             let fronts = is_name_next && next.is_some_and(|next| token.is_in_front_of(next));
             let wanted = usual * least * if fronts { BEFORE_A_NAME } else { 1.0 };
             *chance = Chance { person, wanted, fronts };
-            (next, is_name_next) = (Some(token), person >= usual);
+            is_name_next = person >= usual;
         }
         chances
     }

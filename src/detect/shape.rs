@@ -217,14 +217,20 @@ impl Pass<'_> {
         let lead = if word == start && self.engine.shapes.detached { self.lead(start) } else { None };
         // Letters may come in two groups, too.
         let far = lead.and_then(|lead| self.lead(lead));
-        for from in [far, lead, Some(word)].into_iter().flatten() {
-            if let Some((reading, from)) = self.read_shape(from)
-                && self.submit(reading.rule, from, reading.end, reading.score, reading.evidence)
-            {
-                return Some(reading.end);
+        if let Some(lead) = lead {
+            let end = far.and_then(|far| self.take_shape(far)).or_else(|| self.take_shape(lead));
+            if end.is_some() {
+                return end;
             }
         }
-        None
+        self.take_shape(word)
+    }
+
+    /// Reports the best reading of the text from `start` on, and returns its end.
+    fn take_shape(&mut self, start: usize) -> Option<usize> {
+        let reading = self.read_shape(start)?;
+        let Reading { rule, end, score, evidence, .. } = reading;
+        self.submit(rule, start, end, score, evidence).then_some(end)
     }
 
     /// Where the word of letters and digits that holds an offset starts.
@@ -246,8 +252,8 @@ impl Pass<'_> {
         (1..=3).contains(&letters).then(|| letters_end - letters)
     }
 
-    /// The best reading of the text from `start` on, and where it starts.
-    fn read_shape(&self, start: usize) -> Option<(Reading, usize)> {
+    /// The best reading of the text from `start` on.
+    fn read_shape(&self, start: usize) -> Option<Reading> {
         let Edge::Free { doubt } = self.left_edge(start) else { return None };
         let shapes = &self.engine.shapes;
         let mut id = [0_u8; MAX_ID];
@@ -288,7 +294,7 @@ impl Pass<'_> {
                 }
             }
         }
-        best.map(|reading| (reading, start))
+        best
     }
 
     /// The symbol of a character outside ASCII, the digit that it is, and its length.
