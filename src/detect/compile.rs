@@ -377,17 +377,20 @@ fn model(set: &RuleSet, errors: &mut Vec<RuleError>) -> Model {
     })
 }
 
-/// FNV-1a over names, texts and switches: it tells rule sets apart, no more.
+/// A hash of names, texts and switches: it tells rule sets apart, no more.
 fn version(set: &RuleSet) -> String {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let texts = set.files.iter().flat_map(|f| [f.name.as_str(), f.text.as_str()]);
     let switches: Vec<String> = set.switches.iter().map(ToString::to_string).collect();
     let texts = texts.chain(set.lists.iter().map(|l| l.text)).chain(switches.iter().map(String::as_str));
     let model = set.model.iter().map(|(_, bytes)| bytes.as_ref());
-    for text in texts.map(str::as_bytes).chain(model) {
-        for &b in text.iter().chain(&[0]) {
-            hash = (hash ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
+    let hash = texts.map(str::as_bytes).chain(model).fold(0, |hash, text| words::join(hash, digest(text)));
     format!("{:012x}", hash >> 16)
+}
+
+fn digest(text: &[u8]) -> u64 {
+    let (eights, rest) = text.as_chunks::<8>();
+    let mut last = [0; 8];
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    let join = |hash, eight: &[u8; 8]| words::join(hash, u64::from_le_bytes(*eight));
+    eights.iter().chain([&last]).fold(text.len() as u64, join)
 }

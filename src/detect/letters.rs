@@ -1,16 +1,25 @@
 //! Letters: what is one, its case, and its plain form.
 
-/// The same as `c.is_alphabetic()`, without a search in tables for the letters
-/// of Latin and Cyrillic and for the signs that stand between words.
+/// The same as `c.is_alphabetic()`, without a search in tables for most letters
+/// of the alphabets that the word lists hold, and for the signs between words.
 #[inline]
 pub(crate) fn is_letter(c: char) -> bool {
     match c {
         ..'\u{80}' => c.is_ascii_alphabetic(),
         '\u{80}'..='\u{bf}' => matches!(c, 'ª' | 'µ' | 'º'),
         '\u{c0}'..='\u{24f}' => c != '×' && c != '÷',
-        '\u{400}'..='\u{481}' | '\u{48a}'..='\u{52f}' => true,
         // Punctuation, currencies, symbols and emoji.
         '\u{2000}'..='\u{206f}' | '\u{20a0}'..='\u{20cf}' | '\u{1f300}'..='\u{1faff}' => false,
+        // Greek, Cyrillic, Armenian, Hebrew, Arabic, Georgian.
+        '\u{391}'..='\u{3a1}'
+        | '\u{3a3}'..='\u{3ce}'
+        | '\u{400}'..='\u{481}'
+        | '\u{48a}'..='\u{52f}'
+        | '\u{531}'..='\u{556}'
+        | '\u{561}'..='\u{587}'
+        | '\u{5d0}'..='\u{5ea}'
+        | '\u{620}'..='\u{64a}'
+        | '\u{10d0}'..='\u{10fa}' => true,
         _ => c.is_alphabetic(),
     }
 }
@@ -21,7 +30,7 @@ pub(crate) fn is_letter(c: char) -> bool {
 pub(crate) fn is_capital(c: char) -> bool {
     match c {
         '\u{c0}'..='\u{de}' => c != '×',
-        '\u{df}'..='\u{ff}' | '\u{430}'..='\u{45f}' => false,
+        '\u{df}'..='\u{ff}' | '\u{3ac}'..='\u{3ce}' | '\u{430}'..='\u{45f}' | '\u{561}'..='\u{64a}' => false,
         // Capitals and small letters take turns.
         '\u{100}'..='\u{137}' | '\u{14a}'..='\u{177}' | '\u{218}'..='\u{21b}' => c as u32 & 1 == 0,
         '\u{139}'..='\u{148}' | '\u{179}'..='\u{17e}' => c as u32 & 1 == 1,

@@ -193,8 +193,7 @@ impl Pass<'_> {
         let strong = cue.is_some_and(|c| c.cue >= Cue::Strong);
         let capital = !small & (word.shape != Shape::Hump);
         let particle = strong & classes.has(Classes::PARTICLE);
-        let initial =
-            word.shape == Shape::Initial && (self.is_initial(word) || self.is_name_of_initial(word.end));
+        let initial = word.shape == Shape::Initial && (self.is_initial(word) || self.is_name_of_initial(word.end));
         let stop = classes.has(Classes::STOP) & !particle & !initial;
         if word.is_too_long() || (stop && !self.is_name_in_spite(word, classes)) {
             return false;
@@ -289,7 +288,8 @@ impl Pass<'_> {
             return;
         }
         let mut emissions = [Odds::default(); MAX_RUN];
-        for (i, ((emission, sum), opinion)) in emissions.iter_mut().zip(&mut sums).zip(opinions).enumerate().take(count) {
+        for (i, ((emission, sum), opinion)) in emissions.iter_mut().zip(&mut sums).zip(opinions).enumerate().take(count)
+        {
             around.features_of_opinion(&run, i, opinion, |_, slot| sum.add(weights, slot));
             *emission = if i == 0 { model.first_emission(*sum) } else { model.emission(*sum) };
         }
@@ -329,14 +329,13 @@ impl Pass<'_> {
     }
 
     /// How likely each word is one of a name, and how likely it must be.
-    fn chances(&self, run: &Run, odds: &[Odds; MAX_RUN]) -> [Chance; MAX_RUN] {
+    fn weigh_odds(&self, run: &Run, odds: &[Odds; MAX_RUN], chances: &mut [Chance; MAX_RUN]) {
         let threshold = self.engine.model.threshold;
         // A plan that asks for less than usual asks it of the model too.
         let least = (self.plan.lowest() / THRESHOLD).min(1.0);
         let tokens = run.tokens();
         let alone = |i: usize| odds.get(i).map_or(0.0, |o| 1.0 - o[OTHER]);
         let hyphened = |token: &Token| matches!(token.gap, Gap::Hyphen | Gap::Apostrophe);
-        let mut chances = [Chance::default(); MAX_RUN];
         let mut is_name_next = false;
         for i in (0..tokens.len()).rev() {
             let (Some(token), Some(chance)) = (tokens.get(i), chances.get_mut(i)) else { break };
@@ -351,10 +350,8 @@ impl Pass<'_> {
             };
             // The key says that it is a name, and the lists say so too.
             let small = token.word.shape == Shape::Lower;
-            let labelled = (i == 0)
-                & run.cue.is_some_and(|c| c.label)
-                & token.is_known()
-                & !(token.is_ordinary() & small);
+            let labelled =
+                (i == 0) & run.cue.is_some_and(|c| c.label) & token.is_known() & !(token.is_ordinary() & small);
             let usual = if labelled || self.is_remembered(token) {
                 threshold * KNOWN_HERE
             } else if small & (run.cue.is_none() | !token.is_known()) {
@@ -367,13 +364,13 @@ impl Pass<'_> {
             *chance = Chance { person, wanted, fronts };
             is_name_next = person >= usual;
         }
-        chances
     }
 
     /// Keeps the names that the labels give.
     fn decode(&mut self, run: &Run, odds: &[Odds; MAX_RUN], evidence: &[Evidence; MAX_RUN]) {
         let threshold = self.engine.model.threshold;
-        let chances = self.chances(run, odds);
+        let mut chances = [Chance::default(); MAX_RUN];
+        self.weigh_odds(run, odds, &mut chances);
         let chance = |i: usize| chances.get(i).copied().unwrap_or_default();
         let tokens = run.tokens();
         let mut at = 0;
@@ -570,7 +567,11 @@ impl Pass<'_> {
         let next = self.bytes.get(end + 1);
         let joined = |c: Option<&u8>| c.is_some_and(|b| b.is_ascii_alphanumeric() || *b >= 0x80);
         // Nearly always it is one of these.
-        if self.bytes.get(end).is_none_or(|b| matches!(b, b' ' | b',' | b'\n' | b'!' | b'?' | b';' | b'"' | b')' | b'\'')) {
+        if self
+            .bytes
+            .get(end)
+            .is_none_or(|b| matches!(b, b' ' | b',' | b'\n' | b'!' | b'?' | b';' | b'"' | b')' | b'\''))
+        {
             return true;
         }
         match self.at(end) {

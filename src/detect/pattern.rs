@@ -13,7 +13,7 @@ use crate::detect::validate::Validator;
 use regex_automata::meta::{self, Cache, Regex};
 use regex_automata::util::syntax;
 use regex_automata::{Input, Match};
-use regex_syntax::hir::Hir;
+use regex_syntax::hir::{Hir, HirKind};
 use required::Anchor;
 use sieve::{Hit, Sieve};
 use std::ops::Range;
@@ -22,6 +22,8 @@ use std::ops::Range;
 const RULE_LIMIT: usize = 4 << 20;
 /// Deeper nesting is refused.
 const NEST_LIMIT: u32 = 100;
+/// Counted repetitions may multiply to so many copies of what they repeat.
+const MAX_COPIES: u64 = 10_000;
 /// All compiled patterns together.
 pub(crate) const BUDGET: usize = 64 << 20;
 
@@ -73,7 +75,7 @@ impl Patterns {
 }
 
 impl Pattern {
-    /// Patterns in the syntax of the `regex` crate.
+    /// Patterns as [`parse`] reads them.
     pub(crate) fn regex(
         rule: RuleId,
         patterns: &[(String, Range<usize>)],
@@ -82,17 +84,27 @@ impl Pattern {
         budget: &mut usize,
         errors: &mut Vec<RuleError>,
     ) -> Option<Self> {
-        let texts: Vec<&str> = patterns.iter().map(|(p, _)| p.as_str()).collect();
         let before = errors.len();
-        let whole = Self::finish(rule, &texts, &texts, validator, file, patterns, budget, errors);
+        let mut all = Vec::with_capacity(patterns.len());
+        for (pattern, span) in patterns {
+            match parse(pattern) {
+                Ok(hir) => all.push(hir),
+                Err(problem) => errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem)),
+            }
+        }
+        if errors.len() > before {
+            return None;
+        }
+        let span = patterns.first().map(|(_, span)| span);
+        let whole = Self::finish(rule, &all, &all, validator, file, span, budget, errors);
         if whole.as_ref().is_some_and(|whole| whole.shortest > 0) {
             return whole;
         }
         // One of them is at fault.
         let told = errors.len();
-        for (pattern, span) in patterns {
+        for (hir, (_, span)) in all.iter().zip(patterns) {
             let mut fail = |problem: String| errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
-            match Self::build(&[pattern.as_str()]) {
+            match Self::build(std::slice::from_ref(hir)) {
                 Err(problem) => fail(problem),
                 Ok(regex) if regex.is_match("") => {
                     fail("the pattern matches the empty text; make one part of it required".into());
@@ -133,35 +145,40 @@ impl Pattern {
         }
         // Leftmost-first takes the first alternative that matches: longer ones go first.
         alternatives.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        let joined = format!("(?i:{})", alternatives.join("|"));
-        let each: Vec<String> = alternatives.iter().map(|one| format!("(?i:{one})")).collect();
-        let each: Vec<&str> = each.iter().map(String::as_str).collect();
-        Self::finish(rule, &[joined.as_str()], &each, validator, file, list, budget, errors)
+        let span = list.first().map(|(_, span)| span);
+        let each: Result<Vec<Hir>, String> = alternatives.iter().map(|one| parse(&format!("(?i:{one})"))).collect();
+        match each {
+            Ok(each) => {
+                let joined = Hir::alternation(each.clone());
+                Self::finish(rule, &[joined], &each, validator, file, span, budget, errors)
+            }
+            Err(problem) => {
+                errors.push(RuleError::at(&file.name, &file.text, span.cloned().unwrap_or_default(), problem));
+                None
+            }
+        }
     }
 
-    /// `parts` are the alternatives of the texts, one by one.
+    /// `parts` are the alternatives of the whole, one by one.
     #[expect(clippy::too_many_arguments, reason = "what both kinds of rule have in common")]
     fn finish(
         rule: RuleId,
-        texts: &[&str],
-        parts: &[&str],
+        whole: &[Hir],
+        parts: &[Hir],
         validator: Option<Validator>,
         file: &RuleFile,
-        places: &[(String, Range<usize>)],
+        span: Option<&Range<usize>>,
         budget: &mut usize,
         errors: &mut Vec<RuleError>,
     ) -> Option<Self> {
-        let span = places.first().map_or(0..0, |(_, span)| span.clone());
+        let span = span.cloned().unwrap_or_default();
         let mut fail = |problem: String| errors.push(RuleError::at(&file.name, &file.text, span.clone(), problem));
-        let regex = Self::build(texts).map_err(&mut fail).ok()?;
+        let regex = Self::build(whole).map_err(&mut fail).ok()?;
         let Some(rest) = budget.checked_sub(regex.memory_usage()) else {
             fail("all patterns together are too large; make repetitions smaller or use fewer rules".into());
             return None;
         };
         *budget = rest;
-        let syntax = syntax::Config::new().nest_limit(NEST_LIMIT);
-        let parts: Option<Vec<Hir>> = parts.iter().map(|part| syntax::parse_with(part, &syntax).ok()).collect();
-        let parts = parts.unwrap_or_default();
         let anchors = parts.iter().map(required::anchor).collect::<Option<Vec<_>>>().filter(|all| !all.is_empty());
         let longest =
             parts.iter().map(|part| part.properties().maximum_len()).try_fold(0, |most, len| Some(len?.max(most)));
@@ -169,7 +186,7 @@ impl Pattern {
         Some(Self { rule, regex, validator, anchors, shortest, longest, before: None })
     }
 
-    fn build(patterns: &[&str]) -> Result<Regex, String> {
+    fn build(patterns: &[Hir]) -> Result<Regex, String> {
         meta::Builder::new()
             .configure(
                 meta::Config::new()
@@ -177,18 +194,40 @@ impl Pattern {
                     .onepass_size_limit(Some(RULE_LIMIT))
                     .hybrid_cache_capacity(RULE_LIMIT),
             )
-            .syntax(syntax::Config::new().nest_limit(NEST_LIMIT))
-            .build_many(patterns)
-            .map_err(|error| match (error.size_limit(), error.syntax_error()) {
-                (Some(_), _) => "the pattern is too large; make its repetitions smaller".to_owned(),
-                (_, Some(problem)) => {
-                    // The first lines show the pattern itself; the last says what is wrong.
-                    let text = problem.to_string();
-                    let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                    format!("the pattern is no regular expression: {last}")
-                }
-                _ => "the pattern cannot be compiled; look-around and back-references are not supported".to_owned(),
+            .build_many_from_hir(patterns)
+            .map_err(|error| match error.size_limit() {
+                Some(_) => "the pattern is too large; make its repetitions smaller".to_owned(),
+                None => "the pattern cannot be compiled; look-around and back-references are not supported".to_owned(),
             })
+    }
+}
+
+/// A pattern in the syntax of the `regex` crate, of bounded size; else what is wrong with it.
+pub(crate) fn parse(pattern: &str) -> Result<Hir, String> {
+    let syntax = syntax::Config::new().nest_limit(NEST_LIMIT);
+    let hir = syntax::parse_with(pattern, &syntax).map_err(|error| {
+        // The first lines show the pattern itself; the last says what is wrong.
+        let text = error.to_string();
+        let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        format!("the pattern is no regular expression: {last}")
+    })?;
+    let copies = copies(&hir);
+    if copies > MAX_COPIES {
+        return Err(format!(
+            "the pattern is too large: its repetitions, one in another, make {copies} copies and {MAX_COPIES} are \
+             allowed; make them smaller"
+        ));
+    }
+    Ok(hir)
+}
+
+/// How often the innermost part of nested counted repetitions is there.
+fn copies(hir: &Hir) -> u64 {
+    match hir.kind() {
+        HirKind::Repetition(r) => u64::from(r.max.unwrap_or(r.min).max(1)).saturating_mul(copies(&r.sub)),
+        HirKind::Capture(capture) => copies(&capture.sub),
+        HirKind::Concat(all) | HirKind::Alternation(all) => all.iter().map(copies).max().unwrap_or(1),
+        _ => 1,
     }
 }
 

@@ -426,7 +426,9 @@ impl Pass<'_> {
                 return None;
             }
             match pending.cue {
-                Cue::Strong | Cue::Weak | Cue::Hint | Cue::Title if gap.contains('\n') && !pending.label => return None,
+                Cue::Strong | Cue::Weak | Cue::Hint | Cue::Title if gap.contains('\n') && !pending.label => {
+                    return None;
+                }
                 Cue::Weak | Cue::Hint | Cue::Title if gap.contains([',', '!', '(']) => return None,
                 _ => {}
             }

@@ -6,9 +6,8 @@ use crate::detect::rule::pack::{check_languages, check_regions};
 use crate::detect::rule::read::RawGroup;
 use crate::detect::rule::{RawRule, RuleError, RuleFile, Selection, State, is_id};
 use crate::detect::validate::Validator;
-use crate::detect::{said, words};
+use crate::detect::{pattern, said, words};
 use crate::entity::Entity;
-use regex_syntax::hir::{Hir, HirKind};
 use std::ops::Range;
 use std::str::FromStr;
 use toml::Spanned;
@@ -19,9 +18,6 @@ const MAX_WORDS: usize = 50_000;
 const MAX_CONTEXT: usize = 5_000;
 /// A pattern may have so many bytes.
 const MAX_PATTERN: usize = 8 << 10;
-
-/// Counted repetitions may multiply to so many copies of what they repeat.
-const MAX_COPIES: u64 = 10_000;
 
 /// What a rule without a source, or with two, is told.
 pub(super) const ONE_SOURCE: &str =
@@ -118,7 +114,7 @@ impl Rule {
         let state = named(raw.state.as_ref(), State::parse, State::NAMES, &mut fail).unwrap_or_default();
         let finder = named(raw.finder.as_ref(), Finder::parse, Finder::NAMES, &mut fail);
         let validator = named(raw.validator.as_ref(), Validator::parse, Validator::NAMES, &mut fail);
-        let source = source(raw, finder, &mut fail);
+        let source = source(raw, finder, file, &mut fail);
         numbers(raw, &mut fail);
         check_languages(&raw.languages, &mut fail);
         check_regions(&raw.regions, &mut fail);
@@ -179,7 +175,12 @@ impl Rule {
     }
 }
 
-fn source(raw: &RawRule, finder: Option<Finder>, fail: &mut impl FnMut(Range<usize>, String)) -> Option<Source> {
+fn source(
+    raw: &RawRule,
+    finder: Option<Finder>,
+    file: &RuleFile,
+    fail: &mut impl FnMut(Range<usize>, String),
+) -> Option<Source> {
     let owned = |s: &Spanned<String>| (s.get_ref().clone(), s.span());
     let patterns: Vec<_> = raw.pattern.iter().chain(&raw.patterns).map(owned).collect();
     let words: Vec<_> = raw.words.iter().map(owned).collect();
@@ -203,24 +204,10 @@ fn source(raw: &RawRule, finder: Option<Finder>, fail: &mut impl FnMut(Range<usi
     for (_, at) in patterns.iter().filter(|(pattern, _)| pattern.len() > MAX_PATTERN) {
         fail(at.clone(), format!("a pattern has at most {MAX_PATTERN} bytes; write a list of names as words"));
     }
-    for (pattern, at) in &patterns {
-        match regex_syntax::parse(pattern) {
-            Err(error) => {
-                // The first lines show the pattern itself; the last says what is wrong.
-                let text = error.to_string();
-                let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                fail(at.clone(), format!("the pattern is no regular expression: {last}"));
-            }
-            Ok(hir) => {
-                let copies = copies(&hir);
-                if copies > MAX_COPIES {
-                    let problem = format!(
-                        "the pattern is too large: its repetitions, one in another, make {copies} copies and \
-                         {MAX_COPIES} are allowed; make them smaller"
-                    );
-                    fail(at.clone(), problem);
-                }
-            }
+    // Those in the built-in files are read when they are compiled, most of what a start takes.
+    for (pattern, at) in patterns.iter().filter(|_| !file.is_builtin()) {
+        if let Err(problem) = pattern::parse(pattern) {
+            fail(at.clone(), problem);
         }
     }
     match finder {
@@ -229,16 +216,6 @@ fn source(raw: &RawRule, finder: Option<Finder>, fail: &mut impl FnMut(Range<usi
         None if !words.is_empty() => Some(Source::Words(words)),
         None if !shapes.is_empty() => Some(Source::Shapes(shapes)),
         None => None,
-    }
-}
-
-/// How often the innermost part of nested counted repetitions is there.
-fn copies(hir: &Hir) -> u64 {
-    match hir.kind() {
-        HirKind::Repetition(r) => u64::from(r.max.unwrap_or(r.min).max(1)).saturating_mul(copies(&r.sub)),
-        HirKind::Capture(capture) => copies(&capture.sub),
-        HirKind::Concat(all) | HirKind::Alternation(all) => all.iter().map(copies).max().unwrap_or(1),
-        _ => 1,
     }
 }
 

@@ -8,10 +8,11 @@ use super::news::Notifier;
 use super::pool::{self, Again, Pool};
 use super::statements as sql;
 use super::{STATEMENT, field};
-use crate::store::{Batch, Event, EventKind, Outcome, StoreError};
+use crate::store::{Batch, Event, EventKind, Outcome, Row, StoreError};
 use crate::token::Token;
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_postgres::types::Type;
 
@@ -43,6 +44,9 @@ struct Queue {
     waiting: VecDeque<Waiting>,
     /// How many tasks write.
     writers: usize,
+    /// The subjects of the statements under way: what comes for one of them
+    /// waits, so that a subject that is locked holds up one statement alone.
+    at_work: HashSet<Row>,
 }
 
 /// A batch, and who waits for it: what nobody waits for any more is not begun.
@@ -81,8 +85,8 @@ impl Inner {
 
     /// Writes until nothing waits.
     async fn write(self: Arc<Self>) {
-        let mut place = Place { inner: &self, is_left: false };
-        while let Some(group) = self.next() {
+        let mut place = Place { inner: Arc::clone(&self), rows: Vec::new(), is_left: false };
+        while let Some(group) = place.next() {
             let batches: Vec<&Batch> = group.iter().map(|waiting| &waiting.batch).collect();
             let outcomes = self.try_all(&batches).await;
             match outcomes {
@@ -94,7 +98,6 @@ impl Inner {
                 Err(error) => group.into_iter().for_each(|waiting| waiting.answer(Err(error.clone()))),
             }
         }
-        place.is_left = true;
     }
 
     /// Writes batches by themselves, which failed together: one subject may be
@@ -117,38 +120,6 @@ impl Inner {
                 }
             }
         }
-    }
-
-    /// What is written next: of each subject one batch. None where nothing
-    /// waits; then one writer less is at work.
-    fn next(&self) -> Option<Vec<Waiting>> {
-        let mut queue = self.queue();
-        let (mut group, mut left, mut rows, mut tokens) = (Vec::new(), VecDeque::new(), HashSet::new(), 0);
-        while let Some(waiting) = queue.waiting.pop_front() {
-            if waiting.answer.is_closed() {
-                continue;
-            }
-            let (row, more) = (waiting.batch.row, waiting.batch.mappings.len());
-            if group.is_empty() || tokens + more <= TOKENS && rows.insert(row) {
-                rows.insert(row);
-                tokens += more;
-                group.push(waiting);
-            } else {
-                left.push_back(waiting);
-            }
-            if group.len() >= BATCHES || tokens >= TOKENS {
-                break;
-            }
-        }
-        left.append(&mut queue.waiting);
-        queue.waiting = left;
-        if group.is_empty() {
-            queue.writers -= 1;
-            return None;
-        }
-        // Those who race with other processes come in one order.
-        group.sort_by_key(|waiting| waiting.batch.row);
-        Some(group)
     }
 
     /// The subject was erased while the statement waited for that.
@@ -205,16 +176,70 @@ impl Inner {
     }
 }
 
-/// The place of one who writes: another may have it, also where this one breaks off.
-struct Place<'a> {
-    inner: &'a Inner,
+impl Queue {
+    /// Takes what is written next: of each subject one batch.
+    fn take(&mut self) -> Vec<Waiting> {
+        let (mut group, mut left, mut tokens) = (Vec::new(), VecDeque::new(), 0);
+        while let Some(waiting) = self.waiting.pop_front() {
+            if waiting.answer.is_closed() {
+                continue;
+            }
+            let more = waiting.batch.mappings.len();
+            let has_room = group.is_empty() || tokens + more <= TOKENS;
+            if has_room && self.at_work.insert(waiting.batch.row) {
+                tokens += more;
+                group.push(waiting);
+            } else {
+                left.push_back(waiting);
+            }
+            if group.len() >= BATCHES || tokens >= TOKENS {
+                break;
+            }
+        }
+        left.append(&mut self.waiting);
+        self.waiting = left;
+        // Those who race with other processes come in one order.
+        group.sort_by_key(|waiting| waiting.batch.row);
+        group
+    }
+}
+
+/// The place of one who writes, and the subjects that are written for: they are
+/// free for others also where this one breaks off.
+struct Place {
+    inner: Arc<Inner>,
+    rows: Vec<Row>,
     is_left: bool,
 }
 
-impl Drop for Place<'_> {
+impl Place {
+    /// What is written next. None where nothing waits that others do not write
+    /// for; then the place is left, before anything more can come to wait.
+    fn next(&mut self) -> Option<Vec<Waiting>> {
+        let mut queue = self.inner.queue();
+        self.rows.iter().for_each(|row| _ = queue.at_work.remove(row));
+        let group = queue.take();
+        self.rows = group.iter().map(|waiting| waiting.batch.row).collect();
+        if group.is_empty() {
+            queue.writers -= 1;
+            self.is_left = true;
+            return None;
+        }
+        Some(group)
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
-        if !self.is_left {
-            self.inner.queue().writers -= 1;
+        if self.is_left {
+            return;
+        }
+        let mut queue = self.inner.queue();
+        self.rows.iter().for_each(|row| _ = queue.at_work.remove(row));
+        match Handle::try_current() {
+            // Another goes on, as nobody else may come.
+            Ok(runtime) if !queue.waiting.is_empty() => _ = runtime.spawn(Arc::clone(&self.inner).write()),
+            _ => queue.writers -= 1,
         }
     }
 }

@@ -245,6 +245,47 @@ async fn an_erasure_leaves_nothing_of_those_who_write_at_the_same_time() {
     assert_eq!(count("select count(*) from privet_mappings"), stored - erased);
 }
 
+/// A subject that somebody else has locked, as for a long erasure, holds up
+/// its own requests alone, however many there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locked_subject_holds_up_nobody_else() {
+    let url = CLUSTER.database();
+    let store = Arc::new(open(&format!("{url}?statement_timeout=30000")).await.unwrap());
+    let batch = |n: u8, bits: u64| Batch {
+        row: Row { tenant: [1; 8], subject: [n; 16] },
+        subject: b"keys".as_slice().into(),
+        first_contact: true,
+        mappings: vec![(Token::new(Entity::constant("EMAIL"), bits), b"value".to_vec())],
+        found_by: Vec::new(),
+        is_told: false,
+    };
+    assert_eq!(store.put(batch(0, 0)).await.unwrap(), Outcome::Stored);
+    let (other, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    other.batch_execute("begin; select 1 from privet_subjects for update").await.unwrap();
+    let put = |n: u8, bits: u64| {
+        let (store, batch) = (Arc::clone(&store), batch(n, bits));
+        tokio::spawn(async move { store.put(batch).await.unwrap() })
+    };
+    let first = put(0, 1);
+    // It is under way by itself: what would go with it had to wait with it.
+    let waiting =
+        "select count(*) > 0 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    while !other.query_one(waiting, &[]).await.unwrap().get::<_, bool>(0) {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let locked: Vec<_> = std::iter::once(first).chain((2..9).map(|bits| put(0, bits))).collect();
+    let free: Vec<_> = (1..40).map(|n| put(n, 1)).collect();
+    for put in free {
+        assert_eq!(put.await.unwrap(), Outcome::Stored);
+    }
+    assert!(locked.iter().all(|put| !put.is_finished()), "the lock did not hold");
+    other.batch_execute("rollback").await.unwrap();
+    for put in locked {
+        assert_eq!(put.await.unwrap(), Outcome::Stored);
+    }
+}
+
 /// Of many who change one record on one condition, one wins.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_those_who_expect_the_same_one_wins() {
