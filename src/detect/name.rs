@@ -177,6 +177,7 @@ impl Pass<'_> {
     }
 
     /// Whether it is worth to look at the words from this one on.
+    #[expect(clippy::needless_bitwise_bool, reason = "the processor would guess branches wrong")]
     fn may_start(&self, word: &Word, classes: Classes, cue: Option<Pending>) -> bool {
         if self.is_small_initial(word) {
             return self.is_free_before(word.start);

@@ -66,6 +66,7 @@ impl Pass<'_> {
         Some(Verdict { count: parts.len(), score, evidence })
     }
 
+    #[expect(clippy::needless_bitwise_bool, reason = "the processor would guess branches wrong")]
     fn weigh(&self, run: &Run, from: usize, parts: &[Token], cue: Option<Pending>) -> Option<(f32, Evidence)> {
         let at = parts.iter().position(|p| !p.is_particle())?;
         let (first, behind) = parts.get(at..)?.split_first()?;

@@ -175,6 +175,7 @@ impl Pass<'_> {
     }
 
     /// Whether a word may stand in a name behind the last one.
+    #[expect(clippy::needless_bitwise_bool, reason = "the processor would guess branches wrong")]
     fn continues(&self, last: &Token, token: &Token) -> bool {
         let (word, classes) = (&token.word, token.classes);
         // Most words behind a name are small and in no list of names.
