@@ -391,8 +391,33 @@ fn gap_code(gap: Gap) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::{Letters, Window};
     use crate::detect::name::train::Trainer;
     use crate::detect::{Engine, Sample, Schedule};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn letters_are_counted_as_one_by_one(
+            text in prop::collection::vec(prop::sample::select(b"azAZ@[`{ \xc3".to_vec()), 0..600),
+            cuts in prop::collection::vec((0..600_usize, 0..600_usize), 1..6),
+        ) {
+            let mut window = Window::default();
+            for (one, other) in cuts {
+                let (from, to) = (one.min(other).min(text.len()), one.max(other).min(text.len()));
+                let count = |is: fn(&u8) -> bool| text[from..to].iter().filter(|b| is(b)).count() as u32;
+                let wanted = (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
+                window.slide(&text, from, to);
+                let letters = Letters::of(&text, from, to);
+                prop_assert_eq!((letters.upper, letters.lower), wanted);
+                prop_assert_eq!((window.count.upper, window.count.lower), wanted);
+                if to - from <= 16 {
+                    let letters = Letters::of_few(&text, from, to);
+                    prop_assert_eq!((letters.upper, letters.lower), wanted);
+                }
+            }
+        }
+    }
 
     /// The model was trained with these features. Where this fails, what the
     /// model sees has changed: train it again as rules/SOURCES.md says, and write
