@@ -105,6 +105,17 @@ pub(crate) fn hex_and_separators_before(text: &[u8], at: usize) -> usize {
     last(no_hex_or_separators(before(text, at)))
 }
 
+/// How many characters stand from `at` on that are of ASCII and no letters or line
+/// breaks; of eight and more it is eight.
+#[inline]
+pub(crate) fn no_word_or_line(text: &[u8], at: usize) -> usize {
+    let eight = from(text, at);
+    let line = eight ^ (ONES * u64::from(b'\n'));
+    // Sums of seven bits set the bit of all bytes but zero.
+    let no_line = (line & !HIGH) + ONES * 0x7f;
+    first((!no_letters(eight, 26) | !no_line | eight) & HIGH)
+}
+
 /// How many ASCII letters stand among the `len` bytes from `at` on, eight at
 /// most: capitals and small ones.
 #[inline]
@@ -174,7 +185,7 @@ mod tests {
         #[test]
         fn counts_are_those_made_byte_by_byte(
             text in prop::collection::vec(prop_oneof![
-                prop::sample::select(b"09afzAFZ/:@[`{g\0\xe9".to_vec()),
+                prop::sample::select(b"09afzAFZ/:@[`{g\0\n\xe9".to_vec()),
                 prop::sample::select(b"059afAF:-.".to_vec()),
                 any::<u8>(),
             ], 0..36),
@@ -197,6 +208,11 @@ mod tests {
             }
             let in_run: fn(&u8) -> bool = |b| b.is_ascii_hexdigit() || matches!(b, b':' | b'-' | b'.');
             prop_assert_eq!(hex_and_separators(&text, at), ahead(in_run));
+            prop_assert_eq!(no_word_or_line(&text, at), {
+                let others = |b: &&u8| b.is_ascii() && !b.is_ascii_alphabetic() && **b != b'\n';
+                // Behind the end of the text stand zeros.
+                behind.iter().chain(&[0; 8]).take(8).take_while(others).count()
+            });
             for len in 0..9 {
                 let part = || behind.iter().take(len);
                 let capitals = part().filter(|b| b.is_ascii_uppercase()).count() as u32;

@@ -1,12 +1,15 @@
 //! Letters: what is one, its case, and its plain form.
 
 /// The same as `c.is_alphabetic()`, without a search in tables for most letters
-/// of the alphabets that the word lists hold.
+/// of the alphabets that the word lists hold, and for the signs between words.
 #[inline]
 pub(crate) fn is_letter(c: char) -> bool {
     match c {
         ..'\u{80}' => c.is_ascii_alphabetic(),
+        '\u{80}'..='\u{bf}' => matches!(c, 'ª' | 'µ' | 'º'),
         '\u{c0}'..='\u{24f}' => c != '×' && c != '÷',
+        // Punctuation, currencies, symbols and emoji.
+        '\u{2000}'..='\u{206f}' | '\u{20a0}'..='\u{20cf}' | '\u{1f300}'..='\u{1faff}' => false,
         // Greek, Cyrillic, Armenian, Hebrew, Arabic, Georgian.
         '\u{391}'..='\u{3a1}'
         | '\u{3a3}'..='\u{3ce}'

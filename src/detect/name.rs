@@ -26,7 +26,7 @@ use crate::detect::lexicon::{Classes, Cue, phrase_hash};
 use crate::detect::scan::{Pass, Pending, THRESHOLD};
 use crate::detect::words::{self, Shape, Word};
 use feature::Opinion;
-use model::{BEGINS, OTHER, Odds};
+use model::{BEGINS, OTHER, Odds, Sum};
 use run::{Gap, MAX_RUN, Run, Token};
 use std::hash::{Hash as _, Hasher};
 use std::ops::Range;
@@ -141,12 +141,23 @@ struct Span {
     titled: u8,
 }
 
+/// What the model gives a word of a run.
+#[derive(Clone, Copy, Default)]
+struct Chance {
+    /// How likely it is one of a name.
+    person: f32,
+    /// How likely it must be.
+    wanted: f32,
+    /// What stands behind is a name, and so it is one the sooner.
+    fronts: bool,
+}
+
 impl Pass<'_> {
     /// Looks for a name that starts with `word`; gives its end.
     pub(crate) fn name(&mut self, word: &Word, classes: Classes) -> Option<usize> {
         // A cue within the last run makes what follows a run of its own.
         let cued = self.cue.is_some_and(|c| c.end > self.names.judged_from);
-        if !self.names.is_in_run(word.start) || cued {
+        if !self.names.is_in_run(word.start) | cued {
             let cue = self.cue_at(word.start);
             if !self.may_start(word, classes, cue) {
                 return None;
@@ -166,44 +177,46 @@ impl Pass<'_> {
     }
 
     /// Whether it is worth to look at the words from this one on.
+    #[expect(clippy::needless_bitwise_bool, reason = "the processor would guess branches wrong")]
     fn may_start(&self, word: &Word, classes: Classes, cue: Option<Pending>) -> bool {
-        let ordinary = classes.has(Classes::of(&[Classes::COMMON, Classes::PLACE]));
         if self.is_small_initial(word) {
             return self.is_free_before(word.start);
         }
-        if cue.is_none() && ordinary && word.shape == Shape::Lower && !self.has_family(word, classes) {
+        // Bits, where nothing need be looked up: of truths the compiler would make a
+        // branch for each, and the processor would guess wrong more often.
+        let ordinary = classes.has(Classes::of(&[Classes::COMMON, Classes::PLACE]));
+        let small = word.shape == Shape::Lower;
+        if cue.is_none() & ordinary & small && !self.has_family(word, classes) {
             return false;
         }
         let remembered = self.names.kept.memory.knows(word.hash);
-        let known = remembered || classes.has(Classes::of(&[Classes::GIVEN, Classes::SURNAME]));
+        let known = remembered | classes.has(Classes::of(&[Classes::GIVEN, Classes::SURNAME]));
         let strong = cue.is_some_and(|c| c.cue >= Cue::Strong);
-        let loud = word.shape == Shape::Upper;
-        let capital = loud || matches!(word.shape, Shape::Capitalised | Shape::Mixed | Shape::Initial);
-        let particle = strong && classes.has(Classes::PARTICLE);
-        let initial = self.is_initial(word) || (word.shape == Shape::Initial && self.is_name_of_initial(word.end));
-        if word.is_too_long()
-            || (classes.has(Classes::STOP) && !particle && !initial && !self.is_name_in_spite(word, classes))
-        {
+        let capital = !small & (word.shape != Shape::Hump);
+        let particle = strong & classes.has(Classes::PARTICLE);
+        let initial = word.shape == Shape::Initial && (self.is_initial(word) || self.is_name_of_initial(word.end));
+        let stop = classes.has(Classes::STOP) & !particle & !initial;
+        if word.is_too_long() || (stop && !self.is_name_in_spite(word, classes)) {
             return false;
         }
         // In "?name=firefox" nothing but the key speaks for a name.
         let value = self.before(word.start) == Some('=');
-        if !known && !particle && ((!capital && (!strong || value)) || (cue.is_none() && classes.has(Classes::COMMON)))
-        {
+        let dull = !capital & (!strong | value) | cue.is_none() & classes.has(Classes::COMMON);
+        let refused = classes.has(Classes::of(&[Classes::TITLE, Classes::DIRECTION]))
+            | (word.shape == Shape::Initial) & !initial
+            | classes.has(Classes::ORGANISATION) & cue.is_none();
+        if !known & !particle & dull | refused {
             return false;
         }
-        let refused = classes.has(Classes::of(&[Classes::TITLE, Classes::DIRECTION]))
-            || (word.shape == Shape::Initial && !initial)
-            || (classes.has(Classes::ORGANISATION) && cue.is_none())
-            || self.is_salutation(word, classes)
-            || (!particle && !initial && self.is_cue_alone(&Token { word: *word, classes, gap: Gap::First }));
-        !refused && self.is_free_before(word.start)
+        let token = Token { word: *word, classes, gap: Gap::First };
+        let announces = classes.has(Classes::ends_phrase(1))
+            && (self.is_salutation(word, classes) || (!particle && !initial && self.is_cue_alone(&token)));
+        !announces && self.is_free_before(word.start)
     }
 
     /// "Caro Corrado", "Dragă Mălina": the first word is a name too, but not here.
     fn is_salutation(&self, word: &Word, classes: Classes) -> bool {
-        if !classes.has(Classes::ends_phrase(1)) || word.shape != Shape::Capitalised || !self.has_capital_next(word.end)
-        {
+        if word.shape != Shape::Capitalised || !self.has_capital_next(word.end) {
             return false;
         }
         match self.engine.lexicon.cue(phrase_hash(std::iter::once(word.hash))) {
@@ -257,12 +270,18 @@ impl Pass<'_> {
         if self.names.lesson.is_none() && self.near.is_none() && self.is_no_place_for_a_name(&run) {
             return;
         }
-        let around = self.surroundings(&run);
         let model = &self.engine.model;
-        let tokens = run.tokens();
-        let mut weights = [model.weights(); MAX_RUN];
-        for (i, weights) in weights.iter_mut().enumerate().take(tokens.len()) {
-            self.features(&run, &around, i, |_, slot| weights.add(slot));
+        let weights = model.weights();
+        let count = run.tokens().len();
+        // The model is larger than the caches near the processor: what can be asked
+        // for is, before all is known, and so the reads are under way meanwhile.
+        let mut sums = [Sum::default(); MAX_RUN];
+        for (token, sum) in run.tokens().iter().zip(&mut sums) {
+            self.features_of_word(token, |_, slot| sum.add(weights, slot));
+        }
+        let around = self.surroundings(&run);
+        for (i, sum) in sums.iter_mut().enumerate().take(count) {
+            self.features(&run, &around, i, |_, slot| sum.add(weights, slot));
         }
         let (opinions, evidence) = self.opinions(&run);
         if self.names.lesson.is_some() {
@@ -270,13 +289,13 @@ impl Pass<'_> {
             return;
         }
         let mut emissions = [Odds::default(); MAX_RUN];
-        let each = emissions.iter_mut().zip(&mut weights).zip(opinions).enumerate();
-        for (i, ((emission, weights), opinion)) in each.take(tokens.len()) {
-            around.features_of_opinion(&run, i, opinion, |_, slot| weights.add(slot));
-            *emission = weights.emission();
+        for (i, ((emission, sum), opinion)) in emissions.iter_mut().zip(&mut sums).zip(opinions).enumerate().take(count)
+        {
+            around.features_of_opinion(&run, i, opinion, |_, slot| sum.add(weights, slot));
+            *emission = if i == 0 { model.first_emission(*sum) } else { model.emission(*sum) };
         }
         let mut odds = [Odds::default(); MAX_RUN];
-        model.marginals(emissions.get(..tokens.len()).unwrap_or_default(), &mut odds);
+        model.marginals(emissions.get(..count).unwrap_or_default(), &mut odds);
         self.decode(&run, &odds, &evidence);
     }
 
@@ -310,54 +329,58 @@ impl Pass<'_> {
         (opinions, evidence)
     }
 
-    /// Keeps the names that the labels give.
-    fn decode(&mut self, run: &Run, odds: &[Odds; MAX_RUN], evidence: &[Evidence; MAX_RUN]) {
+    /// How likely each word is one of a name, and how likely it must be.
+    fn weigh_odds(&self, run: &Run, odds: &[Odds; MAX_RUN], chances: &mut [Chance; MAX_RUN]) {
         let threshold = self.engine.model.threshold;
         // A plan that asks for less than usual asks it of the model too.
         let least = (self.plan.lowest() / THRESHOLD).min(1.0);
         let tokens = run.tokens();
+        let alone = |i: usize| odds.get(i).map_or(0.0, |o| 1.0 - o[OTHER]);
+        let hyphened = |token: &Token| matches!(token.gap, Gap::Hyphen | Gap::Apostrophe);
+        let mut is_name_next = false;
+        for i in (0..tokens.len()).rev() {
+            let (Some(token), Some(chance)) = (tokens.get(i), chances.get_mut(i)) else { break };
+            let next = tokens.get(i + 1);
+            // What a hyphen joins is one word.
+            let person = if hyphened(token) {
+                f32::midpoint(alone(i), alone(i.saturating_sub(1)))
+            } else if next.is_some_and(hyphened) {
+                f32::midpoint(alone(i), alone(i + 1))
+            } else {
+                alone(i)
+            };
+            // The key says that it is a name, and the lists say so too.
+            let small = token.word.shape == Shape::Lower;
+            let labelled =
+                (i == 0) & run.cue.is_some_and(|c| c.label) & token.is_known() & !(token.is_ordinary() & small);
+            let usual = if labelled || self.is_remembered(token) {
+                threshold * KNOWN_HERE
+            } else if small & (run.cue.is_none() | !token.is_known()) {
+                SMALL_LETTERS.max(threshold)
+            } else {
+                threshold
+            };
+            let fronts = is_name_next && next.is_some_and(|next| token.is_in_front_of(next));
+            let wanted = usual * least * if fronts { BEFORE_A_NAME } else { 1.0 };
+            *chance = Chance { person, wanted, fronts };
+            is_name_next = person >= usual;
+        }
+    }
+
+    /// Keeps the names that the labels give.
+    fn decode(&mut self, run: &Run, odds: &[Odds; MAX_RUN], evidence: &[Evidence; MAX_RUN]) {
+        let threshold = self.engine.model.threshold;
+        let mut chances = [Chance::default(); MAX_RUN];
+        self.weigh_odds(run, odds, &mut chances);
+        let chance = |i: usize| chances.get(i).copied().unwrap_or_default();
+        let tokens = run.tokens();
         let mut at = 0;
         while let Some(first) = tokens.get(at) {
-            let alone = |i: usize| odds.get(i).map_or(0.0, |o| 1.0 - o[OTHER]);
-            let hyphened = |i: usize| tokens.get(i).is_some_and(|t| matches!(t.gap, Gap::Hyphen | Gap::Apostrophe));
-            // What a hyphen joins is one word.
-            let person = |i: usize| match (hyphened(i), hyphened(i + 1)) {
-                (true, _) => f32::midpoint(alone(i), alone(i.saturating_sub(1))),
-                (false, true) => f32::midpoint(alone(i), alone(i + 1)),
-                (false, false) => alone(i),
-            };
-            let usual = |i: usize| match tokens.get(i) {
-                Some(token) if self.is_remembered(token) => threshold * KNOWN_HERE,
-                // The key says that it is a name, and the lists say so too.
-                Some(token)
-                    if i == 0
-                        && run.cue.is_some_and(|c| c.label)
-                        && token.is_known()
-                        && !(token.is_ordinary() && token.word.shape == Shape::Lower) =>
-                {
-                    threshold * KNOWN_HERE
-                }
-                Some(token) if token.word.shape == Shape::Lower && (run.cue.is_none() || !token.is_known()) => {
-                    SMALL_LETTERS.max(threshold)
-                }
-                _ => threshold,
-            };
-            // "May Whitaker called", "N. Whitaker": what names follow is one the sooner.
-            let fronts = |i: usize| {
-                let (Some(first), Some(next)) = (tokens.get(i), tokens.get(i + 1)) else { return false };
-                let given = first.word.shape == Shape::Capitalised
-                    && first.classes.has(Classes::GIVEN)
-                    && next.gap == Gap::Space
-                    && next.classes.has(Classes::SURNAME)
-                    && !next.is_ordinary();
-                let initial = first.word.shape == Shape::Initial && next.gap == Gap::Point;
-                (given || initial) && next.word.shape == Shape::Capitalised && person(i + 1) >= usual(i + 1)
-            };
-            let wanted = |i: usize| usual(i) * least * if fronts(i) { BEFORE_A_NAME } else { 1.0 };
-            if person(at) < wanted(at) {
+            let Chance { person, wanted, .. } = chance(at);
+            if person < wanted {
                 // For those who tune: it was not far from being a name.
-                if self.near.is_some() && person(at) > threshold * KNOWN_HERE {
-                    let score = THRESHOLD * person(at) / wanted(at) - 0.002;
+                if self.near.is_some() && person > threshold * KNOWN_HERE {
+                    let score = THRESHOLD * person / wanted - 0.002;
                     let evidence = evidence.get(at).copied().unwrap_or_default();
                     self.report(Finder::PersonName, first.word.start, first.word.end, score, evidence);
                 }
@@ -366,22 +389,22 @@ impl Pass<'_> {
                 continue;
             }
             let mut end = at + 1;
-            let mut sum = person(at);
+            let mut sum = person;
             while let (Some(token), Some(odd)) = (tokens.get(end), odds.get(end)) {
                 // Two names of a list have a comma between them too.
                 if self.is_article(run, end) {
                     // "Moqtada al-Sadr": the article and what it belongs to stay together.
-                    sum += person(end) + person(end + 1);
+                    sum += chance(end).person + chance(end + 1).person;
                     end += 2;
                     continue;
                 }
                 let joined = !matches!(token.gap, Gap::Space | Gap::First | Gap::Comma);
-                if person(end) < wanted(end)
-                    || (!joined && !fronts(end - 1) && odd[BEGINS] > APART * odd[model::GOES_ON])
-                {
+                let Chance { person, wanted, .. } = chance(end);
+                let apart = !joined && !chance(end - 1).fronts && odd[BEGINS] > APART * odd[model::GOES_ON];
+                if person < wanted || apart {
                     break;
                 }
-                sum += person(end);
+                sum += person;
                 end += 1;
             }
             let sure = sum / (end - at) as f32;
@@ -394,7 +417,8 @@ impl Pass<'_> {
                 && !parts.iter().all(|t| t.word.shape == Shape::Initial)
                 && !self.is_lone(parts, run)
                 && !self.is_behind_failure(parts)
-                && self.is_free_before(first.word.start)
+                // What a run starts with was looked at before.
+                && (at == 0 || self.is_free_before(first.word.start))
                 && self.is_free_behind(parts, last.word.end)
                 && !(run.cue.is_none_or(|c| c.cue < Cue::Strong) && self.is_date(parts))
             {
@@ -404,7 +428,7 @@ impl Pass<'_> {
                     _ => 0,
                 };
                 // The model's threshold becomes the least score of a finding.
-                let score = if sure < threshold && least < 1.0 {
+                let score = if sure < threshold && self.plan.lowest() < THRESHOLD {
                     THRESHOLD * sure / threshold
                 } else {
                     THRESHOLD + (1.0 - THRESHOLD) * ((sure - threshold) / (1.0 - threshold)).clamp(0.0, 1.0)
@@ -543,6 +567,14 @@ impl Pass<'_> {
     fn is_free_behind(&self, parts: &[Token], end: usize) -> bool {
         let next = self.bytes.get(end + 1);
         let joined = |c: Option<&u8>| c.is_some_and(|b| b.is_ascii_alphanumeric() || *b >= 0x80);
+        // Nearly always it is one of these.
+        if self
+            .bytes
+            .get(end)
+            .is_none_or(|b| matches!(b, b' ' | b',' | b'\n' | b'!' | b'?' | b';' | b'"' | b')' | b'\''))
+        {
+            return true;
+        }
         match self.at(end) {
             None => true,
             Some('_' | '=') => false,

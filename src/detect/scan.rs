@@ -493,7 +493,7 @@ impl Pass<'_> {
     }
 
     #[inline]
-    fn may_be_small_initial(&self, word: &Word) -> bool {
+    pub(crate) fn may_be_small_initial(&self, word: &Word) -> bool {
         word.may_be_initial(self.bytes.get(word.end).copied().unwrap_or_default())
     }
 
@@ -501,13 +501,15 @@ impl Pass<'_> {
     fn remember(&mut self, word: &Word, classes: Classes) {
         self.recent.push(word.hash);
         let alone = self.engine.lexicon.trace_of_cue(words::join(0, word.hash)) & classes.mask_of_phrase(1);
-        if alone | self.engine.lexicon.trace_of_phrase(word.hash, self.recent.back(2)) == 0 {
+        let together = self.engine.lexicon.trace_of_phrase(word.hash, self.recent.back(2));
+        if alone | together == 0 {
             return;
         }
+        let longest = if together == 0 { 1 } else { classes.longest_phrase() };
         let mut phrase = 0;
         let mut secret = None;
         // The longest phrase wins: "I am not" is none, though "am" may be.
-        for (words, hash) in (1..=classes.longest_phrase()).zip(self.recent.newest_first()) {
+        for (words, hash) in (1..=longest).zip(self.recent.newest_first()) {
             phrase = words::join(phrase, hash);
             if classes.has(Classes::ends_phrase(words))
                 && let Some(cue) = self.engine.lexicon.cue(phrase)

@@ -70,16 +70,20 @@ const BEHIND: usize = 40;
 pub(crate) struct Shapes {
     /// The first is the root, to which no edge leads.
     nodes: Vec<Node>,
+    /// The shapes that end at the nodes; the first list is empty.
+    ends: Vec<Vec<End>>,
     /// Some shape has a separator behind letters that it starts with.
     pub(crate) detached: bool,
     /// Some shape is digits alone, and fewer than numbers of other kinds have.
     pub(crate) short: bool,
 }
 
+/// Small, as the walk reads many of them, and waits for each.
 #[derive(Debug, Default)]
 struct Node {
     next: [u16; SYMBOLS],
-    ends: Vec<End>,
+    /// The place of the shapes that end here; 0 for none.
+    ends: u16,
 }
 
 /// A shape of a rule that ends at a node.
@@ -98,7 +102,7 @@ struct End {
 
 impl Default for Shapes {
     fn default() -> Self {
-        Self { nodes: vec![Node::default()], detached: false, short: false }
+        Self { nodes: vec![Node::default()], ends: vec![Vec::new()], detached: false, short: false }
     }
 }
 
@@ -145,8 +149,14 @@ impl Shapes {
         self.detached |= apart;
         self.short |= shape.len() < 7 && shape.chars().all(|c| matches!(c, '9' | 'X'));
         for node in at {
-            if let Some(node) = self.nodes.get_mut(usize::from(node)) {
-                node.ends.push(End { rule, validator, cued, spaced: shape.contains(' '), apart });
+            let Some(node) = self.nodes.get_mut(usize::from(node)) else { continue };
+            if node.ends == 0 {
+                // There are no more of these than of nodes.
+                node.ends = self.ends.len() as u16;
+                self.ends.push(Vec::new());
+            }
+            if let Some(ends) = self.ends.get_mut(usize::from(node.ends)) {
+                ends.push(End { rule, validator, cued, spaced: shape.contains(' '), apart });
             }
         }
         Ok(())
@@ -207,14 +217,20 @@ impl Pass<'_> {
         let lead = if word == start && self.engine.shapes.detached { self.lead(start) } else { None };
         // Letters may come in two groups, too.
         let far = lead.and_then(|lead| self.lead(lead));
-        for from in far.into_iter().chain(lead).chain([word]) {
-            if let Some((reading, from)) = self.read_shape(from)
-                && self.submit(reading.rule, from, reading.end, reading.score, reading.evidence)
-            {
-                return Some(reading.end);
+        if let Some(lead) = lead {
+            let end = far.and_then(|far| self.take_shape(far)).or_else(|| self.take_shape(lead));
+            if end.is_some() {
+                return end;
             }
         }
-        None
+        self.take_shape(word)
+    }
+
+    /// Reports the best reading of the text from `start` on, and returns its end.
+    fn take_shape(&mut self, start: usize) -> Option<usize> {
+        let reading = self.read_shape(start)?;
+        let Reading { rule, end, score, evidence, .. } = reading;
+        self.submit(rule, start, end, score, evidence).then_some(end)
     }
 
     /// Where the word of letters and digits that holds an offset starts.
@@ -236,8 +252,8 @@ impl Pass<'_> {
         (1..=3).contains(&letters).then(|| letters_end - letters)
     }
 
-    /// The best reading of the text from `start` on, and where it starts.
-    fn read_shape(&self, start: usize) -> Option<(Reading, usize)> {
+    /// The best reading of the text from `start` on.
+    fn read_shape(&self, start: usize) -> Option<Reading> {
         let Edge::Free { doubt } = self.left_edge(start) else { return None };
         let shapes = &self.engine.shapes;
         let mut id = [0_u8; MAX_ID];
@@ -261,10 +277,10 @@ impl Pass<'_> {
             }
             len += usize::from(symbol <= LETTER);
             at += width;
-            if node.ends.is_empty() || !self.is_right_edge(at) {
+            if node.ends == 0 || !self.is_right_edge(at) {
                 continue;
             }
-            for end in &node.ends {
+            for end in shapes.ends.get(usize::from(node.ends))? {
                 if end.spaced && (self.hangs_left(start) || self.hangs_right(at)) {
                     continue;
                 }
@@ -278,7 +294,7 @@ impl Pass<'_> {
                 }
             }
         }
-        best.map(|reading| (reading, start))
+        best
     }
 
     /// The symbol of a character outside ASCII, the digit that it is, and its length.

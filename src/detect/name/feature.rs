@@ -2,9 +2,11 @@
 //! its table. Training and scanning compute them by this code alone.
 
 use crate::detect::eight;
+use crate::detect::letters;
+use crate::detect::lexicon::Classes;
 use crate::detect::name::run::{Gap, Run, Token};
 use crate::detect::scan::Pass;
-use crate::detect::words::Shape;
+use crate::detect::words::{Shape, Word};
 
 /// Features of a word.
 pub(crate) const FEATURES: usize = 32;
@@ -45,6 +47,10 @@ pub(crate) struct Surroundings {
 }
 
 impl Neighbour {
+    fn behind((word, classes): (Word, Classes)) -> Self {
+        Self { hash: word.hash, classes: classes.bits() & SEEN, shape: shape_code(word.shape) }
+    }
+
     fn of(token: &Token) -> Self {
         Self { hash: token.word.hash, classes: token.classes.bits() & SEEN, shape: shape_of(token) }
     }
@@ -61,9 +67,7 @@ impl Surroundings {
         }
     }
 
-    /// Shows the same as [`Pass::features`] of the features that are made of what the grammar thinks. They
-    /// come later, so that the reads for the others are under way meanwhile: the
-    /// model is larger than the caches near the processor.
+    /// Shows those that are made of what the grammar thinks.
     #[inline]
     pub(crate) fn features_of_opinion(&self, run: &Run, i: usize, opinion: Opinion, mut show: impl FnMut(usize, u32)) {
         let Some(token) = run.tokens().get(i) else { return };
@@ -88,14 +92,9 @@ fn shape_of(token: &Token) -> u8 {
 }
 
 fn shape_code(shape: Shape) -> u8 {
-    match shape {
-        Shape::Lower => 1,
-        Shape::Capitalised => 3,
-        Shape::Upper => 5,
-        Shape::Initial => 6,
-        Shape::Mixed => 7,
-        Shape::Hump => 8,
-    }
+    // In the order of the shapes; a table, as the processor cannot guess.
+    const CODES: [u8; 6] = [1, 3, 5, 6, 7, 8];
+    CODES.get(shape as usize).copied().unwrap_or_default()
 }
 
 /// The slot of a feature of kind `kind` with value `value`.
@@ -121,12 +120,15 @@ fn kind_of(c: Option<char>) -> u8 {
         Some('…') => 7,
         Some('–' | '—') => 9,
         Some(c) if c.is_numeric() => 16,
-        Some(c) if c.is_alphabetic() => 2,
+        Some(c) if letters::is_letter(c) => 2,
         Some(_) => OTHER_KIND,
     }
 }
 
 const OTHER_KIND: u8 = 17;
+
+/// Where no word is behind it it is one more.
+const SPACE_KIND: u8 = 18;
 
 /// The kinds of the characters of ASCII.
 static KINDS: [u8; 128] = {
@@ -148,6 +150,7 @@ static KINDS: [u8; 128] = {
             b'>' | b'<' | b'|' | b'*' => 13,
             b'&' | b'+' => 14,
             b';' => 15,
+            b' ' => SPACE_KIND,
             b'0'..=b'9' => 16,
             b'A'..=b'Z' | b'a'..=b'z' => 2,
             _ => OTHER_KIND,
@@ -170,18 +173,15 @@ struct Letters {
 impl Letters {
     /// Of the bytes of a text from an offset on up to another.
     fn of(text: &[u8], from: usize, to: usize) -> Self {
-        let mut all = Self::default();
-        if to.saturating_sub(from) <= 32 {
-            for at in (from..to).step_by(8) {
-                let (upper, lower) = eight::capitals_and_small(text, at, to - at);
-                all.upper += upper;
-                all.lower += lower;
-            }
-            return all;
-        }
-        let bytes = text.get(from..to).unwrap_or_default();
-        // In bytes, which hold so few: the compiler makes vector code of it.
-        for chunk in bytes.chunks(u8::MAX as usize) {
+        // Vector code takes so many at a time, and what it leaves it takes one by one.
+        const STRIDE: usize = 32;
+        let rest = to - (to - from) % STRIDE;
+        let near_rest = (rest + STRIDE / 2).min(to);
+        let (mut all, last) = (Self::of_few(text, rest, near_rest), Self::of_few(text, near_rest, to));
+        all.upper += last.upper;
+        all.lower += last.lower;
+        // In bytes, which hold so few.
+        for chunk in text.get(from..rest).unwrap_or_default().chunks(7 * STRIDE) {
             let (upper, lower) = chunk.iter().fold((0_u8, 0_u8), |(upper, lower), b| {
                 let capital = b.wrapping_sub(b'A') < 26;
                 let small = b.wrapping_sub(b'a') < 26;
@@ -191,6 +191,15 @@ impl Letters {
             all.lower += u32::from(lower);
         }
         all
+    }
+
+    /// Of sixteen bytes at most.
+    #[inline]
+    fn of_few(text: &[u8], from: usize, to: usize) -> Self {
+        let len = to - from;
+        let (upper, lower) = eight::capitals_and_small(text, from, len);
+        let (more_upper, more_lower) = eight::capitals_and_small(text, from + 8, len.saturating_sub(8));
+        Self { upper: upper + more_upper, lower: lower + more_lower }
     }
 }
 
@@ -206,6 +215,9 @@ pub(crate) struct Window {
 
 impl Window {
     fn slide(&mut self, text: &[u8], from: usize, to: usize) {
+        if (from, to) == (self.from, self.to) {
+            return;
+        }
         let of = |from: usize, to: usize| Letters::of(text, from, to);
         if from >= self.to || from < self.from || to < self.to {
             *self = Self { from, to, count: of(from, to) };
@@ -223,47 +235,20 @@ impl Pass<'_> {
     pub(crate) fn surroundings(&mut self, run: &Run) -> Surroundings {
         let (start, end) = (run.start(), run.end());
         let mut before = [Neighbour::default(); 2];
-        let mut spaces = start;
-        while let Some(c @ (' ' | '\t' | '\u{a0}')) = self.before(spaces) {
-            spaces -= c.len_utf8();
-        }
+        let spaces = self.start_of_space(start);
         let last = self.before(spaces);
         if last != Some('\n') || run.cue.is_some() {
             for (slot, hash) in before.iter_mut().zip(self.recent.newest_first()) {
                 *slot = Neighbour { hash, classes: self.engine.lexicon.classes(hash).bits() & SEEN, shape: 0 };
             }
         }
-        let mut behind = [Neighbour::default(); 2];
-        let mut at = end;
-        let mut right = kind_of(self.at(end));
-        for slot in &mut behind {
-            // Nearly always it is one space.
-            if self.bytes.get(at) == Some(&b' ') && self.bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic) {
-                right = if at == end { 18 } else { right };
-                at += 1;
-            }
-            // At most three characters of no word, none a line break.
-            let mut steps = 0;
-            while let Some(c) = self.at(at)
-                && steps < 3
-                && !c.is_alphabetic()
-                && c != '\n'
-            {
-                if steps == 0 && slot.hash == 0 && c == ' ' && at == end {
-                    right = 18;
-                }
-                at += c.len_utf8();
-                steps += 1;
-            }
-            let Some((word, classes)) = self.word_behind(run, at) else { break };
-            *slot = Neighbour { hash: word.hash, classes: classes.bits() & SEEN, shape: shape_code(word.shape) };
-            at = word.end;
-        }
-        if right == 18 && behind.first().is_some_and(|n| n.hash == 0) {
-            right = 19;
-        }
+        let next = self.word_behind(run, self.next_word(end));
+        let next2 = next.and_then(|(word, _)| self.listed_word(self.next_word(word.end)));
+        let behind = [next, next2].map(|word| word.map_or_else(Neighbour::default, Neighbour::behind));
+        let right = kind_of(self.at(end));
+        let right = right + u8::from((right == SPACE_KIND) & next.is_none());
         let caps = self.capitals_around(start, end);
-        let left = if spaces == start { kind_of(last) } else { 20 + kind_of(last) };
+        let left = kind_of(last) + 20 * u8::from(spaces < start);
         let cue = run.cue.map_or(0, |c| 1 + c.cue as u8 + if c.label { 8 } else { 0 });
         let own_line = matches!(last, None | Some('\n' | '\r'))
             && self
@@ -274,26 +259,67 @@ impl Pass<'_> {
         Surroundings { before, behind, left, right, cue, caps, sentence: self.starts_sentence(start), own_line }
     }
 
+    /// Where the space starts that stands in front of an offset.
+    #[inline]
+    fn start_of_space(&self, at: usize) -> usize {
+        // Nearly always it is one.
+        let mut at = at - usize::from(self.bytes.get(at.wrapping_sub(1)) == Some(&b' '));
+        while let Some(c @ (' ' | '\t' | '\u{a0}')) = self.before(at) {
+            at -= c.len_utf8();
+        }
+        at
+    }
+
+    /// Where the next letter stands behind at most three characters that are
+    /// none and no line break; behind the end of the text, where that is near.
+    #[inline]
+    fn next_word(&self, from: usize) -> usize {
+        let passed = eight::no_word_or_line(self.bytes, from).min(3);
+        let at = from + passed;
+        match self.bytes.get(at) {
+            Some(128..) => self.next_high_word(at, 3 - passed),
+            _ => at,
+        }
+    }
+
+    /// The same from a character outside ASCII on.
+    #[inline(never)]
+    fn next_high_word(&self, from: usize, most: usize) -> usize {
+        let rest = self.text.get(from..).unwrap_or_default();
+        let passed = rest.chars().take(most).take_while(|c| !letters::is_letter(*c) && *c != '\n');
+        from + passed.map(char::len_utf8).sum::<usize>()
+    }
+
     /// Whether capitals say anything here: 0 none stands around the run, 1 few,
-    /// 2 many, 3 nearly all letters are capitals.
+    /// 2 many, 3 nearly all letters are capitals, 4 there are no letters.
     fn capitals_around(&mut self, start: usize, end: usize) -> u8 {
         let (from, to) = (start.saturating_sub(CAPITALS_AROUND), (end + CAPITALS_AROUND).min(self.bytes.len()));
         self.names.letters.slide(self.bytes, from, to);
         let around = self.names.letters.count;
-        let run = Letters::of(self.bytes, start, end);
-        match (around.upper - run.upper, around.lower - run.lower) {
-            (0, 0) => 4,
-            (0, _) => 0,
-            (_, 0) => 3,
-            (upper, lower) if upper > 2 * lower => 3,
-            (upper, lower) if upper * 7 > lower => 2,
-            _ => 1,
-        }
+        let short = end - start <= 16;
+        let run = if short { Letters::of_few(self.bytes, start, end) } else { Letters::of(self.bytes, start, end) };
+        let (upper, lower) = (around.upper - run.upper, around.lower - run.lower);
+        let level = u8::from(upper > 0) + u8::from(upper * 7 > lower) + u8::from(upper > 2 * lower);
+        level + 4 * u8::from(upper + lower == 0)
     }
 
-    /// Shows the kinds and the slots of the features of the run's word `i`, but
-    /// for those of [`Surroundings::features_of_opinion`]. No array is between: they are
-    /// summed up as they are made.
+    /// Shows the kinds and the slots of the features that the run's word `i` has by
+    /// itself. No array is between: they are summed up as they are made.
+    #[inline]
+    pub(crate) fn features_of_word(&self, token: &Token, mut show: impl FnMut(usize, u32)) {
+        let shape = u64::from(shape_of(token));
+        let (start, end) = self.ends(token);
+        let mut feature = |kind, value| show(kind, slot(kind, value));
+        feature(0, token.word.hash);
+        feature(1, pack(&[shape, token.len().min(12) as u64]));
+        feature(6, start & 0xff_ff_ff);
+        feature(7, end & 0xff_ff_ff);
+        feature(8, end & 0xff_ff);
+        feature(9, end);
+        feature(10, pack(&[u64::from(token.classes.bits() & SEEN), shape]));
+    }
+
+    /// Shows those that are made of what stands around it.
     #[inline]
     pub(crate) fn features(&self, run: &Run, around: &Surroundings, i: usize, mut show: impl FnMut(usize, u32)) {
         let tokens = run.tokens();
@@ -303,10 +329,9 @@ impl Pass<'_> {
         };
         let Some(token) = tokens.get(i) else { return };
         let (before, before2, next, next2) = (back(1), back(2), around.on(run, i + 1), around.on(run, i + 2));
-        let word = token.word.hash;
         let classes = u64::from(token.classes.bits() & SEEN);
         let shape = u64::from(shape_of(token));
-        let (start, end) = self.ends(token);
+        let (_, end) = self.ends(token);
         let first = i == 0;
         let last = i + 1 == tokens.len();
         let left = if first { u64::from(around.left) } else { 40 + gap_code(token.gap) };
@@ -319,17 +344,10 @@ impl Pass<'_> {
         let next_shape = u64::from(next.shape);
         let known = classes & KNOWN;
         let mut feature = |kind, value| show(kind, slot(kind, value));
-        feature(0, word);
-        feature(1, pack(&[shape, token.len().min(12) as u64]));
         feature(2, before.hash);
         feature(3, next.hash);
         feature(4, pack(&[before.hash, before2.hash]));
         feature(5, pack(&[next.hash, next2.hash]));
-        feature(6, start & 0xff_ff_ff);
-        feature(7, end & 0xff_ff_ff);
-        feature(8, end & 0xff_ff);
-        feature(9, end);
-        feature(10, pack(&[classes, shape]));
         feature(11, pack(&[bc, classes, shape]));
         feature(12, pack(&[classes, nc, shape, next_shape]));
         feature(13, pack(&[bc, classes, nc]));
@@ -373,8 +391,33 @@ fn gap_code(gap: Gap) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::{Letters, Window};
     use crate::detect::name::train::Trainer;
     use crate::detect::{Engine, Sample, Schedule};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn letters_are_counted_as_one_by_one(
+            text in prop::collection::vec(prop::sample::select(b"azAZ@[`{ \xc3".to_vec()), 0..600),
+            cuts in prop::collection::vec((0..600_usize, 0..600_usize), 1..6),
+        ) {
+            let mut window = Window::default();
+            for (one, other) in cuts {
+                let (from, to) = (one.min(other).min(text.len()), one.max(other).min(text.len()));
+                let count = |is: fn(&u8) -> bool| text[from..to].iter().filter(|b| is(b)).count() as u32;
+                let wanted = (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
+                window.slide(&text, from, to);
+                let letters = Letters::of(&text, from, to);
+                prop_assert_eq!((letters.upper, letters.lower), wanted);
+                prop_assert_eq!((window.count.upper, window.count.lower), wanted);
+                if to - from <= 16 {
+                    let letters = Letters::of_few(&text, from, to);
+                    prop_assert_eq!((letters.upper, letters.lower), wanted);
+                }
+            }
+        }
+    }
 
     /// The model was trained with these features. Where this fails, what the
     /// model sees has changed: train it again as rules/SOURCES.md says, and write

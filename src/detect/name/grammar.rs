@@ -11,6 +11,9 @@ use crate::detect::words::{self, Shape, Word};
 /// A name has at most so many words.
 const MAX_PARTS: usize = 6;
 
+/// Behind such a word stands no name where no cue announces one.
+const ARTICLE_OR_DIRECTION: Classes = Classes::of(&[Classes::ARTICLE, Classes::DIRECTION]);
+
 /// What the lists say of a first word, by [`Token::listed`]: a table needs no branch.
 const LISTED: [f32; 8] = [0.0, 0.6, 0.25, 0.6, 0.0, 0.3, 0.1, 0.3];
 
@@ -28,6 +31,19 @@ pub(crate) fn finder_of(cue: Option<Pending>) -> Finder {
         Some(Cue::Title) => Finder::PersonTitle,
         Some(Cue::Strong | Cue::SignOff) => Finder::PersonCue,
         _ => Finder::PersonName,
+    }
+}
+
+/// What a cue says for a name, and how it is told.
+fn said_by(cue: Pending) -> (f32, Evidence) {
+    match cue.cue {
+        Cue::Title => (0.6, Evidence::TITLE),
+        Cue::Strong => (0.5, if cue.label { Evidence::LABEL } else { Evidence::STRONG_CUE }),
+        Cue::SignOff => (0.4, Evidence::SIGN_OFF),
+        Cue::Weak => (0.3, Evidence::WEAK_CUE),
+        Cue::Hint => (0.15, Evidence::WEAK_CUE),
+        Cue::Greeting => (0.3, Evidence::GREETING),
+        _ => (0.0, Evidence::default()),
     }
 }
 
@@ -50,8 +66,10 @@ impl Pass<'_> {
         Some(Verdict { count: parts.len(), score, evidence })
     }
 
+    #[expect(clippy::needless_bitwise_bool, reason = "the processor would guess branches wrong")]
     fn weigh(&self, run: &Run, from: usize, parts: &[Token], cue: Option<Pending>) -> Option<(f32, Evidence)> {
-        let first = parts.iter().find(|p| !p.is_particle())?;
+        let at = parts.iter().position(|p| !p.is_particle())?;
+        let (first, behind) = parts.get(at..)?.split_first()?;
         let plain = parts.first().is_some_and(|p| is_plain(p, cue));
         let single = parts.len() == 1;
         let mut evidence = Evidence::default();
@@ -67,7 +85,7 @@ impl Pass<'_> {
             score -= 0.2;
         }
         let mut best: f32 = 0.0;
-        for part in parts.iter().skip_while(|p| p.word.start <= first.word.start).filter(|p| !p.is_particle()) {
+        for part in behind.iter().filter(|p| !p.is_particle()) {
             let known = part.is_known() || self.is_patronymic(part);
             if known {
                 evidence |= Evidence::SURNAME;
@@ -81,6 +99,7 @@ impl Pass<'_> {
         }
         score += best;
         let strong = cue.is_some_and(|c| c.cue >= Cue::SignOff);
+        let unlisted = !first.is_known() & !initial;
         if plain {
             score -= match first.word.shape {
                 Shape::Upper if strong => 0.1,
@@ -88,15 +107,10 @@ impl Pass<'_> {
                 _ => 0.35,
             };
             evidence |= Evidence::LOWER_CASE;
-        } else if !first.is_known()
-            && !initial
-            && cue.is_none()
-            && first.len() < 4
-            && self.starts_sentence(first.word.start)
-        {
+        } else if unlisted & cue.is_none() & (first.len() < 4) && self.starts_sentence(first.word.start) {
             // The capital says nothing there.
             score -= 0.15;
-        } else if !first.is_known() && !initial && best > 0.3 {
+        } else if unlisted & (best > 0.3) {
             score += 0.15;
         }
         if !strong {
@@ -106,39 +120,25 @@ impl Pass<'_> {
                 let hash = self.recent.newest_first().next();
                 hash.map(|h| self.engine.lexicon.classes(h)).unwrap_or_default()
             };
-            if (cue.is_none() && before.has(Classes::ARTICLE)) || before.has(Classes::DIRECTION) {
+            let against = if cue.is_none() { ARTICLE_OR_DIRECTION } else { Classes::DIRECTION };
+            if before.has(against) {
                 score -= 0.4;
             }
             if single && self.is_beside_ampersand(parts) {
                 score -= 0.4;
             }
         }
-        match cue.map(|c| c.cue) {
-            Some(Cue::Title) if !first.is_ordinary() || (first.is_known() && !plain) => {
-                score += 0.6;
-                evidence |= Evidence::TITLE;
+        if let Some(cue) = cue {
+            let (raise, told) = said_by(cue);
+            let heeded = match cue.cue {
+                Cue::Title => !first.is_ordinary() | (first.is_known() & !plain),
+                Cue::Strong => !first.is_ordinary() | first.is_known(),
+                _ => true,
+            };
+            if heeded {
+                score += raise;
+                evidence |= told;
             }
-            Some(Cue::Strong) if !first.is_ordinary() || first.is_known() => {
-                score += 0.5;
-                evidence |= if cue.is_some_and(|c| c.label) { Evidence::LABEL } else { Evidence::STRONG_CUE };
-            }
-            Some(Cue::SignOff) => {
-                score += 0.4;
-                evidence |= Evidence::SIGN_OFF;
-            }
-            Some(Cue::Weak) => {
-                score += 0.3;
-                evidence |= Evidence::WEAK_CUE;
-            }
-            Some(Cue::Hint) => {
-                score += 0.15;
-                evidence |= Evidence::WEAK_CUE;
-            }
-            Some(Cue::Greeting) => {
-                score += 0.3;
-                evidence |= Evidence::GREETING;
-            }
-            _ => {}
         }
         let end = parts.last()?.word.end;
         let next = if self.bytes.get(end) == Some(&b' ') { self.word_behind(run, end + 1) } else { None };
@@ -154,18 +154,28 @@ impl Pass<'_> {
     }
 
     /// Whether another name stands beside: "daniel and vanessa".
+    #[inline]
     fn is_paired(&self, first: &Token, next: Option<(Word, Classes)>) -> bool {
-        if self.named_until > 0
-            && let Some(between) = self.text.get(self.named_until..first.word.start)
-            && (3..=8).contains(&between.len())
-            && between.starts_with(' ')
-            && let Some(and) = words::read(self.text, self.named_until + 1)
-            && and.end + 1 == first.word.start
+        let between = first.word.start.wrapping_sub(self.named_until);
+        if (self.named_until > 0) & (3..=8).contains(&between)
+            && let Some(is_and) = self.is_and_between(self.named_until, first.word.start)
         {
-            return self.engine.lexicon.classes(and.hash).has(Classes::AND);
+            return is_and;
         }
-        let Some((and, classes)) = next.filter(|_| first.classes.has(Classes::GIVEN)) else { return false };
-        if !classes.has(Classes::AND) || self.bytes.get(and.end) != Some(&b' ') {
+        next.is_some_and(|(and, classes)| {
+            first.classes.has(Classes::GIVEN) & classes.has(Classes::AND) && self.is_before_like(first, &and)
+        })
+    }
+
+    /// Whether the word that is all that stands between two names is an "and".
+    fn is_and_between(&self, from: usize, to: usize) -> Option<bool> {
+        let and = words::read(self.text, from + 1).filter(|and| and.end + 1 == to)?;
+        (self.bytes.get(from) == Some(&b' ')).then(|| self.engine.lexicon.classes(and.hash).has(Classes::AND))
+    }
+
+    /// Whether a given name written like the first stands behind the "and".
+    fn is_before_like(&self, first: &Token, and: &Word) -> bool {
+        if self.bytes.get(and.end) != Some(&b' ') {
             return false;
         }
         let Some(other) = words::read(self.text, and.end + 1) else { return false };
@@ -186,13 +196,32 @@ impl Pass<'_> {
     /// "Johnson & Johnson" is a firm.
     fn is_beside_ampersand(&self, parts: &[Token]) -> bool {
         let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return false };
+        let (start, end) = (first.word.start, last.word.end);
+        // Beyond the one space that is nearly always there.
+        let space = |at: usize| usize::from(self.bytes.get(at) == Some(&b' '));
+        let before = self.bytes.get(..start - space(start.wrapping_sub(1))).unwrap_or_default();
+        let behind = self.bytes.get(end + space(end)..).unwrap_or_default();
         let is_other = |b: &&u8| **b != b' ';
-        let before = self.bytes.get(..first.word.start).unwrap_or_default();
-        let behind = self.bytes.get(last.word.end..).unwrap_or_default();
         before.iter().rev().find(is_other) == Some(&b'&') || behind.iter().find(is_other) == Some(&b'&')
     }
 
     pub(crate) fn starts_sentence(&self, start: usize) -> bool {
+        let edge = |back: usize| match self.bytes.get(start.wrapping_sub(back)) {
+            Some(b) => EDGES.get(usize::from(*b)).copied().unwrap_or(Edge::Unclear),
+            None => Edge::Start,
+        };
+        // Nearly always it is one space.
+        let near = edge(1);
+        match if near == Edge::Between { edge(2) } else { near } {
+            Edge::Start => true,
+            Edge::Within => false,
+            Edge::Between | Edge::Unclear => self.starts_sentence_behind_signs(start),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn starts_sentence_behind_signs(&self, start: usize) -> bool {
         let before = self.text.get(..start).unwrap_or_default();
         match before.trim_end_matches([' ', '"', '\'', '“', '„', '(', '*', '-', '\t', '>']).chars().next_back() {
             None => true,
@@ -200,6 +229,32 @@ impl Pass<'_> {
         }
     }
 }
+
+/// What a character in front of a word says of whether a sentence starts there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    Start,
+    Within,
+    /// Those in front of it count.
+    Between,
+    /// Outside ASCII.
+    Unclear,
+}
+
+/// The characters of ASCII.
+static EDGES: [Edge; 128] = {
+    let mut edges = [Edge::Within; 128];
+    let mut at = 0;
+    while at < edges.len() {
+        edges[at] = match at as u8 {
+            b'.' | b'!' | b'?' | b'\n' | b':' | b'|' => Edge::Start,
+            b' ' | b'"' | b'\'' | b'(' | b'*' | b'-' | b'\t' | b'>' => Edge::Between,
+            _ => Edge::Within,
+        };
+        at += 1;
+    }
+    edges
+};
 
 /// The words that a name would have, were one to start with the first.
 fn parts(all: &[Token], cue: Option<Pending>) -> Option<&[Token]> {

@@ -26,10 +26,10 @@ pub(crate) type Odds = [f32; LABELS];
 pub(crate) type Transitions = [[f32; LABELS]; LABELS];
 
 /// The weights of all slots. Its length is known, so that no look-up need check it.
-type Table = [[i8; 2]; SLOTS];
+pub(crate) type Weights = [[i8; 2]; SLOTS];
 
 /// Of no model.
-static NO_WEIGHTS: Table = [[0; 2]; SLOTS];
+static NO_WEIGHTS: Weights = [[0; 2]; SLOTS];
 
 /// What the model learned.
 #[derive(Clone)]
@@ -128,11 +128,29 @@ impl Model {
         bytes
     }
 
-    /// The weights of a word, of which no feature has been seen yet.
+    /// The weights of all slots.
     #[inline]
-    pub(crate) fn weights(&self) -> Weights<'_> {
-        let table = self.table.as_slice().try_into().unwrap_or(&NO_WEIGHTS);
-        Weights { table, step: self.step, begins: 0, goes_on: 0 }
+    pub(crate) fn weights(&self) -> &Weights {
+        self.table.as_slice().try_into().unwrap_or(&NO_WEIGHTS)
+    }
+
+    /// How much each label of a run's first word weighs, as a factor of its odds.
+    /// No name goes on there.
+    #[inline]
+    pub(crate) fn first_emission(&self, sum: Sum) -> Odds {
+        [1.0, self.factor(sum.begins), 0.0]
+    }
+
+    /// The same of a word behind the first.
+    #[inline]
+    pub(crate) fn emission(&self, sum: Sum) -> Odds {
+        [1.0, self.factor(sum.begins), self.factor(sum.goes_on)]
+    }
+
+    #[inline]
+    fn factor(&self, sum: i32) -> f32 {
+        // Beyond this there is no doubt, and no exponential runs over.
+        (sum as f32 * self.step).clamp(-30.0, 30.0).exp()
     }
 
     /// The probabilities of the labels of each word, given what each word weighs
@@ -142,39 +160,32 @@ impl Model {
     }
 }
 
-/// What the features of a word weigh together.
-#[derive(Clone, Copy)]
-pub(crate) struct Weights<'m> {
-    table: &'m Table,
-    step: f32,
+/// What the features of a word weigh together, in steps.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Sum {
     begins: i32,
     goes_on: i32,
 }
 
-impl Weights<'_> {
+impl Sum {
     /// Adds the feature with this slot.
     #[inline]
-    pub(crate) fn add(&mut self, slot: u32) {
-        if let Some([begins, goes_on]) = self.table.get(slot as usize) {
+    pub(crate) fn add(&mut self, weights: &Weights, slot: u32) {
+        if let Some([begins, goes_on]) = weights.get(slot as usize) {
             self.begins += i32::from(*begins);
             self.goes_on += i32::from(*goes_on);
         }
-    }
-
-    /// How much each label weighs, as a factor of its odds.
-    #[inline]
-    pub(crate) fn emission(&self) -> Odds {
-        // Beyond this there is no doubt, and no exponential runs over.
-        let factor = |sum: i32| (sum as f32 * self.step).clamp(-30.0, 30.0).exp();
-        [1.0, factor(self.begins), factor(self.goes_on)]
     }
 }
 
 /// Forward and backward over the run, each step scaled to a sum of one.
 pub(crate) fn marginals(factors: &Transitions, emissions: &[Odds], odds: &mut [Odds; MAX_RUN]) {
+    let Some((first, rest)) = emissions.split_first() else { return };
+    let [start, behind @ ..] = odds;
     // In front of a run stands no name.
-    let mut ahead = [1.0, 0.0, 0.0];
-    for (emission, forward) in emissions.iter().zip(odds.iter_mut()) {
+    let mut ahead = scaled(times(factors[OTHER], *first));
+    *start = ahead;
+    for (emission, forward) in rest.iter().zip(behind) {
         let mut now = *emission;
         for (label, odd) in now.iter_mut().enumerate() {
             *odd *= ahead.iter().zip(factors).map(|(a, row)| a * row[label]).sum::<f32>();
@@ -182,17 +193,20 @@ pub(crate) fn marginals(factors: &Transitions, emissions: &[Odds], odds: &mut [O
         ahead = scaled(now);
         *forward = ahead;
     }
+    let Some((last, before)) = odds.get_mut(..emissions.len()).and_then(<[Odds]>::split_last_mut) else { return };
+    *last = scaled(*last);
     let mut back = [1.0; LABELS];
-    for (emission, odd) in emissions.iter().zip(odds.iter_mut()).rev() {
-        let mut both = *odd;
-        let mut weight = *emission;
-        for label in 0..LABELS {
-            both[label] *= back[label];
-            weight[label] *= back[label];
-        }
-        *odd = scaled(both);
+    for (odd, emission) in before.iter_mut().zip(rest).rev() {
+        let weight = times(*emission, back);
         back = scaled(factors.map(|row| row.iter().zip(weight).map(|(f, w)| f * w).sum()));
+        *odd = scaled(times(*odd, back));
     }
+}
+
+fn times(one: Odds, other: Odds) -> Odds {
+    let mut product = one;
+    product.iter_mut().zip(other).for_each(|(odd, factor)| *odd *= factor);
+    product
 }
 
 /// The factors of transition weights. A name cannot go on where none began.
@@ -232,9 +246,9 @@ mod tests {
         let read = Model::parse(&bytes).unwrap();
         assert_eq!(read.to_bytes(), bytes);
         let emission = |model: &Model| {
-            let mut weights = model.weights();
-            weights.add(7);
-            weights.emission()
+            let mut sum = Sum::default();
+            sum.add(model.weights(), 7);
+            model.emission(sum)
         };
         let bits = |odds: Odds| odds.map(f32::to_bits);
         assert_eq!(bits(emission(&read)), bits(emission(&model())));

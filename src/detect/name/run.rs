@@ -56,16 +56,32 @@ impl Token {
         name(Classes::GIVEN) | name(Classes::SURNAME) << 1 | usize::from(self.is_ordinary()) << 2
     }
 
+    #[inline]
     pub(crate) fn is_particle(&self) -> bool {
-        self.classes.has(Classes::PARTICLE)
-            && match self.word.shape {
-                Shape::Lower => true,
-                // "Ben Goldacre"
-                Shape::Capitalised => {
-                    !self.classes.has(Classes::FREQUENT_GIVEN) && (self.classes.has(Classes::STOP) || !self.is_known())
-                }
-                _ => false,
+        self.classes.has(Classes::PARTICLE) && self.is_small_or_no_name()
+    }
+
+    fn is_small_or_no_name(&self) -> bool {
+        match self.word.shape {
+            Shape::Lower => true,
+            // "Ben Goldacre"
+            Shape::Capitalised => {
+                !self.classes.has(Classes::FREQUENT_GIVEN) && (self.classes.has(Classes::STOP) || !self.is_known())
             }
+            _ => false,
+        }
+    }
+
+    /// "May Whitaker called", "N. Whitaker": what stands in front of a name so is
+    /// one the sooner.
+    pub(crate) fn is_in_front_of(&self, next: &Self) -> bool {
+        let given = self.word.shape == Shape::Capitalised
+            && self.classes.has(Classes::GIVEN)
+            && next.gap == Gap::Space
+            && next.classes.has(Classes::SURNAME)
+            && !next.is_ordinary();
+        let initial = self.word.shape == Shape::Initial && next.gap == Gap::Point;
+        (given || initial) && next.word.shape == Shape::Capitalised
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -147,17 +163,24 @@ impl Pass<'_> {
     }
 
     /// The word that starts at an offset behind the run, and its classes.
+    #[inline]
     pub(crate) fn word_behind(&self, run: &Run, at: usize) -> Option<(Word, Classes)> {
-        run.behind.filter(|(word, _)| word.start == at).or_else(|| {
-            let word = words::read(self.text, at)?;
-            Some((word, self.engine.lexicon.classes(word.hash)))
-        })
+        run.behind.filter(|(word, _)| word.start == at).or_else(|| self.listed_word(at))
+    }
+
+    /// The word that starts at an offset, and its classes.
+    pub(crate) fn listed_word(&self, at: usize) -> Option<(Word, Classes)> {
+        let word = words::read(self.text, at)?;
+        Some((word, self.engine.lexicon.classes(word.hash)))
     }
 
     /// Whether a word may stand in a name behind the last one.
+    #[expect(clippy::needless_bitwise_bool, reason = "the processor would guess branches wrong")]
     fn continues(&self, last: &Token, token: &Token) -> bool {
         let (word, classes) = (&token.word, token.classes);
-        if word.is_too_long() {
+        // Most words behind a name are small and in no list of names.
+        let small = (word.shape == Shape::Lower) & (token.gap != Gap::Hyphen) & (token.gap != Gap::Apostrophe);
+        if word.is_too_long() || (small && !self.continues_small(last, token)) {
             return false;
         }
         if token.gap == Gap::Space && self.is_local_part(word) {
@@ -194,16 +217,19 @@ impl Pass<'_> {
         match word.shape {
             Shape::Initial => initial || self.is_parted_initial(word) || self.is_free_initial(word),
             Shape::Hump => false,
-            Shape::Lower if last.word.shape == Shape::Lower && last.len() == 1 => true,
-            Shape::Lower => {
-                // "al-Sadr", but not "Sharon le-a cerut"
-                (token.is_particle() && !self.is_clitic(word.end))
-                    || (token.is_known() && !token.is_ordinary())
-                    // "ed sheeran"
-                    || (classes.bits() == 0 && last.classes.has(Classes::FREQUENT_GIVEN) && token.len() > 3 && last.word.shape == Shape::Lower)
-            }
             _ => true,
         }
+    }
+
+    /// The same for a word in small letters, but for what holds of all words.
+    #[inline]
+    fn continues_small(&self, last: &Token, token: &Token) -> bool {
+        let small = last.word.shape == Shape::Lower;
+        // "ed sheeran"
+        let unlisted = small & (token.classes.bits() == 0) & last.classes.has(Classes::FREQUENT_GIVEN);
+        (token.is_known() & !token.is_ordinary()) | (small & (last.len() == 1)) | (unlisted & (token.len() > 3))
+            // "al-Sadr", but not "Sharon le-a cerut"
+            || (token.classes.has(Classes::PARTICLE) && !self.is_clitic(token.word.end))
     }
 
     /// A hyphen and a small letter stand at `end`.
@@ -254,17 +280,21 @@ impl Pass<'_> {
     }
 
     /// The "k" of "k. wiggins": a small letter, a point, and a name behind it.
+    #[inline]
     pub(crate) fn is_small_initial(&self, word: &Word) -> bool {
-        word.shape == Shape::Lower && word.end - word.start == 1 && self.bytes.get(word.end) == Some(&b'.') && {
-            let at = word.end + if self.bytes.get(word.end + 1) == Some(&b' ') { 2 } else { 1 };
-            words::read(self.text, at).is_some_and(|next| {
-                let classes = self.engine.lexicon.classes(next.hash);
-                next.shape == Shape::Lower
-                    && next.end - next.start > 2
-                    && classes.has(Classes::SURNAME)
-                    && !classes.has(Classes::STOP)
-            })
-        }
+        self.may_be_small_initial(word) && word.shape == Shape::Lower && self.is_before_small_name(word.end)
+    }
+
+    /// A point stands at `end`, and a family name in small letters behind it.
+    fn is_before_small_name(&self, end: usize) -> bool {
+        let at = end + if self.bytes.get(end + 1) == Some(&b' ') { 2 } else { 1 };
+        words::read(self.text, at).is_some_and(|next| {
+            let classes = self.engine.lexicon.classes(next.hash);
+            next.shape == Shape::Lower
+                && next.end - next.start > 2
+                && classes.has(Classes::SURNAME)
+                && !classes.has(Classes::STOP)
+        })
     }
 
     /// The "O" of "O ' Connor".
@@ -293,20 +323,23 @@ impl Pass<'_> {
     /// Where the next word would start, and what joins it.
     fn joint(&self, last: &Token, first: bool) -> Option<(usize, Gap)> {
         let end = last.word.end;
-        let space = |at: usize| at + if self.bytes.get(at + 1) == Some(&b' ') { 2 } else { 1 };
-        match self.at(end)? {
+        let byte = *self.bytes.get(end)?;
+        if byte == b' ' {
             // "O ' Connor", as some tools part words
-            ' ' if last.len() == 1
-                && self.text.get(end..).is_some_and(|t| t.starts_with(" ' ") || t.starts_with(" ’ ")) =>
-            {
-                Some((end + 2 + self.at(end + 1)?.len_utf8(), Gap::Apostrophe))
+            if last.len() == 1 && self.text.get(end..).is_some_and(|t| t.starts_with(" ' ") || t.starts_with(" ’ ")) {
+                return Some((end + 2 + self.at(end + 1)?.len_utf8(), Gap::Apostrophe));
             }
+            return Some((end + 1 + usize::from(self.bytes.get(end + 1) == Some(&b' ')), Gap::Space));
+        }
+        if !matches!(byte, b'-' | b'\'' | b'.' | b',' | 128..) {
+            return None;
+        }
+        match self.at(end)? {
             // "Jean- Marc"
             '-' if self.bytes.get(end + 1) == Some(&b' ') => {
                 let capital = self.at(end + 2).is_some_and(char::is_uppercase);
                 (capital && last.len() > 1).then_some((end + 2, Gap::Hyphen))
             }
-            ' ' => Some((space(end), Gap::Space)),
             c @ ('\u{a0}' | '\u{202f}') => Some((end + c.len_utf8(), Gap::Space)),
             c @ ('-' | '\u{2010}' | '\u{2011}') => Some((end + c.len_utf8(), Gap::Hyphen)),
             c @ ('\'' | '’') if last.len() <= 2 => Some((end + c.len_utf8(), Gap::Apostrophe)),
@@ -388,17 +421,24 @@ impl Pass<'_> {
                 return None;
             }
         };
-        if gap != " " && !gap.chars().all(|c| is_light(c) || (c == '.' && pending.cue == Cue::Title)) {
-            self.cue = None;
-            return None;
+        if gap != " " {
+            if !gap.chars().all(|c| is_light(c) || (c == '.' && pending.cue == Cue::Title)) {
+                self.cue = None;
+                return None;
+            }
+            match pending.cue {
+                Cue::Strong | Cue::Weak | Cue::Hint | Cue::Title if gap.contains('\n') && !pending.label => {
+                    return None;
+                }
+                Cue::Weak | Cue::Hint | Cue::Title if gap.contains([',', '!', '(']) => return None,
+                _ => {}
+            }
         }
         match pending.cue {
             // A farewell stands on the line before; else it is but a word of thanks.
             Cue::SignOff if !gap.contains('\n') => pending.cue = Cue::Greeting,
             Cue::Field if pending.label || gap.contains([':', '=']) => pending.cue = Cue::Strong,
             Cue::Field => pending.cue = Cue::Hint,
-            Cue::Strong | Cue::Weak | Cue::Hint | Cue::Title if gap.contains('\n') && !pending.label => return None,
-            Cue::Weak | Cue::Hint | Cue::Title if gap.contains([',', '!', '(']) => return None,
             _ => {}
         }
         Some(pending)
