@@ -3,8 +3,12 @@
 /// The bytes, two digits each.
 pub fn encode(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+    let digit = |value: u8| DIGITS[usize::from(value & 15)];
+    let mut digits = Vec::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        digits.extend_from_slice(&[digit(byte >> 4), digit(*byte)]);
+    }
+    String::from_utf8(digits).unwrap_or_default()
 }
 
 /// The bytes that [`encode`] wrote; none for any other text.

@@ -2,6 +2,7 @@
 //! and how its replies are streamed. Declared in `rules/protocols/*.toml`;
 //! there is one engine for all of them, and no protocol by `if` in the code.
 
+mod classes;
 mod glob;
 mod known;
 mod pattern;
@@ -9,6 +10,7 @@ mod reply;
 mod request;
 mod socket;
 
+pub use classes::{Class, Classes};
 pub use known::{ProtocolError, Protocols};
 pub use pattern::{Condition, Pattern, PatternSet};
 pub use reply::{EventKind, Offsets, ReplyField, ReplyFields, Unit};

@@ -37,6 +37,18 @@ impl<'a> Path<'a> {
         self.steps.len()
     }
 
+    /// Whether the other path differs in nothing but the places in arrays.
+    /// Names are held against each other as they are written.
+    pub fn is_like(&self, other: &Path<'_>) -> bool {
+        let alike = |(one, other): (&Step<'_>, &Step<'_>)| match (one, other) {
+            (Step::Index(_), Step::Index(_)) => true,
+            (Step::Key(one), Step::Key(other)) => one.raw == other.raw,
+            _ => false,
+        };
+        // Paths differ most at their ends.
+        self.steps.len() == other.steps.len() && self.steps.iter().zip(&other.steps).rev().all(alike)
+    }
+
     pub(super) fn root() -> Self {
         // Deeper than chat formats go.
         Self { steps: Vec::with_capacity(16) }

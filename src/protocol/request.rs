@@ -1,5 +1,6 @@
 //! The members of requests: which are looked at, and how.
 
+use super::classes::Class;
 use super::glob::Glob;
 use super::pattern::{Condition, Outline, Pattern, PatternMap, PatternSet};
 use crate::json::Path;
@@ -94,20 +95,14 @@ impl PathId {
 }
 
 impl RequestFields {
-    /// What stands at `path`; `holds` judges the conditions of patterns.
-    pub fn classify(&self, path: &Path<'_>, holds: impl FnMut(&Condition) -> bool) -> RequestField {
-        self.kinds.find(path, Outline::of(path), holds).unwrap_or(RequestField::Text)
-    }
-
-    /// Whether the API takes no brackets there.
-    pub fn is_bare(&self, path: &Path<'_>) -> bool {
-        self.bare.matches(path)
-    }
-
-    /// Whether the texts at `path` go on from one to the next: the contents of
-    /// messages, and the parts of a content.
-    pub fn is_joined(&self, path: &Path<'_>) -> bool {
-        self.joined.matches(path)
+    /// What stands at `path`, of this outline; `holds` judges the conditions of
+    /// patterns.
+    pub(super) fn class(&self, path: &Path<'_>, outline: Outline, holds: impl FnMut(&Condition) -> bool) -> Class {
+        Class {
+            field: self.kinds.find(path, outline, holds).unwrap_or(RequestField::Text),
+            is_bare: self.bare.covers(path, outline),
+            is_joined: self.joined.covers(path, outline),
+        }
     }
 
     /// Whether the file lists all members of a request.

@@ -9,12 +9,16 @@ use std::hash::Hasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many texts that hold nothing are remembered, a power of two. A new one may
-/// take the place of another.
+/// How many texts that hold nothing are remembered, a power of two.
 const ROOM: usize = 1 << 16;
 
 /// The same of texts that hold something.
 const OUTCOMES: usize = 1 << 12;
+
+/// So many places a text may be remembered at. Where others have them all it
+/// takes that of one of them; with a single place each, texts that are in use
+/// would take it from one another long before the memory is full.
+const WAYS: usize = 4;
 
 /// Of a shorter text it is not remembered what was found: it is scanned so fast
 /// that nobody can tell by the time whether somebody else has sent it, and the
@@ -28,9 +32,12 @@ const MOST_FINDINGS: usize = 32;
 pub(super) struct Seen {
     /// The halves of prints. Of two that are written at once a half of each may
     /// stay, which is the print of no text.
-    clean: Box<[[AtomicU64; 2]]>,
-    found: Box<[Mutex<Option<Box<Found>>>]>,
+    clean: Box<[Places]>,
+    found: Box<[Mutex<Few>]>,
 }
+
+/// Of some texts what was found; the first is the one that was asked for last.
+type Few = [Option<Box<Found>>; WAYS];
 
 /// What was found in a text.
 struct Found {
@@ -39,11 +46,17 @@ struct Found {
     is_all: bool,
 }
 
+/// The places of some texts, in one line of the processor's cache: to look there
+/// is most of what it costs to know a text again.
+#[derive(Default)]
+#[repr(align(64))]
+struct Places([[AtomicU64; 2]; WAYS]);
+
 impl Default for Seen {
     fn default() -> Self {
         Self {
-            clean: std::iter::repeat_with(Default::default).take(ROOM).collect(),
-            found: std::iter::repeat_with(Mutex::default).take(OUTCOMES).collect(),
+            clean: std::iter::repeat_with(Default::default).take(ROOM / WAYS).collect(),
+            found: std::iter::repeat_with(Mutex::default).take(OUTCOMES / WAYS).collect(),
         }
     }
 }
@@ -92,15 +105,16 @@ impl Clean {
 impl Print<'_> {
     /// Whether the part is known to hold nothing.
     pub(super) fn is_known(self) -> bool {
-        let place = self.seen.clean.get(self.hash as usize & (ROOM - 1));
         // Zeros mark a free place.
-        self.hash != 0
-            && place.is_some_and(|place| place.each_ref().map(|half| half.load(Ordering::Relaxed)) == self.halves())
+        self.hash != 0 && self.clean().iter().any(|place| load(place) == self.halves())
     }
 
     /// The part holds nothing.
     pub(super) fn remember(self) {
-        if let Some(place) = self.seen.clean.get(self.hash as usize & (ROOM - 1)) {
+        let places = self.clean();
+        let free = places.iter().find(|place| [[0; 2], self.halves()].contains(&load(place)));
+        // Any of them is as good: the bits tell nothing of where they stand.
+        if let Some(place) = free.or_else(|| places.get((self.hash >> 64) as usize % WAYS)) {
             place.iter().zip(self.halves()).for_each(|(to, half)| to.store(half, Ordering::Relaxed));
         }
     }
@@ -108,8 +122,10 @@ impl Print<'_> {
     /// Leaves what was found in the text as a scan would, where it is known;
     /// tells whether that is all that it holds.
     pub(super) fn recall(self, text: &str, scratch: &mut Scratch) -> Option<bool> {
-        let place = self.found()?.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = place.as_ref().filter(|known| known.print == self.hash)?;
+        let mut places = self.found()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let nth = places.iter().position(|place| place.as_ref().is_some_and(|known| known.print == self.hash))?;
+        places.get_mut(..=nth)?.rotate_right(1);
+        let known = places.first()?.as_ref()?;
         scratch.recall(text, &known.outcome);
         Some(known.is_all)
     }
@@ -117,20 +133,31 @@ impl Print<'_> {
     /// Remembers what a scan found in the text, and whether that is all that it holds.
     pub(super) fn remember_found(self, outcome: Outcome, is_all: bool) {
         if outcome.count() <= MOST_FINDINGS
-            && let Some(place) = self.found()
+            && let Some(places) = self.found()
         {
-            let found = Box::new(Found { print: self.hash, outcome, is_all });
-            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+            let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
+            places.rotate_right(1);
+            if let Some(first) = places.first_mut() {
+                *first = Some(Box::new(Found { print: self.hash, outcome, is_all }));
+            }
         }
     }
 
-    fn found(&self) -> Option<&Mutex<Option<Box<Found>>>> {
-        self.seen.found.get(self.hash as usize & (OUTCOMES - 1))
+    fn clean(&self) -> &[[AtomicU64; 2]] {
+        self.seen.clean.get(self.hash as usize % (ROOM / WAYS)).map_or(&[], |places| places.0.as_slice())
+    }
+
+    fn found(&self) -> Option<&Mutex<Few>> {
+        self.seen.found.get(self.hash as usize % (OUTCOMES / WAYS))
     }
 
     fn halves(self) -> [u64; 2] {
         [self.hash as u64, (self.hash >> 64) as u64]
     }
+}
+
+fn load(place: &[AtomicU64; 2]) -> [u64; 2] {
+    place.each_ref().map(|half| half.load(Ordering::Relaxed))
 }
 
 #[cfg(test)]
@@ -183,9 +210,42 @@ mod tests {
             let text = format!("b{n}@example.com");
             print(&text).remember_found(outcome(mail).unwrap(), false);
         }
-        let kept = clean.seen.found.iter().filter(|place| place.lock().unwrap().is_some()).count();
+        let in_use = |places: &Mutex<Few>| places.lock().unwrap().iter().flatten().count();
+        let kept: usize = clean.seen.found.iter().map(in_use).sum();
         assert!(kept > OUTCOMES / 2 && kept <= OUTCOMES, "{kept}");
         assert!(size_of::<Found>() + MOST_FINDINGS * size_of::<crate::detect::Finding>() + 64 * 16 < 3 << 10);
+    }
+
+    #[test]
+    fn texts_in_use_stay_until_the_memory_is_nearly_full() {
+        let engine = crate::detect::Engine::builtin().unwrap();
+        let (clean, mut scratch) = (memory(), Scratch::default());
+        let mail = "My mail is ana@example.com";
+        scratch.start_conversation();
+        engine.scan(crate::detect::Input::text(mail), &mut scratch);
+        let print = |n: usize| clean.print("n", &n.to_le_bytes());
+        (0..OUTCOMES / 4).for_each(|n| print(n).remember_found(scratch.outcome(mail).unwrap(), true));
+        let lost = (0..OUTCOMES / 4).filter(|&n| print(n).recall(mail, &mut scratch).is_none()).count();
+        assert!(lost < OUTCOMES / 4 / 50, "{lost}");
+        (0..ROOM / 4).for_each(|n| print(n).remember());
+        let lost = (0..ROOM / 4).filter(|&n| !print(n).is_known()).count();
+        assert!(lost < ROOM / 4 / 50, "{lost}");
+    }
+
+    #[test]
+    fn what_is_asked_for_stays_longest() {
+        let engine = crate::detect::Engine::builtin().unwrap();
+        let (clean, mut scratch) = (memory(), Scratch::default());
+        let mail = "My mail is ana@example.com";
+        scratch.start_conversation();
+        engine.scan(crate::detect::Input::text(mail), &mut scratch);
+        let alike = |n: u128| Print { hash: n << 64 | 7, seen: &clean.seen };
+        for n in 0..20 {
+            alike(n).remember_found(scratch.outcome(mail).unwrap(), true);
+            assert!(alike(0).recall(mail, &mut scratch).is_some(), "{n}");
+        }
+        let kept: Vec<_> = (0..20).filter(|&n| alike(n).recall(mail, &mut scratch).is_some()).collect();
+        assert_eq!(kept, [0, 17, 18, 19]);
     }
 
     #[test]

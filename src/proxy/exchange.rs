@@ -209,8 +209,9 @@ async fn forward(
         drop((body.share, in_memory));
 
         // 10. Restore: as the reply streams. What is left to do then, 11. settling,
-        // falls to the reply's body when it ends.
-        restore(gateway, route, restoring, response).await
+        // falls to the reply's body when it ends. Boxed, or exchanges would have that
+        // size for as long as they wait for the upstream.
+        Box::pin(restore(gateway, route, restoring, response)).await
     };
     let mut response = tokio::select! {
         biased;

@@ -258,7 +258,8 @@ impl Judged {
     ) -> Result<(), ProxyError> {
         let (Some((row, _)), Some(hash)) = (&self.whose, news) else { return Ok(()) };
         let Some((what, at)) = presented.statement(route, gateway) else { return Ok(()) };
-        Ok(gateway.ledger.note(*row, hash, what, at).await?)
+        // Boxed, or each exchange would have the size of that.
+        Ok(Box::pin(gateway.ledger.note(*row, hash, what, at)).await?)
     }
 
     /// What is told where the exchange must end.

@@ -5,7 +5,6 @@ use crate::config::{HeaderPattern, Headers};
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
 /// What speaks of the exact bytes of a reply that may be restored, besides its digests.
 const VALIDATORS: [HeaderName; 3] = [header::CONTENT_LENGTH, header::ETAG, header::ACCEPT_RANGES];
@@ -71,7 +70,7 @@ const KEPT_BEGINNINGS: [&str; 4] = ["accept-", "x-datadog-", "x-b3-", "x-stainle
 
 /// What happens to each header of a request, as it is built in and configured.
 pub(super) struct Policy {
-    names: HashMap<HeaderName, Treatment>,
+    names: HeaderMap<Treatment>,
     /// The more exact ones first.
     patterns: Vec<(HeaderPattern, Treatment)>,
 }
@@ -96,7 +95,7 @@ impl Policy {
             lists.into_iter().flat_map(|(list, treatment)| list.iter().map(move |one| (one.clone(), treatment)));
         // Of two alike the first stands: the configured, and of these the stricter.
         let all = listed.chain(named(&DROPPED, Treatment::Drop)).chain(named(&KEPT, Treatment::Keep)).chain(built_in);
-        let (mut names, mut patterns) = (HashMap::new(), Vec::new());
+        let (mut names, mut patterns) = (HeaderMap::default(), Vec::new());
         for (pattern, treatment) in all {
             match pattern {
                 HeaderPattern::Name(name) => {
@@ -175,15 +174,17 @@ fn is_of_the_connection(name: &str) -> bool {
     )
 }
 
+/// Of many names few are there: to look through those costs less than to look
+/// for each.
 fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
-    for name in names {
-        headers.remove(name);
-    }
+    remove_where(headers, |name| names.contains(name));
 }
 
 fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
     let names: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
-    remove_all(headers, &names);
+    for name in names {
+        headers.remove(name);
+    }
 }
 
 fn remove_named_by_connection(headers: &mut HeaderMap) {

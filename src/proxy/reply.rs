@@ -334,11 +334,11 @@ impl Drop for Settle {
         let outcome = if self.completed { self.outcome } else { Outcome::ClientGone };
         self.route.as_deref().unwrap_or(self.watch.no_route()).count(outcome);
         let (request_id, outcome, replaced) = (self.id.as_str(), outcome.as_str(), self.replaced);
-        let milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let milliseconds = || u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         if self.completed && matches!(self.outcome, Outcome::Forwarded | Outcome::Anonymized | Outcome::Answered) {
-            tracing::debug!(request_id, outcome, replaced, milliseconds, "The exchange is over.");
+            tracing::debug!(request_id, outcome, replaced, milliseconds = milliseconds(), "The exchange is over.");
         } else {
-            tracing::info!(request_id, outcome, replaced, milliseconds, "The exchange is over.");
+            tracing::info!(request_id, outcome, replaced, milliseconds = milliseconds(), "The exchange is over.");
         }
     }
 }

@@ -65,8 +65,11 @@ impl Candidate<'_> {
             }
         }
 
+        // A letter that stands as it is begins few of them.
+        let initial = self.text.as_bytes().get(at).filter(|b| b.is_ascii_alphabetic()).map(u8::to_ascii_uppercase);
+        let may_begin = |kind: &&Kind| initial.is_none() || kind.name().first().copied() == initial;
         let mut longest = Outcome::Nothing;
-        for kind in kinds.as_slice() {
+        for kind in kinds.as_slice().iter().filter(may_begin) {
             match self.read_kind(kind, bracket, at) {
                 Outcome::Token(token, len) => {
                     if !matches!(longest, Outcome::Token(_, other) if other >= len) {

@@ -16,6 +16,7 @@ use super::surrogates::{self, Choosing, Standing, Surrogates};
 use super::value::Value;
 use crate::clock;
 use crate::entity::Entity;
+use crate::hex;
 use crate::sensitive::Sensitive;
 use crate::store::memory;
 use crate::token::{Kinds, Token};
@@ -269,7 +270,8 @@ impl Volatile {
 
     /// The name of the subject in the access log.
     pub(super) fn alias(&self) -> String {
-        format!("{:016x}{:016x}", self.key.name(0), self.key.name(1))
+        let name = u128::from(self.key.name(0)) << 64 | u128::from(self.key.name(1));
+        hex::encode(&name.to_be_bytes())
     }
 
     pub(super) fn value(&self, token: &Token) -> Option<Value> {

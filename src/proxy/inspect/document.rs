@@ -14,7 +14,7 @@ use crate::config::{Binary, Identity};
 use crate::detect::{Input, Scratch};
 use crate::entity::Entity;
 use crate::json::{self, Fault, OffsetMap, Path, Step, Str, Visitor};
-use crate::protocol::{Conversation, RequestField};
+use crate::protocol::{Class, Classes, Conversation, RequestField};
 use crate::proxy::clean::{self, Print};
 use crate::proxy::content::declares_entities;
 use crate::proxy::look::any;
@@ -84,6 +84,7 @@ impl Series {
         let root = Place { start: range.end - document.len(), map: None, outer: None };
         let mut inspector = Inspector {
             rules,
+            classes: Classes::new(rules.fields),
             scratch,
             place: &root,
             level: 0,
@@ -152,8 +153,9 @@ fn is_id(value: &Str<'_>) -> bool {
         && !value.decode().contains(|c: char| c.is_whitespace() || matches!(c, '@' | '＠' | '﹫'))
 }
 
-struct Inspector<'i> {
+struct Inspector<'i, 'a> {
     rules: &'i Rules<'i>,
+    classes: Classes<'i, 'a>,
     scratch: &'i mut Scratch,
     place: &'i Place<'i>,
     /// How many strings the document is nested in. Of nested ones no protocol speaks.
@@ -195,7 +197,7 @@ impl<'m> Manner<'m> {
     }
 }
 
-impl<'i> Inspector<'i> {
+impl<'i, 'a> Inspector<'i, 'a> {
     /// Looks at a string: at a file where it holds one as a data URL, else at
     /// its text.
     fn look(&mut self, value: Str<'_>, manner: Manner<'_>) {
@@ -239,7 +241,7 @@ impl<'i> Inspector<'i> {
     fn look_at_text(&mut self, text: &str, manner: Manner<'_>, place: &Place<'_>) {
         if self.look_for_document(text, place) {
             if manner.joined {
-                self.joint = Joint::default();
+                self.joint.clear();
             }
             return;
         }
@@ -276,7 +278,7 @@ impl<'i> Inspector<'i> {
     fn go_on(&mut self, path: &Path<'_>, value: Str<'_>) {
         let concerns = !self.joint.is_empty() && (value.escaped || self.joint.concerns(value.raw));
         if concerns && !self.beside.goes_on(path.depth()) {
-            self.joint = Joint::default();
+            self.joint.clear();
         }
         self.beside.note_text(path.depth());
     }
@@ -392,6 +394,7 @@ impl<'i> Inspector<'i> {
         }
         let mut inner = Inspector {
             rules: self.rules,
+            classes: Classes::new(self.rules.fields),
             scratch: self.scratch,
             place,
             level: self.level + 1,
@@ -496,9 +499,9 @@ impl<'i> Inspector<'i> {
         }
     }
 
-    fn classify(&mut self, path: &Path<'_>) -> RequestField {
+    fn classify(&mut self, path: &Path<'a>) -> Class {
         let beside = &mut self.beside;
-        self.rules.fields.classify(path, |condition| beside.holds(condition))
+        self.classes.of(path, |condition| beside.holds(condition))
     }
 
     /// Takes note of the first member that the protocol does not know.
@@ -528,7 +531,7 @@ impl<'i> Inspector<'i> {
     }
 }
 
-impl<'a> Visitor<'a> for Inspector<'_> {
+impl<'a> Visitor<'a> for Inspector<'_, 'a> {
     fn begin_object(&mut self, path: &Path<'a>, start: usize) {
         self.is_empty_so_far = true;
         self.beside.begin(path.depth(), start);
@@ -557,10 +560,10 @@ impl<'a> Visitor<'a> for Inspector<'_> {
         self.findings.scanned += key.raw.len();
         // Most names of members are identifiers and need no look.
         let is_name = |raw: &str| {
-            !raw.starts_with(|c: char| c.is_ascii_uppercase())
+            !raw.as_bytes().first().is_some_and(u8::is_ascii_uppercase)
                 && raw.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
         };
-        if !is_name(key.raw) || key.raw.len() > LONGEST_NAME {
+        if key.raw.len() > LONGEST_NAME || !is_name(key.raw) {
             self.look(key, Manner::text(None));
         } else if let Some(person) = members::person(key.raw, self.rules.detector, self.scratch) {
             let at = self.place.range(key.start..key.start + key.raw.len());
@@ -580,15 +583,15 @@ impl<'a> Visitor<'a> for Inspector<'_> {
         }
         self.seek(path, value);
         self.check_known(path);
-        let fields = self.rules.fields;
-        let form = || if fields.is_bare(path) { Form::Bare } else { Form::Text };
-        let is_speech = (path.depth() == 0 && self.beside.is_in_series()) || fields.is_joined(path);
+        let Class { field, is_bare, is_joined } = self.classify(path);
+        let form = if is_bare { Form::Bare } else { Form::Text };
+        let is_speech = (path.depth() == 0 && self.beside.is_in_series()) || is_joined;
         let joined = is_speech || is_in_series(path, self.level);
         let text = Manner { joined, is_speech, object: self.beside.object(path), ..Manner::text(label(path)) };
         if joined {
             self.go_on(path, value);
         }
-        match self.classify(path) {
+        match field {
             RequestField::Verbatim => self.findings.skipped += value.raw.len(),
             RequestField::Never if is_id(&value) => self.findings.skipped += value.raw.len(),
             RequestField::Media => {
@@ -601,12 +604,12 @@ impl<'a> Visitor<'a> for Inspector<'_> {
             }
             RequestField::Identity => match self.rules.identity {
                 Identity::Keep => self.findings.skipped += value.raw.len(),
-                Identity::Token => self.replace_whole(value, form()),
-                Identity::Scan => self.look(value, Manner { form: form(), ..text }),
+                Identity::Token => self.replace_whole(value, form),
+                Identity::Scan => self.look(value, Manner { form, ..text }),
             },
             RequestField::Intent => self.look(value, Manner { intent: true, ..text }),
             RequestField::Never | RequestField::Opaque | RequestField::Text => {
-                self.look(value, Manner { form: form(), ..text });
+                self.look(value, Manner { form, ..text });
             }
         }
     }
@@ -632,7 +635,7 @@ impl<'a> Visitor<'a> for Inspector<'_> {
             _ => digits,
         };
         let is_long = digits.len() >= SHORTEST_NUMBER && digits.bytes().all(|b| b.is_ascii_digit());
-        let field = if self.level == 0 { self.classify(path) } else { RequestField::Text };
+        let field = if self.level == 0 { self.classify(path).field } else { RequestField::Text };
         match field {
             RequestField::Opaque => {
                 let why = "The text is given as token numbers of a model, which cannot be inspected; send it as text.";

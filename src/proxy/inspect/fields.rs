@@ -47,7 +47,7 @@ impl FieldSeries {
         let is_same = name.is_some() && self.name == name;
         let goes_on = self.object == object && (is_same || self.is_open || text.starts_with('@'));
         if !goes_on {
-            self.joint = Joint::default();
+            self.joint.clear();
         }
         self.name = name;
         (self.object, self.is_open) = (object, text.ends_with('@'));

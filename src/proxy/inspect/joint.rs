@@ -116,6 +116,12 @@ impl Joint {
         self.text.is_empty()
     }
 
+    /// What comes goes on from nothing.
+    pub(super) fn clear(&mut self) {
+        self.text.clear();
+        self.parts.clear();
+    }
+
     /// Whether it matters that `raw` goes on from the texts so far: something
     /// may be cut, or the text is so short that it is kept beside them.
     pub(super) fn concerns(&self, raw: &str) -> bool {
@@ -132,8 +138,7 @@ impl Joint {
         let tail = text.get(start..).unwrap_or_default();
         let places = places(start);
         if start > 0 {
-            self.text.clear();
-            self.parts.clear();
+            self.clear();
         }
         self.parts.push(Part { from: self.text.len(), places });
         self.text.push_str(tail);

@@ -98,6 +98,7 @@ pub(super) fn look(
     }
     let mut finder = Finder::new(context);
     pieces.clear();
+    pieces.reserve(whole.len());
     finder.push(whole, &mut |piece| pieces.add(&piece, context));
     // What comes again, longer, shows its end then: what was shown once stays.
     if found.is_growing(text) {

@@ -100,6 +100,7 @@ impl Splicer {
             return;
         }
         let start = self.text.len();
+        self.text.reserve(edit.at.len());
         let raw = document.get(edit.at.clone()).unwrap_or_default();
         let source = edit.map.as_ref().map(|map| Source { raw, map, length: edit.length, skipped: edit.skipped });
         edit.pieces.write(edit.escape, source, context, &mut self.text);

@@ -88,6 +88,11 @@ impl Pieces {
         self.missing = false;
     }
 
+    /// So many bytes of text come.
+    pub(super) fn reserve(&mut self, length: usize) {
+        self.text.reserve(length);
+    }
+
     /// Adds what a finder gave; a text that goes on is one piece.
     pub(super) fn add(&mut self, piece: &finder::Piece<'_>, context: &Context) {
         let (text, token, stand) = match *piece {

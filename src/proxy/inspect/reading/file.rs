@@ -11,7 +11,8 @@ const FILE_NAMES: [&str; 6] = ["filename", "file_name", "fileName", "originalNam
 /// And what they are called that may hold one.
 const TITLES: [&str; 4] = ["name", "title", "file", "document_title"];
 
-/// No ending of a file is longer that people send one another.
+/// No ending of a file is shorter or longer that people send one another.
+const SHORTEST_ENDING: usize = 2;
 const LONGEST_ENDING: usize = 4;
 
 /// Those endings, filled up.
@@ -45,6 +46,9 @@ fn word(text: &str, dot: usize) -> Option<Range<usize>> {
     // Most stops end a sentence, or are those of addresses.
     let behind = text.as_bytes().get(dot + 1..)?;
     let length = behind.iter().take(LONGEST_ENDING + 1).take_while(|b| b.is_ascii_alphanumeric()).count();
+    if length < SHORTEST_ENDING {
+        return None;
+    }
     let ends = |rest: &str| !rest.starts_with(char::is_alphanumeric);
     if !behind.get(..length).is_some_and(is_ending) || !text.get(dot + 1 + length..).is_some_and(ends) {
         return None;
