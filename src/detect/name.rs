@@ -372,11 +372,11 @@ impl Pass<'_> {
         let threshold = self.engine.model.threshold;
         let mut chances = [Chance::default(); MAX_RUN];
         self.weigh_odds(run, odds, &mut chances);
-        let chance = |i: usize| chances.get(i).copied().unwrap_or_default();
+        let of = |chances: &[Chance; MAX_RUN], i: usize| chances.get(i).copied().unwrap_or_default();
         let tokens = run.tokens();
         let mut at = 0;
         while let Some(first) = tokens.get(at) {
-            let Chance { person, wanted, .. } = chance(at);
+            let Chance { person, wanted, .. } = of(&chances, at);
             if person < wanted {
                 // For those who tune: it was not far from being a name.
                 if self.near.is_some() && person > threshold * KNOWN_HERE {
@@ -394,13 +394,13 @@ impl Pass<'_> {
                 // Two names of a list have a comma between them too.
                 if self.is_article(run, end) {
                     // "Moqtada al-Sadr": the article and what it belongs to stay together.
-                    sum += chance(end).person + chance(end + 1).person;
+                    sum += of(&chances, end).person + of(&chances, end + 1).person;
                     end += 2;
                     continue;
                 }
                 let joined = !matches!(token.gap, Gap::Space | Gap::First | Gap::Comma);
-                let Chance { person, wanted, .. } = chance(end);
-                let apart = !joined && !chance(end - 1).fronts && odd[BEGINS] > APART * odd[model::GOES_ON];
+                let Chance { person, wanted, .. } = of(&chances, end);
+                let apart = !joined && !of(&chances, end - 1).fronts && odd[BEGINS] > APART * odd[model::GOES_ON];
                 if person < wanted || apart {
                     break;
                 }
@@ -446,7 +446,12 @@ impl Pass<'_> {
                     titled,
                 };
                 self.names.kept.spans.push(span);
+                let known = self.names.kept.memory.learned();
                 self.names.kept.memory.learn(parts, sure);
+                if end < tokens.len() && self.names.kept.memory.learned() != known {
+                    // A name that stands again behind itself is known by then.
+                    self.weigh_odds(run, odds, &mut chances);
+                }
             }
             at = end;
         }

@@ -61,6 +61,20 @@ fn a_label_is_a_cue() {
     assert_eq!(found(None, "Zorbana"), []);
 }
 
+/// Whoever was named is known at once, also among the words right behind.
+#[test]
+fn a_name_that_stands_again_behind_itself_is_known() {
+    let engine = engine();
+    for (text, names) in [
+        ("Hi Faith Bush Faith here", vec!["Faith Bush", "Faith"]),
+        ("I am AGUSTIN LONG LONG", vec!["AGUSTIN LONG", "LONG"]),
+        ("leonore clara leonore clara", vec!["leonore clara", "leonore clara"]),
+    ] {
+        let found: Vec<_> = spans(&engine, text).into_iter().map(|(start, end, _)| &text[start..end]).collect();
+        assert_eq!(found, names, "{text}");
+    }
+}
+
 #[test]
 fn rules_by_pattern_and_by_words_run_beside_the_built_in_ones() {
     let engine = with(
