@@ -145,8 +145,8 @@ impl Pass<'_> {
             return true;
         }
         let handle = rest.split(['/', '?', '#', '&']).next().unwrap_or_default();
-        let start = start + usize::from(handle.starts_with('@'));
-        let handle = handle.trim_start_matches('@');
+        let bare = handle.trim_start_matches('@');
+        let (start, handle) = (start + handle.len() - bare.len(), bare);
         let letters = handle.bytes().any(|b| b.is_ascii_alphabetic() || b == b'%' || b >= 0x80);
         if *name == "wa.me" && !letters && handle.len() >= 7 {
             self.report(Finder::UrlPhone, start, start + handle.len(), 0.0, Evidence::default());
