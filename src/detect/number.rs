@@ -133,7 +133,7 @@ impl Pass<'_> {
         let free = self.is_free_left(start);
         // A card has no `+`, but one number in ten passes the card check.
         if !plus
-            && (free || matches!(self.before(start), Some('#' | '/' | '\\')))
+            && (free || matches!(self.before(start), Some('#' | '/' | '\\')) || self.is_behind_card(start))
             && let Some(end) = self.card(&number)
         {
             return end;
@@ -355,11 +355,11 @@ impl Pass<'_> {
             if !validate::is_card_number(digits) || !is_card_grouping(number, last) {
                 continue;
             }
-            let prefix = digits.iter().take(6).fold(0, |n, &d| n * 10 + u32::from(d));
-            // Cards of 13 digits are no longer issued, but articles have 13 (EAN).
-            let known = !tagged && digits.len() > 13 && validate::is_card_prefix(prefix, digits.len());
+            let known = !tagged && is_of_issuer(digits);
             let is_segment = behind_slash && matches!(self.at(end), Some('/' | '\\'));
-            let ends = is_segment || self.is_free_right(number, last) || known && self.is_before_expiry(end);
+            let ends = is_segment
+                || self.is_free_right(number, last)
+                || known && (self.is_before_expiry(end) || self.is_before_card(end));
             if !ends {
                 continue;
             }
@@ -389,6 +389,27 @@ impl Pass<'_> {
             }
         }
         None
+    }
+
+    /// Whether a comma and another card follow: of two numbers side by side that
+    /// pass the check and have the digits of an issuer, both are cards.
+    fn is_before_card(&self, end: usize) -> bool {
+        if self.at(end) != Some(',') {
+            return false;
+        }
+        let mut number = Number::new();
+        self.collect(end + 1, &mut number);
+        (0..number.groups().len().min(6)).any(|last| {
+            let digits = number.digits(last + 1);
+            is_of_issuer(digits) && validate::is_card_number(digits) && is_card_grouping(&number, last)
+        })
+    }
+
+    /// Whether a comma stands in front, and a card in front of that.
+    fn is_behind_card(&self, start: usize) -> bool {
+        let cards = self.engine.finders.get(Finder::Card as usize).map_or(&[][..], Vec::as_slice);
+        self.before(start) == Some(',')
+            && self.out.last().is_some_and(|found| found.end + 1 == start && cards.contains(&found.rule))
     }
 
     /// Whether the month of expiry of a card, or its code, follows behind a
@@ -481,6 +502,13 @@ impl Pass<'_> {
             _ => 0,
         }
     }
+}
+
+/// Whether a number has as many digits as a card, and starts as those of an
+/// issuer do. Cards of 13 digits are no longer issued, but articles have 13 (EAN).
+fn is_of_issuer(digits: &[u8]) -> bool {
+    let prefix = digits.iter().take(6).fold(0, |n, &d| n * 10 + u32::from(d));
+    digits.len() > 13 && validate::is_card_prefix(prefix, digits.len())
 }
 
 /// Whether the groups up to `last` are as cards are printed and typed: in one
