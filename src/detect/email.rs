@@ -136,6 +136,11 @@ impl Pass<'_> {
         while self.bytes.get(start).is_some_and(|b| matches!(b, b'.' | b'-' | b'~' | b'\'' | b'+')) && start < end {
             start += 1;
         }
+        // The letter of a line break that is written as in a program: `Hello\nana@…`.
+        let escaped = start > 0 && self.bytes.get(start - 1) == Some(&b'\\');
+        if escaped && end - start > 1 && self.bytes.get(start).is_some_and(|b| matches!(b, b'n' | b'r' | b't')) {
+            start += 1;
+        }
         let local = self.text.get(start..end)?;
         let good = !local.is_empty() && !local.ends_with('.') && !local.contains("..");
         good.then_some(start)
@@ -167,14 +172,9 @@ impl Pass<'_> {
     fn label(&self, start: usize) -> Option<(usize, bool)> {
         let ascii = self.at(start)?.is_ascii();
         let mut end = start;
-        let mut alphabetic = true;
         while let Some(c) = self.at(end) {
             let allowed = match c {
-                'a'..='z' | 'A'..='Z' => true,
-                '0'..='9' | '-' => {
-                    alphabetic = false;
-                    true
-                }
+                'a'..='z' | 'A'..='Z' | '0'..='9' | '-' => true,
                 c => !c.is_ascii() && (letters::is_mark(c) || c.is_alphanumeric()) && (!ascii || c < '\u{370}'),
             };
             if !allowed || end - start > MAX_LABEL {
@@ -182,16 +182,13 @@ impl Pass<'_> {
             }
             end += c.len_utf8();
         }
-        let mut text = self.text.get(start..end)?;
-        let trimmed = text.trim_end_matches('-');
-        if trimmed.len() < text.len() {
-            end = start + trimmed.len();
-            text = trimmed;
-        }
+        let text = self.text.get(start..end)?.trim_end_matches('-');
         if text.is_empty() || text.starts_with('-') {
             return None;
         }
+        let end = start + text.len();
         let length = text.chars().count();
+        let alphabetic = !text.contains(|c: char| c.is_ascii_digit() || c == '-');
         let top =
             (alphabetic && (2..=24).contains(&length)) || text.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("xn--"));
         Some((end, top))
@@ -220,11 +217,9 @@ impl Pass<'_> {
             let before = self.text.get(from..start).unwrap_or_default();
             let chain =
                 before.rsplit(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '(')).next().unwrap_or_default();
-            if chain.contains("://")
-                && (chain.ends_with("//")
-                    || chain.ends_with(':')
-                    || chain.rsplit("//").next().is_some_and(|r| r.contains(':')))
-            {
+            // Behind the host it is no longer user and password.
+            let authority = chain.rsplit_once("://").map(|(_, rest)| rest).filter(|rest| !rest.contains(['/', '?', '#']));
+            if authority.is_some_and(|rest| rest.is_empty() || rest.contains(':')) {
                 return true;
             }
         }

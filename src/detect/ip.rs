@@ -2,6 +2,7 @@
 
 use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
+use crate::detect::letters;
 use crate::detect::mac::is_mac;
 use crate::detect::scan::Pass;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -12,7 +13,7 @@ const MAX_IPV6: usize = 45;
 impl Pass<'_> {
     /// Looks at the number at `start` as a dotted quad.
     pub(crate) fn ipv4(&mut self, start: usize) -> Option<usize> {
-        if self.before(start).is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '+')) {
+        if self.before(start).is_some_and(|c| letters::joins(c) || matches!(c, '.' | '_' | '+')) {
             return None;
         }
         let run = self.bytes.get(start..)?.iter().take(16).take_while(|b| b.is_ascii_digit() || **b == b'.').count();
@@ -20,11 +21,11 @@ impl Pass<'_> {
         text = text.strip_suffix('.').unwrap_or(text);
         let address: Ipv4Addr = text.parse().ok()?;
         let end = start + text.len();
-        let follows = |at: usize| self.at(at).is_some_and(char::is_alphanumeric);
+        let follows = |at: usize| self.at(at).is_some_and(letters::joins);
         let bad_end = match self.at(end) {
             Some('.') => follows(end + 1) && (self.digit(end + 1).is_some() || self.is_label(end + 1)),
             Some('-') => self.at(end + 1).is_some_and(char::is_alphabetic),
-            Some(c) => c.is_alphanumeric() || c == '_',
+            Some(c) => letters::joins(c) || c == '_',
             None => false,
         };
         if bad_end {
@@ -91,5 +92,5 @@ impl Pass<'_> {
 }
 
 fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
+    letters::joins(c) || c == '_'
 }

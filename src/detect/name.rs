@@ -38,6 +38,9 @@ const KNOWN_HERE: f32 = 0.3;
 /// In small letters and with no cue in front it must be this sure.
 const SMALL_LETTERS: f32 = 0.6;
 
+/// Behind a title it needs this share of the threshold.
+const TITLED: f32 = 0.6;
+
 /// Two names stand side by side only where the model is so much surer of it than
 /// of one.
 const APART: f32 = 2.0;
@@ -353,8 +356,11 @@ impl Pass<'_> {
             let small = token.word.shape == Shape::Lower;
             let labelled =
                 (i == 0) & run.cue.is_some_and(|c| c.label) & token.is_known() & !(token.is_ordinary() & small);
+            let titled = (i == 0) & run.cue.is_some_and(|c| c.cue == Cue::Title) & !small;
             let usual = if labelled || self.is_remembered(token) {
                 threshold * KNOWN_HERE
+            } else if titled {
+                threshold * TITLED
             } else if small & (run.cue.is_none() | !token.is_known()) {
                 SMALL_LETTERS.max(threshold)
             } else {

@@ -5,6 +5,7 @@
 use crate::detect::eight;
 use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
+use crate::detect::letters;
 use crate::detect::scan::{Pass, Recent};
 use crate::detect::validate::{self, iban};
 use crate::detect::words::{Shape, Word};
@@ -133,7 +134,7 @@ impl Pass<'_> {
         let free = self.is_free_left(start);
         // A card has no `+`, but one number in ten passes the card check.
         if !plus
-            && (free || matches!(self.before(start), Some('#' | '/' | '\\')) || self.is_behind_card(start))
+            && (free || matches!(self.before(start), Some('#' | '/' | '\\' | ',')))
             && let Some(end) = self.card(&number)
         {
             return end;
@@ -288,7 +289,9 @@ impl Pass<'_> {
             }
         }
         match self.before(at) {
-            Some('#' | '$' | '€' | '£' | '_' | '@' | '\\') => false,
+            // Between underscores it is written in italics.
+            Some('_') => !self.before(at - 1).is_some_and(char::is_alphanumeric),
+            Some('#' | '$' | '€' | '£' | '@' | '\\') => false,
             Some('-' | '.' | '/' | ',' | ':' | '–') if at == start => {
                 // `ORD-2026-…`, `1,5`, `12:30`; but `tel:+49…`, "call:030 …".
                 let one = self.before(at).map_or(0, char::len_utf8);
@@ -299,11 +302,11 @@ impl Pass<'_> {
                         let word = self.bytes.get(at.saturating_sub(4)..at - 1).unwrap_or_default();
                         !c.is_alphabetic() || (word.len() == 3 && word.iter().all(u8::is_ascii_lowercase))
                     }
-                    Some(c) => !c.is_alphabetic() || self.bytes.get(at - 1) == Some(&b':'),
+                    Some(c) => !c.is_alphabetic() || matches!(self.bytes.get(at - 1), Some(b':' | b',')),
                     None => true,
                 }
             }
-            Some(c) => !c.is_alphanumeric(),
+            Some(c) => !letters::joins(c),
             None => true,
         }
     }
@@ -319,15 +322,26 @@ impl Pass<'_> {
             return false;
         }
         match self.at(group.end) {
-            Some('_' | '%' | '@' | '€' | '$') => false,
+            Some('_') => !self.at(group.end + 1).is_some_and(char::is_alphanumeric),
+            Some('%' | '@' | '€' | '$') => false,
+            Some(',') if !self.may_be_amount(number, last) => true,
             Some('-' | '/' | '=') => !self.at(group.end + 1).is_some_and(char::is_alphabetic),
             Some('.') if self.at(group.end + 1).is_some_and(char::is_alphabetic) => !self.is_label(group.end + 1),
             Some(',' | ':' | '.') => self.digit(group.end + 1).is_none(),
             // "x42" is an extension.
             Some('x' | 'X') => self.digit(group.end + 1).is_some(),
-            Some(c) => !c.is_alphanumeric(),
+            Some(c) => !letters::joins(c),
             None => true,
         }
+    }
+
+    /// Whether the groups up to `last` may be the whole part of a decimal: one
+    /// group without a zero in front, or thousands. Another has the next column
+    /// of a table behind its comma.
+    fn may_be_amount(&self, number: &Number, last: usize) -> bool {
+        let Some((first, rest)) = number.groups().get(..=last).and_then(<[Group]>::split_first) else { return true };
+        let zero = first.len() > 1 && number.digits_of(first).first() == Some(&0);
+        !zero && first.len() <= if rest.is_empty() { MAX_DIGITS } else { 3 } && rest.iter().all(|group| group.len() == 3)
     }
 
     /// Whether the letters behind a full stop belong to the name of a host or a
@@ -348,6 +362,7 @@ impl Pass<'_> {
         let behind_slash = matches!(self.before(start), Some('/' | '\\'));
         // Most numbers in paths and addresses are ids, of which one in ten passes the check.
         let in_path = behind_slash && !self.is_free_left(start);
+        let behind_comma = self.before(start) == Some(',') && !self.is_free_left(start) && !self.is_behind_card(start);
         // A shorter number at the start of a card passes the check at times.
         for last in (0..number.groups().len().min(6)).rev() {
             let digits = number.digits(last + 1);
@@ -359,8 +374,8 @@ impl Pass<'_> {
             let is_segment = behind_slash && matches!(self.at(end), Some('/' | '\\'));
             let ends = is_segment
                 || self.is_free_right(number, last)
-                || known && (self.is_before_expiry(end) || self.is_before_card(end));
-            if !ends {
+                || known && (self.is_before_expiry(end) || self.is_before_card(end) || self.is_in_columns(start, end));
+            if !ends || behind_comma && !(known && self.is_in_columns(start, end)) {
                 continue;
             }
             // In one group with an ending it is the name of a file.
@@ -403,6 +418,14 @@ impl Pass<'_> {
             let digits = number.digits(last + 1);
             is_of_issuer(digits) && validate::is_card_number(digits) && is_card_grouping(&number, last)
         })
+    }
+
+    /// Whether commas stand on both sides, or a comma and the month and year of
+    /// expiry: a decimal has one comma.
+    fn is_in_columns(&self, start: usize, end: usize) -> bool {
+        let digits = eight::digits(self.bytes, end + 1);
+        self.at(end) == Some(',')
+            && (self.before(start) == Some(',') || digits == 2 && self.at(end + 3) == Some('/'))
     }
 
     /// Whether a comma stands in front, and a card in front of that.
@@ -450,7 +473,7 @@ impl Pass<'_> {
         // A label may be glued to it, as in `IBANDE89…`.
         let glued = start.checked_sub(4).and_then(|at| self.bytes.get(at..start));
         let label = if glued.is_some_and(|label| label.eq_ignore_ascii_case(b"iban")) { 4 } else { 0 };
-        if self.before(start - label).is_some_and(|c| c.is_alphanumeric() || c == '_') {
+        if self.before(start - label).is_some_and(|c| letters::joins(c) || c == '_') {
             return None;
         }
         let mut characters = [0_u8; iban::MAX_IBAN];
@@ -474,7 +497,7 @@ impl Pass<'_> {
                 break;
             }
         }
-        if self.at(at).is_some_and(|c| c.is_alphanumeric() || c == '_') {
+        if self.at(at).is_some_and(|c| letters::joins(c) || c == '_') {
             return None;
         }
         let characters = characters.get(..count)?;

@@ -15,6 +15,7 @@ use crate::detect::RuleId;
 use crate::detect::compile::Verdict;
 use crate::detect::eight;
 use crate::detect::evidence::Evidence;
+use crate::detect::letters;
 use crate::detect::national::Strength;
 use crate::detect::said::Heard;
 use crate::detect::scan::{CONTEXT_BEFORE, Pass};
@@ -380,11 +381,12 @@ impl Pass<'_> {
         let digit = further.is_some_and(|c| c.is_ascii_digit());
         let letter = further.is_some_and(char::is_alphabetic);
         match c {
+            '_' if !digit && !letter => Edge::Free { doubt: false },
             '_' | '$' | '€' | '£' | '@' | '\\' | '+' | '%' | '~' | '^' => Edge::Bound,
-            '-' | ',' | '–' if digit || letter => Edge::Bound,
-            '.' | '/' | ':' if digit => Edge::Bound,
+            '-' | '–' if digit || letter => Edge::Bound,
+            '.' | '/' | ':' | ',' if digit => Edge::Bound,
             '#' => Edge::Free { doubt: true },
-            c if c.is_alphanumeric() => Edge::Bound,
+            c if letters::joins(c) => Edge::Bound,
             // Behind other digits it may be the rest of a longer number.
             c if separator(c) == Some(SPACE) => Edge::Free { doubt: digit },
             _ => Edge::Free { doubt: false },
@@ -396,10 +398,10 @@ impl Pass<'_> {
         let Some(c) = self.at(end) else { return true };
         let further = self.at(end + c.len_utf8());
         match c {
-            '_' | '@' | '%' | '€' | '$' | '£' | '\\' => false,
-            '-' | '–' | '.' => !further.is_some_and(char::is_alphanumeric),
+            '@' | '%' | '€' | '$' | '£' | '\\' => false,
+            '-' | '–' | '.' | '_' => !further.is_some_and(char::is_alphanumeric),
             ',' | '/' | ':' => !further.is_some_and(|c| c.is_ascii_digit()),
-            c => !c.is_alphanumeric(),
+            c => !letters::joins(c),
         }
     }
 

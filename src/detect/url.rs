@@ -114,7 +114,9 @@ impl Pass<'_> {
         {
             self.report(Finder::UrlUser, start, start + user.len(), 0.0, Evidence::default());
         }
-        if is_value(password) && !self.is_nobody(password) && !self.is_no_secret(password) {
+        // "secret" stands for one, and "secret99" is one.
+        let has_digit = password.bytes().any(|b| b.is_ascii_digit());
+        if is_value(password) && !self.is_nobody(password) && (has_digit || !self.is_no_secret(password)) {
             let from = start + user.len() + 1;
             self.report(Finder::UrlSecret, from, from + password.len(), 0.0, Evidence::default());
         }

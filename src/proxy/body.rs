@@ -47,19 +47,20 @@ impl Budget {
     }
 
     /// Reads `body` to its end.
-    pub(super) async fn read(&self, mut body: Incoming) -> Result<ReadBody, ProxyError> {
+    pub(super) async fn read(&self, mut body: Incoming, version: Version) -> Result<ReadBody, ProxyError> {
         if body.is_end_stream() {
             return Ok(ReadBody { bytes: Bytes::new(), share: None });
         }
         let promised = promised(&body);
         if promised > self.body_limit {
+            self.discard(body, version).await;
             return Err(self.too_large());
         }
         let read = self.read_frames(&mut body, promised).await;
         if let Err(error) = &read
             && matches!(error.problem.kind, ProblemKind::TooLarge | ProblemKind::Overloaded)
         {
-            self.discard(body).await;
+            self.discard(body, version).await;
         }
         read
     }
@@ -68,20 +69,18 @@ impl Budget {
     /// bounds of a body that is read. Most clients look for the reply only
     /// when all is sent: were the connection closed on them before, they would
     /// see it break instead of why they were refused.
-    pub(super) async fn discard(&self, mut body: Incoming) {
-        if promised(&body) > self.body_limit {
-            return;
+    ///
+    /// A stream of HTTP/2 has its reply at once. Were it reset before its end, as
+    /// the protocol allows, some clients would take that for the reply.
+    pub(super) async fn discard(&self, body: Incoming, version: Version) {
+        let (limit, idle) = (self.body_limit, self.idle);
+        if version == Version::HTTP_2 {
+            // A client may send a body that is too large to its end all the same.
+            tokio::spawn(timeout(self.whole, discard(body, limit.saturating_mul(2), idle)));
+        } else if promised(&body) <= limit {
+            // Where it takes too long the connection is closed after all.
+            let _ = timeout(self.whole, discard(body, limit, idle)).await;
         }
-        let discarding = async {
-            let mut left = self.body_limit;
-            while let Ok(Some(Ok(frame))) = timeout(self.idle, body.frame()).await {
-                let length = frame.data_ref().map_or(0, Bytes::len);
-                let Some(less) = left.checked_sub(length) else { break };
-                left = less;
-            }
-        };
-        // Where it takes too long the connection is closed after all.
-        let _ = timeout(self.whole, discarding).await;
     }
 
     async fn read_frames(&self, body: &mut Incoming, promised: usize) -> Result<ReadBody, ProxyError> {
@@ -170,6 +169,15 @@ impl Budget {
 
     fn too_large(&self) -> ProxyError {
         ProxyError::too_large(self.body_limit)
+    }
+}
+
+/// Takes so much of a body at most, each piece of it in so much time.
+async fn discard(mut body: Incoming, mut left: usize, idle: Duration) {
+    while let Ok(Some(Ok(frame))) = timeout(idle, body.frame()).await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        let Some(less) = left.checked_sub(length) else { break };
+        left = less;
     }
 }
 

@@ -23,7 +23,7 @@ use crate::telemetry::{Held, Outcome, Stage, VaultOperation};
 use crate::transcripts::Draft;
 use crate::vault::{Subject, SurrogateMatcher};
 use http::header::HeaderName;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use std::cell::RefCell;
@@ -48,16 +48,16 @@ pub(super) async fn exchange(
     settle: &mut Settle,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let (head, body) = request.into_parts();
-    // A client that asks first, or whose requests are streams of their own,
-    // need not send what nobody wants.
-    let sends_all = head.version < Version::HTTP_2 && !head.headers.contains_key(header::EXPECT);
+    // A client that asks first need not send what nobody wants.
+    let sends_all = !head.headers.contains_key(header::EXPECT);
+    let version = head.version;
     let mut unread = Some(body);
     let answered = forward(gateway, head, &mut unread, settle).await;
     if answered.is_err()
         && sends_all
         && let Some(body) = unread
     {
-        gateway.bodies.discard(body).await;
+        gateway.bodies.discard(body, version).await;
     }
     answered
 }
@@ -105,7 +105,7 @@ async fn forward(
 
     // 4. Read: the whole body, within bounds.
     let body = unread.take().ok_or_else(ProxyError::internal)?;
-    let body = gateway.bodies.read(body).await?;
+    let body = gateway.bodies.read(body, head.version).await?;
     let in_memory = Held::new(&gateway.watch.metrics.body_bytes_in_flight, body.bytes.len());
 
     // 5. Walk the body, and what travels on of the head (nothing of the

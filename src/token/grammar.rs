@@ -82,7 +82,18 @@ impl Candidate<'_> {
                 Outcome::Nothing => {}
             }
         }
-        longest
+        match longest {
+            Outcome::Token(_, len) if self.is_behind_backslash(name_at, len) => Outcome::Nothing,
+            longest => longest,
+        }
+    }
+
+    /// Whether the backslashes in front of the open bracket are the text's own, as
+    /// in `C:\users\[…]`: who escapes one sign of a token escapes the others too.
+    fn is_behind_backslash(&self, open: usize, len: usize) -> bool {
+        let bytes = self.text.as_bytes();
+        let own = bytes.get(..open).is_some_and(|open| matches!(open, [b'\\', .., b'[']));
+        own && !bytes.get(open..len).is_some_and(|token| token.contains(&b'\\'))
     }
 
     fn read_kind(&self, kind: &Kind, bracket: bool, mut at: usize) -> Outcome {

@@ -193,7 +193,8 @@ pub(super) fn percent(text: &str, i: usize) -> Option<(char, usize)> {
     let beside_escape = || {
         escape(bytes, next).is_some() || i.checked_sub(3).is_some_and(|at| escape(bytes, at).is_some_and(|e| e.1 == i))
     };
-    (beside_escape() || (!c.is_ascii_alphanumeric() && inside())).then(|| (c, next - i))
+    // A character of several bytes is several escapes by itself.
+    (first >= 0xC2 || beside_escape() || (!c.is_ascii_alphanumeric() && inside())).then(|| (c, next - i))
 }
 
 /// The byte that the escape at `i` stands for, and where the escape ends. The

@@ -37,11 +37,10 @@ impl Handshake {
     /// The wish in this head, if there is one. What speaks of the client's own
     /// connection is taken out.
     pub(in crate::proxy) fn take(head: &mut Parts, has_body: bool) -> Result<Option<Self>, ProxyError> {
-        if !head.headers.contains_key(UPGRADE) {
-            return Ok(None);
-        }
+        // Another protocol is an offer that need not be taken up (RFC 9110, 7.8), as
+        // the `h2c` that some clients send with each request.
         if !names(&head.headers, &UPGRADE, "websocket") {
-            return Err(ProxyError::bad_request("The only protocol that this gateway upgrades to is `websocket`."));
+            return Ok(None);
         }
         if head.method != Method::GET
             || head.version != Version::HTTP_11
@@ -191,7 +190,6 @@ mod tests {
     #[test]
     fn what_is_no_handshake_is_refused() {
         for change in [
-            ("upgrade", "h2c"),
             ("connection", "keep-alive"),
             ("sec-websocket-version", "8"),
             ("sec-websocket-key", "c2hvcnQ="),
@@ -206,7 +204,9 @@ mod tests {
         let mut twice = head(&[]);
         twice.headers.append("sec-websocket-key", HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ=="));
         assert!(Handshake::take(&mut twice, false).is_err(), "two keys");
-        assert!(Handshake::take(&mut head(&[("upgrade", "")]), false).unwrap().is_none());
+        for other in ["", "h2c"] {
+            assert!(Handshake::take(&mut head(&[("upgrade", other)]), false).unwrap().is_none(), "{other}");
+        }
     }
 
     #[test]

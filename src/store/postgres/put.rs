@@ -11,7 +11,9 @@ use super::{STATEMENT, field};
 use crate::store::{Batch, Event, EventKind, Outcome, Row, StoreError};
 use crate::token::Token;
 use std::collections::{HashSet, VecDeque};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_postgres::types::Type;
@@ -19,6 +21,13 @@ use tokio_postgres::types::Type;
 /// How many statements are under way at once: while one waits for the disk of
 /// the server, the other is worked on.
 const AT_ONCE: usize = 2;
+
+/// A statement that takes longer waits for somebody who has a subject locked.
+/// Then it counts no more, and another is begun in its place;
+const LONG: Duration = Duration::from_millis(250);
+
+/// but of so many at most, as each has a session of the pool.
+const ASIDE: usize = 2;
 
 /// How many batches one statement takes, and how many tokens; one batch in any
 /// case.
@@ -42,8 +51,10 @@ struct Inner {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Waiting>,
-    /// How many tasks write.
+    /// How many tasks write, but for those
     writers: usize,
+    /// whose statement takes long.
+    aside: usize,
     /// The subjects of the statements under way: what comes for one of them
     /// waits, so that a subject that is locked holds up one statement alone.
     at_work: HashSet<Row>,
@@ -85,10 +96,10 @@ impl Inner {
 
     /// Writes until nothing waits.
     async fn write(self: Arc<Self>) {
-        let mut place = Place { inner: Arc::clone(&self), rows: Vec::new(), is_left: false };
+        let mut place = Place { inner: Arc::clone(&self), rows: Vec::new(), is_aside: false, is_left: false };
         while let Some(group) = place.next() {
             let batches: Vec<&Batch> = group.iter().map(|waiting| &waiting.batch).collect();
-            let outcomes = self.try_all(&batches).await;
+            let outcomes = self.try_from(&mut place, &batches).await;
             match outcomes {
                 Ok(outcomes) => group.into_iter().zip(outcomes).for_each(|(waiting, outcome)| match outcome {
                     Some(outcome) => waiting.answer(Ok(outcome)),
@@ -98,6 +109,16 @@ impl Inner {
                 Err(error) => group.into_iter().for_each(|waiting| waiting.answer(Err(error.clone()))),
             }
         }
+    }
+
+    /// Tries batches once, and lets others write where that takes long.
+    async fn try_from(&self, place: &mut Place, batches: &[&Batch]) -> Result<Vec<Option<Outcome>>, StoreError> {
+        let mut trying = pin!(self.try_all(batches));
+        if let Ok(outcomes) = tokio::time::timeout(LONG, trying.as_mut()).await {
+            return outcomes;
+        }
+        place.step_aside();
+        trying.await
     }
 
     /// Writes batches by themselves, which failed together: one subject may be
@@ -209,6 +230,8 @@ impl Queue {
 struct Place {
     inner: Arc<Inner>,
     rows: Vec<Row>,
+    /// Another may have taken the place.
+    is_aside: bool,
     is_left: bool,
 }
 
@@ -217,15 +240,39 @@ impl Place {
     /// for; then the place is left, before anything more can come to wait.
     fn next(&mut self) -> Option<Vec<Waiting>> {
         let mut queue = self.inner.queue();
-        self.rows.iter().for_each(|row| _ = queue.at_work.remove(row));
+        self.rows.drain(..).for_each(|row| _ = queue.at_work.remove(&row));
+        if self.is_aside {
+            queue.aside -= 1;
+            self.is_aside = false;
+            if queue.writers == AT_ONCE {
+                self.is_left = true;
+                return None;
+            }
+            queue.writers += 1;
+        }
         let group = queue.take();
-        self.rows = group.iter().map(|waiting| waiting.batch.row).collect();
+        self.rows.extend(group.iter().map(|waiting| waiting.batch.row));
         if group.is_empty() {
             queue.writers -= 1;
             self.is_left = true;
             return None;
         }
         Some(group)
+    }
+
+    /// Lets another write meanwhile.
+    fn step_aside(&mut self) {
+        let mut queue = self.inner.queue();
+        if queue.aside == ASIDE {
+            return;
+        }
+        queue.aside += 1;
+        self.is_aside = true;
+        if queue.waiting.is_empty() {
+            queue.writers -= 1;
+        } else {
+            tokio::spawn(Arc::clone(&self.inner).write());
+        }
     }
 }
 
@@ -236,6 +283,13 @@ impl Drop for Place {
         }
         let mut queue = self.inner.queue();
         self.rows.iter().for_each(|row| _ = queue.at_work.remove(row));
+        if self.is_aside {
+            queue.aside -= 1;
+            if queue.writers == AT_ONCE {
+                return;
+            }
+            queue.writers += 1;
+        }
         match Handle::try_current() {
             // Another goes on, as nobody else may come.
             Ok(runtime) if !queue.waiting.is_empty() => _ = runtime.spawn(Arc::clone(&self.inner).write()),

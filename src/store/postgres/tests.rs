@@ -259,7 +259,9 @@ async fn a_locked_subject_holds_up_nobody_else() {
         found_by: Vec::new(),
         is_told: false,
     };
-    assert_eq!(store.put(batch(0, 0)).await.unwrap(), Outcome::Stored);
+    for n in [0, 40] {
+        assert_eq!(store.put(batch(n, 0)).await.unwrap(), Outcome::Stored);
+    }
     let (other, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     other.batch_execute("begin; select 1 from privet_subjects for update").await.unwrap();
@@ -267,14 +269,17 @@ async fn a_locked_subject_holds_up_nobody_else() {
         let (store, batch) = (Arc::clone(&store), batch(n, bits));
         tokio::spawn(async move { store.put(batch).await.unwrap() })
     };
-    let first = put(0, 1);
-    // It is under way by itself: what would go with it had to wait with it.
-    let waiting =
-        "select count(*) > 0 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    while !other.query_one(waiting, &[]).await.unwrap().get::<_, bool>(0) {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    // As many are locked as there are places to write from. Each is under way by
+    // itself: what would go with it had to wait with it.
+    let mut locked = Vec::new();
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    for (n, many) in [(0, 1), (40, 2)] {
+        locked.push(put(n, 1));
+        while other.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) < many {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
     }
-    let locked: Vec<_> = std::iter::once(first).chain((2..9).map(|bits| put(0, bits))).collect();
+    locked.extend((2..9).map(|bits| put(0, bits)));
     let free: Vec<_> = (1..40).map(|n| put(n, 1)).collect();
     for put in free {
         assert_eq!(put.await.unwrap(), Outcome::Stored);
