@@ -218,7 +218,8 @@ impl Pass<'_> {
             let chain =
                 before.rsplit(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '(')).next().unwrap_or_default();
             // Behind the host it is no longer user and password.
-            let authority = chain.rsplit_once("://").map(|(_, rest)| rest).filter(|rest| !rest.contains(['/', '?', '#']));
+            let authority =
+                chain.rsplit_once("://").map(|(_, rest)| rest).filter(|rest| !rest.contains(['/', '?', '#']));
             if authority.is_some_and(|rest| rest.is_empty() || rest.contains(':')) {
                 return true;
             }

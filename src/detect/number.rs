@@ -341,7 +341,9 @@ impl Pass<'_> {
     fn may_be_amount(&self, number: &Number, last: usize) -> bool {
         let Some((first, rest)) = number.groups().get(..=last).and_then(<[Group]>::split_first) else { return true };
         let zero = first.len() > 1 && number.digits_of(first).first() == Some(&0);
-        !zero && first.len() <= if rest.is_empty() { MAX_DIGITS } else { 3 } && rest.iter().all(|group| group.len() == 3)
+        !zero
+            && first.len() <= if rest.is_empty() { MAX_DIGITS } else { 3 }
+            && rest.iter().all(|group| group.len() == 3)
     }
 
     /// Whether the letters behind a full stop belong to the name of a host or a
@@ -424,8 +426,7 @@ impl Pass<'_> {
     /// expiry: a decimal has one comma.
     fn is_in_columns(&self, start: usize, end: usize) -> bool {
         let digits = eight::digits(self.bytes, end + 1);
-        self.at(end) == Some(',')
-            && (self.before(start) == Some(',') || digits == 2 && self.at(end + 3) == Some('/'))
+        self.at(end) == Some(',') && (self.before(start) == Some(',') || digits == 2 && self.at(end + 3) == Some('/'))
     }
 
     /// Whether a comma stands in front, and a card in front of that.

@@ -6,6 +6,7 @@ use super::error::ProxyError;
 use crate::config::{Limits, Timeouts};
 use crate::problem::ProblemKind;
 use bytes::{Bytes, BytesMut};
+use http::Version;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use std::borrow::Cow;

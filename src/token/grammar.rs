@@ -89,11 +89,11 @@ impl Candidate<'_> {
     }
 
     /// Whether the backslashes in front of the open bracket are the text's own, as
-    /// in `C:\users\[…]`: who escapes one sign of a token escapes the others too.
+    /// in `C:\users\[…]`: who escapes the one bracket escapes the other too.
     fn is_behind_backslash(&self, open: usize, len: usize) -> bool {
         let bytes = self.text.as_bytes();
         let own = bytes.get(..open).is_some_and(|open| matches!(open, [b'\\', .., b'[']));
-        own && !bytes.get(open..len).is_some_and(|token| token.contains(&b'\\'))
+        own && bytes.get(open..len).is_some_and(|rest| rest.ends_with(b"]") && !rest.contains(&b'\\'))
     }
 
     fn read_kind(&self, kind: &Kind, bracket: bool, mut at: usize) -> Outcome {

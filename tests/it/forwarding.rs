@@ -34,6 +34,44 @@ async fn http2_by_prior_knowledge_works_end_to_end() {
     refused.problem(403, "consent-required");
 }
 
+/// A client may send all before it looks for the reply, and take a stream that
+/// ends before for broken.
+#[tokio::test]
+async fn a_refused_stream_is_taken_to_its_end() {
+    let upstream = Upstream::echo().await;
+    let privet = Setup::new(&upstream).start();
+    let address = privet.gateway.trim_start_matches("http://");
+    let io = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (mut client, connection) = h2::client::handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::post(format!("{}{CHAT}", privet.gateway)).body(()).unwrap();
+    let (reply, mut body) = client.send_request(request, false).unwrap();
+    // It does not wait for the body.
+    assert_eq!(reply.await.unwrap().status(), 403);
+    // More than fits into the window of a stream that nobody reads.
+    let mut left = 4 << 20;
+    while left > 0 {
+        body.reserve_capacity(left);
+        let room = std::future::poll_fn(|context| body.poll_capacity(context)).await;
+        let room = room.expect("the stream was reset").expect("the stream was reset");
+        left -= room;
+        body.send_data(vec![b'x'; room].into(), left == 0).unwrap();
+    }
+    assert!(upstream.recorded().is_empty());
+}
+
+#[tokio::test]
+async fn an_offer_of_another_protocol_is_passed_over() {
+    let upstream = Upstream::echo().await;
+    let privet = Setup::new(&upstream).start();
+    let offer =
+        [("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c"), ("http2-settings", "AAMAAABkAAQAoAAAAAIAAAAA")];
+    let reply = Client::new(&privet.gateway).chat(&chat(SAID), &offer).await;
+    assert_eq!(reply.says(), SAID);
+    let seen = upstream.last();
+    assert!(["upgrade", "http2-settings"].iter().all(|name| !seen.headers.contains_key(*name)), "{:?}", seen.headers);
+}
+
 #[tokio::test]
 async fn tls_serves_http2_and_http1_by_alpn() {
     let identity = Identity::new();

@@ -262,8 +262,13 @@ async fn a_locked_subject_holds_up_nobody_else() {
     for n in [0, 40] {
         assert_eq!(store.put(batch(n, 0)).await.unwrap(), Outcome::Stored);
     }
-    let (other, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
+    let connect = async || {
+        let (session, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        session
+    };
+    // In a transaction the activity is that of its first look.
+    let (other, watch) = (connect().await, connect().await);
     other.batch_execute("begin; select 1 from privet_subjects for update").await.unwrap();
     let put = |n: u8, bits: u64| {
         let (store, batch) = (Arc::clone(&store), batch(n, bits));
@@ -272,10 +277,11 @@ async fn a_locked_subject_holds_up_nobody_else() {
     // As many are locked as there are places to write from. Each is under way by
     // itself: what would go with it had to wait with it.
     let mut locked = Vec::new();
-    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    let waiting =
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     for (n, many) in [(0, 1), (40, 2)] {
         locked.push(put(n, 1));
-        while other.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) < many {
+        while watch.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) < many {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     }

@@ -125,6 +125,22 @@ fn every_form_is_found_at_every_two_cuts() {
 }
 
 #[test]
+fn the_text_s_own_backslashes_stay() {
+    let kinds = kinds();
+    let form = token().to_string();
+    for (before, behind) in [("C:\\users\\", "\\x"), ("\\", ""), ("\\\\", " "), ("a\\u005c\\", "]")] {
+        let whole = format!("{before}{form}{behind}");
+        let expected: Vec<_> = [text(before), found(token(), &form), text(behind)].into_iter().collect();
+        let expected = if behind.is_empty() { &expected[..2] } else { &expected[..] };
+        for first in 0..=whole.len() {
+            for second in first..=whole.len() {
+                assert_eq!(restore(&kinds, cut(&whole, &[first, second])), expected, "{whole} at {first}, {second}");
+            }
+        }
+    }
+}
+
+#[test]
 fn every_form_is_found_by_single_characters_and_at_the_end() {
     let kinds = kinds();
     for form in forms(token()) {
