@@ -400,6 +400,8 @@ impl Pass<'_> {
         match c {
             '@' | '%' | '€' | '$' | '£' | '\\' => false,
             '-' | '–' | '.' | '_' => !further.is_some_and(char::is_alphanumeric),
+            // No decimal ends with a letter.
+            ',' if self.before(end).is_some_and(char::is_alphabetic) => true,
             ',' | '/' | ':' => !further.is_some_and(|c| c.is_ascii_digit()),
             c => !letters::joins(c),
         }
