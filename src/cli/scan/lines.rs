@@ -403,10 +403,14 @@ impl<'a> Reader<'a, '_> {
     /// The next byte that is no white space within the line, and where it stands.
     #[inline]
     fn peek(&self, mut at: usize) -> (usize, u8) {
-        // Nearly all that is no white space is above it.
-        let is_space = |byte: u8| byte <= b' ' && matches!(byte, b' ' | b'\t' | b'\r');
         let mut byte = self.byte(at);
-        while is_space(byte) {
+        // Most write one space or none.
+        if byte == b' ' {
+            at += 1;
+            byte = self.byte(at);
+        }
+        // Nearly all that is no white space is above it.
+        while byte <= b' ' && matches!(byte, b' ' | b'\t' | b'\r') {
             at += 1;
             byte = self.byte(at);
         }

@@ -23,8 +23,10 @@ impl Outline {
     /// Takes in a text.
     pub(super) fn read(&mut self, bytes: &[u8]) {
         let mut before = Before::default();
+        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
         self.blocks.clear();
-        self.blocks.extend(bytes.chunks(BLOCK).map(|block| before.block(block)));
+        self.blocks.extend(blocks.iter().map(|block| before.block(block)));
+        self.blocks.push(before.block(rest));
     }
 
     /// The first quote that is not escaped, backslash or control character from
@@ -66,7 +68,8 @@ struct Before {
 }
 
 impl Before {
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the loop keeps what it needs in registers")]
     #[expect(clippy::needless_bitwise_bool, reason = "a branch would keep it from being vector code")]
     fn block(&mut self, bytes: &[u8]) -> Block {
         let [quotes, backslashes, brackets, controls] =

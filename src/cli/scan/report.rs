@@ -342,8 +342,7 @@ pub(super) fn write_score(score: f32, out: &mut Vec<u8>) {
 /// Without what formatting costs.
 pub(super) fn write_number(number: usize, out: &mut Vec<u8>) {
     if number >= 10_000 {
-        out.extend_from_slice(number.to_string().as_bytes());
-        return;
+        return write_large(number, out);
     }
     // How many digits there are cannot be foreseen, and so there is no loop: two
     // digits stand in each half, and all are told apart at once.
@@ -354,4 +353,10 @@ pub(super) fn write_number(number: usize, out: &mut Vec<u8>) {
     let zeros = [10, 100, 1000].map(|least| u32::from(number < least)).into_iter().sum::<u32>();
     out.extend_from_slice(&(digits >> (8 * zeros)).to_le_bytes());
     out.truncate(out.len() - zeros as usize);
+}
+
+#[cold]
+#[inline(never)]
+fn write_large(number: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(number.to_string().as_bytes());
 }
