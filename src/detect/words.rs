@@ -74,6 +74,15 @@ pub(crate) fn read(text: &str, start: usize) -> Option<Word> {
 /// through so much code that copies of this one cost more than the call.
 #[inline(never)]
 pub(crate) fn read_once(text: &str, start: usize) -> Word {
+    // Asked here, the calls for rare words are all last ones, and no register has
+    // to be saved for what comes behind them.
+    if text.len() < 8 { read_of_few(text, start) } else { read_from(text, start) }
+}
+
+/// The same in a text of less than eight bytes.
+#[cold]
+#[inline(never)]
+fn read_of_few(text: &str, start: usize) -> Word {
     read_from(text, start)
 }
 
