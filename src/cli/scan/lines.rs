@@ -257,6 +257,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
+    /// What a key is to the line.
     #[inline]
     fn key(&self, key: Value) -> Key {
         let quoted = self.text.as_bytes().get(key.start..key.end).unwrap_or_default();
@@ -304,9 +305,9 @@ impl<'a> Reader<'a, '_> {
             b'"' => return self.string(start),
             b'{' | b'[' => self.behind_brackets(start)?,
             _ => {
-                let ends =
-                    |at: &usize| matches!(self.byte(*at), b',' | b'}' | b']' | b'"' | b' ' | b'\t' | b'\r' | b'\n');
-                let end = (start..).find(ends).unwrap_or(start);
+                let ends = |b: &u8| matches!(b, b',' | b'}' | b']' | b'"' | b' ' | b'\t' | b'\r' | b'\n');
+                let rest = self.text.as_bytes().get(start..).unwrap_or_default();
+                let end = start + rest.iter().position(ends).unwrap_or(rest.len());
                 if end == start {
                     return Err(self.fault(start));
                 }

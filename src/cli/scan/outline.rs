@@ -70,7 +70,6 @@ struct Before {
 impl Before {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "the loop keeps what it needs in registers")]
-    #[expect(clippy::needless_bitwise_bool, reason = "a branch would keep it from being vector code")]
     fn block(&mut self, bytes: &[u8]) -> Block {
         let [quotes, backslashes, brackets, controls] =
             byte_masks(bytes, 0, b' ', |b| [b == b'"', b == b'\\', matches!(b | 0x20, b'{' | b'}'), b < b' ']);

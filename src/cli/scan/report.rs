@@ -347,8 +347,8 @@ pub(super) fn write_number(number: usize, out: &mut Vec<u8>) {
     // How many digits there are cannot be foreseen, and so there is no loop: two
     // digits stand in each half, and all are told apart at once.
     let number = number as u32;
-    let pairs = number / 100 | number % 100 << 16;
-    let tens = pairs * 103 >> 10 & 0x000f_000f;
+    let pairs = (number / 100) | ((number % 100) << 16);
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f;
     let digits = (tens | (pairs - 10 * tens) << 8) + u32::from_le_bytes(*b"0000");
     let zeros = [10, 100, 1000].map(|least| u32::from(number < least)).into_iter().sum::<u32>();
     out.extend_from_slice(&(digits >> (8 * zeros)).to_le_bytes());
