@@ -15,6 +15,7 @@ mod walker;
 pub use error::{Fault, JsonError};
 pub use path::{Path, Step};
 pub use string::{ESCAPE_MEMORY, OffsetMap, Str, escape, unescape};
+pub(crate) use walker::escape_end;
 pub use walker::{walk, walk_within};
 
 /// Arrays and objects may stand this deep in one another, where nothing else is

@@ -150,6 +150,10 @@ impl Pass<'_> {
 
     /// Steps over "th", "º" and the like behind a day.
     pub(crate) fn ordinal(&self, end: usize) -> usize {
+        // Nearly always something else stands there.
+        if !matches!(self.bytes.get(end), Some(b's' | b'n' | b'r' | b't' | b'e' | b'a' | 0xC2)) {
+            return end;
+        }
         let text = self.text.get(end..).unwrap_or_default();
         ["st", "nd", "rd", "th", "er", "º", "ª", "°", "e", "a"]
             .into_iter()

@@ -168,7 +168,7 @@ impl Pass<'_> {
             start += 1;
         }
         let local = self.text.get(start..end)?;
-        let good = !local.is_empty() && !local.ends_with('.') && !local.contains("..");
+        let good = !local.is_empty() && !local.ends_with('.') && !local.as_bytes().windows(2).any(|two| two == b"..");
         good.then_some(start)
     }
 

@@ -281,18 +281,34 @@ impl Pass<'_> {
             if node.ends == 0 || !self.is_right_edge(at) {
                 continue;
             }
-            for end in shapes.ends.get(usize::from(node.ends))? {
-                if end.spaced && (self.hangs_left(start) || self.hangs_right(at)) {
-                    continue;
-                }
-                if end.apart && end.cued && self.bytes.get(start).is_some_and(u8::is_ascii_lowercase) {
-                    continue;
-                }
-                let place = Place { start, end: at, doubt };
-                let reading = id.get(..len).and_then(|id| self.judge_shape(end, id, &place, &mut in_front));
-                if reading.is_some_and(|new| best.is_none_or(|old| new.beats(&old))) {
-                    best = reading;
-                }
+            let ends = shapes.ends.get(usize::from(node.ends))?;
+            let place = Place { start, end: at, doubt };
+            best = self.best_of(ends, id.get(..len)?, &place, &mut in_front, best);
+        }
+        best
+    }
+
+    /// The best reading of all shapes that end at a place, and of one before them.
+    /// Few walks come to one: apart from it the walk keeps all in registers.
+    #[inline(never)]
+    fn best_of(
+        &self,
+        ends: &[End],
+        id: &[u8],
+        place: &Place,
+        in_front: &mut Option<Heard>,
+        mut best: Option<Reading>,
+    ) -> Option<Reading> {
+        for end in ends {
+            if end.spaced && (self.hangs_left(place.start) || self.hangs_right(place.end)) {
+                continue;
+            }
+            if end.apart && end.cued && self.bytes.get(place.start).is_some_and(u8::is_ascii_lowercase) {
+                continue;
+            }
+            let reading = self.judge_shape(end, id, place, in_front);
+            if reading.is_some_and(|new| best.is_none_or(|old| new.beats(&old))) {
+                best = reading;
             }
         }
         best

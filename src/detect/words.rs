@@ -74,6 +74,15 @@ pub(crate) fn read(text: &str, start: usize) -> Option<Word> {
 /// through so much code that copies of this one cost more than the call.
 #[inline(never)]
 pub(crate) fn read_once(text: &str, start: usize) -> Word {
+    // Asked here, the calls for rare words are all last ones, and no register has
+    // to be saved for what comes behind them.
+    if text.len() < 8 { read_of_few(text, start) } else { read_from(text, start) }
+}
+
+/// The same in a text of less than eight bytes.
+#[cold]
+#[inline(never)]
+fn read_of_few(text: &str, start: usize) -> Word {
     read_from(text, start)
 }
 
@@ -102,7 +111,7 @@ fn read_long(text: &str, start: usize) -> Word {
     let mut end = start;
     loop {
         let eight = Eight::at(bytes, end);
-        capitals += eight.capitals().count_ones() as usize;
+        capitals += eight.count_capitals();
         end += eight.count();
         if eight.letters == u64::MAX {
             hash = mix(hash, eight.folded());
@@ -167,6 +176,12 @@ impl Eight {
     #[inline]
     fn capitals(self) -> u64 {
         !self.bytes & CASE & self.letters
+    }
+
+    #[inline]
+    fn count_capitals(self) -> usize {
+        // The sum of all bytes stands in the highest.
+        ((self.capitals() >> 5).wrapping_mul(ONES) >> 56) as usize
     }
 
     #[inline]
@@ -295,42 +310,51 @@ pub(crate) fn read_in(text: &str, start: usize, letters: usize) -> (Word, u8) {
     (Word { start, end: start + letters, hash, shape }, behind)
 }
 
-/// The code of the character at `at`, up to U+017F, and its length; 0 for another.
-/// Accented letters stand among others as they like, and so there is no branch.
+/// The code of the character of two bytes at `at`, up to U+017F, and its length;
+/// 0 for another.
 #[inline]
 fn low_code(bytes: &[u8], at: usize) -> (usize, usize) {
-    let byte = |at: usize| usize::from(bytes.get(at).copied().unwrap_or_default());
-    let (first, second) = (byte(at), byte(at + 1));
-    let two = first.wrapping_sub(0xC2) < 4;
-    let one = std::hint::select_unpredictable(first < 0x80, first, 0);
-    (std::hint::select_unpredictable(two, (first & 0x1f) << 6 | second & 0x3f, one), 1 + usize::from(two))
+    match bytes.get(at..at + 2) {
+        Some(&[first @ 0xC2..=0xC5, second]) => (usize::from(first & 0x1f) << 6 | usize::from(second & 0x3f), 2),
+        _ => (0, 0),
+    }
 }
 
 #[cold]
 #[inline(never)]
 fn read_unicode(text: &str, start: usize) -> Word {
+    let bytes = text.as_bytes();
     let mut folded = Folded::new();
     let (mut letters, mut capitals, mut first_is_capital) = (0, 0, false);
     let mut end = start;
     loop {
-        let (code, len) = low_code(text.as_bytes(), end);
+        // What stands between accents is taken eight letters at a time.
+        if bytes.get(end).is_some_and(u8::is_ascii) {
+            let eight = Eight::at(bytes, end);
+            folded.push_all(eight.folded(), eight.count());
+            first_is_capital |= letters == 0 && eight.capitals() & 0x20 != 0;
+            capitals += eight.count_capitals();
+            letters += eight.count();
+            end += eight.count();
+            if eight.letters != u64::MAX && !eight.ends_outside_ascii() {
+                break;
+            }
+            continue;
+        }
+        let (code, len) = low_code(bytes, end);
         let plain = PLAIN.get(code).copied().unwrap_or_default();
         let capital = if plain != 0 {
             folded.push(plain | 0x20);
             end += len;
             plain & 0x20 == 0
         } else {
-            let Some(c) = text.get(end..).and_then(|rest| rest.chars().next()).filter(|c| !c.is_ascii()) else { break };
-            if is_mark(c) && letters > 0 {
-                // A combining mark belongs to the letter before it.
-                end += c.len_utf8();
+            let Some(c) = letter_or_mark(text, end).filter(|c| letters > 0 || !is_mark(*c)) else { break };
+            end += c.len_utf8();
+            if is_mark(c) {
+                // It belongs to the letter before it.
                 continue;
             }
-            if is_mark(c) || !is_letter(c) {
-                break;
-            }
-            fold(c, |byte| folded.push(byte));
-            end += c.len_utf8();
+            folded = folded.and(c);
             is_capital(c)
         };
         first_is_capital |= capital && letters == 0;
@@ -338,6 +362,14 @@ fn read_unicode(text: &str, start: usize) -> Word {
         letters += 1;
     }
     Word { start, end, hash: folded.hash(), shape: shape(letters, capitals, first_is_capital) }
+}
+
+/// The letter or combining mark at `at`. Nearly all letters with accents are told
+/// apart without this.
+#[cold]
+#[inline(never)]
+fn letter_or_mark(text: &str, at: usize) -> Option<char> {
+    text.get(at..)?.chars().next().filter(|c| is_mark(*c) || is_letter(*c))
 }
 
 fn shape(letters: usize, capitals: usize, first_is_capital: bool) -> Shape {
@@ -488,6 +520,25 @@ impl Folded {
         }
     }
 
+    /// The same for so many bytes, eight at most; those above them are zero.
+    #[inline]
+    fn push_all(&mut self, bytes: u64, count: usize) {
+        let taken = 8 * (self.len & 7) as u32;
+        self.block |= bytes << taken;
+        self.len += count as u64;
+        if taken as usize + 8 * count >= 64 {
+            self.hash = mix(self.hash, self.block);
+            self.block = bytes.checked_shr(64 - taken).unwrap_or(0);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn and(mut self, c: char) -> Self {
+        fold(c, |byte| self.push(byte));
+        self
+    }
+
     /// No letter is zero, so the last block says by itself how long it is.
     #[inline]
     fn hash(self) -> u64 {
@@ -498,6 +549,7 @@ impl Folded {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn spellings_of_a_word_have_one_hash() {
@@ -526,6 +578,30 @@ mod tests {
                 assert_eq!(found.hash, folded.hash(), "{text}");
                 let capitals = word.bytes().filter(u8::is_ascii_uppercase).count();
                 assert_eq!(found.shape, shape(length, capitals, false), "{text}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn accents_stand_wherever_they_like(word in "[a-zA-Z]{0,9}([éÉßøŁźЖжẞ][a-zA-Z\u{301}]{0,9}){1,4}", behind in "[ 1’😀.]?") {
+            let text = format!("{word}{behind}a");
+            let (mut folded, mut capitals, mut letters) = (Folded::new(), 0, 0);
+            for c in word.chars().filter(|c| !is_mark(*c)) {
+                if c.is_ascii() {
+                    folded.push(c.to_ascii_lowercase() as u8);
+                } else {
+                    fold(c, |byte| folded.push(byte));
+                }
+                capitals += usize::from(is_capital(c));
+                letters += 1;
+            }
+            let read = read_from(&text, 0);
+            prop_assert_eq!(read.end, if behind.is_empty() { text.len() } else { word.len() });
+            if !behind.is_empty() {
+                prop_assert_eq!(read.hash, folded.hash());
+                let first_is_capital = word.chars().next().is_some_and(is_capital);
+                prop_assert_eq!(read.shape, shape(letters, capitals, first_is_capital));
             }
         }
     }

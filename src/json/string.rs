@@ -23,7 +23,7 @@ impl<'a> Str<'a> {
     pub fn decode(&self) -> Cow<'a, str> {
         if self.escaped {
             let mut text = String::with_capacity(self.raw.len());
-            decode(self.raw, |part, _| text.push_str(part));
+            decode(self.raw, &mut text, |_, _| {});
             Cow::Owned(text)
         } else {
             Cow::Borrowed(self.raw)
@@ -81,12 +81,7 @@ impl OffsetMap {
 pub fn unescape(raw: &str, out: &mut String, map: &mut OffsetMap) {
     out.clear();
     map.after.clear();
-    decode(raw, |part, escape_end| {
-        out.push_str(part);
-        if let Some(end) = escape_end {
-            map.after.push((out.len(), end));
-        }
-    });
+    decode(raw, out, |decoded, raw| map.after.push((decoded, raw)));
 }
 
 /// Writes `text` as the inside of a JSON string, with the escapes that
@@ -115,18 +110,19 @@ pub fn escape(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Gives the parts of the decoded string: text as it stands, or the character
-/// of an escape with the raw offset at which the escape ends.
-fn decode(raw: &str, mut part: impl FnMut(&str, Option<usize>)) {
+/// Adds the decoded string to `out`, and gives the place behind each escape:
+/// there, and in the raw string.
+fn decode(raw: &str, out: &mut String, mut escape_end: impl FnMut(usize, usize)) {
     let mut at = 0;
     while let Some(plain) = raw.get(at..).and_then(|rest| memchr(b'\\', rest.as_bytes())) {
         let escape = at + plain;
-        part(raw.get(at..escape).unwrap_or_default(), None);
+        out.push_str(raw.get(at..escape).unwrap_or_default());
         let (c, end) = escaped_char(raw.as_bytes(), escape);
-        part(c.encode_utf8(&mut [0; 4]), Some(end));
+        out.push(c);
+        escape_end(out.len(), end);
         at = end;
     }
-    part(raw.get(at..).unwrap_or_default(), None);
+    out.push_str(raw.get(at..).unwrap_or_default());
 }
 
 /// The character for which the escape at `at` stands, and where it ends.

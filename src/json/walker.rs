@@ -222,31 +222,12 @@ impl<'a> Walker<'a> {
                 }
                 Some(b'\\') => {
                     escaped = true;
-                    self.escape()?;
+                    self.at = escape_end(self.bytes, self.at)?;
                 }
                 Some(_) => return Err(self.fault(Fault::ControlCharacter)),
                 None => return Err(self.fault(Fault::UnexpectedEnd)),
             }
         }
-    }
-
-    fn escape(&mut self) -> Result<(), JsonError> {
-        match self.bytes.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
-            Some(b'u') => {
-                for offset in 2..6 {
-                    match self.bytes.get(self.at + offset) {
-                        Some(b) if b.is_ascii_hexdigit() => {}
-                        Some(_) => return Err(self.fault(Fault::BadEscape)),
-                        None => return Err(JsonError { offset: self.bytes.len(), fault: Fault::UnexpectedEnd }),
-                    }
-                }
-                self.at += 6;
-            }
-            Some(_) => return Err(self.fault(Fault::BadEscape)),
-            None => return Err(JsonError { offset: self.bytes.len(), fault: Fault::UnexpectedEnd }),
-        }
-        Ok(())
     }
 
     /// The next byte that is no white space.
@@ -264,6 +245,26 @@ impl<'a> Walker<'a> {
     fn fault(&self, fault: Fault) -> JsonError {
         JsonError { offset: self.at, fault }
     }
+}
+
+/// Where the escape ends whose backslash stands at `at`.
+pub(crate) fn escape_end(bytes: &[u8], at: usize) -> Result<usize, JsonError> {
+    let bad = Err(JsonError { offset: at, fault: Fault::BadEscape });
+    let early = Err(JsonError { offset: bytes.len(), fault: Fault::UnexpectedEnd });
+    match bytes.get(at + 1) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => return Ok(at + 2),
+        Some(b'u') => {}
+        Some(_) => return bad,
+        None => return early,
+    }
+    for digit in at + 2..at + 6 {
+        match bytes.get(digit) {
+            Some(b) if b.is_ascii_hexdigit() => {}
+            Some(_) => return bad,
+            None => return early,
+        }
+    }
+    Ok(at + 6)
 }
 
 #[cfg(test)]
