@@ -279,8 +279,8 @@ impl Pass<'_> {
         // The model is larger than the caches near the processor: what can be asked
         // for is, before all is known, and so the reads are under way meanwhile.
         let mut sums = [Sum::default(); MAX_RUN];
-        for (token, sum) in run.tokens().iter().zip(&mut sums) {
-            self.features_of_word(token, |_, slot| sum.add(weights, slot));
+        for (i, sum) in sums.iter_mut().enumerate().take(count) {
+            self.features_of_word(&run, i, |_, slot| sum.add(weights, slot));
         }
         let around = self.surroundings(&run);
         for (i, sum) in sums.iter_mut().enumerate().take(count) {

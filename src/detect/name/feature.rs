@@ -6,7 +6,7 @@ use crate::detect::letters;
 use crate::detect::lexicon::Classes;
 use crate::detect::name::run::{Gap, Run, Token};
 use crate::detect::scan::Pass;
-use crate::detect::words::{Shape, Word};
+use crate::detect::words::{self, Shape, Word};
 
 /// Features of a word.
 pub(crate) const FEATURES: usize = 32;
@@ -35,6 +35,7 @@ struct Neighbour {
 
 /// What is around a run, looked up once for all its words.
 pub(crate) struct Surroundings {
+    /// Of the second word on each side only its hash is known.
     before: [Neighbour; 2],
     behind: [Neighbour; 2],
     /// The kinds of the characters in front and behind.
@@ -95,6 +96,12 @@ fn shape_code(shape: Shape) -> u8 {
     // In the order of the shapes; a table, as the processor cannot guess.
     const CODES: [u8; 6] = [1, 3, 5, 6, 7, 8];
     CODES.get(shape as usize).copied().unwrap_or_default()
+}
+
+/// Where in its run the word `i` stands.
+#[inline]
+fn place(run: &Run, i: usize) -> u64 {
+    (i.min(3) as u64) << 4 | (run.tokens().len() - i - 1).min(3) as u64
 }
 
 /// The slot of a feature of kind `kind` with value `value`.
@@ -239,12 +246,15 @@ impl Pass<'_> {
         let last = self.before(spaces);
         if last != Some('\n') || run.cue.is_some() {
             for (slot, hash) in before.iter_mut().zip(self.recent.newest_first()) {
-                *slot = Neighbour { hash, classes: self.engine.lexicon.classes(hash).bits() & SEEN, shape: 0 };
+                slot.hash = hash;
             }
+            let [nearest, _] = &mut before;
+            nearest.classes = self.engine.lexicon.classes(nearest.hash).bits() & SEEN;
         }
         let next = self.word_behind(run, self.next_word(end));
-        let next2 = next.and_then(|(word, _)| self.listed_word(self.next_word(word.end)));
-        let behind = [next, next2].map(|word| word.map_or_else(Neighbour::default, Neighbour::behind));
+        let next2 = next.and_then(|(word, _)| words::read(self.text, self.next_word(word.end)));
+        let next2 = Neighbour { hash: next2.map_or(0, |word| word.hash), ..Neighbour::default() };
+        let behind = [next.map_or_else(Neighbour::default, Neighbour::behind), next2];
         let right = kind_of(self.at(end));
         let right = right + u8::from((right == SPACE_KIND) & next.is_none());
         let caps = self.capitals_around(start, end);
@@ -306,7 +316,8 @@ impl Pass<'_> {
     /// Shows the kinds and the slots of the features that the run's word `i` has by
     /// itself. No array is between: they are summed up as they are made.
     #[inline]
-    pub(crate) fn features_of_word(&self, token: &Token, mut show: impl FnMut(usize, u32)) {
+    pub(crate) fn features_of_word(&self, run: &Run, i: usize, mut show: impl FnMut(usize, u32)) {
+        let Some(token) = run.tokens().get(i) else { return };
         let shape = u64::from(shape_of(token));
         let (start, end) = self.ends(token);
         let mut feature = |kind, value| show(kind, slot(kind, value));
@@ -317,6 +328,7 @@ impl Pass<'_> {
         feature(8, end & 0xff_ff);
         feature(9, end);
         feature(10, pack(&[u64::from(token.classes.bits() & SEEN), shape]));
+        feature(30, pack(&[end & 0xff_ff_ff, shape, place(run, i)]));
     }
 
     /// Shows those that are made of what stands around it.
@@ -331,12 +343,11 @@ impl Pass<'_> {
         let (before, before2, next, next2) = (back(1), back(2), around.on(run, i + 1), around.on(run, i + 2));
         let classes = u64::from(token.classes.bits() & SEEN);
         let shape = u64::from(shape_of(token));
-        let (_, end) = self.ends(token);
         let first = i == 0;
         let last = i + 1 == tokens.len();
         let left = if first { u64::from(around.left) } else { 40 + gap_code(token.gap) };
         let right = if last { u64::from(around.right) } else { 40 + tokens.get(i + 1).map_or(0, |t| gap_code(t.gap)) };
-        let place = (i.min(3) as u64) << 4 | (tokens.len() - i - 1).min(3) as u64;
+        let place = place(run, i);
         let cue = u64::from(around.cue) << 2 | i.min(2) as u64;
         let caps = u64::from(around.caps);
         let sentence = u64::from(first && around.sentence);
@@ -364,7 +375,6 @@ impl Pass<'_> {
         feature(27, pack(&[before.hash, known, shape]));
         feature(28, pack(&[next.hash, known, shape]));
         feature(29, pack(&[before.hash, next.hash]));
-        feature(30, pack(&[end & 0xff_ff_ff, shape, place]));
     }
 
     /// The first and the last four bytes of a word, ASCII in small letters.
