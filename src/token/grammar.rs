@@ -89,11 +89,11 @@ impl Candidate<'_> {
     }
 
     /// Whether the backslashes in front of the open bracket are the text's own, as
-    /// in `C:\users\[…]`: who escapes the one bracket escapes the other too.
+    /// in `C:\users\[…]`: a word stands in front, and the other bracket has none.
     fn is_behind_backslash(&self, open: usize, len: usize) -> bool {
         let bytes = self.text.as_bytes();
-        let own = bytes.get(..open).is_some_and(|open| matches!(open, [b'\\', .., b'[']));
-        own && bytes.get(open..len).is_some_and(|rest| rest.ends_with(b"]") && !rest.contains(&b'\\'))
+        let behind_word = !self.at_word && bytes.get(..open).is_some_and(|open| matches!(open, [b'\\', .., b'[']));
+        behind_word && bytes.get(open..len).is_some_and(|rest| rest.ends_with(b"]") && !rest.contains(&b'\\'))
     }
 
     fn read_kind(&self, kind: &Kind, bracket: bool, mut at: usize) -> Outcome {

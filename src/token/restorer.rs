@@ -130,8 +130,11 @@ impl Restorer {
                     match text.as_bytes().get(start) {
                         Some(b'[') => self.open_brackets = self.open_brackets.saturating_add(1),
                         Some(b']') => self.open_brackets = self.open_brackets.saturating_sub(1),
-                        // Of a long run only its end can escape something.
-                        Some(b'\\') => passed = backslashes(text, start).saturating_sub(MAX_BACKSLASHES).max(1),
+                        // A run is read as one; of a long one only its end can escape something.
+                        Some(b'\\') => {
+                            let run = backslashes(text, start);
+                            passed = run.checked_sub(MAX_BACKSLASHES).filter(|more| *more > 0).unwrap_or(run);
+                        }
                         _ => {}
                     }
                     at = start + passed;
