@@ -128,7 +128,7 @@ fn every_form_is_found_at_every_two_cuts() {
 fn the_text_s_own_backslashes_stay() {
     let kinds = kinds();
     let form = token().to_string();
-    for (before, behind) in [("C:\\users\\", "\\x"), ("1\\", ""), ("é\\\\", " "), ("a\\u005c\\", "]")] {
+    for (before, behind) in [("C:\\users\\", "\\x"), ("1\\", ""), ("é\\\\", " "), ("a\\", "]")] {
         let whole = format!("{before}{form}{behind}");
         let expected: Vec<_> = [text(before), found(token(), &form), text(behind)].into_iter().collect();
         let expected = if behind.is_empty() { &expected[..2] } else { &expected[..] };
