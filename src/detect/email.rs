@@ -18,32 +18,6 @@ const MAX_DOMAIN: usize = 255;
 /// maimuță".
 const TAILS: [&str; 6] = ["-a", " a", " de maimuță", " de maimuţă", " de maimuta", " de maimuța"];
 
-/// Whose domains have mailboxes of people, and little else that one speaks of.
-const PROVIDERS: [&str; 22] = [
-    "gmail.com",
-    "googlemail.com",
-    "hotmail.com",
-    "outlook.com",
-    "live.com",
-    "icloud.com",
-    "me.com",
-    "yahoo.com",
-    "aol.com",
-    "proton.me",
-    "protonmail.com",
-    "gmx.de",
-    "gmx.net",
-    "gmx.at",
-    "web.de",
-    "t-online.de",
-    "seznam.cz",
-    "wp.pl",
-    "o2.pl",
-    "libero.it",
-    "orange.fr",
-    "laposte.net",
-];
-
 /// What people put around "at" and "dot".
 const OPENING: [char; 4] = ['(', '[', '{', '<'];
 const CLOSING: [char; 4] = [')', ']', '}', '>'];
@@ -160,11 +134,6 @@ impl Pass<'_> {
             start += if tagged { key } else { sign + 1 };
         }
         while self.bytes.get(start).is_some_and(|b| matches!(b, b'.' | b'-' | b'~' | b'\'' | b'+')) && start < end {
-            start += 1;
-        }
-        // The letter of a line break that is written as in a program: `Hello\nana@…`.
-        let escaped = start > 0 && self.bytes.get(start - 1) == Some(&b'\\');
-        if escaped && end - start > 1 && self.bytes.get(start).is_some_and(|b| matches!(b, b'n' | b'r' | b't')) {
             start += 1;
         }
         let local = self.text.get(start..end)?;
@@ -292,17 +261,15 @@ impl Pass<'_> {
         // "look at example.com" is no address; "ana.novak at example.com" is, and
         // "ana chiocciola example.it": that word is nothing else.
         let plain_word = ["at", "et", "@"].iter().any(|word| sign.eq_ignore_ascii_case(word));
-        let domain = self.text.get(right..end)?;
-        let of_mail = PROVIDERS.iter().any(|name| domain.eq_ignore_ascii_case(name)) && !is_said_otherwise(local);
         if plain_word
             && !open
             && !dots_spelled
-            && !of_mail
             && !local.contains(['.', '_'])
             && !local.bytes().any(|b| b.is_ascii_digit())
         {
             return None;
         }
+        let domain = self.text.get(right..end)?;
         if !open && (if dots_spelled { is_said_otherwise(local) } else { self.is_of_a_program(local, domain, end) }) {
             return None;
         }

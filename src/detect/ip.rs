@@ -24,7 +24,7 @@ impl Pass<'_> {
         let follows = |at: usize| self.at(at).is_some_and(letters::joins);
         let bad_end = match self.at(end) {
             Some('.') => follows(end + 1) && (self.digit(end + 1).is_some() || self.is_label(end + 1)),
-            Some('-') => self.at(end + 1).is_some_and(char::is_alphabetic),
+            Some('-') => self.at(end + 1).is_some_and(letters::joins_as_letter),
             Some(c) => letters::joins(c) || c == '_',
             None => false,
         };

@@ -25,15 +25,27 @@ pub(crate) fn is_letter(c: char) -> bool {
 }
 
 /// Whether what stands beside this character is part of the same word or code.
-/// Not beside the scripts that part no words: Thai, Chinese, Japanese and Korean,
-/// where a number stands in the midst of letters.
+/// Not beside the scripts where a number stands in the midst of letters: Thai,
+/// Lao, Chinese, Japanese and Korean.
 #[inline]
 pub(crate) fn joins(c: char) -> bool {
     match c {
         ..'\u{80}' => c.is_ascii_alphanumeric(),
-        '\u{e00}'..='\u{eff}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' => false,
+        '\u{e00}'..='\u{eff}'
+        | '\u{3005}'..='\u{3007}'
+        | '\u{3040}'..='\u{30ff}'
+        | '\u{3400}'..='\u{9fff}'
+        | '\u{ac00}'..='\u{d7a3}'
+        | '\u{ff66}'..='\u{ff9f}'
+        | '\u{20000}'..='\u{323af}' => false,
         _ => c.is_alphanumeric(),
     }
+}
+
+/// The same of a letter alone.
+#[inline]
+pub(crate) fn joins_as_letter(c: char) -> bool {
+    c.is_alphabetic() && joins(c)
 }
 
 /// The same as `c.is_uppercase()`, without a search in tables for most letters

@@ -4,6 +4,7 @@
 use crate::detect::eight;
 use crate::detect::evidence::Evidence;
 use crate::detect::finder::Finder;
+use crate::detect::letters;
 use crate::detect::scan::Pass;
 
 /// Eight pairs and their separators.
@@ -85,7 +86,7 @@ impl Pass<'_> {
 }
 
 fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
+    letters::joins(c) || c == '_'
 }
 
 /// Whether a text has the form of an address, and is not one that no device has.

@@ -290,7 +290,7 @@ impl Pass<'_> {
         }
         match self.before(at) {
             // Between underscores it is written in italics.
-            Some('_') => !self.before(at - 1).is_some_and(char::is_alphanumeric),
+            Some('_') => !self.before(at - 1).is_some_and(letters::joins),
             Some('#' | '$' | '€' | '£' | '@' | '\\') => false,
             Some('-' | '.' | '/' | ',' | ':' | '–') if at == start => {
                 // `ORD-2026-…`, `1,5`, `12:30`; but `tel:+49…`, "call:030 …".
@@ -302,7 +302,7 @@ impl Pass<'_> {
                         let word = self.bytes.get(at.saturating_sub(4)..at - 1).unwrap_or_default();
                         !c.is_alphabetic() || (word.len() == 3 && word.iter().all(u8::is_ascii_lowercase))
                     }
-                    Some(c) => !c.is_alphabetic() || matches!(self.bytes.get(at - 1), Some(b':' | b',')),
+                    Some(c) => !letters::joins(c) || matches!(self.bytes.get(at - 1), Some(b':' | b',')),
                     None => true,
                 }
             }
@@ -322,11 +322,11 @@ impl Pass<'_> {
             return false;
         }
         match self.at(group.end) {
-            Some('_') => !self.at(group.end + 1).is_some_and(char::is_alphanumeric),
+            Some('_') => !self.at(group.end + 1).is_some_and(letters::joins),
             Some('%' | '@' | '€' | '$') => false,
             Some(',') if !self.may_be_amount(number, last) => true,
-            Some('-' | '/' | '=') => !self.at(group.end + 1).is_some_and(char::is_alphabetic),
-            Some('.') if self.at(group.end + 1).is_some_and(char::is_alphabetic) => !self.is_label(group.end + 1),
+            Some('-' | '/' | '=') => !self.at(group.end + 1).is_some_and(letters::joins_as_letter),
+            Some('.') if self.at(group.end + 1).is_some_and(letters::joins_as_letter) => !self.is_label(group.end + 1),
             Some(',' | ':' | '.') => self.digit(group.end + 1).is_none(),
             // "x42" is an extension.
             Some('x' | 'X') => self.digit(group.end + 1).is_some(),
@@ -381,7 +381,7 @@ impl Pass<'_> {
                 continue;
             }
             // In one group with an ending it is the name of a file.
-            if last == 0 && self.at(end) == Some('.') && self.at(end + 1).is_some_and(char::is_alphabetic) {
+            if last == 0 && self.at(end) == Some('.') && self.at(end + 1).is_some_and(letters::joins_as_letter) {
                 continue;
             }
             // Longer numbers are ids of machines far more often than cards.

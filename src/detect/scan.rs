@@ -291,7 +291,7 @@ impl Recent {
 
     /// The last word; 0 for none.
     #[inline]
-    pub(crate) fn last(&self) -> u64 {
+    fn last(&self) -> u64 {
         self.back(1)
     }
 

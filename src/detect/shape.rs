@@ -395,7 +395,7 @@ impl Pass<'_> {
         let Some(c) = self.before(start) else { return Edge::Free { doubt: false } };
         let further = self.before(start - c.len_utf8());
         let digit = further.is_some_and(|c| c.is_ascii_digit());
-        let letter = further.is_some_and(char::is_alphabetic);
+        let letter = further.is_some_and(letters::joins_as_letter);
         match c {
             '_' if !digit && !letter => Edge::Free { doubt: false },
             '_' | '$' | '€' | '£' | '@' | '\\' | '+' | '%' | '~' | '^' => Edge::Bound,
@@ -415,7 +415,7 @@ impl Pass<'_> {
         let further = self.at(end + c.len_utf8());
         match c {
             '@' | '%' | '€' | '$' | '£' | '\\' => false,
-            '-' | '–' | '.' | '_' => !further.is_some_and(char::is_alphanumeric),
+            '-' | '–' | '.' | '_' => !further.is_some_and(letters::joins),
             // No decimal ends with a letter.
             ',' if self.before(end).is_some_and(char::is_alphabetic) => true,
             ',' | '/' | ':' => !further.is_some_and(|c| c.is_ascii_digit()),

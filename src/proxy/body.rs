@@ -67,7 +67,7 @@ impl Budget {
     }
 
     /// Takes what is left of a refused body and keeps nothing of it, within the
-    /// bounds of a body that is read. Most clients look for the reply only
+    /// times of a body that is read. Most clients look for the reply only
     /// when all is sent: were the connection closed on them before, they would
     /// see it break instead of why they were refused.
     ///
@@ -75,6 +75,9 @@ impl Budget {
     /// the protocol allows, some clients would take that for the reply.
     pub(super) async fn discard(&self, body: Incoming, version: Version) {
         let (limit, idle) = (self.body_limit, self.idle);
+        if body.is_end_stream() {
+            return;
+        }
         if version == Version::HTTP_2 {
             // A client may send a body that is too large to its end all the same.
             tokio::spawn(timeout(self.whole, discard(body, limit.saturating_mul(2), idle)));

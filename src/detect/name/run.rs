@@ -434,9 +434,6 @@ impl Pass<'_> {
                 _ => {}
             }
         }
-        // A key of JSON within a text, as one in whose format the text stands.
-        let is_member = gap.starts_with(['"', '\'']) && gap.ends_with(['"', '\'']) && gap.contains(':');
-        pending.label |= is_member && self.engine.lexicon.classes(self.recent.last()).has(Classes::NAME_LABEL);
         match pending.cue {
             // A farewell stands on the line before; else it is but a word of thanks.
             Cue::SignOff if !gap.contains('\n') => pending.cue = Cue::Greeting,

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 /// an unbounded one.
 const GROUP: usize = 512;
 
-/// So many bytes a probe writes: more than a request does, so that where there
-/// is no room for the one there is none for the other.
+/// So many bytes a probe writes: more than most requests do, so that where there
+/// is no room for these there is none for it either.
 const PROBED: usize = 64 << 10;
 
 /// Work, and who waits for it. Nobody may be waiting any more.

@@ -22,11 +22,11 @@ use tokio_postgres::types::Type;
 /// the server, the other is worked on.
 const AT_ONCE: usize = 2;
 
-/// A statement that takes longer waits for somebody who has a subject locked.
-/// Then it counts no more, and another is begun in its place;
+/// A statement that takes longer mostly waits for somebody who has a subject
+/// locked. Then it counts no more, and another is begun in its place.
 const LONG: Duration = Duration::from_millis(250);
 
-/// but of so many at most, as each has a session of the pool.
+/// Of so many at most, as each has a session of the pool.
 const ASIDE: usize = 2;
 
 /// How many batches one statement takes, and how many tokens; one batch in any
@@ -51,9 +51,9 @@ struct Inner {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Waiting>,
-    /// How many tasks write, but for those
+    /// How many tasks write, but for those that stepped aside.
     writers: usize,
-    /// whose statement takes long.
+    /// How many stepped aside, as their statement takes long.
     aside: usize,
     /// The subjects of the statements under way: what comes for one of them
     /// waits, so that a subject that is locked holds up one statement alone.
@@ -114,11 +114,13 @@ impl Inner {
     /// Tries batches once, and lets others write where that takes long.
     async fn try_from(&self, place: &mut Place, batches: &[&Batch]) -> Result<Vec<Option<Outcome>>, StoreError> {
         let mut trying = pin!(self.try_all(batches));
-        if let Ok(outcomes) = tokio::time::timeout(LONG, trying.as_mut()).await {
-            return outcomes;
+        loop {
+            match tokio::time::timeout(LONG, trying.as_mut()).await {
+                Ok(outcomes) => return outcomes,
+                // Where too many are, one may be back by the next time.
+                Err(_) => place.step_aside(),
+            }
         }
-        place.step_aside();
-        trying.await
     }
 
     /// Writes batches by themselves, which failed together: one subject may be
@@ -260,10 +262,10 @@ impl Place {
         Some(group)
     }
 
-    /// Lets another write meanwhile.
+    /// Lets another write meanwhile, unless it does already or too many do.
     fn step_aside(&mut self) {
         let mut queue = self.inner.queue();
-        if queue.aside == ASIDE {
+        if self.is_aside || queue.aside == ASIDE {
             return;
         }
         queue.aside += 1;
