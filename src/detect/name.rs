@@ -284,7 +284,7 @@ impl Pass<'_> {
         }
         let around = self.surroundings(&run);
         for (i, sum) in sums.iter_mut().enumerate().take(count) {
-            self.features(&run, &around, i, |_, slot| sum.add(weights, slot));
+            around.features(&run, i, |_, slot| sum.add(weights, slot));
         }
         let (opinions, evidence) = self.opinions(&run);
         if self.names.lesson.is_some() {
@@ -356,7 +356,7 @@ impl Pass<'_> {
             let small = token.word.shape == Shape::Lower;
             let labelled =
                 (i == 0) & run.cue.is_some_and(|c| c.label) & token.is_known() & !(token.is_ordinary() & small);
-            let titled = (i == 0) & run.cue.is_some_and(|c| c.cue == Cue::Title) & !small;
+            let titled = i == 0 && !small && run.cue.is_some_and(|c| c.cue == Cue::Title);
             let usual = if labelled || self.is_remembered(token) {
                 threshold * KNOWN_HERE
             } else if titled {

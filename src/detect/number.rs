@@ -324,7 +324,7 @@ impl Pass<'_> {
         match self.at(group.end) {
             Some('_') => !self.at(group.end + 1).is_some_and(letters::joins),
             Some('%' | '@' | '€' | '$') => false,
-            Some(',') if !self.may_be_amount(number, last) => true,
+            Some(',') if !may_be_amount(number, last) => true,
             Some('-' | '/' | '=') => !self.at(group.end + 1).is_some_and(letters::joins_as_letter),
             Some('.') if self.at(group.end + 1).is_some_and(letters::joins_as_letter) => !self.is_label(group.end + 1),
             Some(',' | ':' | '.') => self.digit(group.end + 1).is_none(),
@@ -333,17 +333,6 @@ impl Pass<'_> {
             Some(c) => !letters::joins(c),
             None => true,
         }
-    }
-
-    /// Whether the groups up to `last` may be the whole part of a decimal: one
-    /// group without a zero in front, or thousands. Another has the next column
-    /// of a table behind its comma.
-    fn may_be_amount(&self, number: &Number, last: usize) -> bool {
-        let Some((first, rest)) = number.groups().get(..=last).and_then(<[Group]>::split_first) else { return true };
-        let zero = first.len() > 1 && number.digits_of(first).first() == Some(&0);
-        !zero
-            && first.len() <= if rest.is_empty() { MAX_DIGITS } else { 3 }
-            && rest.iter().all(|group| group.len() == 3)
     }
 
     /// Whether the letters behind a full stop belong to the name of a host or a
@@ -526,6 +515,15 @@ impl Pass<'_> {
             _ => 0,
         }
     }
+}
+
+/// Whether the groups up to `last` may be the whole part of a decimal: one
+/// group without a zero in front, or thousands. Another has the next column
+/// of a table behind its comma.
+fn may_be_amount(number: &Number, last: usize) -> bool {
+    let Some((first, rest)) = number.groups().get(..=last).and_then(<[Group]>::split_first) else { return true };
+    let zero = first.len() > 1 && number.digits_of(first).first() == Some(&0);
+    !zero && first.len() <= if rest.is_empty() { MAX_DIGITS } else { 3 } && rest.iter().all(|group| group.len() == 3)
 }
 
 /// Whether a number has as many digits as a card, and starts as those of an

@@ -68,6 +68,52 @@ impl Surroundings {
         }
     }
 
+    /// Shows those that are made of what stands around it.
+    #[inline]
+    pub(crate) fn features(&self, run: &Run, i: usize, mut show: impl FnMut(usize, u32)) {
+        let tokens = run.tokens();
+        let back = |n: usize| match i.checked_sub(n) {
+            Some(at) => tokens.get(at).map(Neighbour::of).unwrap_or_default(),
+            None => self.before.get(n - i - 1).copied().unwrap_or_default(),
+        };
+        let Some(token) = tokens.get(i) else { return };
+        let (before, before2, next, next2) = (back(1), back(2), self.on(run, i + 1), self.on(run, i + 2));
+        let classes = u64::from(token.classes.bits() & SEEN);
+        let shape = u64::from(shape_of(token));
+        let first = i == 0;
+        let last = i + 1 == tokens.len();
+        let left = if first { u64::from(self.left) } else { 40 + gap_code(token.gap) };
+        let right = if last { u64::from(self.right) } else { 40 + tokens.get(i + 1).map_or(0, |t| gap_code(t.gap)) };
+        let place = place(run, i);
+        let cue = u64::from(self.cue) << 2 | i.min(2) as u64;
+        let caps = u64::from(self.caps);
+        let sentence = u64::from(first && self.sentence);
+        let (bc, nc) = (u64::from(before.classes), u64::from(next.classes));
+        let next_shape = u64::from(next.shape);
+        let known = classes & KNOWN;
+        let mut feature = |kind, value| show(kind, slot(kind, value));
+        feature(2, before.hash);
+        feature(3, next.hash);
+        feature(4, pack(&[before.hash, before2.hash]));
+        feature(5, pack(&[next.hash, next2.hash]));
+        feature(11, pack(&[bc, classes, shape]));
+        feature(12, pack(&[classes, nc, shape, next_shape]));
+        feature(13, pack(&[bc, classes, nc]));
+        feature(14, pack(&[cue, classes, shape]));
+        feature(15, pack(&[cue, shape, right]));
+        feature(16, pack(&[caps, shape, classes]));
+        feature(17, pack(&[sentence, shape, classes, nc]));
+        feature(18, pack(&[left, right, shape]));
+        feature(19, pack(&[left, classes]));
+        feature(20, pack(&[right, classes]));
+        feature(24, pack(&[place, shape, caps]));
+        feature(25, pack(&[left, place, known]));
+        feature(26, pack(&[u64::from(self.own_line), cue, place]));
+        feature(27, pack(&[before.hash, known, shape]));
+        feature(28, pack(&[next.hash, known, shape]));
+        feature(29, pack(&[before.hash, next.hash]));
+    }
+
     /// Shows those that are made of what the grammar thinks.
     #[inline]
     pub(crate) fn features_of_opinion(&self, run: &Run, i: usize, opinion: Opinion, mut show: impl FnMut(usize, u32)) {
@@ -329,52 +375,6 @@ impl Pass<'_> {
         feature(9, end);
         feature(10, pack(&[u64::from(token.classes.bits() & SEEN), shape]));
         feature(30, pack(&[end & 0xff_ff_ff, shape, place(run, i)]));
-    }
-
-    /// Shows those that are made of what stands around it.
-    #[inline]
-    pub(crate) fn features(&self, run: &Run, around: &Surroundings, i: usize, mut show: impl FnMut(usize, u32)) {
-        let tokens = run.tokens();
-        let back = |n: usize| match i.checked_sub(n) {
-            Some(at) => tokens.get(at).map(Neighbour::of).unwrap_or_default(),
-            None => around.before.get(n - i - 1).copied().unwrap_or_default(),
-        };
-        let Some(token) = tokens.get(i) else { return };
-        let (before, before2, next, next2) = (back(1), back(2), around.on(run, i + 1), around.on(run, i + 2));
-        let classes = u64::from(token.classes.bits() & SEEN);
-        let shape = u64::from(shape_of(token));
-        let first = i == 0;
-        let last = i + 1 == tokens.len();
-        let left = if first { u64::from(around.left) } else { 40 + gap_code(token.gap) };
-        let right = if last { u64::from(around.right) } else { 40 + tokens.get(i + 1).map_or(0, |t| gap_code(t.gap)) };
-        let place = place(run, i);
-        let cue = u64::from(around.cue) << 2 | i.min(2) as u64;
-        let caps = u64::from(around.caps);
-        let sentence = u64::from(first && around.sentence);
-        let (bc, nc) = (u64::from(before.classes), u64::from(next.classes));
-        let next_shape = u64::from(next.shape);
-        let known = classes & KNOWN;
-        let mut feature = |kind, value| show(kind, slot(kind, value));
-        feature(2, before.hash);
-        feature(3, next.hash);
-        feature(4, pack(&[before.hash, before2.hash]));
-        feature(5, pack(&[next.hash, next2.hash]));
-        feature(11, pack(&[bc, classes, shape]));
-        feature(12, pack(&[classes, nc, shape, next_shape]));
-        feature(13, pack(&[bc, classes, nc]));
-        feature(14, pack(&[cue, classes, shape]));
-        feature(15, pack(&[cue, shape, right]));
-        feature(16, pack(&[caps, shape, classes]));
-        feature(17, pack(&[sentence, shape, classes, nc]));
-        feature(18, pack(&[left, right, shape]));
-        feature(19, pack(&[left, classes]));
-        feature(20, pack(&[right, classes]));
-        feature(24, pack(&[place, shape, caps]));
-        feature(25, pack(&[left, place, known]));
-        feature(26, pack(&[u64::from(around.own_line), cue, place]));
-        feature(27, pack(&[before.hash, known, shape]));
-        feature(28, pack(&[next.hash, known, shape]));
-        feature(29, pack(&[before.hash, next.hash]));
     }
 
     /// The first and the last four bytes of a word, ASCII in small letters.

@@ -282,7 +282,7 @@ impl Pass<'_> {
             let mut slots = [0; FEATURES];
             let mut show = |kind: usize, slot| slots.get_mut(kind).into_iter().for_each(|room| *room = slot);
             self.features_of_word(run, i, &mut show);
-            self.features(run, around, i, &mut show);
+            around.features(run, i, &mut show);
             around.features_of_opinion(run, i, opinions.get(i).copied().unwrap_or_default(), show);
             slots
         };

@@ -12,9 +12,9 @@ use tokio::sync::{mpsc, oneshot};
 /// an unbounded one.
 const GROUP: usize = 512;
 
-/// So many bytes a probe writes: more than most requests do, so that where there
+/// What a probe writes: more than most requests do, so that where there
 /// is no room for these there is none for it either.
-const PROBED: usize = 64 << 10;
+static PROBED: [u8; 64 << 10] = [0; _];
 
 /// Work, and who waits for it. Nobody may be waiting any more.
 pub(super) struct Request {
@@ -170,7 +170,7 @@ impl Tables<'_> {
                 }
             }
             Work::Probe => {
-                self.meta.insert(PROBE, [0; PROBED].as_slice())?;
+                self.meta.insert(PROBE, PROBED.as_slice())?;
                 Done::Yes
             }
             Work::Close => Done::No,
