@@ -93,7 +93,9 @@ impl Candidate<'_> {
     fn is_behind_backslash(&self, open: usize, len: usize) -> bool {
         let bytes = self.text.as_bytes();
         let behind_word = !self.at_word && bytes.get(..open).is_some_and(|open| matches!(open, [b'\\', .., b'[']));
-        behind_word && bytes.get(open..len).is_some_and(|rest| rest.ends_with(b"]") && !rest.contains(&b'\\'))
+        let token = bytes.get(open..len).unwrap_or_default();
+        let as_sent = matches!(token, [.., last, b']'] if last.is_ascii_alphanumeric()) && !token.contains(&b'\\');
+        behind_word && as_sent
     }
 
     fn read_kind(&self, kind: &Kind, bracket: bool, mut at: usize) -> Outcome {
