@@ -134,10 +134,11 @@ impl Candidate<'_> {
     /// Decides where the token ends whose code ends at `at`.
     fn close(&self, token: Token, bracket: bool, at: usize) -> Outcome {
         let is_close = |c| c == ']' && (bracket || self.lone_close);
-        let mut close = match bracket || self.lone_close {
-            true => visible_unit(self.text, at, |c| is_close(c) || bracket && is_space(c)),
+        let mut close = if bracket || self.lone_close {
+            visible_unit(self.text, at, |c| is_close(c) || bracket && is_space(c))
+        } else {
             // Nothing more can belong to it.
-            false => Unit::Other,
+            Unit::Other
         };
         if let Unit::Char(' ', next) = close {
             close = visible_unit(self.text, next, is_close);
